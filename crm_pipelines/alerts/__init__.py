@@ -1,0 +1,1 @@
+"""Telling people. Channels for alerts."""

@@ -1,0 +1,1 @@
+"""The contacts database: tables, migrations, the queue protocol, selection, import, embedded Postgres."""

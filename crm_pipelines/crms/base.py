@@ -1,0 +1,123 @@
+"""The small interface behind which every CRM stands.
+
+`delivery` calls it; a CRM module implements it. Nothing here knows a database or Dagster.
+"""
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+BeforeRequest = Callable[[], None]
+"""Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
+
+
+class Result(enum.StrEnum):
+    """What one delivery came to; what follows for the contact and for the gate is `delivery`'s business."""
+
+    SYNCED = "synced"
+    RETRY = "retry"  # outage: counted as an attempt, tried again later
+    SNOOZED = "snoozed"  # the CRM asks to wait: not counted
+    REJECTED = "rejected"  # permanent for this payload
+    REFUSED = "refused"  # the credentials or the account, not the contact: closes the gate
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateHeaders:
+    """What the CRM's answer said about its rate limit; None where it said nothing."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The end of one delivery.
+
+    `kind` is a stable word for grouping (such as `outage`, `rate_limit`, `rejected`, `credentials`, `ip_not_authorised`,
+    `consent`, `duplicate_phone`); `code` and `message` are the CRM's own words without secrets, `message` at most 500
+    characters. `retry_after` is how long the CRM asks us to wait.
+    """
+
+    result: Result
+    kind: str | None = None
+    code: str | None = None
+    message: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    retry_after: timedelta | None = None
+    remote_key: str | None = None
+    remote_id: str | None = None
+    warnings: tuple[str, ...] = ()
+    sent_attributes: frozenset[str] = frozenset()
+    requests: int = 0
+    rate: RateHeaders = field(default_factory=RateHeaders)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsendable:
+    """A contact that can never be sent as it stands: `kind` is `no_address` or `invalid_address`."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """What is to be sent of one contact, in the CRM's normal form.
+
+    `hash` (32 bytes) covers the desired state: the address, every attribute with a value, the lists, the mapping
+    version. `clear` names the attributes that were sent before and are blank now. `warnings` say in words what was left
+    out and why; they name fields, never values.
+    """
+
+    key: str
+    external_id: str
+    attributes: Mapping[str, str | float | bool | list[str]]
+    clear: frozenset[str]
+    hash: bytes
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of a preflight: `ok` or not, what was looked at, and what to do about it."""
+
+    ok: bool
+    subject: str
+    detail: str
+    blocking: bool = True  # False: a warning that does not fail the preflight
+
+
+class Crm(Protocol):
+    """One account at one CRM. Safe to use from several threads."""
+
+    name: str
+    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
+    credentials_fingerprint: str  # changes with the key, and tells nothing about it
+    mapping_version: str
+    longest_request: timedelta  # total deadline of a single HTTP request
+
+    def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
+        """Map, normalize and validate one row of crm_contacts (column name -> value). Pure."""
+
+    def deliver(self, payload: Payload, *, remote_key: str | None, before_request: BeforeRequest) -> Outcome:
+        """Send one contact; `remote_key` is the address under which the CRM holds it, None if never delivered.
+
+        Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
+        when nothing was sent yet for this contact or when the first request certainly had no effect.
+        """
+
+    def probe(self, *, before_request: BeforeRequest) -> Outcome:
+        """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
+
+    def check(self) -> list[Finding]:
+        """Preflight: everything that would keep contacts from arriving."""
+
+    def provision(self, *, dry_run: bool) -> list[str]:
+        """Create what the mapping needs in the account; returns what was (or would be) created. Safe to repeat."""
+
+    def close(self) -> None:
+        """Close the connections."""

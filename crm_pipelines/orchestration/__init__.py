@@ -1,0 +1,1 @@
+"""Ops, jobs, schedules, sensors, assets, checks, resources: the only place that imports Dagster."""

@@ -1,0 +1,1 @@
+"""Local stand-ins for the APIs of CRMs."""

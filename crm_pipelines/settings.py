@@ -1,0 +1,172 @@
+"""Every environment variable that crm-pipelines reads, typed and validated.
+
+`load_settings()` is the only reader. A `.env` file in the project folder is read too; the environment wins. An empty
+value counts as unset. The configuration reference in `docs/configuration.md` is generated from the field
+descriptions here.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from crm_pipelines.errors import SettingsError
+
+
+def project_folder() -> Path:
+    """The folder that holds `dagster.yaml`: the checkout, or else the current folder."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "dagster.yaml").is_file() else Path.cwd()
+
+
+def _evenly_spaced(minutes: int) -> int:
+    # Cron cannot say "every 7 minutes": */7 restarts at each full hour and leaves a gap of 4.
+    if not (1 <= minutes <= 1440) or (60 % minutes and minutes % 60) or (minutes > 60 and 1440 % minutes):
+        raise ValueError("expected minutes that divide an hour (such as 1, 5, 15, 30, 60) or whole hours that divide a day")
+    return minutes
+
+
+def _postgres_url(value: str) -> str:
+    """`postgres://`, `postgresql://` and `postgresql+psycopg://` are understood; the driver is always psycopg 3."""
+    try:
+        url = sa.make_url(value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value)
+    except sa.exc.ArgumentError:
+        raise ValueError("expected postgresql://user:password@host:port/database") from None
+    if url.drivername not in {"postgresql", "postgresql+psycopg"} or not url.database:
+        raise ValueError("expected postgresql://user:password@host:port/database")
+    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def _dagster_postgres_url(value: str) -> str:
+    if not value.startswith("postgresql+psycopg2://"):
+        raise ValueError(
+            "expected a URL that begins with postgresql+psycopg2:// "
+            "(with SQLAlchemy 2.1 a plain postgresql:// selects a driver on which Dagster's storage fails)"
+        )
+    return value
+
+
+def _base_url(value: str) -> str:
+    HttpUrl(value)
+    return value.rstrip("/")
+
+
+class _EnvironmentSettings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
+    )
+
+
+class StorageSettings(_EnvironmentSettings):
+    """Where contacts, Dagster's own records and local files live."""
+
+    crm_database_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(
+        None, description="The contacts database. Unset: the embedded Postgres."
+    )
+    dagster_postgres_url: Annotated[str, AfterValidator(_dagster_postgres_url)] | None = Field(
+        None,
+        description="Dagster's own storage, `postgresql+psycopg2://…`. "
+        "Unset: a database named `dagster` on the server of the contacts database.",
+    )
+    dagster_home: Path = Field(default_factory=project_folder, description="Folder of `dagster.yaml`. Unset: the project folder.")
+    crm_pipelines_data_dir: Path = Field(
+        default_factory=lambda: project_folder() / ".data",
+        description="Where the embedded Postgres and local files live. Unset: `.data` in the project folder.",
+    )
+    crm_postgres_bin: Path | None = Field(
+        None, description="Folder with the programs `postgres` and `initdb` that the embedded Postgres is to use."
+    )
+
+
+class CrmSettings(_EnvironmentSettings):
+    """What every CRM has: the schedule, the batches and the retry policy."""
+
+    sync_scheduler_interval_minutes: Annotated[int, AfterValidator(_evenly_spaced)] = Field(
+        5, description="Minutes between two ticks of the schedule: a divisor of 60, or whole hours that divide a day."
+    )
+    sync_scheduler_batch_size: int = Field(
+        10, ge=1, le=1000, description="Smallest batch; a long queue gets larger ones, so that a run keeps few steps."
+    )
+    sync_scheduler_max_instances: int = Field(1, ge=1, le=50, description="Runs of the job at the same time.")
+    sync_max_retries: int = Field(3, ge=0, le=20, description="Retries after the first attempt.")
+    sync_retry_delay_minutes: float = Field(5, gt=0, le=1440, description="Base delay before a retry.")
+    sync_retry_exponential: bool = Field(
+        True, description="true: the delay doubles with each retry (5, 10, 20); false: it grows evenly (5, 10, 15)."
+    )
+
+
+class BrevoSettings(CrmSettings):
+    """Brevo."""
+
+    model_config = SettingsConfigDict(env_prefix="BREVO_")
+
+    api_key: SecretStr | None = Field(
+        None, description="Required for Brevo. Unset: its schedule and sensors skip, with that reason; nothing is claimed."
+    )
+    list_id: int | None = Field(None, ge=1, description="If set, contacts are added to this list.")
+    api_base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "https://api.brevo.com/v3", description="Where Brevo's API is."
+    )
+    mapping_file: Path | None = Field(
+        None, description="TOML file that maps contact fields to Brevo attributes. Unset: the one that is shipped."
+    )
+    rate_limit_per_second: float = Field(
+        10, gt=0, le=1000, description="Requests per second to this account, shared by all runs and machines."
+    )
+
+
+class GeneralSettings(_EnvironmentSettings):
+    """What concerns all CRMs."""
+
+    crm_phone_region: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{2}$",
+        description="Country (two letters, such as US) of phone numbers written without a country code. "
+        "Unset: such numbers are left out, with a warning in the contact's record.",
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of this process."""
+
+    storage: StorageSettings
+    general: GeneralSettings
+    brevo: BrevoSettings
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for the scrubber of texts that come from outside."""
+        return tuple(s for s in [self.brevo.api_key.get_secret_value() if self.brevo.api_key else ""] if s)
+
+
+GROUPS: tuple[type[_EnvironmentSettings], ...] = (StorageSettings, GeneralSettings, BrevoSettings)
+
+
+def variable_name(group: type[BaseSettings], field: str) -> str:
+    """The environment variable that fills `field` of `group`."""
+    return f"{group.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def load_settings() -> Settings:
+    """Read and validate the environment and `.env`.
+
+    Raises SettingsError that names every bad variable and what was expected, never the value.
+    """
+    loaded: list[Any] = []
+    problems: list[str] = []
+    for group in GROUPS:
+        try:
+            loaded.append(group(_env_file=project_folder() / ".env"))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_input=False):
+                name = variable_name(group, str(detail["loc"][0]))
+                problems.append(f"{name}: {detail['msg'].removeprefix('Value error, ')}")
+    if problems:
+        raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
+    storage, general, brevo = loaded
+    return Settings(storage=storage, general=general, brevo=brevo)
