@@ -26,14 +26,18 @@ def project_folder() -> Path:
 def _evenly_spaced(minutes: int) -> int:
     # Cron cannot say "every 7 minutes": */7 restarts at each full hour and leaves a gap of 4.
     if not (1 <= minutes <= 1440) or (60 % minutes and minutes % 60) or (minutes > 60 and 1440 % minutes):
-        raise ValueError("expected minutes that divide an hour (such as 1, 5, 15, 30, 60) or whole hours that divide a day")
+        raise ValueError(
+            "expected minutes that divide an hour (such as 1, 5, 15, 30, 60) or whole hours that divide a day"
+        )
     return minutes
 
 
 def _postgres_url(value: str) -> str:
     """`postgres://`, `postgresql://` and `postgresql+psycopg://` are understood; the driver is always psycopg 3."""
     try:
-        url = sa.make_url(value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value)
+        url = sa.make_url(
+            value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value
+        )
     except sa.exc.ArgumentError:
         raise ValueError("expected postgresql://user:password@host:port/database") from None
     if url.drivername not in {"postgresql", "postgresql+psycopg"} or not url.database:
@@ -57,7 +61,11 @@ def _base_url(value: str) -> str:
 
 class _EnvironmentSettings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
     )
 
 
@@ -72,13 +80,16 @@ class StorageSettings(_EnvironmentSettings):
         description="Dagster's own storage, `postgresql+psycopg2://…`. "
         "Unset: a database named `dagster` on the server of the contacts database.",
     )
-    dagster_home: Path = Field(default_factory=project_folder, description="Folder of `dagster.yaml`. Unset: the project folder.")
+    dagster_home: Path = Field(
+        default_factory=project_folder, description="Folder of `dagster.yaml`. Unset: the project folder."
+    )
     crm_pipelines_data_dir: Path = Field(
         default_factory=lambda: project_folder() / ".data",
         description="Where the embedded Postgres and local files live. Unset: `.data` in the project folder.",
     )
     crm_postgres_bin: Path | None = Field(
-        None, description="Folder with the programs `postgres` and `initdb` that the embedded Postgres is to use."
+        None,
+        description="Folder with the programs `postgres` and `initdb` that the embedded Postgres is to use.",
     )
 
 
@@ -86,16 +97,21 @@ class CrmSettings(_EnvironmentSettings):
     """What every CRM has: the schedule, the batches and the retry policy."""
 
     sync_scheduler_interval_minutes: Annotated[int, AfterValidator(_evenly_spaced)] = Field(
-        5, description="Minutes between two ticks of the schedule: a divisor of 60, or whole hours that divide a day."
+        5,
+        description="Minutes between two ticks of the schedule: a divisor of 60, or whole hours that divide a day.",
     )
     sync_scheduler_batch_size: int = Field(
-        10, ge=1, le=1000, description="Smallest batch; a long queue gets larger ones, so that a run keeps few steps."
+        10,
+        ge=1,
+        le=1000,
+        description="Smallest batch; a long queue gets larger ones, so that a run keeps few steps.",
     )
     sync_scheduler_max_instances: int = Field(1, ge=1, le=50, description="Runs of the job at the same time.")
     sync_max_retries: int = Field(3, ge=0, le=20, description="Retries after the first attempt.")
     sync_retry_delay_minutes: float = Field(5, gt=0, le=1440, description="Base delay before a retry.")
     sync_retry_exponential: bool = Field(
-        True, description="true: the delay doubles with each retry (5, 10, 20); false: it grows evenly (5, 10, 15)."
+        True,
+        description="true: the delay doubles with each retry (5, 10, 20); false: it grows evenly (5, 10, 15).",
     )
 
 
@@ -105,14 +121,16 @@ class BrevoSettings(CrmSettings):
     model_config = SettingsConfigDict(env_prefix="BREVO_")
 
     api_key: SecretStr | None = Field(
-        None, description="Required for Brevo. Unset: its schedule and sensors skip, with that reason; nothing is claimed."
+        None,
+        description="Required for Brevo. Unset: its schedule and sensors skip, with that reason; nothing is claimed.",
     )
     list_id: int | None = Field(None, ge=1, description="If set, contacts are added to this list.")
     api_base_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://api.brevo.com/v3", description="Where Brevo's API is."
     )
     mapping_file: Path | None = Field(
-        None, description="TOML file that maps contact fields to Brevo attributes. Unset: the one that is shipped."
+        None,
+        description="TOML file that maps contact fields to Brevo attributes. Unset: the one that is shipped.",
     )
     rate_limit_per_second: float = Field(
         10, gt=0, le=1000, description="Requests per second to this account, shared by all runs and machines."
@@ -167,6 +185,8 @@ def load_settings() -> Settings:
                 name = variable_name(group, str(detail["loc"][0]))
                 problems.append(f"{name}: {detail['msg'].removeprefix('Value error, ')}")
     if problems:
-        raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
+        raise SettingsError(
+            f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env."
+        )
     storage, general, brevo = loaded
     return Settings(storage=storage, general=general, brevo=brevo)

@@ -95,7 +95,9 @@ class Crm(Protocol):
     """One account at one CRM. Safe to use from several threads."""
 
     name: str
-    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
+    account: (
+        str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
+    )
     credentials_fingerprint: str  # changes with the key, and tells nothing about it
     mapping_version: str
     longest_request: timedelta  # total deadline of a single HTTP request

@@ -1,0 +1,112 @@
+"""The connection to the contacts database, its migrations, and the check that they are all there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from crm_pipelines.errors import CrmPipelinesError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+# Any constant will do; two upgrades at once wait for each other on it.
+_MIGRATION_LOCK = 0x63726D70
+
+
+class DatabaseUnreachable(CrmPipelinesError):
+    """The contacts database does not answer. Check CRM_DATABASE_URL and that the server runs."""
+
+
+class SchemaOutdated(CrmPipelinesError):
+    """The contacts database lacks migrations. Run `crm-pipelines db upgrade`."""
+
+
+def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-pipelines") -> sa.Engine:
+    """An engine for the contacts database.
+
+    Connections speak UTC, give up connecting after 10 s, and notice a vanished server within a minute. A statement may
+    take 60 s, so that nothing waits for ever on a lock.
+    """
+    return sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": 10,
+            "keepalives_idle": 20,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 60_000,
+            "options": "-c timezone=UTC -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
+        },
+    )
+
+
+def upgrade(url: str) -> list[str]:
+    """Create or migrate the tables; returns the revisions applied, oldest first. Safe to repeat and to run twice at once.
+
+    Raises DatabaseUnreachable.
+    """
+    engine = create_engine(url, application_name="crm-pipelines db upgrade")
+    try:
+        with _reaching(engine), engine.connect() as lock:
+            lock.execute(sa.text("SET statement_timeout = 0"))
+            lock.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+            lock.commit()
+            try:
+                with engine.connect() as connection:
+                    connection.execute(sa.text("SET statement_timeout = 0"))
+                    connection.commit()
+                    missing = _missing(connection)
+                    connection.rollback()
+                    config = _config()
+                    config.attributes["connection"] = connection
+                    command.upgrade(config, "head")
+                    connection.commit()
+            finally:
+                lock.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+                lock.commit()
+        return missing
+    finally:
+        engine.dispose()
+
+
+def require_current_schema(engine: sa.Engine) -> None:
+    """Raises SchemaOutdated, which names the missing migrations, or DatabaseUnreachable."""
+    with _reaching(engine), engine.connect() as connection:
+        missing = _missing(connection)
+    if missing:
+        raise SchemaOutdated(
+            f"The contacts database lacks migration {', '.join(missing)}. Run `crm-pipelines db upgrade`."
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _missing(connection: sa.Connection) -> list[str]:
+    """Revisions that the shipped migrations have and the database has not, oldest first."""
+    shipped = sorted(path.stem.split("_", 1)[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    if connection.scalar(sa.text("SELECT to_regclass('crm_pipelines_migration')")) is None:
+        return shipped
+    current = connection.scalar(sa.text("SELECT version_num FROM crm_pipelines_migration")) or ""
+    return [revision for revision in shipped if revision > current]
+
+
+@contextmanager
+def _reaching(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        where = f"{engine.url.host}:{engine.url.port or 5432}/{engine.url.database}"
+        raise DatabaseUnreachable(
+            f"The contacts database at {where} does not answer ({type(error.orig).__name__}). "
+            "Check CRM_DATABASE_URL and that the server runs."
+        ) from None
