@@ -1,0 +1,3 @@
+"""Fixtures for all tests live in `fixtures`; this names the modules."""
+
+pytest_plugins = ["crm_pipelines_tests.fixtures.postgres"]
