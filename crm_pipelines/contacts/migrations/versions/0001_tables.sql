@@ -134,15 +134,15 @@ CREATE TRIGGER crm_contacts_revise BEFORE UPDATE ON crm_contacts
 -- Brings the rows of crm_syncs up to the contact's revision: what was done with is queued again.
 -- A contact that took a worker down keeps one crash, so that it is delivered alone. A suppressed one stays so.
 CREATE FUNCTION crm_requeue_edited(p_contact_id uuid, p_revision bigint) RETURNS void LANGUAGE sql AS $$
-    UPDATE crm_syncs SET
-        revision = revision + 1,
-        contact_revision = p_revision,
-        state = CASE WHEN state IN ('synced', 'failed', 'skipped') AND last_error_kind IS DISTINCT FROM 'suppressed'
-                     THEN 'queued' ELSE state END,
-        run_at = CASE WHEN state IN ('synced', 'failed', 'skipped') THEN now() ELSE run_at END,
-        attempts = CASE WHEN state IN ('failed', 'skipped') THEN 0 ELSE attempts END,
-        crashes = CASE WHEN state = 'failed' THEN least(crashes, 1::smallint) ELSE crashes END
+    UPDATE crm_syncs SET revision = revision + 1, contact_revision = p_revision
      WHERE contact_id = p_contact_id AND contact_revision < p_revision
+       AND (state IN ('queued', 'claimed', 'unselected') OR last_error_kind = 'suppressed');
+    UPDATE crm_syncs SET
+        revision = revision + 1, contact_revision = p_revision,
+        state = 'queued', run_at = now(), attempts = 0, crashes = least(crashes, 1::smallint),
+        last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
+     WHERE contact_id = p_contact_id AND contact_revision < p_revision
+       AND state IN ('synced', 'failed', 'skipped')
 $$;
 CREATE FUNCTION crm_contacts_requeue() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,150 @@
+"""The gate of a CRM account: one rate limiter and one circuit breaker in Postgres, shared by all runs and machines.
+
+Failure policy: closed. Without the database no slot can be reserved, so nothing is sent. The statements stand in
+gates.sql.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.errors import CrmPipelinesError
+
+SANDBOX = "sandbox"
+"""Name of the account at which nothing is real."""
+
+MAX_FAILURES_IN_A_ROW = 10
+
+_SQL = load_statements("gates")
+
+
+class AccountMixup(CrmPipelinesError):
+    """The contacts of this database are in a real CRM account; the sandbox must not mark them as delivered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """The gate as it stands. `paused_until` is None for an open gate and for a pause without end."""
+
+    crm: str
+    account: str | None
+    paused: bool
+    paused_until: datetime | None
+    paused_seconds: float | None
+    pause_kind: str | None
+    pause_reason: str | None
+    refused_fingerprint: str | None
+    probing: bool
+    limit_observed: float | None
+    consecutive_failures: int
+    changed_at: datetime
+
+    @property
+    def closed_for_credentials(self) -> bool:
+        return self.paused and self.pause_kind == "credentials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reservation:
+    """Requests that may be made: the first in `first_seconds` from now, each further one `spacing_seconds` later."""
+
+    slots: int
+    first_seconds: float
+    spacing_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """A group of outcomes in the order in which they came in, as far as the breaker looks at them."""
+
+    successes: int
+    failures: int
+    trailing_failures: int
+    rejects: int
+    last_failure: str = ""
+    last_reject: str = ""
+
+
+class GateKeeper:
+    """The gate of one CRM's account."""
+
+    def __init__(self, engine: sa.Engine, crm: str) -> None:
+        self._engine = engine
+        self.crm = crm
+
+    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        with self._engine.begin() as connection:
+            result = connection.execute(_SQL[name], {"crm": self.crm, **parameters})
+            return result.all() if result.returns_rows else []
+
+    def read(self) -> Gate:
+        return Gate(**self._all("read")[0]._mapping)
+
+    def reserve(self, slots: int, rate_per_second: float) -> Reservation | None:
+        """Reserve `slots` requests at `rate_per_second`; None while the gate is paused."""
+        rows = self._all("reserve", slots=slots, rate=rate_per_second)
+        if not rows:
+            return None
+        spacing, end = rows[0].spacing, rows[0].end_seconds
+        return Reservation(slots=slots, first_seconds=end - slots * spacing, spacing_seconds=spacing)
+
+    def pause(self, kind: str, reason: str, duration: timedelta) -> None:
+        """Stop all requests for `duration`; a longer pause already in force stays."""
+        self._all("pause", kind=kind, reason=reason, duration=duration)
+
+    def close(self, reason: str, fingerprint: str) -> None:
+        """Stop all requests because the account refused the credentials with this fingerprint."""
+        self._all("close", reason=reason, fingerprint=fingerprint)
+
+    def open(self) -> None:
+        """Let requests through again and forget what was counted against the account."""
+        self._all("open")
+
+    def judge(self, tally: Tally) -> str | None:
+        """Tell the breaker what came in; returns `outage` or `rejects` when it paused the gate."""
+        rows = self._all(
+            "judge",
+            successes=tally.successes,
+            failures=tally.failures,
+            trailing_failures=tally.trailing_failures,
+            rejects=tally.rejects,
+            last_failure=tally.last_failure,
+            last_reject=tally.last_reject,
+            max_in_a_row=MAX_FAILURES_IN_A_ROW,
+        )
+        return rows[0].kind if rows else None
+
+    def observe_limit(self, requests_per_second: float) -> None:
+        """Note the rate limit that the account's answers reported."""
+        self._all("observe_limit", limit=requests_per_second)
+
+    def bind_account(self, account: str) -> int:
+        """Make sure that what this database calls delivered was delivered to `account`.
+
+        When it leaves the sandbox for a real account, every contact is New again: returns how many. Raises
+        AccountMixup on the way from a real account to the sandbox.
+        """
+        with self._engine.begin() as connection:
+            bound = connection.execute(_SQL["lock_account"], {"crm": self.crm}).scalar_one()
+            if bound == account:
+                return 0
+            if bound is not None and account == SANDBOX:
+                raise AccountMixup(
+                    f"The contacts of this database were delivered to {bound}, so the sandbox is not used with it: "
+                    f"it would mark contacts as delivered that are not. Set the key of {self.crm}, or use another "
+                    "CRM_DATABASE_URL to try things out."
+                )
+            forgotten = 0
+            if bound == SANDBOX:
+                forgotten = connection.execute(_SQL["forget_sandbox"], {"crm": self.crm}).rowcount
+            connection.execute(_SQL["set_account"], {"crm": self.crm, "account": account})
+            return forgotten
+
+
+def open_gate(engine: sa.Engine, crm: str) -> None:
+    """Let requests to the CRM through again."""
+    GateKeeper(engine, crm).open()

@@ -1,0 +1,98 @@
+-- The gate of a CRM account: one rate limiter and one circuit breaker, shared by every run and machine.
+
+-- name: read
+-- paused_until is NULL for a pause without end, which psycopg cannot represent.
+SELECT crm, account, paused_until IS NOT NULL AND paused_until > now() AS paused,
+       CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
+       extract(epoch FROM paused_until - now())::float8 AS paused_seconds,
+       pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at
+  FROM crm_gates WHERE crm = :crm
+
+-- name: reserve
+-- Reserves :slots requests in a row and moves the next free slot behind them. No row: the gate is paused.
+-- clock_timestamp(), not now(): whoever waited for the row's lock must not get slots that have passed.
+-- The 60 s bound: a database clock that was set back must not stop everything.
+UPDATE crm_gates g SET
+    next_slot_at = greatest(least(next_slot_at, clock_timestamp() + interval '60 s'), clock_timestamp())
+                   + :slots * (interval '1 s' / (CASE WHEN slow_until > now() THEN :rate / 2 ELSE :rate END))
+ WHERE crm = :crm AND (paused_until IS NULL OR paused_until <= now())
+RETURNING (CASE WHEN slow_until > now() THEN 2 ELSE 1 END / :rate)::float8 AS spacing,
+          extract(epoch FROM next_slot_at - clock_timestamp())::float8 AS end_seconds
+
+-- name: pause
+-- A longer pause is never shortened; one without end (refused credentials) stays until it is opened.
+UPDATE crm_gates SET
+    paused_until = now() + CAST(:duration AS interval), pause_kind = :kind, pause_reason = left(:reason, 1000),
+    slow_until = now() + CAST(:duration AS interval) + interval '10 s',
+    changed_at = now()
+ WHERE crm = :crm AND (paused_until IS NULL OR paused_until < now() + CAST(:duration AS interval))
+
+-- name: close
+UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'credentials', pause_reason = left(:reason, 1000),
+       refused_fingerprint = :fingerprint, changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
+ WHERE crm = :crm
+
+-- name: open
+UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
+       pause_seconds = 0, consecutive_failures = 0, probing = false, counting_since = now(), changed_at = now()
+ WHERE crm = :crm AND (paused_until IS NOT NULL OR probing)
+
+-- name: judge
+-- The breaker, after a group of outcomes. Trips on failures in a row, on the share of failures in five minutes, or on a
+-- failed probe: 30 s, doubled each time up to 15 minutes. Trips on the share of rejects, since a mistake in the mapping
+-- must not bury the whole table: 15 minutes.
+WITH recent AS (
+    SELECT count(*) FILTER (WHERE outcome = 'retry' AND finished_at > now() - interval '5 min') AS failures,
+           count(*) FILTER (WHERE outcome IN ('synced', 'retry', 'rejected') AND finished_at > now() - interval '5 min') AS answers,
+           count(*) FILTER (WHERE outcome = 'rejected') AS rejects,
+           count(*) FILTER (WHERE outcome IN ('synced', 'rejected')) AS judged
+      FROM crm_attempts
+     WHERE crm = :crm AND (:failures > 0 OR :rejects > 0)
+       AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))
+), verdict AS (
+    SELECT CASE
+        WHEN :failures > 0 AND ((g.probing AND :successes = 0)
+                                OR g.consecutive_failures * (:successes = 0)::int + :trailing_failures >= :max_in_a_row
+                                OR (r.answers >= 10 AND r.failures >= 0.7 * r.answers)) THEN 'outage'
+        WHEN :rejects > 0 AND r.judged >= 50 AND r.rejects >= 0.2 * r.judged THEN 'rejects'
+        END AS kind,
+        r.rejects, r.judged,
+        least(greatest(g.pause_seconds * 2, 30), 900) AS pause
+      FROM crm_gates g, recent r WHERE g.crm = :crm
+)
+UPDATE crm_gates g SET
+    consecutive_failures = CASE WHEN v.kind = 'outage' THEN 0
+                                ELSE g.consecutive_failures * (:successes = 0)::int + :trailing_failures END,
+    probing = CASE WHEN v.kind = 'outage' THEN true WHEN :successes > 0 THEN false ELSE g.probing END,
+    pause_seconds = CASE WHEN v.kind = 'outage' THEN v.pause WHEN :successes > 0 THEN 0 ELSE g.pause_seconds END,
+    paused_until = CASE WHEN v.kind IS NULL OR g.paused_until > now() + interval '15 min' THEN g.paused_until
+                        WHEN v.kind = 'outage' THEN now() + v.pause * interval '1 s'
+                        ELSE now() + interval '15 min' END,
+    pause_kind = CASE WHEN v.kind IS NULL OR g.paused_until > now() + interval '15 min' THEN g.pause_kind ELSE v.kind END,
+    pause_reason = CASE
+        WHEN v.kind IS NULL OR g.paused_until > now() + interval '15 min' THEN g.pause_reason
+        WHEN v.kind = 'outage' THEN left('The CRM does not answer as it should: ' || :last_failure, 1000)
+        ELSE v.rejects || ' of the last ' || v.judged || ' contacts were rejected; the mapping or the data is wrong. Last: '
+             || left(:last_reject, 800) END,
+    counting_since = CASE WHEN v.kind = 'outage' THEN now() + v.pause * interval '1 s'
+                          WHEN v.kind = 'rejects' THEN now() + interval '15 min' ELSE g.counting_since END,
+    changed_at = CASE WHEN v.kind IS NULL THEN g.changed_at ELSE now() END
+  FROM verdict v WHERE g.crm = :crm
+RETURNING v.kind
+
+-- name: observe_limit
+UPDATE crm_gates SET limit_observed = :limit WHERE crm = :crm AND limit_observed IS DISTINCT FROM CAST(:limit AS real)
+
+-- name: lock_account
+SELECT account FROM crm_gates WHERE crm = :crm FOR UPDATE
+
+-- name: set_account
+UPDATE crm_gates SET account = :account, limit_observed = NULL WHERE crm = :crm
+
+-- name: forget_sandbox
+-- What the sandbox holds, the real CRM does not: nothing is delivered, and nothing goes there unless the user says so.
+UPDATE crm_syncs SET state = 'unselected', claim_no = claim_no + 1, claimed_by = NULL, lease_until = NULL,
+       delivery_started_at = NULL, attempts = 0, crashes = 0, synced_revision = 0, payload_hash = NULL,
+       sent_attributes = '{}', mapping_version = NULL, remote_key = NULL, remote_id = NULL, synced_at = NULL,
+       last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
+ WHERE crm = :crm AND NOT (state = 'skipped' AND last_error_kind = 'suppressed')

@@ -1,0 +1,267 @@
+"""The queue: claim, renew, load, record, apply, release, rescue.
+
+Every function is one short transaction and may be repeated. The fence is `claim_no`: whoever holds an older one can
+neither renew nor complete. All times are the database's. The statements stand in queue.sql.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.sql import load_statements
+
+MAX_CRASHES = 5
+"""A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
+
+_SQL = load_statements("queue")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """The right to deliver one contact to one CRM, until the lease ends or somebody takes it over."""
+
+    contact_id: UUID
+    claim_no: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """What a claim's holder needs to know: the contact's present data and what the CRM is known to hold.
+
+    `record` is the row of crm_contacts. `address_held_by` is the state of another contact under whose address, as far
+    as we know, the CRM still holds that other person.
+    """
+
+    claim: Claim
+    record: dict[str, Any]
+    remote_key: str | None
+    sent_attributes: frozenset[str]
+    payload_hash: bytes | None
+    address_held_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One delivery and what it came to: a row of the ledger crm_attempts, where the columns are described."""
+
+    claim: Claim
+    revision: int
+    outcome: str
+    duration: timedelta
+    kind: str | None = None
+    code: str | None = None
+    message: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    requests: int = 0
+    retry_after: timedelta | None = None
+    remote_key: str | None = None
+    remote_id: str | None = None
+    payload_hash: bytes | None = None
+    sent_attributes: frozenset[str] = frozenset()
+    mapping_version: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+_PLAIN_COLUMNS = [f.name for f in fields(Attempt) if f.name not in {"claim", "sent_attributes", "warnings"}]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPolicy:
+    """How failed attempts are repeated: `delays[i]` precedes retry i+1; after the last one the contact is failed."""
+
+    delays: tuple[timedelta, ...]
+
+    @property
+    def max_retries(self) -> int:
+        return len(self.delays)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """How many contacts ended in `state` by `outcome` of `kind`; `superseded` when the claim was no longer current."""
+
+    outcome: str
+    state: str
+    kind: str | None
+    contacts: int
+    requests: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rescued:
+    """Claims that went back to the queue, how many of them were charged a crash, and how many were given up for it."""
+
+    returned: int
+    charged: int
+    given_up: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backlog:
+    """Contacts that could be claimed now, and since when the longest waiting one is due."""
+
+    due: int
+    oldest_due: datetime | None
+    oldest_due_seconds: float
+
+
+class Queue:
+    """The queue of one CRM."""
+
+    def __init__(self, engine: sa.Engine, crm: str) -> None:
+        self._engine = engine
+        self.crm = crm
+
+    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        with self._engine.begin() as connection:
+            return connection.execute(_SQL[name], {"crm": self.crm, **parameters}).all()
+
+    def claim(
+        self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None
+    ) -> list[Claim]:
+        """Take up to `limit` due contacts, oldest first; with `contact_ids` only those, due or in back-off."""
+        if contact_ids is None:
+            rows = self._all("claim", run_id=run_id, limit=limit, lease=lease)
+        else:
+            rows = self._all(
+                "claim_chosen",
+                run_id=run_id,
+                limit=limit,
+                lease=lease,
+                contact_ids=list(contact_ids),
+                suspects=False,
+            )
+        return _in_order(rows)
+
+    def claim_suspects(
+        self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None
+    ) -> list[Claim]:
+        """Like `claim`, for contacts during whose delivery a worker died: deliver them one at a time."""
+        if contact_ids is None:
+            rows = self._all("claim_suspects", run_id=run_id, limit=limit, lease=lease)
+        else:
+            rows = self._all(
+                "claim_chosen", run_id=run_id, limit=limit, lease=lease, contact_ids=list(contact_ids), suspects=True
+            )
+        return _in_order(rows)
+
+    def peek(self, *, limit: int, contact_ids: Sequence[UUID] | None = None) -> list[Claim]:
+        """What `claim` would take, without taking it."""
+        ids = None if contact_ids is None else list(contact_ids)
+        return _in_order(self._all("peek", limit=limit, contact_ids=ids))
+
+    def renew(self, claims: Sequence[Claim], *, lease: timedelta, starting: bool) -> dict[UUID, int]:
+        """Prolong the leases; returns the contact's present revision per claim still held.
+
+        With `starting`, the delivery of these contacts begins: a crash from here on is charged to them.
+        """
+        rows = self._all("renew", lease=lease, starting=starting, **_keys(claims))
+        return {row.contact_id: row.revision for row in rows}
+
+    def load(self, claims: Sequence[Claim]) -> list[Delivery]:
+        """The present data behind the claims, in their order; claims taken over meanwhile are left out."""
+        found = {}
+        for row in self._all("load", **_keys(claims)):
+            record = dict(row._mapping)
+            found[row.contact_id] = Delivery(
+                claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
+                remote_key=record.pop("remote_key"),
+                sent_attributes=frozenset(record.pop("sent_attributes")),
+                payload_hash=record.pop("payload_hash"),
+                address_held_by=record.pop("address_held_by"),
+                record=record,
+            )
+        return [found[claim.contact_id] for claim in claims if claim.contact_id in found]
+
+    def record(self, run_id: str, attempts: Sequence[Attempt]) -> None:
+        """Write outcomes into the ledger; a second one for the same claim is ignored."""
+        if not attempts:
+            return
+        rows = [
+            {
+                "crm": self.crm,
+                "run_id": run_id,
+                "contact_id": attempt.claim.contact_id,
+                "claim_no": attempt.claim.claim_no,
+                "sent_attributes": sorted(attempt.sent_attributes),
+                "warnings": list(attempt.warnings),
+                **{name: getattr(attempt, name) for name in _PLAIN_COLUMNS},
+            }
+            for attempt in attempts
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(_SQL["record"], rows)
+
+    def apply(self, run_id: str, policy: RetryPolicy, contact_ids: Sequence[UUID] | None = None) -> list[Applied]:
+        """Carry recorded outcomes of the run over to the state machine, fenced; None: for all its contacts."""
+        rows = self._all(
+            "apply",
+            run_id=run_id,
+            contact_ids=None if contact_ids is None else list(contact_ids),
+            max_retries=policy.max_retries,
+            delays=list(policy.delays) or [timedelta()],
+        )
+        return [Applied(**{**row._mapping, "requests": int(row.requests)}) for row in rows]
+
+    def release(self, run_id: str, contact_ids: Sequence[UUID] | None = None, *, delay: timedelta = timedelta()) -> int:
+        """Give claims back uncharged, due again after `delay`; None: all that the run has not begun to deliver."""
+        ids = None if contact_ids is None else list(contact_ids)
+        return len(self._all("release", run_id=run_id, contact_ids=ids, delay=delay))
+
+    def holders(self, *, except_run: str) -> list[str]:
+        """The other runs that hold claims."""
+        return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
+
+    def rescue(self, *, orderly_runs: Sequence[str] = (), crashed_runs: Sequence[str] = ()) -> Rescued:
+        """Return claims whose lease ran out, or whose run is known to have ended, to the queue."""
+        rows = self._all(
+            "rescue", orderly_runs=list(orderly_runs), crashed_runs=list(crashed_runs), max_crashes=MAX_CRASHES
+        )
+        return Rescued(
+            returned=len(rows),
+            charged=sum(row.charged for row in rows),
+            given_up=sum(row.state == "failed" for row in rows),
+        )
+
+    def requeue_parked(self, mapping_version: str) -> int:
+        """Queue the contacts that were refused for good under another mapping."""
+        with self._engine.begin() as connection:
+            result = connection.execute(_SQL["requeue_parked"], {"crm": self.crm, "mapping_version": mapping_version})
+            return result.rowcount
+
+    def requeue_edited(self) -> int:
+        """Queue contacts whose edit the trigger missed; returns how many."""
+        return len(self._all("requeue_edited"))
+
+    def backlog(self) -> Backlog:
+        row = self._all("backlog")[0]
+        return Backlog(
+            due=row.due, oldest_due=row.oldest_due, oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0)
+        )
+
+    def anything_due(self) -> bool:
+        """Whether a run would find work; two index look-ups, whatever the size of the queue."""
+        return bool(self._all("any_due")[0][0])
+
+    def unattempted(self, claims: Sequence[Claim]) -> tuple[int, int]:
+        """Claims without an entry in the ledger: how many are free again, and how many are still held."""
+        row = self._all("unattempted", **_keys(claims))[0]
+        return row.free, row.held
+
+
+def _keys(claims: Sequence[Claim]) -> dict[str, list[Any]]:
+    return {
+        "contact_ids": [claim.contact_id for claim in claims],
+        "claim_nos": [claim.claim_no for claim in claims],
+    }
+
+
+def _in_order(rows: Sequence[sa.Row[Any]]) -> list[Claim]:
+    """RETURNING has no order: oldest due first, ties by id, as the claim picked them."""
+    ordered = sorted(rows, key=lambda row: (row.run_at, row.contact_id))
+    return [Claim(contact_id=row.contact_id, claim_no=row.claim_no) for row in ordered]

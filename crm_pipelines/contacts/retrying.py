@@ -1,0 +1,47 @@
+"""Repeats a database call that failed for a passing reason: lost connection, deadlock, serialization failure."""
+
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+T = TypeVar("T")
+
+# Deadlock, serialization failure, lock time-out: the statement had no effect and may simply be repeated.
+_PASSING_SQLSTATES = {"40001", "40P01", "55P03"}
+_LONGEST_PAUSE = 5.0
+
+
+def is_passing(error: BaseException) -> bool:
+    """True when the same call may succeed a little later."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return (
+        error.connection_invalidated
+        or sqlstate in _PASSING_SQLSTATES
+        # 08: connection; 57P: the server is shutting down or starting; 53: out of disk, memory or connections.
+        or (sqlstate is not None and sqlstate[:2] in {"08", "53"})
+        or (sqlstate is not None and sqlstate.startswith("57P"))
+        or (sqlstate is None and isinstance(error, sa.exc.OperationalError))
+    )
+
+
+def with_retries(call: Callable[[], T], *, patience: timedelta, sleep: Callable[[float], object] = time.sleep) -> T:
+    """Run `call`, again and again with growing, jittered pauses, until it succeeds or `patience` is over.
+
+    `call` must be one transaction that is harmless to repeat. Raises its last error.
+    """
+    give_up = time.monotonic() + patience.total_seconds()
+    pause = 0.05
+    while True:
+        try:
+            return call()
+        except sa.exc.DBAPIError as error:
+            if not is_passing(error) or time.monotonic() + pause > give_up:
+                raise
+        sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        pause = min(pause * 2, _LONGEST_PAUSE)

@@ -1,0 +1,302 @@
+"""Delivers batches of claims to one CRM on behalf of one run.
+
+Each answer is recorded in the ledger within half a second, so that a worker that dies knows no outcome that the
+database does not. Carrying the outcomes over to the state machine is a step of its own (`Queue.apply`).
+"""
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.gates import GateKeeper, Reservation, Tally
+from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
+from crm_pipelines.contacts.retrying import with_retries
+from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
+from crm_pipelines.delivery.fence import ClaimLost, Fence
+from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
+from crm_pipelines.delivery.planning import LEASE
+from crm_pipelines.delivery.rates import RateLimit
+
+_FLUSH_SECONDS = 0.5
+# Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
+_PATIENCE_TO_RECORD = timedelta(minutes=5)
+_PATIENCE_TO_SEND = timedelta(seconds=30)
+# A shorter refusal for rate is waited out with the claims in hand; for a longer one they go back to the queue.
+_SHORT_PAUSE_SECONDS = 15.0
+_LONGEST_PAUSE = timedelta(hours=1)
+_PENDING_ADDRESS_DELAY = timedelta(minutes=1)
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """One contact ready to be sent."""
+
+    delivery: Delivery
+    payload: Payload
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """How a batch went: `released` claims were given back unsent; `halted` says why sending stopped early."""
+
+    released: int
+    halted: str | None
+
+
+class Courier:
+    """One run's way to one CRM; `halted` says why it sends no more."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        gate: GateKeeper,
+        crm: Crm,
+        run_id: str,
+        limit: RateLimit,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._queue = queue
+        self._gate = gate
+        self._crm = crm
+        self._run_id = run_id
+        self._stop = stop or threading.Event()
+        self._limit = limit
+        self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
+        self.halted: str | None = None
+
+    def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
+        """For crash suspects: while one is being delivered, no other can be blamed."""
+        released = sum(self.deliver([claim]).released for claim in claims)
+        return Receipt(released=released, halted=self.halted)
+
+    def deliver(self, claims: Sequence[Claim]) -> Receipt:
+        """Send every contact that is still ours, record every outcome, give the rest back.
+
+        What interrupts the run (a stop signal, say) is raised again after known outcomes are recorded and the unsent
+        claims are given back.
+        """
+        fence = Fence(
+            lambda held: self._patiently(lambda: self._queue.renew(held, lease=LEASE, starting=True)),
+            claims,
+            lease=LEASE,
+            longest_request=self._crm.longest_request,
+        )
+        recorded: set[Claim] = set()
+        try:
+            if self.halted is None:
+                revisions = fence.hold()
+                held = [claim for claim in claims if claim.contact_id in revisions]
+                deliveries = self._patiently(lambda: self._queue.load(held))
+                self._send_all(deliveries, fence, recorded)
+        finally:
+            unsent = [claim.contact_id for claim in claims if claim not in recorded]
+            released = self._insistently(lambda: self._queue.release(self._run_id, unsent)) if unsent else 0
+        return Receipt(released=released, halted=self.halted)
+
+    def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
+        attempts, parcels = [], []
+        for delivery in deliveries:
+            revision = fence.revisions[delivery.claim.contact_id]
+            prepared = prepare(self._crm, delivery, revision)
+            (parcels if isinstance(prepared, Parcel) else attempts).append(prepared)
+        self._record(attempts, recorded)
+        if not parcels:
+            return
+        pool = ThreadPoolExecutor(min(self._limit.threads, len(parcels)), thread_name_prefix="send")
+        pending = {pool.submit(self._send, parcel, fence) for parcel in parcels}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=_FLUSH_SECONDS)
+                self._record(_known(done), recorded)
+        except BaseException:
+            self._halt("the run was interrupted")
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            self._record(_known({future for future in pending if not future.cancelled()}), recorded)
+
+    def _send(self, parcel: Parcel, fence: Fence) -> Attempt | None:
+        contact_id = parcel.delivery.claim.contact_id
+
+        def before_request() -> None:
+            self._pacer.wait()
+            fence.check(contact_id)
+
+        started = time.monotonic()
+        try:
+            outcome = self._crm.deliver(
+                parcel.payload, remote_key=parcel.delivery.remote_key, before_request=before_request
+            )
+        except (GatePaused, Stopped, ClaimLost) as reason:
+            if isinstance(reason, GatePaused):
+                self._halt("the gate is paused")
+            return None
+        except sa.exc.SQLAlchemyError as error:
+            _log.warning("The contacts database failed before a request: %s", type(error).__name__)
+            self._halt("the contacts database failed")
+            return None
+        except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
+            outcome = _own_failure(error)
+        self._mind_the_gate(outcome)
+        return _attempt(parcel, outcome, timedelta(seconds=time.monotonic() - started), self._crm.mapping_version)
+
+    def _mind_the_gate(self, outcome: Outcome) -> None:
+        """Whatever concerns the account rather than the contact takes effect before the next request."""
+        reason = outcome.message or outcome.kind or ""
+        if outcome.result is Result.REFUSED:
+            self._gate.close(reason, self._crm.credentials_fingerprint)
+            self._halt("the CRM refused the credentials")
+        elif outcome.result is Result.SNOOZED:
+            duration = min(outcome.retry_after or timedelta(seconds=1), _LONGEST_PAUSE)
+            self._gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", duration)
+            self._pacer.forget_reserved()
+        if (pause := self._limit.used_up_for(outcome.rate)) is not None:
+            self._gate.pause(
+                "rate_limit", "The account's allowance of requests is used up.", min(pause, _LONGEST_PAUSE)
+            )
+            self._pacer.forget_reserved()
+        if (observed := self._limit.learn(outcome.rate)) is not None:
+            self._gate.observe_limit(observed)
+            self._pacer.set_rate(self._limit.per_second)
+
+    def _record(self, attempts: Sequence[Attempt], recorded: set[Claim]) -> None:
+        if not attempts:
+            return
+        self._insistently(partial(self._queue.record, self._run_id, attempts))
+        recorded.update(attempt.claim for attempt in attempts)
+        verdict = self._insistently(partial(self._gate.judge, tally(attempts)))
+        if verdict is not None:
+            self._halt(f"the circuit breaker opened: {verdict}")
+
+    def _reserve(self, slots: int, rate: float) -> Reservation | None:
+        while True:
+            reservation = self._patiently(lambda: self._gate.reserve(slots, rate))
+            if reservation is not None:
+                return reservation
+            gate = self._gate.read()
+            if gate.pause_kind != "rate_limit" or (gate.paused_seconds or 0) > _SHORT_PAUSE_SECONDS:
+                return None
+            if self._stop.wait(max(0.05, gate.paused_seconds or 0)):
+                return None
+
+    def _halt(self, reason: str) -> None:
+        if self.halted is None:
+            self.halted = reason
+        self._stop.set()
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        return with_retries(call, patience=_PATIENCE_TO_SEND, sleep=self._stop.wait)
+
+    def _insistently(self, call: Callable[[], T]) -> T:
+        return with_retries(call, patience=_PATIENCE_TO_RECORD)
+
+
+def prepare(crm: Crm, delivery: Delivery, revision: int) -> Parcel | Attempt:
+    """What is to be sent of a contact, or the outcome of one that is not sent. Pure but for the CRM's mapping."""
+    finish = partial(
+        Attempt,
+        claim=delivery.claim,
+        revision=revision,
+        duration=timedelta(),
+        mapping_version=crm.mapping_version,
+    )
+    try:
+        payload = crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
+    except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
+        failure = _own_failure(error)
+        return finish(outcome="retry", kind=failure.kind, message=failure.message)
+    if isinstance(payload, Unsendable):
+        return finish(outcome="skipped", kind=payload.kind, message=payload.message)
+    if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:
+        # The other contact has left this address, but the CRM does not know yet. Sent now, this one would take over
+        # the other's entry, and the other's change of address would then rename it.
+        return finish(
+            outcome="snoozed",
+            kind="address_in_transit",
+            message="The CRM still holds another contact under this address, whose own change is about to be delivered.",
+            retry_after=_PENDING_ADDRESS_DELAY,
+        )
+    if delivery.address_held_by in {"failed", "skipped"} and delivery.remote_key != payload.key:
+        return finish(
+            outcome="rejected",
+            kind="address_in_use",
+            message="The CRM still holds another contact under this address, and that contact's delivery has failed. "
+            "Mend that one first, or unselect it.",
+        )
+    if payload.hash == delivery.payload_hash and delivery.remote_key == payload.key:
+        return finish(outcome="unchanged", payload_hash=payload.hash, warnings=payload.warnings)
+    return Parcel(delivery=delivery, payload=payload, revision=revision)
+
+
+def tally(attempts: Sequence[Attempt]) -> Tally:
+    """What the breaker needs to know of these outcomes, which are in order of arrival."""
+    answered = [attempt for attempt in attempts if attempt.requests]
+    failures = [attempt for attempt in answered if attempt.outcome == "retry"]
+    rejects = [attempt for attempt in answered if attempt.outcome == "rejected"]
+    trailing = 0
+    for attempt in reversed(answered):
+        if attempt.outcome != "retry":
+            break
+        trailing += 1
+    return Tally(
+        successes=sum(attempt.outcome in {"synced", "rejected"} for attempt in answered),
+        failures=len(failures),
+        trailing_failures=trailing,
+        rejects=len(rejects),
+        last_failure=(failures[-1].message or "") if failures else "",
+        last_reject=(rejects[-1].message or "") if rejects else "",
+    )
+
+
+def _attempt(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_version: str) -> Attempt:
+    synced = outcome.result is Result.SYNCED
+    return Attempt(
+        claim=parcel.delivery.claim,
+        revision=parcel.revision,
+        outcome=outcome.result.value,
+        duration=duration,
+        kind=outcome.kind,
+        code=outcome.code,
+        message=outcome.message,
+        http_status=outcome.http_status,
+        request_id=outcome.request_id,
+        requests=outcome.requests,
+        retry_after=outcome.retry_after,
+        remote_key=outcome.remote_key,
+        remote_id=outcome.remote_id,
+        # Only a confirmed delivery moves the hash: a rejected payload must be sent again.
+        payload_hash=parcel.payload.hash if synced else None,
+        sent_attributes=outcome.sent_attributes if synced else frozenset(),
+        mapping_version=mapping_version,
+        warnings=(*parcel.payload.warnings, *outcome.warnings),
+    )
+
+
+def _own_failure(error: Exception) -> Outcome:
+    # The text of an unexpected exception may hold a contact's data; its type and place do not.
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    _log.error("Unexpected %s at %s while delivering a contact", type(error).__name__, place)
+    return Outcome(
+        result=Result.RETRY, kind="internal", message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}."
+    )
+
+
+def _known(futures: Iterable[Future[Attempt | None]]) -> list[Attempt]:
+    return [attempt for future in futures if (attempt := future.result()) is not None]

@@ -1,0 +1,49 @@
+"""Pure arithmetic of a run: how much to claim, how to split it, how long to wait before a retry."""
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from crm_pipelines.contacts.queue import RetryPolicy
+
+T = TypeVar("T")
+
+MAX_RUNTIME = timedelta(minutes=15)
+"""After this Dagster ends the run (tag dagster/max_runtime)."""
+
+FORCED_STOP = timedelta(minutes=10)
+"""The longest that a run's process may live on after Dagster wants it ended."""
+
+LEASE = MAX_RUNTIME + FORCED_STOP
+"""A claim outlasts its run, so that nobody else delivers a contact while its run may still send."""
+
+MAX_BATCHES = 12
+"""Each batch is two steps in Dagster's pages and some 25 events in its storage."""
+
+# The rest of the interval is for starting Python, for claiming and for writing back.
+_SENDING_SHARE = 0.8
+
+
+def sending_budget(interval: timedelta) -> timedelta:
+    """How long a run plans to send: most of the time until the next tick, and well within MAX_RUNTIME."""
+    return min(interval * _SENDING_SHARE, MAX_RUNTIME * 2 / 3)
+
+
+def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None) -> int:
+    """How many contacts the rate allows within the budget, at least one; at most `limit`."""
+    possible = max(1, math.floor(budget.total_seconds() * rate_per_second))
+    return possible if limit is None else min(possible, limit)
+
+
+def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES) -> list[Sequence[T]]:
+    """Consecutive batches of at least `smallest` items (but for the last) and at most `most` of them."""
+    size = max(smallest, math.ceil(len(items) / most))
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def retry_policy(max_retries: int, delay_minutes: float, *, exponential: bool) -> RetryPolicy:
+    """5, 10, 20 minutes when exponential, else 5, 10, 15. At most a week, where doubling would pass it."""
+    base = timedelta(minutes=delay_minutes)
+    factors = [2**retry if exponential else retry + 1 for retry in range(max_retries)]
+    return RetryPolicy(delays=tuple(min(base * factor, timedelta(weeks=1)) for factor in factors))

@@ -1,0 +1,48 @@
+"""How fast an account may be asked: the setting, and what the account's answers say."""
+
+from datetime import timedelta
+
+from crm_pipelines.crms.base import RateHeaders
+
+# Assumption (no CRM documents which of its windows the headers describe): a limit of a thousand or more counts an hour,
+# a smaller one a second. It fits every published tier of Brevo: 10, 20, 60 per second; 36,000 and more per hour.
+_HOURLY_FROM = 1000
+# Shorter windows are handled by spacing the requests; waiting for each to end would halve the rate.
+_SHORT_WINDOW_SECONDS = 2.0
+
+
+class RateLimit:
+    """The rate in force. `configured` is a ceiling when the user set it, else only what to assume until told."""
+
+    def __init__(self, configured: float, *, is_ceiling: bool, observed: float | None = None) -> None:
+        self._configured = configured
+        self._is_ceiling = is_ceiling
+        self._observed = observed
+
+    @property
+    def per_second(self) -> float:
+        """Requests per second."""
+        if self._observed is None:
+            return self._configured
+        return min(self._configured, self._observed) if self._is_ceiling else self._observed
+
+    @property
+    def threads(self) -> int:
+        """Enough to keep the rate with answers that take a second; requests are made one per thread."""
+        return max(4, min(32, round(self.per_second)))
+
+    def learn(self, rate: RateHeaders) -> float | None:
+        """Note a reported limit; returns it, in requests per second, when it is news."""
+        if not rate.limit or rate.limit < 0:
+            return None
+        observed = rate.limit / 3600 if rate.limit >= _HOURLY_FROM else float(rate.limit)
+        if observed == self._observed:
+            return None
+        self._observed = observed
+        return observed
+
+    def used_up_for(self, rate: RateHeaders) -> timedelta | None:
+        """How long no request is allowed, when a long window has none left."""
+        if rate.remaining != 0 or rate.reset_seconds is None or rate.reset_seconds <= _SHORT_WINDOW_SECONDS:
+            return None
+        return timedelta(seconds=rate.reset_seconds)
