@@ -36,9 +36,10 @@ class RateHeaders:
 class Outcome:
     """The end of one delivery.
 
-    `kind` is a stable word for grouping (such as `outage`, `rate_limit`, `rejected`, `credentials`, `ip_not_authorised`,
-    `consent`, `duplicate_phone`); `code` and `message` are the CRM's own words without secrets, `message` at most 500
-    characters. `retry_after` is how long the CRM asks us to wait.
+    `kind` is a stable word for grouping (such as `outage`, `rate_limit`, `rejected`, `credentials`,
+    `ip_not_authorised`, `consent`, `duplicate_phone`); `code` and `message` are the CRM's own words without secrets,
+    `message` at most 500 characters. `retry_after` is how long the CRM asks us to wait. `sent_attributes` are the
+    names that the CRM now holds a value of ours for; `warnings` are those of the delivery, beside the payload's own.
     """
 
     result: Result
@@ -78,6 +79,7 @@ class Payload:
     attributes: Mapping[str, str | float | bool | list[str]]
     clear: frozenset[str]
     hash: bytes
+    sent_before: frozenset[str] = frozenset()  # names the CRM holds a value of ours for
     warnings: tuple[str, ...] = ()
 
 
@@ -95,9 +97,7 @@ class Crm(Protocol):
     """One account at one CRM. Safe to use from several threads."""
 
     name: str
-    account: (
-        str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
-    )
+    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
     credentials_fingerprint: str  # changes with the key, and tells nothing about it
     mapping_version: str
     longest_request: timedelta  # total deadline of a single HTTP request
@@ -115,10 +115,14 @@ class Crm(Protocol):
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
 
-    def check(self) -> list[Finding]:
-        """Preflight: everything that would keep contacts from arriving."""
+    def check(self, *, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
+        """Preflight: everything that would keep contacts from arriving.
 
-    def provision(self, *, dry_run: bool) -> list[str]:
+        `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
+        are looked at too.
+        """
+
+    def provision(self, *, dry_run: bool, custom_fields: Mapping[str, Any] | None = None) -> list[str]:
         """Create what the mapping needs in the account; returns what was (or would be) created. Safe to repeat."""
 
     def close(self) -> None:

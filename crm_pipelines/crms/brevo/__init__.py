@@ -1,0 +1,128 @@
+"""Brevo (formerly Sendinblue), REST API v3.
+
+| module | what is in it |
+| --- | --- |
+| `mapping`, `mapping.toml`, `values` | which field goes to which attribute, and its type |
+| `payload` | from a row to what is to be sent |
+| `upsert` | the requests of one delivery, with the repairs |
+| `outcomes` | what an answer means |
+| `preflight` | the account: check and provision |
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import phonenumbers
+import requests
+
+from crm_pipelines.crms.base import BeforeRequest, Finding, Outcome, Payload, Unsendable
+from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
+from crm_pipelines.crms.brevo.payload import build_payload
+from crm_pipelines.crms.brevo.preflight import Preflight
+from crm_pipelines.crms.brevo.upsert import Upsert
+from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport, is_loopback
+from crm_pipelines.errors import SettingsError
+from crm_pipelines.settings import Settings
+
+
+class Brevo:
+    """One Brevo account; see `crm_pipelines.crms.base.Crm`."""
+
+    name = "brevo"
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str,
+        mapping: BrevoMapping,
+        list_id: int | None = None,
+        phone_region: str | None = None,
+        longest_request: timedelta = LONGEST_REQUEST,
+    ) -> None:
+        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
+            raise SettingsError("BREVO_API_KEY holds characters that no key has: copy the key again.")
+        if phone_region is not None and phone_region not in phonenumbers.SUPPORTED_REGIONS:
+            raise SettingsError("CRM_PHONE_REGION names no country: use two letters, such as US.")
+        self.account = "sandbox" if is_loopback(base_url) else urlsplit(base_url).hostname or base_url
+        self.credentials_fingerprint = hashlib.sha256(b"crm-pipelines brevo key " + api_key.encode()).hexdigest()[:16]
+        self.mapping_version = mapping.version
+        self.longest_request = longest_request
+        self._mapping = mapping
+        self._phone_region = phone_region
+        self._list_id = list_id
+        self._secrets = (api_key,)
+        self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Brevo":
+        """Raises SettingsError when the key is missing or unusable, the mapping file or the phone region wrong."""
+        brevo = settings.brevo
+        if brevo.api_key is None:
+            raise SettingsError("BREVO_API_KEY is not set: set it in the environment or in the file .env.")
+        return cls(
+            api_key=brevo.api_key.get_secret_value(),
+            base_url=brevo.api_base_url,
+            mapping=load_mapping(brevo.mapping_file),
+            list_id=brevo.list_id,
+            phone_region=settings.general.crm_phone_region,
+        )
+
+    def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
+        """Map, normalize and validate one row of crm_contacts. Pure."""
+        return build_payload(
+            record,
+            mapping=self._mapping,
+            region=self._phone_region,
+            list_ids=self._list_ids,
+            sent_attributes=sent_attributes,
+        )
+
+    def deliver(self, payload: Payload, *, remote_key: str | None, before_request: BeforeRequest) -> Outcome:
+        """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
+        return Upsert(
+            payload,
+            remote_key=remote_key,
+            send=self._transport.request,
+            before_request=before_request,
+            list_ids=self._list_ids,
+            secrets=self._secrets,
+        ).run()
+
+    def probe(self, *, before_request: BeforeRequest) -> Outcome:
+        """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
+        before_request()
+        try:
+            answer = self._transport.request("GET", "/contacts", params={"limit": "1"})
+        except requests.RequestException as error:
+            return classify_exception(error)
+        return classify(answer, hide=self._secrets)
+
+    def check(self, *, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
+        """Key, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
+        return self._preflight(custom_fields).check()
+
+    def provision(self, *, dry_run: bool, custom_fields: Mapping[str, Any] | None = None) -> list[str]:
+        """Create the missing attributes, category `normal`. Raises ProvisionError."""
+        return self._preflight(custom_fields).provision(dry_run=dry_run)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    @property
+    def _list_ids(self) -> tuple[int, ...]:
+        return () if self._list_id is None else (self._list_id,)
+
+    def _preflight(self, custom_fields: Mapping[str, Any] | None) -> Preflight:
+        return Preflight(
+            self._transport.request,
+            self._mapping,
+            list_id=self._list_id,
+            custom_fields=custom_fields or {},
+            secrets=self._secrets,
+        )

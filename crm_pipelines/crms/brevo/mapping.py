@@ -1,0 +1,151 @@
+"""Which field of a contact goes to which attribute of Brevo: reads a mapping file and applies it.
+
+The comments of the shipped file, `mapping.toml`, are the reference of the format.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from crm_pipelines.crms import normalize
+from crm_pipelines.crms.brevo.values import LONGEST_NAME, AttributeType, Value, attribute_name, convert, natural_type
+from crm_pipelines.errors import SettingsError
+
+SHIPPED = Path(__file__).with_name("mapping.toml")
+
+PHONES = frozenset({"SMS", "WHATSAPP", "LANDLINE_NUMBER"})
+"""Attributes by which Brevo also finds a contact: a number is unique in the account."""
+
+RESERVED = frozenset({"EMAIL", "EXT_ID"})
+"""Identity, sent by the delivery itself. A change of EMAIL can subscribe somebody again, so no mapping may set it."""
+
+CUSTOM = "custom_fields."
+SOURCES = (
+    "first_name", "last_name", "name", "phone_number", "email_type", "has_gmail", "context", "source_url",
+    "source_job_id", "domain_id", "page_id", "created_at", "updated_at",
+)  # fmt: skip
+
+
+class MappingError(SettingsError):
+    """The mapping file cannot be used."""
+
+
+def _source(value: str) -> str:
+    if value in SOURCES or (value.startswith(CUSTOM) and value != CUSTOM):
+        return value
+    near = get_close_matches(value, SOURCES, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"expected {CUSTOM}KEY or one of {', '.join(SOURCES)}"
+    raise ValueError(f"no such field; {hint}")
+
+
+class Attribute(BaseModel):
+    """One line of `[attributes]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Annotated[str, AfterValidator(_source)] = Field(alias="from")
+    type: AttributeType
+    # Brevo takes options of up to 200 characters.
+    options: tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...] = ()
+
+
+def _consistent(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
+    for name, attribute in attributes.items():
+        if name in RESERVED:
+            raise ValueError(f"{name} is sent by crm-pipelines itself, remove the line")
+        if name in PHONES and attribute.type is not AttributeType.PHONE:
+            raise ValueError(f'{name} needs type = "phone"')
+        if attribute.options and attribute.type is not AttributeType.CHOICES:
+            raise ValueError(f"{name} has options, which only multiple-choice has")
+    return attributes
+
+
+# Brevo asks for capitals; which other characters it takes is not published.
+Name = Annotated[str, StringConstraints(pattern=rf"^[A-Z0-9_-]{{1,{LONGEST_NAME}}}$")]
+
+
+class BrevoMapping(BaseModel):
+    """A validated mapping file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Extra columns are imported because somebody wants them in the CRM; a list to be kept by hand loses them silently.
+    custom_fields: Literal["all", "mapped"] = "all"
+    attributes: Annotated[dict[Name, Attribute], AfterValidator(_consistent)]
+
+    @property
+    def version(self) -> str:
+        """16 hex digits that change with the meaning of the file, not with its comments."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def owns(self, name: str) -> bool:
+        """Whether this mapping may write the attribute, and so also clear it."""
+        return name in self.attributes or (self.custom_fields == "all" and name not in PHONES | RESERVED)
+
+    def by_own_name(self, custom_fields: Mapping[str, Any]) -> dict[str, str | None]:
+        """For `custom_fields = "all"`: field -> attribute, None where the name is unusable or taken."""
+        if self.custom_fields != "all":
+            return {}
+        mapped = {attribute.source for attribute in self.attributes.values()}
+        taken = {None, *PHONES, *RESERVED, *self.attributes}
+        found: dict[str, str | None] = {}
+        for field in sorted(custom_fields):
+            if CUSTOM + field in mapped:
+                continue
+            name = attribute_name(field)
+            found[field] = None if name in taken else name
+            taken.add(name)
+        return found
+
+    def apply(self, record: Mapping[str, Any], *, region: str | None) -> tuple[dict[str, Value], tuple[str, ...]]:
+        """The attributes that have a value, and a warning for each value that was left out or cut.
+
+        `record` is a row of crm_contacts; `region` the country of phone numbers without a country code.
+        """
+        values: dict[str, Value] = {}
+        warnings: list[str] = []
+        custom: Mapping[str, Any] = record.get("custom_fields") or {}
+        first, last = normalize.name_parts(record.get("name"))
+        own_fields = {CUSTOM + key: value for key, value in custom.items()}
+        fields = {**record, **own_fields, "first_name": first, "last_name": last}
+
+        def put(name: str | None, source: str, kind: AttributeType, options: tuple[str, ...] = ()) -> None:
+            value, remark = convert(fields.get(source), kind, options=options, region=region)
+            label = (normalize.text(source) or "")[:80]
+            if name is None and value is not None:
+                remark = "left out: it has no attribute name of its own, so name one in the mapping file"
+            if remark:
+                warnings.append(f"{label} {remark}")
+            if name is not None and value is not None:
+                values[name] = value
+
+        for name, attribute in self.attributes.items():
+            put(name, attribute.source, attribute.type, attribute.options)
+        for field, own_name in self.by_own_name(custom).items():
+            put(own_name, CUSTOM + field, natural_type(custom[field]))
+        return values, tuple(warnings)
+
+
+def load_mapping(path: Path | None) -> BrevoMapping:
+    """Read and validate `path`, or the shipped file. Raises MappingError with the file and the key."""
+    file = path or SHIPPED
+    try:
+        return BrevoMapping.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        problem = error.strerror or "it cannot be read"
+    except UnicodeDecodeError:
+        problem = "it is not UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"it is not TOML, {error}"
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+        problem = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    raise MappingError(f"The mapping file {file} (BREVO_MAPPING_FILE) cannot be used: {problem}. Correct it.")

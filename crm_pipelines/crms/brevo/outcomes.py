@@ -1,0 +1,243 @@
+"""What Brevo's answer, or the failure to get one, means. Pure; the only place that knows Brevo's status codes.
+
+| seen | result, kind |
+| --- | --- |
+| 201, 204, other 2xx with a JSON object | synced |
+| 2xx that is not JSON, 1xx, 3xx, 407, 404 and 405 without a word of Brevo | retry, `outage` |
+| 408, 425, 5xx, `account_in_process`, no connection, broken answer | retry, `outage` |
+| no answer in time | retry, `timeout` |
+| 429 | snoozed, `rate_limit` |
+| 401 | refused, `ip_not_authorised` or `credentials` |
+| 402, 403, and their codes under another status | refused, `credits`, `permission` or `account` |
+| 400 about an identifier | rejected, `duplicate_external_id`, `duplicate_address`, `duplicate_phone`, `invalid_phone`, |
+| | `invalid_address` |
+| any other 4xx | rejected, `rejected` |
+
+Codes are an open set and have changed for the same fault (pass-culture-main pull request 22628), so a conflict is
+known by `metadata.duplicate_identifiers`, then by its message, never by its code.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from urllib3.exceptions import ReadTimeoutError
+
+from crm_pipelines.crms.base import Outcome, RateHeaders, Result
+from crm_pipelines.crms.brevo.mapping import PHONES
+from crm_pipelines.crms.transport import Answer
+
+LONGEST_MESSAGE = 500
+LONGEST_CODE = 100
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=1)
+"""A 429 names at most the rest of an hour, Brevo's longest window."""
+
+_SAYS_BASE_URL = "Check BREVO_API_BASE_URL and any proxy in between."
+ADVICE = {
+    "ip_not_authorised": "Allow this machine's address at https://app.brevo.com/security/authorised_ips.",
+    "credentials": "Set BREVO_API_KEY to a valid key.",
+    "credits": "Buy credits or change the plan at Brevo.",
+    "permission": "Give the key's account the right to write contacts.",
+    "account": "Ask Brevo to validate the account.",
+    "duplicate_address": "Merge or delete one of the two contacts at Brevo, or correct the address here.",
+    "duplicate_external_id": "Give only one contact at Brevo this EXT_ID.",
+    "duplicate_phone": "Correct the phone number of one of the two contacts.",
+    "invalid_phone": "Correct the phone number.",
+    "invalid_address": "Correct the e-mail address.",
+    "not_brevo": f"This is no answer of Brevo's. {_SAYS_BASE_URL}",
+    "redirect": f"Redirects are not followed. {_SAYS_BASE_URL}",
+    "proxy": "Check the proxy (HTTPS_PROXY) and its credentials.",
+    "tls": "The server's certificate was not accepted: check BREVO_API_BASE_URL, and REQUESTS_CA_BUNDLE behind a proxy.",
+}
+
+_ACCOUNT_CODES = {
+    "unauthorized": "credentials",
+    "not_enough_credits": "credits",
+    "permission_denied": "permission",
+    "account_under_validation": "account",
+}
+_CONFLICT = re.compile(r"already associated with another|contact already exist", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"\b(email|sms|ext_id|whatsapp|landline_number)\b", re.IGNORECASE)
+_UNKNOWN_IP = re.compile(r"unrecogni[sz]ed IP|authori[sz]ed_ips", re.IGNORECASE)
+_INVALID_PHONE = re.compile(r"invalid phone number", re.IGNORECASE)
+_INVALID_ADDRESS = re.compile(r"invalid email|invalid value passed for identifierType email_id", re.IGNORECASE)
+_KEY = re.compile(r"xkeysib-[\w-]+")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def redact(text: str, hide: tuple[str, ...] = ()) -> str:
+    """`text` on one line, without control characters, without any API key and without the texts in `hide`."""
+    for secret in sorted(filter(None, hide), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _KEY.sub("***", _UNPRINTABLE.sub(" ", text)).strip()
+
+
+def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None = None) -> Outcome:
+    """The meaning of an answer. Total: any status, headers and body give an Outcome.
+
+    `hide` are secrets and personal data to be kept out of the message. `now` (aware) is the moment of the answer if it
+    has no Date header of its own; needed only for a Retry-After that is a date.
+    """
+    body = json_object(answer)
+    code, said = _own_words(body)
+    result, kind, advice = _verdict(answer.status, body, code or "", said or "", has_body=bool(answer.body.strip()))
+    if result is Result.SYNCED:
+        code = message = None
+    else:
+        said = redact((said or "")[: 10 * LONGEST_MESSAGE], hide) or f"Brevo answered with HTTP status {answer.status}."
+        message = _with_advice(said, ADVICE.get(advice or kind or ""))
+        code = redact((code or "")[:LONGEST_CODE], hide) or None
+    return Outcome(
+        result=result,
+        kind=kind,
+        code=code,
+        message=message,
+        http_status=answer.status,
+        request_id=redact(answer.headers.get("sib-request-id", "")[:LONGEST_CODE], hide) or None,
+        retry_after=_retry_after(answer, result, now),
+        remote_id=_remote_id(body) if result is Result.SYNCED else None,
+        rate=rate_headers(answer.headers),
+    )
+
+
+def classify_exception(error: requests.RequestException) -> Outcome:
+    """The meaning of a request without an answer. The exception's own text names the URL, so none of it is used."""
+    if isinstance(error, requests.Timeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
+        return Outcome(result=Result.RETRY, kind="timeout", message="Brevo did not answer in time.")
+    if isinstance(error, requests.exceptions.ProxyError):
+        said = _with_advice("The proxy did not connect to Brevo.", ADVICE["proxy"])
+    elif isinstance(error, requests.exceptions.SSLError):
+        said = _with_advice("No secure connection to Brevo.", ADVICE["tls"])
+    elif isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
+        said = _with_advice("The connection to Brevo failed or broke off.", _SAYS_BASE_URL)
+    else:
+        said = _with_advice(f"The request to Brevo failed ({type(error).__name__}).", _SAYS_BASE_URL)
+    return Outcome(result=Result.RETRY, kind="outage", message=said)
+
+
+def duplicate_identifiers(answer: Answer) -> frozenset[str]:
+    """Upper-case names of the identifiers that another contact at Brevo has (EMAIL, SMS, EXT_ID …); empty when none."""
+    return _duplicates(json_object(answer))
+
+
+def json_object(answer: Answer) -> dict[str, Any] | None:
+    """The body, if it is a JSON object."""
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
+    """What an answer says of the rate limit; the reset is read as seconds (developers.brevo.com/docs/limit-headers)."""
+    limit, remaining, reset = (
+        _number(headers.get(f"x-sib-ratelimit-{name}")) for name in ("limit", "remaining", "reset")
+    )
+    return RateHeaders(
+        limit=None if limit is None else int(limit),
+        remaining=None if remaining is None else int(remaining),
+        reset_seconds=reset,
+    )
+
+
+def _verdict(
+    status: int, body: dict[str, Any] | None, code: str, said: str, *, has_body: bool
+) -> tuple[Result, str | None, str | None]:
+    """Result, kind, and the advice to give where it is not the kind's own."""
+    if 200 <= status < 300:
+        # A captive portal or a wrong host answers 200 with a page; Brevo's own empty answers are 204, maybe 201.
+        if body is not None or status == 204 or (status == 201 and not has_body):
+            return Result.SYNCED, None, None
+        return Result.RETRY, "outage", "not_brevo"
+    if status == 429:
+        return Result.SNOOZED, "rate_limit", None
+    if status == 401:
+        return Result.REFUSED, "ip_not_authorised" if _UNKNOWN_IP.search(said) else "credentials", None
+    if status in {402, 403}:
+        return Result.REFUSED, _ACCOUNT_CODES.get(code, "credits" if status == 402 else "permission"), None
+    if status in {408, 425} or not 400 <= status < 500 or code == "account_in_process":
+        advice = "redirect" if 300 <= status < 400 else "not_brevo" if status < 200 or status >= 600 else None
+        return Result.RETRY, "outage", advice
+    if status == 407:
+        return Result.RETRY, "outage", "proxy"
+    if status in {404, 405} and body is None and has_body:
+        return Result.RETRY, "outage", "not_brevo"
+    if code in _ACCOUNT_CODES:
+        return Result.REFUSED, _ACCOUNT_CODES[code], None
+    return Result.REJECTED, _rejection(_duplicates(body), said), None
+
+
+def _rejection(duplicates: frozenset[str], said: str) -> str:
+    if "EXT_ID" in duplicates:
+        return "duplicate_external_id"
+    if "EMAIL" in duplicates:
+        return "duplicate_address"
+    if duplicates & PHONES:
+        return "duplicate_phone"
+    if _INVALID_PHONE.search(said):
+        return "invalid_phone"
+    return "invalid_address" if _INVALID_ADDRESS.search(said) else "rejected"
+
+
+def _duplicates(body: dict[str, Any] | None) -> frozenset[str]:
+    metadata = (body or {}).get("metadata")
+    named = metadata.get("duplicate_identifiers") if isinstance(metadata, dict) else None
+    if isinstance(named, list) and named:
+        return frozenset(name.upper() for name in named if isinstance(name, str))
+    said = _own_words(body)[1] or ""
+    if not _CONFLICT.search(said):
+        return frozenset()
+    return frozenset(name.upper() for name in _IDENTIFIER.findall(said)) or frozenset({"EMAIL"})
+
+
+def _own_words(body: dict[str, Any] | None) -> tuple[str | None, str | None]:
+    code, message = (body or {}).get("code"), (body or {}).get("message")
+    return (code if isinstance(code, str) else None), (message if isinstance(message, str) else None)
+
+
+def _with_advice(said: str, advice: str | None) -> str:
+    if advice is None:
+        return said[:LONGEST_MESSAGE]
+    said = said[: LONGEST_MESSAGE - len(advice) - 2].rstrip()
+    return f"{said}{'' if said.endswith(('.', '!', '?')) else '.'} {advice}"
+
+
+def _remote_id(body: dict[str, Any] | None) -> str | None:
+    found = (body or {}).get("id")
+    return str(found) if isinstance(found, int) and not isinstance(found, bool) and 0 < found < 2**63 else None
+
+
+def _retry_after(answer: Answer, result: Result, now: datetime | None) -> timedelta | None:
+    if result not in {Result.SNOOZED, Result.RETRY}:
+        return None
+    said = answer.headers.get("retry-after")
+    seconds = _number(said)
+    if seconds is None and said:
+        until, since = _http_date(said), _http_date(answer.headers.get("date")) or now
+        seconds = (until - since).total_seconds() if until and since else None
+    if seconds is None and result is Result.SNOOZED:
+        seconds = _number(answer.headers.get("x-sib-ratelimit-reset")) or 0.0
+    if seconds is None:
+        return None
+    return min(max(timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds())), SHORTEST_WAIT), LONGEST_WAIT)
+
+
+def _number(said: str | None) -> float | None:
+    try:
+        found = float(said or "")
+    except ValueError:
+        return None
+    return found if 0 <= found < 10**12 else None
+
+
+def _http_date(said: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(said or "")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,46 @@
+"""From a row of crm_contacts to what is to be sent. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crm_pipelines.crms import normalize
+from crm_pipelines.crms.base import Payload, Unsendable
+from crm_pipelines.crms.brevo.mapping import BrevoMapping
+
+
+def build_payload(
+    record: Mapping[str, Any],
+    *,
+    mapping: BrevoMapping,
+    region: str | None,
+    list_ids: Sequence[int],
+    sent_attributes: frozenset[str],
+) -> Payload | Unsendable:
+    """The desired state of one contact; see `Payload`. `sent_attributes` are the names Brevo holds a value of ours for."""
+    try:
+        key = normalize.address(record.get("email"))
+    except ValueError:
+        return Unsendable(kind="invalid_address", message="The e-mail address is not valid: correct it.")
+    if key is None:
+        return Unsendable(kind="no_address", message="The contact has no e-mail address: add one.")
+    attributes, warnings = mapping.apply(record, region=region)
+    external_id = str(record["id"])
+    state = {
+        "email": key,
+        "ext_id": external_id,
+        "attributes": attributes,
+        "lists": sorted(list_ids),
+        "mapping": mapping.version,
+    }
+    canonical = json.dumps(state, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return Payload(
+        key=key,
+        external_id=external_id,
+        attributes=attributes,
+        clear=frozenset(name for name in sent_attributes - attributes.keys() if mapping.owns(name)),
+        sent_before=sent_attributes,
+        hash=hashlib.sha256(canonical.encode()).digest(),
+        warnings=warnings,
+    )

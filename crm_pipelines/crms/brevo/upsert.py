@@ -1,0 +1,177 @@
+"""Delivers one contact: creates or updates it at Brevo, with the known repairs of a refusal.
+
+Every request before the last has no effect at Brevo (a look-up, or a write that was refused whole), so a delivery can
+be broken off between two requests and begun again from the start. One risk stays: somebody who unsubscribes between
+the look-up and the change of address is subscribed again, because Brevo has no conditional update.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import requests
+
+from crm_pipelines.crms import normalize
+from crm_pipelines.crms.base import BeforeRequest, Outcome, Payload, Result
+from crm_pipelines.crms.brevo.mapping import PHONES
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, duplicate_identifiers, json_object
+from crm_pipelines.crms.brevo.values import Value
+from crm_pipelines.crms.transport import Answer
+
+CLEARED: Value = ""
+"""Erases an attribute. An assumption: Brevo documents no way to do so for a single contact."""
+
+MOST_REQUESTS = 8
+"""Of one delivery. All repairs together need seven; more means that Brevo's answers contradict each other."""
+
+NO_CONSENT = (
+    "Brevo holds this contact under its former address, where it is unsubscribed, and would subscribe it again with "
+    "the new address, so nothing was changed. If the person agrees, change the address at Brevo by hand; if not, "
+    "take the contact out of the selection."
+)
+
+
+class Send(Protocol):
+    """`Transport.request`."""
+
+    def __call__(self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None) -> Answer:
+        """Raises requests.RequestException."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A contact that Brevo has, and how to name it in a URL; it is not unsubscribed."""
+
+    identifier: str
+    identifier_type: str
+    remote_id: str | None = None
+
+    @property
+    def path(self) -> str:
+        return f"/contacts/{quote(self.identifier, safe='')}"
+
+    @property
+    def params(self) -> dict[str, str]:
+        return {"identifierType": self.identifier_type}
+
+
+class Upsert:
+    """One delivery of one contact; `run` is called once."""
+
+    def __init__(
+        self,
+        payload: Payload,
+        *,
+        remote_key: str | None,
+        send: Send,
+        before_request: BeforeRequest,
+        list_ids: Sequence[int] = (),
+        secrets: tuple[str, ...] = (),
+    ) -> None:
+        self._payload = payload
+        self._former = _former_address(remote_key, payload.key)
+        self._send = send
+        self._before_request = before_request
+        self._list_ids = list(list_ids)
+        self._attributes: dict[str, Value] = {**payload.attributes, **dict.fromkeys(payload.clear, CLEARED)}
+        self._not_cleared: set[str] = set()
+        self._warnings: list[str] = []
+        self._requests = 0
+        phones = (str(payload.attributes.get(name, "")) for name in PHONES)
+        self._hide = (*secrets, payload.key, remote_key or "", *phones)
+
+    def run(self) -> Outcome:
+        """Deliver. What `before_request` raises passes through."""
+        return replace(self._deliver(), requests=self._requests, warnings=tuple(self._warnings))
+
+    def _deliver(self) -> Outcome:
+        target = self._find(self._former, "email_id") if self._former else None
+        while not isinstance(target, Outcome):
+            outcome, answer = self._write(target)
+            if outcome.result is Result.SYNCED:
+                return self._synced(outcome, target)
+            target = outcome if answer is None else self._repair(outcome, answer, target)
+        return target
+
+    def _write(self, target: _Known | None) -> tuple[Outcome, Answer | None]:
+        """Never with emailBlacklisted or smsBlacklisted: sent as false, they subscribe people again."""
+        body: dict[str, Any] = {"ext_id": self._payload.external_id, "attributes": self._attributes}
+        if self._list_ids:
+            body["listIds"] = self._list_ids
+        if target is None:
+            return self._request("POST", "/contacts", json={**body, "email": self._payload.key, "updateEnabled": True})
+        body["attributes"] = {**self._attributes, "EMAIL": self._payload.key}
+        return self._request("PUT", target.path, params=target.params, json=body)
+
+    def _find(self, identifier: str, identifier_type: str) -> _Known | Outcome | None:
+        """The contact at Brevo, None if there is none, or the end of this delivery."""
+        wanted = _Known(identifier, identifier_type)
+        outcome, answer = self._request("GET", wanted.path, params=wanted.params)
+        if outcome.result is Result.REJECTED and (outcome.http_status == 404 or outcome.kind == "invalid_address"):
+            return None
+        if outcome.result is not Result.SYNCED or answer is None:
+            return outcome
+        unsubscribed = (json_object(answer) or {}).get("emailBlacklisted")
+        if unsubscribed is True:
+            return replace(outcome, result=Result.REJECTED, kind="consent", message=NO_CONSENT, remote_id=None)
+        if unsubscribed is not False:
+            said = "Brevo's answer does not tell whether the contact is unsubscribed, so nothing was changed."
+            return replace(outcome, result=Result.RETRY, kind="outage", message=said, remote_id=None)
+        return replace(wanted, remote_id=outcome.remote_id)
+
+    def _repair(self, refused: Outcome, answer: Answer, target: _Known | None) -> _Known | Outcome | None:
+        """Where to write next (None: create or update by address), or the end of this delivery."""
+        if self._requests >= MOST_REQUESTS or refused.result is not Result.REJECTED:
+            return refused
+        if refused.kind in {"duplicate_phone", "invalid_phone"}:
+            return target if self._leave_out_phones(refused, answer) else refused
+        if refused.kind == "duplicate_external_id" and (target is None or target.identifier_type != "ext_id"):
+            # Brevo holds our contact under an address that we do not know of.
+            found = self._find(self._payload.external_id, "ext_id")
+            return refused if found is None else found
+        if target is not None and refused.http_status == 404:
+            return None  # deleted at Brevo since the look-up
+        return refused
+
+    def _leave_out_phones(self, refused: Outcome, answer: Answer) -> bool:
+        """Whether there was something to leave out. A number that Brevo has from us is cleared: it is wrong now."""
+        names = (duplicate_identifiers(answer) & PHONES or PHONES) & self._attributes.keys()
+        for name in names:
+            if self._attributes.pop(name) == CLEARED:
+                self._not_cleared.add(name)
+            elif name in self._payload.sent_before:
+                self._attributes[name] = CLEARED
+        if names:
+            self._warnings.append(f"{', '.join(sorted(names))} left out, the rest was sent. Brevo: {refused.message}")
+        return bool(names)
+
+    def _synced(self, outcome: Outcome, target: _Known | None) -> Outcome:
+        sent = {name for name, value in self._attributes.items() if value != CLEARED}
+        return replace(
+            outcome,
+            remote_key=self._payload.key,
+            remote_id=outcome.remote_id or (target.remote_id if target else None),
+            sent_attributes=frozenset(sent | self._not_cleared),
+        )
+
+    def _request(
+        self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None
+    ) -> tuple[Outcome, Answer | None]:
+        self._before_request()
+        self._requests += 1
+        try:
+            answer = self._send(method, path, params=params, json=json)
+        except requests.RequestException as error:
+            return classify_exception(error), None
+        return classify(answer, hide=self._hide), answer
+
+
+def _former_address(remote_key: str | None, key: str) -> str | None:
+    """The address under which Brevo holds the contact, in Brevo's lower case; None if it is still `key`."""
+    former = (remote_key or "").strip().lower()
+    try:
+        former = normalize.address(former) or ""
+    except ValueError:
+        pass  # an address of old that would not pass today; Brevo may still have it
+    return former if former not in {"", key} else None

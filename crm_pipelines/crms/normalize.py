@@ -1,0 +1,133 @@
+"""Turns what stands in a contact into the normal form that every CRM takes. Pure; shared by all CRMs.
+
+Of each function: blank in, None out; a value that cannot be used raises ValueError, whose text names the fault and
+never the value.
+"""
+
+import math
+import re
+from datetime import date, datetime
+from decimal import Decimal
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+# Control characters that no text field means, NUL among them, and lone surrogates; tab and line ends stay.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# str.strip() leaves these alone although nobody sees them; between letters some are meaningful (U+200D in emoji).
+_INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2800\u3164\ufeff"
+_EDGE = _INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
+
+LONGEST_ADDRESS = 254
+"""Characters of an e-mail address (RFC 5321, erratum 1690)."""
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def text(value: object) -> str | None:
+    """`value` as text without control characters and without blank edges; None when nothing is left."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list | tuple | set | bytes):
+        raise ValueError("not a single value")
+    if isinstance(value, date):
+        return value.isoformat()
+    return _CONTROL.sub("", str(value)).strip(_EDGE) or None
+
+
+def address(value: object) -> str | None:
+    """An e-mail address: lower case, syntax checked, no look-up in the DNS; a domain in other scripts as `xn--…`.
+
+    Domains kept for documentation (example.com, `.test`) are accepted.
+    """
+    cleaned = text(value)
+    if cleaned is None:
+        return None
+    if len(cleaned) > LONGEST_ADDRESS:
+        raise ValueError("not a valid e-mail address")
+    try:
+        checked = validate_email(cleaned.lower(), check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        raise ValueError("not a valid e-mail address") from None
+    # Lower-cased once more: the validator's normal form can hold capitals again (U+1E9E and its like).
+    return f"{checked.local_part}@{checked.ascii_domain}".lower()
+
+
+def phone(value: object, region: str | None) -> str | None:
+    """A phone number in E.164 (`+12025550143`); `region` is the country of numbers without a country code."""
+    cleaned = text(value)
+    if cleaned is None:
+        return None
+    if region is None and cleaned.startswith("00"):
+        cleaned = f"+{cleaned[2:]}"
+    try:
+        number = phonenumbers.parse(cleaned, region)
+    except phonenumbers.NumberParseException as error:
+        if region is None and error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
+            raise ValueError("not a phone number with a country code") from None
+        raise ValueError("not a phone number") from None
+    if not phonenumbers.is_valid_number(number):
+        raise ValueError("not a phone number that exists in its country")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def name_parts(value: object) -> tuple[str | None, str | None]:
+    """First name and the rest: "Ada King Lovelace" is ("Ada", "King Lovelace"), "Ada" is ("Ada", None)."""
+    words = [word for word in map(text, (text(value) or "").split()) if word]
+    return (words[0] if words else None), (" ".join(words[1:]) or None)
+
+
+def number(value: object) -> float | None:
+    """A finite number; whole ones stay int."""
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float | Decimal):
+        found = float(value)
+    else:
+        cleaned = text(value)
+        if cleaned is None:
+            return None
+        if not _NUMBER.fullmatch(cleaned):
+            raise ValueError("not a number")
+        found = float(cleaned)
+    if not math.isfinite(found):
+        raise ValueError("not a finite number")
+    return found
+
+
+def boolean(value: object) -> bool | None:
+    """True or False; of texts, true/yes/1 and false/no/0 in any case."""
+    cleaned = text(value)
+    if cleaned is None:
+        return None
+    try:
+        return _WORDS[cleaned.lower()]
+    except KeyError:
+        raise ValueError("neither true nor false") from None
+
+
+def iso_date(value: object) -> str | None:
+    """A day as `YYYY-MM-DD`, from a date, a datetime or an ISO 8601 text (its time of day is dropped)."""
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    cleaned = text(value)
+    if cleaned is None:
+        return None
+    if not isinstance(value, str | date):
+        raise ValueError("not a date in the form YYYY-MM-DD")
+    try:
+        return datetime.fromisoformat(cleaned).date().isoformat()
+    except ValueError:
+        raise ValueError("not a date in the form YYYY-MM-DD") from None
+
+
+def choices(value: object) -> list[str] | None:
+    """A list of distinct texts in the order given, from a list or a single value."""
+    items = list(value) if isinstance(value, list | tuple) else [value]
+    return list(dict.fromkeys(item for item in map(text, items) if item)) or None

@@ -1,0 +1,259 @@
+"""HTTP for CRM clients: pooled connections, and a deadline that holds whatever the server does.
+
+A read time-out of `requests` starts again with every byte; a server that drips one byte every few seconds holds a
+request for hours, and its contact beyond its lease. So each request has a total deadline: when it passes, the
+socket is shut down under the reader.
+"""
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
+from urllib3.poolmanager import ProxyManager
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 15.0
+LONGEST_REQUEST = timedelta(seconds=20)
+LARGEST_ANSWER = 4 * 1024 * 1024
+"""Bytes that are read of one answer. The largest that is asked for, a CRM's list of attributes, is far below."""
+
+# Firewalls and NAT gateways forget idle connections after some minutes without telling; a request on such a
+# connection would wait for its time-out.
+LONGEST_IDLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One HTTP answer; header names in lower case; `body` cut at LARGEST_ANSWER bytes."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class _Deadline:
+    """Shuts the watched socket down when the time is over; after that, nothing more is sent for this request."""
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def watch(self, handle: socket.socket) -> None:
+        """Raises TimeoutError when the time is over already."""
+        with self._lock:
+            if self.expired:
+                raise TimeoutError("the request's total deadline has passed")
+            self._socket = handle
+
+    def _expire(self) -> None:
+        with self._lock:
+            self.expired = True
+            if self._socket is not None:
+                _shut_down(self._socket)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._socket = None
+
+
+def _shut_down(handle: socket.socket) -> None:
+    try:
+        handle.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # the peer was faster
+
+
+class _Current(threading.local):
+    deadline: _Deadline | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[_Deadline]:
+    _current.deadline = deadline = _Deadline(seconds)
+    try:
+        yield deadline
+    finally:
+        _current.deadline = None
+        deadline.end()
+
+
+class _Watched(HTTPConnection):
+    """A connection whose socket is under the deadline of the request that uses it."""
+
+    # A duplicate descriptor: TLS replaces the socket object, and a closed descriptor's number may be somebody else's.
+    _handle: socket.socket | None = None
+    _used_at = 0.0
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        self._handle = connected.dup()
+        try:
+            self._watch()
+        except TimeoutError as error:
+            connected.close()
+            raise ConnectTimeoutError(self, str(error)) from error
+        return connected
+
+    def _watch(self) -> None:
+        self._used_at = time.monotonic()
+        if self._handle is not None and _current.deadline is not None:
+            _current.deadline.watch(self._handle)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._watch()
+        super().request(*args, **kwargs)
+
+    @property
+    def is_connected(self) -> bool:
+        return time.monotonic() - self._used_at < LONGEST_IDLE_SECONDS and super().is_connected
+
+    def close(self) -> None:
+        super().close()
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+class _WatchedTls(_Watched, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls
+
+
+class _WatchedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self._use_watched(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        if type(manager) is ProxyManager:  # a SOCKS manager has pools of its own, which know the way through it
+            self._use_watched(manager)
+        return manager
+
+    @staticmethod
+    def _use_watched(manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+class HeaderKey(AuthBase):
+    """Sends the key in a header. As `auth` of a session it also keeps a `.netrc` from adding credentials of its own."""
+
+    def __init__(self, header: str, key: str) -> None:
+        self._header, self._key = header, key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers[self._header] = self._key
+        return request
+
+
+class Transport:
+    """Requests to one API. Safe to use from several threads.
+
+    `requests` does not promise that a Session may be shared by threads (its cookies, its redirects); its adapter stands
+    on urllib3's pool, which may. So every thread has its own session, and all share one adapter and its connections.
+    """
+
+    def __init__(self, base_url: str, auth: AuthBase, *, longest_request: timedelta = LONGEST_REQUEST) -> None:
+        self._base_url = base_url
+        self._auth = auth
+        self._seconds = longest_request.total_seconds()
+        # No retries here: what may be tried again is for the queue to decide.
+        self._adapter = _WatchedAdapter(pool_maxsize=64, max_retries=0)
+        self._threads = threading.local()
+
+    def request(self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None) -> Answer:
+        """One request, no redirects followed. Raises requests.RequestException, requests.Timeout among them.
+
+        Nothing is sent once the deadline has passed. Only the look-up of the host's name can make the call itself last
+        longer: the system gives no way to interrupt it.
+        """
+        with _deadline(self._seconds) as deadline:
+            try:
+                answer = self._exchange(method, path, params, json)
+            except requests.RequestException as error:
+                if deadline.expired:
+                    raise requests.ReadTimeout("the request's total deadline has passed") from error
+                raise
+            if deadline.expired:  # an end of the stream that we made ourselves is no end of an answer
+                raise requests.ReadTimeout("the request's total deadline has passed")
+            return answer
+
+    def _exchange(self, method: str, path: str, params: Mapping[str, str] | None, json: Any) -> Answer:
+        with self._session().request(
+            method,
+            self._base_url + path,
+            params=params,
+            json=json,
+            stream=True,
+            allow_redirects=False,
+            timeout=(min(CONNECT_SECONDS, self._seconds), min(READ_SECONDS, self._seconds)),
+        ) as response:
+            body = bytearray()
+            for chunk in response.iter_content(64 * 1024):
+                body += chunk
+                if len(body) >= LARGEST_ANSWER:
+                    break
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(status=response.status_code, headers=headers, body=bytes(body[:LARGEST_ANSWER]))
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._threads, "session", None)
+        if session is None:
+            session = self._threads.session = requests.Session()
+            session.auth = self._auth
+            session.headers.update(
+                {
+                    "User-Agent": f"crm-pipelines/{version('crm-pipelines')}",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",  # answers are short, and compressed ones can be bombs
+                }
+            )
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+            # HTTPS_PROXY and REQUESTS_CA_BUNDLE are how companies reach the world; a loopback address needs neither.
+            session.trust_env = not is_loopback(self._base_url)
+            session.mount("http://", self._adapter)
+            session.mount("https://", self._adapter)
+        return session
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL names this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
