@@ -9,8 +9,8 @@
 | 429 | snoozed, `rate_limit` |
 | 401 | refused, `ip_not_authorised` or `credentials` |
 | 402, 403, and their codes under another status | refused, `credits`, `permission` or `account` |
-| 400 about an identifier | rejected, `duplicate_external_id`, `duplicate_address`, `duplicate_phone`, `invalid_phone`, |
-| | `invalid_address` |
+| other 4xx about an identifier | rejected, `duplicate_external_id`, `duplicate_address`, `duplicate_phone`, |
+| | `invalid_phone`, `invalid_address` |
 | any other 4xx | rejected, `rejected` |
 
 Codes are an open set and have changed for the same fault (pass-culture-main pull request 22628), so a conflict is
@@ -51,7 +51,7 @@ ADVICE = {
     "not_brevo": f"This is no answer of Brevo's. {_SAYS_BASE_URL}",
     "redirect": f"Redirects are not followed. {_SAYS_BASE_URL}",
     "proxy": "Check the proxy (HTTPS_PROXY) and its credentials.",
-    "tls": "The server's certificate was not accepted: check BREVO_API_BASE_URL, and REQUESTS_CA_BUNDLE behind a proxy.",
+    "tls": "Check BREVO_API_BASE_URL, and REQUESTS_CA_BUNDLE behind a proxy with a certificate of its own.",
 }
 
 _ACCOUNT_CODES = {
@@ -135,13 +135,12 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
 
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
     """What an answer says of the rate limit; the reset is read as seconds (developers.brevo.com/docs/limit-headers)."""
-    limit, remaining, reset = (
-        _number(headers.get(f"x-sib-ratelimit-{name}")) for name in ("limit", "remaining", "reset")
-    )
+    limit = _number(headers.get("x-sib-ratelimit-limit"))
+    remaining = _number(headers.get("x-sib-ratelimit-remaining"))
     return RateHeaders(
         limit=None if limit is None else int(limit),
         remaining=None if remaining is None else int(remaining),
-        reset_seconds=reset,
+        reset_seconds=_number(headers.get("x-sib-ratelimit-reset")),
     )
 
 

@@ -18,7 +18,7 @@ def build_payload(
     list_ids: Sequence[int],
     sent_attributes: frozenset[str],
 ) -> Payload | Unsendable:
-    """The desired state of one contact; see `Payload`. `sent_attributes` are the names Brevo holds a value of ours for."""
+    """The desired state of one contact; `sent_attributes` are the names that Brevo holds a value of ours for."""
     try:
         key = normalize.address(record.get("email"))
     except ValueError:

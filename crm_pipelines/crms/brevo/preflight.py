@@ -152,9 +152,7 @@ def _judge(name: str, wanted: _Wanted, existing: dict[str, dict[str, Any]]) -> F
         detail = f"is {category}: Brevo computes it, and it cannot be written. Take it out of the mapping file."
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if kind != wanted.type.in_brevo:
-        detail = (
-            f"is of type {kind}, the mapping says {wanted.type}: Brevo drops values of another type without a word."
-        )
+        detail = f"is of type {kind}, not {wanted.type}: Brevo drops values of another type without a word."
         # A category takes a text that is one of its labels; a date attribute takes a text that is a date.
         maybe = wanted.type is AttributeType.TEXT and (kind == "category" or not wanted.mapped)
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped and not maybe)

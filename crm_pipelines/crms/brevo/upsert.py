@@ -170,8 +170,6 @@ class Upsert:
 def _former_address(remote_key: str | None, key: str) -> str | None:
     """The address under which Brevo holds the contact, in Brevo's lower case; None if it is still `key`."""
     former = (remote_key or "").strip().lower()
-    try:
+    with suppress(ValueError):  # an address of old that would not pass today may still stand in Brevo
         former = normalize.address(former) or ""
-    except ValueError:
-        pass  # an address of old that would not pass today; Brevo may still have it
     return former if former not in {"", key} else None
