@@ -6,6 +6,7 @@ the look-up and the change of address is subscribed again, because Brevo has no 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
