@@ -133,7 +133,9 @@ CREATE TRIGGER crm_contacts_revise BEFORE UPDATE ON crm_contacts
 
 -- Brings the rows of crm_syncs up to the contact's revision: what was done with is queued again.
 -- A contact that took a worker down keeps one crash, so that it is delivered alone. A suppressed one stays so.
-CREATE FUNCTION crm_requeue_edited(p_contact_id uuid, p_revision bigint) RETURNS void LANGUAGE sql AS $$
+-- plpgsql here and in crm_select, since it keeps its plans: called per row, a function in SQL is planned each time.
+CREATE FUNCTION crm_requeue_edited(p_contact_id uuid, p_revision bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     UPDATE crm_syncs SET revision = revision + 1, contact_revision = p_revision
      WHERE contact_id = p_contact_id AND contact_revision < p_revision
        AND (state IN ('queued', 'claimed', 'unselected') OR last_error_kind = 'suppressed');
@@ -142,8 +144,8 @@ CREATE FUNCTION crm_requeue_edited(p_contact_id uuid, p_revision bigint) RETURNS
         state = 'queued', run_at = now(), attempts = 0, crashes = least(crashes, 1::smallint),
         last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
      WHERE contact_id = p_contact_id AND contact_revision < p_revision
-       AND state IN ('synced', 'failed', 'skipped')
-$$;
+       AND state IN ('synced', 'failed', 'skipped');
+END $$;
 CREATE FUNCTION crm_contacts_requeue() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM crm_requeue_edited(NEW.id, NEW.revision);
@@ -157,7 +159,10 @@ CREATE TRIGGER crm_contacts_requeue AFTER UPDATE ON crm_contacts
 -- already_queued: a back-off is not bypassed. claimed: goes again after the present delivery.
 -- With p_only_new, whatever was selected before stays as it is. Contacts that do not exist are not in the answer.
 CREATE FUNCTION crm_select(p_crm text, p_contact_ids uuid[], p_only_new boolean DEFAULT false)
-RETURNS TABLE (contact_id uuid, outcome text) LANGUAGE sql AS $$
+RETURNS TABLE (contact_id uuid, outcome text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH wanted AS MATERIALIZED (
         SELECT c.id, c.revision, s.state, s.last_error_kind
           FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = p_crm
@@ -186,8 +191,8 @@ RETURNS TABLE (contact_id uuid, outcome text) LANGUAGE sql AS $$
                       WHEN w.state = 'skipped' AND w.last_error_kind = 'suppressed' THEN 'suppressed'
                       WHEN w.state = 'queued' THEN 'already_queued'
                       ELSE 'unchanged' END
-      FROM wanted w LEFT JOIN changed c ON c.contact_id = w.id
-$$;
+      FROM wanted w LEFT JOIN changed c ON c.contact_id = w.id;
+END $$;
 
 -- Takes contacts back: whatever a delivery under way comes to, it no longer changes the state (claim_no moves on).
 -- What the CRM holds of the contact stays known.
