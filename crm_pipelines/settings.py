@@ -148,6 +148,17 @@ class GeneralSettings(_EnvironmentSettings):
     )
 
 
+class AlertSettings(_EnvironmentSettings):
+    """When people are told."""
+
+    model_config = SettingsConfigDict(env_prefix="ALERT_")
+
+    error_backlog: int = Field(50, ge=1, description="Alert at this many contacts that have failed for good, per CRM.")
+    oldest_due_minutes: int = Field(
+        60, ge=1, description="Alert when a due contact has waited for this many minutes, per CRM."
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings of this process."""
@@ -155,6 +166,7 @@ class Settings:
     storage: StorageSettings
     general: GeneralSettings
     brevo: BrevoSettings
+    alerts: AlertSettings
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
@@ -162,7 +174,7 @@ class Settings:
         return tuple(s for s in [self.brevo.api_key.get_secret_value() if self.brevo.api_key else ""] if s)
 
 
-GROUPS: tuple[type[_EnvironmentSettings], ...] = (StorageSettings, GeneralSettings, BrevoSettings)
+GROUPS: tuple[type[_EnvironmentSettings], ...] = (StorageSettings, GeneralSettings, BrevoSettings, AlertSettings)
 
 
 def variable_name(group: type[BaseSettings], field: str) -> str:
@@ -185,8 +197,6 @@ def load_settings() -> Settings:
                 name = variable_name(group, str(detail["loc"][0]))
                 problems.append(f"{name}: {detail['msg'].removeprefix('Value error, ')}")
     if problems:
-        raise SettingsError(
-            f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env."
-        )
-    storage, general, brevo = loaded
-    return Settings(storage=storage, general=general, brevo=brevo)
+        raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
+    storage, general, brevo, alerts = loaded
+    return Settings(storage=storage, general=general, brevo=brevo, alerts=alerts)

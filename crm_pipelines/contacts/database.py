@@ -47,7 +47,7 @@ def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-
 
 
 def upgrade(url: str) -> list[str]:
-    """Create or migrate the tables; returns the revisions applied, oldest first. Safe to repeat and to run twice at once.
+    """Create or migrate the tables; returns the revisions applied. Safe to repeat and to run twice at once.
 
     Raises DatabaseUnreachable.
     """

@@ -110,12 +110,9 @@ class Courier:
         return Receipt(released=released, halted=self.halted)
 
     def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
-        attempts, parcels = [], []
-        for delivery in deliveries:
-            revision = fence.revisions[delivery.claim.contact_id]
-            prepared = prepare(self._crm, delivery, revision)
-            (parcels if isinstance(prepared, Parcel) else attempts).append(prepared)
-        self._record(attempts, recorded)
+        prepared = [prepare(self._crm, one, fence.revisions[one.claim.contact_id]) for one in deliveries]
+        parcels = [one for one in prepared if isinstance(one, Parcel)]
+        self._record([one for one in prepared if isinstance(one, Attempt)], recorded)
         if not parcels:
             return
         pool = ThreadPoolExecutor(min(self._limit.threads, len(parcels)), thread_name_prefix="send")
@@ -229,7 +226,7 @@ def prepare(crm: Crm, delivery: Delivery, revision: int) -> Parcel | Attempt:
         return finish(
             outcome="snoozed",
             kind="address_in_transit",
-            message="The CRM still holds another contact under this address, whose own change is about to be delivered.",
+            message="The CRM still holds another contact under this address, whose own change is yet to be delivered.",
             retry_after=_PENDING_ADDRESS_DELAY,
         )
     if delivery.address_held_by in {"failed", "skipped"} and delivery.remote_key != payload.key:

@@ -11,8 +11,8 @@ from crm_pipelines.contacts.queue import Applied
 class Totals:
     """Counts of contacts. Every claimed contact is in exactly one of the counts after `claimed`.
 
-    synced: delivered. unchanged: the CRM already holds it. retrying: failed, another attempt is due. failed: given up or
-    rejected. skipped: can never be sent as it stands. released: given back uncharged. superseded: edited out of our
+    synced: delivered. unchanged: the CRM already holds it. retrying: failed, another attempt is due. failed: given up
+    or rejected. skipped: can never be sent as it stands. released: given back uncharged. superseded: edited out of our
     hands meanwhile (unselected, deleted, taken over). `reasons` counts failures by kind; `requests` is HTTP requests.
     """
 
@@ -30,12 +30,8 @@ class Totals:
     @property
     def unaccounted(self) -> int:
         """Claimed contacts whose fate is unknown; anything but 0 is a defect."""
-        return self.claimed - sum(getattr(self, name) for name in _FATES)
-
-    @property
-    def attempted(self) -> int:
-        """Contacts that reached an outcome of their own."""
-        return self.synced + self.unchanged + self.retrying + self.failed + self.skipped
+        fates = (self.synced, self.unchanged, self.retrying, self.failed, self.skipped, self.released, self.superseded)
+        return self.claimed - sum(fates)
 
     def counts(self) -> dict[str, int]:
         """The counts by name, `reasons` left out."""
@@ -50,8 +46,6 @@ class Totals:
         names = [f.name for f in fields(Totals) if f.name != "reasons"]
         return Totals(**{name: sum(getattr(part, name) for part in parts) for name in names}, reasons=dict(reasons))
 
-
-_FATES = ("synced", "unchanged", "retrying", "failed", "skipped", "released", "superseded")
 
 _FATE_BY_STATE = {"failed": "failed", "skipped": "skipped", "superseded": "superseded", "queued": "retrying"}
 

@@ -1,0 +1,34 @@
+"""The job that delivers queued contacts."""
+
+import dagster as dg
+
+from crm_pipelines.delivery.planning import MAX_RUNTIME
+from crm_pipelines.orchestration.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
+from crm_pipelines.orchestration.resources import Destination
+
+SYNC_SLOT_TAG = "crm-pipelines/sync"
+"""Dagster runs one at a time per value of this tag (dagster.yaml)."""
+
+
+def sync_slot(crm: str, number: int) -> dict[str, str]:
+    """The tag of the numbered place among the runs that may go on at the same time."""
+    return {SYNC_SLOT_TAG: f"{crm}-{number}"}
+
+
+@dg.job(
+    # A process per step would cost a second and more each; claims and gate allow it to those who outgrow one machine.
+    executor_def=dg.in_process_executor,
+    resource_defs={"destination": dg.ResourceDefinition.hardcoded_resource(Destination("brevo"))},
+    tags={
+        **sync_slot("brevo", 1),
+        # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's lease.
+        "dagster/max_runtime": str(int(MAX_RUNTIME.total_seconds())),
+        # Only for a worker that crashed: retry_on_asset_or_op_failure is off in dagster.yaml, the next tick does that.
+        "dagster/max_retries": "1",
+        # The queue must be read again; outputs of the dead run are claims that are no longer its own.
+        "dagster/retry_strategy": "ALL_STEPS",
+    },
+    description="Delivers the contacts that are queued for Brevo and writes back what became of each.",
+)
+def brevo_sync() -> None:
+    report_run(fetch_queued_contacts().map(sync_batch).map(write_statuses).collect())

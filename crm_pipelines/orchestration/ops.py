@@ -1,0 +1,279 @@
+"""The way of a contact, in four ops: fetch_queued_contacts, sync_batch, write_statuses, report_run.
+
+Between them travel identifiers and counts only; outcomes travel in the ledger (crm_attempts). What a contact came to
+is data: a run in which contacts were rejected is a successful run. A run fails when the CRM was out of reach or refused
+the credentials, and when its sums do not add up.
+
+Op retries: only fetch_queued_contacts has one, since it gives back its own claims first. sync_batch has none: it would
+send again what was sent. The next tick is its retry.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import dagster as dg
+from pydantic import Field
+
+from crm_pipelines.contacts.queue import Claim
+from crm_pipelines.contacts.selection import ids_by_email
+from crm_pipelines.delivery.courier import Courier, Parcel, prepare
+from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.delivery.planning import LEASE, MAX_BATCHES, claim_limit, sending_budget, split
+from crm_pipelines.delivery.totals import Totals, totals_of
+from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
+from crm_pipelines.orchestration.ended_runs import ended_runs
+from crm_pipelines.orchestration.resources import Account, Destination
+
+
+class FetchConfig(dg.Config):
+    """Which contacts the run takes. Left as it is: all that are due, as many as the rate allows."""
+
+    limit: int | None = Field(None, ge=1, description="At most this many contacts.")
+    emails: list[str] = Field(
+        [],
+        description="Only the queued contacts with these addresses, even while they wait for a retry. Dagster keeps "
+        "launch config for ever and shows it to everyone who can open its pages: prefer contact_ids.",
+    )
+    contact_ids: list[str] = Field(
+        [],
+        description="Only the queued contacts with these ids (column id of contacts), even if they wait for a retry.",
+    )
+    dry_run: bool = Field(False, description="Show how many contacts would be sent or left out, and send nothing.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Claims that are delivered together; `alone`: one after the other, since they may have taken a worker down."""
+
+    number: int
+    claims: tuple[Claim, ...]
+    alone: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentBatch:
+    """A batch whose outcomes are in the ledger."""
+
+    batch: Batch
+    released: int = 0
+    halted: str | None = None
+    preview: Totals | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenBatch:
+    """A batch whose outcomes are in the state machine."""
+
+    totals: Totals
+    halted: str | None
+    dry_run: bool
+
+
+@dg.op(
+    out=dg.DynamicOut(description="Batches of claimed contacts, by id."),
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
+    description="Returns abandoned claims to the queue, claims due contacts, and splits them into batches.",
+)
+def fetch_queued_contacts(
+    context: dg.OpExecutionContext, config: FetchConfig, destination: dg.ResourceParam[Destination]
+) -> Iterator[dg.DynamicOutput[Batch]]:
+    with destination.open() as account:
+        try:
+            batches = _fetch(context, config, account)
+        except BaseException:
+            account.queue.release(context.run_id)
+            raise
+    for batch in batches:
+        yield dg.DynamicOutput(batch, mapping_key=f"batch_{batch.number}")
+
+
+def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> list[Batch]:
+    queue = account.queue
+    chosen = _chosen(config, account)
+    gate = account.gate.read()
+    budget = sending_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
+    limit = claim_limit(budget, account.rate_limit(gate).per_second, config.limit)
+    smallest = account.brevo.sync_scheduler_batch_size
+    if config.dry_run:
+        seen = queue.peek(limit=limit, contact_ids=chosen)
+        context.log.info("Dry run: %d contacts would be claimed.", len(seen))
+        return [
+            Batch(number=number, claims=tuple(claims), dry_run=True)
+            for number, claims in enumerate(split(seen, smallest) or [()], start=1)
+        ]
+
+    if forgotten := account.gate.bind_account(account.crm.account):
+        context.log.warning(
+            "This database was used with the sandbox. %d contacts that only the sandbox holds are New again: "
+            "select those that are to be sent.",
+            forgotten,
+        )
+    queue.release(context.run_id)
+    orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
+    for run_id in (*orderly, *crashed):
+        queue.apply(run_id, account.policy)
+    rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
+    if rescued.returned:
+        context.log.warning(
+            "%d claims of ended runs returned to the queue; %d of these contacts were being delivered when their "
+            "worker died, %d were given up for it.",
+            rescued.returned,
+            rescued.charged,
+            rescued.given_up,
+        )
+    released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
+    edited = queue.requeue_edited()
+    gate = reopen_if_accepted(account.gate, account.crm)
+    if gate.probing:
+        limit = 1
+    claims = queue.claim(context.run_id, limit=limit, lease=LEASE, contact_ids=chosen)
+    suspects = (
+        queue.claim_suspects(context.run_id, limit=limit - len(claims), lease=LEASE, contact_ids=chosen)
+        if limit > len(claims)
+        else []
+    )
+    batches = [
+        Batch(number=number, claims=tuple(part))
+        for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 1), start=1)
+    ]
+    if suspects:
+        batches.append(Batch(number=len(batches) + 1, claims=tuple(suspects), alone=True))
+    backlog = queue.backlog()
+    context.log.info(
+        "Claimed %d contacts in %d batches (%d to be delivered alone); %d more are due. Queued again: %d for a new "
+        "mapping, %d edited.",
+        len(claims) + len(suspects),
+        len(batches),
+        len(suspects),
+        backlog.due,
+        released_by_mapping,
+        edited,
+    )
+    if gate.paused:
+        context.log.warning("The gate is paused (%s): %s", gate.pause_kind, gate.pause_reason)
+    return batches
+
+
+def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
+    """The contacts that the launch config names; None when it names none."""
+    if not config.emails and not config.contact_ids:
+        return None
+    try:
+        chosen = [UUID(contact_id) for contact_id in config.contact_ids]
+    except ValueError:
+        raise dg.Failure(
+            "contact_ids: expected ids as in column id of contacts, such as 123e4567-e89b-12d3-a456-426614174000.",
+            allow_retries=False,
+        ) from None
+    return chosen + ids_by_email(account.engine, config.emails)
+
+
+@dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")
+def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.ResourceParam[Destination]) -> SentBatch:
+    started = time.monotonic()
+    with destination.open() as account:
+        if batch.dry_run:
+            return SentBatch(batch=batch, preview=_preview(account, batch.claims))
+        courier = Courier(
+            queue=account.queue,
+            gate=account.gate,
+            crm=account.crm,
+            run_id=context.run_id,
+            limit=account.rate_limit(account.gate.read()),
+        )
+        try:
+            send = courier.deliver_one_at_a_time if batch.alone else courier.deliver
+            receipt = send(batch.claims)
+        except BaseException:
+            # The run ends here, by a stop signal perhaps: what is known is written back, what is not begun goes free.
+            account.queue.apply(context.run_id, account.policy)
+            account.queue.release(context.run_id)
+            raise
+    seconds = time.monotonic() - started
+    context.log.info(
+        "Batch %d: %d of %d contacts handled in %.1f s%s",
+        batch.number,
+        len(batch.claims) - receipt.released,
+        len(batch.claims),
+        seconds,
+        f"; stopped early: {receipt.halted}." if receipt.halted else ".",
+    )
+    return SentBatch(batch=batch, released=receipt.released, halted=receipt.halted, seconds=seconds)
+
+
+def _preview(account: Account, claims: Sequence[Claim]) -> Totals:
+    """What a delivery would come to as far as it can be told without sending."""
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for delivery in account.queue.load(claims):
+        prepared = prepare(account.crm, delivery, revision=0)
+        if isinstance(prepared, Parcel):
+            counts["synced"] += 1
+        else:
+            name = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}.get(
+                prepared.outcome, prepared.outcome
+            )
+            counts[name] += 1
+            if prepared.kind:
+                reasons[prepared.kind] += 1
+    counts["superseded"] = len(claims) - counts.total()
+    return Totals(claimed=len(claims), reasons=dict(reasons), **counts)
+
+
+@dg.op(
+    # Ahead of the next batch: its outcomes are in the state machine before the next contacts are sent.
+    tags={"dagster/priority": "1"},
+    description="Carries the outcomes of a batch over to the contacts, fenced, in one transaction.",
+)
+def write_statuses(
+    context: dg.OpExecutionContext, sent: SentBatch, destination: dg.ResourceParam[Destination]
+) -> WrittenBatch:
+    if sent.preview is not None:
+        return WrittenBatch(totals=sent.preview, halted=None, dry_run=True)
+    claims = sent.batch.claims
+    with destination.open() as account:
+        applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])
+        free, _held = account.queue.unattempted(claims)
+    totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=max(0, free - sent.released))
+    context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))
+    return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False)
+
+
+@dg.op(
+    description="Adds up what became of the claimed contacts and shows it; fails the run when the sums do not add up."
+)
+def report_run(
+    context: dg.OpExecutionContext, written: list[WrittenBatch], destination: dg.ResourceParam[Destination]
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.Output[dict[str, int]]]:
+    totals = Totals.sum(part.totals for part in written)
+    halted = next((part.halted for part in written if part.halted), None)
+    if any(part.dry_run for part in written):
+        context.log.info("Dry run, nothing was sent. It would be: %s", in_words(totals))
+        yield dg.Output(totals.counts(), metadata=describe(totals))
+        return
+    with destination.open() as account:
+        gate = account.gate.read()
+        backlog = account.queue.backlog()
+    started = context.instance.get_run_stats(context.run_id).start_time
+    seconds = time.time() - started if started else 0.0
+    yield from events_of_run(destination.crm, totals, backlog, gate, seconds)
+    context.log.info("Run: %s", in_words(totals))
+    if totals.unaccounted:
+        raise dg.Failure(
+            f"The fate of {totals.unaccounted} of {totals.claimed} claimed contacts is unknown, a defect. "
+            "They return to the queue by themselves.",
+            metadata=describe(totals),
+        )
+    if gate.paused and (totals.claimed or gate.closed_for_credentials) and gate.pause_kind in {"credentials", "outage"}:
+        raise dg.Failure(f"{destination.crm}: {gate.pause_reason}", metadata=describe(totals))
+    if halted and not gate.paused:
+        raise dg.Failure(
+            f"Sending stopped early: {halted}. Unsent contacts are back in the queue.", metadata=describe(totals)
+        )
+    yield dg.Output(totals.counts(), metadata=describe(totals))

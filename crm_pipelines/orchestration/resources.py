@@ -1,0 +1,92 @@
+"""What the ops work with: the contacts database and one CRM account, opened from the environment.
+
+A plain object, not a configurable resource: launch config could point one at another host, and the account's key
+would follow.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.database import create_engine, require_current_schema
+from crm_pipelines.contacts.gates import Gate, GateKeeper
+from crm_pipelines.contacts.queue import Queue, RetryPolicy
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.delivery.planning import retry_policy
+from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.settings import BrevoSettings, Settings, load_settings
+
+
+class KeyMissing(CrmPipelinesError):
+    """The CRM's key is not set. Nothing is claimed or sent until it is."""
+
+
+class DatabaseUrlMissing(CrmPipelinesError):
+    """CRM_DATABASE_URL is not set. `make up` and the command crm-pipelines set it for the embedded Postgres."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One CRM account together with the contacts database, for the length of an op."""
+
+    settings: Settings
+    engine: sa.Engine
+    queue: Queue
+    gate: GateKeeper
+    crm: Crm
+
+    @property
+    def brevo(self) -> BrevoSettings:
+        return self.settings.brevo
+
+    @property
+    def policy(self) -> RetryPolicy:
+        return retry_policy(
+            self.brevo.sync_max_retries,
+            self.brevo.sync_retry_delay_minutes,
+            exponential=self.brevo.sync_retry_exponential,
+        )
+
+    def rate_limit(self, gate: Gate) -> RateLimit:
+        return RateLimit(
+            self.brevo.rate_limit_per_second,
+            is_ceiling="rate_limit_per_second" in self.brevo.model_fields_set,
+            observed=gate.limit_observed,
+        )
+
+
+class Destination:
+    """A CRM that contacts are delivered to; `open()` gives the account that the environment names."""
+
+    def __init__(self, crm: str, settings: Callable[[], Settings] = load_settings) -> None:
+        self.crm = crm
+        self._settings = settings
+
+    @contextmanager
+    def open(self, *, needs_key: bool = True) -> Iterator[Account]:
+        """Raises KeyMissing, DatabaseUrlMissing, SettingsError, DatabaseUnreachable or SchemaOutdated."""
+        settings = self._settings()
+        if needs_key and settings.brevo.api_key is None:
+            raise KeyMissing("BREVO_API_KEY is not set. Nothing is claimed or sent until it is.")
+        if settings.storage.crm_database_url is None:
+            raise DatabaseUrlMissing
+        engine = create_engine(settings.storage.crm_database_url, application_name=f"crm-pipelines {self.crm}")
+        try:
+            require_current_schema(engine)
+            crm = Brevo.from_settings(settings)
+            try:
+                yield Account(
+                    settings=settings,
+                    engine=engine,
+                    queue=Queue(engine, self.crm),
+                    gate=GateKeeper(engine, self.crm),
+                    crm=crm,
+                )
+            finally:
+                crm.close()
+        finally:
+            engine.dispose()

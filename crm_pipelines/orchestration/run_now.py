@@ -1,0 +1,55 @@
+"""Runs a CRM's job in this process, to the end; the run shows in Dagster's pages like any other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import dagster as dg
+from dagster._core.execution.plan.objects import StepFailureData
+
+from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.ops import FetchConfig
+from crm_pipelines.orchestration.resources import Destination
+
+JOBS = {"brevo": brevo_sync}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How the run ended, and its counts by name; `problem` is the sentence of the op that failed."""
+
+    run_id: str
+    success: bool
+    counts: dict[str, int]
+    problem: str | None
+
+
+def run_now(
+    crm: str, *, limit: int | None = None, contact_ids: Sequence[UUID] | None = None, dry_run: bool = False
+) -> RunResult:
+    """Needs CRM_DATABASE_URL, DAGSTER_POSTGRES_URL and DAGSTER_HOME in the environment.
+
+    Raises KeyMissing, DatabaseUnreachable, SchemaOutdated or SettingsError before a run is made.
+    """
+    with Destination(crm).open():
+        pass
+    chosen = [str(one) for one in contact_ids or []]
+    config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, dry_run=dry_run)
+    with dg.DagsterInstance.get() as instance:
+        result = JOBS[crm].execute_in_process(
+            run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}), instance=instance, raise_on_error=False
+        )
+        problems = [_sentence(event.step_failure_data) for event in result.all_events if event.is_step_failure]
+        counts = result.output_for_node("report_run") if result.success else {}
+    return RunResult(
+        run_id=result.run_id, success=result.success, counts=counts, problem=problems[0] if problems else None
+    )
+
+
+def _sentence(failure: StepFailureData) -> str:
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "The run failed."

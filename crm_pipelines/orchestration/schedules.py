@@ -1,0 +1,59 @@
+"""When to deliver. A tick without work starts no run and says why."""
+
+import dagster as dg
+
+from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, brevo_sync, sync_slot
+from crm_pipelines.orchestration.resources import Account, Destination
+from crm_pipelines.settings import BrevoSettings
+
+_ACTIVE = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def cron_of(minutes: int) -> str:
+    """The cron expression for a tick every so many minutes; settings.py allows only evenly spaced ones."""
+    if minutes < 60:
+        return f"*/{minutes} * * * *"
+    return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
+
+
+def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="brevo_sync_schedule",
+        cron_schedule=cron_of(brevo.sync_scheduler_interval_minutes),
+        target=brevo_sync,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Delivers queued contacts to Brevo. Skips, with the reason, when there is nothing to do.",
+    )
+    def brevo_sync_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if brevo.api_key is None:
+            return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
+        active = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=_ACTIVE))
+        if len(active) >= brevo.sync_scheduler_max_instances:
+            return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")
+        with destination.open() as account:
+            if reason := reason_to_wait(account, {record.dagster_run.run_id for record in active}):
+                return dg.SkipReason(reason)
+        taken = {record.dagster_run.tags.get(SYNC_SLOT_TAG) for record in active}
+        slots = [sync_slot("brevo", number) for number in range(1, brevo.sync_scheduler_max_instances + 1)]
+        return dg.RunRequest(tags=next(slot for slot in slots if slot[SYNC_SLOT_TAG] not in taken))
+
+    return brevo_sync_schedule
+
+
+def reason_to_wait(account: Account, active_runs: set[str]) -> str | None:
+    """Why a run started now would have nothing to do; None when there is work."""
+    gate = reopen_if_accepted(account.gate, account.crm)
+    if gate.paused:
+        until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else "until the key is accepted"
+        return f"The gate is paused {until}: {gate.pause_reason}"
+    if account.queue.anything_due() or set(account.queue.holders(except_run="")) - active_runs:
+        return None
+    return "Nothing is due."
