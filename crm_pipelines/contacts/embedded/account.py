@@ -5,11 +5,13 @@ our folder (the root user's home is closed to all others), the data lies in a fo
 where it cannot enter the programs' folder, they are copied beside the data.
 """
 
+import contextlib
 import os
 import pwd
 import secrets
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,8 @@ def place_data(layout: Layout, account: Account | None) -> Path:
     if account is None or account.can_enter(layout.folder):
         return layout.folder
     place = _ELSEWHERE / secrets.token_hex(8)
-    place.mkdir(parents=True, mode=0o711)
+    with _umask(0o066):
+        place.mkdir(parents=True)
     if not account.can_enter(place):
         raise EmbeddedPostgresError(
             f"Postgres does not run as root, and the account {account.name} can enter neither {layout.folder} "
@@ -87,7 +90,17 @@ def place_binaries(binaries: Binaries, account: Account | None, place: Path) -> 
     if not copy.exists():
         new = copy.with_name(f"{copy.name}.new")
         shutil.rmtree(new, ignore_errors=True)
-        for tree in binaries.trees:
-            shutil.copytree(tree, new / tree.relative_to(common), symlinks=True, ignore=_UNNEEDED)
+        with _umask(0o022):
+            for tree in binaries.trees:
+                shutil.copytree(tree, new / tree.relative_to(common), symlinks=True, ignore=_UNNEEDED)
         new.rename(copy)
     return copy / binaries.folder.relative_to(common)
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)

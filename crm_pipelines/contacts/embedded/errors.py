@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crm_pipelines.errors import CrmPipelinesError
 
-_NO_SPACE = "No space left on device"
+_DISK_FULL = ("No space left on device", "Disk quota exceeded", "Check free disk space")
 
 
 class EmbeddedPostgresError(CrmPipelinesError):
@@ -26,7 +26,7 @@ def from_os_error(error: OSError, folder: Path) -> EmbeddedPostgresError:
 
 def from_output(doing: str, output: str, folder: Path) -> EmbeddedPostgresError:
     """The sentence for one of Postgres' programs that ended with `output` while `doing` something."""
-    if _NO_SPACE in output:
+    if any(sign in output for sign in _DISK_FULL):
         return disk_full(folder)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line.lower()]

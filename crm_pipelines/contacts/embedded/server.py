@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psycopg
-import sqlalchemy as sa
-from psycopg import sql
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from crm_pipelines.contacts.embedded import locks
 from crm_pipelines.contacts.embedded.errors import EmbeddedPostgresError, from_os_error
 from crm_pipelines.contacts.embedded.layout import USER, Layout
+
+if TYPE_CHECKING:
+    import psycopg
+
+# psycopg is imported where it is used: the long-lived supervisor, which passes through here, needs none of it.
 
 _ANSWER_SECONDS = 120  # a server that recovers from a crash answers late
 _STOP_SECONDS = 10
@@ -34,11 +37,13 @@ class EmbeddedPostgres:
 
     def url(self, database: str) -> str:
         """`postgresql+psycopg://user:password@127.0.0.1:port/database`. Holds the password: not for logs."""
-        url = sa.URL.create("postgresql+psycopg", self.user, self.password, "127.0.0.1", self.port, database)
-        return url.render_as_string(hide_password=False)
+        return f"postgresql+psycopg://{self.user}:{self.password}@127.0.0.1:{self.port}/{quote(database, safe='')}"
 
     def create_database(self, name: str) -> None:
         """Create an empty database unless there is one of that name."""
+        import psycopg
+        from psycopg import sql
+
         with self.connect() as connection:
             if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
                 return
@@ -46,8 +51,10 @@ class EmbeddedPostgres:
             with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
-    def connect(self) -> psycopg.Connection:
+    def connect(self) -> "psycopg.Connection":
         """A connection to the maintenance database, in autocommit, as the server's superuser."""
+        import psycopg
+
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
@@ -98,7 +105,9 @@ def _make_folder(folder: Path) -> None:
     # Root's Postgres runs under another account, which must be able to pass through to its data.
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            folder.chmod(0o711)
 
 
 def _find_or_start(layout: Layout, bin_dir: Path | None, settings: Mapping[str, str]) -> EmbeddedPostgres:
@@ -107,10 +116,10 @@ def _find_or_start(layout: Layout, bin_dir: Path | None, settings: Mapping[str, 
         if not locks.is_held(layout.supervisor_lock):
             _start_supervisor(layout, bin_dir, settings)
         # Not yet there while a supervisor whose starter was killed is still making it.
-        with contextlib.suppress(FileNotFoundError, ValueError, psycopg.OperationalError):
+        with contextlib.suppress(FileNotFoundError, ValueError):
             server = _read(layout)
-            server.connect().close()
-            return server
+            if _answers(server):
+                return server
         time.sleep(_POLL_SECONDS)
     raise EmbeddedPostgresError(
         f"The embedded Postgres in {layout.folder} has not answered for {_ANSWER_SECONDS} seconds; "
@@ -149,6 +158,21 @@ def _read(layout: Layout) -> EmbeddedPostgres:
         user=USER,
         password=layout.password.read_text(),
     )
+
+
+def _answers(server: EmbeddedPostgres) -> bool:
+    import psycopg
+
+    try:
+        server.connect().close()
+    except psycopg.OperationalError as error:
+        if "password authentication failed" in str(error):
+            raise EmbeddedPostgresError(
+                f"The embedded Postgres refuses the password in {server.data_dir / 'password'}: restore that file, "
+                f"or move {server.data_dir} away to start with an empty one."
+            ) from None
+        return False
+    return True
 
 
 def _leave(layout: Layout, users_lock: int) -> None:

@@ -8,6 +8,7 @@ elsewhere the next start stops the left-over Postgres first.
 
 import argparse
 import collections
+import contextlib
 import json
 import logging
 import logging.handlers
@@ -118,7 +119,8 @@ def _stop_when_unused(server: subprocess.Popen[str], layout: Layout) -> None:
 
 
 def _report(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)  # noqa: T201 - the starter reads it
+    with contextlib.suppress(BrokenPipeError):  # the starter was killed; others may be waiting for this server
+        print(json.dumps(message), flush=True)  # noqa: T201 - the starter reads it
     # The starter reads to the end of the pipe, so this process must let go of it.
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, sys.stdout.fileno())
