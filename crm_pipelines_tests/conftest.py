@@ -1,3 +1,3 @@
 """Fixtures for all tests live in `fixtures`; this names the modules."""
 
-pytest_plugins = ["crm_pipelines_tests.fixtures.postgres"]
+pytest_plugins = ["crm_pipelines_tests.fixtures.people", "crm_pipelines_tests.fixtures.postgres"]

@@ -50,7 +50,8 @@ CREATE TABLE crm_syncs (
     synced_at           timestamptz,
     last_attempt_at     timestamptz,
     PRIMARY KEY (contact_id, crm),
-    CONSTRAINT claimed_has_holder CHECK ((state = 'claimed') = (claimed_by IS NOT NULL AND lease_until IS NOT NULL)),
+    CONSTRAINT claimed_has_holder CHECK ((state = 'claimed') = (claimed_by IS NOT NULL)
+                                         AND (state = 'claimed') = (lease_until IS NOT NULL)),
     CONSTRAINT started_is_claimed CHECK (delivery_started_at IS NULL OR state = 'claimed'),
     CONSTRAINT synced_is_current CHECK (state <> 'synced' OR synced_revision = revision),
     CONSTRAINT synced_not_ahead CHECK (synced_revision <= revision),
@@ -133,7 +134,7 @@ CREATE TRIGGER crm_contacts_revise BEFORE UPDATE ON crm_contacts
 
 -- Brings the rows of crm_syncs up to the contact's revision: what was done with is queued again.
 -- A contact that took a worker down keeps one crash, so that it is delivered alone. A suppressed one stays so.
--- plpgsql here and in crm_select, since it keeps its plans: called per row, a function in SQL is planned each time.
+-- plpgsql here and below, since it keeps its plans: called per row, a function in SQL is planned each time.
 CREATE FUNCTION crm_requeue_edited(p_contact_id uuid, p_revision bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE crm_syncs SET revision = revision + 1, contact_revision = p_revision
@@ -197,17 +198,23 @@ END $$;
 -- Takes contacts back: whatever a delivery under way comes to, it no longer changes the state (claim_no moves on).
 -- What the CRM holds of the contact stays known.
 CREATE FUNCTION crm_unselect(p_crm text, p_contact_ids uuid[])
-RETURNS TABLE (contact_id uuid) LANGUAGE sql AS $$
+RETURNS TABLE (contact_id uuid) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     UPDATE crm_syncs s SET state = 'unselected', claim_no = s.claim_no + 1, claimed_by = NULL, lease_until = NULL,
            delivery_started_at = NULL, attempts = 0, crashes = 0,
            last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
      WHERE s.crm = p_crm AND s.contact_id = ANY (p_contact_ids) AND s.state <> 'unselected'
-    RETURNING s.contact_id
-$$;
+    RETURNING s.contact_id;
+END $$;
 
 -- A contact that must never be sent to this CRM, by decision of the user. Only crm_unselect lifts it.
 CREATE FUNCTION crm_suppress(p_crm text, p_contact_ids uuid[])
-RETURNS TABLE (contact_id uuid) LANGUAGE sql AS $$
+RETURNS TABLE (contact_id uuid) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     INSERT INTO crm_syncs AS s (contact_id, crm, contact_revision, state, last_error_kind, last_error)
     SELECT c.id, p_crm, c.revision, 'skipped', 'suppressed', 'Suppressed: never to be sent to this CRM.'
       FROM crm_contacts c WHERE c.id = ANY (p_contact_ids)
@@ -216,5 +223,5 @@ RETURNS TABLE (contact_id uuid) LANGUAGE sql AS $$
         state = 'skipped', claim_no = s.claim_no + 1, claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
         attempts = 0, crashes = 0, last_error_kind = excluded.last_error_kind, last_error = excluded.last_error,
         last_error_code = NULL, last_http_status = NULL
-    RETURNING s.contact_id
-$$;
+    RETURNING s.contact_id;
+END $$;
