@@ -205,7 +205,7 @@ BEGIN
     UPDATE crm_syncs s SET state = 'unselected', claim_no = s.claim_no + 1, claimed_by = NULL, lease_until = NULL,
            delivery_started_at = NULL, attempts = 0, crashes = 0,
            last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
-     WHERE s.crm = p_crm AND s.contact_id = ANY (p_contact_ids) AND s.state <> 'unselected'
+     WHERE s.crm = p_crm AND s.contact_id IN (SELECT unnest(p_contact_ids)) AND s.state <> 'unselected'
     RETURNING s.contact_id;
 END $$;
 

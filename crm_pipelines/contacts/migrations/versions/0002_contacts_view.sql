@@ -145,9 +145,10 @@ BEGIN
     END IF;
 END $$;
 
--- Without sequential scans: a plan made while crm_syncs is small is kept while one statement makes it large, and would
--- then read the whole of it for every single contact.
-CREATE FUNCTION contacts_insert() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+-- Both run once per row of a statement, so they plan once. Without sequential scans, since a plan made while crm_syncs is
+-- small is used on while the statement makes it large, and would read the whole of it for every contact.
+CREATE FUNCTION contacts_insert() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     blank contacts;
     violated text;
@@ -177,7 +178,8 @@ BEGIN
 END $$;
 CREATE TRIGGER contacts_insert INSTEAD OF INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION contacts_insert();
 
-CREATE FUNCTION contacts_update() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+CREATE FUNCTION contacts_update() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     decided boolean := false;
     violated text;
