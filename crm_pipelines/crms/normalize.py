@@ -50,7 +50,7 @@ def address(value: object) -> str | None:
     if len(cleaned) > LONGEST_ADDRESS:
         raise ValueError("not a valid e-mail address")
     try:
-        checked = validate_email(cleaned.lower(), check_deliverability=False, test_environment=True)
+        checked = validate_email(cleaned.lower(), check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError:
         raise ValueError("not a valid e-mail address") from None
     # Lower-cased once more: the validator's normal form can hold capitals again (U+1E9E and its like).

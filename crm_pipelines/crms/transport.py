@@ -10,12 +10,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -46,6 +46,10 @@ class Answer:
     body: bytes = b""
 
 
+class _Socket(Protocol):
+    def fileno(self) -> int: ...
+
+
 class _Deadline:
     """Shuts the watched socket down when the time is over; after that, nothing more is sent for this request."""
 
@@ -57,30 +61,34 @@ class _Deadline:
         self._timer.daemon = True
         self._timer.start()
 
-    def watch(self, handle: socket.socket) -> None:
+    def watch(self, connected: _Socket) -> None:
         """Raises TimeoutError when the time is over already."""
         with self._lock:
             if self.expired:
                 raise TimeoutError("the request's total deadline has passed")
-            self._socket = handle
+            self._forget()
+            # A descriptor of our own: TLS replaces the socket object, http.client closes its own before the body is
+            # read to its end, and the number of a closed descriptor may be somebody else's. Its family, given here for
+            # form, does not matter for shutting down.
+            self._socket = socket.fromfd(connected.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+
+    def end(self) -> None:
+        """The request is over."""
+        self._timer.cancel()
+        with self._lock:
+            self._forget()
 
     def _expire(self) -> None:
         with self._lock:
             self.expired = True
             if self._socket is not None:
-                _shut_down(self._socket)
+                with suppress(OSError):  # the server was faster
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
-    def end(self) -> None:
-        self._timer.cancel()
-        with self._lock:
+    def _forget(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
             self._socket = None
-
-
-def _shut_down(handle: socket.socket) -> None:
-    try:
-        handle.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the peer was faster
 
 
 class _Current(threading.local):
@@ -103,38 +111,30 @@ def _deadline(seconds: float) -> Iterator[_Deadline]:
 class _Watched(HTTPConnection):
     """A connection whose socket is under the deadline of the request that uses it."""
 
-    # A duplicate descriptor: TLS replaces the socket object, and a closed descriptor's number may be somebody else's.
-    _handle: socket.socket | None = None
     _used_at = 0.0
 
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()
-        self._handle = connected.dup()
         try:
-            self._watch()
+            self._watch(connected)
         except TimeoutError as error:
             connected.close()
             raise ConnectTimeoutError(self, str(error)) from error
         return connected
 
-    def _watch(self) -> None:
+    def _watch(self, connected: _Socket) -> None:
         self._used_at = time.monotonic()
-        if self._handle is not None and _current.deadline is not None:
-            _current.deadline.watch(self._handle)
+        if _current.deadline is not None:
+            _current.deadline.watch(connected)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        self._watch()
+        if self.sock is not None:
+            self._watch(self.sock)
         super().request(*args, **kwargs)
 
     @property
     def is_connected(self) -> bool:
         return time.monotonic() - self._used_at < LONGEST_IDLE_SECONDS and super().is_connected
-
-    def close(self) -> None:
-        super().close()
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
 
 
 class _WatchedTls(_Watched, HTTPSConnection):

@@ -1,0 +1,335 @@
+"""Against servers that no library would play: they drip, lie about lengths, and hang."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import requests
+
+from crm_pipelines.crms import transport
+from crm_pipelines.crms.transport import Answer, HeaderKey, Transport
+
+KEY = "xkeysib-test"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+DEADLINE = timedelta(seconds=0.5)
+Script = Callable[["RawServer", socket.socket], None]
+
+
+class RawServer:
+    """Runs `script` for each connection, in a thread of its own, until it returns."""
+
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+        self._script = script
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.stopped = threading.Event()
+        self.connections = 0
+        self.received: list[bytes] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}/v3"
+
+    def _accept(self) -> None:
+        while not self.stopped.is_set():
+            connection, _ = self._listener.accept()
+            if self.stopped.is_set():
+                connection.close()
+                return
+            self.connections += 1
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(10)
+        try:
+            served = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
+            with served:
+                self._script(self, served)
+        except OSError:
+            return  # the client hung up
+
+    def read(self, connection: socket.socket) -> bytes:
+        """One request; empty when the client has hung up."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            chunk = connection.recv(65536)
+            if not chunk:
+                return b""
+            data += chunk
+        self.received.append(data)
+        return data
+
+    def drip(self, connection: socket.socket, data: bytes) -> None:
+        """Byte by byte, each well within a read time-out."""
+        for byte in data:
+            connection.sendall(bytes([byte]))
+            if self.stopped.wait(0.05):
+                return
+
+    def close(self) -> None:
+        self.stopped.set()
+        with socket.create_connection(self._listener.getsockname()):
+            pass
+        for thread in self._threads:
+            thread.join(10)
+        self._listener.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., RawServer]]:
+    servers: list[RawServer] = []
+
+    def serve(script: Script, tls: ssl.SSLContext | None = None) -> RawServer:
+        servers.append(RawServer(script, tls))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., Transport]]:
+    clients: list[Transport] = []
+
+    def connect(server: RawServer, longest_request: timedelta = timedelta(seconds=5)) -> Transport:
+        clients.append(Transport(server.url, HeaderKey("api-key", KEY), longest_request=longest_request))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+def always(answer: bytes) -> Script:
+    def script(server: RawServer, connection: socket.socket) -> None:
+        while server.read(connection):
+            connection.sendall(answer)
+
+    return script
+
+
+def drips_headers(server: RawServer, connection: socket.socket) -> None:
+    server.read(connection)
+    server.drip(connection, b"HTTP/1.1 200 OK\r\nX: " + b"y" * 10_000)
+
+
+def drips_body(server: RawServer, connection: socket.socket) -> None:
+    server.read(connection)
+    connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 10000\r\n\r\n")
+    server.drip(connection, b" " * 10_000)
+
+
+def drips_until_closed(server: RawServer, connection: socket.socket) -> None:
+    server.read(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n{}")
+    server.drip(connection, b" " * 10_000)
+
+
+def hangs(server: RawServer, connection: socket.socket) -> None:
+    server.read(connection)
+    server.stopped.wait(10)
+
+
+def expect_timeout(client: Transport) -> None:
+    started = time.monotonic()
+    with pytest.raises(requests.Timeout):
+        client.request("POST", "/contacts", json={})
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("script", [drips_headers, drips_body, drips_until_closed, hangs])
+def test_the_deadline_holds_whatever_the_server_does(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport], script: Script
+) -> None:
+    server = serve(script)
+    expect_timeout(connect(server, DEADLINE))
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("script", [drips_headers, drips_body, hangs])
+def test_the_deadline_holds_under_tls(
+    serve: Callable[..., RawServer],
+    connect: Callable[..., Transport],
+    script: Script,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl for a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setattr(transport, "is_loopback", lambda url: False)
+    server = serve(script, tls)
+    expect_timeout(connect(server, DEADLINE))
+    assert server.received  # the handshake was done: the deadline met the encrypted stream
+
+
+def test_the_deadline_ends_with_its_request(serve: Callable[..., RawServer], connect: Callable[..., Transport]) -> None:
+    server = serve(always(OK))
+    client = connect(server, timedelta(seconds=60))
+    client.request("GET", "/account")
+    for timer in [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]:
+        timer.join(5)
+        assert not timer.is_alive()
+    client.request("GET", "/account")
+    assert server.connections == 1
+
+
+def test_requests_keep_their_connection_also_across_threads(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport]
+) -> None:
+    server = serve(always(OK))
+    client = connect(server)
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(client.request, "GET", "/account").result()
+    assert server.connections == 1
+
+
+def test_an_idle_connection_is_not_trusted(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(always(OK))
+    client = connect(server)
+    client.request("GET", "/account")
+    monkeypatch.setattr(transport, "LONGEST_IDLE_SECONDS", 0.0)
+    client.request("GET", "/account")
+    assert server.connections == 2
+
+
+def test_many_threads_get_their_own_answers(serve: Callable[..., RawServer], connect: Callable[..., Transport]) -> None:
+    def echo(server: RawServer, connection: socket.socket) -> None:
+        while request := server.read(connection):
+            path = request.split()[1]
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(path), path))
+
+    client = connect(serve(echo))
+    with ThreadPoolExecutor(16) as pool:
+        answers: list[Answer] = list(pool.map(lambda n: client.request("GET", f"/{n}"), range(300)))
+    assert [answer.body for answer in answers] == [b"/v3/%d" % n for n in range(300)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_a_broken_answer_is_an_exception_of_requests(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport], answer: bytes
+) -> None:
+    def script(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(answer)
+
+    server = serve(script)
+    with pytest.raises(requests.RequestException):
+        connect(server).request("POST", "/contacts", json={})
+    assert server.connections == 1
+
+
+def test_no_server_is_an_exception_of_requests() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    client = Transport(f"http://127.0.0.1:{port}/v3", HeaderKey("api-key", KEY))
+    with pytest.raises(requests.ConnectionError):
+        client.request("GET", "/account")
+    client.close()
+
+
+def test_an_answer_is_read_up_to_a_size(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 100_000)
+
+    def endless(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not server.stopped.is_set():
+            connection.sendall(b"x" * 65536)
+
+    assert len(connect(serve(endless)).request("GET", "/account").body) == 100_000
+
+
+def test_a_redirect_is_not_followed_and_takes_no_key_along(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport]
+) -> None:
+    elsewhere = serve(always(OK))
+    server = serve(always(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %b\r\n\r\n" % elsewhere.url.encode()))
+    assert connect(server).request("GET", "/account").status == 302
+    assert elsewhere.connections == 0
+
+
+def test_the_key_is_in_its_header_only_and_netrc_adds_nothing(
+    serve: Callable[..., RawServer],
+    connect: Callable[..., Transport],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login ada password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setattr(transport, "is_loopback", lambda url: False)  # a loopback address ignores the environment
+    server = serve(always(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n{}"))
+    client = connect(server)
+    client.request("GET", "/contacts", params={"limit": "1"})
+    client.request("GET", "/contacts", params={"limit": "1"})
+    for request in server.received:
+        head = request.decode().lower()
+        assert head.startswith("get /v3/contacts?limit=1 http/1.1\r\n")
+        assert head.count(KEY) == 1
+        assert f"api-key: {KEY}" in head
+        assert "user-agent: crm-pipelines/" in head
+        assert "authorization" not in head
+        assert "cookie" not in head
+
+
+def test_a_proxy_of_the_environment_is_used_but_not_for_a_loopback_address(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, server = serve(always(OK)), serve(always(OK))
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy.url.removesuffix("/v3"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    connect(server).request("GET", "/account")
+    assert (proxy.connections, server.connections) == (0, 1)
+    monkeypatch.setattr(transport, "is_loopback", lambda url: False)
+    connect(server).request("GET", "/account")
+    assert (proxy.connections, server.connections) == (1, 1)
+
+
+def test_the_deadline_holds_behind_a_proxy(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serve(drips_headers)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy.url.removesuffix("/v3"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(transport, "is_loopback", lambda url: False)
+    expect_timeout(connect(proxy, DEADLINE))

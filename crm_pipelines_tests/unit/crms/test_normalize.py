@@ -1,0 +1,176 @@
+import math
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_pipelines.crms import normalize
+
+BLANKS = ["", " ", "\t\n", "\u00a0", "\u3000", "\u200b", "\ufeff \u2060", "\x00", "\x01\x1f", "\x85"]
+ALL: list[Callable[[object], object]] = [
+    normalize.text,
+    normalize.address,
+    lambda value: normalize.phone(value, None),
+    normalize.number,
+    normalize.boolean,
+    normalize.iso_date,
+    normalize.choices,
+]
+
+
+@pytest.mark.parametrize("function", ALL)
+@pytest.mark.parametrize("blank", [None, *BLANKS])
+def test_blank_is_nothing(function: Callable[[object], object], blank: str | None) -> None:
+    assert function(blank) is None
+
+
+@pytest.mark.parametrize("blank", [None, *BLANKS])
+def test_a_name_of_blanks_is_no_name(blank: str | None) -> None:
+    assert normalize.name_parts(blank) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("Ada", ("Ada", None)),
+        ("Ada King Lovelace", ("Ada", "King Lovelace")),
+        ("  Ada\u00a0King\u3000\u2009Lovelace\t", ("Ada", "King Lovelace")),
+        ("Ada \u200b Lovelace", ("Ada", "Lovelace")),
+        ("山田 太郎", ("山田", "太郎")),
+    ],
+)
+def test_a_name_is_split_at_its_first_blank(name: str, parts: tuple[str | None, str | None]) -> None:
+    assert normalize.name_parts(name) == parts
+
+
+@given(st.text())
+def test_any_text_has_name_parts_that_are_not_blank(name: str) -> None:
+    for part in normalize.name_parts(name):
+        assert part is None or (part == part.strip() and part)
+
+
+@given(st.text())
+def test_clean_text_stays_as_it_is(value: str) -> None:
+    cleaned = normalize.text(value)
+    assert normalize.text(cleaned) == cleaned
+    assert not [c for c in cleaned or "" if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\t\n\r"]
+
+
+def test_text_keeps_line_ends_and_joined_emoji() -> None:
+    assert normalize.text(" a\r\nb\t👩\u200d💻 ") == "a\r\nb\t👩\u200d💻"
+
+
+def test_long_runs_of_blanks_cost_linear_time() -> None:
+    assert normalize.text("a" + " " * 500_000 + "b") == "a" + " " * 500_000 + "b"
+
+
+@pytest.mark.parametrize(
+    ("given_address", "sent"),
+    [
+        (" Ada@Example.COM\u00a0", "ada@example.com"),
+        ("ada@mail.test", "ada@mail.test"),
+        ("ada@shop.example", "ada@shop.example"),
+        ("ada+news@example.org", "ada+news@example.org"),
+        ("ada@Müller.example", "ada@xn--mller-kva.example"),
+        ("ad\x00a@example.com", "ada@example.com"),
+        ("Zoë@example.com", "zoë@example.com"),
+    ],
+)
+def test_an_address_is_brought_to_one_form(given_address: str, sent: str) -> None:
+    assert normalize.address(given_address) == sent
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "ada", "ada@", "@example.com", "a b@example.com", "ada@example", "ada@localhost", "ada@@example.com",
+        "Ada <ada@example.com>", "ada@example..com", "a@example.com, b@example.com", f"{'a' * 65}@example.com",
+        f"a@{'b.' * 130}com", "a" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_bad_address_is_refused_without_being_quoted(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"^not a valid e-mail address$"):
+        normalize.address(bad)
+
+
+@given(st.one_of(st.text(), st.emails()))
+def test_any_text_is_an_address_in_its_final_form_or_refused(value: str) -> None:
+    try:
+        found = normalize.address(value)
+    except ValueError:
+        return
+    assert found is None or (normalize.address(found) == found == found.lower() and len(found) <= 254)
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "sent"),
+    [
+        ("+1 (202) 555-0143", None, "+12025550143"),
+        ("0033 1 42 68 53 00", None, "+33142685300"),
+        ("(202) 555-0143", "US", "+12025550143"),
+        ("01 42 68 53 00", "FR", "+33142685300"),
+        ("+1 202 555 0143 ext. 5", None, "+12025550143"),
+        (12025550143, "US", "+12025550143"),
+    ],
+)
+def test_a_phone_number_is_sent_in_e164(raw: object, region: str | None, sent: str) -> None:
+    assert normalize.phone(raw, region) == sent
+
+
+@pytest.mark.parametrize(
+    ("raw", "region"),
+    [("Phone not found", "US"), ("Phone not found", None), ("(202) 555-0143", None), ("123", "US"), ("9" * 400, "US")],
+)
+def test_what_is_no_phone_number_is_refused(raw: str, region: str | None) -> None:
+    with pytest.raises(ValueError, match="not a phone number"):
+        normalize.phone(raw, region)
+
+
+@pytest.mark.parametrize(
+    ("raw", "sent"),
+    [(0, 0), ("0", 0.0), ("-1.5e3", -1500.0), (Decimal("1.25"), 1.25), (" 7 ", 7.0), (2**70, 2**70)],
+)
+def test_numbers_keep_their_value(raw: object, sent: float | None) -> None:
+    assert normalize.number(raw) == sent
+
+
+@pytest.mark.parametrize("bad", ["1,5", "1_000", "nan", "inf", math.nan, math.inf, "1e999", "٣", "x", [1], {}, False])
+def test_what_is_no_finite_number_is_refused(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"^not "):
+        normalize.number(bad)
+
+
+@pytest.mark.parametrize(
+    ("raw", "sent"), [(True, True), (False, False), (0, False), (1, True), ("Yes", True), ("FALSE", False)]
+)
+def test_booleans_are_read_from_words(raw: object, sent: bool) -> None:
+    assert normalize.boolean(raw) is sent
+
+
+@pytest.mark.parametrize(
+    ("raw", "sent"),
+    [
+        (date(2024, 2, 29), "2024-02-29"),
+        (datetime(2024, 2, 29, 23, 59, tzinfo=UTC), "2024-02-29"),
+        ("2024-02-29", "2024-02-29"),
+        ("2024-02-29T23:59:00+02:00", "2024-02-29"),
+    ],
+)
+def test_dates_are_sent_as_iso_days(raw: object, sent: str) -> None:
+    assert normalize.iso_date(raw) == sent
+
+
+@pytest.mark.parametrize("bad", ["29/02/2024", "2023-02-29", 20240229, True, "soon"])
+def test_what_is_no_iso_date_is_refused(bad: object) -> None:
+    with pytest.raises(ValueError, match="YYYY-MM-DD"):
+        normalize.iso_date(bad)
+
+
+def test_choices_are_distinct_texts_in_their_order() -> None:
+    assert normalize.choices(["b", " a ", "b", "", None, 0, False]) == ["b", "a", "0", "false"]
+    assert normalize.choices("a") == ["a"]
+    assert normalize.choices([" ", None]) is None
