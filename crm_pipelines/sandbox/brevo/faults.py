@@ -129,5 +129,7 @@ _MADE_UP: dict[str, Callable[[Fault], Answer]] = {
 def _mentions(call: Call, email: str) -> bool:
     """Whether the address occurs in the path or the body, not as a part of a longer one."""
     pattern = rf"(?<![\w.+-]){re.escape(email)}(?![\w-]|\.\w)"
-    text = f"{call.path}\n{call.raw_body.decode(errors='replace')}"
+    # A line break in the CSV text of an import is written as \n in JSON: no letter of an address.
+    body = call.raw_body.decode(errors="replace").replace("\\n", "\n").replace("\\r", "\r")
+    text = f"{call.path}\n{body}"
     return re.search(pattern, text, re.IGNORECASE) is not None
