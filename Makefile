@@ -1,0 +1,28 @@
+# Every target sets up .venv by itself. PYTHON=/path/to/python3.12 chooses the interpreter.
+.PHONY: help demo up test check lock
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Deliver the sample contacts to a local stand-in for Brevo, and show what happened to each
+	@scripts/setup-venv local
+	@.venv/bin/crm-pipelines demo
+
+up: ## Run Dagster at http://127.0.0.1:3000, with schedules and sensors, until Ctrl-C
+	@scripts/setup-venv local
+	@.venv/bin/crm-pipelines up
+
+test: ## Run all tests
+	@scripts/setup-venv test
+	.venv/bin/pytest
+
+check: ## Lint, check types and import rules
+	@scripts/setup-venv test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+lock: ## Refresh the lock files (needs uv)
+	@scripts/refresh-locks
