@@ -1,3 +1,8 @@
-"""Fixtures for all tests live in `fixtures`; this names the modules."""
+"""Fixtures for all tests live in `fixtures`; this names the modules, those first that others import."""
 
-pytest_plugins = ["crm_pipelines_tests.fixtures.people", "crm_pipelines_tests.fixtures.postgres"]
+pytest_plugins = [
+    "crm_pipelines_tests.fixtures.postgres",
+    "crm_pipelines_tests.fixtures.people",
+    "crm_pipelines_tests.fixtures.sandbox",
+    "crm_pipelines_tests.fixtures.pipeline",
+]

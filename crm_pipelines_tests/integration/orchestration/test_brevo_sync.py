@@ -1,0 +1,342 @@
+"""The job, from queued contacts to the sandbox and back."""
+
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.queue import Queue
+from crm_pipelines.delivery.planning import LEASE
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+
+
+def test_queued_contacts_arrive_and_are_complete(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    ids = people.add(25, name="Ada Lovelace")
+    run = pipeline.run()
+    assert run.success
+    assert run.counts == {"claimed": 25, "synced": 25}
+    assert people.states() == {"synced": 25}
+    contacts = brevo_sandbox.contacts()
+    assert len(contacts) == 25
+    assert contacts[0]["attributes"]["FIRSTNAME"] == "Ada"
+    assert {contact["email"] for contact in contacts} == {
+        row["email"] for row in people.all("SELECT email FROM contacts")
+    }
+    [row] = people.all("SELECT * FROM contacts WHERE id = :id", id=ids[0])
+    assert (row["brevo_sync_status"], row["brevo_processing_status"]) == ("Complete", "Complete")
+    assert row["brevo_contact_id"] == row["email"]
+    assert row["brevo_id"] is not None
+    [check] = run.result.get_asset_check_evaluations()
+    assert check.passed
+
+
+def test_nothing_due_is_a_successful_run_that_says_so(people: People, pipeline: Pipeline) -> None:
+    run = pipeline.run()
+    assert run.success
+    assert run.counts == {}
+    assert run.metadata["queue_depth"] == 0
+
+
+def test_500_then_201_is_two_requests_and_complete(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    brevo_sandbox.fault("status", status=500, body={"message": "upstream is down"}, times=1)
+    assert pipeline.run().counts == {"claimed": 1, "retrying": 1}
+    [row] = people.all(
+        "SELECT *, extract(epoch FROM next_retry_at - now())::float8 AS wait FROM contacts WHERE id = :id",
+        id=contact_id,
+    )
+    assert (row["brevo_sync_status"], row["brevo_processing_status"]) == ("Queued", "Queued")
+    assert "upstream is down" in row["brevo_processing_error"]
+    assert 295 < row["wait"] <= 330
+    assert pipeline.run().counts == {}, "not before its time"
+    people.make_due()
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert len(brevo_sandbox.requests()) == 2
+    assert people.states() == {"synced": 1}
+
+
+def test_four_attempts_then_error_and_the_run_reports_it(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    brevo_sandbox.fault("status", status=503, body={"message": "maintenance"})
+    for _ in range(4):
+        people.make_due()
+        run = pipeline.run()
+    assert run.counts == {"claimed": 1, "failed": 1}
+    [row] = people.all("SELECT * FROM contacts WHERE id = :id", id=contact_id)
+    assert (row["brevo_sync_status"], row["brevo_processing_status"]) == ("Error", "Error")
+    assert row["brevo_processing_error"].startswith("Max retries exceeded (3). Last error: ")
+    assert row["last_failed_crm"] == "brevo"
+    people.make_due()
+    assert pipeline.run().counts == {}
+    assert len(brevo_sandbox.requests()) == 4
+
+
+def test_a_rejected_contact_is_parked_with_brevos_words_and_the_run_succeeds(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    good, bad = people.add(2)
+    [row] = people.all("SELECT email FROM crm_contacts WHERE id = :id", id=bad)
+    brevo_sandbox.fault(
+        "status", status=400, email=row["email"], body={"code": "invalid_parameter", "message": "attribute is wrong"}
+    )
+    run = pipeline.run()
+    assert run.success
+    assert run.counts == {"claimed": 2, "synced": 1, "failed": 1}
+    sync = people.sync(bad)
+    assert (sync["state"], sync["attempts"], sync["last_error_code"]) == ("failed", 1, "invalid_parameter")
+    assert "attribute is wrong" in sync["last_error"]
+    assert people.sync(good)["state"] == "synced"
+    brevo_sandbox.clear_faults()
+    people.run("UPDATE crm_contacts SET name = 'Mended' WHERE id = :id", id=bad)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+
+
+def test_contacts_without_a_usable_address_are_skipped_without_a_request(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [nobody] = people.add(email=None)
+    [typo] = people.add(email="not an address")
+    run = pipeline.run()
+    assert run.success
+    assert run.counts == {"claimed": 2, "skipped": 2}
+    assert brevo_sandbox.requests() == []
+    assert people.sync(nobody)["last_error_kind"] == "no_address"
+    assert people.sync(typo)["last_error_kind"] == "invalid_address"
+    [row] = people.all("SELECT * FROM contacts WHERE id = :id", id=nobody)
+    assert (row["brevo_sync_status"], row["brevo_processing_status"]) == ("Skipped", None)
+
+
+def test_a_dead_key_costs_a_handful_of_requests_and_charges_nobody(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, engine: sa.Engine
+) -> None:
+    people.add(200)
+    brevo_sandbox.configure(revoked_keys=[API_KEY])
+    run = pipeline.run()
+    assert not run.success
+    assert "Key not found" in (run.problem or "")
+    assert API_KEY not in (run.problem or "")
+    assert len(brevo_sandbox.requests()) <= 33, "as many as there are threads, and the one that closed the gate"
+    assert people.states() == {"queued": 200}
+    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+    assert GateKeeper(engine, "brevo").read().closed_for_credentials
+
+
+def test_a_new_key_opens_the_gate_by_itself(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(3)
+    brevo_sandbox.configure(revoked_keys=[API_KEY])
+    pipeline.run()
+    monkeypatch.setenv("BREVO_API_KEY", "xkeysib-a-new-key")
+    assert pipeline.run().counts == {"claimed": 3, "synced": 3}
+
+
+def test_an_address_allowed_at_brevos_side_opens_the_gate_by_one_probe(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(3)
+    brevo_sandbox.configure(refusal="ip")
+    run = pipeline.run()
+    assert "authorised_ips" in (run.problem or "")
+    before = len(brevo_sandbox.requests())
+    assert not pipeline.run().success
+    assert len(brevo_sandbox.requests()) == before + 1, "one probe, no contact"
+    brevo_sandbox.configure(refusal=None)
+    assert pipeline.run().counts == {"claimed": 3, "synced": 3}
+
+
+def test_a_short_429_is_waited_out_and_charges_nobody(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(20)
+    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"}, times=1)
+    run = pipeline.run()
+    assert run.success
+    assert run.counts == {"claimed": 20, "synced": 19, "released": 1}
+    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+    people.make_due()
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+
+
+def test_after_a_long_429_nothing_is_sent_before_the_reset(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, engine: sa.Engine
+) -> None:
+    people.add(100)
+    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "600"}, times=1)
+    run = pipeline.run()
+    assert run.success, "the account is busy; nothing is wrong"
+    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+    sent = len(brevo_sandbox.requests())
+    people.make_due()
+    assert pipeline.run().counts == {}
+    assert len(brevo_sandbox.requests()) == sent
+    assert GateKeeper(engine, "brevo").read().paused_seconds == pytest.approx(600, abs=10)
+
+
+def test_an_outage_opens_the_breaker_and_fails_the_run(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(200)
+    brevo_sandbox.fault("status", status=503)
+    run = pipeline.run()
+    assert not run.success
+    assert len(brevo_sandbox.requests()) < 150
+    states = people.all("SELECT count(*) FILTER (WHERE attempts = 0) AS uncharged, count(*) AS n FROM crm_syncs")[0]
+    assert states["n"] == 200
+    assert states["uncharged"] > 50
+    people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
+    brevo_sandbox.clear_faults()
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}, "one probe first"
+    assert pipeline.run().counts["synced"] > 50
+
+
+def test_the_claims_of_a_dead_run_are_returned_and_its_recorded_outcomes_kept(
+    people: People, pipeline: Pipeline, queue: Queue, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(5)
+    queue.claim("a-run-of-another-instance", limit=5, lease=LEASE)
+    assert pipeline.run().counts == {}, "the lease holds"
+    people.expire_leases()
+    assert pipeline.run().counts == {"claimed": 5, "synced": 5}
+    assert len(brevo_sandbox.requests()) == 5
+
+
+def test_an_unchanged_contact_costs_no_request(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+    [contact_id] = people.add(name="Ada")
+    pipeline.run()
+    people.run("UPDATE crm_contacts SET name = '  Ada ', context = 'seen again' WHERE id = :id", id=contact_id)
+    assert pipeline.run().counts == {"claimed": 1, "unchanged": 1}
+    assert len(brevo_sandbox.requests()) == 1
+    assert people.states() == {"synced": 1}
+
+
+def test_selecting_a_complete_contact_again_sends_it_again(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    pipeline.run()
+    people.run(
+        "UPDATE contacts SET brevo_sync_status = 'Selected', brevo_processing_status = 'Queued' WHERE id = :id",
+        id=contact_id,
+    )
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert len(brevo_sandbox.requests()) == 2
+
+
+def test_a_changed_address_renames_the_contact_in_brevo(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add(email="old@example.com")
+    pipeline.run()
+    people.run("UPDATE contacts SET email = 'new@example.com' WHERE id = :id", id=contact_id)
+    [row] = people.all("SELECT brevo_contact_id FROM contacts")
+    assert row["brevo_contact_id"] == "old@example.com", "until the change is delivered"
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert [contact["email"] for contact in brevo_sandbox.contacts()] == ["new@example.com"]
+    [row] = people.all("SELECT brevo_contact_id FROM contacts")
+    assert row["brevo_contact_id"] == "new@example.com"
+
+
+def test_an_address_passed_on_to_another_contact_waits_until_its_first_owner_has_left_it(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [first] = people.add(email="shared@example.com", name="First")
+    pipeline.run()
+    people.run("UPDATE crm_contacts SET email = 'moved@example.com' WHERE id = :id", id=first)
+    people.run("UPDATE crm_syncs SET run_at = now() + interval '1 min' WHERE contact_id = :id", id=first)
+    people.add(email="shared@example.com", name="Second")
+    assert pipeline.run().counts == {"claimed": 1, "released": 1}
+    people.make_due()
+    for _ in range(2):
+        pipeline.run()
+        people.make_due()
+    assert {contact["email"]: contact["attributes"]["FIRSTNAME"] for contact in brevo_sandbox.contacts()} == {
+        "moved@example.com": "First",
+        "shared@example.com": "Second",
+    }
+
+
+def test_a_dry_run_sends_nothing_and_claims_nothing(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(3)
+    people.add(email=None)
+    run = pipeline.run(dry_run=True)
+    assert run.success
+    assert run.result.output_for_node("report_run")["synced"] == 3
+    assert run.result.output_for_node("report_run")["skipped"] == 1
+    assert run.metadata == {}, "no materialization: nothing changed"
+    assert brevo_sandbox.requests() == []
+    assert people.states() == {"queued": 4}
+
+
+def test_a_limit_and_chosen_contacts_are_respected(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    ids = people.add(5)
+    assert pipeline.run(limit=2).counts == {"claimed": 2, "synced": 2}
+    assert pipeline.run(contact_ids=[str(ids[4])]).counts == {"claimed": 1, "synced": 1}
+    assert people.sync(ids[4])["state"] == "synced"
+    assert people.sync(ids[3])["state"] == "queued"
+
+
+def test_a_chosen_contact_need_not_wait_for_its_retry(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add(email="wait@example.com")
+    brevo_sandbox.fault("status", status=500, times=1)
+    pipeline.run()
+    assert pipeline.run(emails=["WAIT@example.com"]).counts == {"claimed": 1, "synced": 1}
+    assert people.sync(contact_id)["state"] == "synced"
+
+
+def test_an_id_that_is_none_fails_the_run_with_a_sentence_and_claims_nothing(
+    people: People, pipeline: Pipeline
+) -> None:
+    people.add()
+    run = pipeline.run(contact_ids=["42"])
+    assert not run.success
+    assert "contact_ids: expected ids" in (run.problem or "")
+    assert people.states() == {"queued": 1}
+
+
+def test_two_runs_at_once_send_no_contact_twice(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    people.add(60)
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: pipeline.run(limit=40), range(2)))
+    assert sum(run.counts.get("synced", 0) for run in runs) == 60
+    assert len(brevo_sandbox.requests(method="POST")) == 60
+
+
+def test_crash_suspects_are_delivered_one_at_a_time(
+    people: People, pipeline: Pipeline, queue: Queue, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(8)
+    queue.renew(queue.claim("crashed", limit=8, lease=LEASE), lease=LEASE, starting=True)
+    people.expire_leases()
+    assert pipeline.run().counts == {"claimed": 8, "synced": 8}
+    log = brevo_sandbox.requests()
+    assert all(one["finished"] <= two["arrived"] for one, two in pairwise(log))
+    assert people.all("SELECT max(crashes) AS n FROM crm_syncs") == [{"n": 0}]
+
+
+def test_nothing_dagster_keeps_holds_an_address_a_name_or_the_key(people: People, pipeline: Pipeline) -> None:
+    people.add(5, name="Zebedee Quux", phone_number="Phone not found")
+    people.add(email="broken@@example.com", name="Zebedee Quux")
+    run = pipeline.run()
+    kept = " ".join(str(record) for record in pipeline.instance.all_logs(run.result.run_id))
+    for secret in ("@example.com", "Zebedee", "Quux", API_KEY):
+        assert secret not in kept
