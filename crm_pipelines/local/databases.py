@@ -1,0 +1,60 @@
+"""Which databases are in use: those that the environment names, or the embedded Postgres."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.database import DatabaseUnreachable
+from crm_pipelines.contacts.embedded import embedded_postgres
+from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.settings import Settings
+
+_CONTACTS = "contacts"
+_DAGSTER = "dagster"
+
+
+class DagsterDatabaseMissing(CrmPipelinesError):
+    """Dagster's database does not exist and could not be created."""
+
+
+@contextmanager
+def contacts_database(settings: Settings) -> Iterator[str]:
+    """The URL of the contacts database: CRM_DATABASE_URL, or a database of the embedded Postgres while in the block.
+
+    Raises EmbeddedPostgresError.
+    """
+    if settings.storage.crm_database_url is not None:
+        yield settings.storage.crm_database_url
+        return
+    folder = settings.storage.crm_pipelines_data_dir / "postgres"
+    with embedded_postgres(folder, bin_dir=settings.storage.crm_postgres_bin) as server:
+        server.create_database(_CONTACTS)
+        yield server.url(_CONTACTS)
+
+
+def dagster_storage_url(settings: Settings, contacts_url: str) -> str:
+    """The URL of Dagster's storage: DAGSTER_POSTGRES_URL, or the database `dagster` beside the contacts.
+
+    Creates that database when it is missing. Raises DagsterDatabaseMissing when the role may not, DatabaseUnreachable.
+    """
+    if settings.storage.dagster_postgres_url is not None:
+        return settings.storage.dagster_postgres_url
+    url = sa.make_url(contacts_url).set(database=_DAGSTER)
+    engine = sa.create_engine(contacts_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            if not connection.scalar(sa.text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": _DAGSTER}):
+                connection.execute(sa.text(f"CREATE DATABASE {_DAGSTER}"))
+    except sa.exc.OperationalError as error:
+        raise DatabaseUnreachable(
+            f"The contacts database at {url.host}:{url.port or 5432} does not answer ({type(error.orig).__name__}). "
+            "Check CRM_DATABASE_URL and that the server runs."
+        ) from None
+    except sa.exc.ProgrammingError:
+        raise DagsterDatabaseMissing(
+            f"The server at {url.host}:{url.port or 5432} has no database named {_DAGSTER}, and this role may not create "
+            f"it. Have it created, or set DAGSTER_POSTGRES_URL."
+        ) from None
+    # Dagster's storage works with psycopg2 only.
+    return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)

@@ -1,0 +1,61 @@
+"""What `make up` and `make demo` share: databases with their tables, a sandbox with its attributes."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import requests
+
+from crm_pipelines.contacts import database
+from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.local.processes import Processes
+from crm_pipelines.settings import Settings, project_folder
+
+SANDBOX_KEY = "sandbox"
+"""The sandbox accepts any key; this one can be mistaken for no real one."""
+
+
+def prepare_databases(contacts_url: str, dagster_url: str) -> None:
+    """Bring the tables of contacts and of Dagster up to date, and tell this process and its children where they are.
+
+    Dagster's tables are made here, once, since its processes would otherwise make them at the same time.
+    """
+    database.upgrade(contacts_url)
+    os.environ["CRM_DATABASE_URL"] = contacts_url
+    os.environ["DAGSTER_POSTGRES_URL"] = dagster_url
+    os.environ["DAGSTER_HOME"] = str(project_folder())
+    with dg.DagsterInstance.get() as instance:
+        instance.upgrade()
+
+
+def start_sandbox(processes: Processes, port: int, state_file: Path) -> str:
+    """Start the stand-in for Brevo; returns the base URL of its API."""
+    root = f"http://127.0.0.1:{port}"
+    processes.start(
+        "sandbox",
+        [sys.executable, "-m", "crm_pipelines.sandbox.brevo", "--port", str(port), "--state", str(state_file)],
+        ready=lambda: answers(f"{root}/_sandbox/state", contains=None),
+    )
+    return f"{root}/v3"
+
+
+def provision(settings: Settings, custom_fields: Mapping[str, object]) -> list[str]:
+    """Create the attributes that the mapping needs; returns their names."""
+    brevo = Brevo.from_settings(settings)
+    try:
+        return brevo.provision(dry_run=False, custom_fields=custom_fields)
+    finally:
+        brevo.close()
+
+
+def answers(url: str, contains: str | None) -> bool:
+    """Whether a page on this machine answers 200, with this text in it."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy has no way to this machine's loopback
+            answer = session.get(url, timeout=5)
+    except requests.RequestException:
+        return False
+    return answer.ok and (contains is None or contains in answer.text)
