@@ -62,7 +62,8 @@ CREATE INDEX crm_syncs_due_idx ON crm_syncs (crm, run_at, contact_id) WHERE stat
 -- The lease itself stays out of every index, so that renewing it is a heap-only update.
 CREATE INDEX crm_syncs_claimed_idx ON crm_syncs (crm, contact_id) WHERE state = 'claimed';
 CREATE INDEX crm_syncs_given_up_idx ON crm_syncs (crm, last_error_kind) WHERE state IN ('failed', 'skipped');
-CREATE INDEX crm_syncs_remote_key_idx ON crm_syncs (crm, remote_key);
+-- Partial, so that no plan made without statistics walks it for the CRM alone.
+CREATE INDEX crm_syncs_remote_key_idx ON crm_syncs (crm, remote_key) WHERE remote_key IS NOT NULL;
 
 CREATE TABLE crm_attempts (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,58 @@
+-- Decisions of users about contacts. Ids stay in the database, so that a million of them cost no traffic.
+
+-- name: ids_by_email
+SELECT id FROM crm_contacts WHERE lower(btrim(email)) = ANY (SELECT lower(btrim(e)) FROM unnest(CAST(:emails AS text[])) e)
+
+-- name: unknown
+-- What the user named and nobody has, as the user wrote it.
+SELECT wanted FROM unnest(CAST(:ids AS text[])) wanted
+ WHERE NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = CAST(wanted AS uuid))
+UNION ALL
+SELECT wanted FROM unnest(CAST(:emails AS text[])) wanted
+ WHERE NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE lower(btrim(c.email)) = lower(btrim(wanted)))
+
+-- name: choose
+-- The chosen contacts, for the statements below.
+CREATE TEMP TABLE chosen ON COMMIT DROP AS
+SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+ WHERE (:everyone
+        OR c.id IN (SELECT CAST(i AS uuid) FROM unnest(CAST(:ids AS text[])) i)
+        OR lower(btrim(c.email)) IN (SELECT lower(btrim(e)) FROM unnest(CAST(:emails AS text[])) e)
+        OR crm_sync_status(s.state, s.attempts) = CAST(:status AS text))
+
+-- name: select
+SELECT outcome, count(*) FROM crm_select(:crm, ARRAY(SELECT id FROM chosen)) GROUP BY outcome
+
+-- name: unselect
+SELECT count(*) FROM crm_unselect(:crm, ARRAY(SELECT id FROM chosen))
+
+-- name: count_chosen
+SELECT count(*) FROM chosen
+
+-- name: lock_retryable
+-- Locked, so that the counts are what then happens. A claimed contact is under way; a suppressed one is left alone.
+CREATE TEMP TABLE retryable ON COMMIT DROP AS
+WITH locked AS MATERIALIZED (
+    SELECT s.contact_id, s.state FROM crm_syncs s
+     WHERE s.crm = :crm AND s.contact_id IN (SELECT id FROM chosen)
+       AND (s.state = 'failed' OR (s.state = 'queued' AND s.attempts > 0 AND s.run_at > now()))
+       AND (CAST(:kind AS text) IS NULL OR s.last_error_kind = :kind)
+     ORDER BY s.contact_id FOR NO KEY UPDATE
+)
+SELECT * FROM locked
+
+-- name: count_retryable
+SELECT count(*) FILTER (WHERE state = 'failed') AS requeued, count(*) FILTER (WHERE state = 'queued') AS hastened
+  FROM retryable
+
+-- name: retry_failed
+SELECT count(*) FROM crm_select(:crm, ARRAY(SELECT contact_id FROM retryable WHERE state = 'failed'))
+
+-- name: hasten_waiting
+-- A retry asked for by a user does not wait for the back-off; the attempts already made stay counted.
+UPDATE crm_syncs SET run_at = now()
+ WHERE crm = :crm AND contact_id IN (SELECT contact_id FROM retryable WHERE state = 'queued')
+
+-- name: kinds
+SELECT DISTINCT last_error_kind FROM crm_syncs
+ WHERE crm = :crm AND last_error_kind IS NOT NULL AND state IN ('failed', 'queued') ORDER BY 1
