@@ -1,0 +1,138 @@
+"""Children never outlive us, and what happens to them is said in words."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from crm_pipelines.local.processes import PortTakenError, ProcessError, Processes, free_port_or_explain
+
+FAMILY = Path(__file__).with_name("family.py")
+WAIT_SECONDS = 30
+
+PARENT = """
+import sys
+from pathlib import Path
+from crm_pipelines.local.processes import Processes
+
+folder, family, *options = sys.argv[1:]
+with Processes(Path(folder) / "log") as processes:
+    for name in ("first", "second"):
+        made = Path(folder) / f"{name}.json"
+        processes.start(name, [sys.executable, family, folder, name, *options], ready=made.exists, grace=0.5)
+    print("up", flush=True)
+    ended = processes.wait()
+    print(ended, flush=True)
+"""
+
+
+def _family(folder: Path, name: str) -> list[psutil.Process]:
+    return [psutil.Process(pid) for pid in json.loads((folder / f"{name}.json").read_text())]
+
+
+def _gone(processes: list[psutil.Process]) -> bool:
+    return not psutil.wait_procs(processes, timeout=WAIT_SECONDS)[1]
+
+
+@pytest.mark.parametrize("options", [[], ["--stubborn"]], ids=["polite", "stubborn"])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_however_the_parent_ends_nothing_of_its_children_is_left(
+    tmp_path: Path, end: signal.Signals, options: list[str]
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, tmp_path, FAMILY, *options], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "up\n"
+        everyone = _family(tmp_path, "first") + _family(tmp_path, "second")
+        parent.send_signal(end)
+        rest, _ = parent.communicate(timeout=WAIT_SECONDS)
+        if end is signal.SIGKILL:
+            assert _gone(everyone)
+        else:
+            assert rest == "None\n"
+            assert parent.returncode == 0
+            assert not [process for process in everyone if process.is_running()]
+
+
+def test_a_child_that_ends_by_itself_is_named_with_its_code_and_what_it_left_is_ended(tmp_path: Path) -> None:
+    with Processes(tmp_path / "log") as processes:
+        processes.start("short", [sys.executable, str(FAMILY), str(tmp_path), "short", "--leave"])
+        ended = processes.wait()
+        assert ended
+        assert (ended.name, ended.code) == ("short", 3)
+        assert "short has ended by itself with exit code 3" in processes.explain(ended)
+        assert not any(psutil.pid_exists(pid) for pid in json.loads((tmp_path / "short.json").read_text()))
+
+
+def test_a_killed_child_counts_as_ended_too(tmp_path: Path) -> None:
+    with Processes(tmp_path / "log") as processes:
+        made = tmp_path / "victim.json"
+        processes.start("victim", [sys.executable, str(FAMILY), str(tmp_path), "victim"], ready=made.exists)
+        family = _family(tmp_path, "victim")
+        family[0].kill()
+        ended = processes.wait()
+        assert ended
+        assert ended.code == 128 + signal.SIGKILL
+        assert _gone(family)
+
+
+def test_a_child_that_ends_before_it_is_ready_is_an_error(tmp_path: Path) -> None:
+    with Processes(tmp_path / "log") as processes, pytest.raises(ProcessError, match="bad has ended by itself"):
+        processes.start("bad", [sys.executable, "-c", "raise SystemExit(7)"], ready=lambda: False)
+
+
+def test_a_child_that_does_not_become_ready_in_time_is_an_error(tmp_path: Path) -> None:
+    with Processes(tmp_path / "log") as processes, pytest.raises(ProcessError, match=r"not ready within 0\.1 seconds"):
+        processes.start("slow", [sys.executable, "-c", "input()"], ready=lambda: False, timeout=0.1)
+
+
+def test_a_program_that_does_not_exist_is_an_error_that_the_log_explains(tmp_path: Path) -> None:
+    with Processes(tmp_path / "log") as processes, pytest.raises(ProcessError):
+        processes.start("none", [str(tmp_path / "none")], ready=lambda: False)
+    assert "cannot be started: No such file or directory" in (tmp_path / "log").read_text()
+
+
+def test_output_goes_to_the_log_and_to_standard_error_under_the_childs_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Processes(tmp_path / "log", echo=True) as processes:
+        processes.start("speaker", [sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr)"])
+        processes.wait()
+    for output in ((tmp_path / "log").read_text(), capsys.readouterr().err):
+        assert {"speaker | out", "speaker | err"} <= set(output.splitlines())
+
+
+def test_the_environment_and_the_folder_are_those_asked_for(tmp_path: Path) -> None:
+    show = "import os; print(os.environ['ASKED'], os.getcwd())"
+    with Processes(tmp_path / "log") as processes:
+        processes.start("child", [sys.executable, "-c", show], env={**os.environ, "ASKED": "for"}, cwd=tmp_path)
+        processes.wait()
+    assert f"child | for {tmp_path}" in (tmp_path / "log").read_text()
+
+
+def test_signal_handlers_and_threads_are_as_before_afterwards(tmp_path: Path) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers], threading.active_count()
+    with Processes(tmp_path / "log") as processes:
+        processes.start("sleeper", [sys.executable, "-c", "import signal; signal.pause()"])
+    assert ([signal.getsignal(number) for number in numbers], threading.active_count()) == before
+
+
+def test_a_taken_port_is_explained_with_who_holds_it_and_a_free_one_is_fine() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(PortTakenError) as caught:
+            free_port_or_explain(port, "Dagster's web page")
+        assert f"Port {port}, meant for Dagster's web page, is taken by" in str(caught.value)
+        assert f"(process {os.getpid()})" in str(caught.value)
+    free_port_or_explain(port, "Dagster's web page")
