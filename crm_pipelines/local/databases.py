@@ -53,8 +53,8 @@ def dagster_storage_url(settings: Settings, contacts_url: str) -> str:
         ) from None
     except sa.exc.ProgrammingError:
         raise DagsterDatabaseMissing(
-            f"The server at {url.host}:{url.port or 5432} has no database named {_DAGSTER}, and this role may not create "
-            f"it. Have it created, or set DAGSTER_POSTGRES_URL."
+            f"The server at {url.host}:{url.port or 5432} has no database named {_DAGSTER}, and this role may not "
+            "create it. Have it created, or set DAGSTER_POSTGRES_URL."
         ) from None
     # Dagster's storage works with psycopg2 only.
     return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)

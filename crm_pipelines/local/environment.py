@@ -1,12 +1,13 @@
 """What `make up` and `make demo` share: databases with their tables, a sandbox with its attributes."""
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
-import requests
 
 from crm_pipelines.contacts import database
 from crm_pipelines.crms.brevo import Brevo
@@ -36,7 +37,7 @@ def start_sandbox(processes: Processes, port: int, state_file: Path) -> str:
     processes.start(
         "sandbox",
         [sys.executable, "-m", "crm_pipelines.sandbox.brevo", "--port", str(port), "--state", str(state_file)],
-        ready=lambda: answers(f"{root}/_sandbox/state", contains=None),
+        ready=lambda: listens(port),
     )
     return f"{root}/v3"
 
@@ -50,12 +51,8 @@ def provision(settings: Settings, custom_fields: Mapping[str, object]) -> list[s
         brevo.close()
 
 
-def answers(url: str, contains: str | None) -> bool:
-    """Whether a page on this machine answers 200, with this text in it."""
-    try:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy has no way to this machine's loopback
-            answer = session.get(url, timeout=5)
-    except requests.RequestException:
-        return False
-    return answer.ok and (contains is None or contains in answer.text)
+def listens(port: int) -> bool:
+    """Whether a program on this machine takes connections at this port."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

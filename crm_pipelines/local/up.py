@@ -1,10 +1,13 @@
 """`crm-pipelines up`: databases, Dagster, and the sandbox where there is no key. Until Ctrl-C."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import requests
 import sqlalchemy as sa
 from rich.console import Console
 
@@ -12,9 +15,13 @@ from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.fields import custom_fields_in_use
 from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url
-from crm_pipelines.local.environment import SANDBOX_KEY, answers, prepare_databases, provision, start_sandbox
-from crm_pipelines.local.processes import ProcessError, Processes, free_port_or_explain
+from crm_pipelines.local.environment import SANDBOX_KEY, listens, prepare_databases, provision, start_sandbox
+from crm_pipelines.local.processes import ProcessError, Processes, free_port, free_port_or_explain
+from crm_pipelines.local.webserver import Webserver
 from crm_pipelines.settings import Settings, load_settings, project_folder
+
+LOCATION = "crm_pipelines"
+"""Schedules and sensors are switched on and off per location, so its name is the same everywhere."""
 
 PORT = 3000
 SANDBOX_PORT = 8085
@@ -24,7 +31,10 @@ _GRACE_SECONDS = 40
 
 
 def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT) -> None:
-    """Run everything until Ctrl-C or SIGTERM. Raises CrmPipelinesError when something cannot start or ends by itself."""
+    """Run everything until Ctrl-C or SIGTERM.
+
+    Raises CrmPipelinesError when something cannot start or ends by itself.
+    """
     console = Console(stderr=True, highlight=False)
     free_port_or_explain(port, "Dagster's web page")
     data = settings.storage.crm_pipelines_data_dir
@@ -44,12 +54,15 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
                 "Nothing leaves this machine."
             )
         console.print("Starting Dagster ...")
-        _start_dagster(processes, port)
-        console.print(f"Dagster: http://127.0.0.1:{port}   Log: {processes.log}   Stop: Ctrl-C")
+        webserver = Webserver(port)
+        _start_dagster(processes, data, port, webserver)
+        console.print(f"Dagster: {webserver.url}   Log: {processes.log}   Stop: Ctrl-C")
         ended = processes.wait()
         if ended is not None:
             raise ProcessError(processes.explain(ended))
         console.print("Stopping ...")
+        with suppress(requests.RequestException):
+            webserver.terminate_runs()
 
 
 def _reason_against_sandbox(contacts_url: str) -> str | None:
@@ -57,7 +70,7 @@ def _reason_against_sandbox(contacts_url: str) -> str | None:
         account = GateKeeper(engine, "brevo").read().account
     if account in {None, SANDBOX}:
         return None
-    return f"BREVO_API_KEY is not set, and these contacts were delivered to {account}, so the sandbox is not used with them."
+    return f"BREVO_API_KEY is not set, and these contacts went to {account}, so the sandbox is not used with them."
 
 
 def _use_sandbox(processes: Processes, settings: Settings, contacts_url: str, port: int) -> None:
@@ -77,17 +90,31 @@ def _engine(url: str) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
-def _start_dagster(processes: Processes, port: int) -> None:
+def _start_dagster(processes: Processes, data: Path, port: int, webserver: Webserver) -> None:
+    """One code server, shared by the daemon and the web page."""
     folder = project_folder()
-    workspace = ["-w", str(folder / "workspace.yaml")]
+    code_port = free_port()
     processes.start(
-        "daemon", [sys.executable, "-m", "dagster._daemon", "run", *workspace], cwd=folder, grace=_GRACE_SECONDS
-    )
-    processes.start(
-        "webserver",
-        [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *workspace],
+        "code",
+        [
+            *(sys.executable, "-m", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(code_port)),
+            *("-m", "crm_pipelines.definitions", "--location-name", LOCATION),
+            # Runs are started with this interpreter, whether or not `dagster` is on the PATH.
+            "--use-python-environment-entry-point",
+        ],
         cwd=folder,
-        ready=lambda: answers(f"http://127.0.0.1:{port}/server_info", contains="dagster_webserver_version"),
+        ready=lambda: listens(code_port),  # it does once it has loaded the definitions
         timeout=120,
         grace=_GRACE_SECONDS,
+    )
+    workspace = data / "workspace.yaml"
+    server = {"host": "127.0.0.1", "port": code_port, "location_name": LOCATION}
+    workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
+    processes.start("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)], cwd=folder)
+    processes.start(
+        "webserver",
+        [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)],
+        cwd=folder,
+        ready=webserver.is_ready,
+        timeout=120,
     )

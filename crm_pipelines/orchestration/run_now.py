@@ -25,19 +25,29 @@ class RunResult:
 
 
 def run_now(
-    crm: str, *, limit: int | None = None, contact_ids: Sequence[UUID] | None = None, dry_run: bool = False
+    crm: str,
+    *,
+    limit: int | None = None,
+    contact_ids: Sequence[UUID] | None = None,
+    dry_run: bool = False,
+    destination: Destination | None = None,
 ) -> RunResult:
-    """Needs CRM_DATABASE_URL, DAGSTER_POSTGRES_URL and DAGSTER_HOME in the environment.
+    """Run the job; the destination is the one that the environment names unless given.
 
-    Raises KeyMissing, DatabaseUnreachable, SchemaOutdated or SettingsError before a run is made.
+    Needs DAGSTER_POSTGRES_URL and DAGSTER_HOME in the environment, and CRM_DATABASE_URL without a destination. Raises
+    KeyMissing, DatabaseUnreachable, SchemaOutdated or SettingsError before a run is made.
     """
-    with Destination(crm).open():
+    destination = destination or Destination(crm)
+    with destination.open():
         pass
     chosen = [str(one) for one in contact_ids or []]
     config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, dry_run=dry_run)
     with dg.DagsterInstance.get() as instance:
         result = JOBS[crm].execute_in_process(
-            run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}), instance=instance, raise_on_error=False
+            run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}),
+            instance=instance,
+            raise_on_error=False,
+            resources={"destination": destination},
         )
         problems = [_sentence(event.step_failure_data) for event in result.all_events if event.is_step_failure]
         counts = result.output_for_node("report_run") if result.success else {}
