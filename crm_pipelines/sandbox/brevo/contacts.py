@@ -223,8 +223,8 @@ def _tests(account: Account, query: dict[str, list[str]]) -> list[Callable[[Cont
 def _find(account: Account, call: Call, identifier: str) -> Contact:
     """The contact that the path names, or ApiError 404, or 400 for an identifier of a wrong form."""
     kind = call.query().get("identifierType", [""])[-1]
-    if kind == "contact_id" or (not kind and identifier.isdecimal() and int(identifier) in account.contacts):
-        contact = account.contacts.get(int(identifier)) if identifier.isdecimal() else None
+    if kind == "contact_id" or (not kind and _is_id(identifier) and int(identifier) in account.contacts):
+        contact = account.contacts.get(int(identifier)) if _is_id(identifier) else None
     elif not kind:
         contact = _find_by_form(account, call.method, identifier)
     elif kind not in IDENTIFIER_TYPES:
@@ -255,11 +255,15 @@ def _find_by_form(account: Account, method: str, identifier: str) -> Contact | N
     return account.owner("SMS", phone) if phone and method == "GET" else None
 
 
+def _is_id(identifier: str) -> bool:
+    return identifier.isdecimal() and len(identifier) <= 18
+
+
 def _batch_target(account: Account, row: dict[str, Any]) -> Contact | None:
     if row.get("email") is not None:
         return account.owner("EMAIL", normal_email(row["email"]) or "")
     if row.get("id") is not None:
-        return account.contacts.get(row["id"])
+        return account.contacts.get(row["id"]) if isinstance(row["id"], int) else None
     if row.get("sms") is not None:
         return account.owner("SMS", normal_phone(row["sms"]) or "")
     raise ApiError(400, "missing_parameter", "Please provide one of email, id or sms for each contact")

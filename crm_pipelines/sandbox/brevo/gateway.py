@@ -33,20 +33,20 @@ _ROUTES: list[tuple[str, dict[str, Endpoint]]] = [
     (r"/contacts/attributes/multiple-choice/([^/]+)/([^/]+)", {"DELETE": schema.delete_option}),
     ("/contacts/lists", {"GET": groups.list_lists, "POST": groups.create_list}),
     (
-        r"/contacts/lists/(\d+)",
+        r"/contacts/lists/(\d{1,18})",
         {"GET": groups.read_list, "PUT": groups.update_list, "DELETE": groups.delete_list},
     ),
-    (r"/contacts/lists/(\d+)/contacts", {"GET": groups.list_contacts_of_list}),
-    (r"/contacts/lists/(\d+)/contacts/add", {"POST": groups.add_to_list}),
-    (r"/contacts/lists/(\d+)/contacts/remove", {"POST": groups.remove_from_list}),
+    (r"/contacts/lists/(\d{1,18})/contacts", {"GET": groups.list_contacts_of_list}),
+    (r"/contacts/lists/(\d{1,18})/contacts/add", {"POST": groups.add_to_list}),
+    (r"/contacts/lists/(\d{1,18})/contacts/remove", {"POST": groups.remove_from_list}),
     ("/contacts/folders", {"GET": groups.list_folders, "POST": groups.create_folder}),
     (
-        r"/contacts/folders/(\d+)",
+        r"/contacts/folders/(\d{1,18})",
         {"GET": groups.read_folder, "PUT": groups.update_folder, "DELETE": groups.delete_folder},
     ),
-    (r"/contacts/folders/(\d+)/lists", {"GET": groups.list_lists_of_folder}),
+    (r"/contacts/folders/(\d{1,18})/lists", {"GET": groups.list_lists_of_folder}),
     ("/processes", {"GET": imports.list_processes}),
-    (r"/processes/(\d+)", {"GET": imports.read_process}),
+    (r"/processes/(\d{1,18})", {"GET": imports.read_process}),
     ("/account", {"GET": schema.read_account}),
     (
         "/contacts/(.+)",
@@ -87,15 +87,19 @@ class Gateway:
         self.sandbox.journal.arrive(entry, call.raw_body)
         exchange = _Exchange(self.sandbox, call, key, entry, scope, receive, send)
         fault = self.sandbox.faults.take(call, full_path) if self.sandbox.faults.rules else None
-        if self.sandbox.config.latency_seconds:
-            await pause(self.sandbox.config.latency_seconds)
-        if fault is not None:
-            entry.fault = fault.action
-            await exchange.suffer(fault)
-        elif exchange.is_current():
-            await exchange.send(exchange.process())
-        else:
+        await pause(self.sandbox.config.latency_seconds)
+        try:
+            if fault is None:
+                await exchange.send(exchange.process())
+            else:
+                entry.fault = fault.action
+                await exchange.suffer(fault)
+        except _DroppedError:
             await exchange.reset()
+
+
+class _DroppedError(Exception):
+    """There was a reset since the request arrived: it must have no effect any more."""
 
 
 class _Exchange:
@@ -113,12 +117,13 @@ class _Exchange:
         self._receive = receive
         self._send = send
 
-    def is_current(self) -> bool:
-        """Whether there was no reset since the request arrived."""
-        return self._sandbox.epoch == self._epoch
+    def _check_epoch(self) -> None:
+        if self._sandbox.epoch != self._epoch:
+            raise _DroppedError
 
     def process(self) -> Answer:
         """What the API does and answers without any fault."""
+        self._check_epoch()
         headers: tuple[Header, ...] = ()
         try:
             _authorize(self._sandbox, self._call, self._key)
@@ -137,14 +142,13 @@ class _Exchange:
         """Do what the fault says."""
         if fault.action != "slow_body":
             await pause(fault.seconds)
-        if fault.action == "hold" and not await self._sandbox.hold():
-            return await self.reset()
-        if not self.is_current():
-            return await self.reset()
+        if fault.action == "hold":
+            await self._sandbox.hold()
         if fault.action in ("hold", "latency", "hold_after", "slow_body"):
             answer = self.process()
-            if fault.action == "hold_after" and not await self._sandbox.hold():
-                return await self.reset()
+            if fault.action == "hold_after":
+                await self._sandbox.hold()
+                self._check_epoch()
             return await self.send(answer, drip_seconds=fault.seconds if fault.action == "slow_body" else None)
         if fault.processes:
             self.process()
@@ -173,9 +177,7 @@ class _Exchange:
             if await self._hung_up_within(drip_seconds):
                 self._sandbox.journal.finish(self._entry, None)
                 return
-            if not self.is_current():
-                await self.reset()
-                return
+            self._check_epoch()
         await self._send({"type": "http.response.body", "body": body})
         self._sandbox.journal.finish(self._entry, status)
 

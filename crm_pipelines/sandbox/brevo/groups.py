@@ -22,7 +22,7 @@ def create_list(account: Account, call: Call) -> Answer:
     """POST /contacts/lists: 201 with the id."""
     body = call.body()
     name = _name(body, "List name is missing")
-    folder_id = _existing_folder(account, body.get("folderId"))
+    folder_id = existing_folder(account, body.get("folderId"))
     return reply(201, {"id": add_list(account, name, folder_id).id})
 
 
@@ -50,7 +50,7 @@ def update_list(account: Account, call: Call, list_id: str) -> Answer:
     if "name" in body:
         group.name = _name(body, "List name is missing")
     else:
-        group.folder_id = _existing_folder(account, body["folderId"])
+        group.folder_id = existing_folder(account, body["folderId"])
     account.revision += 1
     return reply(204)
 
@@ -182,7 +182,8 @@ def _name(body: dict[str, Any], missing: str) -> str:
     return name
 
 
-def _existing_folder(account: Account, number: object) -> int:
+def existing_folder(account: Account, number: object) -> int:
+    """The number of a folder, or ApiError 400 when there is none, or 404."""
     if number is None:
         raise ApiError(400, "missing_parameter", "Folder ID is missing")
     if not isinstance(number, int) or number not in account.folders:
@@ -198,7 +199,7 @@ def _list(account: Account, list_id: str) -> MailingList:
 
 
 def _folder(account: Account, folder_id: str) -> int:
-    return _existing_folder(account, int(folder_id))
+    return existing_folder(account, int(folder_id))
 
 
 def _list_json(group: MailingList) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from crm_pipelines.sandbox.brevo.account import Account, Change, Process
 from crm_pipelines.sandbox.brevo.answers import Answer, ApiError, Call, invalid, not_found, reply
 from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, normal_email, read_attributes
 from crm_pipelines.sandbox.brevo.contacts import find_existing, read_list_ids
-from crm_pipelines.sandbox.brevo.groups import add_list
+from crm_pipelines.sandbox.brevo.groups import add_list, existing_folder
 
 MOST_BYTES = 10 * 1024 * 1024
 ROWS_PER_STEP = 200  # about 5 ms of work, so that other requests are answered in between
@@ -111,6 +111,8 @@ def _read_rows(body: dict[str, Any]) -> list[Row]:
     if given[0] == "jsonBody":
         if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
             raise invalid("jsonBody should be an array of objects")
+        if not all(isinstance(row.get("attributes") or {}, dict) for row in content):
+            raise invalid("attributes should be type object")
         return [{**(row.get("attributes") or {}), "EMAIL": row.get("email")} for row in content]
     reader = csv.DictReader(io.StringIO(str(content)), delimiter=";", restval="")
     return [{str(key).strip().upper(): value for key, value in row.items() if key} for row in reader]
@@ -120,9 +122,7 @@ def _new_list(account: Account, body: dict[str, Any]) -> int:
     asked = body.get("newList")
     if not isinstance(asked, dict) or not asked.get("listName"):
         raise ApiError(400, "missing_parameter", "Please provide listIds or newList")
-    if asked.get("folderId") not in account.folders:
-        raise not_found("Folder ID does not exist")
-    return add_list(account, str(asked["listName"]), asked["folderId"]).id
+    return add_list(account, str(asked["listName"]), existing_folder(account, asked.get("folderId"))).id
 
 
 def _work(account: Account, process: Process, rows: list[Row], options: _Options) -> Iterator[None]:

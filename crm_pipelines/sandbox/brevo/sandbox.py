@@ -18,7 +18,7 @@ class Sandbox:
 
     def __init__(self, config: SandboxConfig) -> None:
         self._initial = config
-        self._held: set[asyncio.Future[bool]] = set()
+        self._held: set[asyncio.Future[None]] = set()
         self._imports: dict[asyncio.Task[None], tuple[Process, Iterator[None]]] = {}
         self.epoch = 0
         self.journal = Journal()
@@ -26,7 +26,6 @@ class Sandbox:
 
     def reset(self) -> None:
         """Back to a new account with the initial configuration; what is held is dropped."""
-        self.epoch += 1
         self._drop_waiting()
         self.faults = Faults()
         self.journal.clear()
@@ -48,12 +47,12 @@ class Sandbox:
         self.account.attributes = {**own, **more}
         self.account.revision += 1
 
-    async def hold(self) -> bool:
-        """Wait until control releases. False: dropped by a reset or the end."""
-        waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    async def hold(self) -> None:
+        """Wait until control releases, or until a new epoch begins."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held.add(waiting)
         try:
-            return await waiting
+            await waiting
         finally:
             self._held.discard(waiting)
 
@@ -64,16 +63,14 @@ class Sandbox:
 
     def release(self) -> int:
         """Let everything go that is held; returns how many there were."""
-        return self._let_go(released=True)
-
-    def _let_go(self, *, released: bool) -> int:
         waiting = [future for future in self._held if not future.done()]
         for future in waiting:
-            future.set_result(released)
+            future.set_result(None)
         return len(waiting)
 
     def _drop_waiting(self) -> None:
-        self._let_go(released=False)
+        self.epoch += 1
+        self.release()
         for task in self._imports:
             task.cancel()
         self._imports.clear()
@@ -86,8 +83,8 @@ class Sandbox:
     async def _run_import(self, process: Process, steps: Iterator[None]) -> None:
         process.status = "in_process"
         await asyncio.sleep(self.config.import_seconds)
-        if self.config.hold_imports and not await self.hold():
-            return
+        if self.config.hold_imports:
+            await self.hold()
         if self.config.import_status == "completed":
             for _ in steps:
                 await asyncio.sleep(0)

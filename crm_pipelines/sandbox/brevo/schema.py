@@ -22,7 +22,7 @@ def create_attribute(account: Account, call: Call, category: str, name: str) -> 
     if name.upper() in account.attributes or name.upper() == "EMAIL":
         raise invalid("Attribute name must be unique")
     default = {"category": "category", "calculated": "float", "global": "float"}.get(category, "text")
-    attribute = Attribute(name.upper(), category, body.get("type") or default)
+    attribute = Attribute(name.upper(), category, str(body.get("type") or default))
     if attribute.type not in TYPES_OF_CATEGORY[category]:
         raise invalid("Attribute type is invalid")
     _read_options(attribute, body)

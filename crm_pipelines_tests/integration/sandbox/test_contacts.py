@@ -79,6 +79,7 @@ def test_force_merge_keeps_the_contact_modified_last_and_deletes_the_other(api: 
         ({}, "missing_parameter", "Please provide Email or SMS attribute value to create user"),
         ({"email": "no address"}, "invalid_parameter", "Invalid email address"),
         ({"email": "a@b.org", "attributes": {"SMS": "Phone not found"}}, "invalid_parameter", "Invalid phone number"),
+        ({"email": "a@b.org", "attributes": {"SMS": "4196056"}}, "invalid_parameter", "Invalid phone number"),
         ({"email": "a@b.org", "listIds": ["2"]}, "invalid_parameter", "listIds/0 should be type number"),
         ({"email": "a@b.org", "listIds": 2}, "invalid_parameter", "listIds should be type array"),
         ({"email": "a@b.org", "listIds": [77]}, "invalid_parameter", "List ID does not exist"),

@@ -11,6 +11,7 @@ from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.sandbox.conftest import Api
 
 ANN = {"email": "ann@example.org"}
+TIMER = 0.01  # timers of the event loop may end a few milliseconds early
 
 
 @pytest.fixture
@@ -81,14 +82,14 @@ def test_latency_delays_the_real_answer(api: Api, brevo_sandbox: BrevoSandbox) -
     brevo_sandbox.fault("latency", seconds=0.2)
     assert api.post("/contacts", ANN).status_code == 201
     (entry,) = brevo_sandbox.requests()
-    assert entry["finished_monotonic"] - entry["arrived_monotonic"] >= 0.2
+    assert entry["finished_monotonic"] - entry["arrived_monotonic"] >= 0.2 - TIMER
 
 
 def test_latency_of_the_configuration_delays_every_answer(api: Api, brevo_sandbox: BrevoSandbox) -> None:
     brevo_sandbox.configure(latency_seconds=0.1)
     api.get("/account")
     (entry,) = brevo_sandbox.requests()
-    assert entry["finished_monotonic"] - entry["arrived_monotonic"] >= 0.1
+    assert entry["finished_monotonic"] - entry["arrived_monotonic"] >= 0.1 - TIMER
 
 
 @pytest.mark.parametrize(("action", "effect"), [("timeout_before", 0), ("timeout_after", 1)])
