@@ -169,8 +169,8 @@ class Upsert:
 
 
 def _former_address(remote_key: str | None, key: str) -> str | None:
-    """The address under which Brevo holds the contact, in Brevo's lower case; None if it is still `key`."""
-    former = (remote_key or "").strip().lower()
+    """The address under which Brevo holds the contact, in its normal form; None if it is still `key`."""
+    former = remote_key or ""
     with suppress(ValueError):  # an address of old that would not pass today may still stand in Brevo
         former = normalize.address(former) or ""
     return former if former not in {"", key} else None

@@ -193,6 +193,21 @@ def test_the_deadline_ends_with_its_request(serve: Callable[..., RawServer], con
     assert server.connections == 1
 
 
+def test_the_deadline_holds_on_a_connection_that_was_used_before(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport]
+) -> None:
+    def script(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(OK)
+        drips_headers(server, connection)
+
+    server = serve(script)
+    client = connect(server, DEADLINE)
+    client.request("GET", "/account")
+    expect_timeout(client)
+    assert server.connections == 1
+
+
 def test_requests_keep_their_connection_also_across_threads(
     serve: Callable[..., RawServer], connect: Callable[..., Transport]
 ) -> None:

@@ -78,6 +78,10 @@ def test_what_the_mapping_does_not_own_is_not_cleared() -> None:
     assert prepare(mapping, sent={"LASTNAME", "OLD"}, name="Ada").clear == {"LASTNAME"}
 
 
+def test_an_identity_that_is_not_mapped_is_not_cleared() -> None:
+    assert prepare(sent={"EMAIL", "EXT_ID", "WHATSAPP"}).clear == frozenset()
+
+
 @pytest.mark.parametrize(
     ("email", "kind"), [(None, "no_address"), ("\u200b ", "no_address"), ("ada@example", "invalid_address")]
 )
