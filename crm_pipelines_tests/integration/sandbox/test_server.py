@@ -105,10 +105,8 @@ def test_the_account_is_saved_soon_after_a_change_too(tmp_path: Path) -> None:
         stop(process)
 
 
-OTHER_VERSION = dict.fromkeys(("attributes", "folders", "lists", "processes", "contacts"), []) | {
-    "version": 99,
-    "sequences": [0, 0, 0],
-}
+EMPTY_PARTS = {part: [] for part in ("attributes", "folders", "lists", "processes", "contacts")}
+OTHER_VERSION = {**EMPTY_PARTS, "version": 99, "sequences": [0, 0, 0]}
 
 
 @pytest.mark.parametrize("content", ["{", "[]", json.dumps(OTHER_VERSION)], ids=["broken", "foreign", "other version"])
