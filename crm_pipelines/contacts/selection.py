@@ -117,9 +117,7 @@ def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
         connection.execute(_SQL["choose"], parameters)
         chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
         unselected = connection.execute(_SQL["unselect"], parameters).scalar_one()
-        return Unselected(
-            unselected=unselected, unchanged=chosen - unselected, not_found=_unknown(connection, who)
-        )
+        return Unselected(unselected=unselected, unchanged=chosen - unselected, not_found=_unknown(connection, who))
 
 
 def retry(engine: sa.Engine, crm: str, who: Who, *, kind: str | None = None, dry_run: bool = False) -> Retried:

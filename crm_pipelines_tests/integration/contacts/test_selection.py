@@ -84,7 +84,7 @@ def test_retry_of_a_kind_leaves_the_others(engine: sa.Engine, contacts: dict[str
 
 
 def test_retry_of_an_unknown_kind_names_the_kinds_there_are(engine: sa.Engine, contacts: dict[str, UUID]) -> None:
-    with pytest.raises(UsageError, match="of kind 'outrage' at brevo. The kinds at present: outage, rejected"):
+    with pytest.raises(UsageError, match=r"of kind 'outrage' at brevo\. The kinds at present: outage, rejected"):
         retry(engine, "brevo", Who(everyone=True), kind="outrage")
 
 
@@ -112,7 +112,9 @@ def test_an_unknown_name_lists_the_known_ones(engine: sa.Engine, crm: str, statu
 def test_a_hundred_thousand_contacts_are_selected_in_seconds(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
-            sa.text("INSERT INTO crm_contacts (email) SELECT 'u' || i || '@example.com' FROM generate_series(1, 100000) i")
+            sa.text(
+                "INSERT INTO crm_contacts (email) SELECT 'u' || i || '@example.com' FROM generate_series(1, 100000) i"
+            )
         )
     started = time.monotonic()
     assert select(engine, "brevo", Who(everyone=True)).selected == 100_000

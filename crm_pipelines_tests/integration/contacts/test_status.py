@@ -36,7 +36,13 @@ def test_errors_are_grouped_by_kind_with_the_latest_text(engine: sa.Engine) -> N
     with engine.begin() as connection:
         for minutes, text in [(5, "HTTP 500"), (1, "HTTP 503")]:
             contact = add_contact(connection, f"{minutes}@example.com")
-            put(connection, contact, "failed", last_error=text, last_attempt_at=sa.text(f"now() - interval '{minutes} min'"))
+            put(
+                connection,
+                contact,
+                "failed",
+                last_error=text,
+                last_attempt_at=sa.text(f"now() - interval '{minutes} min'"),
+            )
         put(connection, add_contact(connection, "w@example.com"), "waiting")
     assert crm_status(engine, "brevo").errors == (
         ErrorGroup(status="Error", kind="outage", contacts=2, sample="HTTP 503"),
@@ -47,7 +53,9 @@ def test_errors_are_grouped_by_kind_with_the_latest_text(engine: sa.Engine) -> N
 def test_the_oldest_due_contact_and_the_next_one_are_told(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         put(connection, add_contact(connection, "a@example.com"), "queued", run_at=sa.text("now() - interval '1 hour'"))
-        put(connection, add_contact(connection, "b@example.com"), "waiting", run_at=sa.text("now() + interval '1 hour'"))
+        put(
+            connection, add_contact(connection, "b@example.com"), "waiting", run_at=sa.text("now() + interval '1 hour'")
+        )
     status = crm_status(engine, "brevo")
     assert status.due == 1
     assert status.oldest_due_seconds is not None

@@ -1,0 +1,164 @@
+"""Loads contacts from CSV and XLSX files.
+
+An address stands for one contact. A contact that is there already is changed where the file says something else; a
+blank cell leaves the stored value as it is. Of two rows with one address the later one wins, and what it leaves blank
+stays as the earlier one said. Chunks of rows are loaded in a transaction each, and a repeated import changes nothing,
+so one that was interrupted is simply started again.
+
+Only the command line imports this package: it needs pandas.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.crms import known_crm
+from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record
+from crm_pipelines.contacts.importing.columns import Columns, match_columns
+from crm_pipelines.contacts.importing.errors import ImportRefused
+from crm_pipelines.contacts.importing.loading import Loader
+from crm_pipelines.contacts.importing.rejects import Rejects
+from crm_pipelines.contacts.importing.tables import Row, Table
+
+__all__ = ["ImportRefused", "ImportReport", "Reject", "import_contacts"]
+
+CHUNK = 5_000
+"""Rows per transaction: large enough that a commit costs nothing, small enough to stay in memory."""
+
+SHOWN_REJECTS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reject:
+    """A row that was not imported, by its line in the file, and why; the reason holds no value of the row."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What an import came to: rows = added + updated + unchanged + duplicates + rejected.
+
+    `duplicates` were merged into an earlier row with the same address. `rejects` are the first of the rejected rows;
+    all of them are in `rejects_file`. `selected` counts, per CRM, the contacts that are selected now and never were.
+    """
+
+    file: str
+    form: str
+    rows: int
+    added: int
+    updated: int
+    unchanged: int
+    duplicates: int
+    rejected: int
+    rejects: tuple[Reject, ...]
+    rejects_file: Path | None
+    custom_fields: tuple[str, ...]
+    ignored_columns: tuple[str, ...]
+    selected: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "rejects_file": str(self.rejects_file) if self.rejects_file else None}
+
+
+def import_contacts(
+    engine: sa.Engine,
+    path: Path,
+    *,
+    select: Sequence[str] = (),
+    encoding: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
+
+    `encoding` overrides what is detected for CSV. `progress` is called with the number of rows read so far. Raises
+    ImportRefused for a file that cannot be read as a table of contacts, UsageError for an unknown CRM.
+    """
+    crms = list(dict.fromkeys(known_crm(crm) for crm in select))
+    table = _open(path, encoding)
+    columns = match_columns(table.header, path.name)
+    seen: set[int] = set()  # hashes, since all addresses of a large file would fill the memory
+    counts = dict.fromkeys(("rows", "added", "updated", "unchanged", "duplicates", "rejected"), 0)
+    first_rejects: list[Reject] = []
+
+    with Rejects(path, table.header) as rejects, Loader(engine, crms) as loader:
+
+        def reject(row: Row, reason: str) -> None:
+            counts["rejected"] += 1
+            rejects.add(row, reason)
+            if len(first_rejects) < SHOWN_REJECTS:
+                first_rejects.append(Reject(line=row.line, reason=reason))
+
+        for rows in _chunks(table.rows):
+            records = _records(rows, columns, reject)
+            contacts = _merged(records)
+            repeated = {key for key in contacts if hash(key) in seen}
+            seen.update(hash(key) for key in contacts)
+            loaded = loader.load(list(contacts.values()), repeated)
+            new = len(contacts) - len(repeated)
+            counts["rows"] += len(rows)
+            counts["added"] += loaded.added
+            counts["updated"] += loaded.updated
+            counts["duplicates"] += len(records) - new
+            counts["unchanged"] += new - loaded.added - loaded.updated
+            if progress:
+                progress(counts["rows"])
+    return ImportReport(
+        file=path.name,
+        form=table.form,
+        **counts,
+        rejects=tuple(first_rejects),
+        rejects_file=rejects.path if rejects.written else None,
+        custom_fields=tuple(columns.custom.values()),
+        ignored_columns=columns.ignored,
+        selected=loader.selected,
+    )
+
+
+def _open(path: Path, encoding: str | None) -> Table:
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        if not start:
+            raise ImportRefused(f"{path.name} is empty.")
+        if start.startswith(b"\xd0\xcf\x11\xe0"):
+            raise ImportRefused(
+                f"{path.name} is protected by a password, or an XLS file of old: save it as XLSX without a password."
+            )
+        if start.startswith(b"PK\x03\x04"):
+            from crm_pipelines.contacts.importing.xlsx_files import read_xlsx
+
+            return read_xlsx(path)
+        from crm_pipelines.contacts.importing.csv_files import read_csv
+
+        return read_csv(path, encoding)
+    except OSError as error:
+        raise ImportRefused(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
+
+
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while chunk := list(itertools.islice(rows, CHUNK)):
+        yield chunk
+
+
+def _records(rows: list[Row], columns: Columns, reject: Callable[[Row, str], None]) -> list[Record]:
+    records = []
+    for row in rows:
+        try:
+            records.append(to_record(row, columns))
+        except Unusable as reason:
+            reject(row, str(reason))
+    return records
+
+
+def _merged(records: list[Record]) -> dict[str, Record]:
+    contacts: dict[str, Record] = {}
+    for record in records:
+        earlier = contacts.get(record.key)
+        contacts[record.key] = earlier.updated_by(record) if earlier else record
+    return contacts

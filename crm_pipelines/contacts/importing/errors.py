@@ -1,0 +1,5 @@
+from crm_pipelines.errors import CrmPipelinesError
+
+
+class ImportRefused(CrmPipelinesError):
+    """The file cannot be imported."""

@@ -1,0 +1,73 @@
+"""Brings records into the database: COPY into a temporary table, then one statement for the whole chunk."""
+
+import json
+from collections.abc import Set
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import psycopg
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.importing.cleaning import FIELDS, Record
+from crm_pipelines.contacts.sql import load_statements
+
+_SQL = load_statements("importing/loading")
+_COPY = f"COPY imported (line, repeated, {', '.join(FIELDS)}) FROM STDIN"
+# From here on, plans made with the statistics of before would be bad ones.
+_MANY = 1_000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Contacts that are new in the database, and those that were changed; of the latter only those first met here."""
+
+    added: int
+    updated: int
+
+
+class Loader:
+    """A connection with the temporary table on it; each `load` is one transaction."""
+
+    def __init__(self, engine: sa.Engine, crms: list[str]) -> None:
+        self._connection = engine.connect()
+        self._written = 0
+        self.selected = dict.fromkeys(crms, 0)
+
+    def __enter__(self) -> Self:
+        self._connection.execute(_SQL["stage"])
+        self._connection.commit()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._written >= _MANY:
+                self._connection.execute(sa.text("ANALYZE crm_contacts, crm_syncs"))
+                self._connection.commit()
+        finally:
+            self._connection.invalidate()  # takes the temporary table with it
+            self._connection.close()
+
+    def load(self, records: list[Record], repeated: Set[str]) -> Loaded:
+        """Insert or update the contacts, and select them; the keys in `repeated` were in an earlier chunk too."""
+        with self._connection.begin():
+            driver = self._connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+                for record in records:
+                    custom_fields = json.dumps(record.custom_fields, ensure_ascii=False)
+                    copy.write_row(
+                        [
+                            record.line,
+                            record.key in repeated,
+                            *(record.values.get(field) for field in FIELDS[:-1]),
+                            custom_fields,
+                        ]
+                    )
+            counts = self._connection.execute(_SQL["upsert"]).one()
+            for crm in self.selected:
+                self.selected[crm] += self._connection.execute(_SQL["select"], {"crm": crm}).scalar_one()
+        self._written += counts.added + counts.updated
+        return Loaded(counts.added, counts.updated)
