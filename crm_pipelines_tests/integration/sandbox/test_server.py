@@ -105,7 +105,9 @@ def test_the_account_is_saved_soon_after_a_change_too(tmp_path: Path) -> None:
         stop(process)
 
 
-EMPTY_PARTS = {part: [] for part in ("attributes", "folders", "lists", "processes", "contacts")}
+EMPTY_PARTS: dict[str, list[object]] = {
+    part: [] for part in ("attributes", "folders", "lists", "processes", "contacts")
+}
 OTHER_VERSION = {**EMPTY_PARTS, "version": 99, "sequences": [0, 0, 0]}
 
 
