@@ -155,12 +155,12 @@ class Queue:
         ids = None if contact_ids is None else list(contact_ids)
         return _in_order(self._all("peek", limit=limit, contact_ids=ids))
 
-    def renew(self, claims: Sequence[Claim], *, lease: timedelta, starting: bool) -> dict[UUID, int]:
-        """Prolong the leases; returns the contact's present revision per claim still held.
+    def renew(self, claims: Sequence[Claim], *, lease: timedelta) -> dict[UUID, int]:
+        """Begin or go on delivering: set the leases anew; returns the contact's revision per claim still held.
 
-        With `starting`, the delivery of these contacts begins: a crash from here on is charged to them.
+        A crash from here on is charged to these contacts.
         """
-        rows = self._all("renew", lease=lease, starting=starting, **_keys(claims))
+        rows = self._all("renew", lease=lease, **_keys(claims))
         return {row.contact_id: row.revision for row in rows}
 
     def load(self, claims: Sequence[Claim]) -> list[Delivery]:
@@ -218,7 +218,10 @@ class Queue:
         return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
 
     def rescue(self, *, orderly_runs: Sequence[str] = (), crashed_runs: Sequence[str] = ()) -> Rescued:
-        """Return claims whose lease ran out, or whose run is known to have ended, to the queue."""
+        """Return claims whose lease ran out to the queue, and at once those that an ended run had not begun to deliver.
+
+        What a run had begun to deliver waits for its lease: a process of it may live on and be sending.
+        """
         rows = self._all(
             "rescue", orderly_runs=list(orderly_runs), crashed_runs=list(crashed_runs), max_crashes=MAX_CRASHES
         )
@@ -247,6 +250,10 @@ class Queue:
     def anything_due(self) -> bool:
         """Whether a run would find work; two index look-ups, whatever the size of the queue."""
         return bool(self._all("any_due")[0][0])
+
+    def is_delivering(self, run_id: str) -> bool:
+        """Whether the run gave a sign of life in the last two minutes: a lease that it renews, or an outcome."""
+        return bool(self._all("is_delivering", run_id=run_id)[0][0])
 
     def unattempted(self, claims: Sequence[Claim]) -> tuple[int, int]:
         """Claims without an entry in the ledger: how many are free again, and how many are still held."""

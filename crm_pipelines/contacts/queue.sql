@@ -46,9 +46,8 @@ SELECT contact_id, claim_no, run_at FROM crm_syncs
  ORDER BY run_at, contact_id LIMIT :limit
 
 -- name: renew
--- What does not come back is lost: it must not be sent. With :starting, a crash from here on is charged to the row.
-UPDATE crm_syncs s SET lease_until = now() + :lease,
-       delivery_started_at = CASE WHEN :starting THEN coalesce(s.delivery_started_at, now()) ELSE s.delivery_started_at END
+-- What does not come back is lost: it must not be sent. A crash from here on is charged to the row.
+UPDATE crm_syncs s SET lease_until = now() + :lease, delivery_started_at = coalesce(s.delivery_started_at, now())
   FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
  WHERE s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
 RETURNING s.contact_id, s.revision
@@ -150,15 +149,17 @@ RETURNING s.contact_id
 SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id
 
 -- name: rescue
--- Claims whose lease ran out or whose run is known to have ended. The predicate is checked again under the lock.
+-- Claims whose lease ran out, and those not begun whose run is known to have ended: before such a row is sent, its
+-- lease must be renewed, and that fails from now on. The predicate is checked again under the lock.
 -- Only a row that was being delivered is charged, and only when its run did not end in an orderly way.
 WITH lost AS MATERIALIZED (
     SELECT contact_id,
            delivery_started_at IS NOT NULL AND NOT claimed_by = ANY (CAST(:orderly_runs AS text[])) AS charged
       FROM crm_syncs
      WHERE crm = :crm AND state = 'claimed'
-       AND (lease_until < now() OR claimed_by = ANY (CAST(:orderly_runs AS text[]))
-            OR claimed_by = ANY (CAST(:crashed_runs AS text[])))
+       AND (lease_until < now()
+            OR (delivery_started_at IS NULL AND (claimed_by = ANY (CAST(:orderly_runs AS text[]))
+                                                 OR claimed_by = ANY (CAST(:crashed_runs AS text[])))))
      FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE crm_syncs s SET
@@ -195,6 +196,11 @@ SELECT count(*) AS due, min(run_at) AS oldest_due, extract(epoch FROM now() - mi
 -- name: any_due
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())
     OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now())
+
+-- name: is_delivering
+SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by = :run_id
+                  AND delivery_started_at IS NOT NULL AND lease_until > now())
+    OR EXISTS (SELECT 1 FROM crm_attempts WHERE crm = :crm AND finished_at > now() - interval '2 min' AND run_id = :run_id)
 
 -- name: unattempted
 -- Of these claims, those without an entry in the ledger: free (given back, taken over, deleted) or still held.

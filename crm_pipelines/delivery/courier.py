@@ -8,8 +8,8 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
 from crm_pipelines.delivery.fence import ClaimLost, Fence
 from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
-from crm_pipelines.delivery.planning import LEASE
+from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
 
 _FLUSH_SECONDS = 0.5
@@ -35,6 +35,7 @@ _PATIENCE_TO_SEND = timedelta(seconds=30)
 _SHORT_PAUSE_SECONDS = 15.0
 _LONGEST_PAUSE = timedelta(hours=1)
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
+_STOPPED = "the run is being stopped"
 
 T = TypeVar("T")
 
@@ -91,19 +92,16 @@ class Courier:
         What interrupts the run (a stop signal, say) is raised again after known outcomes are recorded and the unsent
         claims are given back.
         """
-        fence = Fence(
-            lambda held: self._patiently(lambda: self._queue.renew(held, lease=LEASE, starting=True)),
-            claims,
-            lease=LEASE,
-            longest_request=self._crm.longest_request,
-        )
+        fence = Fence(lambda held: self._patiently(lambda: self._queue.renew(held, lease=DELIVERY_LEASE)), claims)
         recorded: set[Claim] = set()
         try:
             if self.halted is None:
-                revisions = fence.hold()
-                held = [claim for claim in claims if claim.contact_id in revisions]
+                ours = fence.hold()
+                held = [claim for claim in claims if claim.contact_id in ours]
                 deliveries = self._patiently(lambda: self._queue.load(held))
                 self._send_all(deliveries, fence, recorded)
+        except Stopped:
+            self._halt(_STOPPED)
         finally:
             unsent = [claim.contact_id for claim in claims if claim not in recorded]
             released = self._insistently(lambda: self._queue.release(self._run_id, unsent)) if unsent else 0
@@ -115,43 +113,50 @@ class Courier:
         self._record([one for one in prepared if isinstance(one, Attempt)], recorded)
         if not parcels:
             return
+        answered: list[Attempt] = []  # in order of arrival; what was recorded stays, so that no interruption loses any
         pool = ThreadPoolExecutor(min(self._limit.threads, len(parcels)), thread_name_prefix="send")
-        pending = {pool.submit(self._send, parcel, fence) for parcel in parcels}
         try:
+            pending = {pool.submit(self._send, parcel, fence, answered) for parcel in parcels}
             while pending:
                 done, pending = wait(pending, timeout=_FLUSH_SECONDS)
-                self._record(_known(done), recorded)
+                self._record(answered, recorded)
+                fence.keep()
+                for future in done:
+                    future.result()
         except BaseException:
             self._halt("the run was interrupted")
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            self._record(_known({future for future in pending if not future.cancelled()}), recorded)
+            self._record(answered, recorded)
 
-    def _send(self, parcel: Parcel, fence: Fence) -> Attempt | None:
+    def _send(self, parcel: Parcel, fence: Fence, answered: list[Attempt]) -> None:
         contact_id = parcel.delivery.claim.contact_id
+        started: float | None = None
 
         def before_request() -> None:
+            nonlocal started
             self._pacer.wait()
             fence.check(contact_id)
+            started = started or time.monotonic()
 
-        started = time.monotonic()
         try:
             outcome = self._crm.deliver(
                 parcel.payload, remote_key=parcel.delivery.remote_key, before_request=before_request
             )
         except (GatePaused, Stopped, ClaimLost) as reason:
-            if isinstance(reason, GatePaused):
-                self._halt("the gate is paused")
-            return None
+            if not isinstance(reason, ClaimLost):
+                self._halt("the gate is paused" if isinstance(reason, GatePaused) else _STOPPED)
+            return
         except sa.exc.SQLAlchemyError as error:
             _log.warning("The contacts database failed before a request: %s", type(error).__name__)
             self._halt("the contacts database failed")
-            return None
+            return
         except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
             outcome = _own_failure(error)
-        self._mind_the_gate(outcome)
-        return _attempt(parcel, outcome, timedelta(seconds=time.monotonic() - started), self._crm.mapping_version)
+        duration = timedelta(seconds=time.monotonic() - started if started else 0)
+        answered.append(_attempt(parcel, outcome, duration, self._crm.mapping_version))
+        self._insistently(partial(self._mind_the_gate, outcome))
 
     def _mind_the_gate(self, outcome: Outcome) -> None:
         """Whatever concerns the account rather than the contact takes effect before the next request."""
@@ -173,11 +178,12 @@ class Courier:
             self._pacer.set_rate(self._limit.per_second)
 
     def _record(self, attempts: Sequence[Attempt], recorded: set[Claim]) -> None:
-        if not attempts:
+        new = [attempt for attempt in attempts if attempt.claim not in recorded]
+        if not new:
             return
-        self._insistently(partial(self._queue.record, self._run_id, attempts))
-        recorded.update(attempt.claim for attempt in attempts)
-        verdict = self._insistently(partial(self._gate.judge, tally(attempts)))
+        self._insistently(partial(self._queue.record, self._run_id, new))
+        recorded.update(attempt.claim for attempt in new)
+        verdict = self._insistently(partial(self._gate.judge, tally(new)))
         if verdict is not None:
             self._halt(f"the circuit breaker opened: {verdict}")
 
@@ -186,11 +192,12 @@ class Courier:
             reservation = self._patiently(lambda: self._gate.reserve(slots, rate))
             if reservation is not None:
                 return reservation
-            gate = self._gate.read()
+            gate = self._patiently(self._gate.read)
+            if not gate.paused:
+                continue
             if gate.pause_kind != "rate_limit" or (gate.paused_seconds or 0) > _SHORT_PAUSE_SECONDS:
                 return None
-            if self._stop.wait(max(0.05, gate.paused_seconds or 0)):
-                return None
+            self._pause(max(0.05, gate.paused_seconds or 0))
 
     def _halt(self, reason: str) -> None:
         if self.halted is None:
@@ -198,7 +205,11 @@ class Courier:
         self._stop.set()
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        return with_retries(call, patience=_PATIENCE_TO_SEND, sleep=self._stop.wait)
+        return with_retries(call, patience=_PATIENCE_TO_SEND, sleep=self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Stopped
 
     def _insistently(self, call: Callable[[], T]) -> T:
         return with_retries(call, patience=_PATIENCE_TO_RECORD)
@@ -293,7 +304,3 @@ def _own_failure(error: Exception) -> Outcome:
     return Outcome(
         result=Result.RETRY, kind="internal", message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}."
     )
-
-
-def _known(futures: Iterable[Future[Attempt | None]]) -> list[Attempt]:
-    return [attempt for future in futures if (attempt := future.result()) is not None]

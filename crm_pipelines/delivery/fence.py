@@ -1,20 +1,18 @@
-"""The self-fence: nothing is sent on a lease that might end before the request does.
+"""The self-fence: nothing is sent by a worker that has not just been told that the contact is still its own.
 
-A CRM cannot check our token. What keeps a worker that slept (a stopped process, a frozen machine) from overwriting
-newer data is that it looks at its own clock right before each request.
+A CRM cannot check our token. What keeps a worker that slept (a stopped process, a frozen machine), or one that Dagster
+took for dead, from overwriting newer data is that each request begins within TRUST of a renewal that the database
+granted, and that the lease outlasts TRUST by far more than a request can take.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from crm_pipelines.contacts.queue import Claim
+from crm_pipelines.delivery.planning import TRUST
 from crm_pipelines.errors import CrmPipelinesError
-
-MARGIN = timedelta(seconds=30)
-"""Allows for the write-back after the last request, and for clocks that run at slightly different speeds."""
 
 # Where the system has it, a clock that goes on while the machine is suspended.
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -30,45 +28,53 @@ class ClaimLost(CrmPipelinesError):
 
 
 class Fence:
-    """The leases of one batch as this worker may rely on them. Safe to use from several threads."""
+    """The leases of one batch as this worker may rely on them. Safe to use from several threads.
+
+    `revisions` holds each contact's revision as of the first renewal: what is loaded afterwards is at least as new.
+    """
 
     def __init__(
         self,
         renew: Callable[[Sequence[Claim]], dict[UUID, int]],
         claims: Sequence[Claim],
         *,
-        lease: timedelta,
-        longest_request: timedelta,
         clock: Callable[[], float] = elapsed_clock,
     ) -> None:
         self._renew = renew
         self._claims = {claim.contact_id: claim for claim in claims}
-        self._lease = lease.total_seconds()
-        self._needed = (longest_request + MARGIN).total_seconds()
         self._clock = clock
         self._lock = threading.Lock()
-        self._safe_until = float("-inf")
+        self._asked_at = float("-inf")
         self.revisions: dict[UUID, int] = {}
 
-    def hold(self) -> dict[UUID, int]:
-        """Renew all leases; returns the revision of each contact that is still ours."""
+    def hold(self) -> set[UUID]:
+        """Renew all leases; returns the contacts that are still ours."""
         with self._lock:
             self._renew_all()
-            return dict(self.revisions)
+            return set(self._claims)
+
+    def keep(self) -> None:
+        """Call every second or so: renews in good time, so that a worker that lives is seen to live."""
+        with self._lock:
+            if self._age() > TRUST.total_seconds() / 2:
+                self._renew_all()
 
     def check(self, contact_id: UUID) -> None:
-        """Call right before sending. Renews when the lease runs short; raises ClaimLost for a contact taken over."""
+        """Call right before each request. Raises ClaimLost for a contact that was taken over."""
         with self._lock:
-            if self._clock() + self._needed > self._safe_until:
+            while self._age() > TRUST.total_seconds():  # again, if the worker slept during the renewal itself
                 self._renew_all()
             if contact_id not in self._claims:
                 raise ClaimLost
+
+    def _age(self) -> float:
+        return self._clock() - self._asked_at
 
     def _renew_all(self) -> None:
         # Counted from before the renewal was issued: the database may have granted it any time since.
         asked_at = self._clock()
         held = self._renew(list(self._claims.values()))
-        self._safe_until = asked_at + self._lease
+        self._asked_at = asked_at
         self._claims = {contact_id: claim for contact_id, claim in self._claims.items() if contact_id in held}
         for contact_id, revision in held.items():
             self.revisions.setdefault(contact_id, revision)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from crm_pipelines.contacts.gates import Reservation
 from crm_pipelines.errors import CrmPipelinesError
 
-# Evenly spaced requests arrive unevenly; this keeps a late one and its successor out of the same window of the CRM.
-_SHARE_OF_LIMIT = 0.97
 _BLOCK_SECONDS = 0.5
 # A slot that was missed by more is given up: used late, together with the slots after it, it would be a burst.
-_LATENESS_SECONDS = 0.1
+_LATENESS_SECONDS = 0.05
+# Makes room for the lateness: (1 s + lateness) * share <= 1 s, so no second holds more requests than the limit allows.
+_SHARE_OF_LIMIT = 0.95
 
 
 class GatePaused(CrmPipelinesError):
@@ -45,16 +45,19 @@ class Pacer:
         self._slots = 0
         self._next = 0.0
         self._spacing = 0.0
+        self._forgotten = 0
+        self._forgotten_before = 0
 
     def wait(self) -> None:
         """Return when a request may leave. Raises GatePaused, or Stopped once `stop` is set."""
         while True:
             with self._lock:
                 due = self._take()
+                forgotten_before = self._forgotten_before
             delay = due - self._clock()
             if self._stop.wait(delay) if delay > 0 else self._stop.is_set():
                 raise Stopped
-            if self._clock() - due <= _LATENESS_SECONDS:
+            if self._forgotten == forgotten_before and self._clock() - due <= _LATENESS_SECONDS:
                 return
 
     def set_rate(self, rate_per_second: float) -> None:
@@ -62,11 +65,12 @@ class Pacer:
         self._rate = rate_per_second * _SHARE_OF_LIMIT
 
     def forget_reserved(self) -> None:
-        """Ask the gate again before the next request."""
-        with self._lock:
-            self._slots = 0
+        """Ask the gate again before the next request, also for those who wait for their slots already."""
+        self._forgotten += 1  # without the lock: its holder may be waiting for the gate
 
     def _take(self) -> float:
+        if self._forgotten != self._forgotten_before:
+            self._slots = 0
         now = self._clock()
         while self._slots and self._next < now - _LATENESS_SECONDS:
             self._slots -= 1
@@ -74,6 +78,7 @@ class Pacer:
         if not self._slots:
             if self._stop.is_set():
                 raise Stopped
+            self._forgotten_before = self._forgotten
             wanted = max(1, round(self._rate * _BLOCK_SECONDS))
             reservation = self._reserve(wanted, self._rate)
             if reservation is None:

@@ -15,8 +15,15 @@ MAX_RUNTIME = timedelta(minutes=15)
 FORCED_STOP = timedelta(minutes=10)
 """The longest that a run's process may live on after Dagster wants it ended."""
 
-LEASE = MAX_RUNTIME + FORCED_STOP
-"""A claim outlasts its run, so that nobody else delivers a contact while its run may still send."""
+CLAIM_LEASE = MAX_RUNTIME + FORCED_STOP
+"""How long a claim waits for its delivery to begin: longer than its run can take to get there."""
+
+TRUST = timedelta(seconds=15)
+"""How long a renewal of a lease allows requests to be begun (see fence.py)."""
+
+DELIVERY_LEASE = timedelta(seconds=90)
+"""A delivery that has begun is renewed every few seconds. Without a renewal for this long nobody can be sending: a
+request begins within TRUST of one and takes 20 s at most; the rest is margin. A dead worker's contacts are free then."""
 
 MAX_BATCHES = 12
 """Each batch is two steps in Dagster's pages and some 25 events in its storage."""

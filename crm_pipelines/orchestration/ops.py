@@ -22,7 +22,7 @@ from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
 from crm_pipelines.delivery.courier import Courier, Parcel, prepare
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
-from crm_pipelines.delivery.planning import LEASE, MAX_BATCHES, claim_limit, sending_budget, split
+from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_BATCHES, claim_limit, sending_budget, split
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
 from crm_pipelines.orchestration.ended_runs import ended_runs
@@ -132,9 +132,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     gate = reopen_if_accepted(account.gate, account.crm)
     if gate.probing:
         limit = 1
-    claims = queue.claim(context.run_id, limit=limit, lease=LEASE, contact_ids=chosen)
+    claims = queue.claim(context.run_id, limit=limit, lease=CLAIM_LEASE, contact_ids=chosen)
     suspects = (
-        queue.claim_suspects(context.run_id, limit=limit - len(claims), lease=LEASE, contact_ids=chosen)
+        queue.claim_suspects(context.run_id, limit=limit - len(claims), lease=CLAIM_LEASE, contact_ids=chosen)
         if limit > len(claims)
         else []
     )

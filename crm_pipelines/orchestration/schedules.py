@@ -3,6 +3,7 @@
 import dagster as dg
 
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.orchestration.ended_runs import bury_if_dead
 from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, brevo_sync, sync_slot
 from crm_pipelines.orchestration.resources import Account, Destination
 from crm_pipelines.settings import BrevoSettings
@@ -35,10 +36,11 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
     def brevo_sync_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if brevo.api_key is None:
             return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
-        active = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=_ACTIVE))
-        if len(active) >= brevo.sync_scheduler_max_instances:
-            return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")
         with destination.open() as account:
+            records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=_ACTIVE))
+            active = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]
+            if len(active) >= brevo.sync_scheduler_max_instances:
+                return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")
             if reason := reason_to_wait(account, {record.dagster_run.run_id for record in active}):
                 return dg.SkipReason(reason)
         taken = {record.dagster_run.tags.get(SYNC_SLOT_TAG) for record in active}

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Queue
-from crm_pipelines.delivery.planning import LEASE
+from crm_pipelines.delivery.planning import CLAIM_LEASE as LEASE
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -325,7 +325,7 @@ def test_crash_suspects_are_delivered_one_at_a_time(
     people: People, pipeline: Pipeline, queue: Queue, brevo_sandbox: BrevoSandbox
 ) -> None:
     people.add(8)
-    queue.renew(queue.claim("crashed", limit=8, lease=LEASE), lease=LEASE, starting=True)
+    queue.renew(queue.claim("crashed", limit=8, lease=LEASE), lease=LEASE)
     people.expire_leases()
     assert pipeline.run().counts == {"claimed": 8, "synced": 8}
     log = brevo_sandbox.requests()

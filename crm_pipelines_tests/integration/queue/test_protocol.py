@@ -21,7 +21,7 @@ def take(queue: Queue, run_id: str = "run-1", limit: int = 100) -> list[Claim]:
 
 
 def begin(queue: Queue, claims: list[Claim]) -> dict[Any, int]:
-    return queue.renew(claims, lease=LEASE, starting=True)
+    return queue.renew(claims, lease=LEASE)
 
 
 def finish(queue: Queue, claim: Claim, outcome: str = "synced", run_id: str = "run-1", **more: Any) -> list[str]:
@@ -85,7 +85,7 @@ def test_nobody_completes_without_the_current_claim(people: People, queue: Queue
     [suspect] = queue.claim_suspects("run-new", limit=1, lease=LEASE)
     before = people.sync(contact_id)
     assert finish(queue, old, outcome, "run-old", kind="x") == ["superseded"]
-    assert queue.renew([old], lease=LEASE, starting=True) == {}
+    assert queue.renew([old], lease=LEASE) == {}
     assert queue.release("run-old") == 0
     assert people.sync(contact_id) | {"due_in": 0} == before | {"due_in": 0}
     assert finish(queue, suspect, run_id="run-new") == ["synced"]
@@ -220,6 +220,7 @@ def test_a_crash_is_charged_only_to_contacts_that_were_being_delivered(people: P
     started, waiting = people.add(2)
     claims = {claim.contact_id: claim for claim in take(queue)}
     begin(queue, [claims[started]])
+    people.expire_leases()
     rescued = queue.rescue(crashed_runs=["run-1"])
     assert (rescued.returned, rescued.charged, rescued.given_up) == (2, 1, 0)
     assert people.sync(started)["crashes"] == 1
@@ -228,9 +229,36 @@ def test_a_crash_is_charged_only_to_contacts_that_were_being_delivered(people: P
     assert [claim.contact_id for claim in queue.claim_suspects("run-2", limit=9, lease=LEASE)] == [started]
 
 
+def test_what_an_ended_run_had_begun_waits_for_its_lease_and_the_rest_is_free_at_once(
+    people: People, queue: Queue
+) -> None:
+    begun, waiting = people.add(2)
+    claims = {claim.contact_id: claim for claim in take(queue)}
+    begin(queue, [claims[begun]])
+    assert queue.rescue(crashed_runs=["run-1"]).returned == 1
+    assert people.sync(waiting)["state"] == "queued"
+    assert people.sync(begun)["state"] == "claimed"
+    assert queue.renew([claims[waiting]], lease=LEASE) == {}, "what is free is not sent by its former run"
+
+
+def test_a_run_shows_that_it_lives_by_its_leases_and_its_outcomes(people: People, queue: Queue) -> None:
+    people.add(1)
+    claims = take(queue)
+    assert not queue.is_delivering("run-1"), "claims that wait prove nothing"
+    begin(queue, claims)
+    assert queue.is_delivering("run-1")
+    people.expire_leases()
+    assert not queue.is_delivering("run-1")
+    finish(queue, claims[0])
+    assert queue.is_delivering("run-1")
+    people.run("UPDATE crm_attempts SET finished_at = now() - interval '3 min'")
+    assert not queue.is_delivering("run-1")
+
+
 def test_a_run_that_ended_in_an_orderly_way_charges_nobody(people: People, queue: Queue) -> None:
     [contact_id] = people.add()
     begin(queue, take(queue))
+    people.expire_leases()
     queue.rescue(orderly_runs=["run-1"])
     row = people.sync(contact_id)
     assert (row["state"], row["crashes"], row["attempts"]) == ("queued", 0, 0)
@@ -239,10 +267,12 @@ def test_a_run_that_ended_in_an_orderly_way_charges_nobody(people: People, queue
 def test_a_poison_contact_is_given_up_visibly(people: People, queue: Queue) -> None:
     [contact_id] = people.add()
     begin(queue, take(queue))
+    people.expire_leases()
     queue.rescue(crashed_runs=["run-1"])
     for crash in range(2, MAX_CRASHES + 1):
         [suspect] = queue.claim_suspects(f"run-{crash}", limit=1, lease=LEASE)
         begin(queue, [suspect])
+        people.expire_leases()
         queue.rescue(crashed_runs=[f"run-{crash}"])
     row = people.sync(contact_id)
     assert (row["state"], row["last_error_kind"], row["crashes"]) == ("failed", "crash", MAX_CRASHES)
