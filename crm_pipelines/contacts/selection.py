@@ -5,7 +5,7 @@ of the database, which the view `contacts` uses too. The statements stand in sel
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -44,9 +44,6 @@ class Selected:
     suppressed: int
     not_found: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Unselected:
@@ -55,9 +52,6 @@ class Unselected:
     unselected: int
     unchanged: int
     not_found: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +67,6 @@ class Retried:
     other: int
     dry_run: bool
     not_found: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def ids_by_email(engine: sa.Engine, emails: Sequence[str]) -> list[UUID]:

@@ -64,7 +64,7 @@ def crm_status(engine: sa.Engine, crm: str) -> CrmStatus:
     """Raises UsageError for an unknown CRM."""
     crm = known_crm(crm)
     with engine.connect() as connection:
-        counts = dict(connection.execute(_SQL["statuses"], {"crm": crm}).all())
+        counts: dict[str, int] = dict(connection.execute(_SQL["statuses"], {"crm": crm}).all())
         due = connection.execute(_SQL["due"], {"crm": crm}).one()
         next_due = connection.execute(_SQL["next_due"], {"crm": crm}).scalar_one()
         errors = connection.execute(_SQL["errors"], {"crm": crm}).all()

@@ -10,9 +10,8 @@ Only the command line imports this package: it needs pandas.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -62,8 +61,17 @@ class ImportReport:
     ignored_columns: tuple[str, ...]
     selected: dict[str, int]
 
-    def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "rejects_file": str(self.rejects_file) if self.rejects_file else None}
+    @property
+    def summary(self) -> str:
+        """One sentence with the counts."""
+        counts = {
+            "added": self.added,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "merged into an earlier row with the same address": self.duplicates,
+            "rejected": self.rejected,
+        }
+        return f"{self.rows} rows: {', '.join(f'{count} {what}' for what, count in counts.items() if count) or 'none'}."
 
 
 def import_contacts(
@@ -72,12 +80,14 @@ def import_contacts(
     *,
     select: Sequence[str] = (),
     encoding: str | None = None,
+    rejects_folder: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
 
-    `encoding` overrides what is detected for CSV. `progress` is called with the number of rows read so far. Raises
-    ImportRefused for a file that cannot be read as a table of contacts, UsageError for an unknown CRM.
+    `encoding` overrides what is detected for CSV. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`, or
+    else beside the source. `progress` is called with the number of rows read so far. Raises ImportRefused for a file
+    that cannot be read as a table of contacts, UsageError for an unknown CRM.
     """
     crms = list(dict.fromkeys(known_crm(crm) for crm in select))
     table = _open(path, encoding)
@@ -86,7 +96,10 @@ def import_contacts(
     counts = dict.fromkeys(("rows", "added", "updated", "unchanged", "duplicates", "rejected"), 0)
     first_rejects: list[Reject] = []
 
-    with Rejects(path, table.header) as rejects, Loader(engine, crms) as loader:
+    with (
+        Rejects((rejects_folder or path.parent) / f"{path.stem}.rejects.csv", table.header) as rejects,
+        Loader(engine, crms) as loader,
+    ):
 
         def reject(row: Row, reason: str) -> None:
             counts["rejected"] += 1

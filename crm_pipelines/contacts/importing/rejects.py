@@ -1,4 +1,4 @@
-"""The rows that were not imported, in a file beside the source, so that they can be corrected and imported again."""
+"""The rows that were not imported, in a file of their own, so that they can be corrected and imported again."""
 
 import csv
 import os
@@ -11,13 +11,13 @@ from crm_pipelines.contacts.importing.tables import Row
 
 
 class Rejects:
-    """Writes `<name>.rejects.csv` from the first reject on. Readable by its owner only, since it holds addresses.
+    """Writes the file `path` from the first reject on. Readable by its owner only, since it holds addresses.
 
     Raises ImportRefused when the file cannot be written.
     """
 
-    def __init__(self, source: Path, header: list[str]) -> None:
-        self.path = source.with_name(f"{source.stem}.rejects.csv")
+    def __init__(self, path: Path, header: list[str]) -> None:
+        self.path = path
         self._header = header
         self._file: TextIO | None = None
 

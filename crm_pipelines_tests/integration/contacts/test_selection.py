@@ -1,6 +1,7 @@
 """A user's decisions about contacts: each means the same for one contact and for a hundred thousand."""
 
 import time
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,7 +18,7 @@ def contacts(engine: sa.Engine) -> dict[str, UUID]:
     with engine.begin() as connection:
         ids = {state: add_contact(connection, f"{state}@example.com") for state in (*STATES, "new")}
         for state in STATES:
-            later = {"run_at": sa.text("now() + interval '1 hour'")} if state == "waiting" else {}
+            later: dict[str, Any] = {"run_at": sa.text("now() + interval '1 hour'")} if state == "waiting" else {}
             put(connection, ids[state], state, **later)
     return ids
 
@@ -69,7 +70,7 @@ def test_retry_requeues_the_failed_and_hastens_the_waiting(engine: sa.Engine, co
         rows = connection.execute(
             sa.text("SELECT contact_id, attempts FROM crm_syncs WHERE state = 'queued' AND run_at <= now()")
         )
-        attempts = dict(rows.all())
+        attempts: dict[UUID, int] = dict(rows.all())
     assert attempts == {
         contacts["queued"]: 0,
         contacts["failed"]: 0,

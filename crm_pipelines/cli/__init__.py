@@ -1,0 +1,51 @@
+"""The command line `crm-pipelines`.
+
+| module | commands |
+| --- | --- |
+| `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry`, `why` |
+| `delivery` | `sync`, `check`, `provision` |
+| `local` | `db upgrade`, `db url`, `sandbox`, `up`, `demo` |
+
+The modules import what is heavy inside their functions, so that `--help` answers at once.
+"""
+
+import sys
+
+import click
+
+from crm_pipelines.cli import contacts, delivery, local
+from crm_pipelines.errors import CrmPipelinesError
+
+_INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+def cli() -> None:
+    """Deliver contacts from Postgres to a CRM, and see what became of each."""
+
+
+cli.add_command(contacts.contacts)
+cli.add_command(contacts.status)
+cli.add_command(contacts.retry)
+cli.add_command(contacts.why)
+cli.add_command(delivery.sync)
+cli.add_command(delivery.check)
+cli.add_command(delivery.provision)
+cli.add_command(local.db)
+cli.add_command(local.sandbox)
+cli.add_command(local.up)
+cli.add_command(local.demo)
+
+
+def main() -> None:
+    """Run the command of sys.argv and exit: 0 done, 1 the work failed or a check did not pass, 2 wrong usage."""
+    try:
+        sys.exit(cli.main(prog_name="crm-pipelines", standalone_mode=False))
+    except click.exceptions.Abort:
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except CrmPipelinesError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)

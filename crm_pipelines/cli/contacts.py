@@ -1,0 +1,222 @@
+"""Commands about contacts: bring them in, decide about them, see how they stand."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+
+from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.output import CRM, cells, print_json, print_table, printable, report_unknown, table
+from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES
+
+if TYPE_CHECKING:
+    from crm_pipelines.contacts.importing import ImportReport
+    from crm_pipelines.contacts.selection import Who
+    from crm_pipelines.contacts.status import CrmStatus
+    from crm_pipelines.contacts.story import Story
+
+
+@click.group()
+def contacts() -> None:
+    """Bring contacts in, and decide which go to a CRM."""
+
+
+@contacts.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--select", "crms", type=CRM, multiple=True, help="Queue the contacts for this CRM that it never had.")
+@click.option("--encoding", help="Encoding of a CSV file, when the detected one is wrong.")
+def import_(file: Path, crms: tuple[str, ...], encoding: str | None) -> None:
+    """Load contacts from FILE (CSV or XLSX).
+
+    Columns are found by name; one that is not known becomes a custom field. An address that is there already is
+    updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
+    <name>.rejects.csv beside FILE. Safe to repeat.
+    """
+    from crm_pipelines.contacts.importing import import_contacts
+
+    watched = sys.stderr.isatty()
+
+    def progress(rows: int) -> None:
+        if watched:
+            click.echo(f"\r{rows} rows", nl=False, err=True)
+
+    with contacts_engine() as (_, engine):
+        report = import_contacts(engine, file, select=crms, encoding=encoding, progress=progress)
+    if watched:
+        click.echo("\r", nl=False, err=True)
+    _tell_import(report)
+
+
+def _tell_import(report: "ImportReport") -> None:
+    for reject in report.rejects:
+        click.echo(f"{report.file}, line {reject.line}: {printable(reject.reason)}", err=True)
+    if report.rejects_file:
+        click.echo(f"Rejected rows are in {report.rejects_file}.", err=True)
+    click.echo(f"{report.form}: {report.summary}")
+    if report.custom_fields:
+        click.echo(f"Custom fields: {printable(', '.join(report.custom_fields))}.")
+    if report.ignored_columns:
+        click.echo(f"Columns left out: {printable(', '.join(report.ignored_columns))}.")
+    for crm, count in report.selected.items():
+        click.echo(f"Queued for {crm}: {count}.")
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which contacts."""
+    options = [
+        click.option("--id", "ids", type=click.UUID, multiple=True, help="By id."),
+        click.option("--email", "emails", multiple=True, help="By address."),
+        click.option("--all", "everyone", is_flag=True, help="All contacts."),
+        click.option(
+            "--where-status",
+            "status",
+            type=click.Choice(SYNC_STATUSES, case_sensitive=False),
+            help="Those with this sync status at the CRM.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _who(ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, *, everyone: bool) -> "Who":
+    from crm_pipelines.contacts.selection import Who
+
+    return Who(ids=ids, emails=emails, status=status, everyone=everyone)
+
+
+@contacts.command("select")
+@click.argument("crm", type=CRM)
+@_choosing
+def select_(crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool) -> None:
+    """Queue contacts for CRM; they are sent even if nothing changed."""
+    from crm_pipelines.contacts.selection import select
+
+    who = _who(ids, emails, status, everyone=everyone)
+    with contacts_engine() as (_, engine):
+        done = select(engine, crm, who)
+    said = [f"{done.selected} queued"]
+    said += [f"{done.already_queued} were queued already"] if done.already_queued else []
+    said += [f"{done.claimed} are being delivered and go again"] if done.claimed else []
+    said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
+    click.echo(f"{crm}: {', '.join(said)}.")
+    _end(done.not_found)
+
+
+@contacts.command()
+@click.argument("crm", type=CRM)
+@_choosing
+def unselect(crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool) -> None:
+    """Take contacts back from CRM's queue. What the CRM holds already stays there."""
+    from crm_pipelines.contacts import selection
+
+    who = _who(ids, emails, status, everyone=everyone)
+    with contacts_engine() as (_, engine):
+        done = selection.unselect(engine, crm, who)
+    click.echo(f"{crm}: {done.unselected} taken back, {done.unchanged} were not selected.")
+    _end(done.not_found)
+
+
+@click.command()
+@click.argument("crm", type=CRM)
+@click.option("--email", "emails", multiple=True, help="By address.")
+@click.option("--kind", help="Those whose last error is of this kind; see status.")
+@click.option("--all", "everyone", is_flag=True, help="All that failed.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, dry_run: bool) -> None:
+    """Put failed contacts back in CRM's queue, and do not wait for retries that are due later."""
+    from crm_pipelines.contacts import selection
+
+    everyone = everyone or (kind is not None and not emails)
+    who = _who((), emails, None, everyone=everyone)
+    with contacts_engine() as (_, engine):
+        done = selection.retry(engine, crm, who, kind=kind, dry_run=dry_run)
+    would = "would be " if dry_run else ""
+    click.echo(f"{crm}: {done.requeued} {would}queued again, {done.hastened} waiting ones {would}made due now.")
+    _end(done.not_found)
+
+
+def _end(not_found: tuple[str, ...]) -> None:
+    report_unknown(not_found)
+    if not_found:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("crm", type=CRM, required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(crm: str | None, as_json: bool) -> None:
+    """Show how many contacts stand where, and what holds them up. Without CRM: for all."""
+    from crm_pipelines.contacts.status import crm_status
+
+    with contacts_engine() as (_, engine):
+        told = [crm_status(engine, name) for name in ([crm] if crm else CRMS)]
+    if as_json:
+        print_json(told[0].as_dict() if crm else [one.as_dict() for one in told])
+        return
+    overview = table("CRM", *SYNC_STATUSES)
+    for one in told:
+        overview.add_row(one.crm, *(str(one.counts[name]) for name in SYNC_STATUSES))
+    print_table(overview)
+    for one in told:
+        _tell_status(one)
+
+
+def _tell_status(told: "CrmStatus") -> None:
+    if told.oldest_due_seconds is not None:
+        click.echo(f"{told.crm}: {told.due} due, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
+    if told.next_due is not None:
+        click.echo(f"{told.crm}: the next retry is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
+    if told.gate.paused:
+        until = (
+            f"until {told.gate.paused_until:%H:%M:%S} UTC" if told.gate.paused_until else "until the key is accepted"
+        )
+        click.echo(f"{told.crm}: nothing is sent {until}. {printable(told.gate.pause_reason or '')}")
+    if told.errors:
+        errors = table("Status", "Kind", "Contacts", "Latest", title=f"Errors at {told.crm}")
+        for group in told.errors:
+            errors.add_row(*cells(group.status, group.kind, group.contacts, group.sample))
+        print_table(errors)
+
+
+@click.command()
+@click.argument("email")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def why(email: str, as_json: bool) -> None:
+    """Tell everything known about the contact with this address."""
+    from crm_pipelines.contacts.story import story
+
+    with contacts_engine() as (_, engine):
+        told = story(engine, email)
+    if as_json:
+        print_json(told.as_dict())
+    else:
+        _tell_story(told)
+
+
+def _tell_story(told: "Story") -> None:
+    click.echo(f"{printable(told.email)}  {told.id}  changed {told.updated_at:%Y-%m-%d %H:%M:%S} UTC")
+    standings = table("CRM", "Status", "Error", "What happens next")
+    for one in told.crms:
+        status_ = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
+        error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
+        standings.add_row(*cells(one.crm, status_, error, one.next))
+    print_table(standings)
+    if told.attempts:
+        attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
+        for past in told.attempts:
+            said: list[Any] = [past.code, past.message or past.kind, *past.warnings]
+            attempts.add_row(
+                *cells(
+                    f"{past.finished_at:%Y-%m-%d %H:%M:%S}",
+                    past.crm,
+                    past.outcome,
+                    past.http_status,
+                    " ".join(part for part in said if part),
+                    past.run_id[:8],
+                )
+            )
+        print_table(attempts)

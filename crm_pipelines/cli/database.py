@@ -1,0 +1,45 @@
+"""How a command gets at the contacts database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from crm_pipelines.errors import CrmPipelinesError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from crm_pipelines.settings import Settings
+
+
+class DatabaseTrouble(CrmPipelinesError):
+    """The database did not do what was asked."""
+
+
+@contextmanager
+def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
+    """The settings, and an engine on the contacts database with all its migrations.
+
+    An error of the database becomes one sentence: the statement and its parameters may hold addresses. Raises
+    SettingsError, DatabaseUnreachable, SchemaOutdated or EmbeddedPostgresError.
+    """
+    import sqlalchemy as sa
+
+    from crm_pipelines.contacts.database import create_engine, require_current_schema
+    from crm_pipelines.local.databases import contacts_database
+    from crm_pipelines.settings import load_settings
+
+    settings = load_settings()
+    with contacts_database(settings) as url:
+        engine = create_engine(url)
+        try:
+            require_current_schema(engine)
+            yield settings, engine
+        except sa.exc.DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            raise DatabaseTrouble(
+                f"The contacts database did not do what was asked ({type(error.orig).__name__}"
+                f"{f', SQLSTATE {state}' if state else ''}). Nothing was left half done; see the server's log."
+            ) from None
+        finally:
+            engine.dispose()

@@ -1,0 +1,72 @@
+"""Commands for the machine that one sits at, and for the database."""
+
+from pathlib import Path
+
+import click
+
+from crm_pipelines.cli.output import DELIVERABLE_CRM
+
+PORT = 3000
+SANDBOX_PORT = 8085
+
+
+@click.group()
+def db() -> None:
+    """The contacts database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Create or migrate the tables. Safe to repeat."""
+    from crm_pipelines.contacts import database
+    from crm_pipelines.local.databases import contacts_database
+    from crm_pipelines.settings import load_settings
+
+    with contacts_database(load_settings()) as url:
+        applied = database.upgrade(url)
+    click.echo(f"Applied: {', '.join(applied)}." if applied else "The tables are up to date.")
+
+
+@db.command()
+def url() -> None:
+    """Print the URL of the contacts database in use, with its password."""
+    from crm_pipelines.local.databases import contacts_database
+    from crm_pipelines.settings import load_settings
+
+    settings = load_settings()
+    with contacts_database(settings) as in_use:
+        click.echo(in_use)
+    if settings.storage.crm_database_url is None:
+        click.echo("The embedded Postgres answers there while something uses it, such as `make up`.", err=True)
+
+
+@click.command()
+@click.argument("crm", type=DELIVERABLE_CRM)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=SANDBOX_PORT, show_default=True, help="0: any free port."
+)
+@click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
+def sandbox(crm: str, port: int, state: Path | None) -> None:  # noqa: ARG001 - there is one so far
+    """Serve the local stand-in for CRM's API on 127.0.0.1, until Ctrl-C."""
+    from crm_pipelines.sandbox.brevo.server import serve
+
+    serve(port=port, state_file=state)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Of Dagster's web page.")
+def up(port: int) -> None:
+    """Run Dagster with its schedules and sensors on this machine, until Ctrl-C."""
+    from crm_pipelines.local.up import up as run
+    from crm_pipelines.settings import load_settings
+
+    run(load_settings(), port=port)
+
+
+@click.command()
+def demo() -> None:
+    """Deliver the sample contacts to the sandbox, and show what became of each."""
+    from crm_pipelines.local.demo import demo as run
+    from crm_pipelines.settings import load_settings
+
+    run(load_settings())

@@ -1,0 +1,55 @@
+"""What commands print: tables for people, one JSON document for programs."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crm_pipelines.contacts.crms import CRMS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+CRM = click.Choice(CRMS, case_sensitive=False)
+DELIVERABLE_CRM = click.Choice(["brevo"], case_sensitive=False)
+"""The CRMs that have a module to deliver with."""
+
+_WIDTH_OF_A_PIPE = 160
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def table(*headers: str, title: str | None = None) -> "Table":
+    """An empty table; fill it with `add_row(*cells(…))`."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(*headers, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def cells(*values: object) -> list[str]:
+    """Texts from outside must neither steer the terminal nor be read as markup."""
+    from rich.markup import escape
+
+    return [escape(printable("" if value is None else str(value))) for value in values]
+
+
+def printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def print_table(filled: "Table") -> None:
+    """In the terminal's width, with colours only there."""
+    import sys
+
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    Console(width=width, highlight=False, emoji=False).print(filled)
+
+
+def report_unknown(not_found: tuple[str, ...]) -> None:
+    for wanted in not_found:
+        click.echo(f"Not found: {printable(wanted)}", err=True)

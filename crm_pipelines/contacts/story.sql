@@ -1,0 +1,15 @@
+-- name: contact
+SELECT id, email, created_at, updated_at, revision FROM crm_contacts WHERE lower(btrim(email)) = lower(btrim(:email))
+
+-- name: states
+-- A row for every CRM, known to crm_syncs or not.
+SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processing_status(s.state) AS processing_status,
+       coalesce(s.state, 'unselected') AS state, s.run_at, s.claimed_by, s.lease_until, coalesce(s.attempts, 0) AS attempts,
+       coalesce(s.crashes, 0) AS crashes, s.last_error_kind, s.last_error, s.last_http_status, s.synced_at,
+       s.remote_key, s.remote_id, now() AS now
+  FROM unnest(CAST(:crms AS text[])) WITH ORDINALITY w (crm, position)
+  LEFT JOIN crm_syncs s ON s.contact_id = :contact_id AND s.crm = w.crm ORDER BY w.position
+
+-- name: attempts
+SELECT crm, started_at, finished_at, run_id, outcome, kind, code, message, http_status, request_id, warnings
+  FROM crm_attempts WHERE contact_id = :contact_id ORDER BY id DESC LIMIT :limit
