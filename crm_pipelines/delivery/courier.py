@@ -18,11 +18,12 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper, Reservation, Tally
+from crm_pipelines.contacts.gates import GateKeeper, Reservation
 from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
 from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
 from crm_pipelines.delivery.fence import ClaimLost, Fence
+from crm_pipelines.delivery.gatekeeping import tally
 from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
@@ -250,26 +251,6 @@ def prepare(crm: Crm, delivery: Delivery, revision: int) -> Parcel | Attempt:
     if payload.hash == delivery.payload_hash and delivery.remote_key == payload.key:
         return finish(outcome="unchanged", payload_hash=payload.hash, warnings=payload.warnings)
     return Parcel(delivery=delivery, payload=payload, revision=revision)
-
-
-def tally(attempts: Sequence[Attempt]) -> Tally:
-    """What the breaker needs to know of these outcomes, which are in order of arrival."""
-    answered = [attempt for attempt in attempts if attempt.requests]
-    failures = [attempt for attempt in answered if attempt.outcome == "retry"]
-    rejects = [attempt for attempt in answered if attempt.outcome == "rejected"]
-    trailing = 0
-    for attempt in reversed(answered):
-        if attempt.outcome != "retry":
-            break
-        trailing += 1
-    return Tally(
-        successes=sum(attempt.outcome in {"synced", "rejected"} for attempt in answered),
-        failures=len(failures),
-        trailing_failures=trailing,
-        rejects=len(rejects),
-        last_failure=(failures[-1].message or "") if failures else "",
-        last_reject=(rejects[-1].message or "") if rejects else "",
-    )
 
 
 def _attempt(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_version: str) -> Attempt:

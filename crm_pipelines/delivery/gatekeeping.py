@@ -1,6 +1,9 @@
-"""Opens a gate that was closed for its credentials, once there is evidence that they are accepted."""
+"""What the gate is told of outcomes, and when one that was closed for its credentials opens again."""
 
-from crm_pipelines.contacts.gates import Gate, GateKeeper
+from collections.abc import Sequence
+
+from crm_pipelines.contacts.gates import Gate, GateKeeper, Tally
+from crm_pipelines.contacts.queue import Attempt
 from crm_pipelines.crms.base import Crm, Result
 
 
@@ -22,3 +25,23 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm) -> Gate:
         elif outcome.result is Result.REFUSED:
             gate.close(outcome.message or outcome.kind or "", crm.credentials_fingerprint)
     return gate.read()
+
+
+def tally(attempts: Sequence[Attempt]) -> Tally:
+    """What the breaker needs to know of these outcomes, which are in order of arrival."""
+    answered = [attempt for attempt in attempts if attempt.requests]
+    failures = [attempt for attempt in answered if attempt.outcome == "retry"]
+    rejects = [attempt for attempt in answered if attempt.outcome == "rejected"]
+    trailing = 0
+    for attempt in reversed(answered):
+        if attempt.outcome != "retry":
+            break
+        trailing += 1
+    return Tally(
+        successes=sum(attempt.outcome in {"synced", "rejected"} for attempt in answered),
+        failures=len(failures),
+        trailing_failures=trailing,
+        rejects=len(rejects),
+        last_failure=(failures[-1].message or "") if failures else "",
+        last_reject=(rejects[-1].message or "") if rejects else "",
+    )
