@@ -1,6 +1,6 @@
 """Every environment variable that crm-pipelines reads, typed and validated.
 
-`load_settings()` is the only reader. A `.env` file in the project folder is read too; the environment wins. An empty
+`load_settings()` is the only reader. A `.env` file in the project folder is read too; the environment wins. A blank
 value counts as unset. The configuration reference in `docs/configuration.md` is generated from the field
 descriptions here.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm_pipelines.errors import SettingsError
@@ -38,7 +38,7 @@ def _postgres_url(value: str) -> str:
         url = sa.make_url(
             value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value
         )
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # the latter's text quotes the port, or what stands in its place
         raise ValueError("expected postgresql://user:password@host:port/database") from None
     if url.drivername not in {"postgresql", "postgresql+psycopg"} or not url.database:
         raise ValueError("expected postgresql://user:password@host:port/database")
@@ -67,6 +67,11 @@ class _EnvironmentSettings(BaseSettings):
         hide_input_in_errors=True,
         str_strip_whitespace=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
 
 
 class StorageSettings(_EnvironmentSettings):
@@ -196,6 +201,8 @@ def load_settings() -> Settings:
             for detail in error.errors(include_url=False, include_input=False):
                 name = variable_name(group, str(detail["loc"][0]))
                 problems.append(f"{name}: {detail['msg'].removeprefix('Value error, ')}")
+        except UnicodeDecodeError:
+            raise SettingsError("The file .env is not text in UTF-8. Save it in that encoding.") from None
     if problems:
         raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
     storage, general, brevo, alerts = loaded
