@@ -11,6 +11,9 @@ from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.ops import FetchConfig
 from crm_pipelines.orchestration.resources import Destination
 
+# The story is in Dagster's pages; on the terminal the caller says how it ended.
+_QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+
 JOBS = {"brevo": brevo_sync}
 
 
@@ -44,7 +47,7 @@ def run_now(
     config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, dry_run=dry_run)
     with dg.DagsterInstance.get() as instance:
         result = JOBS[crm].execute_in_process(
-            run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}),
+            run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}, loggers=_QUIET),
             instance=instance,
             raise_on_error=False,
             resources={"destination": destination},
@@ -59,7 +62,14 @@ def run_now(
 def _sentence(failure: StepFailureData) -> str:
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
+    chain = []
     error = failure.error
-    while error and error.cause:
+    while error:
+        chain.append(error)
         error = error.cause
-    return error.message.strip() if error else "The run failed."
+    for error in chain:
+        name, _, text = error.message.partition(": ")
+        if name.startswith("crm_pipelines."):
+            return text.strip()
+    # The text of an unexpected exception may hold a contact's data.
+    return f"Unexpected {chain[-1].cls_name if chain else 'failure'}: see the run in Dagster's pages."
