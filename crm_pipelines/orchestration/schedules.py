@@ -3,7 +3,7 @@
 import dagster as dg
 
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
-from crm_pipelines.orchestration.ended_runs import bury_if_dead
+from crm_pipelines.orchestration.ended_runs import bury_if_dead, ended_runs
 from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, brevo_sync, sync_slot
 from crm_pipelines.orchestration.resources import Account, Destination
 from crm_pipelines.settings import BrevoSettings
@@ -41,7 +41,7 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
             active = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]
             if len(active) >= brevo.sync_scheduler_max_instances:
                 return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")
-            if reason := reason_to_wait(account, {record.dagster_run.run_id for record in active}):
+            if reason := reason_to_wait(account, context.instance):
                 return dg.SkipReason(reason)
         taken = {record.dagster_run.tags.get(SYNC_SLOT_TAG) for record in active}
         slots = [sync_slot("brevo", number) for number in range(1, brevo.sync_scheduler_max_instances + 1)]
@@ -50,12 +50,12 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
     return brevo_sync_schedule
 
 
-def reason_to_wait(account: Account, active_runs: set[str]) -> str | None:
+def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None:
     """Why a run started now would have nothing to do; None when there is work."""
     gate = reopen_if_accepted(account.gate, account.crm)
     if gate.paused:
         until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else "until the key is accepted"
         return f"The gate is paused {until}: {gate.pause_reason}"
-    if account.queue.anything_due() or set(account.queue.holders(except_run="")) - active_runs:
+    if account.queue.anything_due() or any(ended_runs(instance, account.queue.holders(except_run=""))):
         return None
     return "Nothing is due."
