@@ -57,7 +57,10 @@ def look(account: Account, alerts: AlertSettings) -> tuple[dict[str, str], str]:
             f"(threshold {alerts.oldest_due_minutes})."
         )
     if gate.paused and gate.pause_kind != "rate_limit":
-        found[f"{crm}.gate"] = f"Nothing is sent ({gate.pause_kind}): {gate.pause_reason}"
+        found[f"{crm}.gate.{gate.pause_kind}"] = f"Nothing is sent ({gate.pause_kind}): {gate.pause_reason}"
+    elif gate.probing:
+        # Open to a single contact between two pauses: the outage is over when that one has arrived.
+        found[f"{crm}.gate.outage"] = f"Nothing is sent (outage): {gate.pause_reason}"
     return found, f"{failed} failed, {backlog.due} due, gate {'paused' if gate.paused else 'open'}."
 
 
