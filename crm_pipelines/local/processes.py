@@ -56,7 +56,7 @@ class Processes:
     """Named child processes, stopped in reverse order at the end of the `with` block. For the main thread.
 
     Their output goes to `log`, each line after the child's name, and to standard error as well with `echo`. In the
-    block, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does.
+    block, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does; only an ignored SIGHUP (nohup) stays ignored.
     """
 
     def __init__(self, log: Path, *, echo: bool = False) -> None:
@@ -71,15 +71,18 @@ class Processes:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            self._handlers[number] = signal.signal(number, signal.default_int_handler)
+        # SIGINT too: a script's background job begins with it ignored.
+        self._handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        if self._handlers[signal.SIGHUP] is signal.SIG_IGN:
+            del self._handlers[signal.SIGHUP]
+        for number in self._handlers:
+            signal.signal(number, signal.default_int_handler)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # An impatient second Ctrl-C would leave children to their guards; the stop is bounded anyway.
-        self._handlers[signal.SIGINT] = signal.getsignal(signal.SIGINT)
         for number in self._handlers:
             signal.signal(number, signal.SIG_IGN)
         try:
