@@ -1,0 +1,32 @@
+# One image for every service of docker-compose.yml except Postgres. It holds no secret and no setting of a deployment.
+FROM python:3.12-slim AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
+WORKDIR /build
+RUN python -m venv /opt/venv
+# Before the code, so that a change of code installs nothing anew.
+COPY requirements/base.lock requirements/
+RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: -r requirements/base.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY crm_pipelines crm_pipelines
+# Everything that it needs, the build back end among it, came with the lock file.
+RUN /opt/venv/bin/pip install --no-deps --no-index --no-build-isolation .
+
+
+FROM python:3.12-slim
+
+# By number, so that an orchestrator can see that it is not root.
+RUN groupadd --gid 10001 crm && useradd --uid 10001 --gid crm --no-create-home --home-dir /nonexistent crm
+COPY --from=build /opt/venv /opt/venv
+COPY dagster.yaml deploy/workspace.yaml /opt/dagster/home/
+COPY deploy/migrate.py /opt/dagster/
+# A new named volume takes over the owner of the folder that it covers.
+RUN install -d -o crm -g crm /opt/dagster/home/storage
+
+ENV PATH=/opt/venv/bin:$PATH \
+    DAGSTER_HOME=/opt/dagster/home \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /opt/dagster/home
+USER 10001:10001
+CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "crm_pipelines.definitions"]

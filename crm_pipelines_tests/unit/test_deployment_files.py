@@ -1,0 +1,206 @@
+"""Dockerfile, docker-compose.yml and what belongs to them, read without Docker."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_RUNTIME
+from crm_pipelines.settings import GROUPS, variable_name
+from crm_pipelines_tests.fixtures.compose import ROOT, VariableMissing, load_services, load_yaml
+
+PASSWORD = {"POSTGRES_PASSWORD": "a password"}
+OURS = {"migrate", "code", "webserver", "daemon", "brevo-sandbox"}
+# The image has its own DAGSTER_HOME, and nothing in it uses the embedded Postgres.
+NOT_IN_CONTAINERS = {"DAGSTER_HOME", "CRM_PIPELINES_DATA_DIR", "CRM_POSTGRES_BIN"}
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    return load_services(PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions in order: (RUN, its arguments)."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    return [(name, rest) for name, _, rest in (line.partition(" ") for line in lines)]
+
+
+# docker-compose.yml
+
+
+def test_the_services_are_those_that_the_documentation_names(services: dict[str, dict[str, Any]]) -> None:
+    assert set(services) == OURS | {"postgres"}
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([\w-]+)` \|", text, flags=re.MULTILINE)) == set(services)
+
+
+def test_a_missing_password_is_refused_with_a_sentence() -> None:
+    with pytest.raises(VariableMissing, match=r"POSTGRES_PASSWORD is not set: write it into the file \.env"):
+        load_services({})
+
+
+def test_the_code_location_has_one_name_everywhere() -> None:
+    [local] = load_yaml("workspace.yaml")["load_from"]
+    [deployed] = load_yaml("deploy/workspace.yaml")["load_from"]
+    assert deployed["grpc_server"]["location_name"] == local["python_module"]["location_name"]
+
+
+def test_the_workspace_names_the_service_and_port_where_the_code_is(services: dict[str, dict[str, Any]]) -> None:
+    [location] = load_yaml("deploy/workspace.yaml")["load_from"]
+    server = location["grpc_server"]
+    command = services[server["host"]]["command"]
+    assert command[command.index("-p") + 1] == str(server["port"])
+
+
+def test_every_setting_reaches_the_code_and_only_the_code_has_the_keys(services: dict[str, dict[str, Any]]) -> None:
+    settings = {variable_name(group, field) for group in GROUPS for field in group.model_fields}
+    raw = load_yaml("docker-compose.yml")["services"]
+    code = raw["code"]["environment"]
+    assert settings - NOT_IN_CONTAINERS - set(code) == set(), "missing in docker-compose.yml, service code"
+    databases = {"CRM_DATABASE_URL", "DAGSTER_POSTGRES_URL", "<<"}
+    for name in settings - NOT_IN_CONTAINERS - databases:
+        assert code[name] == f"${{{name}:-}}", "an empty value counts as unset, and .env decides"
+    for name in OURS - {"code"}:
+        others = set(services[name].get("environment", {}))
+        assert others <= databases | {"PGPASSWORD", "DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"}, name
+    assert not any("env_file" in service for service in raw.values())
+
+
+def test_no_url_holds_the_password(services: dict[str, dict[str, Any]]) -> None:
+    for name in OURS - {"brevo-sandbox"}:
+        environment = services[name]["environment"]
+        holders = {variable for variable, value in environment.items() if PASSWORD["POSTGRES_PASSWORD"] in value}
+        assert holders == {"PGPASSWORD"}, name
+
+
+def test_only_the_web_page_is_published_and_only_on_loopback(services: dict[str, dict[str, Any]]) -> None:
+    assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
+        "webserver": ["127.0.0.1:3000:3000"]
+    }
+
+
+def test_the_code_may_end_its_run_before_it_is_killed_and_is_killed_before_its_claims_expire(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    grace = services["code"]["stop_grace_period"]
+    assert MAX_RUNTIME + timedelta(minutes=2) <= _minutes(grace) < CLAIM_LEASE
+
+
+def test_everything_waits_for_the_migration_and_pages_and_daemon_for_the_code(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    for name in ("code", "webserver", "daemon"):
+        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    for name in ("webserver", "daemon"):
+        assert services[name]["depends_on"]["code"] == {"condition": "service_healthy"}
+
+
+def test_only_the_migration_ends_by_itself_and_all_others_are_watched(services: dict[str, dict[str, Any]]) -> None:
+    assert {name for name, service in services.items() if service["restart"] == "no"} == {"migrate"}
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {"migrate"}
+    for name in set(services) - {"migrate"}:
+        assert services[name]["restart"] == "unless-stopped"
+
+
+def test_programs_are_started_without_a_shell_so_that_they_get_the_signals(
+    services: dict[str, dict[str, Any]], instructions: list[tuple[str, str]]
+) -> None:
+    for name, service in services.items():
+        if name != "postgres":
+            assert isinstance(service["command"], list), name
+        if "healthcheck" in service:
+            assert service["healthcheck"]["test"][0] == "CMD", name
+    [command] = [json.loads(rest) for word, rest in instructions if word == "CMD"]
+    assert command == services["code"]["command"]
+
+
+def test_containers_may_do_little_and_use_up_little(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["init"] is True, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+        assert not {"privileged", "cap_add", "pid", "user"} & set(service), name
+    for name in OURS:
+        assert services[name]["cap_drop"] == ["ALL"], name
+
+
+def test_our_image_is_built_once_and_never_taken_from_a_registry(services: dict[str, dict[str, Any]]) -> None:
+    assert {name for name, service in services.items() if "build" in service} == {"migrate"}
+    assert {services[name]["image"] for name in OURS} == {"crm-pipelines:local"}
+    assert {services[name]["pull_policy"] for name in OURS} == {"never"}
+
+
+def test_the_sandbox_is_asked_for_and_shares_the_loopback_of_the_code(services: dict[str, dict[str, Any]]) -> None:
+    sandbox = services["brevo-sandbox"]
+    assert sandbox["profiles"] == ["sandbox"]
+    assert sandbox["network_mode"] == "service:code"
+    assert [name for name, service in services.items() if "profiles" in service] == ["brevo-sandbox"]
+
+
+def test_named_volumes_are_declared_and_hold_what_must_outlive_a_container(services: dict[str, dict[str, Any]]) -> None:
+    mounts = {name: service.get("volumes", []) for name, service in services.items()}
+    named = {mount.split(":")[0] for of_service in mounts.values() for mount in of_service}
+    assert named == set(load_yaml("docker-compose.yml")["volumes"])
+    assert mounts["postgres"] == ["postgres:/var/lib/postgresql"], "the volume of the image from Postgres 18 on"
+    assert int(services["postgres"]["image"].removeprefix("postgres:")) >= 18
+
+
+# Dockerfile
+
+
+def test_what_is_copied_exists_and_is_all_that_the_builder_gets(instructions: list[tuple[str, str]]) -> None:
+    sources = {
+        source
+        for word, rest in instructions
+        if word == "COPY" and not rest.startswith("--from=")
+        for source in rest.split()[:-1]
+    }
+    assert all((ROOT / source).exists() for source in sources), sources
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in ignore if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == sources
+
+
+def test_packages_come_from_the_lock_file_by_hash_and_without_the_embedded_postgres(
+    instructions: list[tuple[str, str]],
+) -> None:
+    installs = [rest for word, rest in instructions if word == "RUN" and "pip install" in rest]
+    assert len(installs) == 2
+    assert "--require-hashes" in installs[0]
+    assert "-r requirements/base.lock" in installs[0]
+    assert "--no-index" in installs[1]
+    assert "--no-deps" in installs[1]
+    lock = (ROOT / "requirements" / "base.lock").read_text(encoding="utf-8")
+    assert "flit-core==" in lock, "the build back end, since the second installation has no index"
+    assert "pgserver" not in lock
+
+
+def test_the_image_runs_as_a_numbered_user_that_is_not_root(instructions: list[tuple[str, str]]) -> None:
+    last = max(index for index, (word, _) in enumerate(instructions) if word == "FROM")
+    [user] = [rest for word, rest in instructions[last:] if word == "USER"]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+    assert instructions[-1][0] == "CMD"
+    assert instructions[-2] == ("USER", user), "nothing but the command follows"
+
+
+def test_base_images_are_pinned_by_tag_and_build_arguments_are_none(instructions: list[tuple[str, str]]) -> None:
+    bases = {rest.split()[0] for word, rest in instructions if word == "FROM"}
+    assert bases == {"python:3.12-slim"}
+    assert not [rest for word, rest in instructions if word == "ARG"]
+    environment = " ".join(rest for word, rest in instructions if word == "ENV")
+    assert not re.search(r"KEY|PASSWORD|SECRET|TOKEN|_URL", environment)
+
+
+def _minutes(duration: str) -> timedelta:
+    match = re.fullmatch(r"(\d+)m", duration)
+    assert match, duration
+    return timedelta(minutes=int(match[1]))
