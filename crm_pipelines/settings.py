@@ -138,7 +138,11 @@ class BrevoSettings(CrmSettings):
         description="TOML file that maps contact fields to Brevo attributes. Unset: the one that is shipped.",
     )
     rate_limit_per_second: float = Field(
-        10, gt=0, le=1000, description="Requests per second to this account, shared by all runs and machines."
+        10,
+        gt=0,
+        le=1000,
+        description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
+        "Brevo's answers report the account's own limit. Set: never more than this.",
     )
 
 
