@@ -17,6 +17,7 @@ from crm_pipelines.local.processes import PortTakenError, ProcessError, Processe
 FAMILY = Path(__file__).with_name("family.py")
 WAIT_SECONDS = 30
 
+SLEEP = [sys.executable, "-c", "import signal; signal.pause()"]
 PARENT = """
 import sys
 from pathlib import Path
@@ -24,12 +25,14 @@ from crm_pipelines.local.processes import Processes
 
 folder, family, *options = sys.argv[1:]
 with Processes(Path(folder) / "log") as processes:
-    for name in ("first", "second"):
-        made = Path(folder) / f"{name}.json"
-        processes.start(name, [sys.executable, family, folder, name, *options], ready=made.exists, grace=0.5)
-    print("up", flush=True)
-    ended = processes.wait()
-    print(ended, flush=True)
+    try:
+        for name in ("first", "second"):
+            made = Path(folder) / f"{name}.json"
+            processes.start(name, [sys.executable, family, folder, name, *options], ready=made.exists, grace=0.5)
+        print("up", flush=True)
+        print(processes.wait(), flush=True)
+    except KeyboardInterrupt:  # the signal was faster than wait()
+        print(None, flush=True)
 """
 
 
@@ -62,6 +65,23 @@ def test_however_the_parent_ends_nothing_of_its_children_is_left(
             assert not [process for process in everyone if process.is_running()]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_background_job_of_a_script_which_begins_with_ctrl_c_ignored_can_still_be_interrupted(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, tmp_path, FAMILY],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN) and None,
+    ) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "up\n"
+        for process in _family(tmp_path, "first"):
+            ignored = int(Path(f"/proc/{process.pid}/status").read_text().split("SigIgn:")[1].split()[0], 16)
+            assert not ignored & 1 << (signal.SIGINT - 1)
+        parent.send_signal(signal.SIGINT)
+        assert parent.communicate(timeout=WAIT_SECONDS)[0] == "None\n"
+
+
 def test_a_child_that_ends_by_itself_is_named_with_its_code_and_what_it_left_is_ended(tmp_path: Path) -> None:
     with Processes(tmp_path / "log") as processes:
         processes.start("short", [sys.executable, str(FAMILY), str(tmp_path), "short", "--leave"])
@@ -91,7 +111,7 @@ def test_a_child_that_ends_before_it_is_ready_is_an_error(tmp_path: Path) -> Non
 
 def test_a_child_that_does_not_become_ready_in_time_is_an_error(tmp_path: Path) -> None:
     with Processes(tmp_path / "log") as processes, pytest.raises(ProcessError, match=r"not ready within 0\.1 seconds"):
-        processes.start("slow", [sys.executable, "-c", "input()"], ready=lambda: False, timeout=0.1)
+        processes.start("slow", SLEEP, ready=lambda: False, timeout=0.1)
 
 
 def test_a_program_that_does_not_exist_is_an_error_that_the_log_explains(tmp_path: Path) -> None:
@@ -122,7 +142,7 @@ def test_signal_handlers_and_threads_are_as_before_afterwards(tmp_path: Path) ->
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers], threading.active_count()
     with Processes(tmp_path / "log") as processes:
-        processes.start("sleeper", [sys.executable, "-c", "import signal; signal.pause()"])
+        processes.start("sleeper", SLEEP)
     assert ([signal.getsignal(number) for number in numbers], threading.active_count()) == before
 
 
