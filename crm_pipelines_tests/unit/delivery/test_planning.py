@@ -1,0 +1,84 @@
+"""How much a run claims, how it splits it, how long a retry waits; and how the periods of safety fit together."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_pipelines.crms.transport import LONGEST_REQUEST
+from crm_pipelines.delivery.planning import (
+    CLAIM_LEASE,
+    DELIVERY_LEASE,
+    FORCED_STOP,
+    MAX_BATCHES,
+    MAX_RUNTIME,
+    TRUST,
+    claim_limit,
+    retry_policy,
+    sending_budget,
+    split,
+)
+
+BUDGETS = st.timedeltas(min_value=timedelta(), max_value=timedelta(minutes=10))
+RATES = st.floats(0.001, 1000)
+
+
+def test_a_claim_outlasts_its_run_and_the_forced_end_of_it() -> None:
+    assert CLAIM_LEASE >= MAX_RUNTIME + FORCED_STOP
+
+
+def test_a_request_that_begins_at_the_last_trusted_moment_ends_well_within_the_lease() -> None:
+    assert TRUST + LONGEST_REQUEST + timedelta(seconds=30) <= DELIVERY_LEASE
+
+
+@given(budget=BUDGETS, rate=RATES)
+def test_a_run_claims_what_the_rate_delivers_within_the_budget_but_at_least_one(budget: timedelta, rate: float) -> None:
+    claimed = claim_limit(budget, rate, None)
+    assert claimed >= 1
+    assert claimed == 1 or claimed / rate <= budget.total_seconds() * (1 + 1e-9)
+    assert (claimed + 1) / rate > budget.total_seconds() * (1 - 1e-9)
+
+
+@given(budget=BUDGETS, rate=RATES, limit=st.integers(1, 10_000))
+def test_a_run_never_claims_more_than_its_limit(budget: timedelta, rate: float, limit: int) -> None:
+    assert claim_limit(budget, rate, limit) == min(limit, claim_limit(budget, rate, None))
+
+
+@given(items=st.lists(st.integers(), max_size=500), smallest=st.integers(1, 1000), most=st.integers(1, MAX_BATCHES))
+def test_batches_hold_every_item_once_in_order(items: list[int], smallest: int, most: int) -> None:
+    assert [item for batch in split(items, smallest, most) for item in batch] == items
+
+
+@given(count=st.integers(0, 20_000), smallest=st.integers(1, 1000))
+def test_there_are_never_more_than_twelve_batches(count: int, smallest: int) -> None:
+    assert len(split(range(count), smallest)) <= 12
+
+
+@given(count=st.integers(0, 20_000), smallest=st.integers(1, 1000))
+def test_only_the_last_batch_is_smaller_than_the_batch_size(count: int, smallest: int) -> None:
+    batches = split(range(count), smallest)
+    assert all(len(batch) >= smallest for batch in batches[:-1])
+    assert all(batches)
+
+
+@pytest.mark.parametrize(("exponential", "minutes"), [(True, [5, 10, 20]), (False, [5, 10, 15])])
+def test_the_default_delays_are_those_of_the_contract(exponential: bool, minutes: list[int]) -> None:
+    policy = retry_policy(3, 5, exponential=exponential)
+    assert [delay / timedelta(minutes=1) for delay in policy.delays] == minutes
+    assert policy.max_retries == 3
+
+
+@given(retries=st.integers(0, 20), minutes=st.floats(0.01, 1440), exponential=st.booleans())
+def test_delays_never_shrink_and_never_pass_a_week(retries: int, minutes: float, exponential: bool) -> None:
+    delays = retry_policy(retries, minutes, exponential=exponential).delays
+    assert len(delays) == retries
+    assert list(delays) == sorted(delays)
+    assert all(timedelta() < delay <= timedelta(weeks=1) for delay in delays)
+
+
+@given(minutes=st.integers(1, 1440))
+def test_a_run_plans_to_end_before_the_next_tick_and_well_before_it_is_ended(minutes: int) -> None:
+    budget = sending_budget(timedelta(minutes=minutes))
+    assert timedelta() < budget <= timedelta(minutes=minutes) * 0.9
+    assert budget <= MAX_RUNTIME * 0.7

@@ -1,0 +1,37 @@
+"""What the breaker is told."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from crm_pipelines.contacts.gates import Tally
+from crm_pipelines.contacts.queue import Attempt, Claim
+from crm_pipelines.delivery.gatekeeping import tally
+
+
+def attempts(*outcomes: str, requests: int = 1) -> list[Attempt]:
+    return [
+        Attempt(
+            claim=Claim(contact_id=uuid4(), claim_no=1),
+            revision=1,
+            outcome=outcome,
+            duration=timedelta(),
+            requests=requests,
+            message=f"{outcome} {number}",
+        )
+        for number, outcome in enumerate(outcomes)
+    ]
+
+
+def test_failures_in_a_row_are_those_after_the_last_answer_of_another_kind() -> None:
+    told = tally(attempts("retry", "synced", "retry", "retry"))
+    assert told == Tally(successes=1, failures=3, trailing_failures=2, rejects=0, last_failure="retry 3")
+
+
+def test_a_reject_is_an_answer_too() -> None:
+    told = tally(attempts("retry", "rejected"))
+    assert (told.successes, told.trailing_failures, told.rejects, told.last_reject) == (1, 0, 1, "rejected 1")
+
+
+def test_outcomes_without_a_request_say_nothing_about_the_crm() -> None:
+    silent = attempts("retry", "rejected", "unchanged", "skipped", requests=0)
+    assert tally(silent) == tally([]) == Tally(successes=0, failures=0, trailing_failures=0, rejects=0)
