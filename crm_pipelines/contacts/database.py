@@ -29,8 +29,9 @@ def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-
     Connections speak UTC, give up connecting after 10 s, and notice a vanished server within a minute. A statement may
     take 60 s, so that nothing waits for ever on a lock.
     """
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
@@ -44,6 +45,17 @@ def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-
             "options": "-c timezone=UTC -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
         },
     )
+    sa.event.listen(engine, "handle_error", _leave_out_values)
+    return engine
+
+
+def _leave_out_values(context: sa.engine.ExceptionContext) -> None:
+    """Postgres quotes the offending row below its first line, and exceptions are shown in Dagster's pages."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args and isinstance(error.args[0], str):
+            first, found, _ = error.args[0].partition("\nDETAIL:")
+            if found:
+                error.args = (first, *error.args[1:])
 
 
 def upgrade(url: str) -> list[str]:

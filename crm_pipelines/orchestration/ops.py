@@ -11,6 +11,7 @@ send again what was sent. The next tick is its retry.
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -24,6 +25,7 @@ from crm_pipelines.delivery.courier import Courier, Parcel, prepare
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
 from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_BATCHES, claim_limit, sending_budget, split
 from crm_pipelines.delivery.totals import Totals, totals_of
+from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination
@@ -75,6 +77,15 @@ class WrittenBatch:
     dry_run: bool
 
 
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What the user can mend is shown as a sentence, without a trace, and is not tried again at once."""
+    try:
+        yield
+    except CrmPipelinesError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
 @dg.op(
     out=dg.DynamicOut(description="Batches of claimed contacts, by id."),
     retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
@@ -83,7 +94,7 @@ class WrittenBatch:
 def fetch_queued_contacts(
     context: dg.OpExecutionContext, config: FetchConfig, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.DynamicOutput[Batch]]:
-    with destination.open() as account:
+    with _sentences(), destination.open() as account:
         try:
             batches = _fetch(context, config, account)
         except BaseException:
@@ -177,7 +188,7 @@ def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
 @dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")
 def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.ResourceParam[Destination]) -> SentBatch:
     started = time.monotonic()
-    with destination.open() as account:
+    with _sentences(), destination.open() as account:
         if batch.dry_run:
             return SentBatch(batch=batch, preview=_preview(account, batch.claims))
         courier = Courier(
@@ -237,7 +248,7 @@ def write_statuses(
     if sent.preview is not None:
         return WrittenBatch(totals=sent.preview, halted=None, dry_run=True)
     claims = sent.batch.claims
-    with destination.open() as account:
+    with _sentences(), destination.open() as account:
         applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])
         free, _held = account.queue.unattempted(claims)
     totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=max(0, free - sent.released))
@@ -257,7 +268,7 @@ def report_run(
         context.log.info("Dry run, nothing was sent. It would be: %s", in_words(totals))
         yield dg.Output(totals.counts(), metadata=describe(totals))
         return
-    with destination.open() as account:
+    with _sentences(), destination.open() as account:
         gate = account.gate.read()
         backlog = account.queue.backlog()
     started = context.instance.get_run_stats(context.run_id).start_time
