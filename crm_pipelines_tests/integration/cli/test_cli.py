@@ -190,7 +190,8 @@ def test_ctrl_c_ends_without_a_traceback(environment: Mapping[str, str], engine:
             [*PROGRAM, "contacts", "import", str(file)], env=dict(environment), stderr=subprocess.PIPE, text=True
         )
         waiting = sa.text(
-            "SELECT count(*) FROM pg_locks l WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+            "WHERE NOT l.granted AND d.datname = current_database()"
         )
         deadline = time.monotonic() + 30
         while not holder.execute(waiting).scalar_one():

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ LATER = sa.text("now() + interval '10 min'")
 EARLIER = sa.text("now() - interval '10 min'")
 
 
-def next_for(engine: sa.Engine, state: str | None, **columns: object) -> str:
+def next_for(engine: sa.Engine, state: str | None, **columns: Any) -> str:
     with engine.begin() as connection:
         put(connection, add_contact(connection), state, **columns)
     told = story(engine, " ADA@example.com")
@@ -39,7 +40,7 @@ def next_for(engine: sa.Engine, state: str | None, **columns: object) -> str:
     ],
 )
 def test_what_happens_next_is_told_for_each_state(
-    engine: sa.Engine, state: str | None, columns: dict[str, object], said: str
+    engine: sa.Engine, state: str | None, columns: dict[str, Any], said: str
 ) -> None:
     assert said in next_for(engine, state, **columns)
 
