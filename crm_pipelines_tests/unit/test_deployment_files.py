@@ -145,6 +145,13 @@ def test_the_sandbox_is_asked_for_and_shares_the_loopback_of_the_code(services: 
     assert [name for name, service in services.items() if "profiles" in service] == ["brevo-sandbox"]
 
 
+def test_compose_refuses_to_scale_the_daemon_and_a_silent_one_is_unhealthy_soon(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    assert {name for name, service in services.items() if "container_name" in service} == {"daemon"}
+    assert int(services["daemon"]["environment"]["DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"]) <= 300
+
+
 def test_named_volumes_are_declared_and_hold_what_must_outlive_a_container(services: dict[str, dict[str, Any]]) -> None:
     mounts = {name: service.get("volumes", []) for name, service in services.items()}
     named = {mount.split(":")[0] for of_service in mounts.values() for mount in of_service}
