@@ -23,7 +23,7 @@ from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
 from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
 from crm_pipelines.delivery.fence import ClaimLost, Fence
-from crm_pipelines.delivery.gatekeeping import tally
+from crm_pipelines.delivery.gatekeeping import soon_over, tally
 from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
@@ -32,8 +32,6 @@ _FLUSH_SECONDS = 0.5
 # Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
 _PATIENCE_TO_RECORD = timedelta(minutes=5)
 _PATIENCE_TO_SEND = timedelta(seconds=30)
-# A shorter refusal for rate is waited out with the claims in hand; for a longer one they go back to the queue.
-_SHORT_PAUSE_SECONDS = 15.0
 _LONGEST_PAUSE = timedelta(hours=1)
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
 _STOPPED = "the run is being stopped"
@@ -199,7 +197,7 @@ class Courier:
             gate = self._patiently(self._gate.read)
             if not gate.paused:
                 continue
-            if gate.pause_kind != "rate_limit" or (gate.paused_seconds or 0) > _SHORT_PAUSE_SECONDS:
+            if not soon_over(gate):
                 return None
             self._pause(max(0.05, gate.paused_seconds or 0))
 
