@@ -40,7 +40,8 @@ def _next_batch(engine: sa.Engine) -> list[tuple[str, str, str]]:
         rows = connection.execute(
             sa.text(
                 "UPDATE crm_syncs s SET state = 'claimed', claimed_by = 'baseline', "
-                "lease_until = now() + interval '1 h' FROM crm_contacts c WHERE c.id = s.contact_id AND s.crm = 'brevo' AND s.contact_id IN "
+                "lease_until = now() + interval '1 h' FROM crm_contacts c "
+                "WHERE c.id = s.contact_id AND s.crm = 'brevo' AND s.contact_id IN "
                 "(SELECT contact_id FROM crm_syncs WHERE crm = 'brevo' AND state = 'queued' ORDER BY run_at LIMIT 10) "
                 "RETURNING c.id, c.email, c.name"
             )
