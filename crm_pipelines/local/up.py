@@ -34,7 +34,7 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
 
     Raises CrmPipelinesError when something cannot start or ends by itself.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     free_port_or_explain(port, "Dagster's web page")
     data = settings.storage.crm_pipelines_data_dir
     data.mkdir(parents=True, exist_ok=True)
