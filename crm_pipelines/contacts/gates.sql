@@ -4,7 +4,7 @@
 -- paused_until is NULL for a pause without end, which psycopg cannot represent.
 SELECT crm, account, paused_until IS NOT NULL AND paused_until > now() AS paused,
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
-       extract(epoch FROM paused_until - now())::float8 AS paused_seconds,
+       CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
        pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at
   FROM crm_gates WHERE crm = :crm
 
