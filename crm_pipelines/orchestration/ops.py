@@ -129,7 +129,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         )
     queue.release(context.run_id)
     orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
-    for run_id in (*orderly, *crashed):
+    for run_id in {*orderly, *crashed, *queue.silent_runs()}:
         queue.apply(run_id, account.policy)
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
     if rescued.returned:

@@ -1,6 +1,7 @@
 """The job, from queued contacts to the sandbox and back."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import pairwise
 
 import dagster as dg
@@ -8,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Queue
+from crm_pipelines.contacts.queue import Attempt, Queue
 from crm_pipelines.delivery.planning import CLAIM_LEASE as LEASE
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, Run
@@ -236,6 +237,20 @@ def test_the_claims_of_a_dead_run_are_returned_and_its_recorded_outcomes_kept(
     people.expire_leases()
     assert pipeline.run().counts == {"claimed": 5, "synced": 5}
     assert len(brevo_sandbox.requests()) == 5
+
+
+def test_a_recorded_outcome_of_a_run_that_vanished_is_kept_and_nothing_is_sent_again(
+    people: People, pipeline: Pipeline, queue: Queue, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    claims = queue.claim("a-run-of-another-instance", limit=1, lease=LEASE)
+    queue.renew(claims, lease=LEASE)
+    synced = Attempt(claim=claims[0], revision=1, outcome="synced", duration=timedelta(), requests=1)
+    queue.record("a-run-of-another-instance", [synced])
+    people.expire_leases()
+    assert pipeline.run().counts == {}
+    assert people.sync(contact_id)["state"] == "synced"
+    assert brevo_sandbox.requests() == []
 
 
 def test_an_unchanged_contact_costs_no_request(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
