@@ -15,7 +15,7 @@ up: ## Run Dagster at http://127.0.0.1:3000, with schedules and sensors, until C
 
 test: ## Run all tests
 	@scripts/setup-venv test
-	.venv/bin/pytest
+	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: ## Lint, check types and import rules
 	@scripts/setup-venv test
