@@ -1,20 +1,23 @@
 """A process between ours and a child of it: `python -m crm_pipelines.local.guard GRACE -- PROGRAM ARGUMENT...`.
 
-It starts the program in a session of its own, and ends with its exit code. When its standard input closes, because
-its starter wants that or has died in whatever way, it ends the program: SIGTERM, and SIGKILL after GRACE seconds. In
-either case it then ends everything that the program has left behind in the same manner: on Linux orphans below this
+It starts the program in a session of its own, and ends with its exit code. When its standard input closes, it ends the
+program: SIGTERM, and SIGKILL after GRACE seconds. Without a word on that input its starter has died, in whatever way;
+what the program has started then gets SIGTERM at the same time, since nobody has asked it to end in an orderly way. In
+any case it ends afterwards everything that the program has left behind in the same manner: on Linux orphans below this
 process become its children (PR_SET_CHILD_SUBREAPER), so that none escapes.
 
 A program that starts an embedded Postgres would lose it in this way, and so would that server's other users: give
 such programs CRM_DATABASE_URL.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import psutil
 
@@ -46,10 +49,14 @@ def main() -> None:
 
 
 def _stop_at_end_of_input(program: subprocess.Popen[bytes], grace: float, known: set[psutil.Process]) -> None:
+    asked = False
     while os.read(0, 1024):
-        pass
+        asked = True
     known.update(psutil.Process().children(recursive=True))  # where orphans do not come to us
-    program.terminate()
+    if asked:
+        program.terminate()
+    else:
+        _send_to_all(known, psutil.Process.terminate)
     try:
         program.wait(grace)
     except subprocess.TimeoutExpired:
@@ -61,12 +68,14 @@ def _sweep(known: set[psutil.Process], grace: float) -> None:
         left = known | set(psutil.Process().children(recursive=True))
         if not left:
             break
-        for process in left:
-            try:
-                end(process)
-            except psutil.NoSuchProcess:
-                continue
+        _send_to_all(left, end)
         psutil.wait_procs(left, timeout=grace)
+
+
+def _send_to_all(processes: set[psutil.Process], end: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            end(process)
 
 
 if __name__ == "__main__":
