@@ -6,7 +6,6 @@ descriptions here.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -176,11 +175,6 @@ class Settings:
     general: GeneralSettings
     brevo: BrevoSettings
     alerts: AlertSettings
-
-    @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """Every secret value, for the scrubber of texts that come from outside."""
-        return tuple(s for s in [self.brevo.api_key.get_secret_value() if self.brevo.api_key else ""] if s)
 
 
 GROUPS: tuple[type[_EnvironmentSettings], ...] = (StorageSettings, GeneralSettings, BrevoSettings, AlertSettings)

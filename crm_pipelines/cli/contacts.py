@@ -169,7 +169,7 @@ def _tell_status(told: "CrmStatus") -> None:
     if told.oldest_due_seconds is not None:
         click.echo(f"{told.crm}: {told.due} due, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
     if told.next_due is not None:
-        click.echo(f"{told.crm}: the next retry is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
+        click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
     if told.gate.paused:
         until = (
             f"until {told.gate.paused_until:%H:%M:%S} UTC" if told.gate.paused_until else "until the key is accepted"

@@ -22,6 +22,10 @@ class ContactsUnknown(CrmPipelinesError):
     """No contact has any of these addresses, so nothing was run."""
 
 
+class KeyUnset(CrmPipelinesError):
+    """BREVO_API_KEY is not set: set it in the environment or in the file .env."""
+
+
 @click.command()
 @click.argument("crm", type=DELIVERABLE_CRM)
 @click.option("--limit", type=click.IntRange(min=1), help="Deliver at most this many contacts.")
@@ -47,7 +51,8 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool) ->
     if not result.success:
         raise SyncFailed(f"Run {result.run_id} failed: {result.problem}")
     counts = ", ".join(f"{count} {name}" for name, count in result.counts.items() if count)
-    click.echo(f"Run {result.run_id}: {counts or 'nothing was due'}.")
+    foreseen = "nothing was sent; it would be " if dry_run and counts else ""
+    click.echo(f"Run {result.run_id}: {foreseen}{counts or 'nothing was due'}.")
     if not_found:
         raise click.exceptions.Exit(1)
 
@@ -106,4 +111,6 @@ def provision(crm: str, dry_run: bool) -> None:
 def _account(settings: "Settings") -> "Brevo":
     from crm_pipelines.crms.brevo import Brevo
 
+    if settings.brevo.api_key is None:
+        raise KeyUnset
     return Brevo.from_settings(settings)

@@ -146,9 +146,8 @@ def _gate(gate: Gate) -> str:
         return ""
     if gate.paused_until:
         return f" Nothing is sent until {_time(gate.paused_until)}: {gate.pause_reason}"
-    return (
-        f" Nothing is sent until the account accepts the key (see `crm-pipelines check {gate.crm}`): {gate.pause_reason}"
-    )
+    check = f"crm-pipelines check {gate.crm}"
+    return f" Nothing is sent until the account accepts the key (see `{check}`): {gate.pause_reason}"
 
 
 def _time(moment: datetime) -> str:

@@ -105,8 +105,13 @@ class Crm(Protocol):
     def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
         """Map, normalize and validate one row of crm_contacts (column name -> value). Pure."""
 
-    def deliver(self, payload: Payload, *, remote_key: str | None, before_request: BeforeRequest) -> Outcome:
-        """Send one contact; `remote_key` is the address under which the CRM holds it, None if never delivered.
+    def deliver(
+        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+    ) -> Outcome:
+        """Send one contact.
+
+        `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own
+        id, None if not known.
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.

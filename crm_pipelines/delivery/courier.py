@@ -143,7 +143,10 @@ class Courier:
 
         try:
             outcome = self._crm.deliver(
-                parcel.payload, remote_key=parcel.delivery.remote_key, before_request=before_request
+                parcel.payload,
+                remote_key=parcel.delivery.remote_key,
+                remote_id=parcel.delivery.remote_id,
+                before_request=before_request,
             )
         except (GatePaused, Stopped, ClaimLost) as reason:
             if not isinstance(reason, ClaimLost):

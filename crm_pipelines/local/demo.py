@@ -44,7 +44,7 @@ def demo(settings: Settings) -> None:
 
     console.print("[1/5] Starting Postgres ...")
     with contacts_database(settings) as url, Processes(data / "demo.log") as processes:
-        prepare_databases(url, dagster_storage_url(settings, url))
+        prepare_databases(url, dagster_storage_url(settings, url), settings.storage.dagster_home)
         engine = create_engine(url)
         try:
             console.print("[2/5] Starting the Brevo sandbox, a stand-in on this machine ...")

@@ -11,22 +11,28 @@ import dagster as dg
 
 from crm_pipelines.contacts import database
 from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.errors import SettingsError
 from crm_pipelines.local.processes import Processes
-from crm_pipelines.settings import Settings, project_folder
+from crm_pipelines.settings import Settings
 
 SANDBOX_KEY = "sandbox"
 """The sandbox accepts any key; this one can be mistaken for no real one."""
 
 
-def prepare_databases(contacts_url: str, dagster_url: str) -> None:
+def prepare_databases(contacts_url: str, dagster_url: str, dagster_home: Path) -> None:
     """Bring the tables of contacts and of Dagster up to date, and tell this process and its children where they are.
 
-    Dagster's tables are made here, once, since its processes would otherwise make them at the same time.
+    Dagster's tables are made here, once, since its processes would otherwise make them at the same time. Raises
+    SettingsError for a `dagster_home` without a dagster.yaml, with which Dagster would keep its records elsewhere.
     """
+    if not (dagster_home / "dagster.yaml").is_file():
+        raise SettingsError(
+            f"DAGSTER_HOME is {dagster_home}, where there is no dagster.yaml. Copy the project's there, or unset it."
+        )
     database.upgrade(contacts_url)
     os.environ["CRM_DATABASE_URL"] = contacts_url
     os.environ["DAGSTER_POSTGRES_URL"] = dagster_url
-    os.environ["DAGSTER_HOME"] = str(project_folder())
+    os.environ["DAGSTER_HOME"] = str(dagster_home.absolute())
     with dg.DagsterInstance.get() as instance:
         instance.upgrade()
 

@@ -41,7 +41,7 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
     data.mkdir(parents=True, exist_ok=True)
     console.print("Starting Postgres ...")
     with contacts_database(settings) as contacts_url, Processes(data / "up.log") as processes:
-        prepare_databases(contacts_url, dagster_storage_url(settings, contacts_url))
+        prepare_databases(contacts_url, dagster_storage_url(settings, contacts_url), settings.storage.dagster_home)
         if settings.brevo.api_key is not None:
             console.print(f"Brevo: the real one, at {settings.brevo.api_base_url}.")
         elif reason := _reason_against_sandbox(contacts_url):

@@ -7,6 +7,7 @@ from uuid import UUID
 import dagster as dg
 from dagster._core.execution.plan.objects import StepFailureData
 
+from crm_pipelines.errors import UsageError
 from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.ops import FetchConfig
 from crm_pipelines.orchestration.resources import Destination
@@ -38,8 +39,10 @@ def run_now(
     """Run the job; the destination is the one that the environment names unless given.
 
     Needs DAGSTER_POSTGRES_URL and DAGSTER_HOME in the environment, and CRM_DATABASE_URL without a destination. Raises
-    KeyMissing, DatabaseUnreachable, SchemaOutdated or SettingsError before a run is made.
+    UsageError, KeyMissing, DatabaseUnreachable, SchemaOutdated or SettingsError before a run is made.
     """
+    if contact_ids is not None and not contact_ids:
+        raise UsageError("No contacts were chosen, so nothing was run.")
     destination = destination or Destination(crm)
     with destination.open():
         pass

@@ -190,12 +190,12 @@ def test_the_stack_delivers_a_contact_and_a_stop_lets_the_run_in_flight_end(stac
     stack.start("code")
     stack.start("webserver", "daemon", "brevo-sandbox")
     sandbox = BrevoSandbox(stack.root_of_sandbox)
-    sandbox.fault("hold", times=1)
+    sandbox.fault("hold", method="POST", path="/contacts$", times=1)
     with stack.engine("CRM_DATABASE_URL") as contacts, stack.engine("DAGSTER_POSTGRES_URL") as dagster:
         people = People(contacts)
         people.add()
         run_id = _launch(stack.root_of_webserver)
-        sandbox.wait_for_requests(1, path="contacts")
+        sandbox.wait_for_requests(1, method="POST", path="/contacts$")
 
         stack.stop("webserver")
         stack.stop("daemon")

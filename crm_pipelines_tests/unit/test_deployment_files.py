@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +33,18 @@ def instructions() -> list[tuple[str, str]]:
 
 
 # docker-compose.yml
+
+
+def test_the_file_is_what_the_compose_specification_allows() -> None:
+    command = ["check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    checked = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_services_are_those_that_the_documentation_names(services: dict[str, dict[str, Any]]) -> None:
@@ -143,6 +157,13 @@ def test_the_sandbox_is_asked_for_and_shares_the_loopback_of_the_code(services: 
     assert sandbox["profiles"] == ["sandbox"]
     assert sandbox["network_mode"] == "service:code"
     assert [name for name, service in services.items() if "profiles" in service] == ["brevo-sandbox"]
+
+
+def test_compose_refuses_to_scale_the_daemon_and_a_silent_one_is_unhealthy_soon(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    assert {name for name, service in services.items() if "container_name" in service} == {"daemon"}
+    assert int(services["daemon"]["environment"]["DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"]) <= 300
 
 
 def test_named_volumes_are_declared_and_hold_what_must_outlive_a_container(services: dict[str, dict[str, Any]]) -> None:

@@ -85,8 +85,8 @@ def import_contacts(
 ) -> ImportReport:
     """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
 
-    `encoding` overrides what is detected for CSV. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`, or
-    else beside the source. `progress` is called with the number of rows read so far. Raises ImportRefused for a file
+    `encoding` overrides what is detected for CSV. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`,
+    or else beside the source. `progress` is called with the number of rows read so far. Raises ImportRefused for a file
     that cannot be read as a table of contacts, UsageError for an unknown CRM.
     """
     crms = list(dict.fromkeys(known_crm(crm) for crm in select))

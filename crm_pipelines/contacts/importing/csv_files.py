@@ -30,7 +30,9 @@ _LONGEST_CELL = 8 << 20
 
 def read_csv(path: Path, encoding: str | None = None) -> Table:
     """Raises ImportRefused when the file is empty, is no text, or is in no encoding that can be told."""
-    encoding = encoding or detect_encoding(path)
+    guessed = False
+    if encoding is None:
+        encoding, guessed = detect_encoding(path)
     lines = _lines(path, encoding)
     skipped = 0
     first = next(lines, None)
@@ -51,35 +53,39 @@ def read_csv(path: Path, encoding: str | None = None) -> Table:
     if header is None or header.problem:
         raise ImportRefused(f"The header of {path.name} cannot be read: {header.problem if header else 'it is empty'}.")
     name = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}[delimiter]
-    return Table(f"CSV, {encoding}, separated by {name}", [str(cell).strip() for cell in header.cells], rows)
+    hint = " (guessed from a few letters: look at the names)" if guessed else ""
+    return Table(f"CSV, {encoding}{hint}, separated by {name}", [str(cell).strip() for cell in header.cells], rows)
 
 
-def detect_encoding(path: Path) -> str:
-    """A byte order mark decides, then UTF-8 if the whole file is valid, then UTF-16, then a guess."""
+def detect_encoding(path: Path) -> tuple[str, bool]:
+    """A byte order mark decides, then zero bytes, then whether all is valid UTF-8, then a guess; True if it was one."""
     with path.open("rb") as file:
         block = file.read(_BLOCK)
         for mark, encoding in _BOMS:
             if block.startswith(mark):
-                return encoding
+                return encoding, False
         if block.count(0) > len(block) // 5:
             zeros_behind = block[1::2].count(0) > block[::2].count(0)
-            return "utf-16-le" if zeros_behind else "utf-16-be"
+            return ("utf-16-le" if zeros_behind else "utf-16-be"), False
         decoder = codecs.getincrementaldecoder("utf-8")()
         while block:
             try:
                 decoder.decode(block, final=False)
             except UnicodeDecodeError:
-                return _guess(path, block)
+                return _guess(path, block), True
             block = file.read(_BLOCK)
-    return "utf-8"
+    return "utf-8", False
 
 
 def _guess(path: Path, block: bytes) -> str:
     telling = b"".join(line for line in block.splitlines(keepends=True) if not line.isascii())[: 64 << 10]
-    best = from_bytes(telling).best()
+    matches = from_bytes(telling)
+    best = matches.best()
     if best is None:
         raise ImportRefused(f"{path.name} is not text in any encoding that can be told: save it as CSV in UTF-8.")
-    return best.encoding
+    # In few letters many encodings look alike; then the most frequent one of old spreadsheets.
+    likely = {name for match in matches if match.chaos <= best.chaos for name in match.could_be_from_charset}
+    return "cp1252" if "cp1252" in likely else best.encoding
 
 
 def detect_delimiter(line: str) -> str:

@@ -18,7 +18,7 @@ def read_xlsx(path: Path) -> Table:
             warnings.simplefilter("ignore", UserWarning)  # openpyxl: parts of the file that it does not read
             with pd.ExcelFile(path, engine="openpyxl") as book:
                 sheets = [str(name) for name in book.sheet_names]
-                frame = book.parse(0, header=None, dtype=object, na_filter=False)
+                frame = pd.read_excel(book, sheet_name=0, header=None, dtype=object, na_filter=False)
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, EOFError):
         # What openpyxl raises for a damaged file depends on where the damage is.
         raise ImportRefused(

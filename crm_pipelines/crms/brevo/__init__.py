@@ -82,11 +82,14 @@ class Brevo:
             sent_attributes=sent_attributes,
         )
 
-    def deliver(self, payload: Payload, *, remote_key: str | None, before_request: BeforeRequest) -> Outcome:
+    def deliver(
+        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+    ) -> Outcome:
         """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
         return Upsert(
             payload,
             remote_key=remote_key,
+            remote_id=remote_id,
             send=self._transport.request,
             before_request=before_request,
             list_ids=self._list_ids,

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 STATES: dict[str, dict[str, Any]] = {
     "unselected": {"state": "unselected"},
@@ -16,6 +17,8 @@ STATES: dict[str, dict[str, Any]] = {
     "skipped": {"state": "skipped", "last_error_kind": "no_address", "last_error": "The contact has no address."},
     "suppressed": {"state": "skipped", "last_error_kind": "suppressed", "last_error": "Suppressed."},
 }
+
+_TYPES = {"custom_fields": JSONB()}
 
 STATUS_PAIRS: dict[str | None, tuple[str, str | None]] = {
     None: ("New", None),
@@ -33,7 +36,7 @@ STATUS_PAIRS: dict[str | None, tuple[str, str | None]] = {
 def add_contact(connection: sa.Connection, email: str | None = "ada@example.com", **columns: Any) -> UUID:
     """A new row of crm_contacts; returns its id."""
     row = {"email": email, **columns}
-    table = sa.table("crm_contacts", sa.column("id"), *(sa.column(name) for name in row))
+    table = sa.table("crm_contacts", sa.column("id"), *(sa.column(name, _TYPES.get(name)) for name in row))
     identifier: UUID = connection.execute(sa.insert(table).values(row).returning(table.c.id)).scalar_one()
     return identifier
 

@@ -42,10 +42,8 @@ def test_an_ordinary_user_runs_postgres_as_himself(folder: Path) -> None:
 
 
 @needs_root
-def test_another_users_folder_is_refused_in_words(folder: Path) -> None:
-    with embedded_postgres(folder, settings=FAST):
-        pass
-    with user(folder, **_as_nobody()) as stranger:
+def test_another_users_folder_is_refused_in_words(made: Path) -> None:
+    with user(made, **_as_nobody()) as stranger:
         assert "No permission to use" in stranger.answer()["error"]
 
 

@@ -16,14 +16,6 @@ def _fails(folder: Path, bin_dir: Path | None = None) -> str:
     return str(caught.value)
 
 
-@pytest.fixture
-def made(folder: Path) -> Path:
-    """A folder whose server has run and stopped."""
-    with embedded_postgres(folder, settings=FAST):
-        pass
-    return folder
-
-
 def test_data_of_another_version_is_named_with_both_versions(made: Path) -> None:
     (made / "data" / "PG_VERSION").write_text("13\n")
     sentence = _fails(made)

@@ -22,15 +22,15 @@ from crm_pipelines_tests.integration.embedded.helpers import (
 )
 
 
-def test_the_server_stays_until_its_last_user_leaves(folder: Path) -> None:
-    with user(folder) as first, user(folder) as second:
+def test_the_server_stays_until_its_last_user_leaves(made: Path) -> None:
+    with user(made) as first, user(made) as second:
         started = first.answer()["started"]
         assert second.answer()["started"] == started
         first.leave()
-        with embedded_postgres(folder) as server, server.connect() as connection:
+        with embedded_postgres(made) as server, server.connect() as connection:
             assert connection.execute("SELECT pg_postmaster_start_time()::text").fetchone() == (started,)
         second.leave()
-    assert processes_of(folder) == []
+    assert processes_of(made) == []
 
 
 def test_four_processes_that_start_at_once_share_one_server(folder: Path) -> None:
@@ -46,9 +46,9 @@ def test_four_processes_that_start_at_once_share_one_server(folder: Path) -> Non
             each.kill()
 
 
-def test_users_that_come_and_go_all_the_time_are_all_served(folder: Path) -> None:
+def test_users_that_come_and_go_all_the_time_are_all_served(made: Path) -> None:
     for _ in range(2):
-        users = [User(folder) for _ in range(3)]
+        users = [User(made) for _ in range(3)]
         for each in users:
             assert "port" in each.answer()
             each.leave()
@@ -78,24 +78,24 @@ def test_a_server_whose_starter_was_killed_serves_the_next_user(folder: Path) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start stops it, as the test below says")
-def test_with_a_killed_supervisor_postgres_goes_too_and_keeps_its_data(folder: Path) -> None:
-    with embedded_postgres(folder, settings=FAST) as server:
+def test_with_a_killed_supervisor_postgres_goes_too_and_keeps_its_data(made: Path) -> None:
+    with embedded_postgres(made, settings=FAST) as server:
         with server.connect() as connection:
             connection.execute("CREATE TABLE t AS SELECT 42 AS n")
-        running = processes_of(folder)
+        running = processes_of(made)
         supervisor = postmaster_of(server).parent()
         assert supervisor
         supervisor.kill()
         wait_until_gone(running)
-        with embedded_postgres(folder, settings=FAST) as again, again.connect() as connection:
+        with embedded_postgres(made, settings=FAST) as again, again.connect() as connection:
             assert connection.execute("SELECT n FROM t").fetchone() == (42,)
 
 
-def test_a_left_over_postgres_on_the_folder_is_stopped_before_a_new_one_starts(folder: Path) -> None:
-    with embedded_postgres(folder, settings=FAST) as server:
+def test_a_left_over_postgres_on_the_folder_is_stopped_before_a_new_one_starts(made: Path) -> None:
+    with embedded_postgres(made, settings=FAST) as server:
         pass
     orphan = subprocess.Popen(
-        [find_binaries(None).folder / "postgres", "-D", folder / "data", "-p", str(server.port), "-k", ""],
+        [find_binaries(None).folder / "postgres", "-D", made / "data", "-p", str(server.port), "-k", ""],
         stderr=subprocess.PIPE,
         text=True,
         cwd="/",
@@ -104,27 +104,23 @@ def test_a_left_over_postgres_on_the_folder_is_stopped_before_a_new_one_starts(f
     with orphan:
         assert orphan.stderr
         assert any("ready to accept connections" in line for line in orphan.stderr)
-        with embedded_postgres(folder, settings=FAST) as new:
+        with embedded_postgres(made, settings=FAST) as new:
             assert orphan.wait(30) == 0
             assert postmaster_of(new).pid != orphan.pid
 
 
 @pytest.mark.parametrize("rest", ["\n/somewhere/else\n", ""])
-def test_a_stale_pid_file_does_not_harm_the_program_that_now_has_that_number(folder: Path, rest: str) -> None:
-    with embedded_postgres(folder, settings=FAST):
-        pass
+def test_a_stale_pid_file_does_not_harm_the_program_that_now_has_that_number(made: Path, rest: str) -> None:
     with _other_program() as other:
-        (folder / "data" / "postmaster.pid").write_text(f"{other.pid}{rest}")
-        with embedded_postgres(folder, settings=FAST) as server:
+        (made / "data" / "postmaster.pid").write_text(f"{other.pid}{rest}")
+        with embedded_postgres(made, settings=FAST) as server:
             server.connect().close()
         assert other.poll() is None
 
 
-def test_an_empty_pid_file_is_no_obstacle(folder: Path) -> None:
-    with embedded_postgres(folder, settings=FAST):
-        pass
-    (folder / "data" / "postmaster.pid").touch()
-    with embedded_postgres(folder, settings=FAST) as server:
+def test_an_empty_pid_file_is_no_obstacle(made: Path) -> None:
+    (made / "data" / "postmaster.pid").touch()
+    with embedded_postgres(made, settings=FAST) as server:
         server.connect().close()
 
 

@@ -179,7 +179,7 @@ BEGIN
             revision = s.revision + 1,
             run_at = CASE WHEN s.state = 'claimed' THEN s.run_at ELSE now() END,
             attempts = CASE WHEN s.state = 'claimed' THEN s.attempts ELSE 0 END,
-            crashes = CASE WHEN s.state = 'claimed' THEN s.crashes ELSE 0 END,
+            crashes = CASE WHEN s.state = 'claimed' THEN s.crashes ELSE least(s.crashes, 1::smallint) END,
             payload_hash = NULL,
             selected_at = now(),
             last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL

@@ -1,0 +1,249 @@
+"""The program crm-pipelines: what it prints, where, and how it exits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.cli import main
+from crm_pipelines.cli.output import printable
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.contacts.states import add_contact, put
+
+SAMPLES = Path(__file__).parents[3] / "samples" / "contacts.csv"
+PROGRAM = [sys.executable, "-m", "crm_pipelines"]
+
+OURS = ("BREVO_", "CRM_", "DAGSTER_")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How the program ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def environment(database_url: str) -> dict[str, str]:
+    """For the program in a process of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**kept, "CRM_DATABASE_URL": database_url}
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The program in this process, from its arguments to its exit code."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CRM_DATABASE_URL", database_url)
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **variables: str) -> Done:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["crm-pipelines", *arguments])
+            with pytest.raises(SystemExit) as exit_:
+                main()
+        printed = capsys.readouterr()
+        assert exit_.value.code is None or isinstance(exit_.value.code, int)
+        return Done(exit_.value.code or 0, printed.out, printed.err)
+
+    return run
+
+
+def test_help_needs_nothing_that_is_heavy() -> None:
+    heavy = ("pandas", "dagster", "sqlalchemy", "pydantic", "requests", "rich")
+    code = (
+        "import sys\nfrom crm_pipelines.cli import cli\n"
+        "cli.main(['--help'], standalone_mode=False)\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_definitions_do_not_import_pandas() -> None:
+    code = "import sys, crm_pipelines.definitions\nsys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
+
+
+def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_bytes(SAMPLES.read_bytes())
+    done = run("contacts", "import", str(file), "--select", "brevo")
+    assert done.returncode == 0
+    assert "20 rows: 17 added, 1 merged into an earlier row with the same address, 2 rejected." in done.stdout
+    assert "Queued for brevo: 17." in done.stdout
+    assert "contacts.csv, line 11: email: " in done.stderr
+    assert (tmp_path / "contacts.rejects.csv").exists()
+
+    assert run("contacts", "unselect", "brevo", "--email", "ADA@example.com").stdout.startswith("brevo: 1 taken back")
+    status = json.loads(run("status", "brevo", "--json").stdout)
+    assert (status["counts"]["New"], status["counts"]["Selected"]) == (1, 16)
+    assert [one["crm"] for one in json.loads(run("status", "--json").stdout)] == ["brevo", "hubspot", "mautic", "n8n"]
+    assert run("contacts", "select", "brevo", "--where-status", "new").stdout == "brevo: 1 queued.\n"
+    why = run("why", "ada@example.com")
+    assert "the next run takes it" in why.stdout
+    assert json.loads(run("why", "ada@example.com", "--json").stdout)["crms"][0]["sync_status"] == "Selected"
+
+
+def test_retry_counts_before_it_acts(run: Run, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        put(connection, add_contact(connection), "failed")
+    assert run("retry", "brevo", "--kind", "outage", "--dry-run").stdout.startswith("brevo: 1 would be queued again")
+    assert run("retry", "brevo", "--kind", "outage").stdout.startswith("brevo: 1 queued again")
+    assert run("retry", "brevo", "--all").stdout.startswith("brevo: 0 queued again")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["frobnicate"], 2, "No such command 'frobnicate'"),
+        (["status", "brewo"], 2, "'brevo', 'hubspot', 'mautic', 'n8n'"),
+        (["sync", "hubspot"], 2, "'hubspot' is not 'brevo'"),
+        (["contacts", "select", "brevo"], 2, "Say which contacts"),
+        (["contacts", "select", "brevo", "--id", "7"], 2, "not a valid UUID"),
+        (["contacts", "select", "brevo", "--email", "nobody@example.com"], 1, "Not found: nobody@example.com"),
+        (["contacts", "import", "nowhere.csv"], 1, "cannot be read: No such file"),
+        (["why", "nobody@example.com"], 1, "No contact has this address"),
+        (["retry", "brevo", "--kind", "foo"], 2, "no errors at present"),
+        (["sync", "brevo", "--email", "nobody@example.com"], 1, "so nothing was run"),
+        (["check", "brevo"], 1, "BREVO_API_KEY"),
+    ],
+)
+def test_a_mistake_is_one_sentence_on_stderr(run: Run, arguments: list[str], code: int, said: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "" or arguments[:2] == ["contacts", "select"]
+
+
+def test_missing_migrations_are_named_and_can_be_made(run: Run, empty_database_url: str) -> None:
+    done = run("status", CRM_DATABASE_URL=empty_database_url)
+    assert done.returncode == 1
+    assert "lacks migration 0001, 0002" in done.stderr
+    assert run("db", "upgrade", CRM_DATABASE_URL=empty_database_url).stdout.startswith("Applied: 0001, 0002")
+    assert run("db", "upgrade", CRM_DATABASE_URL=empty_database_url).stdout == "The tables are up to date.\n"
+    assert run("status", CRM_DATABASE_URL=empty_database_url).returncode == 0
+
+
+def test_the_url_is_printed_alone(run: Run, database_url: str) -> None:
+    assert run("db", "url").stdout == f"{database_url}\n"
+
+
+def test_a_database_that_is_not_there_is_one_sentence(run: Run) -> None:
+    done = run("status", "--json", CRM_DATABASE_URL="postgresql://somebody:secret@127.0.0.1:1/nothing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "127.0.0.1:1/nothing does not answer" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_an_error_of_the_database_shows_no_data(run: Run, engine: sa.Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE crm_contacts ADD CHECK (name <> 'Secret Name')"))
+    file = tmp_path / "contacts.csv"
+    file.write_text("email,name\na@example.com,Secret Name\n", encoding="utf-8")
+    done = run("contacts", "import", str(file))
+    assert done.returncode == 1
+    assert "CheckViolation, SQLSTATE 23514" in done.stderr
+    assert "Secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_gone_is_no_error(environment: Mapping[str, str]) -> None:
+    program = subprocess.Popen(
+        [*PROGRAM, "status"], env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    program.stdout.close()
+    said = program.stderr.read()
+    program.stderr.close()
+    program.wait(60)
+    assert said == ""
+
+
+def test_ctrl_c_ends_without_a_traceback(environment: Mapping[str, str], engine: sa.Engine, tmp_path: Path) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_text("email\na@example.com\n", encoding="utf-8")
+    with engine.begin() as holder:
+        holder.execute(sa.text("LOCK TABLE crm_contacts"))
+        program = subprocess.Popen(
+            [*PROGRAM, "contacts", "import", str(file)], env=dict(environment), stderr=subprocess.PIPE, text=True
+        )
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+            "WHERE NOT l.granted AND d.datname = current_database()"
+        )
+        deadline = time.monotonic() + 30
+        while not holder.execute(waiting).scalar_one():
+            assert time.monotonic() < deadline
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=30)
+    assert program.returncode == 130
+    assert "Traceback" not in said
+
+
+def test_texts_from_outside_cannot_steer_the_terminal(run: Run, engine: sa.Engine) -> None:
+    assert printable("a\x1b[2Jb\nc") == "a\N{REPLACEMENT CHARACTER}[2Jb\nc"
+    with engine.begin() as connection:
+        put(connection, add_contact(connection), "failed", last_error="\x1b]0;owned\x07 [red]bold[/red]")
+    for shown in (run("status", "brevo").stdout, run("why", "ada@example.com").stdout):
+        assert "\x1b" not in shown
+        assert "[red]bold[/red]" in shown
+
+
+def test_check_provision_and_the_gate(run: Run, engine: sa.Engine, brevo_sandbox: BrevoSandbox) -> None:
+    account = {"BREVO_API_KEY": "xkeysib-test-0123456789abcdef", "BREVO_API_BASE_URL": brevo_sandbox.url}
+    with engine.begin() as connection:
+        add_contact(connection, custom_fields={"Shoe Size": 44})
+    GateKeeper(engine, "brevo").close("The key was refused.", "fingerprint")
+    assert "Would create SHOE_SIZE" in run("provision", "brevo", "--dry-run", **account).stdout
+    assert "Created SHOE_SIZE" in run("provision", "brevo", **account).stdout
+    done = run("check", "brevo", **account)
+    assert done.returncode == 0
+    assert "is open again" in done.stdout
+    assert not GateKeeper(engine, "brevo").read().paused
+
+
+def test_sync_runs_the_job_to_its_end(
+    environment: Mapping[str, str], engine: sa.Engine, brevo_sandbox: BrevoSandbox, tmp_path: Path
+) -> None:
+    with engine.begin() as connection:
+        put(connection, add_contact(connection, "ada@example.com"), "waiting", run_at=sa.text("now() + interval '1 h'"))
+        put(connection, add_contact(connection, "b@example.com"), "queued")
+    variables = {
+        "BREVO_API_KEY": "xkeysib-test-0123456789abcdef",
+        "BREVO_API_BASE_URL": brevo_sandbox.url,
+        "DAGSTER_HOME": str(tmp_path),
+    }
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    done = subprocess.run(
+        [*PROGRAM, "sync", "brevo", "--email", "ADA@example.com"],
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 claimed, 1 synced" in done.stdout
+    assert brevo_sandbox.contact("ada@example.com") is not None
+    assert brevo_sandbox.contact("b@example.com") is None

@@ -1,0 +1,247 @@
+"""An import loads what can be loaded, says what cannot and why, and can be repeated."""
+
+import csv
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crm_pipelines.contacts.importing import ImportRefused, import_contacts
+from crm_pipelines.contacts.importing import loading as loading_module
+from crm_pipelines.errors import UsageError
+from crm_pipelines_tests.integration.contacts.states import add_contact, put
+
+SAMPLES = Path(__file__).parents[3] / "samples" / "contacts.csv"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        file = tmp_path / "contacts.csv"
+        file.write_text(text, encoding="utf-8", newline="")
+        return file
+
+    return write
+
+
+def stored(engine: sa.Engine, columns: str = "email, name, phone_number, custom_fields, revision") -> list[Any]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(f"SELECT {columns} FROM crm_contacts ORDER BY email"))]
+
+
+def test_the_samples_load_except_those_without_an_address(engine: sa.Engine, tmp_path: Path) -> None:
+    report = import_contacts(engine, SAMPLES, select=["brevo"], rejects_folder=tmp_path)
+    assert (report.rows, report.added, report.duplicates, report.rejected) == (20, 17, 1, 2)
+    assert report.selected == {"brevo": 17}
+    assert [(reject.line, reject.reason[:6]) for reject in report.rejects] == [(11, "email:"), (12, "email:")]
+    names = {row[0]: row[1] for row in stored(engine)}
+    assert names["many.names@example.com"] == 'Maria del Carmen, de la Cruz y "Lola" Fernández'
+    assert names["line.break@example.org"] == "Leo\nLinebreak"
+    assert names["blank.name@example.com"] is None
+    assert names["ada@example.com"] == "Ada Lovelace"
+
+
+def test_a_repeated_import_changes_nothing(engine: sa.Engine, tmp_path: Path) -> None:
+    import_contacts(engine, SAMPLES, rejects_folder=tmp_path)
+    before = stored(engine, "email, revision, updated_at, xmin::text")
+    report = import_contacts(engine, SAMPLES, rejects_folder=tmp_path)
+    assert (report.added, report.updated, report.unchanged) == (0, 0, 17)
+    assert stored(engine, "email, revision, updated_at, xmin::text") == before
+
+
+def test_a_blank_cell_and_an_absent_column_leave_the_stored_value(
+    engine: sa.Engine, write: Callable[[str], Path]
+) -> None:
+    with engine.begin() as connection:
+        add_contact(connection, "Ada@example.com", name="Ada", phone_number="+12025550100", custom_fields={"a": 1})
+    report = import_contacts(engine, write("email,name,b\nADA@EXAMPLE.COM,,2\n"))
+    assert (report.added, report.updated) == (0, 1)
+    assert stored(engine) == [("Ada@example.com", "Ada", "+12025550100", {"a": 1, "b": "2"}, 2)]
+
+
+def test_of_two_rows_with_one_address_the_later_wins(engine: sa.Engine, write: Callable[[str], Path]) -> None:
+    report = import_contacts(engine, write("email,name,phone\na@example.com,A,1\n A@Example.com ,B,\n"))
+    assert (report.added, report.duplicates) == (1, 1)
+    assert stored(engine, "name, phone_number") == [("B", "1")]
+
+
+def test_duplicates_are_resolved_alike_across_chunks(
+    engine: sa.Engine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_pipelines.contacts.importing.CHUNK", 1)
+    report = import_contacts(
+        engine, write("email,name,phone\na@example.com,A,1\nA@example.com,B,\nb@example.com,C,2\n")
+    )
+    assert (report.rows, report.added, report.updated, report.unchanged, report.duplicates) == (3, 2, 0, 0, 1)
+    assert stored(engine, "name, phone_number") == [("B", "1"), ("C", "2")]
+
+
+def test_selecting_leaves_alone_what_was_selected_before(engine: sa.Engine, write: Callable[[str], Path]) -> None:
+    with engine.begin() as connection:
+        for state in ("synced", "failed", "suppressed", "unselected"):
+            put(connection, add_contact(connection, f"{state}@example.com"), state)
+    file = write(
+        "email\nsynced@example.com\nfailed@example.com\nsuppressed@example.com\nunselected@example.com\nnew@example.com\n"
+    )
+    assert import_contacts(engine, file, select=["brevo"]).selected == {"brevo": 2}
+    with engine.connect() as connection:
+        states = connection.execute(
+            sa.text("SELECT state FROM crm_syncs JOIN crm_contacts ON id = contact_id ORDER BY email")
+        )
+        assert states.scalars().all() == ["failed", "queued", "skipped", "synced", "queued"]
+
+
+def test_a_changed_contact_is_queued_again(engine: sa.Engine, write: Callable[[str], Path]) -> None:
+    with engine.begin() as connection:
+        put(connection, add_contact(connection, "a@example.com", name="A"), "synced")
+    import_contacts(engine, write("email,name\na@example.com,B\n"))
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT state FROM crm_syncs")).scalar_one() == "queued"
+
+
+def test_rejects_go_to_a_private_file_that_can_be_corrected_and_imported(
+    engine: sa.Engine, write: Callable[[str], Path]
+) -> None:
+    source = write('email,name,phone\nwrong,"=1+1",+12025550100\nb@example.com,B,\n')
+    source.with_name("contacts.rejects.csv").touch(0o644)
+    report = import_contacts(engine, source)
+    assert report.rejects_file == source.with_name("contacts.rejects.csv")
+    assert stat.S_IMODE(report.rejects_file.stat().st_mode) == 0o600
+    with report.rejects_file.open(encoding="utf-8-sig", newline="") as file:
+        header, row = csv.reader(file)
+    assert header == ["rejected_line", "rejected_reason", "email", "name", "phone"]
+    assert (row[0], row[2:]) == ("2", ["wrong", "'=1+1", "'+12025550100"])
+    corrected = report.rejects_file.read_text(encoding="utf-8-sig").replace("wrong", "a@example.com")
+    assert import_contacts(engine, write(corrected)).added == 1
+    assert stored(engine, "name, phone_number, custom_fields")[0] == ("=1+1", "+12025550100", {})
+
+
+def test_rejects_are_not_written_through_a_link(
+    engine: sa.Engine, write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious", encoding="utf-8")
+    (tmp_path / "contacts.rejects.csv").symlink_to(victim)
+    with pytest.raises(ImportRefused, match="cannot be written"):
+        import_contacts(engine, write("email\nwrong\n"))
+    assert victim.read_text(encoding="utf-8") == "precious"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "is empty"),
+        (b"\n\n  \n", "is empty"),
+        (b"name,phone\nA,1\n", "has no column for the e-mail address"),
+        (b"email,Tier,Tier\n", "two columns for one thing"),
+        (b"PK\x03\x04 this is no workbook", "is damaged, or is no XLSX workbook"),
+        (bytes.fromhex("d0cf11e0a1b11ae1"), "is protected by a password"),
+        (b"\xff\xfee\x00m\x00a\x00i\x00l\x00\n\x00\x00", "is not valid utf-16"),
+    ],
+)
+def test_a_file_that_is_no_table_of_contacts_is_refused_in_a_sentence(
+    engine: sa.Engine, tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_bytes(content)
+    with pytest.raises(ImportRefused, match=sentence):
+        import_contacts(engine, file)
+
+
+def test_a_file_that_is_not_there_or_a_folder_is_refused_in_a_sentence(engine: sa.Engine, tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match="cannot be read: No such file"):
+        import_contacts(engine, tmp_path / "nowhere.csv")
+    with pytest.raises(ImportRefused, match="cannot be read: Is a directory"):
+        import_contacts(engine, tmp_path)
+
+
+def test_an_unknown_crm_is_refused_before_anything_is_loaded(engine: sa.Engine) -> None:
+    with pytest.raises(UsageError, match="known are brevo"):
+        import_contacts(engine, SAMPLES, select=["brewo"])
+    assert stored(engine) == []
+
+
+def test_a_workbook_is_read_with_its_types(engine: sa.Engine, tmp_path: Path) -> None:
+    rows = [
+        ["E-mail", "Name", "Phone", "Has Gmail", "Since", "Score", "VIP", "Code"],
+        ["a@example.com", 42, 4.5e10, True, datetime(2024, 5, 17), 9.5, False, "007"],  # noqa: DTZ001 - Excel has no zones
+        [None] * 8,
+        ["wrong", None, None, None, None, None, None, None],
+    ]
+    file = tmp_path / "contacts.xlsx"
+    with pd.ExcelWriter(file) as book:
+        pd.DataFrame(rows, dtype=object).to_excel(book, sheet_name="Sheet", header=False, index=False)
+        pd.DataFrame(["notes"]).to_excel(book, sheet_name="Notes")
+    report = import_contacts(engine, file)
+    assert report.form == "XLSX, sheet Sheet, others ignored: Notes"
+    assert [reject.line for reject in report.rejects] == [4]
+    assert stored(engine, "name, phone_number, has_gmail, custom_fields") == [
+        ("42", "45000000000", True, {"Since": "2024-05-17", "Score": 9.5, "VIP": False, "Code": "007"})
+    ]
+
+
+def test_a_chunk_is_loaded_and_selected_or_not_at_all(
+    engine: sa.Engine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(loading_module._SQL, "select", sa.text("SELECT 1 / 0"))
+    with pytest.raises(sa.exc.DataError):
+        import_contacts(engine, write("email\na@example.com\n"), select=["brevo"])
+    assert stored(engine) == []
+
+
+def test_progress_is_told_by_rows(engine: sa.Engine, tmp_path: Path) -> None:
+    told: list[int] = []
+    import_contacts(engine, SAMPLES, rejects_folder=tmp_path, progress=told.append)
+    assert told == [20]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(["a@example.com", "A@EXAMPLE.com", "b@example.com", "wrong", "", "ü@example.com"]),
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+        ),
+        max_size=12,
+    ),
+    delimiter=st.sampled_from(",;\t|"),
+)
+def test_every_row_of_any_file_has_exactly_one_fate(
+    engine: sa.Engine, rows: list[tuple[str, str, str]], delimiter: str
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM crm_contacts"))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "contacts.csv")
+        with file.open("w", encoding="utf-8", newline="") as target:
+            csv.writer(target, delimiter=delimiter).writerows([("email", "name", "note"), *rows])
+        report = import_contacts(engine, file)
+        again = import_contacts(engine, file)
+    assert report.rows == sum(any(cell.strip() for cell in row) for row in rows)
+    assert report.rows == report.added + report.updated + report.unchanged + report.duplicates + report.rejected
+    assert report.added == len(stored(engine))
+    assert (again.added, again.unchanged) == (0, report.added) if _settled(rows) else again.added == 0
+
+
+def _settled(rows: list[tuple[str, str, str]]) -> bool:
+    """No address twice: else a row may say what a later one changes back."""
+    addresses = [row[0].lower() for row in rows]
+    return len(addresses) == len(set(addresses))
+
+
+def test_a_hundred_thousand_rows_take_under_a_minute(engine: sa.Engine, write: Callable[[str], Path]) -> None:
+    rows = "".join(f"user{number}@example.com,User {number},gold\n" for number in range(20_000))
+    started = time.monotonic()
+    report = import_contacts(engine, write("email,name,tier\n" + rows), select=["brevo"])
+    assert (report.added, report.selected) == (20_000, {"brevo": 20_000})
+    assert (time.monotonic() - started) * 5 < 60

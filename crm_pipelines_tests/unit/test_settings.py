@@ -1,0 +1,224 @@
+"""Settings: names and defaults of the contract, and what a bad value is told."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines import settings as module
+from crm_pipelines.errors import SettingsError
+from crm_pipelines.settings import GROUPS, Settings, load_settings, variable_name
+
+SECRET = "s3cr3t-of-the-user"
+DEFAULTS: dict[str, Any] = {
+    "CRM_DATABASE_URL": None,
+    "DAGSTER_POSTGRES_URL": None,
+    "BREVO_API_KEY": None,
+    "BREVO_LIST_ID": None,
+    "BREVO_API_BASE_URL": "https://api.brevo.com/v3",
+    "BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": 5,
+    "BREVO_SYNC_SCHEDULER_BATCH_SIZE": 10,
+    "BREVO_SYNC_SCHEDULER_MAX_INSTANCES": 1,
+    "BREVO_SYNC_MAX_RETRIES": 3,
+    "BREVO_SYNC_RETRY_DELAY_MINUTES": 5,
+    "BREVO_SYNC_RETRY_EXPONENTIAL": True,
+    "BREVO_RATE_LIMIT_PER_SECOND": 10,
+}
+GIVEN: dict[str, tuple[str, Any]] = {
+    "CRM_DATABASE_URL": ("postgresql://u:p@h/db", "postgresql+psycopg://u:p@h/db"),
+    "DAGSTER_POSTGRES_URL": ("postgresql+psycopg2://u:p@h/db", "postgresql+psycopg2://u:p@h/db"),
+    "DAGSTER_HOME": ("/srv/dagster", Path("/srv/dagster")),
+    "CRM_PIPELINES_DATA_DIR": ("/srv/data", Path("/srv/data")),
+    "CRM_POSTGRES_BIN": ("/srv/bin", Path("/srv/bin")),
+    "CRM_PHONE_REGION": ("DE", "DE"),
+    "BREVO_API_KEY": (f" {SECRET}\n", SECRET),
+    "BREVO_LIST_ID": ("7", 7),
+    "BREVO_API_BASE_URL": ("http://127.0.0.1:8025/v3/", "http://127.0.0.1:8025/v3"),
+    "BREVO_MAPPING_FILE": ("/srv/mapping.toml", Path("/srv/mapping.toml")),
+    "BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": ("15", 15),
+    "BREVO_SYNC_SCHEDULER_BATCH_SIZE": ("25", 25),
+    "BREVO_SYNC_SCHEDULER_MAX_INSTANCES": ("2", 2),
+    "BREVO_SYNC_MAX_RETRIES": ("0", 0),
+    "BREVO_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
+    "BREVO_SYNC_RETRY_EXPONENTIAL": ("false", False),
+    "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "ALERT_ERROR_BACKLOG": ("1", 1),
+    "ALERT_OLDEST_DUE_MINUTES": ("5", 5),
+}
+BAD: list[tuple[str, str, str]] = [
+    ("CRM_DATABASE_URL", f"sqlite:///{SECRET}", "postgresql://user:password@host:port/database"),
+    ("CRM_DATABASE_URL", SECRET, "postgresql://user:password@host:port/database"),
+    ("CRM_DATABASE_URL", f"postgresql://u:{SECRET}@h", "postgresql://user:password@host:port/database"),
+    ("CRM_DATABASE_URL", f"postgresql://u@h:{SECRET}/db", "postgresql://user:password@host:port/database"),
+    ("CRM_DATABASE_URL", f"postgresql+psycopg2://u:{SECRET}@h/db", "postgresql://user:password@host:port/database"),
+    ("DAGSTER_POSTGRES_URL", f"postgresql://u:{SECRET}@h/db", "begins with postgresql+psycopg2://"),
+    ("DAGSTER_POSTGRES_URL", f"postgresql+psycopg://u:{SECRET}@h/db", "begins with postgresql+psycopg2://"),
+    ("BREVO_LIST_ID", SECRET, "integer"),
+    ("BREVO_LIST_ID", "0", "greater than or equal to 1"),
+    ("BREVO_API_BASE_URL", SECRET, "URL"),
+    ("BREVO_API_BASE_URL", f"ftp://{SECRET}/v3", "'http' or 'https'"),
+    ("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "7", "divide an hour"),
+    ("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "0", "divide an hour"),
+    ("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "0", "greater than or equal to 1"),
+    ("BREVO_SYNC_SCHEDULER_MAX_INSTANCES", "0", "greater than or equal to 1"),
+    ("BREVO_SYNC_MAX_RETRIES", "-1", "greater than or equal to 0"),
+    ("BREVO_SYNC_RETRY_DELAY_MINUTES", "0", "greater than 0"),
+    ("BREVO_SYNC_RETRY_DELAY_MINUTES", "nan", "less than or equal"),
+    ("BREVO_SYNC_RETRY_EXPONENTIAL", SECRET, "boolean"),
+    ("BREVO_RATE_LIMIT_PER_SECOND", "0", "greater than 0"),
+    ("BREVO_RATE_LIMIT_PER_SECOND", "inf", "less than or equal"),
+    ("CRM_PHONE_REGION", "Germany", "[A-Z]{2}"),
+    ("ALERT_ERROR_BACKLOG", "0", "greater than or equal to 1"),
+    ("ALERT_OLDEST_DUE_MINUTES", SECRET, "integer"),
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A project folder without `.env`, and an environment without any of our variables."""
+    for group in GROUPS:
+        for field in group.model_fields:
+            monkeypatch.delenv(variable_name(group, field), raising=False)
+    monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def value_of(settings: Settings, variable: str) -> Any:
+    for group in (settings.storage, settings.general, settings.brevo, settings.alerts):
+        for field in type(group).model_fields:
+            if variable_name(type(group), field) == variable:
+                value = getattr(group, field)
+                return value.get_secret_value() if hasattr(value, "get_secret_value") else value
+    raise KeyError(variable)
+
+
+@pytest.mark.parametrize(("variable", "default"), DEFAULTS.items())
+def test_the_defaults_are_those_of_the_contract(variable: str, default: Any) -> None:
+    assert value_of(load_settings(), variable) == default
+
+
+def test_local_files_and_dagster_are_at_home_in_the_project_folder(folder: Path) -> None:
+    storage = load_settings().storage
+    assert (storage.dagster_home / "dagster.yaml").is_file()
+    assert storage.crm_pipelines_data_dir == folder / ".data"
+
+
+@pytest.mark.parametrize("variable", GIVEN)
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    given, expected = GIVEN[variable]
+    monkeypatch.setenv(variable, given)
+    assert value_of(load_settings(), variable) == expected
+
+
+def test_no_variable_is_left_out_of_these_tests() -> None:
+    assert set(GIVEN) == {variable_name(group, field) for group in GROUPS for field in group.model_fields}
+
+
+@pytest.mark.parametrize(("variable", "bad", "expected"), BAD)
+def test_a_bad_value_is_named_with_what_was_expected_and_never_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, bad: str, expected: str
+) -> None:
+    monkeypatch.setenv(variable, bad)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert f"{variable}: " in str(refused.value)
+    assert expected in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert SECRET not in repr(refused.value.__cause__)
+    assert refused.value.exit_code == 2
+
+
+def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BREVO_LIST_ID", "seven")
+    monkeypatch.setenv("BREVO_SYNC_MAX_RETRIES", "many")
+    monkeypatch.setenv("CRM_DATABASE_URL", "mysql://h/db")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    for variable in ("BREVO_LIST_ID", "BREVO_SYNC_MAX_RETRIES", "CRM_DATABASE_URL"):
+        assert variable in str(refused.value)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+@pytest.mark.parametrize("variable", ["BREVO_API_KEY", "BREVO_LIST_ID", "CRM_DATABASE_URL", "BREVO_SYNC_MAX_RETRIES"])
+def test_a_blank_value_is_unset(monkeypatch: pytest.MonkeyPatch, variable: str, blank: str) -> None:
+    monkeypatch.setenv(variable, blank)
+    assert value_of(load_settings(), variable) == DEFAULTS[variable]
+
+
+def test_the_file_env_is_read(folder: Path) -> None:
+    (folder / ".env").write_text("BREVO_LIST_ID=7\nSOMETHING_ELSE=1\n", encoding="utf-8")
+    assert load_settings().brevo.list_id == 7
+
+
+def test_the_environment_wins_over_the_file_env(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text("BREVO_LIST_ID=7\n", encoding="utf-8")
+    monkeypatch.setenv("BREVO_LIST_ID", "8")
+    assert load_settings().brevo.list_id == 8
+
+
+def test_an_empty_variable_does_not_hide_the_file_env(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text("BREVO_LIST_ID=7\n", encoding="utf-8")
+    monkeypatch.setenv("BREVO_LIST_ID", "")
+    assert load_settings().brevo.list_id == 7
+
+
+def test_a_file_env_in_another_encoding_is_refused_with_a_sentence(folder: Path) -> None:
+    (folder / ".env").write_bytes(b"BREVO_API_KEY=\xe9\n")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load_settings()
+
+
+@pytest.mark.parametrize("minutes", [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440])
+def test_evenly_spaced_intervals_are_taken(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", str(minutes))
+    assert load_settings().brevo.sync_scheduler_interval_minutes == minutes
+
+
+@pytest.mark.parametrize("minutes", [-5, 7, 45, 90, 300, 1441, 2880])
+def test_intervals_that_leave_gaps_are_refused(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", str(minutes))
+    with pytest.raises(SettingsError, match="BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES"):
+        load_settings()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_a_postgres_url_means_psycopg_3(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv("CRM_DATABASE_URL", f"{scheme}://ada:pw@db.example:5433/contacts?sslmode=require")
+    url = sa.make_url(load_settings().storage.crm_database_url or "")
+    assert url.get_dialect().driver == "psycopg"
+    assert (url.username, url.password, url.host, url.port, url.database) == (
+        "ada",
+        "pw",
+        "db.example",
+        5433,
+        "contacts",
+    )
+    assert url.query == {"sslmode": "require"}
+
+
+def test_a_percent_encoded_password_survives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_DATABASE_URL", "postgres://ada:p%40ss%2Fw%25rd%3A@h/db")
+    assert sa.make_url(load_settings().storage.crm_database_url or "").password == "p@ss/w%rd:"
+
+
+def test_a_host_given_as_a_folder_of_sockets_survives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_DATABASE_URL", "postgresql:///db?host=/var/run/postgresql")
+    url = sa.make_url(load_settings().storage.crm_database_url or "").set(drivername="postgresql")
+    conninfo = url.render_as_string(hide_password=False)
+    assert psycopg.conninfo.conninfo_to_dict(conninfo) == {"dbname": "db", "host": "/var/run/postgresql"}
+
+
+def test_no_secret_shows_in_the_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BREVO_API_KEY", SECRET)
+    assert SECRET not in repr(load_settings())
+    assert SECRET not in str(load_settings())
+
+
+def test_reading_changes_no_variable(folder: Path) -> None:
+    (folder / ".env").write_text("BREVO_LIST_ID=7\n", encoding="utf-8")
+    before = dict(os.environ)
+    load_settings()
+    assert dict(os.environ) == before
