@@ -256,8 +256,9 @@ class ChannelSettings(_EnvironmentSettings):
     )
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = Field(
         SecretStr("smtp://localhost:25"),
-        description="Mail server. `smtps://user:password@host:465`: TLS from the start. `smtp://user:password@host:587`: "
-        "STARTTLS, demanded unless the host is this machine or `?starttls=never` is added.",
+        description="Mail server. `smtps://user:password@host:465`: TLS from the start. "
+        "`smtp://user:password@host:587`: STARTTLS, demanded unless the host is this machine or `?starttls=never` is "
+        "added.",
     )
     sentry_dsn: Annotated[SecretStr, AfterValidator(_sentry_dsn)] | None = Field(
         None, description="Sentry's DSN. Only alerts are sent there, no traces and no data."
