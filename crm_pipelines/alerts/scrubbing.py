@@ -4,7 +4,7 @@ import re
 
 REMOVED = "…"
 
-_ADDRESS = re.compile(r"\S*(?:@|%40)\S+", re.IGNORECASE)
+_ADDRESS = re.compile(r"\S*(?:@|%40)\S*", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<![\w:.])\+?\d[\d ()./-]{5,}\d(?![\w:])")
 _IPV4 = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,8 @@ _LONGEST_SECONDS = 20.0
 _PORTS = {"smtp": 587, "smtps": 465}
 # RFC 5322 allows 998 characters in a line; mail programs show far fewer of a subject.
 _LONGEST_SUBJECT = 200
+# Folded at 78, the subject would begin on a line of its own, which some programs show as a blank before it.
+_UNFOLDED = policy.SMTP.clone(max_line_length=500)
 
 
 class Mail:
@@ -47,6 +50,8 @@ class Mail:
             ) from None
         except smtplib.SMTPNotSupportedError:
             raise ChannelFailed("The mail server does not offer what is needed: STARTTLS, or a login.") from None
+        except smtplib.SMTPServerDisconnected:
+            raise ChannelFailed("The mail server hung up, or did not answer in time.") from None
         except smtplib.SMTPException as error:
             raise ChannelFailed(f"The mail server did not keep to SMTP ({type(error).__name__}).") from None
         except ssl.SSLError:
@@ -86,9 +91,9 @@ class Mail:
             smtp.close()
 
     def _message(self, alert: Alert) -> EmailMessage:
-        message = EmailMessage()
-        # EmailMessage refuses line breaks in headers; the headline has none.
-        message["Subject"] = f"[crm-pipelines] {alert.subject}"[:_LONGEST_SUBJECT]
+        message = EmailMessage(policy=_UNFOLDED)
+        # EmailMessage refuses a header with line breaks, so nothing gets in there; better one line than no message.
+        message["Subject"] = " ".join(f"[crm-pipelines] {alert.subject}".split())[:_LONGEST_SUBJECT]
         message["From"] = self._sender
         message["To"] = ", ".join(self._recipients)
         message["Date"] = format_datetime(alert.at)

@@ -54,7 +54,7 @@ class Sentry:
             auto_session_tracking=False,
             enable_backpressure_handling=False,
             send_client_reports=False,
-            send_default_pii=False,
+            spotlight=False,  # the environment could turn it on, and personal data with it
             include_local_variables=False,
             max_breadcrumbs=0,
             before_send=self._before_send,
