@@ -60,7 +60,8 @@ class Alert:
         else:
             lines = [f"Since {_utc(self.since)} ({lasted})."]
             if self.reasons:
-                lines += ["", "Commonest reasons:", *(f"- {reason}" for reason in self.reasons)]
+                title = "Commonest reasons:" if any(reason.contacts for reason in self.reasons) else "Reason:"
+                lines += ["", title, *(f"- {reason}" for reason in self.reasons)]
             lines += ["", f"What to do: {self.action}", f"More: docs/runbook.md#{self.runbook}"]
         if link := self.link(ui_url):
             lines.append(f"Page: {link}")

@@ -5,8 +5,9 @@ import re
 REMOVED = "…"
 
 _ADDRESS = re.compile(r"\S*(?:@|%40)\S*", re.IGNORECASE)
-_DIGITS = re.compile(r"(?<![\w:.])\+?\d[\d ()./-]{5,}\d(?![\w:])")
-_IPV4 = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
+_DIGITS = re.compile(
+    r"(?P<ipv4>\b(?:\d{1,3}\.){3}\d{1,3}\b)|(?<!\w)(?:%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)|\d{9,}", re.IGNORECASE
+)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -16,7 +17,7 @@ def scrub(text: str, hide: tuple[str, ...] = ()) -> str:
     A machine's IPv4 address stays: the remedy for one that the CRM does not know needs it.
     """
     text = without_addresses(text, hide)
-    return _DIGITS.sub(lambda found: found[0] if _IPV4.fullmatch(found[0]) else REMOVED, text)
+    return _DIGITS.sub(lambda found: found["ipv4"] or REMOVED, text)
 
 
 def without_addresses(text: str, hide: tuple[str, ...] = ()) -> str:

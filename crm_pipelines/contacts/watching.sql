@@ -15,16 +15,16 @@ SELECT (SELECT count(*) FROM crm_syncs WHERE crm = :crm AND state = 'failed') AS
 
 -- name: reasons_of_contacts
 -- Grouped without addresses and long numbers, so that the same words about different contacts count together.
-SELECT regexp_replace(regexp_replace(coalesce(last_error, last_error_kind), '\S*(@|%40)\S+', '…', 'gi'),
-                      '\+?\d[\d ()./-]{5,}\d', '…', 'g') AS text,
+SELECT regexp_replace(regexp_replace(coalesce(last_error, last_error_kind), '\S*(@|%40)\S*', '…', 'gi'),
+                      '(?<![\w-])(%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)', '…', 'g') AS text,
        count(*) AS contacts
   FROM crm_syncs
  WHERE crm = :crm AND state = :state AND last_error_kind IS NOT NULL
  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit
 
 -- name: reasons_of_last_hour
-SELECT regexp_replace(regexp_replace(coalesce(message, kind, outcome), '\S*(@|%40)\S+', '…', 'gi'),
-                      '\+?\d[\d ()./-]{5,}\d', '…', 'g') AS text,
+SELECT regexp_replace(regexp_replace(coalesce(message, kind, outcome), '\S*(@|%40)\S*', '…', 'gi'),
+                      '(?<![\w-])(%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)', '…', 'g') AS text,
        count(DISTINCT contact_id) AS contacts
   FROM crm_attempts
  WHERE crm = :crm AND outcome IN ('retry', 'rejected', 'refused')

@@ -23,6 +23,9 @@ from crm_pipelines.alerts.scrubbing import scrub
         "+1 (415) 555-2671",
         "555/123-4567",
         "0151 2345 6789",
+        "%2B4915123456789",
+        "tel:+4915123456789",
+        "sms4915123456789x",
     ],
 )
 @pytest.mark.parametrize("around", ["{}", "Invalid phone or address {}.", "email={}, sms: {}", "[{}]", "x\n{}\ny"])
@@ -39,6 +42,7 @@ def test_addresses_and_phone_numbers_go(personal: str, around: str) -> None:
         "We have detected you are using an unrecognised IP address 203.0.113.77.",
         "attribute FIRSTNAME is not a string",
         "HTTP status 503",
+        "The contacts database at 127.0.0.1:5432/contacts does not answer",
         "40 of the last 50 contacts were rejected",
         "https://app.brevo.com/security/authorised_ips",
     ],
