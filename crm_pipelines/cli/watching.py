@@ -7,6 +7,11 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.output import DELIVERABLE_CRM, cells, print_json, print_table, table
+from crm_pipelines.errors import CrmPipelinesError
+
+
+class DagsterStorageUnreachable(CrmPipelinesError):
+    """Dagster's database does not answer, so nothing runs. Check DAGSTER_POSTGRES_URL and that the server runs."""
 
 
 @click.group()
@@ -57,6 +62,7 @@ def health(crm: str, as_json: bool) -> None:
     Made for cron or a monitor: what has died cannot tell anybody. Needs the databases, and nothing else of Dagster.
     """
     import dagster as dg
+    from dagster_postgres.utils import DagsterPostgresException
 
     from crm_pipelines.local.databases import dagster_storage_url
     from crm_pipelines.orchestration.health import health as examine
@@ -66,8 +72,11 @@ def health(crm: str, as_json: bool) -> None:
             settings, engine.url.render_as_string(hide_password=False)
         )
         os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home)
-        with dg.DagsterInstance.get() as instance:
-            checks = examine(instance, engine, settings, crm)
+        try:
+            with dg.DagsterInstance.get() as instance:
+                checks = examine(instance, engine, settings, crm)
+        except DagsterPostgresException:  # its cause names the URL
+            raise DagsterStorageUnreachable from None
     healthy = all(check.ok for check in checks)
     if as_json:
         print_json({"crm": crm, "healthy": healthy, "checks": [asdict(check) for check in checks]})

@@ -174,7 +174,7 @@ def _oldest_due(
         action="See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the "
         "account's rate limit can send.",
         runbook="due-contacts-wait-too-long",
-        page=f"/jobs/{crm}_sync",
+        page=f"/locations/crm_pipelines/jobs/{crm}_sync",
         since=now - waiting,
         begins=waiting >= threshold,
         reasons=_lazily(lambda: watcher.reasons_of_contacts("queued")),

@@ -109,7 +109,7 @@ def _queue(engine: sa.Engine, crm: str, longest: timedelta) -> HealthCheck:
     if not backlog.due:
         return HealthCheck(subject=f"queue of {crm}", ok=True, detail="Nothing is due.")
     waiting = timedelta(seconds=backlog.oldest_due_seconds)
-    detail = f"{backlog.due} contacts are due, the oldest since {in_words(waiting)}."
+    detail = f"{backlog.due} contacts are due, the oldest for {in_words(waiting)}."
     return HealthCheck(subject=f"queue of {crm}", ok=waiting < longest, detail=detail)
 
 
