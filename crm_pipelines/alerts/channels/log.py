@@ -8,7 +8,7 @@ _log = logging.getLogger("crm_pipelines.alerts")
 
 
 class Log:
-    """An error when a state begins or lasts, information when it is over."""
+    """An error when a state begins or lasts; a warning when it is over, which shows even where logging is not set up."""
 
     name = "log"
 
@@ -16,5 +16,5 @@ class Log:
         self._ui_url = ui_url
 
     def send(self, alert: Alert) -> None:
-        level = logging.INFO if alert.phase == "over" else logging.ERROR
+        level = logging.WARNING if alert.phase == "over" else logging.ERROR
         _log.log(level, "%s: %s\n%s", alert.key, alert.subject, alert.body(self._ui_url))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from crm_pipelines_tests.fixtures.postgres import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.receivers import HttpReceiver, SmtpReceiver
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,9 +62,7 @@ def test_alerts_test_names_each_failing_channel_with_its_reason_and_tries_the_ot
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_health_says_what_is_wrong_to_people_and_to_programs(
-    postgres_server: EmbeddedPostgres, database_url: str, empty_database_url: str
-) -> None:
+def test_health_says_what_is_wrong_to_people_and_to_programs(database_url: str, empty_database_url: str) -> None:
     storage = empty_database_url.replace("postgresql+psycopg://", "postgresql+psycopg2://")
     variables = {"CRM_DATABASE_URL": database_url, "DAGSTER_POSTGRES_URL": storage, "DAGSTER_HOME": str(ROOT)}
     done = run("health", "--json", **variables)

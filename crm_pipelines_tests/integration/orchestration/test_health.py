@@ -18,6 +18,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.orchestration.health import HealthCheck, health
@@ -69,6 +70,7 @@ def tick(
             InstigatorType.SCHEDULE,
             status,
             time.time() - ago,
+            error=SerializableErrorInfo("broken", [], None) if status is TickStatus.FAILURE else None,
             selector_id=state.selector_id,
         )
     )
