@@ -8,7 +8,7 @@ _log = logging.getLogger("crm_pipelines.alerts")
 
 
 class Log:
-    """An error when a state begins or lasts; a warning when it is over, which shows even where logging is not set up."""
+    """An error when a state begins or lasts; a warning when it is over: that shows even where logging is not set up."""
 
     name = "log"
 
