@@ -21,9 +21,10 @@ from pydantic import Field
 
 from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
-from crm_pipelines.delivery.courier import Courier, Parcel, prepare
+from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
-from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_BATCHES, claim_limit, sending_budget, split
+from crm_pipelines.delivery.parcels import Parcel, prepare
+from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_BATCHES, claim_limit, sending_budget, smallest_batch, split
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
@@ -112,8 +113,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     chosen = _chosen(config, account)
     gate = account.gate.read()
     budget = sending_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
-    limit = claim_limit(budget, account.rate_limit(gate).per_second, config.limit)
-    smallest = account.brevo.sync_scheduler_batch_size
+    rate = account.rate_limit(gate).per_second
+    limit = claim_limit(budget, rate, config.limit)
+    smallest = smallest_batch(account.brevo.sync_scheduler_batch_size, rate)
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))
@@ -130,7 +132,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         )
     queue.release(context.run_id)
     orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
-    for run_id in (*orderly, *crashed):
+    for run_id in {*orderly, *crashed, *queue.silent_runs()}:
         queue.apply(run_id, account.policy)
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
     if rescued.returned:

@@ -408,3 +408,16 @@ def test_a_worker_that_died_is_told_without_a_step_to_blame(pipeline: Pipeline, 
     pipeline.instance.report_run_failed(run)
     assert failures.tick() == [("brevo_sync.run_failed", "begun")]
     assert "Its worker ended without a word" in failures.last["reasons"][0]["text"]
+
+
+def test_a_refused_key_after_an_outage_is_news(people: People, backlog: Watch, engine: sa.Engine) -> None:
+    GateKeeper(engine, "brevo").pause("outage", "HTTP status 503", timedelta(minutes=1))
+    assert backlog.tick() == [("brevo.gate.outage", "begun")]
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun"), ("brevo.gate.outage", "over")]
+
+
+def test_a_back_off_is_no_wait(people: People, backlog: Watch) -> None:
+    people.add()
+    people.run("UPDATE crm_syncs SET run_at = now() + interval '3 hours'")
+    assert backlog.tick() == []
