@@ -5,5 +5,6 @@ pytest_plugins = [
     "crm_pipelines_tests.fixtures.people",
     "crm_pipelines_tests.fixtures.sandbox",
     "crm_pipelines_tests.fixtures.pipeline",
+    "crm_pipelines_tests.fixtures.receivers",
     "crm_pipelines_tests.fixtures.stack",
 ]

@@ -208,15 +208,25 @@ class Transport:
         self._threads = threading.local()
         _hush_libraries()
 
-    def request(self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None) -> Answer:
-        """One request, no redirects followed. Raises requests.RequestException, requests.Timeout among them.
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: bytes | None = None,
+    ) -> Answer:
+        """One request with a body from `json`, or `data` as it is; no redirects followed.
+
+        Raises requests.RequestException, requests.Timeout among them.
 
         Nothing is sent once the deadline has passed. Only the look-up of the host's name can make the call itself last
         longer: the system gives no way to interrupt it.
         """
         with _deadline(self._seconds) as deadline:
             try:
-                answer = self._exchange(method, path, params, json)
+                answer = self._exchange(method, path, params, json, data)
             except requests.RequestException as error:
                 if deadline.expired:
                     raise requests.ReadTimeout("the request's total deadline has passed") from error
@@ -225,12 +235,15 @@ class Transport:
                 raise requests.ReadTimeout("the request's total deadline has passed")
             return answer
 
-    def _exchange(self, method: str, path: str, params: Mapping[str, str] | None, json: Any) -> Answer:
+    def _exchange(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, data: bytes | None
+    ) -> Answer:
         with self._session().request(
             method,
             self._base_url + path,
             params=params,
             json=json,
+            data=data,
             stream=True,
             allow_redirects=False,
             timeout=(min(CONNECT_SECONDS, self._seconds), min(READ_SECONDS, self._seconds)),

@@ -31,6 +31,9 @@ from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination
 
+GATE_TAG = "crm-pipelines/gate"
+"""On a run that failed since the gate was closed; its value is the kind of the pause."""
+
 
 class FetchConfig(dg.Config):
     """Which contacts the run takes. Left as it is: all that are due, as many as the rate allows."""
@@ -284,6 +287,8 @@ def report_run(
             metadata=describe(totals),
         )
     if gate.paused and (totals.claimed or gate.closed_for_credentials) and gate.pause_kind in {"credentials", "outage"}:
+        # People are told of the gate, once, and not of every run that ends for it.
+        context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         raise dg.Failure(f"{destination.crm}: {gate.pause_reason}", metadata=describe(totals))
     if halted and not gate.paused:
         raise dg.Failure(
