@@ -27,6 +27,7 @@ from crm_pipelines.delivery.gatekeeping import tally
 from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.faults import fault_point
 
 _FLUSH_SECONDS = 0.5
 # Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
@@ -138,7 +139,9 @@ class Courier:
         def before_request() -> None:
             nonlocal started
             self._pacer.wait()
+            fault_point("before_fence")
             fence.check(contact_id)
+            fault_point("before_send")
             started = started or time.monotonic()
 
         try:
@@ -155,6 +158,7 @@ class Courier:
             return
         except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
             outcome = _own_failure(error)
+        fault_point("after_send")
         duration = timedelta(seconds=time.monotonic() - started if started else 0)
         answered.append(_attempt(parcel, outcome, duration, self._crm.mapping_version))
         self._insistently(partial(self._mind_the_gate, outcome))
