@@ -17,12 +17,13 @@ from crm_pipelines_tests.worker import Worker, wait_until
 
 StartWorker = Callable[..., Worker]
 
-_PASSED_ON = ("CRM_DATABASE_URL", "BREVO_API_KEY", "BREVO_API_BASE_URL", "BREVO_RATE_LIMIT_PER_SECOND")
+_PASSED_ON = ("CRM_DATABASE_URL", "BREVO_API_KEY", "BREVO_API_BASE_URL", "BREVO_RATE_LIMIT_PER_SECOND", "BREVO_SYNC_SCHEDULER_BATCH_SIZE")
 
 
 @pytest.fixture
-def account(brevo_environment: BrevoSandbox) -> BrevoSandbox:
-    """A sandbox whose account keeps everything that is sent."""
+def account(brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> BrevoSandbox:
+    """A sandbox whose account keeps everything that is sent; one batch, since each costs time."""
+    monkeypatch.setenv("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "100")
     brevo_environment.configure(attributes=account_attributes(load_mapping(None)))
     return brevo_environment
 
