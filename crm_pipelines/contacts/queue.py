@@ -40,6 +40,7 @@ class Delivery:
     claim: Claim
     record: dict[str, Any]
     remote_key: str | None
+    remote_id: str | None
     sent_attributes: frozenset[str]
     payload_hash: bytes | None
     address_held_by: str | None
@@ -184,6 +185,7 @@ class Queue:
             found[row.contact_id] = Delivery(
                 claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
                 remote_key=record.pop("remote_key"),
+                remote_id=record.pop("remote_id"),
                 sent_attributes=frozenset(record.pop("sent_attributes")),
                 payload_hash=record.pop("payload_hash"),
                 address_held_by=record.pop("address_held_by"),

@@ -55,7 +55,7 @@ RETURNING s.contact_id, s.revision
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
 -- address_held_by: the state of another contact under whose remote_key this contact's address is (still) known.
-SELECT s.contact_id, s.claim_no, s.remote_key, s.sent_attributes, s.payload_hash,
+SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.sent_attributes, s.payload_hash,
        (SELECT o.state FROM crm_syncs o
          WHERE o.crm = s.crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> s.contact_id
          LIMIT 1) AS address_held_by,

@@ -105,8 +105,13 @@ class Crm(Protocol):
     def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
         """Map, normalize and validate one row of crm_contacts (column name -> value). Pure."""
 
-    def deliver(self, payload: Payload, *, remote_key: str | None, before_request: BeforeRequest) -> Outcome:
-        """Send one contact; `remote_key` is the address under which the CRM holds it, None if never delivered.
+    def deliver(
+        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+    ) -> Outcome:
+        """Send one contact.
+
+        `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own
+        id, None if not known.
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.
@@ -115,14 +120,16 @@ class Crm(Protocol):
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
 
-    def check(self, *, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
+    def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
         """Preflight: everything that would keep contacts from arriving.
 
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
         are looked at too.
         """
 
-    def provision(self, *, dry_run: bool, custom_fields: Mapping[str, Any] | None = None) -> list[str]:
+    def provision(
+        self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[str]:
         """Create what the mapping needs in the account; returns what was (or would be) created. Safe to repeat."""
 
     def close(self) -> None:

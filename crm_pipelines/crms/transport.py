@@ -6,6 +6,7 @@ socket is shut down under the reader.
 """
 
 import ipaddress
+import logging
 import socket
 import threading
 import time
@@ -108,6 +109,21 @@ def _deadline(seconds: float) -> Iterator[_Deadline]:
         deadline.end()
 
 
+def _not_of_our_requests(_record: logging.LogRecord) -> bool:
+    """Drops what the HTTP libraries would log of a request of ours, at any level: a path may hold an address.
+
+    What is worth knowing of a request is in what the caller makes of its answer. Requests of others go on being logged.
+    """
+    return _current.deadline is None
+
+
+def _hush_libraries() -> None:
+    # A filter holds for its own logger only, not for those below it.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in {"urllib3", "requests"}:
+            logging.getLogger(name).addFilter(_not_of_our_requests)
+
+
 class _Watched(HTTPConnection):
     """A connection whose socket is under the deadline of the request that uses it."""
 
@@ -190,6 +206,7 @@ class Transport:
         # No retries here: what may be tried again is for the queue to decide.
         self._adapter = _WatchedAdapter(pool_maxsize=64, max_retries=0)
         self._threads = threading.local()
+        _hush_libraries()
 
     def request(self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None) -> Answer:
         """One request, no redirects followed. Raises requests.RequestException, requests.Timeout among them.

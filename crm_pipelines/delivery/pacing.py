@@ -71,10 +71,6 @@ class Pacer:
     def _take(self) -> float:
         if self._forgotten != self._forgotten_before:
             self._slots = 0
-        now = self._clock()
-        while self._slots and self._next < now - _LATENESS_SECONDS:
-            self._slots -= 1
-            self._next += self._spacing
         if not self._slots:
             if self._stop.is_set():
                 raise Stopped

@@ -30,8 +30,6 @@ def main() -> None:
         sys.exit("usage: guard GRACE -- PROGRAM ARGUMENT...")
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    # A script's background jobs inherit an ignored SIGINT, and under that Dagster ignores SIGTERM too.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         program = subprocess.Popen(  # noqa: S603
             argv, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent(signal.SIGTERM)

@@ -71,7 +71,7 @@ class Processes:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        # SIGINT too: a script's background job begins with it ignored.
+        # SIGINT too: a script's background job begins with it ignored, and with it ignored Dagster ignores SIGTERM.
         self._handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         if self._handlers[signal.SIGHUP] is signal.SIG_IGN:
             del self._handlers[signal.SIGHUP]

@@ -21,9 +21,10 @@ from pydantic import Field
 
 from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
-from crm_pipelines.delivery.courier import Courier, Parcel, prepare
+from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
-from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_BATCHES, claim_limit, sending_budget, split
+from crm_pipelines.delivery.parcels import Parcel, prepare
+from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_BATCHES, claim_limit, sending_budget, smallest_batch, split
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
@@ -109,8 +110,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     chosen = _chosen(config, account)
     gate = account.gate.read()
     budget = sending_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
-    limit = claim_limit(budget, account.rate_limit(gate).per_second, config.limit)
-    smallest = account.brevo.sync_scheduler_batch_size
+    rate = account.rate_limit(gate).per_second
+    limit = claim_limit(budget, rate, config.limit)
+    smallest = smallest_batch(account.brevo.sync_scheduler_batch_size, rate)
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))

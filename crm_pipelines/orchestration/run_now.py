@@ -43,17 +43,14 @@ def run_now(
     """
     if contact_ids is not None and not contact_ids:
         raise UsageError("No contacts were chosen, so nothing was run.")
-    destination = destination or Destination(crm)
-    with destination.open():
-        pass
     chosen = [str(one) for one in contact_ids or []]
     config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, dry_run=dry_run)
-    with dg.DagsterInstance.get() as instance:
+    with (destination or Destination(crm)).held() as held, held.open(), dg.DagsterInstance.get() as instance:
         result = JOBS[crm].execute_in_process(
             run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}, loggers=_QUIET),
             instance=instance,
             raise_on_error=False,
-            resources={"destination": destination},
+            resources={"destination": held},
         )
         problems = [_sentence(event.step_failure_data) for event in result.all_events if event.is_step_failure]
         counts = result.output_for_node("report_run") if result.success else {}

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +33,18 @@ def instructions() -> list[tuple[str, str]]:
 
 
 # docker-compose.yml
+
+
+def test_the_file_is_what_the_compose_specification_allows() -> None:
+    command = ["check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    checked = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_services_are_those_that_the_documentation_names(services: dict[str, dict[str, Any]]) -> None:

@@ -2,8 +2,8 @@
 
 `server` is what the rest of the program calls. It starts `supervisor`, a small detached process that owns Postgres
 and stops it when its last user has gone, however that user went. `cluster` makes and runs the data folder,
-`binaries` finds Postgres' programs, `account` picks who runs them when we are root, and `locks` holds the three locks
-by which the processes agree.
+`binaries` finds Postgres' programs, `account` picks who runs them when we are root, and `locks` holds the locks by
+which the processes agree.
 """
 
 from crm_pipelines.contacts.embedded.errors import EmbeddedPostgresError

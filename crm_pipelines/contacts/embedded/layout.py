@@ -14,10 +14,6 @@ class Layout:
     folder: Path
 
     @property
-    def start_lock(self) -> Path:
-        return self.folder / "start.lock"
-
-    @property
     def users_lock(self) -> Path:
         return self.folder / "users.lock"
 

@@ -1,16 +1,13 @@
 """The locks by which users and supervisor of one data folder agree; the kernel drops them with a process's life.
 
-`start.lock`       held while a user looks for the server and starts it: two never start at once.
 `users.lock`       shared by every user for as long as it needs the server; the supervisor waits for it exclusively.
-`supervisor.lock`  held by the supervisor for its whole life: whoever can take it knows that there is none.
+`supervisor.lock`  held by the supervisor for its whole life: there is never a second one.
 
 Failure policy: a user that is stopped but not dead (SIGSTOP) keeps the server alive. Safe, only not thrifty.
 """
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 if sys.platform != "win32":  # where this must be importable, to say that it does not work there
@@ -44,16 +41,5 @@ def is_held(path: Path) -> bool:
     descriptor = open_lock(path)
     try:
         return not try_acquire(descriptor, SHARED)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def held(path: Path, kind: int) -> Iterator[int]:
-    """Hold the lock for the length of the block, waiting for it first."""
-    descriptor = open_lock(path)
-    try:
-        acquire(descriptor, kind)
-        yield descriptor
     finally:
         os.close(descriptor)

@@ -87,9 +87,8 @@ def embedded_postgres(
         _make_folder(layout.folder)
         users_lock = locks.open_lock(layout.users_lock)
         try:
-            with locks.held(layout.start_lock, locks.EXCLUSIVE):
-                locks.acquire(users_lock, locks.SHARED)  # waits while a server is being stopped
-                server = _find_or_start(layout, bin_dir, settings or {})
+            locks.acquire(users_lock, locks.SHARED)  # waits while a server is being stopped
+            server = _find_or_start(layout, bin_dir, settings or {})
         except BaseException:
             os.close(users_lock)
             raise
@@ -115,7 +114,7 @@ def _find_or_start(layout: Layout, bin_dir: Path | None, settings: Mapping[str, 
     while time.monotonic() < deadline:
         if not locks.is_held(layout.supervisor_lock):
             _start_supervisor(layout, bin_dir, settings)
-        # Not yet there while a supervisor whose starter was killed is still making it.
+        # Nothing is there yet while another user's supervisor is making it.
         with contextlib.suppress(FileNotFoundError, ValueError):
             server = _read(layout)
             if _answers(server):

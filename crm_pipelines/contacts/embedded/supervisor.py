@@ -63,7 +63,7 @@ def main() -> None:
     layout = Layout(arguments.folder)
     # Never closed: the lock is to fall with this process, after everything else has.
     if not locks.try_acquire(locks.open_lock(layout.supervisor_lock), locks.EXCLUSIVE):
-        _report({"taken": True})  # by one whose starter was killed; it serves ours as well
+        _report({"taken": True})  # by one that another user started; it serves ours as well
         return
     try:
         cluster = Cluster(layout, arguments.bin, dict(setting.split("=", 1) for setting in arguments.set))
@@ -93,12 +93,12 @@ def _parse() -> argparse.Namespace:
 def _start(cluster: Cluster) -> tuple[subprocess.Popen[str], _LogPump]:
     for _ in range(_PORT_ATTEMPTS):
         port = choose_port(cluster.layout)
+        cluster.layout.port.write_text(f"{port}\n")
         server = cluster.start(port)
         pump = _LogPump(server, cluster.layout.log)
         pump.start()
         pump.settled.wait()
         if pump.ready:
-            cluster.layout.port.write_text(f"{port}\n")
             return server, pump
         server.wait()
         if not any("could not bind" in line for line in pump.tail):  # else somebody was faster to that port

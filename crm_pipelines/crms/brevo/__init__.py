@@ -82,11 +82,14 @@ class Brevo:
             sent_attributes=sent_attributes,
         )
 
-    def deliver(self, payload: Payload, *, remote_key: str | None, before_request: BeforeRequest) -> Outcome:
+    def deliver(
+        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+    ) -> Outcome:
         """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
         return Upsert(
             payload,
             remote_key=remote_key,
+            remote_id=remote_id,
             send=self._transport.request,
             before_request=before_request,
             list_ids=self._list_ids,
@@ -102,13 +105,15 @@ class Brevo:
             return classify_exception(error)
         return classify(answer, hide=self._secrets)
 
-    def check(self, *, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
+    def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
         """Key, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
-        return self._preflight(custom_fields).check()
+        return self._preflight(before_request, custom_fields).check()
 
-    def provision(self, *, dry_run: bool, custom_fields: Mapping[str, Any] | None = None) -> list[str]:
+    def provision(
+        self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[str]:
         """Create the missing attributes, category `normal`. Raises ProvisionError."""
-        return self._preflight(custom_fields).provision(dry_run=dry_run)
+        return self._preflight(before_request, custom_fields).provision(dry_run=dry_run)
 
     def close(self) -> None:
         """Close the connections."""
@@ -118,10 +123,11 @@ class Brevo:
     def _list_ids(self) -> tuple[int, ...]:
         return () if self._list_id is None else (self._list_id,)
 
-    def _preflight(self, custom_fields: Mapping[str, Any] | None) -> Preflight:
+    def _preflight(self, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None) -> Preflight:
         return Preflight(
             self._transport.request,
             self._mapping,
+            before_request=before_request,
             list_id=self._list_id,
             custom_fields=custom_fields or {},
             secrets=self._secrets,

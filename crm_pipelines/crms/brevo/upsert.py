@@ -1,15 +1,19 @@
 """Delivers one contact: creates or updates it at Brevo, with the known repairs of a refusal.
 
 Every request before the last has no effect at Brevo (a look-up, or a write that was refused whole), so a delivery can
-be broken off between two requests and begun again from the start. One risk stays: somebody who unsubscribes between
-the look-up and the change of address is subscribed again, because Brevo has no conditional update.
+be broken off between two requests and begun again from the start. Two risks stay. Somebody who unsubscribes between the
+look-up and the change of address is subscribed again, because Brevo has no conditional update. And a contact that Brevo
+knows neither by our id nor by a number of its own that we know is looked up by its former address, which then stands in
+the path of that one request: Brevo offers no other way.
 """
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
+from uuid import UUID
 
 import requests
 
@@ -23,14 +27,17 @@ from crm_pipelines.crms.transport import Answer
 CLEARED: Value = ""
 """Erases an attribute. An assumption: Brevo documents no way to do so for a single contact."""
 
-MOST_REQUESTS = 8
-"""Of one delivery. All repairs together need seven; more means that Brevo's answers contradict each other."""
+MOST_REQUESTS = 9
+"""Of one delivery, after which no repair is begun. All look-ups and repairs together need nine; more means that Brevo's
+answers contradict each other."""
 
 NO_CONSENT = (
     "Brevo holds this contact under its former address, where it is unsubscribed, and would subscribe it again with "
     "the new address, so nothing was changed. If the person agrees, change the address at Brevo by hand; if not, "
     "take the contact out of the selection."
 )
+
+NO_ANSWER = "Brevo's answer does not tell which contact this is or whether it is unsubscribed, so nothing was changed."
 
 
 class Send(Protocol):
@@ -42,19 +49,16 @@ class Send(Protocol):
 
 @dataclass(frozen=True)
 class _Known:
-    """A contact that Brevo has, and how to name it in a URL; it is not unsubscribed."""
+    """A contact that Brevo has and that is ours. Unless `moved`, it has another address, and is not unsubscribed."""
 
-    identifier: str
-    identifier_type: str
-    remote_id: str | None = None
+    remote_id: str
+    moved: bool
+    by_external_id: bool
 
     @property
     def path(self) -> str:
-        return f"/contacts/{quote(self.identifier, safe='')}"
-
-    @property
-    def params(self) -> dict[str, str]:
-        return {"identifierType": self.identifier_type}
+        """The number, however the contact was found: what is written is what was looked at."""
+        return f"/contacts/{self.remote_id}"
 
 
 class Upsert:
@@ -65,6 +69,7 @@ class Upsert:
         payload: Payload,
         *,
         remote_key: str | None,
+        remote_id: str | None,
         send: Send,
         before_request: BeforeRequest,
         list_ids: Sequence[int] = (),
@@ -72,6 +77,7 @@ class Upsert:
     ) -> None:
         self._payload = payload
         self._former = _former_address(remote_key, payload.key)
+        self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
         self._send = send
         self._before_request = before_request
         self._list_ids = list(list_ids)
@@ -87,7 +93,7 @@ class Upsert:
         return replace(self._deliver(), requests=self._requests, warnings=tuple(self._warnings))
 
     def _deliver(self) -> Outcome:
-        target = self._find(self._former, "email_id") if self._former else None
+        target = self._find_former() if self._former else None
         while not isinstance(target, Outcome):
             outcome, answer = self._write(target)
             if outcome.result is Result.SYNCED:
@@ -102,24 +108,49 @@ class Upsert:
             body["listIds"] = self._list_ids
         if target is None:
             return self._request("POST", "/contacts", json={**body, "email": self._payload.key, "updateEnabled": True})
-        body["attributes"] = {**self._attributes, "EMAIL": self._payload.key}
-        return self._request("PUT", target.path, params=target.params, json=body)
+        if not target.moved:
+            body["attributes"] = {**self._attributes, "EMAIL": self._payload.key}
+        return self._request("PUT", target.path, params={"identifierType": "contact_id"}, json=body)
+
+    def _find_former(self) -> _Known | Outcome | None:
+        """The contact that has another address now, by what tells least of the person first."""
+        identities = {"ext_id": self._payload.external_id, "contact_id": self._remote_id, "email_id": self._former}
+        for identifier_type, identifier in identities.items():
+            found = self._find(identifier, identifier_type) if identifier else None
+            if found is not None:
+                return found
+        return None
 
     def _find(self, identifier: str, identifier_type: str) -> _Known | Outcome | None:
-        """The contact at Brevo, None if there is none, or the end of this delivery."""
-        wanted = _Known(identifier, identifier_type)
-        outcome, answer = self._request("GET", wanted.path, params=wanted.params)
+        """The contact at Brevo, None if there is none or it is not ours, or the end of this delivery."""
+        path = f"/contacts/{quote(identifier, safe='')}"
+        outcome, answer = self._request("GET", path, params={"identifierType": identifier_type})
         if outcome.result is Result.REJECTED and (outcome.http_status == 404 or outcome.kind == "invalid_address"):
             return None
         if outcome.result is not Result.SYNCED or answer is None:
             return outcome
-        unsubscribed = (json_object(answer) or {}).get("emailBlacklisted")
-        if unsubscribed is True:
+        contact = json_object(answer) or {}
+        unsubscribed, remote_id = contact.get("emailBlacklisted"), outcome.remote_id
+        if not isinstance(unsubscribed, bool) or remote_id is None:
+            return replace(outcome, result=Result.RETRY, kind="outage", message=NO_ANSWER, remote_id=None)
+        ours = self._is_ours(contact, remote_id, identifier_type)
+        moved = ours and _address(contact) == self._payload.key
+        if unsubscribed and not moved:
             return replace(outcome, result=Result.REJECTED, kind="consent", message=NO_CONSENT, remote_id=None)
-        if unsubscribed is not False:
-            said = "Brevo's answer does not tell whether the contact is unsubscribed, so nothing was changed."
-            return replace(outcome, result=Result.RETRY, kind="outage", message=said, remote_id=None)
-        return replace(wanted, remote_id=outcome.remote_id)
+        return _Known(remote_id, moved, by_external_id=identifier_type == "ext_id") if ours else None
+
+    def _is_ours(self, contact: dict[str, Any], remote_id: str, found_by: str) -> bool:
+        """Whether what was found agrees with what is known of the contact."""
+        marked = _external_id(contact)
+        if marked not in {"", self._payload.external_id} and (found_by == "ext_id" or _is_uuid(marked)):
+            # The mark of another contact of ours: the address has passed on to that one, and with it the entry, which
+            # must not be renamed. Other marks, a shop's say, tell nothing; but they are no answer to our own id.
+            return False
+        if found_by == "email_id" or self._remote_id in {None, remote_id}:
+            return True
+        # Another number than the one we know. Our mark alone may have been put there by others; with an address that
+        # we know too, it is our contact, made anew since.
+        return found_by == "ext_id" and _address(contact) in {self._former, self._payload.key}
 
     def _repair(self, refused: Outcome, answer: Answer, target: _Known | None) -> _Known | Outcome | None:
         """Where to write next (None: create or update by address), or the end of this delivery."""
@@ -127,7 +158,7 @@ class Upsert:
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
             return target if self._leave_out_phones(refused, answer) else refused
-        if refused.kind == "duplicate_external_id" and (target is None or target.identifier_type != "ext_id"):
+        if refused.kind == "duplicate_external_id" and not (target and target.by_external_id):
             # Brevo holds our contact under an address that we do not know of.
             found = self._find(self._payload.external_id, "ext_id")
             return refused if found is None else found
@@ -166,6 +197,26 @@ class Upsert:
         except requests.RequestException as error:
             return classify_exception(error), None
         return classify(answer, hide=self._hide), answer
+
+
+def _address(contact: dict[str, Any]) -> str:
+    found = contact.get("email")
+    return found.lower() if isinstance(found, str) else ""
+
+
+def _external_id(contact: dict[str, Any]) -> str:
+    """Empty when Brevo shows none; it does so among the attributes, if at all."""
+    attributes = contact.get("attributes")
+    found = attributes.get("EXT_ID") if isinstance(attributes, dict) else None
+    return found.lower() if isinstance(found, str) else ""
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _former_address(remote_key: str | None, key: str) -> str | None:

@@ -12,11 +12,16 @@ from crm_pipelines.crms.base import Outcome, Payload, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.preflight import ProvisionError
+from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 KEY = "xkeysib-test"
 MAPPED = ["DOMAIN_ID", "EMAIL_TYPE", "HAS_GMAIL", "PAGE_ID", "SOURCE_URL"]
 PHONE, PHONE_STORED, OTHER_PHONE = "+1 202 555 0143", "12025550143", "+1 202 555 0144"
+
+
+def at_once() -> None:
+    """No waiting for one's turn."""
 
 
 class Sender:
@@ -27,6 +32,7 @@ class Sender:
         self.record: dict[str, Any] = {"id": UUID(int=1), "email": "ada@example.com", "custom_fields": {}, **record}
         self.sent: frozenset[str] = frozenset()
         self.remote_key: str | None = None
+        self.remote_id: str | None = None
         self.waited = 0
 
     def payload(self) -> Payload:
@@ -36,9 +42,12 @@ class Sender:
 
     def deliver(self, **changes: Any) -> Outcome:
         self.record |= changes
-        outcome = self.brevo.deliver(self.payload(), remote_key=self.remote_key, before_request=self.wait)
+        outcome = self.brevo.deliver(
+            self.payload(), remote_key=self.remote_key, remote_id=self.remote_id, before_request=self.wait
+        )
         if outcome.result is Result.SYNCED:
             self.sent, self.remote_key = outcome.sent_attributes, outcome.remote_key
+            self.remote_id = outcome.remote_id or self.remote_id
         return outcome
 
     def wait(self) -> None:
@@ -71,6 +80,14 @@ def brevo(connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox) -> Brevo:
 @pytest.fixture
 def sender(brevo: Brevo) -> Sender:
     return Sender(brevo)
+
+
+def asked(sandbox: BrevoSandbox) -> list[str]:
+    """What each request asked for: method, path, and by what a contact was named."""
+    return [
+        " ".join([one["method"], one["path"].removeprefix("/v3"), one["query"].removeprefix("identifierType=")]).strip()
+        for one in sandbox.requests()
+    ]
 
 
 def bodies(sandbox: BrevoSandbox) -> str:
@@ -128,11 +145,127 @@ def test_a_change_of_address_updates_the_contact_instead_of_making_a_second(
     assert outcome.remote_id == first.remote_id
 
 
-def test_an_old_address_of_odd_characters_is_found(sender: Sender, brevo_sandbox: BrevoSandbox) -> None:
-    sender.deliver(email="a+b/c?d#e%41@example.com")
-    outcome = sender.deliver(email="new@example.com")
-    assert (outcome.result, outcome.requests) == (Result.SYNCED, 2)
-    assert [contact["email"] for contact in brevo_sandbox.contacts()] == ["new@example.com"]
+def test_a_change_of_address_names_the_contact_by_ids_and_puts_no_address_into_a_url(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    number = sender.deliver().remote_id
+    sender.remote_id = None
+    sender.deliver(email="new@example.com")
+    assert asked(brevo_sandbox) == [
+        "POST /contacts",
+        f"GET /contacts/{UUID(int=1)} ext_id",
+        f"PUT /contacts/{number} contact_id",
+    ]
+
+
+def test_a_contact_that_others_delivered_is_found_by_brevos_number(sender: Sender, brevo_sandbox: BrevoSandbox) -> None:
+    [number] = brevo_sandbox.seed({"email": "old@example.com"})
+    sender.remote_key, sender.remote_id = "old@example.com", str(number)
+    outcome = sender.deliver()
+    assert (outcome.result, outcome.requests, outcome.remote_id) == (Result.SYNCED, 3, str(number))
+    [held] = brevo_sandbox.contacts()
+    assert (held["email"], held["attributes"]["EXT_ID"]) == ("ada@example.com", str(UUID(int=1)))
+    assert "@" not in "".join(asked(brevo_sandbox))
+
+
+def test_without_any_id_that_brevo_knows_the_old_address_is_asked_for_once(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    old = "a+b/c?d#e%41@example.com"
+    [number] = brevo_sandbox.seed({"email": old})
+    sender.remote_key, sender.remote_id = old, "999"
+    outcome = sender.deliver()
+    assert (outcome.result, outcome.remote_id) == (Result.SYNCED, str(number))
+    assert asked(brevo_sandbox) == [
+        f"GET /contacts/{UUID(int=1)} ext_id",
+        "GET /contacts/999 contact_id",
+        f"GET /contacts/{old} email_id",
+        f"PUT /contacts/{number} contact_id",
+    ]
+
+
+def test_a_remote_id_that_is_no_number_is_not_asked_for(sender: Sender, brevo_sandbox: BrevoSandbox) -> None:
+    brevo_sandbox.seed({"email": "old@example.com"})
+    sender.remote_key, sender.remote_id = "old@example.com", "old@example.com"
+    assert sender.deliver().result is Result.SYNCED
+    assert not [request for request in asked(brevo_sandbox) if request.endswith("contact_id") and "@" in request]
+
+
+def test_an_entry_that_passed_on_to_another_contact_of_ours_is_not_renamed(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    [number] = brevo_sandbox.seed({"email": "old@example.com", "ext_id": str(UUID(int=2))})
+    sender.remote_key, sender.remote_id = "old@example.com", str(number)
+    assert sender.deliver().result is Result.SYNCED
+    held = {contact["email"]: contact["attributes"]["EXT_ID"] for contact in brevo_sandbox.contacts()}
+    assert held == {"old@example.com": str(UUID(int=2)), "ada@example.com": str(UUID(int=1))}
+
+
+def test_an_entry_that_passed_on_to_another_contact_keeps_its_unsubscription_from_both(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.seed({"email": "old@example.com", "ext_id": str(UUID(int=2)), "emailBlacklisted": True})
+    sender.remote_key = "old@example.com"
+    assert sender.deliver().kind == "consent"
+    assert [contact["email"] for contact in brevo_sandbox.contacts()] == ["old@example.com"]
+
+
+def test_the_mark_of_another_system_does_not_hinder_a_change_of_address(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.seed({"email": "old@example.com", "ext_id": "shop-42"})
+    sender.remote_key = "old@example.com"
+    assert sender.deliver().result is Result.SYNCED
+    assert [contact["email"] for contact in brevo_sandbox.contacts()] == ["ada@example.com"]
+
+
+def test_our_mark_on_an_entry_of_which_nothing_else_is_known_is_refused(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    [known, _] = brevo_sandbox.seed(
+        {"email": "old@example.com"}, {"email": "stranger@example.com", "ext_id": str(UUID(int=1))}
+    )
+    sender.remote_key, sender.remote_id = "old@example.com", str(known)
+    outcome = sender.deliver()
+    assert (outcome.result, outcome.kind) == (Result.REJECTED, "duplicate_external_id")
+    assert [contact["email"] for contact in brevo_sandbox.contacts()] == ["old@example.com", "stranger@example.com"]
+
+
+def test_a_contact_made_anew_at_brevo_is_known_by_our_mark_and_its_address(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    [number] = brevo_sandbox.seed({"email": "old@example.com", "ext_id": str(UUID(int=1))})
+    sender.remote_key, sender.remote_id = "old@example.com", "999"
+    outcome = sender.deliver()
+    assert (outcome.result, outcome.requests, outcome.remote_id) == (Result.SYNCED, 2, str(number))
+
+
+@pytest.mark.parametrize(("mark", "remote_id", "times"), [({}, "5", 2), ({"EXT_ID": "shop-42"}, None, 1)])
+def test_an_answer_about_another_contact_than_asked_for_changes_nothing(
+    sender: Sender, brevo_sandbox: BrevoSandbox, mark: dict[str, str], remote_id: str | None, times: int
+) -> None:
+    stranger = {"id": 7, "email": "stranger@example.com", "emailBlacklisted": False, "attributes": mark}
+    brevo_sandbox.fault("status", method="GET", status=200, body=stranger, times=times)
+    sender.remote_key, sender.remote_id = "old@example.com", remote_id
+    assert sender.deliver().http_status == 201
+    assert brevo_sandbox.requests(method="PUT") == []
+
+
+def test_a_change_of_address_that_brevo_made_although_its_answer_was_lost_does_not_ask_for_consent_again(
+    sender: Sender, brevo_sandbox: BrevoSandbox
+) -> None:
+    sender.deliver()
+    brevo_sandbox.fault("reset_after", method="PUT", times=1)
+    assert sender.deliver(email="new@example.com").result is Result.RETRY
+    brevo_sandbox.seed({"email": "new@example.com", "emailBlacklisted": True})
+    assert sender.deliver(name="Ada").result is Result.SYNCED
+    [held] = brevo_sandbox.contacts()
+    assert (held["email"], held["attributes"]["FIRSTNAME"], held["emailBlacklisted"]) == (
+        "new@example.com",
+        "Ada",
+        True,
+    )
+    assert "EMAIL" not in brevo_sandbox.requests(method="PUT")[-1]["body"]
 
 
 def test_an_answer_that_echoes_key_address_and_phone_is_redacted(sender: Sender, brevo_sandbox: BrevoSandbox) -> None:
@@ -153,7 +286,7 @@ def test_a_remote_key_in_another_spelling_is_no_change_of_address(sender: Sender
 def test_a_contact_that_is_gone_under_its_old_address_is_created(sender: Sender, brevo_sandbox: BrevoSandbox) -> None:
     sender.remote_key = "old@example.com"
     outcome = sender.deliver()
-    assert (outcome.result, outcome.http_status, outcome.requests) == (Result.SYNCED, 201, 2)
+    assert (outcome.result, outcome.http_status, outcome.requests) == (Result.SYNCED, 201, 3)
     sender.remote_key = "no address at all"
     assert sender.deliver().result is Result.SYNCED
     assert len(brevo_sandbox.contacts()) == 1
@@ -165,7 +298,7 @@ def test_a_contact_deleted_between_look_up_and_update_is_created(sender: Sender,
     gone = {"code": "document_not_found", "message": "Contact does not exist"}
     brevo_sandbox.fault("status", method="PUT", status=404, body=gone, times=1)
     outcome = sender.deliver()
-    assert (outcome.result, outcome.http_status, outcome.requests) == (Result.SYNCED, 201, 3)
+    assert (outcome.result, outcome.http_status, outcome.requests) == (Result.SYNCED, 201, 4)
 
 
 def test_nobody_who_unsubscribed_is_subscribed_by_a_change_of_address(
@@ -183,9 +316,25 @@ def test_nobody_who_unsubscribed_is_subscribed_by_a_change_of_address(
     assert "lacklisted" not in "".join(request["body"] for request in brevo_sandbox.requests(method="PUT|POST"))
 
 
-def test_without_an_answer_on_consent_nothing_is_changed(sender: Sender, brevo_sandbox: BrevoSandbox) -> None:
+@pytest.mark.parametrize("named", ["ext_id", "contact_id", "email_id"])
+def test_nobody_who_unsubscribed_is_subscribed_whatever_the_contact_is_found_by(
+    sender: Sender, brevo_sandbox: BrevoSandbox, named: str
+) -> None:
+    mark = {"ext_id": str(UUID(int=1))} if named == "ext_id" else {}
+    [number] = brevo_sandbox.seed({"email": "old@example.com", "emailBlacklisted": True, **mark})
+    sender.remote_key, sender.remote_id = "old@example.com", None if named == "email_id" else str(number)
+    before = brevo_sandbox.contacts()
+    assert sender.deliver().kind == "consent"
+    assert asked(brevo_sandbox)[-1].endswith(named)
+    assert brevo_sandbox.contacts() == before
+
+
+@pytest.mark.parametrize("body", [{"id": 1}, {"id": 1, "emailBlacklisted": None}, {"emailBlacklisted": False}, {}])
+def test_without_an_answer_on_consent_nothing_is_changed(
+    sender: Sender, brevo_sandbox: BrevoSandbox, body: dict[str, Any]
+) -> None:
     sender.deliver()
-    brevo_sandbox.fault("status", method="GET", status=200, body={"id": 1}, times=1)
+    brevo_sandbox.fault("status", method="GET", status=200, body=body, times=1)
     outcome = sender.deliver(email="new@example.com")
     assert (outcome.result, outcome.kind) == (Result.RETRY, "outage")
     assert brevo_sandbox.contact("new@example.com") is None
@@ -279,7 +428,7 @@ def test_contradicting_answers_come_to_an_end(sender: Sender, brevo_sandbox: Bre
     brevo_sandbox.fault("status", method="PUT", status=404, body=gone)
     outcome = sender.deliver()
     assert outcome.result is Result.REJECTED
-    assert outcome.requests <= 9
+    assert outcome.requests <= MOST_REQUESTS + 1
 
 
 REFUSALS = {"ip": "ip_not_authorised", "credits": "credits", "permission": "permission", "validation": "account"}
@@ -345,7 +494,7 @@ def test_what_before_request_raises_passes_through_and_nothing_is_sent(
         raise RuntimeError("the gate is closed")
 
     with pytest.raises(RuntimeError, match="the gate is closed"):
-        sender.brevo.deliver(sender.payload(), remote_key=None, before_request=closed)
+        sender.brevo.deliver(sender.payload(), remote_key=None, remote_id=None, before_request=closed)
     with pytest.raises(RuntimeError, match="the gate is closed"):
         sender.brevo.probe(before_request=closed)
     assert brevo_sandbox.requests() == []
@@ -374,7 +523,10 @@ def test_the_preflight_names_every_missing_attribute_and_the_near_match(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
 ) -> None:
     brevo_sandbox.configure(language="fr", attributes={"DOMAINID": "text", "HAS_GMAIL": "text", "SCORE": "text"})
-    findings = {f.subject: f for f in connect(list_id=99).check(custom_fields={"score": 1, "other": "x"})}
+    findings = {
+        f.subject: f
+        for f in connect(list_id=99).check(before_request=at_once, custom_fields={"score": 1, "other": "x"})
+    }
     assert findings["API key"].ok
     assert not findings["List 99"].ok
     assert "Is it PRENOM?" in findings["Attribute FIRSTNAME"].detail
@@ -390,12 +542,16 @@ def test_an_account_that_does_not_list_its_phone_attributes_has_them(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
 ) -> None:
     brevo_sandbox.fault("status", path="/attributes$", status=200, body={"attributes": []})
-    assert "SMS" not in connect().provision(dry_run=True)
-    assert "Attribute SMS" not in {finding.subject for finding in connect().check()}
+    assert "SMS" not in connect().provision(dry_run=True, before_request=at_once)
+    assert "Attribute SMS" not in {finding.subject for finding in connect().check(before_request=at_once)}
 
 
 def test_a_computed_attribute_is_no_target(connect: Callable[..., Brevo]) -> None:
-    [finding] = [f for f in connect().check(custom_fields={"blacklist": "x"}) if f.subject == "Attribute BLACKLIST"]
+    [finding] = [
+        f
+        for f in connect().check(before_request=at_once, custom_fields={"blacklist": "x"})
+        if f.subject == "Attribute BLACKLIST"
+    ]
     assert "global" in finding.detail
     assert not finding.ok
 
@@ -406,13 +562,28 @@ def test_provision_creates_what_is_missing_once_and_then_the_preflight_passes(
     brevo = connect(list_id=2)
     custom = {"score": 1.5, "vip": False, "note": "x"}
     wanted = sorted([*MAPPED, "NOTE", "SCORE", "VIP"])
-    assert brevo.provision(dry_run=True, custom_fields=custom) == wanted
+    assert brevo.provision(dry_run=True, before_request=at_once, custom_fields=custom) == wanted
     assert brevo_sandbox.requests(method="POST") == []
-    assert brevo.provision(dry_run=False, custom_fields=custom) == wanted
-    assert brevo.provision(dry_run=False, custom_fields=custom) == []
+    assert brevo.provision(dry_run=False, before_request=at_once, custom_fields=custom) == wanted
+    assert brevo.provision(dry_run=False, before_request=at_once, custom_fields=custom) == []
     types = {attribute["name"]: attribute["type"] for attribute in brevo_sandbox.state()["attributes"]}
     assert (types["HAS_GMAIL"], types["SCORE"], types["VIP"], types["NOTE"]) == ("boolean", "float", "boolean", "text")
-    assert all(finding.ok for finding in brevo.check(custom_fields=custom))
+    assert all(finding.ok for finding in brevo.check(before_request=at_once, custom_fields=custom))
+
+
+def test_preflight_and_provision_wait_for_their_turn_before_each_request(
+    connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
+) -> None:
+    seen: list[int] = []
+    brevo = connect(list_id=2)
+
+    def turn() -> None:
+        seen.append(len(brevo_sandbox.requests()))
+
+    brevo.provision(dry_run=False, before_request=turn)
+    brevo.check(before_request=turn)
+    assert len(brevo_sandbox.requests()) == len(MAPPED) + 4
+    assert seen == list(range(len(MAPPED) + 4))
 
 
 def test_an_attribute_that_somebody_else_creates_meanwhile_is_no_error(
@@ -420,17 +591,17 @@ def test_an_attribute_that_somebody_else_creates_meanwhile_is_no_error(
 ) -> None:
     twice = {"code": "invalid_parameter", "message": "Attribute name must be unique"}
     brevo_sandbox.fault("status", method="POST", status=400, body=twice, times=1)
-    assert connect().provision(dry_run=False) == MAPPED[1:]
+    assert connect().provision(dry_run=False, before_request=at_once) == MAPPED[1:]
 
 
 def test_provision_says_why_it_could_not(connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox) -> None:
     brevo_sandbox.configure(revoked_keys=[KEY])
     with pytest.raises(ProvisionError, match="Key not found"):
-        connect().provision(dry_run=False)
+        connect().provision(dry_run=False, before_request=at_once)
     brevo_sandbox.configure(revoked_keys=[])
     brevo_sandbox.fault("status", method="POST", status=400, body={"message": "Too many attributes"})
     with pytest.raises(ProvisionError, match="attribute DOMAIN_ID"):
-        connect().provision(dry_run=False)
+        connect().provision(dry_run=False, before_request=at_once)
 
 
 @pytest.mark.parametrize(("refusal", "said"), [("ip", "authorised_ips"), ("credits", "credits")])
@@ -438,12 +609,12 @@ def test_the_preflight_of_a_refused_key_is_one_finding_with_what_to_do(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox, refusal: str, said: str
 ) -> None:
     brevo_sandbox.configure(refusal=refusal)
-    [finding] = connect().check()
+    [finding] = connect().check(before_request=at_once)
     assert (finding.ok, finding.blocking, finding.subject) == (False, True, "API key")
     assert said in finding.detail
 
 
 def test_the_preflight_without_a_server_is_one_finding(connect: Callable[..., Brevo]) -> None:
-    [finding] = connect(base_url="http://127.0.0.1:1/v3").check()
+    [finding] = connect(base_url="http://127.0.0.1:1/v3").check(before_request=at_once)
     assert not finding.ok
     assert "BREVO_API_BASE_URL" in finding.detail

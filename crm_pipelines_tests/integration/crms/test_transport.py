@@ -1,5 +1,6 @@
 """Against servers that no library would play: they drip, lie about lengths, and hang."""
 
+import logging
 import shutil
 import socket
 import ssl
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -348,3 +350,34 @@ def test_the_deadline_holds_behind_a_proxy(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(transport, "is_loopback", lambda url: False)
     expect_timeout(connect(proxy, DEADLINE))
+
+
+BAD_HEADER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header at all\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("answer", [OK, BAD_HEADER, b"garbage\r\n\r\n", b""])
+def test_no_library_logs_a_path_of_ours_at_any_level(
+    serve: Callable[..., RawServer],
+    connect: Callable[..., Transport],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
+) -> None:
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith(("urllib3", "requests"))]:
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(answer)
+
+    server = serve(script)
+    client = connect(server)
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(2):  # also on a connection that the server has closed
+            with suppress(requests.RequestException):
+                client.request("GET", "/contacts/ada%40example.com", params={"identifierType": "email_id"})
+        assert server.received
+        assert [record.name for record in caplog.records if record.name.startswith(("urllib3", "requests"))] == []
+        requests.get(f"{server.url}/of/others", timeout=5) if answer == OK else None
+    assert "ada" not in caplog.text
+    assert ("/of/others" in caplog.text) == (answer == OK)

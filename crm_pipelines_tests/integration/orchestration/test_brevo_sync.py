@@ -161,9 +161,35 @@ def test_a_short_429_is_waited_out_and_charges_nobody(
     brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"}, times=1)
     run = pipeline.run()
     assert run.success
-    assert run.counts == {"claimed": 20, "synced": 19, "released": 1}
-    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+    assert run.counts == {"claimed": 20, "synced": 20}
+    assert run.metadata["requests"] == len(brevo_sandbox.requests()) == 21
+    ledger = people.all("SELECT contact_id, outcome, requests FROM crm_attempts ORDER BY requests")
+    assert [(row["outcome"], row["requests"]) for row in ledger] == [("synced", 1)] * 19 + [("synced", 2)]
+    [refused] = [request for request in brevo_sandbox.requests() if request["status"] == 429]
+    [again] = [
+        request
+        for request in brevo_sandbox.requests()
+        if request["ext_id"] == refused["ext_id"] and request["status"] != 429
+    ]
+    assert again["arrived_monotonic"] >= refused["arrived_monotonic"] + 1
+
+
+def test_a_contact_that_is_refused_for_rate_again_and_again_waits_for_the_next_run_uncharged(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"})
+    run = pipeline.run()
+    assert run.success
+    assert run.counts == {"claimed": 1, "released": 1}
+    log = brevo_sandbox.requests()
+    assert run.metadata["requests"] == len(log) == 4
+    assert all(two["arrived_monotonic"] >= one["arrived_monotonic"] + 1 for one, two in pairwise(log))
+    sync = people.sync(contact_id)
+    assert (sync["state"], sync["attempts"]) == ("queued", 0)
+    brevo_sandbox.clear_faults()
     people.make_due()
+    people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
 
 

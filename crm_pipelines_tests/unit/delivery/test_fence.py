@@ -1,5 +1,6 @@
 """The self-fence with a clock of its own."""
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
@@ -137,8 +138,18 @@ def test_a_worker_that_lives_renews_in_good_time_though_it_sends_nothing() -> No
 
 def test_many_threads_share_one_renewal() -> None:
     leases = Leases(30)
+    another = threading.Event()
+
+    def renew(claims: Sequence[Claim]) -> dict[UUID, int]:
+        if leases.asked:
+            another.set()
+        held = leases.renew(claims)
+        another.wait(0.1)  # time for another thread to ask as well, were it let
+        return held
+
+    fence = Fence(renew, leases.claims, clock=lambda: leases.now)
     with ThreadPoolExecutor(30) as pool:
-        list(pool.map(leases.fence.check, (claim.contact_id for claim in leases.claims)))
+        list(pool.map(fence.check, (claim.contact_id for claim in leases.claims)))
     assert leases.asked == 1
 
 

@@ -1,0 +1,89 @@
+"""A courier of a test's own, on connections that a test can tell apart and cut."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts import database
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.queue import Claim, Queue
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.delivery.courier import Courier
+from crm_pipelines.delivery.planning import CLAIM_LEASE, retry_policy
+from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+
+RUN = "run-1"
+POLICY = retry_policy(3, 5, exponential=True)
+_CONNECTION = "courier under test"
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Return as soon as the condition holds; fails after 20 seconds."""
+    give_up = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up, f"this did not happen: {what}"
+        time.sleep(0.01)
+
+
+def brevo(base_url: str) -> Brevo:
+    return Brevo(api_key="xkeysib-test", base_url=base_url, mapping=load_mapping(None))
+
+
+class Delivery:
+    """What one run needs to deliver contacts; its database connections are apart from those of the test."""
+
+    def __init__(self, engine: sa.Engine, crm: Crm) -> None:
+        self.engine = engine
+        self.queue = Queue(engine, "brevo")
+        self.gate = GateKeeper(engine, "brevo")
+        self.crm = crm
+
+    def claim(self, count: int = 100, run_id: str = RUN) -> list[Claim]:
+        return self.queue.claim(run_id, limit=count, lease=CLAIM_LEASE)
+
+    def courier(self, *, rate: float = 500, run_id: str = RUN, **replaced: Any) -> Courier:
+        parts: dict[str, Any] = {"queue": self.queue, "gate": self.gate, "crm": self.crm, **replaced}
+        return Courier(run_id=run_id, limit=RateLimit(rate, is_ceiling=True), **parts)
+
+    def apply(self, run_id: str = RUN) -> dict[str, int]:
+        """Carry the outcomes over; returns how many contacts came to which state."""
+        states: dict[str, int] = {}
+        for row in self.queue.apply(run_id, POLICY):
+            states[row.state] = states.get(row.state, 0) + row.contacts
+        return states
+
+    def waiting(self, people: People) -> int:
+        """How many of its connections wait for a lock."""
+        return len(
+            people.all(
+                "SELECT pid FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = :name AND wait_event_type = 'Lock'",
+                name=_CONNECTION,
+            )
+        )
+
+    def cut(self, people: People) -> int:
+        """Terminate all its connections; returns how many there were."""
+        return len(
+            people.all(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = :name",
+                name=_CONNECTION,
+            )
+        )
+
+
+@pytest.fixture
+def delivery(database_url: str, brevo_sandbox: BrevoSandbox) -> Iterator[Delivery]:
+    engine = database.create_engine(database_url, application_name=_CONNECTION)
+    crm = brevo(brevo_sandbox.url)
+    yield Delivery(engine, crm)
+    crm.close()
+    engine.dispose()
