@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import psutil
 
 from crm_pipelines import faults
+from crm_pipelines.crms import transport
+from crm_pipelines.crms.base import Outcome, Payload
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.delivery import courier, fence
 from crm_pipelines.orchestration import ops
@@ -40,7 +42,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 class Clock:
-    """Seconds by which the clock of a worker's fence is ahead, shared with it through a file."""
+    """Seconds by which a worker's clock is ahead, shared with it through a file; stands in for the module time."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
@@ -52,6 +54,9 @@ class Clock:
 
     def clock_gettime(self, clock_id: int) -> float:
         return time.clock_gettime(clock_id) + self._ahead.value
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead.value
 
 
 class Worker:
@@ -118,9 +123,13 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
     faults.arm()
-    fence.time = SimpleNamespace(clock_gettime=Clock(Path(clock)).clock_gettime)  # type: ignore[attr-defined]
+    fence.time = transport.time = Clock(Path(clock))  # type: ignore[assignment]
     if scale != 1.0:
         _make_short(scale)
+    if days := float(variables.get("CRM_PIPELINES_TEST_DAYS", 0)):
+        _set_clock(days)
+    if poison := variables.get("CRM_PIPELINES_TEST_POISON"):
+        _be_poisoned_by(poison)
     home = variables.get("DAGSTER_HOME")
     with dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance:
         for _ in range(runs):
@@ -128,9 +137,27 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
 
 
 def _make_short(scale: float) -> None:
-    """Scale every time that the protocol rests on, in the same proportion, so that a storm sees many leases end."""
+    """Scale every time that the protocol rests on, so that a storm sees many leases end."""
     assert Brevo.__init__.__kwdefaults__ is not None
     Brevo.__init__.__kwdefaults__["longest_request"] *= scale
     fence.TRUST *= scale
     courier.DELIVERY_LEASE *= scale
-    ops.CLAIM_LEASE *= scale
+    ops.CLAIM_LEASE *= scale / 5  # runs are as short
+
+
+def _set_clock(days: float) -> None:
+    """Of the process: what the time is, by every way in which this package and Dagster ask for it in Python."""
+    now = time.time
+    time.time = lambda: now() + days * 86_400
+
+
+def _be_poisoned_by(contact_id: str) -> None:
+    """Let this process end without a word when it is to deliver the contact, as a crash in C code would."""
+    deliver = Brevo.deliver
+
+    def crash(self: Brevo, payload: Payload, **more: Any) -> Outcome:
+        if payload.external_id == contact_id:
+            os._exit(1)
+        return deliver(self, payload, **more)
+
+    Brevo.deliver = crash  # type: ignore[method-assign,assignment]

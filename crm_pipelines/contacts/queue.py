@@ -231,9 +231,9 @@ class Queue:
         ids = None if contact_ids is None else list(contact_ids)
         return len(self._all("release", step="release", run_id=run_id, contact_ids=ids, delay=delay))
 
-    def holders(self, *, except_run: str) -> list[str]:
-        """The other runs that hold claims."""
-        return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
+    def holders(self, *, except_run: str, lapsed: bool = False) -> list[str]:
+        """The other runs that hold claims; `lapsed`: only those that hold one whose lease is over."""
+        return [row[0] for row in self._all("holders", run_id=except_run, lapsed=lapsed)]
 
     def rescue(self, *, orderly_runs: Sequence[str] = (), crashed_runs: Sequence[str] = ()) -> Rescued:
         """Return claims whose lease ran out to the queue, and at once those that an ended run had not begun to deliver.

@@ -144,9 +144,10 @@ UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, 
             ELSE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) END
 RETURNING s.contact_id
 
--- name: abandoned_runs
+-- name: holders
 -- Runs with claims that may be stale, or with outcomes that nobody carried over.
-SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id
+SELECT DISTINCT claimed_by FROM crm_syncs
+ WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id AND (NOT :lapsed OR lease_until < now())
 
 -- name: rescue
 -- Claims whose lease ran out, and those not begun whose run is known to have ended: before such a row is sent, its

@@ -36,6 +36,7 @@ _LONGEST_PAUSE = timedelta(hours=1)
 # Of one contact in one run. Refused for rate this often although each pause was kept, it waits for the next run.
 _MOST_SENDS = 4
 _STOPPED = "the run is being stopped"
+_INTERRUPTED = "the run was interrupted"
 
 T = TypeVar("T")
 
@@ -83,6 +84,18 @@ class Courier:
         What interrupts the run (a stop signal, say) is raised again after known outcomes are recorded and the unsent
         claims are given back.
         """
+        # In a thread of its own: what a signal brings is raised in the main thread, wherever that is just then, and
+        # nothing may be raised between an answer and its entry in the ledger.
+        with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
+            delivering = pool.submit(self._deliver, claims)
+            try:
+                wait([delivering])
+            except BaseException:
+                self._halt(_INTERRUPTED)
+                raise
+        return delivering.result()
+
+    def _deliver(self, claims: Sequence[Claim]) -> Receipt:
         fence = Fence(lambda held: self._patiently(lambda: self._queue.renew(held, lease=DELIVERY_LEASE)), claims)
         recorded: set[Claim] = set()
         try:
@@ -115,7 +128,7 @@ class Courier:
                 for future in done:
                     future.result()
         except BaseException:
-            self._halt("the run was interrupted")
+            self._halt(_INTERRUPTED)
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -129,7 +129,8 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         )
     queue.release(context.run_id)
     orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
-    for run_id in (*orderly, *crashed):
+    # Also of runs that Dagster believes to be alive, or does not know: what was answered is neither a crash nor lost.
+    for run_id in {*orderly, *crashed, *queue.holders(except_run=context.run_id, lapsed=True)}:
         queue.apply(run_id, account.policy)
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
     if rescued.returned:
@@ -200,14 +201,9 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
             run_id=context.run_id,
             limit=account.rate_limit(account.gate.read()),
         )
-        try:
+        with account.settled_at_an_end(context.run_id):
             send = courier.deliver_one_at_a_time if batch.alone else courier.deliver
             receipt = send(batch.claims)
-        except BaseException:
-            # The run ends here, by a stop signal perhaps: what is known is written back, what is not begun goes free.
-            account.queue.apply(context.run_id, account.policy)
-            account.queue.release(context.run_id)
-            raise
     seconds = time.monotonic() - started
     context.log.info(
         "Batch %d: %d of %d contacts handled in %.1f s%s",
@@ -250,7 +246,7 @@ def write_statuses(
     if sent.preview is not None:
         return WrittenBatch(totals=sent.preview, halted=None, dry_run=True)
     claims = sent.batch.claims
-    with _sentences(), destination.open() as account:
+    with _sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
         applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])
         free, _held = account.queue.unattempted(claims)
     totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=max(0, free - sent.released))
