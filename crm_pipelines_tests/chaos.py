@@ -85,14 +85,25 @@ class Storm:
     """One storm over a database with all migrations and a sandbox of its own."""
 
     def __init__(
-        self, url: str, sandbox: BrevoSandbox, folder: Path, *, seed: int, contacts: int, dagster_home: Path | None = None
+        self,
+        url: str,
+        sandbox: BrevoSandbox,
+        folder: Path,
+        *,
+        seed: int,
+        contacts: int,
+        dagster_home: Path | None = None,
+        look: Callable[[], str] = str,
     ) -> None:
+        """`look` is called in the middle of the storm; what it returns is `seen` afterwards."""
         self._random = random.Random(seed)
         self._seed = seed
         self._url = url
         self._sandbox = sandbox
         self._folder = folder
         self._dagster_home = dagster_home
+        self._look = look
+        self.seen = ""
         self._engine = database.create_engine(url, application_name="storm")
         self._people = People(self._engine)
         self._workers: list[Worker] = []
@@ -136,6 +147,7 @@ class Storm:
                 [deed] = self._random.choices(list(deeds), list(deeds.values()))
                 deed()
                 time.sleep(self._random.uniform(0, 0.08))  # the storm's own pace; nothing is waited for
+            self.seen = self._look()
             self._calm_down()
             return self._judge(seconds)
         finally:

@@ -19,6 +19,7 @@ from typing import Any
 
 import dagster as dg
 import psutil
+from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines import faults
 from crm_pipelines.crms import transport
@@ -131,7 +132,10 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
     if poison := variables.get("CRM_PIPELINES_TEST_POISON"):
         _be_poisoned_by(poison)
     home = variables.get("DAGSTER_HOME")
-    with dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance:
+    with (
+        capture_interrupts(),  # as in Dagster's own run worker: no signal ends the process by itself
+        dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance,
+    ):
         for _ in range(runs):
             brevo_sync.execute_in_process(instance=instance, raise_on_error=False)
 

@@ -86,13 +86,17 @@ class Courier:
         """
         # In a thread of its own: what a signal brings is raised in the main thread, wherever that is just then, and
         # nothing may be raised between an answer and its entry in the ledger.
+        interruption: BaseException | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
             delivering = pool.submit(self._deliver, claims)
-            try:
-                wait([delivering])
-            except BaseException:
-                self._halt(_INTERRUPTED)
-                raise
+            while not delivering.done():
+                try:
+                    wait([delivering])
+                except BaseException as error:  # noqa: BLE001 - raised again, once what is known is in the ledger
+                    self._halt(_INTERRUPTED)
+                    interruption = error
+        if interruption is not None:
+            raise interruption
         return delivering.result()
 
     def _deliver(self, claims: Sequence[Claim]) -> Receipt:

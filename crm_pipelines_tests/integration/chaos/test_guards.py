@@ -1,6 +1,7 @@
 """Guards of the protocol that no other test covers: poison, clocks, plans, cost, sums, signals in a row."""
 
 import signal
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -53,8 +54,11 @@ def test_stop_signals_in_a_row_lose_no_answer(
 ) -> None:
     worker = start_worker(fault="after_send:delay:1")
     account.wait_for_requests(12, finished=True)
-    while worker.alive:
+    for _ in range(5):
         worker.send(signal.SIGTERM)
+        time.sleep(0.1)  # apart, as from an impatient user; nothing is waited for
+    worker.wait()
+    assert people.all("SELECT count(*) AS n FROM crm_attempts WHERE outcome = 'synced'") == [{"n": 12}]
     until_quiet(people, pipeline, account)
     assert people.states() == {"synced": 12}
     assert_invariants(engine, account, most_sends=1)
