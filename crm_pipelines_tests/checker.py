@@ -33,9 +33,7 @@ SELECT s.*, a.outcome, a.revision AS outcome_revision, a.payload_hash AS outcome
 
 def account_attributes(mapping: BrevoMapping) -> dict[str, str]:
     """What the sandbox's account must have, so that nothing that we send is dropped."""
-    return {
-        name: attribute.type.in_brevo for name, attribute in mapping.attributes.items() if name not in IDENTIFIERS
-    }
+    return {name: attribute.type.in_brevo for name, attribute in mapping.attributes.items() if name not in IDENTIFIERS}
 
 
 def assert_invariants(
@@ -109,9 +107,7 @@ def _of_stored(payload: object, held: Row | None, mapping: BrevoMapping) -> Iter
     else:
         if held["email"] != payload.key:
             yield "the CRM has another address"
-        expected = {
-            name: normal_phone(value) if name == "SMS" else value for name, value in payload.attributes.items()
-        }
+        expected = {name: normal_phone(value) if name == "SMS" else value for name, value in payload.attributes.items()}
         has = {name: value for name, value in held["attributes"].items() if mapping.owns(name) and name != "EXT_ID"}
         different = sorted(name for name in expected.keys() | has.keys() if expected.get(name) != has.get(name))
         if different:

@@ -80,9 +80,7 @@ class Worker:
     def wait_until_stopped(self) -> None:
         """Return once the process stands still, at a fault point or by a signal."""
         process = psutil.Process(self.pid)
-        wait_until(
-            lambda: process.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}, "the worker stands still"
-        )
+        wait_until(lambda: process.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}, "the worker stands still")
         assert self._process.is_alive(), f"the worker ended before its fault: {self.log.read_text()[-2000:]}"
 
     def send(self, signal_number: int) -> None:

@@ -56,26 +56,46 @@ MUTATIONS = (
     ),
     Mutation(
         guard="fence: a lease is renewed only with the current claim_no",
-        changes=((_QUEUE_SQL, "AND s.claim_no = d.claim_no AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev",
-                  "AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev"),),
+        changes=(
+            (
+                _QUEUE_SQL,
+                "AND s.claim_no = d.claim_no AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev",
+                "AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev",
+            ),
+        ),
         tests=(f"{_PROTOCOL}::test_nobody_completes_without_the_current_claim",),
     ),
     Mutation(
         guard="revision: only the present one makes a contact synced",
-        changes=((_QUEUE_SQL, "('synced', 'unchanged') THEN CASE WHEN s.revision = o.revision THEN 'synced' ELSE 'queued' END",
-                  "('synced', 'unchanged') THEN 'synced'"),),
+        changes=(
+            (
+                _QUEUE_SQL,
+                "('synced', 'unchanged') THEN CASE WHEN s.revision = o.revision THEN 'synced' ELSE 'queued' END",
+                "('synced', 'unchanged') THEN 'synced'",
+            ),
+        ),
         tests=(f"{_PROTOCOL}::test_an_edit_during_delivery_is_delivered_afterwards",),
     ),
     Mutation(
         guard="self-fence: what is no longer held is not sent",
-        changes=(("crm_pipelines/delivery/fence.py", "            if contact_id not in self._claims:\n"
-                  "                raise ClaimLost\n", ""),),
+        changes=(
+            (
+                "crm_pipelines/delivery/fence.py",
+                "            if contact_id not in self._claims:\n                raise ClaimLost\n",
+                "",
+            ),
+        ),
         tests=(_FENCE_TESTS, f"{_MATRIX}::test_woken_after_its_lease_a_worker_overwrites_nothing[before_fence]"),
     ),
     Mutation(
         guard="TRUST: a renewal counts for seconds only",
-        changes=(("crm_pipelines/delivery/fence.py", "while self._age() > TRUST.total_seconds():",
-                  "while self._age() == float('inf'):"),),
+        changes=(
+            (
+                "crm_pipelines/delivery/fence.py",
+                "while self._age() > TRUST.total_seconds():",
+                "while self._age() == float('inf'):",
+            ),
+        ),
         tests=(_FENCE_TESTS, f"{_MATRIX}::test_woken_after_its_lease_a_worker_overwrites_nothing[before_fence]"),
     ),
     Mutation(
@@ -85,38 +105,66 @@ MUTATIONS = (
     ),
     Mutation(
         guard="suspect lane: one at a time",
-        changes=(("crm_pipelines/orchestration/ops.py",
-                  "send = courier.deliver_one_at_a_time if batch.alone else courier.deliver", "send = courier.deliver"),),
-        tests=(f"{_GUARDS}::test_a_poison_contact_takes_no_neighbour_with_it",
-               "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
-               "::test_crash_suspects_are_delivered_one_at_a_time"),
+        changes=(
+            (
+                "crm_pipelines/orchestration/ops.py",
+                "send = courier.deliver_one_at_a_time if batch.alone else courier.deliver",
+                "send = courier.deliver",
+            ),
+        ),
+        tests=(
+            f"{_GUARDS}::test_a_poison_contact_takes_no_neighbour_with_it",
+            "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
+            "::test_crash_suspects_are_delivered_one_at_a_time",
+        ),
     ),
     Mutation(
         guard="MATERIALIZED: a claim never takes more than it was asked for",
         changes=((_QUEUE_SQL, _CLAIM, _CLAIM_BY_SUBSELECT),),
-        tests=(f"{_PROTOCOL}::test_a_claim_never_exceeds_its_limit_under_a_nested_loop_plan",
-               f"{_GUARDS}::test_a_claim_never_takes_more_than_its_limit_under_any_plan"),
+        tests=(
+            f"{_PROTOCOL}::test_a_claim_never_exceeds_its_limit_under_a_nested_loop_plan",
+            f"{_GUARDS}::test_a_claim_never_takes_more_than_its_limit_under_any_plan",
+        ),
     ),
     Mutation(
         guard="rescue: a row that somebody is just completing is let be",
-        changes=((_QUEUE_SQL, "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
-                  ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged"),
-                 (_QUEUE_SQL, "FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm AND s.state = 'claimed'",
-                  "FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm")),
+        changes=(
+            (
+                _QUEUE_SQL,
+                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
+                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
+            ),
+            (
+                _QUEUE_SQL,
+                "FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm AND s.state = 'claimed'",
+                "FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm",
+            ),
+        ),
         tests=(f"{_PROTOCOL}::test_a_rescue_never_changes_a_contact_that_was_completed_meanwhile",),
     ),
     Mutation(
         guard="rescue: what the ledger knows is carried over first, whoever's run it was",
-        changes=(("crm_pipelines/orchestration/ops.py",
-                  ", *queue.holders(except_run=context.run_id, lapsed=True)", ""),),
-        tests=(f"{_MATRIX}::test_killed_at_any_step_nothing_is_lost_and_each_contact_is_sent_twice_at_most[after_record]",),
+        changes=(
+            ("crm_pipelines/orchestration/ops.py", ", *queue.holders(except_run=context.run_id, lapsed=True)", ""),
+        ),
+        tests=(
+            f"{_MATRIX}::test_killed_at_any_step_nothing_is_lost_and_each_contact_is_sent_twice_at_most[after_record]",
+        ),
     ),
     Mutation(
         guard="hash: only a confirmed delivery moves it",
-        changes=(("crm_pipelines/delivery/courier.py", "payload_hash=parcel.payload.hash if synced else None",
-                  "payload_hash=parcel.payload.hash"),
-                 (_QUEUE_SQL, "CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END",
-                  "coalesce(o.payload_hash, s.payload_hash)")),
+        changes=(
+            (
+                "crm_pipelines/delivery/courier.py",
+                "payload_hash=parcel.payload.hash if synced else None",
+                "payload_hash=parcel.payload.hash",
+            ),
+            (
+                _QUEUE_SQL,
+                "CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END",
+                "coalesce(o.payload_hash, s.payload_hash)",
+            ),
+        ),
         tests=(f"{_GUARDS}::test_an_update_that_failed_is_sent_again",),
     ),
     Mutation(
@@ -126,14 +174,25 @@ MUTATIONS = (
     ),
     Mutation(
         guard="gate: nothing is claimed while it is paused",
-        changes=((_QUEUE_SQL, " AND crashes = 0\n       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm "
-                  "AND g.paused_until > now())\n", " AND crashes = 0\n"),),
+        changes=(
+            (
+                _QUEUE_SQL,
+                " AND crashes = 0\n       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm "
+                "AND g.paused_until > now())\n",
+                " AND crashes = 0\n",
+            ),
+        ),
         tests=(f"{_PROTOCOL}::test_nothing_is_claimed_while_the_gate_is_paused",),
     ),
     Mutation(
         guard="stop signals: nothing is raised between an answer and its entry in the ledger",
-        changes=(("crm_pipelines/delivery/courier.py", "delivering = pool.submit(self._deliver, claims)",
-                  "return self._deliver(claims)"),),
+        changes=(
+            (
+                "crm_pipelines/delivery/courier.py",
+                "delivering = pool.submit(self._deliver, claims)",
+                "return self._deliver(claims)",
+            ),
+        ),
         tests=(f"{_GUARDS}::test_stop_signals_in_a_row_lose_no_answer",),
     ),
 )
@@ -159,7 +218,9 @@ def main() -> int:
             with _removed(tree, mutation):
                 caught = _red(tree, mutation.tests)
             survivors += not caught
-            print(f"| {mutation.guard} | {'red, as it should be' if caught else 'GREEN: no test notices'} |", flush=True)
+            print(
+                f"| {mutation.guard} | {'red, as it should be' if caught else 'GREEN: no test notices'} |", flush=True
+            )
     return 1 if survivors else 0
 
 

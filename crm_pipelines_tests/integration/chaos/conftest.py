@@ -17,7 +17,13 @@ from crm_pipelines_tests.worker import Worker, wait_until
 
 StartWorker = Callable[..., Worker]
 
-_PASSED_ON = ("CRM_DATABASE_URL", "BREVO_API_KEY", "BREVO_API_BASE_URL", "BREVO_RATE_LIMIT_PER_SECOND", "BREVO_SYNC_SCHEDULER_BATCH_SIZE")
+_PASSED_ON = (
+    "CRM_DATABASE_URL",
+    "BREVO_API_KEY",
+    "BREVO_API_BASE_URL",
+    "BREVO_RATE_LIMIT_PER_SECOND",
+    "BREVO_SYNC_SCHEDULER_BATCH_SIZE",
+)
 
 
 @pytest.fixture

@@ -9,12 +9,16 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
+from crm_pipelines.contacts.embedded import embedded_postgres
 from crm_pipelines.contacts.queue import MAX_CRASHES, Queue
+from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.postgres import FAST, temporary_folder
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.chaos.conftest import StartWorker, until_quiet
+from crm_pipelines_tests.integration.chaos.proxy import proxy_to
 
 LEASE = timedelta(minutes=25)
 _PLANS = [
@@ -150,8 +154,6 @@ def test_a_claim_touches_few_pages_whatever_the_backlog_and_what_was_in_it(peopl
 
 
 def _pages_of_a_claim(engine: sa.Engine) -> int:
-    from crm_pipelines.contacts.sql import load_statements
-
     explain = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {load_statements('queue')['claim'].text}")
     parameters = {"crm": "brevo", "run_id": "run", "limit": 100, "lease": LEASE}
     with engine.begin() as connection:
@@ -159,10 +161,63 @@ def _pages_of_a_claim(engine: sa.Engine) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-def test_one_crm_whose_backlog_is_huge_or_whose_gate_is_closed_delays_no_other(people: People, engine: sa.Engine) -> None:
+def test_one_crm_whose_backlog_is_huge_or_whose_gate_is_closed_delays_no_other(
+    people: People, engine: sa.Engine
+) -> None:
     people.add(500)
     [contact_id] = People(engine, "hubspot").add(1, email="other@example.com")
     people.run("UPDATE crm_gates SET paused_until = now() + interval '1 h', pause_kind = 'outage' WHERE crm = 'brevo'")
     [claim] = Queue(engine, "hubspot").claim("run", limit=10, lease=LEASE)
     assert claim.contact_id == contact_id
     assert Queue(engine, "brevo").claim("run", limit=10, lease=LEASE) == []
+
+
+def test_a_worker_whose_connections_lead_nowhere_holds_up_nobody(
+    account: BrevoSandbox,
+    crew: list[Any],
+    start_worker: StartWorker,
+    people: People,
+    pipeline: Pipeline,
+    engine: sa.Engine,
+    database_url: str,
+) -> None:
+    url = sa.make_url(database_url)
+    account.fault("hold_after")
+    with proxy_to(url.host or "", url.port or 0) as proxy:
+        through_proxy = url.set(port=proxy.port).render_as_string(hide_password=False)
+        worker = start_worker({"CRM_DATABASE_URL": through_proxy})
+        account.wait_for_requests(12)
+        proxy.swallow()
+        account.clear_faults()
+        account.release()
+        until_quiet(people, pipeline, account)
+        assert people.states() == {"synced": 12}
+        assert worker.alive
+        worker.close()
+    assert_invariants(engine, account, most_sends=2)
+
+
+def test_a_restart_of_postgres_while_answers_are_awaited_costs_no_second_request(
+    account: BrevoSandbox, start_worker: StartWorker
+) -> None:
+    with temporary_folder() as folder:
+        data = folder / "postgres"
+        with embedded_postgres(data, settings=FAST) as server:
+            server.create_database("contacts")
+            url = server.url("contacts")
+            database.upgrade(url)
+            engine = database.create_engine(url)
+            people = People(engine)
+            people.add(12)
+            account.fault("hold_after")
+            worker = start_worker({"CRM_DATABASE_URL": url})
+            account.wait_for_requests(12)
+        account.clear_faults()
+        account.release()
+        account.wait_for_requests(12, finished=True)
+        with embedded_postgres(data, settings=FAST) as server:
+            assert server.url("contacts") == url
+            assert worker.wait() == 0
+            assert people.states() == {"synced": 12}
+            assert_invariants(engine, account, most_sends=1)
+            engine.dispose()
