@@ -47,10 +47,6 @@ def _stop(_: float) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _exit(_: float) -> None:
-    os._exit(1)
-
-
 def _raise(_: float) -> None:
     raise InjectedFault
 
@@ -58,7 +54,6 @@ def _raise(_: float) -> None:
 _ACTIONS: dict[str, Callable[[float], None]] = {
     "kill": _die,
     "stop": _stop,
-    "exit": _exit,
     "raise": _raise,
     "delay": time.sleep,
 }
@@ -85,10 +80,11 @@ class _Fault:
 def _read(text: str) -> dict[str, _Fault]:
     faults = {}
     for part in filter(None, text.split(",")):
-        point, action, number = (*part.split(":"), "1")[:3]
+        point, _, rest = part.partition(":")
+        action, _, number = rest.partition(":")
         if point not in POINTS or action not in _ACTIONS:
             raise ValueError(f"{VARIABLE}: expected point:action or point:action:number, got {part}")
-        faults[point] = _Fault(action, float(number))
+        faults[point] = _Fault(action, float(number or 1))
     return faults
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.embedded import embedded_postgres

@@ -215,7 +215,7 @@ def main() -> int:
             print("The tests fail without any change; nothing can be told from them.")
             return 1
         for mutation in MUTATIONS:
-            with _removed(tree, mutation):
+            with _Without(tree, mutation):
                 caught = _red(tree, mutation.tests)
             survivors += not caught
             print(
@@ -224,7 +224,7 @@ def main() -> int:
     return 1 if survivors else 0
 
 
-class _removed:
+class _Without:
     """The tree without one guard, for the length of the block."""
 
     def __init__(self, tree: Path, mutation: Mutation) -> None:
