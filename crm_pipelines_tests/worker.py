@@ -122,7 +122,7 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
     faults.arm()
-    fence.time = transport.time = Clock(Path(clock))  # type: ignore[assignment]
+    vars(fence)["time"] = vars(transport)["time"] = Clock(Path(clock))
     if scale != 1.0:
         _make_short(scale)
     if days := float(variables.get("CRM_PIPELINES_TEST_DAYS", 0)):
@@ -142,9 +142,9 @@ def _make_short(scale: float) -> None:
     """Scale every time that the protocol rests on, so that a storm sees many leases end."""
     assert Brevo.__init__.__kwdefaults__ is not None
     Brevo.__init__.__kwdefaults__["longest_request"] *= scale
-    fence.TRUST *= scale
-    courier.DELIVERY_LEASE *= scale
-    ops.CLAIM_LEASE *= scale / 5  # runs are as short
+    vars(fence)["TRUST"] *= scale
+    vars(courier)["DELIVERY_LEASE"] *= scale
+    vars(ops)["CLAIM_LEASE"] *= scale / 5  # runs are as short
 
 
 def _set_clock(days: float) -> None:
@@ -162,4 +162,4 @@ def _be_poisoned_by(contact_id: str) -> None:
             os._exit(1)
         return deliver(self, payload, **more)
 
-    Brevo.deliver = crash  # type: ignore[method-assign,assignment]
+    Brevo.deliver = crash  # type: ignore[method-assign]

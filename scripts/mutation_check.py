@@ -16,8 +16,12 @@ _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/integration/chaos/test_guards.py"
 _MATRIX = "crm_pipelines_tests/integration/chaos/test_kill_matrix.py"
+_RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
 _SECONDS_PER_TEST = 60
 
+_GATE_CHECK = """\
+       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
+"""
 _CLAIM = """WITH picked AS MATERIALIZED (
     SELECT contact_id, run_at FROM crm_syncs
      WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0
@@ -114,8 +118,7 @@ MUTATIONS = (
         ),
         tests=(
             f"{_GUARDS}::test_a_poison_contact_takes_no_neighbour_with_it",
-            "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
-            "::test_crash_suspects_are_delivered_one_at_a_time",
+            f"{_RUNS}::test_crash_suspects_are_delivered_one_at_a_time",
         ),
     ),
     Mutation(
@@ -177,8 +180,7 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                " AND crashes = 0\n       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm "
-                "AND g.paused_until > now())\n",
+                f" AND crashes = 0\n{_GATE_CHECK}",
                 " AND crashes = 0\n",
             ),
         ),

@@ -119,7 +119,7 @@ class Queue:
         self._engine = engine
         self.crm = crm
 
-    def _all(self, name: str, *, step: str | None = None, **parameters: Any) -> Sequence[sa.Row[Any]]:
+    def _all(self, name: str, step: str | None = None, /, **parameters: Any) -> Sequence[sa.Row[Any]]:
         with self._engine.begin() as connection:
             rows = connection.execute(_SQL[name], {"crm": self.crm, **parameters}).all()
             if step:
@@ -133,11 +133,11 @@ class Queue:
     ) -> list[Claim]:
         """Take up to `limit` due contacts, oldest first; with `contact_ids` only those, due or in back-off."""
         if contact_ids is None:
-            rows = self._all("claim", step="claim", run_id=run_id, limit=limit, lease=lease)
+            rows = self._all("claim", "claim", run_id=run_id, limit=limit, lease=lease)
         else:
             rows = self._all(
                 "claim_chosen",
-                step="claim",
+                "claim",
                 run_id=run_id,
                 limit=limit,
                 lease=lease,
@@ -151,11 +151,11 @@ class Queue:
     ) -> list[Claim]:
         """Like `claim`, for contacts during whose delivery a worker died: deliver them one at a time."""
         if contact_ids is None:
-            rows = self._all("claim_suspects", step="claim", run_id=run_id, limit=limit, lease=lease)
+            rows = self._all("claim_suspects", "claim", run_id=run_id, limit=limit, lease=lease)
         else:
             rows = self._all(
                 "claim_chosen",
-                step="claim",
+                "claim",
                 run_id=run_id,
                 limit=limit,
                 lease=lease,
@@ -174,7 +174,7 @@ class Queue:
 
         A crash from here on is charged to these contacts.
         """
-        rows = self._all("renew", step="renew", lease=lease, **_keys(claims))
+        rows = self._all("renew", "renew", lease=lease, **_keys(claims))
         return {row.contact_id: row.revision for row in rows}
 
     def load(self, claims: Sequence[Claim]) -> list[Delivery]:
@@ -218,7 +218,7 @@ class Queue:
         """Carry recorded outcomes of the run over to the state machine, fenced; None: for all its contacts."""
         rows = self._all(
             "apply",
-            step="apply",
+            "apply",
             run_id=run_id,
             contact_ids=None if contact_ids is None else list(contact_ids),
             max_retries=policy.max_retries,
@@ -229,7 +229,7 @@ class Queue:
     def release(self, run_id: str, contact_ids: Sequence[UUID] | None = None, *, delay: timedelta = timedelta()) -> int:
         """Give claims back uncharged, due again after `delay`; None: all that the run has not begun to deliver."""
         ids = None if contact_ids is None else list(contact_ids)
-        return len(self._all("release", step="release", run_id=run_id, contact_ids=ids, delay=delay))
+        return len(self._all("release", "release", run_id=run_id, contact_ids=ids, delay=delay))
 
     def holders(self, *, except_run: str, lapsed: bool = False) -> list[str]:
         """The other runs that hold claims; `lapsed`: only those that hold one whose lease is over."""
@@ -242,7 +242,7 @@ class Queue:
         """
         rows = self._all(
             "rescue",
-            step="rescue",
+            "rescue",
             orderly_runs=list(orderly_runs),
             crashed_runs=list(crashed_runs),
             max_crashes=MAX_CRASHES,

@@ -54,7 +54,7 @@ class Account:
 
     @contextmanager
     def settled_at_an_end(self, run_id: str) -> Iterator[None]:
-        """Should the run end in this block (by a stop signal, say), what is known is written back, the rest goes free."""
+        """Should the run end in this block, by a stop signal say: what is known is written back, the rest goes free."""
         try:
             yield
         except BaseException:

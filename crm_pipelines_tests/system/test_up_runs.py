@@ -10,7 +10,6 @@ from crm_pipelines_tests.system.mid_run import ANSWERED, BATCH, CONTACTS, begin_
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
-
 def test_the_pages_know_the_job_its_schedule_its_sensors_and_its_asset(stack: Stack) -> None:
     stack.pages.start_schedule()
     known = stack.pages.repository()
