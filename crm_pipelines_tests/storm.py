@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from crm_pipelines.contacts import database
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
@@ -117,7 +116,7 @@ class Storm:
 
     def run(self, seconds: float) -> Findings:
         """The storm, the quiet after it, and the judgement. Random in what it does, not in what must come of it."""
-        deeds: dict[Callable[[], None], float] = {
+        deeds: dict[Callable[[], object], float] = {
             self._kill: 1,
             self._stop: 1,
             self._ask_to_end: 0.5,
@@ -127,7 +126,7 @@ class Storm:
             self._select: 4,
             self._unselect: 1,
             self._trouble_the_crm: 4,
-            self._release_held: 3,
+            self._sandbox.release: 3,
             self._open_gate: 1,
         }
         try:
@@ -146,8 +145,6 @@ class Storm:
             for worker in self._workers:
                 worker.close()
             self._engine.dispose()
-
-    # What happens to workers
 
     def _keep_workers(self) -> None:
         now = time.monotonic()
@@ -209,10 +206,8 @@ class Storm:
             )
         )
 
-    # What users do
-
     def _some(self) -> list[Any]:
-        return self._random.sample(self._ids, min(len(self._ids), self._random.randint(1, 8)))
+        return self._random.sample(self._ids, self._random.randint(1, 8))
 
     def _edit(self) -> None:
         name = f"Zebedee Quux{self._random.randrange(10**9)}"
@@ -239,21 +234,14 @@ class Storm:
         self._people.run("SELECT crm_unselect('brevo', :ids)", ids=ids)
         self._tried["contacts unselected"] += len(ids)
 
-    # What happens at the CRM
-
     def _trouble_the_crm(self) -> None:
         fault = self._random.choice(_CRM_FAULTS)
         times = self._random.randint(1, 4)
         self._sandbox.fault(**fault, times=times)
         self._tried[f"CRM: {fault['action']} {fault.get('status', '')}".rstrip()] += times
 
-    def _release_held(self) -> None:
-        self._sandbox.release()
-
     def _open_gate(self) -> None:
         self._people.run("UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, probing = false")
-
-    # The quiet after
 
     def _calm_down(self) -> None:
         for worker in self._workers:
