@@ -148,7 +148,7 @@ MUTATIONS = (
     Mutation(
         guard="rescue: what the ledger knows is carried over first, whoever's run it was",
         changes=(
-            ("crm_pipelines/orchestration/ops.py", ", *queue.holders(except_run=context.run_id, lapsed=True)", ""),
+            ("crm_pipelines/orchestration/ops.py", ", *queue.silent_runs()", ""),
         ),
         tests=(
             f"{_MATRIX}::test_killed_at_any_step_nothing_is_lost_and_each_contact_is_sent_twice_at_most[after_record]",

@@ -144,10 +144,16 @@ UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, 
             ELSE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) END
 RETURNING s.contact_id
 
--- name: holders
+-- name: abandoned_runs
 -- Runs with claims that may be stale, or with outcomes that nobody carried over.
-SELECT DISTINCT claimed_by FROM crm_syncs
- WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id AND (NOT :lapsed OR lease_until < now())
+SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id
+
+-- name: silent_runs
+-- Runs that let a lease run out, whatever Dagster knows of them.
+SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now()
+
+-- name: any_parked
+SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'failed' AND mapping_version <> :mapping_version)
 
 -- name: rescue
 -- Claims whose lease ran out, and those not begun whose run is known to have ended: before such a row is sent, its

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper, Reservation
+from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, GateKeeper, Reservation
 from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
 from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
@@ -71,6 +71,7 @@ class Courier:
         self._stop = stop or threading.Event()
         self._limit = limit
         self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
+        self._failures_in_a_row = 0
         self.halted: str | None = None
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
@@ -194,6 +195,10 @@ class Courier:
     def _mind_the_gate(self, outcome: Outcome) -> None:
         """Whatever concerns the account rather than the contact takes effect before the next request."""
         reason = outcome.message or outcome.kind or ""
+        # The breaker hears of outcomes twice a second; at a high rate that is too late.
+        self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.result is Result.RETRY else 0
+        if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            self._halt("the CRM does not answer as it should")
         if outcome.result is Result.REFUSED:
             self._gate.close(reason, self._crm.credentials_fingerprint)
             self._halt("the CRM refused the credentials")

@@ -62,11 +62,16 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm) -> Gate:
     return gate.read()
 
 
+def _is_reject(attempt: Attempt) -> bool:
+    """A defect of ours counts as a reject: it has to do with the mapping, and would bury the table as well."""
+    return attempt.kind == "internal" or (attempt.outcome == "rejected" and attempt.requests > 0)
+
+
 def tally(attempts: Sequence[Attempt]) -> Tally:
     """What the breaker needs to know of these outcomes, which are in order of arrival."""
     answered = [attempt for attempt in attempts if attempt.requests]
     failures = [attempt for attempt in answered if attempt.outcome == "retry"]
-    rejects = [attempt for attempt in answered if attempt.outcome == "rejected"]
+    rejects = [attempt for attempt in attempts if _is_reject(attempt)]
     trailing = 0
     for attempt in reversed(answered):
         if attempt.outcome != "retry":

@@ -129,8 +129,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         )
     queue.release(context.run_id)
     orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
-    # Also of runs that Dagster believes to be alive, or does not know: what was answered is neither a crash nor lost.
-    for run_id in {*orderly, *crashed, *queue.holders(except_run=context.run_id, lapsed=True)}:
+    for run_id in {*orderly, *crashed, *queue.silent_runs()}:
         queue.apply(run_id, account.policy)
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
     if rescued.returned:

@@ -62,14 +62,8 @@ def run_now(
 def _sentence(failure: StepFailureData) -> str:
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
-    chain = []
     error = failure.error
-    while error:
-        chain.append(error)
+    while error and error.cause:
         error = error.cause
-    for error in chain:
-        name, _, text = error.message.partition(": ")
-        if name.startswith("crm_pipelines."):
-            return text.strip()
     # The text of an unexpected exception may hold a contact's data.
-    return f"Unexpected {chain[-1].cls_name if chain else 'failure'}: see the run in Dagster's pages."
+    return f"Unexpected {error.cls_name if error else 'failure'}: see the run in Dagster's pages."

@@ -96,6 +96,16 @@ def test_with_contacts_due_a_tick_starts_a_run_in_the_first_place(tick: Tick, pe
     assert slot(tick()) == "brevo-1"
 
 
+def test_contacts_that_were_refused_under_another_mapping_are_work(tick: Tick, people: People) -> None:
+    people.add()
+    failed = "UPDATE crm_syncs SET state = 'failed', last_error_kind = 'rejected', mapping_version = :version"
+    with Destination("brevo").open() as account:
+        people.run(failed, version=account.crm.mapping_version)
+    assert reason(tick()) == "Nothing is due."
+    people.run(failed, version="an older one")
+    assert slot(tick()) == "brevo-1"
+
+
 def test_a_tick_names_the_pause_and_its_end(tick: Tick, people: People, gate: GateKeeper) -> None:
     people.add()
     gate.pause("outage", "HTTP 503 from Brevo.", timedelta(minutes=10))
