@@ -147,9 +147,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="rescue: what the ledger knows is carried over first, whoever's run it was",
-        changes=(
-            ("crm_pipelines/orchestration/ops.py", ", *queue.silent_runs()", ""),
-        ),
+        changes=(("crm_pipelines/orchestration/ops.py", ", *queue.silent_runs()", ""),),
         tests=(
             f"{_MATRIX}::test_killed_at_any_step_nothing_is_lost_and_each_contact_is_sent_twice_at_most[after_record]",
         ),
@@ -158,7 +156,7 @@ MUTATIONS = (
         guard="hash: only a confirmed delivery moves it",
         changes=(
             (
-                "crm_pipelines/delivery/courier.py",
+                "crm_pipelines/delivery/parcels.py",
                 "payload_hash=parcel.payload.hash if synced else None",
                 "payload_hash=parcel.payload.hash",
             ),
@@ -200,8 +198,9 @@ MUTATIONS = (
 )
 
 
-def main() -> int:
-    """Prints a table; returns 1 when a guard could be removed unnoticed."""
+def main(words: list[str]) -> int:
+    """Prints a table; returns 1 when a guard could be removed unnoticed. With words: only guards that hold one."""
+    mutations = [one for one in MUTATIONS if not words or any(word in one.guard for word in words)]
     survivors = 0
     with tempfile.TemporaryDirectory(prefix="crm-pipelines-mutations-") as name:
         tree = Path(name)
@@ -210,13 +209,16 @@ def main() -> int:
             shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
         for file in ("pyproject.toml", "dagster.yaml"):
             shutil.copy(ROOT / file, tree / file)
-        every_test = sorted({test for mutation in MUTATIONS for test in mutation.tests})
+        for mutation in mutations:  # before minutes pass: is what is to be removed still there?
+            with _Without(tree, mutation):
+                pass
+        every_test = sorted({test for mutation in mutations for test in mutation.tests})
         if not _red(tree, every_test):
             print("| without any change | green |", flush=True)
         else:
             print("The tests fail without any change; nothing can be told from them.")
             return 1
-        for mutation in MUTATIONS:
+        for mutation in mutations:
             with _Without(tree, mutation):
                 caught = _red(tree, mutation.tests)
             survivors += not caught
@@ -258,4 +260,4 @@ def _red(tree: Path, tests: list[str] | tuple[str, ...]) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -132,37 +132,22 @@ class Queue:
         self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None
     ) -> list[Claim]:
         """Take up to `limit` due contacts, oldest first; with `contact_ids` only those, due or in back-off."""
-        if contact_ids is None:
-            rows = self._all("claim", "claim", run_id=run_id, limit=limit, lease=lease)
-        else:
-            rows = self._all(
-                "claim_chosen",
-                "claim",
-                run_id=run_id,
-                limit=limit,
-                lease=lease,
-                contact_ids=list(contact_ids),
-                suspects=False,
-            )
-        return _in_order(rows)
+        return self._claim("claim", run_id, limit, lease, contact_ids)
 
     def claim_suspects(
         self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None
     ) -> list[Claim]:
         """Like `claim`, for contacts during whose delivery a worker died: deliver them one at a time."""
+        return self._claim("claim_suspects", run_id, limit, lease, contact_ids)
+
+    def _claim(
+        self, lane: str, run_id: str, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None
+    ) -> list[Claim]:
+        given: dict[str, Any] = {"run_id": run_id, "limit": limit, "lease": lease}
         if contact_ids is None:
-            rows = self._all("claim_suspects", "claim", run_id=run_id, limit=limit, lease=lease)
-        else:
-            rows = self._all(
-                "claim_chosen",
-                "claim",
-                run_id=run_id,
-                limit=limit,
-                lease=lease,
-                contact_ids=list(contact_ids),
-                suspects=True,
-            )
-        return _in_order(rows)
+            return _in_order(self._all(lane, "claim", **given))
+        given |= {"contact_ids": list(contact_ids), "suspects": lane == "claim_suspects"}
+        return _in_order(self._all("claim_chosen", "claim", **given))
 
     def peek(self, *, limit: int, contact_ids: Sequence[UUID] | None = None) -> list[Claim]:
         """What `claim` would take, without taking it."""
