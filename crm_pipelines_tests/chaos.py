@@ -43,7 +43,7 @@ def write_table(document: Path, findings: Findings) -> None:
 @click.command()
 @click.option("--seconds", type=click.FloatRange(1), default=120, show_default=True)
 @click.option("--seed", type=int, help="Default: a new one, which is printed.")
-@click.option("--contacts", type=click.IntRange(1, 5000), default=300, show_default=True)
+@click.option("--contacts", type=click.IntRange(8, 5000), default=150, show_default=True)
 @click.option("--write", type=click.Path(path_type=Path, exists=True), help="Write the table into this document.")
 def main(seconds: float, seed: int | None, contacts: int, write: Path | None) -> None:
     """Let a storm pass over the pipeline and judge what is left; exit code 1 when anything was lost."""

@@ -102,7 +102,8 @@ class Storm:
         self._stops: list[Stop] = []
         self._woken: list[tuple[Worker, float]] = []
         self._tried: Counter[str] = Counter()
-        sandbox.configure(attributes=account_attributes(load_mapping(None)))
+        # Answers take so long that many a contact is edited or taken over just then.
+        sandbox.configure(attributes=account_attributes(load_mapping(None)), latency_seconds=0.15)
         self._ids = [
             contact_id
             for number in range(contacts)
