@@ -58,6 +58,7 @@ class _Deadline:
         self.expired = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._ends_at = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
         self._timer.start()
@@ -65,6 +66,8 @@ class _Deadline:
     def watch(self, connected: _Socket) -> None:
         """Raises TimeoutError when the time is over already."""
         with self._lock:
+            # By the clock too: in a process that stood still, the timer's thread may wake up after this one.
+            self.expired = self.expired or time.monotonic() >= self._ends_at
             if self.expired:
                 raise TimeoutError("the request's total deadline has passed")
             self._forget()

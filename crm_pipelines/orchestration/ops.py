@@ -203,14 +203,9 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
             run_id=context.run_id,
             limit=account.rate_limit(account.gate.read()),
         )
-        try:
+        with account.settled_at_an_end(context.run_id):
             send = courier.deliver_one_at_a_time if batch.alone else courier.deliver
             receipt = send(batch.claims)
-        except BaseException:
-            # The run ends here, by a stop signal perhaps: what is known is written back, what is not begun goes free.
-            account.queue.apply(context.run_id, account.policy)
-            account.queue.release(context.run_id)
-            raise
     seconds = time.monotonic() - started
     context.log.info(
         "Batch %d: %d of %d contacts handled in %.1f s%s",
@@ -253,7 +248,7 @@ def write_statuses(
     if sent.preview is not None:
         return WrittenBatch(totals=sent.preview, halted=None, dry_run=True)
     claims = sent.batch.claims
-    with _sentences(), destination.open() as account:
+    with _sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
         applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])
         free, _held = account.queue.unattempted(claims)
     totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=max(0, free - sent.released))
