@@ -41,22 +41,31 @@ def main() -> None:
         sys.exit(f"{argv[0]} cannot be started: {error.strerror}")
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())
     known: set[psutil.Process] = set()
-    threading.Thread(target=_stop_at_end_of_input, args=(program, float(grace), known), daemon=True).start()
+    stopping = threading.Event()
+    stopper = threading.Thread(target=_stop_at_end_of_input, args=(program, float(grace), known, stopping), daemon=True)
+    stopper.start()
     code = program.wait()
+    if stopping.is_set():
+        stopper.join()
     _sweep(known, float(grace))
     # Not sys.exit: the thread above may hold standard input.
     os._exit(code if code >= 0 else 128 - code)
 
 
-def _stop_at_end_of_input(program: subprocess.Popen[bytes], grace: float, known: set[psutil.Process]) -> None:
+def _stop_at_end_of_input(
+    program: subprocess.Popen[bytes], grace: float, known: set[psutil.Process], stopping: threading.Event
+) -> None:
     asked = False
     while os.read(0, 1024):
         asked = True
+    stopping.set()
     known.update(psutil.Process().children(recursive=True))  # where orphans do not come to us
-    if asked:
-        program.terminate()
-    else:
+    if not asked:
         _send_to_all(known, psutil.Process.terminate)
+        psutil.wait_procs(known, timeout=grace)
+        _send_to_all(known, psutil.Process.kill)
+        return
+    program.terminate()
     try:
         program.wait(grace)
     except subprocess.TimeoutExpired:
