@@ -248,10 +248,9 @@ class Storm:
         for worker in self._workers:
             worker.close()
         self._sandbox.clear_faults()
+        self._sandbox.configure(latency_seconds=0)
         self._sandbox.release()
-        wait_until(
-            lambda: all(entry["finished"] for entry in self._sandbox.requests()), "the CRM is through with all requests"
-        )
+        wait_until(lambda: all(one["finished"] for one in self._sandbox.requests()), "the CRM is through with all")
         for _ in range(30):
             # What was delivered is not selected again: that would mend what the storm broke.
             self._people.run(
@@ -263,7 +262,7 @@ class Storm:
             self._people.make_due()
             if not self._people.states().keys() & {"queued", "claimed"}:
                 return
-            self._start_worker(runs=1).wait()
+            self._start_worker(runs=1).wait(120)  # crash suspects go one at a time
 
     def _judge(self, seconds: float) -> Findings:
         log = self._sandbox.requests()

@@ -92,9 +92,9 @@ class Worker:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = _PATIENCE_SECONDS) -> int:
         """The exit code; negative: the signal that ended it."""
-        self._process.join(_PATIENCE_SECONDS)
+        self._process.join(seconds)
         code = self._process.exitcode
         assert code is not None, f"the worker does not end: {self.log.read_text()[-2000:]}"
         return code
