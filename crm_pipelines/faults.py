@@ -44,7 +44,9 @@ def _die(_: float) -> None:
 
 
 def _stop(_: float) -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
+    # To this thread: it stands still before the call returns. Sent to the process, another thread may take the signal,
+    # and this one runs on for a moment.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def _raise(_: float) -> None:
