@@ -143,6 +143,12 @@ class BrevoSettings(CrmSettings):
         description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
         "Brevo's answers report the account's own limit. Set: never more than this.",
     )
+    bulk_threshold: int = Field(
+        1000,
+        ge=1,
+        description="At or above this many due contacts, the bulk import is used. It puts contacts on a list: that of "
+        "BREVO_LIST_ID, else one named crm-pipelines, which is created.",
+    )
 
 
 class GeneralSettings(_EnvironmentSettings):

@@ -123,11 +123,21 @@ class Queue:
             return connection.execute(_SQL[name], {"crm": self.crm, **parameters}).all()
 
     def claim(
-        self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None
+        self,
+        run_id: str,
+        *,
+        limit: int,
+        lease: timedelta,
+        contact_ids: Sequence[UUID] | None = None,
+        leave_to_imports: bool = False,
     ) -> list[Claim]:
-        """Take up to `limit` due contacts, oldest first; with `contact_ids` only those, due or in back-off."""
+        """Take up to `limit` due contacts, oldest first; with `contact_ids` only those, due or in back-off.
+
+        With `leave_to_imports` only those that do not go in bulk.
+        """
         if contact_ids is None:
-            rows = self._all("claim", run_id=run_id, limit=limit, lease=lease)
+            statement = "claim_single" if leave_to_imports else "claim"
+            rows = self._all(statement, run_id=run_id, limit=limit, lease=lease)
         else:
             rows = self._all(
                 "claim_chosen",

@@ -8,37 +8,27 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper, Reservation
+from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
-from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
 from crm_pipelines.delivery.fence import ClaimLost, Fence
 from crm_pipelines.delivery.gatekeeping import tally
-from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
+from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
 
 _FLUSH_SECONDS = 0.5
-# Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
-_PATIENCE_TO_RECORD = timedelta(minutes=5)
-_PATIENCE_TO_SEND = timedelta(seconds=30)
-# A shorter refusal for rate is waited out with the claims in hand; for a longer one they go back to the queue.
-_SHORT_PAUSE_SECONDS = 15.0
-_LONGEST_PAUSE = timedelta(hours=1)
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
-_STOPPED = "the run is being stopped"
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +50,7 @@ class Receipt:
     halted: str | None
 
 
-class Courier:
+class Courier(Passage):
     """One run's way to one CRM; `halted` says why it sends no more."""
 
     def __init__(
@@ -73,14 +63,9 @@ class Courier:
         limit: RateLimit,
         stop: threading.Event | None = None,
     ) -> None:
+        super().__init__(gate=gate, crm=crm, limit=limit, stop=stop)
         self._queue = queue
-        self._gate = gate
-        self._crm = crm
         self._run_id = run_id
-        self._stop = stop or threading.Event()
-        self._limit = limit
-        self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
-        self.halted: str | None = None
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
@@ -102,7 +87,7 @@ class Courier:
                 deliveries = self._patiently(lambda: self._queue.load(held))
                 self._send_all(deliveries, fence, recorded)
         except Stopped:
-            self._halt(_STOPPED)
+            self._halt(STOPPED)
         finally:
             unsent = [claim.contact_id for claim in claims if claim not in recorded]
             released = self._insistently(lambda: self._queue.release(self._run_id, unsent)) if unsent else 0
@@ -150,7 +135,7 @@ class Courier:
             )
         except (GatePaused, Stopped, ClaimLost) as reason:
             if not isinstance(reason, ClaimLost):
-                self._halt("the gate is paused" if isinstance(reason, GatePaused) else _STOPPED)
+                self._halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
             return
         except sa.exc.SQLAlchemyError as error:
             _log.warning("The contacts database failed before a request: %s", type(error).__name__)
@@ -162,25 +147,6 @@ class Courier:
         answered.append(_attempt(parcel, outcome, duration, self._crm.mapping_version))
         self._insistently(partial(self._mind_the_gate, outcome))
 
-    def _mind_the_gate(self, outcome: Outcome) -> None:
-        """Whatever concerns the account rather than the contact takes effect before the next request."""
-        reason = outcome.message or outcome.kind or ""
-        if outcome.result is Result.REFUSED:
-            self._gate.close(reason, self._crm.credentials_fingerprint)
-            self._halt("the CRM refused the credentials")
-        elif outcome.result is Result.SNOOZED:
-            duration = min(outcome.retry_after or timedelta(seconds=1), _LONGEST_PAUSE)
-            self._gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", duration)
-            self._pacer.forget_reserved()
-        if (pause := self._limit.used_up_for(outcome.rate)) is not None:
-            self._gate.pause(
-                "rate_limit", "The account's allowance of requests is used up.", min(pause, _LONGEST_PAUSE)
-            )
-            self._pacer.forget_reserved()
-        if (observed := self._limit.learn(outcome.rate)) is not None:
-            self._gate.observe_limit(observed)
-            self._pacer.set_rate(self._limit.per_second)
-
     def _record(self, attempts: Sequence[Attempt], recorded: set[Claim]) -> None:
         new = [attempt for attempt in attempts if attempt.claim not in recorded]
         if not new:
@@ -190,33 +156,6 @@ class Courier:
         verdict = self._insistently(partial(self._gate.judge, tally(new)))
         if verdict is not None:
             self._halt(f"the circuit breaker opened: {verdict}")
-
-    def _reserve(self, slots: int, rate: float) -> Reservation | None:
-        while True:
-            reservation = self._patiently(lambda: self._gate.reserve(slots, rate))
-            if reservation is not None:
-                return reservation
-            gate = self._patiently(self._gate.read)
-            if not gate.paused:
-                continue
-            if gate.pause_kind != "rate_limit" or (gate.paused_seconds or 0) > _SHORT_PAUSE_SECONDS:
-                return None
-            self._pause(max(0.05, gate.paused_seconds or 0))
-
-    def _halt(self, reason: str) -> None:
-        if self.halted is None:
-            self.halted = reason
-        self._stop.set()
-
-    def _patiently(self, call: Callable[[], T]) -> T:
-        return with_retries(call, patience=_PATIENCE_TO_SEND, sleep=self._pause)
-
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise Stopped
-
-    def _insistently(self, call: Callable[[], T]) -> T:
-        return with_retries(call, patience=_PATIENCE_TO_RECORD)
 
 
 def prepare(crm: Crm, delivery: Delivery, revision: int) -> Parcel | Attempt:
