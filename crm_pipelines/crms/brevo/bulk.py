@@ -47,6 +47,7 @@ LIST_NAME = "crm-pipelines"
 _MARGIN = timedelta(seconds=30)
 _LISTED = 50
 _REPORTS_READ = 20
+_MIDNIGHTS = frozenset({"T00:00:00", " 00:00:00"})
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?")
 # Which types of Brevo keep a JSON value of each kind; of any other the value is dropped without a word.
 _KEPT_BY: dict[type, frozenset[str]] = {
@@ -57,6 +58,10 @@ _KEPT_BY: dict[type, frozenset[str]] = {
     list: frozenset({"multiple-choice"}),
 }
 _WRITABLE = frozenset({"normal", "category", "transactional"})
+
+# Encoders of their own: json.dumps makes a new one for every call with arguments like these.
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 _log = logging.getLogger(__name__)
 
@@ -161,7 +166,7 @@ class BrevoImports:
         # EXT_ID in the attributes: undocumented, seen at work. By it a later change of address finds the contact.
         content = {"email": payload.key, "attributes": {**attributes, "EXT_ID": payload.external_id}}
         return ImportRow(
-            content=json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(),
+            content=_compact(content).encode(),
             proof=_digest(attributes, on_list=True),
             names=tuple(attributes),
             identifiers=frozenset(identifiers),
@@ -266,8 +271,7 @@ class BrevoImports:
 
 def _digest(attributes: Mapping[str, Any], *, on_list: bool) -> bytes:
     normal = {name: _normal(name, value) for name, value in attributes.items()}
-    text = json.dumps([normal, on_list], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(_canonical([normal, on_list]).encode()).digest()
 
 
 def _normal(name: str, value: Any) -> Any:
@@ -279,7 +283,7 @@ def _normal(name: str, value: Any) -> Any:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, str):
-        midnight = _MIDNIGHT.fullmatch(value)
+        midnight = _MIDNIGHT.fullmatch(value) if value[10:19] in _MIDNIGHTS else None
         return midnight[1] if midnight else value.strip()
     return sorted(map(str, value)) if isinstance(value, list) else value
 

@@ -1,4 +1,4 @@
-"""One run of the job in a process of its own, to be killed. The database and the sandbox are those of the environment."""
+"""One run of the job in a process of its own, to be killed. Database and sandbox are those of the environment."""
 
 import dagster as dg
 

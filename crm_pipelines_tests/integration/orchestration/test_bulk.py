@@ -75,6 +75,7 @@ def test_5000_contacts_arrive_by_import_and_each_was_seen(
     [check] = run.result.get_asset_check_evaluations()
     assert check.passed
     people.run("SELECT crm_select('brevo', array_agg(contact_id)) FROM crm_syncs")
+    poll_again(people)
     assert pipeline.run().counts["claimed"] == 5000, "a second import uses the list that the first one made"
     assert [one["name"] for one in brevo_sandbox.state()["lists"]] == ["Your first list", "crm-pipelines"]
 
@@ -157,6 +158,7 @@ def test_an_attribute_that_brevo_does_not_have_is_left_out_and_said_so(
 def test_what_an_import_cannot_do_goes_singly(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
     add(people, 30, phone_number=None)
     assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    poll_again(people)
     people.run("UPDATE crm_contacts SET name = name || ' again'")
     people.run("UPDATE crm_contacts SET email = 'moved@example.com' WHERE email = 'bulk1@example.com'")
     people.run("UPDATE crm_contacts SET name = NULL WHERE email = 'bulk2@example.com'")  # to be cleared
