@@ -1,5 +1,5 @@
 # Every target sets up .venv by itself. PYTHON=/path/to/python3.12 chooses the interpreter.
-.PHONY: help demo up test check lock
+.PHONY: help demo up test check bench lock
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -23,6 +23,10 @@ check: ## Lint, check types and import rules
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+bench: ## Measure throughput and costs, and write docs/benchmarks.md
+	@scripts/setup-venv local
+	@.venv/bin/python -m benchmarks
 
 lock: ## Refresh the lock files (needs uv)
 	@scripts/refresh-locks

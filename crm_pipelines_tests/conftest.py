@@ -5,4 +5,5 @@ pytest_plugins = [
     "crm_pipelines_tests.fixtures.people",
     "crm_pipelines_tests.fixtures.sandbox",
     "crm_pipelines_tests.fixtures.pipeline",
+    "crm_pipelines_tests.fixtures.stack",
 ]

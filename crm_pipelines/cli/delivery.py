@@ -10,6 +10,9 @@ from crm_pipelines.cli.output import DELIVERABLE_CRM, cells, print_table, report
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from crm_pipelines.crms.base import BeforeRequest
     from crm_pipelines.crms.brevo import Brevo
     from crm_pipelines.settings import Settings
 
@@ -70,7 +73,9 @@ def check(crm: str) -> None:
     with contacts_engine() as (settings, engine):
         account = _account(settings)
         try:
-            findings = account.check(custom_fields=custom_fields_in_use(engine))
+            findings = account.check(
+                before_request=_turns(settings, engine, crm), custom_fields=custom_fields_in_use(engine)
+            )
         finally:
             account.close()
         passed = all(finding.ok for finding in findings if finding.blocking)
@@ -99,7 +104,11 @@ def provision(crm: str, dry_run: bool) -> None:
     with contacts_engine() as (settings, engine):
         account = _account(settings)
         try:
-            created = account.provision(dry_run=dry_run, custom_fields=custom_fields_in_use(engine))
+            created = account.provision(
+                dry_run=dry_run,
+                before_request=_turns(settings, engine, crm),
+                custom_fields=custom_fields_in_use(engine),
+            )
         finally:
             account.close()
     if not created:
@@ -114,3 +123,11 @@ def _account(settings: "Settings") -> "Brevo":
     if settings.brevo.api_key is None:
         raise KeyUnset
     return Brevo.from_settings(settings)
+
+
+def _turns(settings: "Settings", engine: "sa.Engine", crm: str) -> "BeforeRequest":
+    """Waits before each request, so that runs which go on meanwhile and this command keep the account's rate."""
+    from crm_pipelines.contacts.gates import GateKeeper
+    from crm_pipelines.delivery.gatekeeping import pacer_for
+
+    return pacer_for(GateKeeper(engine, crm), settings.brevo.rate_limit_per_second).wait

@@ -4,7 +4,7 @@
 -- paused_until is NULL for a pause without end, which psycopg cannot represent.
 SELECT crm, account, paused_until IS NOT NULL AND paused_until > now() AS paused,
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
-       extract(epoch FROM paused_until - now())::float8 AS paused_seconds,
+       CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
        pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at
   FROM crm_gates WHERE crm = :crm
 
@@ -42,10 +42,12 @@ UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL
 -- failed probe: 30 s, doubled each time up to 15 minutes. Trips on the share of rejects, since a mistake in the mapping
 -- must not bury the whole table: 15 minutes.
 WITH recent AS (
-    SELECT count(*) FILTER (WHERE outcome = 'retry' AND finished_at > now() - interval '5 min') AS failures,
-           count(*) FILTER (WHERE outcome IN ('synced', 'retry', 'rejected') AND finished_at > now() - interval '5 min') AS answers,
-           count(*) FILTER (WHERE outcome = 'rejected') AS rejects,
-           count(*) FILTER (WHERE outcome IN ('synced', 'rejected')) AS judged
+    SELECT count(*) FILTER (WHERE outcome = 'retry' AND requests > 0 AND finished_at > now() - interval '5 min') AS failures,
+           count(*) FILTER (WHERE outcome IN ('synced', 'retry', 'rejected') AND requests > 0
+                              AND finished_at > now() - interval '5 min') AS answers,
+           -- A defect of ours counts as a reject: it has to do with the mapping, and would bury the table as well.
+           count(*) FILTER (WHERE outcome = 'rejected' OR kind = 'internal') AS rejects,
+           count(*) FILTER (WHERE outcome IN ('synced', 'rejected') OR kind = 'internal') AS judged
       FROM crm_attempts
      WHERE crm = :crm AND (:failures > 0 OR :rejects > 0)
        AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))

@@ -229,6 +229,10 @@ class Queue:
         """The other runs that hold claims."""
         return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
 
+    def silent_runs(self) -> list[str]:
+        """The runs that let a lease run out."""
+        return [row[0] for row in self._all("silent_runs")]
+
     def rescue(self, *, orderly_runs: Sequence[str] = (), crashed_runs: Sequence[str] = ()) -> Rescued:
         """Return claims whose lease ran out to the queue, and at once those that an ended run had not begun to deliver.
 
@@ -248,6 +252,10 @@ class Queue:
         with self._engine.begin() as connection:
             result = connection.execute(_SQL["requeue_parked"], {"crm": self.crm, "mapping_version": mapping_version})
             return result.rowcount
+
+    def anything_parked(self, mapping_version: str) -> bool:
+        """Whether contacts were refused for good under another mapping."""
+        return bool(self._all("any_parked", mapping_version=mapping_version)[0][0])
 
     def requeue_edited(self) -> int:
         """Queue contacts whose edit the trigger missed; returns how many."""

@@ -165,6 +165,13 @@ SELECT DISTINCT claimed_by FROM crm_syncs
 UNION
 SELECT tended_by FROM crm_bulk_imports WHERE crm = :crm AND state = 'preparing' AND tended_by <> :run_id
 
+-- name: silent_runs
+-- Runs that let a lease run out, whatever Dagster knows of them.
+SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now()
+
+-- name: any_parked
+SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'failed' AND mapping_version <> :mapping_version)
+
 -- name: rescue
 -- Claims whose lease ran out, and those not begun whose run is known to have ended: before such a row is sent, its
 -- lease must be renewed, and that fails from now on. The predicate is checked again under the lock.

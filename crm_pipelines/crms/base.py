@@ -212,14 +212,16 @@ class Crm(Protocol):
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
 
-    def check(self, *, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
+    def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
         """Preflight: everything that would keep contacts from arriving.
 
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
         are looked at too.
         """
 
-    def provision(self, *, dry_run: bool, custom_fields: Mapping[str, Any] | None = None) -> list[str]:
+    def provision(
+        self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[str]:
         """Create what the mapping needs in the account; returns what was (or would be) created. Safe to repeat."""
 
     def close(self) -> None:

@@ -210,6 +210,7 @@ class Transport:
         # No retries here: what may be tried again is for the queue to decide.
         self._adapter = _WatchedAdapter(pool_maxsize=64, max_retries=0)
         self._threads = threading.local()
+        _hush_libraries()
 
     def request(
         self,

@@ -7,39 +7,30 @@ database does not. Carrying the outcomes over to the state machine is a step of 
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
-from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
+from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
 from crm_pipelines.delivery.fence import ClaimLost, Fence
-from crm_pipelines.delivery.gatekeeping import tally
+from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, tally
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prepare
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
 
 _FLUSH_SECONDS = 0.5
-_PENDING_ADDRESS_DELAY = timedelta(minutes=1)
+# Of one contact in one run. Refused for rate this often although each pause was kept, it waits for the next run.
+_MOST_SENDS = 4
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parcel:
-    """One contact ready to be sent."""
-
-    delivery: Delivery
-    payload: Payload
-    revision: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +110,7 @@ class Courier(Passage):
     def _send(self, parcel: Parcel, fence: Fence, answered: list[Attempt]) -> None:
         contact_id = parcel.delivery.claim.contact_id
         started: float | None = None
+        outcome: Outcome | None = None
 
         def before_request() -> None:
             nonlocal started
@@ -126,26 +118,44 @@ class Courier(Passage):
             fence.check(contact_id)
             started = started or time.monotonic()
 
+        def answer(outcome: Outcome) -> None:
+            duration = timedelta(seconds=time.monotonic() - started if started else 0)
+            answered.append(attempt_of(parcel, outcome, duration, self._crm.mapping_version))
+
+        for sends_left in reversed(range(_MOST_SENDS)):
+            latest = self._hand_over(parcel, before_request)
+            if latest is None:
+                if outcome is not None:
+                    answer(outcome)
+                return
+            outcome = replace(latest, requests=latest.requests + (outcome.requests if outcome else 0))
+            again = sends_left > 0 and _is_short_refusal(outcome)
+            if not again:
+                answer(outcome)
+            self._insistently(partial(self._mind_the_gate, outcome))
+            if not again:
+                return
+
+    def _hand_over(self, parcel: Parcel, before_request: BeforeRequest) -> Outcome | None:
+        """What the CRM says; None when it was not asked to the end, since the run sends no more or not this contact."""
         try:
-            outcome = self._crm.deliver(
+            return self._crm.deliver(
                 parcel.payload,
                 remote_key=parcel.delivery.remote_key,
                 remote_id=parcel.delivery.remote_id,
                 before_request=before_request,
             )
-        except (GatePaused, Stopped, ClaimLost) as reason:
-            if not isinstance(reason, ClaimLost):
-                self._halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
-            return
+        except ClaimLost:
+            return None
+        except (GatePaused, Stopped) as reason:
+            self._halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
+            return None
         except sa.exc.SQLAlchemyError as error:
             _log.warning("The contacts database failed before a request: %s", type(error).__name__)
             self._halt("the contacts database failed")
-            return
+            return None
         except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
-            outcome = _own_failure(error)
-        duration = timedelta(seconds=time.monotonic() - started if started else 0)
-        answered.append(_attempt(parcel, outcome, duration, self._crm.mapping_version))
-        self._insistently(partial(self._mind_the_gate, outcome))
+            return own_failure(error)
 
     def _record(self, attempts: Sequence[Attempt], recorded: set[Claim]) -> None:
         new = [attempt for attempt in attempts if attempt.claim not in recorded]
@@ -158,72 +168,7 @@ class Courier(Passage):
             self._halt(f"the circuit breaker opened: {verdict}")
 
 
-def prepare(crm: Crm, delivery: Delivery, revision: int) -> Parcel | Attempt:
-    """What is to be sent of a contact, or the outcome of one that is not sent. Pure but for the CRM's mapping."""
-    finish = partial(
-        Attempt,
-        claim=delivery.claim,
-        revision=revision,
-        duration=timedelta(),
-        mapping_version=crm.mapping_version,
-    )
-    try:
-        payload = crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
-    except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
-        failure = _own_failure(error)
-        return finish(outcome="retry", kind=failure.kind, message=failure.message)
-    if isinstance(payload, Unsendable):
-        return finish(outcome="skipped", kind=payload.kind, message=payload.message)
-    if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:
-        # The other contact has left this address, but the CRM does not know yet. Sent now, this one would take over
-        # the other's entry, and the other's change of address would then rename it.
-        return finish(
-            outcome="snoozed",
-            kind="address_in_transit",
-            message="The CRM still holds another contact under this address, whose own change is yet to be delivered.",
-            retry_after=_PENDING_ADDRESS_DELAY,
-        )
-    if delivery.address_held_by in {"failed", "skipped"} and delivery.remote_key != payload.key:
-        return finish(
-            outcome="rejected",
-            kind="address_in_use",
-            message="The CRM still holds another contact under this address, and that contact's delivery has failed. "
-            "Mend that one first, or unselect it.",
-        )
-    if payload.hash == delivery.payload_hash and delivery.remote_key == payload.key:
-        return finish(outcome="unchanged", payload_hash=payload.hash, warnings=payload.warnings)
-    return Parcel(delivery=delivery, payload=payload, revision=revision)
-
-
-def _attempt(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_version: str) -> Attempt:
-    synced = outcome.result is Result.SYNCED
-    return Attempt(
-        claim=parcel.delivery.claim,
-        revision=parcel.revision,
-        outcome=outcome.result.value,
-        duration=duration,
-        kind=outcome.kind,
-        code=outcome.code,
-        message=outcome.message,
-        http_status=outcome.http_status,
-        request_id=outcome.request_id,
-        requests=outcome.requests,
-        retry_after=outcome.retry_after,
-        remote_key=outcome.remote_key,
-        remote_id=outcome.remote_id,
-        # Only a confirmed delivery moves the hash: a rejected payload must be sent again.
-        payload_hash=parcel.payload.hash if synced else None,
-        sent_attributes=outcome.sent_attributes if synced else frozenset(),
-        mapping_version=mapping_version,
-        warnings=(*parcel.payload.warnings, *outcome.warnings),
-    )
-
-
-def _own_failure(error: Exception) -> Outcome:
-    # The text of an unexpected exception may hold a contact's data; its type and place do not.
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}:{frame.lineno}"
-    _log.error("Unexpected %s at %s while delivering a contact", type(error).__name__, place)
-    return Outcome(
-        result=Result.RETRY, kind="internal", message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}."
-    )
+def _is_short_refusal(outcome: Outcome) -> bool:
+    """Whether the CRM only asks for a pause that the run waits out: before the next request, at the gate."""
+    wait = outcome.retry_after or timedelta()
+    return outcome.result is Result.SNOOZED and wait.total_seconds() <= SHORT_PAUSE_SECONDS

@@ -1,10 +1,45 @@
-"""What the gate is told of outcomes, and when one that was closed for its credentials opens again."""
+"""What the gate is told of outcomes, when one that was closed for its credentials opens again, and who may pass."""
 
+import threading
+import time
 from collections.abc import Sequence
 
-from crm_pipelines.contacts.gates import Gate, GateKeeper, Tally
+from crm_pipelines.contacts.gates import Gate, GateKeeper, Reservation, Tally
 from crm_pipelines.contacts.queue import Attempt
 from crm_pipelines.crms.base import Crm, Result
+from crm_pipelines.delivery.pacing import Pacer
+
+SHORT_PAUSE_SECONDS = 15.0
+"""A refusal for rate that is no longer is waited out on the spot."""
+
+
+def soon_over(gate: Gate) -> bool:
+    """Whether the gate is paused for rate, and for so short that the pause is worth waiting for."""
+    return gate.paused and gate.pause_kind == "rate_limit" and (gate.paused_seconds or 0) <= SHORT_PAUSE_SECONDS
+
+
+def pacer_for(gate: GateKeeper, rate_per_second: float) -> Pacer:
+    """Turns for requests that deliver nothing (check, provision), out of the same slots as those of deliveries.
+
+    The pace is `rate_per_second`, or the account's own limit if that is known to be lower.
+
+    Failure policy: open. A paused gate keeps contacts back; whoever checks an account wants to know whether it would
+    take them now, and there is no other way to open a gate that was closed for the key. It is a handful of requests on
+    a person's demand, still at the account's pace. Only a refusal for rate that is over soon is waited out: a request
+    before its end would be refused, and the check would fail for nothing.
+    """
+
+    def reserve(slots: int, rate: float) -> Reservation:
+        while (reservation := gate.reserve(slots, rate)) is None:
+            state = gate.read()
+            if soon_over(state):
+                time.sleep(max(0.05, state.paused_seconds or 0))
+            elif state.paused:
+                return Reservation(slots=slots, first_seconds=1 / rate, spacing_seconds=1 / rate)
+        return reservation
+
+    rate = min(rate_per_second, gate.read().limit_observed or rate_per_second)
+    return Pacer(reserve, rate_per_second=rate, stop=threading.Event())
 
 
 def reopen_if_accepted(gate: GateKeeper, crm: Crm) -> Gate:
@@ -27,11 +62,16 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm) -> Gate:
     return gate.read()
 
 
+def _is_reject(attempt: Attempt) -> bool:
+    """A defect of ours counts as a reject: it has to do with the mapping, and would bury the table as well."""
+    return attempt.kind == "internal" or (attempt.outcome == "rejected" and attempt.requests > 0)
+
+
 def tally(attempts: Sequence[Attempt]) -> Tally:
     """What the breaker needs to know of these outcomes, which are in order of arrival."""
     answered = [attempt for attempt in attempts if attempt.requests]
     failures = [attempt for attempt in answered if attempt.outcome == "retry"]
-    rejects = [attempt for attempt in answered if attempt.outcome == "rejected"]
+    rejects = [attempt for attempt in attempts if _is_reject(attempt)]
     trailing = 0
     for attempt in reversed(answered):
         if attempt.outcome != "retry":

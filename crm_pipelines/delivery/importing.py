@@ -17,9 +17,9 @@ from crm_pipelines.contacts.imports import BulkClaim, BulkImports, ImportLost, O
 from crm_pipelines.contacts.queue import Attempt, Delivery, Queue, RetryPolicy
 from crm_pipelines.crms.base import Crm, ImportRow, ImportTarget, Result
 from crm_pipelines.delivery import planning
-from crm_pipelines.delivery.courier import Parcel, prepare
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.parcels import Parcel, prepare
 from crm_pipelines.delivery.passage import STOPPED
 from crm_pipelines.delivery.proving import BrokenOff, Prover
 from crm_pipelines.delivery.rates import RateLimit

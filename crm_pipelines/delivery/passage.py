@@ -5,17 +5,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from crm_pipelines.contacts.gates import GateKeeper, Reservation
+from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, GateKeeper, Reservation
 from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import Crm, Outcome, Result
+from crm_pipelines.delivery.gatekeeping import soon_over
 from crm_pipelines.delivery.pacing import Pacer, Stopped
 from crm_pipelines.delivery.rates import RateLimit
 
 # Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
 _PATIENCE_TO_RECORD = timedelta(minutes=5)
 _PATIENCE_TO_SEND = timedelta(seconds=30)
-# A shorter refusal for rate is waited out with the claims in hand; for a longer one they go back to the queue.
-_SHORT_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE = timedelta(hours=1)
 STOPPED = "the run is being stopped"
 
@@ -31,11 +30,16 @@ class Passage:
         self._stop = stop or threading.Event()
         self._limit = limit
         self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
+        self._failures_in_a_row = 0
         self.halted: str | None = None
 
     def _mind_the_gate(self, outcome: Outcome) -> None:
         """Whatever concerns the account rather than the contact takes effect before the next request."""
         reason = outcome.message or outcome.kind or ""
+        # The breaker hears of outcomes twice a second; at a high rate that is too late.
+        self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.result is Result.RETRY else 0
+        if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            self._halt("the CRM does not answer as it should")
         if outcome.result is Result.REFUSED:
             self._gate.close(reason, self._crm.credentials_fingerprint)
             self._halt("the CRM refused the credentials")
@@ -58,7 +62,7 @@ class Passage:
             gate = self._patiently(self._gate.read)
             if not gate.paused:
                 continue
-            if gate.pause_kind != "rate_limit" or (gate.paused_seconds or 0) > _SHORT_PAUSE_SECONDS:
+            if not soon_over(gate):
                 return None
             self._pause(max(0.05, gate.paused_seconds or 0))
 

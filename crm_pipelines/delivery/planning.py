@@ -46,6 +46,9 @@ IMPORT_PATIENCE = timedelta(seconds=45)
 MAX_BATCHES = 12
 """Each batch is two steps in Dagster's pages and some 25 events in its storage."""
 
+# Between two batches nothing is sent for some tenths of a second; over so many seconds that is one percent.
+_BATCH_SECONDS = 20
+
 # The rest of the interval is for starting Python, for claiming and for writing back.
 _SENDING_SHARE = 0.8
 
@@ -64,6 +67,11 @@ def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None) ->
     """How many contacts the rate allows within the budget, at least one; at most `limit`."""
     possible = max(1, math.floor(budget.total_seconds() * rate_per_second))
     return possible if limit is None else min(possible, limit)
+
+
+def smallest_batch(configured: int, rate_per_second: float) -> int:
+    """The setting, or what is sent in 20 s where that is more."""
+    return max(configured, round(rate_per_second * _BATCH_SECONDS))
 
 
 def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES) -> list[Sequence[T]]:

@@ -14,7 +14,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from crm_pipelines.contacts.database import create_engine
-from crm_pipelines.contacts.fields import custom_fields_in_use
 from crm_pipelines.contacts.importing import Reject, import_contacts
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.errors import CrmPipelinesError
@@ -54,7 +53,7 @@ def demo(settings: Settings) -> None:
             console.print(f"      {imported.summary}")
             selected = select(engine, "brevo", Who(everyone=True))
             console.print(f"      {selected.selected} contacts queued.")
-            created = provision(settings, custom_fields_in_use(engine))
+            created = provision(settings, engine)
             console.print(f"      Attributes created in the sandbox: {', '.join(created) or 'none were missing'}.")
             console.print("[4/5] Running the Dagster job brevo_sync ...")
             result = run_now("brevo", destination=Destination("brevo", lambda: settings))

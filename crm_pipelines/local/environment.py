@@ -3,14 +3,17 @@
 import os
 import socket
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
+import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
+from crm_pipelines.contacts.fields import custom_fields_in_use
+from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.local.processes import Processes
 from crm_pipelines.settings import Settings
@@ -48,11 +51,12 @@ def start_sandbox(processes: Processes, port: int, state_file: Path) -> str:
     return f"{root}/v3"
 
 
-def provision(settings: Settings, custom_fields: Mapping[str, object]) -> list[str]:
-    """Create the attributes that the mapping needs; returns their names."""
+def provision(settings: Settings, engine: sa.Engine) -> list[str]:
+    """Create the attributes that the mapping and the custom fields in use need; returns their names."""
+    pacer = pacer_for(GateKeeper(engine, "brevo"), settings.brevo.rate_limit_per_second)
     brevo = Brevo.from_settings(settings)
     try:
-        return brevo.provision(dry_run=False, custom_fields=custom_fields)
+        return brevo.provision(dry_run=False, before_request=pacer.wait, custom_fields=custom_fields_in_use(engine))
     finally:
         brevo.close()
 

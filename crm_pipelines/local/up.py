@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from crm_pipelines.contacts.database import create_engine
-from crm_pipelines.contacts.fields import custom_fields_in_use
 from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url
 from crm_pipelines.local.environment import SANDBOX_KEY, listens, prepare_databases, provision, start_sandbox
@@ -35,7 +34,7 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
 
     Raises CrmPipelinesError when something cannot start or ends by itself.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     free_port_or_explain(port, "Dagster's web page")
     data = settings.storage.crm_pipelines_data_dir
     data.mkdir(parents=True, exist_ok=True)
@@ -78,7 +77,7 @@ def _use_sandbox(processes: Processes, settings: Settings, contacts_url: str, po
     os.environ["BREVO_API_KEY"] = SANDBOX_KEY
     os.environ["BREVO_API_BASE_URL"] = url
     with _engine(contacts_url) as engine:
-        provision(load_settings(), custom_fields_in_use(engine))
+        provision(load_settings(), engine)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import dagster as dg
 
 from crm_pipelines.delivery.planning import MAX_RUNTIME
 from crm_pipelines.orchestration.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
-from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.resources import brevo
 
 SYNC_SLOT_TAG = "crm-pipelines/sync"
 """Dagster runs one at a time per value of this tag (dagster.yaml)."""
@@ -18,7 +18,7 @@ def sync_slot(crm: str, number: int) -> dict[str, str]:
 @dg.job(
     # A process per step would cost a second and more each; claims and gate allow it to those who outgrow one machine.
     executor_def=dg.in_process_executor,
-    resource_defs={"destination": dg.ResourceDefinition.hardcoded_resource(Destination("brevo"))},
+    resource_defs={"destination": brevo},
     tags={
         **sync_slot("brevo", 1),
         # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's lease.

@@ -22,8 +22,9 @@ import dagster as dg
 from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
 from crm_pipelines.crms.base import ImportTarget
-from crm_pipelines.delivery.courier import Courier, Parcel, prepare
+from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.delivery.parcels import Parcel, prepare
 from crm_pipelines.delivery.planning import (
     CLAIM_LEASE,
     IMPORT_SILENCE,
@@ -31,6 +32,7 @@ from crm_pipelines.delivery.planning import (
     claim_limit,
     importing_budget,
     sending_budget,
+    smallest_batch,
     split,
 )
 from crm_pipelines.delivery.totals import Totals, totals_of
@@ -73,8 +75,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     chosen = _chosen(config, account)
     gate = account.gate.read()
     budget = sending_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
-    limit = claim_limit(budget, account.rate_limit(gate).per_second, config.limit)
-    smallest = account.brevo.sync_scheduler_batch_size
+    rate = account.rate_limit(gate).per_second
+    limit = claim_limit(budget, rate, config.limit)
+    smallest = smallest_batch(account.brevo.sync_scheduler_batch_size, rate)
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))
@@ -91,7 +94,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         )
     queue.release(context.run_id)
     orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
-    for run_id in (*orderly, *crashed):
+    for run_id in {*orderly, *crashed, *queue.silent_runs()}:
         queue.apply(run_id, account.policy)
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
     if rescued.returned:

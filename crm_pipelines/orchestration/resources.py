@@ -5,9 +5,10 @@ would follow.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import dagster as dg
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.database import create_engine, require_current_schema
@@ -82,10 +83,10 @@ class Destination:
         self._settings = settings
 
     @contextmanager
-    def open(self, *, needs_key: bool = True) -> Iterator[Account]:
+    def open(self) -> Iterator[Account]:
         """Raises KeyMissing, DatabaseUrlMissing, SettingsError, DatabaseUnreachable or SchemaOutdated."""
         settings = self._settings()
-        if needs_key and settings.brevo.api_key is None:
+        if settings.brevo.api_key is None:
             raise KeyMissing("BREVO_API_KEY is not set. Nothing is claimed or sent until it is.")
         if settings.storage.crm_database_url is None:
             raise DatabaseUrlMissing
@@ -105,3 +106,30 @@ class Destination:
                 crm.close()
         finally:
             engine.dispose()
+
+    @contextmanager
+    def held(self) -> "Iterator[Destination]":
+        """The same destination, whose account stays open between ops: its connections are used again."""
+        with ExitStack() as stack:
+            yield _Held(self, stack)
+
+
+class _Held(Destination):
+    def __init__(self, destination: Destination, stack: ExitStack) -> None:
+        self.crm = destination.crm
+        self._destination = destination
+        self._stack = stack
+        self._account: Account | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[Account]:
+        if self._account is None:
+            self._account = self._stack.enter_context(self._destination.open())
+        yield self._account
+
+
+@dg.resource(description="Brevo's account and the contacts database, as the environment names them.")
+def brevo(_: dg.InitResourceContext) -> Iterator[Destination]:
+    """Opened by the op that needs it first, closed at the end of the run (of the step, with a process per step)."""
+    with Destination("brevo").held() as destination:
+        yield destination

@@ -43,17 +43,14 @@ def run_now(
     """
     if contact_ids is not None and not contact_ids:
         raise UsageError("No contacts were chosen, so nothing was run.")
-    destination = destination or Destination(crm)
-    with destination.open():
-        pass
     chosen = [str(one) for one in contact_ids or []]
     config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, dry_run=dry_run)
-    with dg.DagsterInstance.get() as instance:
+    with (destination or Destination(crm)).held() as held, held.open(), dg.DagsterInstance.get() as instance:
         result = JOBS[crm].execute_in_process(
             run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}, loggers=_QUIET),
             instance=instance,
             raise_on_error=False,
-            resources={"destination": destination},
+            resources={"destination": held},
         )
         problems = [_sentence(event.step_failure_data) for event in result.all_events if event.is_step_failure]
         counts = result.output_for_node("report_run") if result.success else {}
@@ -65,14 +62,8 @@ def run_now(
 def _sentence(failure: StepFailureData) -> str:
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
-    chain = []
     error = failure.error
-    while error:
-        chain.append(error)
+    while error and error.cause:
         error = error.cause
-    for error in chain:
-        name, _, text = error.message.partition(": ")
-        if name.startswith("crm_pipelines."):
-            return text.strip()
     # The text of an unexpected exception may hold a contact's data.
-    return f"Unexpected {chain[-1].cls_name if chain else 'failure'}: see the run in Dagster's pages."
+    return f"Unexpected {error.cls_name if error else 'failure'}: see the run in Dagster's pages."

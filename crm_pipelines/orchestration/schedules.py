@@ -56,6 +56,9 @@ def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None
     if gate.paused:
         until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else "until the key is accepted"
         return f"The gate is paused {until}: {gate.pause_reason}"
-    if account.queue.anything_due() or any(ended_runs(instance, account.queue.holders(except_run=""))):
+    queue = account.queue
+    if queue.anything_due() or queue.anything_parked(account.crm.mapping_version):
+        return None
+    if any(ended_runs(instance, queue.holders(except_run=""))):
         return None
     return "Nothing is due."

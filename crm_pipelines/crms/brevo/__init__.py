@@ -108,13 +108,15 @@ class Brevo:
             return classify_exception(error)
         return classify(answer, hide=self._secrets)
 
-    def check(self, *, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
+    def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
         """Key, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
-        return self._preflight(custom_fields).check()
+        return self._preflight(before_request, custom_fields).check()
 
-    def provision(self, *, dry_run: bool, custom_fields: Mapping[str, Any] | None = None) -> list[str]:
+    def provision(
+        self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[str]:
         """Create the missing attributes, category `normal`. Raises ProvisionError."""
-        return self._preflight(custom_fields).provision(dry_run=dry_run)
+        return self._preflight(before_request, custom_fields).provision(dry_run=dry_run)
 
     def close(self) -> None:
         """Close the connections."""
@@ -124,10 +126,11 @@ class Brevo:
     def _list_ids(self) -> tuple[int, ...]:
         return () if self._list_id is None else (self._list_id,)
 
-    def _preflight(self, custom_fields: Mapping[str, Any] | None) -> Preflight:
+    def _preflight(self, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None) -> Preflight:
         return Preflight(
             self._transport.request,
             self._mapping,
+            before_request=before_request,
             list_id=self._list_id,
             custom_fields=custom_fields or {},
             secrets=self._secrets,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import requests
 
-from crm_pipelines.crms.base import Finding, Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import BeforeRequest, Finding, Outcome, RateHeaders, Result
 from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
@@ -42,11 +42,13 @@ class Preflight:
         send: Send,
         mapping: BrevoMapping,
         *,
+        before_request: BeforeRequest,
         list_id: int | None,
         custom_fields: Mapping[str, Any],
         secrets: tuple[str, ...],
     ) -> None:
         self._send = send
+        self._before_request = before_request
         self._list_id = list_id
         self._secrets = secrets
         self._rate = RateHeaders()
@@ -122,6 +124,7 @@ class Preflight:
         return self._request("GET", path)
 
     def _request(self, method: str, path: str, *, json: Any = None) -> tuple[Outcome, dict[str, Any]]:
+        self._before_request()
         try:
             answer = self._send(method, path, json=json)
         except requests.RequestException as error:

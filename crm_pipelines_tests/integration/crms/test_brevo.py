@@ -20,6 +20,10 @@ MAPPED = ["DOMAIN_ID", "EMAIL_TYPE", "HAS_GMAIL", "PAGE_ID", "SOURCE_URL"]
 PHONE, PHONE_STORED, OTHER_PHONE = "+1 202 555 0143", "12025550143", "+1 202 555 0144"
 
 
+def at_once() -> None:
+    """No waiting for one's turn."""
+
+
 class Sender:
     """One contact and what is remembered of it between deliveries, as the tables would."""
 
@@ -519,7 +523,10 @@ def test_the_preflight_names_every_missing_attribute_and_the_near_match(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
 ) -> None:
     brevo_sandbox.configure(language="fr", attributes={"DOMAINID": "text", "HAS_GMAIL": "text", "SCORE": "text"})
-    findings = {f.subject: f for f in connect(list_id=99).check(custom_fields={"score": 1, "other": "x"})}
+    findings = {
+        f.subject: f
+        for f in connect(list_id=99).check(before_request=at_once, custom_fields={"score": 1, "other": "x"})
+    }
     assert findings["API key"].ok
     assert not findings["List 99"].ok
     assert "Is it PRENOM?" in findings["Attribute FIRSTNAME"].detail
@@ -535,12 +542,16 @@ def test_an_account_that_does_not_list_its_phone_attributes_has_them(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
 ) -> None:
     brevo_sandbox.fault("status", path="/attributes$", status=200, body={"attributes": []})
-    assert "SMS" not in connect().provision(dry_run=True)
-    assert "Attribute SMS" not in {finding.subject for finding in connect().check()}
+    assert "SMS" not in connect().provision(dry_run=True, before_request=at_once)
+    assert "Attribute SMS" not in {finding.subject for finding in connect().check(before_request=at_once)}
 
 
 def test_a_computed_attribute_is_no_target(connect: Callable[..., Brevo]) -> None:
-    [finding] = [f for f in connect().check(custom_fields={"blacklist": "x"}) if f.subject == "Attribute BLACKLIST"]
+    [finding] = [
+        f
+        for f in connect().check(before_request=at_once, custom_fields={"blacklist": "x"})
+        if f.subject == "Attribute BLACKLIST"
+    ]
     assert "global" in finding.detail
     assert not finding.ok
 
@@ -551,13 +562,28 @@ def test_provision_creates_what_is_missing_once_and_then_the_preflight_passes(
     brevo = connect(list_id=2)
     custom = {"score": 1.5, "vip": False, "note": "x"}
     wanted = sorted([*MAPPED, "NOTE", "SCORE", "VIP"])
-    assert brevo.provision(dry_run=True, custom_fields=custom) == wanted
+    assert brevo.provision(dry_run=True, before_request=at_once, custom_fields=custom) == wanted
     assert brevo_sandbox.requests(method="POST") == []
-    assert brevo.provision(dry_run=False, custom_fields=custom) == wanted
-    assert brevo.provision(dry_run=False, custom_fields=custom) == []
+    assert brevo.provision(dry_run=False, before_request=at_once, custom_fields=custom) == wanted
+    assert brevo.provision(dry_run=False, before_request=at_once, custom_fields=custom) == []
     types = {attribute["name"]: attribute["type"] for attribute in brevo_sandbox.state()["attributes"]}
     assert (types["HAS_GMAIL"], types["SCORE"], types["VIP"], types["NOTE"]) == ("boolean", "float", "boolean", "text")
-    assert all(finding.ok for finding in brevo.check(custom_fields=custom))
+    assert all(finding.ok for finding in brevo.check(before_request=at_once, custom_fields=custom))
+
+
+def test_preflight_and_provision_wait_for_their_turn_before_each_request(
+    connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
+) -> None:
+    seen: list[int] = []
+    brevo = connect(list_id=2)
+
+    def turn() -> None:
+        seen.append(len(brevo_sandbox.requests()))
+
+    brevo.provision(dry_run=False, before_request=turn)
+    brevo.check(before_request=turn)
+    assert len(brevo_sandbox.requests()) == len(MAPPED) + 4
+    assert seen == list(range(len(MAPPED) + 4))
 
 
 def test_an_attribute_that_somebody_else_creates_meanwhile_is_no_error(
@@ -565,17 +591,17 @@ def test_an_attribute_that_somebody_else_creates_meanwhile_is_no_error(
 ) -> None:
     twice = {"code": "invalid_parameter", "message": "Attribute name must be unique"}
     brevo_sandbox.fault("status", method="POST", status=400, body=twice, times=1)
-    assert connect().provision(dry_run=False) == MAPPED[1:]
+    assert connect().provision(dry_run=False, before_request=at_once) == MAPPED[1:]
 
 
 def test_provision_says_why_it_could_not(connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox) -> None:
     brevo_sandbox.configure(revoked_keys=[KEY])
     with pytest.raises(ProvisionError, match="Key not found"):
-        connect().provision(dry_run=False)
+        connect().provision(dry_run=False, before_request=at_once)
     brevo_sandbox.configure(revoked_keys=[])
     brevo_sandbox.fault("status", method="POST", status=400, body={"message": "Too many attributes"})
     with pytest.raises(ProvisionError, match="attribute DOMAIN_ID"):
-        connect().provision(dry_run=False)
+        connect().provision(dry_run=False, before_request=at_once)
 
 
 @pytest.mark.parametrize(("refusal", "said"), [("ip", "authorised_ips"), ("credits", "credits")])
@@ -583,12 +609,12 @@ def test_the_preflight_of_a_refused_key_is_one_finding_with_what_to_do(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox, refusal: str, said: str
 ) -> None:
     brevo_sandbox.configure(refusal=refusal)
-    [finding] = connect().check()
+    [finding] = connect().check(before_request=at_once)
     assert (finding.ok, finding.blocking, finding.subject) == (False, True, "API key")
     assert said in finding.detail
 
 
 def test_the_preflight_without_a_server_is_one_finding(connect: Callable[..., Brevo]) -> None:
-    [finding] = connect(base_url="http://127.0.0.1:1/v3").check()
+    [finding] = connect(base_url="http://127.0.0.1:1/v3").check(before_request=at_once)
     assert not finding.ok
     assert "BREVO_API_BASE_URL" in finding.detail

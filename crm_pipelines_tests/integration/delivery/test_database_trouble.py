@@ -57,6 +57,22 @@ def test_a_connection_cut_while_an_answer_is_noted_costs_no_second_request(
     assert len(brevo_sandbox.requests()) == 3
 
 
+def test_a_connection_cut_while_waiting_for_the_gate_halts_nobody(
+    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, engine: sa.Engine
+) -> None:
+    people.add(3)
+    claims = delivery.claim()
+    with ThreadPoolExecutor(1) as pool, engine.connect() as holder:
+        holder.execute(sa.text("SELECT 1 FROM crm_gates FOR UPDATE"))
+        sending = pool.submit(delivery.courier().deliver, claims)
+        wait_until(lambda: delivery.waiting(people), "a request for a slot waits for the lock")
+        delivery.cut(people)
+        holder.rollback()
+        receipt = sending.result(30)
+    assert (receipt.halted, receipt.released) == (None, 0)
+    assert len(brevo_sandbox.requests()) == 3
+
+
 def test_a_connection_cut_while_claims_are_given_back_leaves_none_behind(
     people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, engine: sa.Engine
 ) -> None:

@@ -1,15 +1,18 @@
 """The job, from queued contacts to the sandbox and back."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import pairwise
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Queue
+from crm_pipelines.contacts.queue import Attempt, Queue
 from crm_pipelines.delivery.planning import CLAIM_LEASE as LEASE
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
+from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, Run
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 
@@ -161,9 +164,35 @@ def test_a_short_429_is_waited_out_and_charges_nobody(
     brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"}, times=1)
     run = pipeline.run()
     assert run.success
-    assert run.counts == {"claimed": 20, "synced": 19, "released": 1}
-    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+    assert run.counts == {"claimed": 20, "synced": 20}
+    assert run.metadata["requests"] == len(brevo_sandbox.requests()) == 21
+    ledger = people.all("SELECT contact_id, outcome, requests FROM crm_attempts ORDER BY requests")
+    assert [(row["outcome"], row["requests"]) for row in ledger] == [("synced", 1)] * 19 + [("synced", 2)]
+    [refused] = [request for request in brevo_sandbox.requests() if request["status"] == 429]
+    [again] = [
+        request
+        for request in brevo_sandbox.requests()
+        if request["ext_id"] == refused["ext_id"] and request["status"] != 429
+    ]
+    assert again["arrived_monotonic"] >= refused["arrived_monotonic"] + 1
+
+
+def test_a_contact_that_is_refused_for_rate_again_and_again_waits_for_the_next_run_uncharged(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"})
+    run = pipeline.run()
+    assert run.success
+    assert run.counts == {"claimed": 1, "released": 1}
+    log = brevo_sandbox.requests()
+    assert run.metadata["requests"] == len(log) == 4
+    assert all(two["arrived_monotonic"] >= one["arrived_monotonic"] + 1 for one, two in pairwise(log))
+    sync = people.sync(contact_id)
+    assert (sync["state"], sync["attempts"]) == ("queued", 0)
+    brevo_sandbox.clear_faults()
     people.make_due()
+    people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
 
 
@@ -208,6 +237,20 @@ def test_the_claims_of_a_dead_run_are_returned_and_its_recorded_outcomes_kept(
     people.expire_leases()
     assert pipeline.run().counts == {"claimed": 5, "synced": 5}
     assert len(brevo_sandbox.requests()) == 5
+
+
+def test_a_recorded_outcome_of_a_run_that_vanished_is_kept_and_nothing_is_sent_again(
+    people: People, pipeline: Pipeline, queue: Queue, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    claims = queue.claim("a-run-of-another-instance", limit=1, lease=LEASE)
+    queue.renew(claims, lease=LEASE)
+    synced = Attempt(claim=claims[0], revision=1, outcome="synced", duration=timedelta(), requests=1)
+    queue.record("a-run-of-another-instance", [synced])
+    people.expire_leases()
+    assert pipeline.run().counts == {}
+    assert people.sync(contact_id)["state"] == "synced"
+    assert brevo_sandbox.requests() == []
 
 
 def test_an_unchanged_contact_costs_no_request(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
@@ -309,16 +352,17 @@ def test_an_id_that_is_none_fails_the_run_with_a_sentence_and_claims_nothing(
     assert people.states() == {"queued": 1}
 
 
-def test_two_runs_at_once_send_no_contact_twice(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
-) -> None:
-    from concurrent.futures import ThreadPoolExecutor
+def test_two_runs_at_once_send_no_contact_twice(people: People, brevo_environment: BrevoSandbox) -> None:
+    def run(_: int) -> Run:
+        # Records of its own: those in memory do not stand two writers at once.
+        with dg.DagsterInstance.ephemeral() as instance:
+            return Pipeline(instance).run(limit=40)
 
     people.add(60)
     with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda _: pipeline.run(limit=40), range(2)))
+        runs = list(pool.map(run, range(2)))
     assert sum(run.counts.get("synced", 0) for run in runs) == 60
-    assert len(brevo_sandbox.requests(method="POST")) == 60
+    assert len(brevo_environment.requests(method="POST")) == 60
 
 
 def test_crash_suspects_are_delivered_one_at_a_time(

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ def _small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run looks once at what it has sent, and waits no longer."""
-    monkeypatch.setattr(planning, "IMPORT_PATIENCE", planning.timedelta())
+    monkeypatch.setattr(planning, "IMPORT_PATIENCE", timedelta())
 
 
 def add(people: People, count: int, **columns: Any) -> None:
@@ -219,7 +219,7 @@ def test_a_failed_import_sends_its_contacts_singly(
     brevo_sandbox.configure(import_status=end)
     add(people, 30)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "IMPORT_PATIENCE", planning.timedelta(seconds=1))
+        patch.setattr(planning, "IMPORT_PATIENCE", timedelta(seconds=1))
         assert pipeline.run().counts == {"claimed": 30, "released": 30}
     [row] = people.all("SELECT DISTINCT message FROM crm_attempts")
     assert f"ended as {end}" in row["message"]
@@ -385,7 +385,7 @@ def test_nothing_goes_to_a_report_with_the_key(people: People, pipeline: Pipelin
     brevo_sandbox.configure(import_status="failed")
     add(people, 30)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "IMPORT_PATIENCE", planning.timedelta())
+        patch.setattr(planning, "IMPORT_PATIENCE", timedelta())
         assert pipeline.run().counts == {"claimed": 30, "released": 30}
     [request] = brevo_sandbox.requests(path="/reports/")
     assert request["key"] is None

@@ -140,6 +140,12 @@ def test_few_rejects_do_not(people: People, gate: GateKeeper, engine: sa.Engine)
     assert gate.judge(Tally(successes=1, failures=0, trailing_failures=0, rejects=1)) is None
 
 
+def test_defects_of_ours_pause_the_gate_like_rejects(people: People, gate: GateKeeper, engine: sa.Engine) -> None:
+    ledger(people, gate, engine, ["retry"] * 50)
+    people.run("UPDATE crm_attempts SET kind = 'internal', requests = 0")
+    assert gate.judge(Tally(successes=0, failures=0, trailing_failures=0, rejects=1)) == "rejects"
+
+
 def test_opening_forgets_what_was_counted(gate: GateKeeper) -> None:
     gate.judge(failures(9))
     gate.close("Key not found", "fingerprint")

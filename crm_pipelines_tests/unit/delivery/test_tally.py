@@ -1,5 +1,6 @@
 """What the breaker is told."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -35,3 +36,9 @@ def test_a_reject_is_an_answer_too() -> None:
 def test_outcomes_without_a_request_say_nothing_about_the_crm() -> None:
     silent = attempts("retry", "rejected", "unchanged", "skipped", requests=0)
     assert tally(silent) == tally([]) == Tally(successes=0, failures=0, trailing_failures=0, rejects=0)
+
+
+def test_a_defect_of_ours_counts_as_a_reject_and_not_as_a_failure_of_the_crm() -> None:
+    [ours] = attempts("retry", requests=0)
+    told = tally([replace(ours, kind="internal", message="Unexpected KeyError")])
+    assert told == Tally(successes=0, failures=0, trailing_failures=0, rejects=1, last_reject="Unexpected KeyError")

@@ -1,0 +1,44 @@
+"""One measured run of brevo_sync in a process of its own; prints its figures as JSON.
+
+Environment: CRM_DATABASE_URL, DAGSTER_POSTGRES_URL, DAGSTER_HOME, BREVO_*.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import dagster as dg
+
+from crm_pipelines.orchestration.run_now import run_now
+
+
+def main() -> None:
+    before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    result = run_now("brevo")
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
+    if not result.success:
+        sys.exit(f"The run failed: {result.problem}")
+    with dg.DagsterInstance.get() as instance:
+        stats = instance.get_run_stats(result.run_id)
+        events = len(instance.all_logs(result.run_id))
+        steps = instance.get_run_step_stats(result.run_id)
+    first = min(step.start_time for step in steps if step.start_time)
+    last = max(step.end_time for step in steps if step.end_time)
+    print(  # noqa: T201 - the answer to the process that measures
+        json.dumps(
+            {
+                "counts": result.counts,
+                "seconds": seconds,
+                "ops_seconds": last - first,
+                "run_seconds": (stats.end_time or 0.0) - (stats.start_time or 0.0),
+                "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+                "peak_mb": after.ru_maxrss / 1024,
+                "events": events,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

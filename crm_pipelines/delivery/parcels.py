@@ -1,0 +1,97 @@
+"""From a claim's data to what is sent of a contact, and from what it came to, to the ledger's entry."""
+
+import logging
+import traceback
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from crm_pipelines.contacts.queue import Attempt, Delivery
+from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
+
+_PENDING_ADDRESS_DELAY = timedelta(minutes=1)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """One contact ready to be sent."""
+
+    delivery: Delivery
+    payload: Payload
+    revision: int
+
+
+def prepare(crm: Crm, delivery: Delivery, revision: int) -> Parcel | Attempt:
+    """What is to be sent of a contact, or the outcome of one that is not sent. Pure but for the CRM's mapping."""
+    finish = partial(
+        Attempt,
+        claim=delivery.claim,
+        revision=revision,
+        duration=timedelta(),
+        mapping_version=crm.mapping_version,
+    )
+    try:
+        payload = crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
+    except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
+        failure = own_failure(error)
+        return finish(outcome="retry", kind=failure.kind, message=failure.message)
+    if isinstance(payload, Unsendable):
+        return finish(outcome="skipped", kind=payload.kind, message=payload.message)
+    if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:
+        # The other contact has left this address, but the CRM does not know yet. Sent now, this one would take over
+        # the other's entry, and the other's change of address would then rename it.
+        return finish(
+            outcome="snoozed",
+            kind="address_in_transit",
+            message="The CRM still holds another contact under this address, whose own change is yet to be delivered.",
+            retry_after=_PENDING_ADDRESS_DELAY,
+        )
+    if delivery.address_held_by in {"failed", "skipped"} and delivery.remote_key != payload.key:
+        return finish(
+            outcome="rejected",
+            kind="address_in_use",
+            message="The CRM still holds another contact under this address, and that contact's delivery has failed. "
+            "Mend that one first, or unselect it.",
+        )
+    if payload.hash == delivery.payload_hash and delivery.remote_key == payload.key:
+        return finish(outcome="unchanged", payload_hash=payload.hash, warnings=payload.warnings)
+    return Parcel(delivery=delivery, payload=payload, revision=revision)
+
+
+def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_version: str) -> Attempt:
+    """The ledger's entry of a delivery that came to `outcome` after `duration`."""
+    synced = outcome.result is Result.SYNCED
+    return Attempt(
+        claim=parcel.delivery.claim,
+        revision=parcel.revision,
+        outcome=outcome.result.value,
+        duration=duration,
+        kind=outcome.kind,
+        code=outcome.code,
+        message=outcome.message,
+        http_status=outcome.http_status,
+        request_id=outcome.request_id,
+        requests=outcome.requests,
+        retry_after=outcome.retry_after,
+        remote_key=outcome.remote_key,
+        remote_id=outcome.remote_id,
+        # Only a confirmed delivery moves the hash: a rejected payload must be sent again.
+        payload_hash=parcel.payload.hash if synced else None,
+        sent_attributes=outcome.sent_attributes if synced else frozenset(),
+        mapping_version=mapping_version,
+        warnings=(*parcel.payload.warnings, *outcome.warnings),
+    )
+
+
+def own_failure(error: Exception) -> Outcome:
+    """The outcome of a delivery that failed by a defect of ours."""
+    # The text of an unexpected exception may hold a contact's data; its type and place do not.
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    _log.error("Unexpected %s at %s while delivering a contact", type(error).__name__, place)
+    return Outcome(
+        result=Result.RETRY, kind="internal", message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}."
+    )

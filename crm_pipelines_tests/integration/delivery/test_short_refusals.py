@@ -1,0 +1,46 @@
+"""A refusal for rate that is over soon is waited out; an interrupted wait loses neither the contact nor the count."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.delivery.conftest import Delivery, wait_until
+
+
+@pytest.mark.parametrize("interruption", ["stop", "longer pause"])
+def test_a_wait_that_is_interrupted_leaves_the_contact_snoozed_uncharged_and_its_request_counted(
+    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, interruption: str
+) -> None:
+    [contact_id] = people.add()
+    seconds = 10 if interruption == "stop" else 2
+    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": str(seconds)}, times=1)
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(delivery.courier(stop=stop).deliver, delivery.claim())
+        wait_until(lambda: delivery.gate.read().paused, "the gate is paused")
+        if interruption == "stop":
+            stop.set()
+        else:
+            delivery.gate.pause("rate_limit", "busy elsewhere", timedelta(minutes=5))
+        receipt = sending.result(20)
+    assert (receipt.released, receipt.halted is None) == (0, False)
+    assert people.all("SELECT outcome, requests FROM crm_attempts") == [{"outcome": "snoozed", "requests": 1}]
+    assert delivery.apply() == {"queued": 1}
+    assert people.sync(contact_id)["attempts"] == 0
+    assert len(brevo_sandbox.requests()) == 1
+
+
+def test_an_outage_after_a_short_refusal_is_charged_as_one_attempt_with_both_requests(
+    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add()
+    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"}, times=1)
+    brevo_sandbox.fault("status", status=503, times=1)
+    delivery.courier().deliver(delivery.claim())
+    assert people.all("SELECT outcome, requests FROM crm_attempts") == [{"outcome": "retry", "requests": 2}]
+    assert delivery.apply() == {"queued": 1}
+    assert people.sync(contact_id)["attempts"] == 1

@@ -1,0 +1,120 @@
+"""`make up` at its end, however that comes: nothing is left behind, and the next start goes on where it was."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines_tests.fixtures.dagster_pages import until
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.stack import NAME, Stack
+from crm_pipelines_tests.system.mid_run import CONTACTS, begin_run, sends, uncharged
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+STOP_SECONDS = 30
+
+
+def test_ctrl_c_in_the_middle_of_a_run_ends_all_in_order_and_gives_the_claims_back(
+    stack: Stack, brevo_sandbox: BrevoSandbox
+) -> None:
+    run_id = begin_run(stack, brevo_sandbox)
+    stack.interrupt()
+
+    def stopped() -> bool:
+        brevo_sandbox.release()  # what is under way gets its answer
+        return not stack.is_up
+
+    until(stopped, "up has ended", seconds=STOP_SECONDS)
+    assert stack.wait(0) == 0
+    assert stack.processes() == []
+    brevo_sandbox.clear_faults()
+
+    stack.start()
+    assert stack.pages.run(run_id)["status"] == "CANCELED"
+    assert set(stack.people.states()) == {"synced", "queued"}
+    assert uncharged(stack)
+    stack.pages.wait(stack.pages.launch(), "SUCCESS")
+    assert stack.people.states() == {"synced": CONTACTS}
+    assert set(sends(brevo_sandbox).values()) == {1}
+
+
+def test_a_killed_up_leaves_nothing_behind_not_even_postgres(stack: Stack) -> None:
+    everything = stack.processes()
+    assert any(process.name() == "postgres" for process in everything)
+    stack.kill()
+    stack.wait(STOP_SECONDS)
+    assert psutil.wait_procs(everything, timeout=STOP_SECONDS)[1] == []
+    assert stack.processes() == []
+
+
+def test_without_a_key_up_starts_the_sandbox_and_says_so(stack: Stack) -> None:
+    stack.cut_power()
+    stack.start(BREVO_API_KEY="")
+    assert "Brevo: the local sandbox, http://127.0.0.1:" in stack.terminal()
+    stack.people.add(3, name=NAME)
+    stack.pages.wait(stack.pages.launch(), "SUCCESS")
+    assert len(stack.brevo_sandbox.contacts()) == 3
+    stack.interrupt()
+    assert stack.wait(STOP_SECONDS) == 0
+
+
+def test_after_a_power_cut_contacts_are_delivered_within_two_ticks(stack: Stack, brevo_sandbox: BrevoSandbox) -> None:
+    run_id = begin_run(stack, brevo_sandbox, action="hold_after")
+    stack.cut_power()
+    assert stack.processes() == []
+    brevo_sandbox.clear_faults()
+    brevo_sandbox.release()
+
+    stack.start()
+    assert stack.pages.run(run_id)["status"] == "STARTED", "Dagster has not noticed"
+    let_minutes_pass(stack, 3)
+    stack.people.add(name=NAME)
+    since = time.time()
+    stack.pages.start_schedule()
+    until(lambda: stack.people.states() == {"synced": CONTACTS + 1}, "all are delivered", seconds=150)
+    assert len(stack.pages.ticks(since=since)) <= 2
+    stack.pages.stop_schedule()
+    stack.pages.wait_for_idle()
+    assert stack.pages.run(run_id)["status"] == "FAILURE"
+    assert max(sends(brevo_sandbox).values()) <= 2
+
+
+def let_minutes_pass(stack: Stack, minutes: int) -> None:
+    """Put back all that is measured against the clock after a worker's death."""
+    ago = {"ago": f"{minutes} min"}
+    stack.people.run("UPDATE crm_syncs SET lease_until = lease_until - CAST(:ago AS interval)", **ago)
+    stack.people.run("UPDATE crm_attempts SET finished_at = finished_at - CAST(:ago AS interval)", **ago)
+    with stack.dagster_records.begin() as connection:
+        connection.execute(sa.text("UPDATE runs SET start_time = start_time - 60 * :minutes"), {"minutes": minutes})
+
+
+@pytest.mark.parametrize("role", ["code", "daemon"])
+def test_when_a_part_of_dagster_dies_up_stops_all_and_says_which(stack: Stack, role: str) -> None:
+    everything = stack.processes()
+    stack.by_role(role).kill()
+    assert stack.wait(STOP_SECONDS) == 1
+    assert f"{role} has ended by itself with exit code 137; " in stack.terminal()
+    assert psutil.wait_procs(everything, timeout=STOP_SECONDS)[1] == []
+    assert stack.processes() == []
+
+
+def test_a_taken_port_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        command = [sys.executable, "-m", "crm_pipelines", "up", "--port", str(port)]
+        environment = {**os.environ, "CRM_PIPELINES_DATA_DIR": str(tmp_path)}
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    [sentence] = ended.stderr.splitlines()
+    assert sentence.startswith(f"Error: Port {port}, meant for Dagster's web page, is taken by")
+    assert not list(tmp_path.iterdir()), "nothing was started"

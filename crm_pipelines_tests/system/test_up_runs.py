@@ -1,0 +1,143 @@
+"""`make up` at work: pages, ticks, runs that are cancelled or whose worker dies, and a key that dies."""
+
+import pytest
+
+from crm_pipelines_tests.fixtures.dagster_pages import ENDED, until
+from crm_pipelines_tests.fixtures.pipeline import API_KEY
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.stack import NAME, Stack
+from crm_pipelines_tests.system.mid_run import ANSWERED, BATCH, CONTACTS, begin_run, sends, uncharged
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+def test_the_pages_know_the_job_its_schedule_its_sensors_and_its_asset(stack: Stack) -> None:
+    stack.pages.start_schedule()
+    known = stack.pages.repository()
+    assert "brevo_sync" in {job["name"] for job in known["jobs"]}
+    assert {one["name"]: one["scheduleState"]["status"] for one in known["schedules"]} == {
+        "brevo_sync_schedule": "RUNNING"
+    }
+    assert {one["name"]: one["sensorState"]["status"] for one in known["sensors"]} == {
+        "brevo_error_backlog_sensor": "RUNNING",
+        "run_failure_alert_sensor": "RUNNING",
+    }
+    [asset] = known["assetNodes"]
+    assert asset["assetKey"]["path"] == ["brevo", "contacts"]
+    assert [check["name"] for check in asset["assetChecksOrError"]["checks"]] == ["sums_add_up"]
+
+
+def test_dagsters_files_go_to_dagster_home_and_nothing_to_the_project(stack: Stack) -> None:
+    assert (stack.home / "logs").is_dir()
+    assert {path.name for path in stack.project.iterdir()} == {"crm_pipelines", "dagster.yaml"}
+
+
+def test_a_run_reports_numbers_that_dagster_can_plot(stack: Stack) -> None:
+    stack.people.add(12, name=NAME)
+    run_id = stack.pages.launch()
+    stack.pages.wait(run_id, "SUCCESS")
+    assert stack.pages.dry_tick() == "Nothing is due."
+    latest = stack.pages.materializations("brevo", "contacts")[0]
+    assert latest["runId"] == run_id
+    metadata = latest["metadata"]
+    assert (metadata["claimed"], metadata["synced"], metadata["queue_depth"]) == (12, 12, 0)
+    assert metadata["duration_seconds"] > 0
+    assert metadata["requests_per_second"] > 0
+
+
+def test_a_killed_worker_is_retried_once_and_only_what_it_was_sending_is_sent_again_and_charged(
+    stack: Stack, brevo_sandbox: BrevoSandbox
+) -> None:
+    before = {run["runId"] for run in stack.pages.runs()}
+    run_id = begin_run(stack, brevo_sandbox, action="hold_after")
+    stack.by_role("run").kill()
+    stack.people.expire_leases()
+    stack.pages.wait(run_id, "FAILURE")
+
+    def retry() -> str | None:
+        return stack.pages.run(run_id)["tags"].get("dagster/auto_retry_run_id")
+
+    retry_id = until(retry, "Dagster retries the run")
+    brevo_sandbox.wait_for_requests(2 * BATCH, path="contacts")
+    charged = stack.people.all("SELECT contact_id::text AS id FROM crm_syncs WHERE crashes = 1 AND state = 'claimed'")
+    assert stack.people.all("SELECT 1 FROM crm_syncs WHERE claimed_by = :id", id=run_id) == []
+    brevo_sandbox.clear_faults()
+    brevo_sandbox.release()
+    assert stack.pages.wait(retry_id, "SUCCESS")["tags"]["dagster/retry_strategy"] == "ALL_STEPS"
+
+    assert stack.people.states() == {"synced": CONTACTS}
+    assert len(charged) == BATCH - ANSWERED
+    twice = {ext_id for ext_id, count in sends(brevo_sandbox).items() if count == 2}
+    assert twice == {row["id"] for row in charged}
+    assert set(sends(brevo_sandbox).values()) == {1, 2}
+    assert {run["runId"] for run in stack.pages.runs()} - before == {run_id, retry_id}
+
+
+@pytest.mark.parametrize(("how", "status"), [("the button Terminate", "CANCELED"), ("SIGTERM", "FAILURE")])
+def test_a_run_that_is_stopped_gives_its_claims_back_at_once_and_charges_nobody(
+    stack: Stack, brevo_sandbox: BrevoSandbox, how: str, status: str
+) -> None:
+    run_id = begin_run(stack, brevo_sandbox)
+    if how == "SIGTERM":
+        stack.by_role("run").terminate()
+    else:
+        stack.pages.terminate(run_id)
+
+    def ended() -> bool:
+        brevo_sandbox.release()  # what is under way gets its answer
+        return stack.pages.run(run_id)["status"] in ENDED
+
+    until(ended, "the run has ended")
+    assert stack.pages.run(run_id)["status"] == status
+    assert stack.people.states() == {"synced": BATCH, "queued": CONTACTS - BATCH}
+    assert uncharged(stack)
+    brevo_sandbox.clear_faults()
+    stack.pages.wait(stack.pages.launch(), "SUCCESS")
+    stack.pages.wait_for_idle()  # a retry too, where Dagster sees no reason for the stop
+    assert stack.people.states() == {"synced": CONTACTS}
+    assert set(sends(brevo_sandbox).values()) == {1}
+
+
+def test_of_two_runs_at_once_one_waits_the_schedule_skips_and_nobody_is_sent_twice(
+    stack: Stack, brevo_sandbox: BrevoSandbox
+) -> None:
+    stack.people.add(BATCH, name=NAME)
+    brevo_sandbox.fault("hold", path="contacts")
+    both = [stack.pages.launch() for _ in range(2)]
+    brevo_sandbox.wait_for_requests(BATCH, path="contacts")
+    status = {run_id: stack.pages.run(run_id)["status"] for run_id in both}
+    assert sorted(status.values()) == ["QUEUED", "STARTED"]
+    assert stack.pages.dry_tick() in {f"Run {run_id} is still active." for run_id in both}
+    brevo_sandbox.clear_faults()
+    brevo_sandbox.release()
+    for run_id in both:
+        stack.pages.wait(run_id, "SUCCESS")
+    assert stack.people.states() == {"synced": BATCH}
+    assert set(sends(brevo_sandbox).values()) == {1}
+
+
+def test_a_dead_key_fails_one_run_tells_people_once_and_is_tried_by_ticks_until_it_works_again(
+    stack: Stack, brevo_sandbox: BrevoSandbox
+) -> None:
+    stack.people.add(CONTACTS, name=NAME)
+    brevo_sandbox.configure(revoked_keys=[API_KEY])
+    run_id = stack.pages.launch()
+    stack.pages.wait(run_id, "FAILURE")
+    [reason] = stack.pages.failures(run_id)
+    assert reason.startswith("brevo: ")
+    assert "key" in reason.lower()
+    assert stack.people.states() == {"queued": CONTACTS}
+    assert uncharged(stack)
+
+    said = f"brevo_sync.run_failed: Run {run_id} failed: "
+    until(lambda: said in stack.log(), "people are told of the failed run")
+    stack.pages.start_schedule()
+    tick = stack.pages.next_tick()
+    assert (tick["status"], tick["runIds"]) == ("SKIPPED", [])
+    assert tick["skipReason"].startswith("The gate is paused until the key is accepted: ")
+    stack.pages.stop_schedule()
+
+    brevo_sandbox.configure(revoked_keys=[])
+    assert stack.pages.dry_tick() is None, "the probe of a tick opens the gate"
+    stack.pages.wait(stack.pages.launch(), "SUCCESS")
+    assert stack.people.states() == {"synced": CONTACTS}
+    assert stack.log().count(said) == 1
