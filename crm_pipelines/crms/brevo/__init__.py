@@ -7,6 +7,7 @@
 | `upsert` | the requests of one delivery, with the repairs |
 | `outcomes` | what an answer means |
 | `bulk` | imports of many contacts, and reading them back |
+| `normal_form` | what is the same to Brevo, for reading back |
 | `preflight` | the account: check and provision |
 """
 

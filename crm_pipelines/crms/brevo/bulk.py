@@ -5,11 +5,9 @@ word. So each contact is compared with what GET /contacts says of it afterwards,
 """
 
 import csv
-import hashlib
 import io
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,6 +29,7 @@ from crm_pipelines.crms.base import (
     Result,
 )
 from crm_pipelines.crms.brevo.mapping import PHONES
+from crm_pipelines.crms.brevo.normal_form import digest
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.transport import Answer, Transport, is_loopback
 
@@ -47,8 +46,6 @@ LIST_NAME = "crm-pipelines"
 _MARGIN = timedelta(seconds=30)
 _LISTED = 50
 _REPORTS_READ = 20
-_MIDNIGHTS = frozenset({"T00:00:00", " 00:00:00"})
-_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?")
 # Which types of Brevo keep a JSON value of each kind; of any other the value is dropped without a word.
 _KEPT_BY: dict[type, frozenset[str]] = {
     bool: frozenset({"boolean"}),
@@ -59,9 +56,8 @@ _KEPT_BY: dict[type, frozenset[str]] = {
 }
 _WRITABLE = frozenset({"normal", "category", "transactional"})
 
-# Encoders of their own: json.dumps makes a new one for every call with arguments like these.
+# Made once: json.dumps makes a new one for every call with arguments like these.
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +163,7 @@ class BrevoImports:
         content = {"email": payload.key, "attributes": {**attributes, "EXT_ID": payload.external_id}}
         return ImportRow(
             content=_compact(content).encode(),
-            proof=_digest(attributes, on_list=True),
+            proof=digest(attributes, on_list=True),
             names=tuple(attributes),
             identifiers=frozenset(identifiers),
             warnings=warnings,
@@ -252,7 +248,7 @@ class BrevoImports:
         attributes = attributes if isinstance(attributes, dict) else {}
         lists = held.fields.get("listIds")
         on_list = self._list_id is None or (isinstance(lists, list) and self._list_id in lists)
-        return _digest({name: attributes.get(name) for name in names}, on_list=on_list)
+        return digest({name: attributes.get(name) for name in names}, on_list=on_list)
 
     def _request(
         self, method: str, path: str, before_request: BeforeRequest, **sent: Any
@@ -267,25 +263,6 @@ class BrevoImports:
         outcome = classify(answer, hide=self._secrets)
         body = json_object(answer) if outcome.result is Result.SYNCED else None
         return outcome, body or {}, _date(answer) or now
-
-
-def _digest(attributes: Mapping[str, Any], *, on_list: bool) -> bytes:
-    normal = {name: _normal(name, value) for name, value in attributes.items()}
-    return hashlib.sha256(_canonical([normal, on_list]).encode()).digest()
-
-
-def _normal(name: str, value: Any) -> Any:
-    """What is the same to Brevo: phones without the plus, 5 and 5.0, a day with and without its midnight."""
-    if isinstance(value, bool):
-        return value
-    if name in PHONES:
-        return re.sub(r"\D", "", str(value))
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str):
-        midnight = _MIDNIGHT.fullmatch(value) if value[10:19] in _MIDNIGHTS else None
-        return midnight[1] if midnight else value.strip()
-    return sorted(map(str, value)) if isinstance(value, list) else value
 
 
 def _status(row: Mapping[str, Any]) -> ImportStatus:
