@@ -389,3 +389,31 @@ def test_nothing_goes_to_a_report_with_the_key(people: People, pipeline: Pipelin
         assert pipeline.run().counts == {"claimed": 30, "released": 30}
     [request] = brevo_sandbox.requests(path="/reports/")
     assert request["key"] is None
+
+
+def test_a_worker_that_was_away_before_it_could_send_does_not_send(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(people, 30)
+    monkeypatch.setattr(planning, "TRUST", timedelta(seconds=-1))
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert brevo_sandbox.requests(path="/contacts/import") == []
+    assert people.all("SELECT bool_and(bulk_ok) AS ok FROM crm_syncs") == [{"ok": True}]
+
+
+def test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it(people: People, engine: sa.Engine) -> None:
+    add(people, 3)
+    imports = BulkImports(engine, "brevo", "run")
+    number = imports.begin("mapping")
+    claims = [one.claim for one in imports.claim(number, limit=3, lease=planning.IMPORT_LEASE)]
+    imports.note(
+        number,
+        [
+            ToldRow(claim=one, revision=1, key=str(one.contact_id), payload_hash=b"", proof=b"", names=(), warnings=())
+            for one in claims
+        ],
+    )
+    taken = claims[1].contact_id
+    people.run("SELECT crm_unselect('brevo', ARRAY[CAST(:id AS uuid)])", id=taken)
+    lost = imports.begin_submitting(number, modified_since=datetime.now(UTC), time_limit=planning.IMPORT_DEADLINE)
+    assert lost == {str(taken)}
