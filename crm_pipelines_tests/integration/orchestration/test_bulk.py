@@ -166,6 +166,7 @@ def test_what_an_import_cannot_do_goes_singly(people: People, pipeline: Pipeline
     people.run("UPDATE crm_contacts SET email = 'nobody@' WHERE email = 'bulk5@example.com'")
     run = pipeline.run()
     assert run.counts == {"claimed": 30, "synced": 26, "skipped": 1, "released": 3}
+    assert people.all("SELECT 1 FROM crm_attempts WHERE kind = 'unproved'") == [], "they were in no import"
     assert pipeline.run().counts == {"claimed": 3, "synced": 3}
     cleared = brevo_sandbox.contact("bulk2@example.com")
     assert cleared is not None
