@@ -63,7 +63,6 @@ class OpenImport:
 class Expected:
     """What the CRM should hold of one contact, if the import brought it in."""
 
-    import_id: UUID
     key: str
     names: tuple[str, ...]
     proof: bytes
@@ -163,10 +162,10 @@ class BulkImports:
         """The CRM says that it is done; now it has to be seen."""
         self._all("completed", id=import_id)
 
-    def expected(self, import_ids: Sequence[UUID], keys: Sequence[str]) -> list[Expected]:
-        """What these imports told of the contacts with these keys."""
-        rows = self._all("expected", ids=list(import_ids), keys=list(keys))
-        return [Expected(import_id=r.import_id, key=r.key, names=tuple(r.names), proof=bytes(r.proof)) for r in rows]
+    def expected(self, import_id: UUID, keys: Sequence[str]) -> list[Expected]:
+        """What the import told of the contacts with these keys, as far as they are in it."""
+        rows = self._all("expected", id=import_id, keys=list(keys))
+        return [Expected(key=row.key, names=tuple(row.names), proof=bytes(row.proof)) for row in rows]
 
     def record_proved(self, import_id: UUID, remote_ids: Mapping[str, str]) -> tuple[list[UUID], int]:
         """Enter these (key -> the CRM's id) into the ledger as delivered.

@@ -74,11 +74,11 @@ SELECT EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state IN ('wa
 UPDATE crm_bulk_imports SET state = 'proving', tended_at = now() WHERE id = :id AND state = 'waiting'
 
 -- name: expected
-SELECT import_id, key, names, proof FROM crm_bulk_rows
- WHERE import_id = ANY (CAST(:ids AS uuid[])) AND key = ANY (CAST(:keys AS text[]))
+SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY (CAST(:keys AS text[]))
 
 -- name: record_proved
 -- The ledger entries of contacts that were seen at the CRM as they were sent. A contact deleted meanwhile leaves none.
+-- FULL JOIN, here and below, for the reason that stands at `apply` in queue.sql.
 WITH proved AS (
     DELETE FROM crm_bulk_rows r
      USING unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[])) AS d(key, remote_id)
@@ -96,7 +96,7 @@ WITH proved AS (
 ), counted AS (
     UPDATE crm_bulk_imports SET proved = proved + (SELECT count(*) FROM proved), tended_at = now() WHERE id = :id
 )
-SELECT p.contact_id, k.contact_id IS NULL AS gone FROM proved p LEFT JOIN kept k ON k.contact_id = p.contact_id
+SELECT p.contact_id, k.contact_id IS NULL AS gone FROM proved p FULL JOIN kept k ON k.contact_id = p.contact_id
 
 -- name: record_unproved
 -- The ledger entries of some of the others. They go back to the queue uncharged and are delivered singly.
@@ -118,7 +118,7 @@ WITH unproved AS (
 ), counted AS (
     UPDATE crm_bulk_imports SET tended_at = now() WHERE id = :id
 )
-SELECT u.contact_id, k.contact_id IS NULL AS gone FROM unproved u LEFT JOIN kept k ON k.contact_id = u.contact_id
+SELECT u.contact_id, k.contact_id IS NULL AS gone FROM unproved u FULL JOIN kept k ON k.contact_id = u.contact_id
 
 -- name: report
 UPDATE crm_bulk_rows r SET reported = d.reported

@@ -120,13 +120,19 @@ class Prover(Passage):
             self._give_up(one, "proved", "The bulk import did not bring this contact in as it was sent.")
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ids), left)
 
-    def _compare(self, import_ids: Sequence[UUID], page: Page) -> int:
+    def _compare(self, import_ids: list[UUID], page: Page) -> int:
         """Record those of the page that are as they were sent; returns how many."""
-        held: dict[str, Held] = {one.key: one for one in page.contacts}
         arrived: dict[UUID, dict[str, str]] = {}
-        for told in self._patiently(partial(self._imports.expected, import_ids, list(held))):
-            if self._crm.imports.proof(held[told.key], told.names) == told.proof:
-                arrived.setdefault(told.import_id, {})[told.key] = held[told.key].remote_id
+        sought: dict[str, Held] = {one.key: one for one in page.contacts}
+        for import_id in list(import_ids):
+            for told in self._patiently(partial(self._imports.expected, import_id, list(sought))):
+                one = sought.pop(told.key)
+                if self._crm.imports.proof(one, told.names) == told.proof:
+                    arrived.setdefault(import_id, {})[told.key] = one.remote_id
+            if not sought:
+                break
+        # A page follows another within the same import: there it is looked for first.
+        import_ids.sort(key=lambda import_id: import_id not in arrived)
         for import_id, remote_ids in arrived.items():
             found, gone = self._insistently(partial(self._imports.record_proved, import_id, remote_ids))
             self.fates.superseded += gone
