@@ -29,6 +29,8 @@ from crm_pipelines.delivery.totals import Totals
 _PORTION = 2000
 # Room for what stands around the rows of a body.
 _FRAME_BYTES = 500
+# An import that has room for no more than this is full.
+_ROOM_LEFT = 20
 # One look at the CRM's processes shows 50.
 _MOST_UNDER_WAY = 40
 _LONGEST_PAUSE = 8.0
@@ -47,8 +49,9 @@ class _Body:
 
     @property
     def room(self) -> int:
-        """About how many more contacts fit in."""
-        return (self.most_bytes - self.size) * max(1, len(self.rows)) // self.size
+        """About how many more contacts of average length fit in; 0 when a longer one might not."""
+        more = (self.most_bytes - self.size) * max(1, len(self.rows)) // self.size
+        return more if more > _ROOM_LEFT else 0
 
     def add(self, key: str, row: ImportRow) -> None:
         self.rows[key] = row.content
