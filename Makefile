@@ -1,5 +1,5 @@
 # Every target sets up .venv by itself. PYTHON=/path/to/python3.12 chooses the interpreter.
-.PHONY: help demo up test check bench lock
+.PHONY: help demo up test chaos mutations check bench lock
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -15,7 +15,16 @@ up: ## Run Dagster at http://127.0.0.1:3000, with schedules and sensors, until C
 
 test: ## Run all tests
 	@scripts/setup-venv test
-	.venv/bin/pytest
+	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+
+SECONDS ?= 120
+chaos: ## Two minutes of random trouble (SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md
+	@scripts/setup-venv test
+	.venv/bin/python -m crm_pipelines_tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) --write docs/reliability.md
+
+mutations: ## Remove one guard of the protocol at a time; some test must notice (takes minutes, no part of make test)
+	@scripts/setup-venv test
+	.venv/bin/python scripts/mutation_check.py
 
 check: ## Lint, check types and import rules
 	@scripts/setup-venv test

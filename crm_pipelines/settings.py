@@ -8,8 +8,10 @@ descriptions here.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import sqlalchemy as sa
+from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -56,6 +58,64 @@ def _dagster_postgres_url(value: str) -> str:
 def _base_url(value: str) -> str:
     HttpUrl(value)
     return value.rstrip("/")
+
+
+def _parts(value: SecretStr, expected: str) -> SplitResult:
+    """The parts of a URL that is a secret, or holds one: no error quotes it."""
+    try:
+        url = urlsplit(value.get_secret_value())
+        valid = bool(url.hostname) and url.port != 0
+    except ValueError:  # its text quotes the port or the host
+        valid = False
+    if not valid:
+        raise ValueError(expected)
+    return url
+
+
+def _secret_url(value: SecretStr) -> SecretStr:
+    expected = "expected a URL that begins with https:// or http://"
+    if _parts(value, expected).scheme not in {"http", "https"}:
+        raise ValueError(expected)
+    return value
+
+
+def _smtp_url(value: SecretStr) -> SecretStr:
+    expected = "expected smtp://user:password@host:587 or smtps://user:password@host:465"
+    url = _parts(value, expected)
+    options = parse_qs(url.query, keep_blank_values=True)
+    if url.scheme not in {"smtp", "smtps"} or url.path not in {"", "/"}:
+        raise ValueError(expected)
+    if options and (options != {"starttls": ["never"]} or url.scheme == "smtps"):
+        raise ValueError(f"{expected}; the only option is ?starttls=never, for smtp://")
+    if options and url.password:
+        raise ValueError("with ?starttls=never there can be no password, since it would be sent in the clear")
+    return value
+
+
+def _sentry_dsn(value: SecretStr) -> SecretStr:
+    expected = "expected a DSN such as https://key@host/project"
+    url = _parts(value, expected)
+    if url.scheme not in {"http", "https"} or not url.username or not url.path.strip("/"):
+        raise ValueError(expected)
+    return value
+
+
+def _addresses(value: str) -> str:
+    """Addresses separated by commas, in the form in which they may stand in a header of a message."""
+    try:
+        valid = [
+            validate_email(one.strip(), check_deliverability=False, allow_smtputf8=False).ascii_email
+            for one in value.split(",")
+        ]
+    except EmailNotValidError:
+        raise ValueError("expected e-mail addresses separated by commas") from None
+    return ", ".join(str(one) for one in valid)
+
+
+def _address(value: str) -> str:
+    if "," in _addresses(value):
+        raise ValueError("expected one e-mail address")
+    return _addresses(value)
 
 
 class _EnvironmentSettings(BaseSettings):
@@ -168,9 +228,58 @@ class AlertSettings(_EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="ALERT_")
 
     error_backlog: int = Field(50, ge=1, description="Alert at this many contacts that have failed for good, per CRM.")
+    failure_rate_percent: float = Field(
+        50,
+        gt=0,
+        le=100,
+        description="Alert when this share of the last hour's attempts has failed, once there were 20, per CRM.",
+    )
     oldest_due_minutes: int = Field(
         60, ge=1, description="Alert when a due contact has waited for this many minutes, per CRM."
     )
+    reminder_minutes: int = Field(
+        240, ge=1, description="Tell again after this many minutes, for as long as it lasts. In between: nothing."
+    )
+
+
+class ChannelSettings(_EnvironmentSettings):
+    """Where people are told; the log always has it too."""
+
+    alert_slack_webhook_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = Field(
+        None, description="Slack's incoming webhook. The URL is a secret."
+    )
+    alert_webhook_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = Field(
+        None, description="A webhook of your own: gets JSON by POST. The URL is treated as a secret."
+    )
+    alert_webhook_secret: SecretStr | None = Field(
+        None, description="Signs what the webhook gets (docs/runbook.md says how to verify it). Unset: no signature."
+    )
+    alert_email_to: Annotated[str, AfterValidator(_addresses)] | None = Field(
+        None, description="E-mail addresses, separated by commas."
+    )
+    alert_email_from: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Sender of the e-mails. Unset: the first of ALERT_EMAIL_TO."
+    )
+    smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = Field(
+        SecretStr("smtp://localhost:25"),
+        description="Mail server. `smtps://user:password@host:465`: TLS from the start. "
+        "`smtp://user:password@host:587`: STARTTLS, demanded unless the host is this machine or `?starttls=never` is "
+        "added.",
+    )
+    sentry_dsn: Annotated[SecretStr, AfterValidator(_sentry_dsn)] | None = Field(
+        None, description="Sentry's DSN. Only alerts are sent there, no traces and no data."
+    )
+    dagster_ui_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None, description="Where people open Dagster's pages, for the links in alerts. Unset: no links."
+    )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, and the password within a URL, for the scrubber of what leaves this process."""
+        given = [self.alert_slack_webhook_url, self.alert_webhook_url, self.alert_webhook_secret, self.sentry_dsn]
+        values = [one.get_secret_value() for one in given if one is not None]
+        password = urlsplit(self.smtp_url.get_secret_value()).password
+        return (*values, *([password, unquote(password)] if password else []))
 
 
 @dataclass(frozen=True)
@@ -181,9 +290,16 @@ class Settings:
     general: GeneralSettings
     brevo: BrevoSettings
     alerts: AlertSettings
+    channels: ChannelSettings
 
 
-GROUPS: tuple[type[_EnvironmentSettings], ...] = (StorageSettings, GeneralSettings, BrevoSettings, AlertSettings)
+GROUPS: tuple[type[_EnvironmentSettings], ...] = (
+    StorageSettings,
+    GeneralSettings,
+    BrevoSettings,
+    AlertSettings,
+    ChannelSettings,
+)
 
 
 def variable_name(group: type[BaseSettings], field: str) -> str:
@@ -209,5 +325,5 @@ def load_settings() -> Settings:
             raise SettingsError("The file .env is not text in UTF-8. Save it in that encoding.") from None
     if problems:
         raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
-    storage, general, brevo, alerts = loaded
-    return Settings(storage=storage, general=general, brevo=brevo, alerts=alerts)
+    storage, general, brevo, alerts, channels = loaded
+    return Settings(storage=storage, general=general, brevo=brevo, alerts=alerts, channels=channels)

@@ -7,7 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from crm_pipelines.settings import GROUPS, variable_name
@@ -28,6 +28,8 @@ def default_of(group: type[BaseModel], name: str) -> str:
     default = group.model_fields[name].default
     if default is PydanticUndefined or default is None:
         return ""
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
     return (
         str(default).lower()
         if isinstance(default, bool)

@@ -4,6 +4,7 @@
 | --- | --- |
 | `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry`, `why` |
 | `delivery` | `sync`, `check`, `provision` |
+| `watching` | `alerts test`, `health` |
 | `local` | `db upgrade`, `db url`, `sandbox`, `up`, `demo` |
 
 The modules import what is heavy inside their functions, so that `--help` answers at once.
@@ -13,7 +14,7 @@ import sys
 
 import click
 
-from crm_pipelines.cli import contacts, delivery, local
+from crm_pipelines.cli import contacts, delivery, local, watching
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -31,6 +32,8 @@ cli.add_command(contacts.why)
 cli.add_command(delivery.sync)
 cli.add_command(delivery.check)
 cli.add_command(delivery.provision)
+cli.add_command(watching.alerts)
+cli.add_command(watching.health)
 cli.add_command(local.db)
 cli.add_command(local.sandbox)
 cli.add_command(local.up)

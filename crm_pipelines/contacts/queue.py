@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.faults import fault_point
 
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
@@ -118,9 +119,14 @@ class Queue:
         self._engine = engine
         self.crm = crm
 
-    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+    def _all(self, name: str, step: str | None = None, /, **parameters: Any) -> Sequence[sa.Row[Any]]:
         with self._engine.begin() as connection:
-            return connection.execute(_SQL[name], {"crm": self.crm, **parameters}).all()
+            rows = connection.execute(_SQL[name], {"crm": self.crm, **parameters}).all()
+            if step:
+                fault_point(f"before_{step}")
+        if step:
+            fault_point(f"after_{step}")
+        return rows
 
     def claim(
         self,
@@ -135,31 +141,22 @@ class Queue:
 
         With `leave_to_imports` only those that do not go in bulk.
         """
-        if contact_ids is None:
-            statement = "claim_single" if leave_to_imports else "claim"
-            rows = self._all(statement, run_id=run_id, limit=limit, lease=lease)
-        else:
-            rows = self._all(
-                "claim_chosen",
-                run_id=run_id,
-                limit=limit,
-                lease=lease,
-                contact_ids=list(contact_ids),
-                suspects=False,
-            )
-        return _in_order(rows)
+        return self._claim("claim_single" if leave_to_imports else "claim", run_id, limit, lease, contact_ids)
 
     def claim_suspects(
         self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None
     ) -> list[Claim]:
         """Like `claim`, for contacts during whose delivery a worker died: deliver them one at a time."""
+        return self._claim("claim_suspects", run_id, limit, lease, contact_ids)
+
+    def _claim(
+        self, lane: str, run_id: str, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None
+    ) -> list[Claim]:
+        given: dict[str, Any] = {"run_id": run_id, "limit": limit, "lease": lease}
         if contact_ids is None:
-            rows = self._all("claim_suspects", run_id=run_id, limit=limit, lease=lease)
-        else:
-            rows = self._all(
-                "claim_chosen", run_id=run_id, limit=limit, lease=lease, contact_ids=list(contact_ids), suspects=True
-            )
-        return _in_order(rows)
+            return _in_order(self._all(lane, "claim", **given))
+        given |= {"contact_ids": list(contact_ids), "suspects": lane == "claim_suspects"}
+        return _in_order(self._all("claim_chosen", "claim", **given))
 
     def peek(self, *, limit: int, contact_ids: Sequence[UUID] | None = None) -> list[Claim]:
         """What `claim` would take, without taking it."""
@@ -171,7 +168,7 @@ class Queue:
 
         A crash from here on is charged to these contacts.
         """
-        rows = self._all("renew", lease=lease, **_keys(claims))
+        rows = self._all("renew", "renew", lease=lease, **_keys(claims))
         return {row.contact_id: row.revision for row in rows}
 
     def load(self, claims: Sequence[Claim]) -> list[Delivery]:
@@ -208,10 +205,13 @@ class Queue:
         ]
         with self._engine.begin() as connection:
             connection.execute(_SQL["record"], rows)
+            fault_point("before_record")
+        fault_point("after_record")
 
     def apply(self, run_id: str, policy: RetryPolicy, contact_ids: Sequence[UUID] | None = None) -> list[Applied]:
         """Carry recorded outcomes of the run over to the state machine, fenced; None: for all its contacts."""
         rows = self._all(
+            "apply",
             "apply",
             run_id=run_id,
             contact_ids=None if contact_ids is None else list(contact_ids),
@@ -223,7 +223,7 @@ class Queue:
     def release(self, run_id: str, contact_ids: Sequence[UUID] | None = None, *, delay: timedelta = timedelta()) -> int:
         """Give claims back uncharged, due again after `delay`; None: all that the run has not begun to deliver."""
         ids = None if contact_ids is None else list(contact_ids)
-        return len(self._all("release", run_id=run_id, contact_ids=ids, delay=delay))
+        return len(self._all("release", "release", run_id=run_id, contact_ids=ids, delay=delay))
 
     def holders(self, *, except_run: str) -> list[str]:
         """The other runs that hold claims."""
@@ -239,7 +239,11 @@ class Queue:
         What a run had begun to deliver waits for its lease: a process of it may live on and be sending.
         """
         rows = self._all(
-            "rescue", orderly_runs=list(orderly_runs), crashed_runs=list(crashed_runs), max_crashes=MAX_CRASHES
+            "rescue",
+            "rescue",
+            orderly_runs=list(orderly_runs),
+            crashed_runs=list(crashed_runs),
+            max_crashes=MAX_CRASHES,
         )
         return Rescued(
             returned=len(rows),

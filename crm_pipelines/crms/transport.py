@@ -62,6 +62,7 @@ class _Deadline:
         self.expired = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._ends_at = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
         self._timer.start()
@@ -69,6 +70,8 @@ class _Deadline:
     def watch(self, connected: _Socket) -> None:
         """Raises TimeoutError when the time is over already."""
         with self._lock:
+            # By the clock too: in a process that stood still, the timer's thread may wake up after this one.
+            self.expired = self.expired or time.monotonic() >= self._ends_at
             if self.expired:
                 raise TimeoutError("the request's total deadline has passed")
             self._forget()
@@ -219,20 +222,21 @@ class Transport:
         *,
         params: Mapping[str, str] | None = None,
         json: Any = None,
-        content: bytes | None = None,
+        data: bytes | None = None,
         large: bool = False,
     ) -> Answer:
-        """One request, no redirects followed. Raises requests.RequestException, requests.Timeout among them.
+        """One request with a body from `json`, or `data` as it is; no redirects followed.
 
-        `content` is a JSON text that is sent as it is. `large`: a body or an answer of several megabytes, to which
-        LONGEST_LARGE_REQUEST and LARGEST_LARGE_ANSWER apply.
+        Raises requests.RequestException, requests.Timeout among them. `data` is called JSON unless `auth` sets another
+        Content-Type. `large`: a body or an answer of several megabytes, to which LONGEST_LARGE_REQUEST and
+        LARGEST_LARGE_ANSWER apply.
 
         Nothing is sent once the deadline has passed. Only the look-up of the host's name can make the call itself last
         longer: the system gives no way to interrupt it.
         """
         sent: dict[str, Any] = {"params": params, "json": json}
-        if content is not None:
-            sent |= {"data": content, "headers": {"Content-Type": "application/json"}}
+        if data is not None:
+            sent |= {"data": data, "headers": {"Content-Type": "application/json"}}
         seconds = LONGEST_LARGE_REQUEST.total_seconds() if large else self._seconds
         largest = LARGEST_LARGE_ANSWER if large else LARGEST_ANSWER
         with _deadline(seconds) as deadline:

@@ -25,10 +25,12 @@ from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prep
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.faults import fault_point
 
 _FLUSH_SECONDS = 0.5
 # Of one contact in one run. Refused for rate this often although each pause was kept, it waits for the next run.
 _MOST_SENDS = 4
+_INTERRUPTED = "the run was interrupted"
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +71,22 @@ class Courier(Passage):
         What interrupts the run (a stop signal, say) is raised again after known outcomes are recorded and the unsent
         claims are given back.
         """
+        # In a thread of its own: what a signal brings is raised in the main thread, wherever that is just then, and
+        # nothing may be raised between an answer and its entry in the ledger.
+        interruption: BaseException | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
+            delivering = pool.submit(self._deliver, claims)
+            while not delivering.done():
+                try:
+                    wait([delivering])
+                except BaseException as error:  # noqa: BLE001 - raised again, once what is known is in the ledger
+                    self._halt(_INTERRUPTED)
+                    interruption = error
+        if interruption is not None:
+            raise interruption
+        return delivering.result()
+
+    def _deliver(self, claims: Sequence[Claim]) -> Receipt:
         fence = Fence(lambda held: self._patiently(lambda: self._queue.renew(held, lease=DELIVERY_LEASE)), claims)
         recorded: set[Claim] = set()
         try:
@@ -101,7 +119,7 @@ class Courier(Passage):
                 for future in done:
                     future.result()
         except BaseException:
-            self._halt("the run was interrupted")
+            self._halt(_INTERRUPTED)
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -115,7 +133,9 @@ class Courier(Passage):
         def before_request() -> None:
             nonlocal started
             self._pacer.wait()
+            fault_point("before_fence")
             fence.check(contact_id)
+            fault_point("before_send")
             started = started or time.monotonic()
 
         def answer(outcome: Outcome) -> None:
@@ -128,6 +148,7 @@ class Courier(Passage):
                 if outcome is not None:
                     answer(outcome)
                 return
+            fault_point("after_send")
             outcome = replace(latest, requests=latest.requests + (outcome.requests if outcome else 0))
             again = sends_left > 0 and _is_short_refusal(outcome)
             if not again:

@@ -153,7 +153,11 @@ class Processes:
 
 def _stop(child: _Child) -> None:
     assert child.guard.stdin
-    child.guard.stdin.close()
+    with contextlib.suppress(BrokenPipeError):  # it has ended
+        child.guard.stdin.write("stop")
+        child.guard.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):
+        child.guard.stdin.close()
     child.reader.join(4 * child.grace + _STOP_MARGIN_SECONDS)  # the guard's four steps
     if child.reader.is_alive():
         child.guard.kill()

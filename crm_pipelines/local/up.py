@@ -57,11 +57,11 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
         _start_dagster(processes, data, port, webserver)
         console.print(f"Dagster: {webserver.url}   Log: {processes.log}   Stop: Ctrl-C")
         ended = processes.wait()
-        if ended is not None:
-            raise ProcessError(processes.explain(ended))
         console.print("Stopping ...")
         with suppress(requests.RequestException):
             webserver.terminate_runs()
+        if ended is not None:
+            raise ProcessError(processes.explain(ended))
 
 
 def _reason_against_sandbox(contacts_url: str) -> str | None:

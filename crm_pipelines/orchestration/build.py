@@ -6,7 +6,7 @@ from crm_pipelines.orchestration.assets import brevo_contacts, sums_add_up
 from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule
-from crm_pipelines.orchestration.sensors import build_brevo_error_backlog_sensor, run_failure_alert_sensor
+from crm_pipelines.orchestration.sensors import build_brevo_error_backlog_sensor, build_run_failure_alert_sensor
 from crm_pipelines.settings import Settings
 
 
@@ -19,7 +19,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[brevo_sync],
         schedules=[build_brevo_sync_schedule(settings.brevo, brevo)],
         sensors=[
-            build_brevo_error_backlog_sensor(settings.brevo, settings.alerts, brevo),
-            run_failure_alert_sensor,
+            build_brevo_error_backlog_sensor(settings, brevo),
+            build_run_failure_alert_sensor(settings, [brevo_sync]),
         ],
     )

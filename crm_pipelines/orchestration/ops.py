@@ -42,6 +42,9 @@ from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, W
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination
 
+GATE_TAG = "crm-pipelines/gate"
+"""On a run that failed since the gate was closed; its value is the kind of the pause."""
+
 
 @contextmanager
 def _sentences() -> Iterator[None]:
@@ -183,13 +186,8 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
     with _sentences(), destination.open() as account:
         if batch.dry_run:
             return SentBatch(batch=batch, totals=_preview(account, batch.claims))
-        try:
+        with account.settled_at_an_end(context.run_id):
             sent = _import(context, account, batch) if batch.kind == "import" else _send(context, account, batch)
-        except BaseException:
-            # The run ends here, by a stop signal perhaps: what is known is written back, what is not begun goes free.
-            account.queue.apply(context.run_id, account.policy)
-            account.queue.release(context.run_id)
-            raise
     seconds = time.monotonic() - started
     context.log.info(
         "Batch %d: %.1f s%s", batch.number, seconds, f"; stopped early: {sent.halted}." if sent.halted else "."
@@ -248,7 +246,7 @@ def write_statuses(
         context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
         return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run)
     claims = sent.batch.claims
-    with _sentences(), destination.open() as account:
+    with _sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
         applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])
         free, _held = account.queue.unattempted(claims)
     totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=max(0, free - sent.released))
@@ -282,6 +280,8 @@ def report_run(
             metadata=describe(totals),
         )
     if gate.paused and (totals.claimed or gate.closed_for_credentials) and gate.pause_kind in {"credentials", "outage"}:
+        # People are told of the gate, once, and not of every run that ends for it.
+        context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         raise dg.Failure(f"{destination.crm}: {gate.pause_reason}", metadata=describe(totals))
     if halted and not gate.paused:
         raise dg.Failure(

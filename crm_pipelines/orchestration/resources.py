@@ -67,6 +67,16 @@ class Account:
             limit=self.rate_limit(self.gate.read()),
         )
 
+    @contextmanager
+    def settled_at_an_end(self, run_id: str) -> Iterator[None]:
+        """Should the run end in this block, by a stop signal say: what is known is written back, the rest goes free."""
+        try:
+            yield
+        except BaseException:
+            self.queue.apply(run_id, self.policy)
+            self.queue.release(run_id)
+            raise
+
     def rate_limit(self, gate: Gate) -> RateLimit:
         return RateLimit(
             self.brevo.rate_limit_per_second,

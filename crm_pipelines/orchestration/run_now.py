@@ -52,14 +52,15 @@ def run_now(
             raise_on_error=False,
             resources={"destination": held},
         )
-        problems = [_sentence(event.step_failure_data) for event in result.all_events if event.is_step_failure]
+        problems = [sentence_of(event.step_failure_data) for event in result.all_events if event.is_step_failure]
         counts = result.output_for_node("report_run") if result.success else {}
     return RunResult(
         run_id=result.run_id, success=result.success, counts=counts, problem=problems[0] if problems else None
     )
 
 
-def _sentence(failure: StepFailureData) -> str:
+def sentence_of(failure: StepFailureData) -> str:
+    """Why the op failed, in a sentence of ours; of an unexpected exception only its class."""
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
     error = failure.error

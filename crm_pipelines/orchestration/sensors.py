@@ -1,86 +1,100 @@
-"""Who is told when contacts do not get through."""
+"""Who is told when contacts do not get through.
 
-import json
-from datetime import timedelta
+Both sensors look at what is, not at events that went by: a failed run counts for as long as none has succeeded since.
+So an evaluation that fails loses nothing, which a sensor of Dagster's for run failures would: its cursor moves on all
+the same. What people know, and what a channel has not taken yet, is in the cursor.
+"""
+
+from collections.abc import Callable, Sequence, Set
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import sqlalchemy as sa
 
-from crm_pipelines.alerts.messages import Alert, changes, send
-from crm_pipelines.contacts.status import crm_status
-from crm_pipelines.orchestration.jobs import brevo_sync
-from crm_pipelines.orchestration.resources import Account, Destination
-from crm_pipelines.settings import AlertSettings, BrevoSettings
+from crm_pipelines.alerts.channels import channels_of
+from crm_pipelines.alerts.memory import Memory
+from crm_pipelines.alerts.outbox import post, troubles
+from crm_pipelines.alerts.states import Finding, news
+from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.orchestration.findings import database_finding, look, run_finding
+from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.settings import Settings
+
+Clock = Callable[[], datetime]
+
+_INTERVAL_SECONDS = 60
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def build_brevo_error_backlog_sensor(
-    brevo: BrevoSettings, alerts: AlertSettings, destination: Destination
+    settings: Settings, destination: Destination, *, clock: Clock = utc_now
 ) -> dg.SensorDefinition:
+    """Alerts on failed contacts, failed attempts, contacts that wait, a closed gate, a database that is gone."""
+
     @dg.sensor(
         name="brevo_error_backlog_sensor",
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells people, once each, when failed contacts pile up, when due contacts wait too long, and when "
-        "the gate is closed; and once more when it is over.",
+        description="Tells people, once each, when failed contacts pile up, when many attempts fail, when due contacts "
+        "wait too long, and when the gate is closed; reminds them; and tells them once more when it is over.",
     )
     def brevo_error_backlog_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        if brevo.api_key is None:
-            return dg.SensorResult(skip_reason="BREVO_API_KEY is not set.")
-        with destination.open() as account:
-            found, figures = look(account, alerts)
-        before = _read_cursor(context.cursor)
-        for alert in changes(before, found):
-            context.log.log(20 if alert.resolved else 40, f"ALERT {alert.key}: {alert.text}")
-            send(alert)
-        # The text of the beginning stays, so that a figure that moves is no news.
-        cursor = {key: before.get(key, text) for key, text in found.items()}
-        return dg.SensorResult(skip_reason="; ".join(found.values()) or figures, cursor=json.dumps(cursor))
+        memory, now = Memory.read(context.cursor), clock()
+        if settings.brevo.api_key is None:
+            # Nobody looks, and what was told holds; what a channel has not taken is still sent.
+            return _kept(_tell(memory, [], settings, now, unjudged=memory.told.keys()), "BREVO_API_KEY is not set.")
+        try:
+            with destination.open() as account:
+                seen = look(account, settings.alerts, now=now)
+                return _kept(_tell(memory, seen.findings, settings, now, unjudged=seen.unjudged), seen.figures)
+        except (DatabaseUnreachable, SchemaOutdated) as error:
+            problem = str(error)
+        except sa.exc.DBAPIError as error:  # its text may hold values of a row
+            problem = f"The contacts database did not answer as it should ({type(error.orig).__name__})."
+        found = [database_finding("brevo", problem)]
+        return _kept(_tell(memory, found, settings, now, unjudged=memory.told.keys()), problem)
 
     return brevo_error_backlog_sensor
 
 
-def look(account: Account, alerts: AlertSettings) -> tuple[dict[str, str], str]:
-    """The states worth telling (key -> text), and the figures in one line."""
-    crm = account.queue.crm
-    gate = account.gate.read()
-    backlog = account.queue.backlog()
-    failed = sum(group.contacts for group in crm_status(account.engine, crm).errors if group.status == "Error")
-    waiting = timedelta(seconds=backlog.oldest_due_seconds)
-    found = {}
-    if failed >= alerts.error_backlog:
-        found[f"{crm}.error_backlog"] = (
-            f"{failed} contacts have failed for good (threshold {alerts.error_backlog}). "
-            f"See `crm-pipelines status {crm}`; put them back with `crm-pipelines retry {crm} --all`."
-        )
-    if waiting >= timedelta(minutes=alerts.oldest_due_minutes):
-        found[f"{crm}.oldest_due"] = (
-            f"{backlog.due} contacts are due, the oldest for {waiting.total_seconds() / 60:.0f} minutes "
-            f"(threshold {alerts.oldest_due_minutes})."
-        )
-    if gate.paused and gate.pause_kind != "rate_limit":
-        found[f"{crm}.gate.{gate.pause_kind}"] = f"Nothing is sent ({gate.pause_kind}): {gate.pause_reason}"
-    elif gate.probing:
-        # Open to a single contact between two pauses: the outage is over when that one has arrived.
-        found[f"{crm}.gate.outage"] = f"Nothing is sent (outage): {gate.pause_reason}"
-    return found, f"{failed} failed, {backlog.due} due, gate {'paused' if gate.paused else 'open'}."
+def build_run_failure_alert_sensor(
+    settings: Settings, jobs: Sequence[dg.JobDefinition], *, clock: Clock = utc_now
+) -> dg.SensorDefinition:
+    """Alerts on runs of the jobs that failed for good; see `run_finding` for what counts."""
+
+    @dg.sensor(
+        name="run_failure_alert_sensor",
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells people when a run has failed and no retry of it will follow, and when a later one succeeds.",
+    )
+    def run_failure_alert_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        found = [finding for job in jobs if (finding := run_finding(context.instance, job.name))]
+        memory = _tell(Memory.read(context.cursor), found, settings, clock())
+        return _kept(memory, " ".join(finding.headline for finding in found) or "No run has failed.")
+
+    return run_failure_alert_sensor
 
 
-def _read_cursor(cursor: str | None) -> dict[str, str]:
-    try:
-        states = json.loads(cursor or "{}")
-    except ValueError:
-        return {}
-    return {str(key): str(text) for key, text in states.items()} if isinstance(states, dict) else {}
+def _tell(
+    memory: Memory, findings: Sequence[Finding], settings: Settings, now: datetime, *, unjudged: Set[str] = frozenset()
+) -> Memory:
+    """Tell what is new; of the states in `unjudged`, what was told still holds."""
+    key = settings.brevo.api_key
+    told, alerts = news(
+        memory.told,
+        [*findings, *troubles(memory.boxes)],
+        unjudged=unjudged,
+        now=now,
+        reminder=timedelta(minutes=settings.alerts.reminder_minutes),
+        hide=(*settings.channels.secrets, *([key.get_secret_value()] if key else [])),
+    )
+    boxes = post(memory.boxes, channels_of(settings.channels), alerts, now=now)
+    return Memory(told=told, boxes=boxes)
 
 
-@dg.run_failure_sensor(
-    name="run_failure_alert_sensor",
-    monitored_jobs=[brevo_sync],
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells people when a run has failed and no retry of it will follow.",
-)
-def run_failure_alert_sensor(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-    run = context.dagster_run
-    if run.tags.get("dagster/will_retry") == "true":
-        return dg.SkipReason(f"Run {run.run_id} failed and will be retried.")
-    send(Alert(key=f"{run.job_name}.run_failed", text=f"Run {run.run_id} failed: {context.failure_event.message}"))
-    return None
+def _kept(memory: Memory, figures: str) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=figures, cursor=memory.write())

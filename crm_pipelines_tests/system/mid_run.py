@@ -1,25 +1,34 @@
-"""A run that is caught in the middle of its first batch."""
+"""A run that is caught in the middle of its first batch, while the second one waits."""
 
 from collections import Counter
+from typing import Any
 
 from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
 
-BATCH = 10
-"""Contacts in a batch (BREVO_SYNC_SCHEDULER_BATCH_SIZE)."""
-
-CONTACTS = 25
+FIRST_BATCH = 20
 ANSWERED = 4
+SECOND_BATCH = 5
+CONTACTS = FIRST_BATCH + SECOND_BATCH
+
+ANSWER_LATE = {"action": "latency", "seconds": 5}
+"""Later than any signal arrives."""
+NEVER_ANSWER = {"action": "hold_after"}
 
 
-def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, *, action: str = "hold") -> str:
-    """A run in the middle of its first batch: some of its contacts are in the ledger, the others wait for an answer."""
-    stack.people.add(CONTACTS, name=NAME)
+def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) -> str:
+    """Some contacts of the first batch are in the ledger, the others wait for an answer: `fault` says how long.
+
+    The second batch is one of crash suspects, which always come in a batch of their own.
+    """
+    stack.people.add(SECOND_BATCH, name=NAME)
+    stack.people.run("UPDATE crm_syncs SET crashes = 1")
+    stack.people.add(FIRST_BATCH, name=NAME)
     brevo_sandbox.fault("latency", path="contacts", times=ANSWERED)
-    brevo_sandbox.fault(action, path="contacts")
+    brevo_sandbox.fault(path="contacts", **fault)
     run_id = stack.pages.launch()
-    brevo_sandbox.wait_for_requests(BATCH, path="contacts")
+    brevo_sandbox.wait_for_requests(FIRST_BATCH, path="contacts")
     until(lambda: _answers(stack, run_id) == ANSWERED, "the answers that have come are in the ledger")
     return run_id
 
@@ -34,7 +43,7 @@ def sends(brevo_sandbox: BrevoSandbox) -> Counter[str]:
     return Counter(request["ext_id"] for request in brevo_sandbox.requests(path="contacts"))
 
 
-def uncharged(stack: Stack) -> bool:
-    """Whether no contact was charged an attempt or a crash."""
-    [row] = stack.people.all("SELECT max(attempts) AS attempts, max(crashes) AS crashes FROM crm_syncs")
-    return row == {"attempts": 0, "crashes": 0}
+def charged(stack: Stack) -> int:
+    """How many attempts and crashes contacts were charged since `begin_run`."""
+    [row] = stack.people.all("SELECT sum(attempts) + sum(crashes) AS n FROM crm_syncs WHERE state <> 'synced'")
+    return int(row["n"]) - SECOND_BATCH

@@ -48,7 +48,17 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
     "BREVO_BULK_THRESHOLD": ("1", 1),
     "ALERT_ERROR_BACKLOG": ("1", 1),
+    "ALERT_FAILURE_RATE_PERCENT": ("12.5", 12.5),
     "ALERT_OLDEST_DUE_MINUTES": ("5", 5),
+    "ALERT_REMINDER_MINUTES": ("30", 30),
+    "ALERT_SLACK_WEBHOOK_URL": (f"https://hooks.slack.com/services/{SECRET}",) * 2,
+    "ALERT_WEBHOOK_URL": (f"http://hooks.internal/{SECRET}",) * 2,
+    "ALERT_WEBHOOK_SECRET": (SECRET, SECRET),
+    "ALERT_EMAIL_TO": ("night@example.org,Day@Example.org", "night@example.org, Day@example.org"),
+    "ALERT_EMAIL_FROM": ("crm@example.org", "crm@example.org"),
+    "SMTP_URL": (f"smtps://u:{SECRET}@mail.example.org:465",) * 2,
+    "SENTRY_DSN": (f"https://{SECRET}@sentry.example.org/1",) * 2,
+    "DAGSTER_UI_URL": ("https://dagster.example.org/", "https://dagster.example.org"),
 }
 BAD: list[tuple[str, str, str]] = [
     ("CRM_DATABASE_URL", f"sqlite:///{SECRET}", "postgresql://user:password@host:port/database"),
@@ -76,6 +86,22 @@ BAD: list[tuple[str, str, str]] = [
     ("CRM_PHONE_REGION", "Germany", "[A-Z]{2}"),
     ("ALERT_ERROR_BACKLOG", "0", "greater than or equal to 1"),
     ("ALERT_OLDEST_DUE_MINUTES", SECRET, "integer"),
+    ("ALERT_FAILURE_RATE_PERCENT", "0", "greater than 0"),
+    ("ALERT_FAILURE_RATE_PERCENT", "101", "less than or equal to 100"),
+    ("ALERT_REMINDER_MINUTES", "0", "greater than or equal to 1"),
+    ("ALERT_SLACK_WEBHOOK_URL", SECRET, "https://"),
+    ("ALERT_SLACK_WEBHOOK_URL", f"ftp://h/{SECRET}", "https://"),
+    ("ALERT_WEBHOOK_URL", f"https:///{SECRET}", "https://"),
+    ("ALERT_EMAIL_TO", SECRET, "separated by commas"),
+    ("ALERT_EMAIL_TO", f"a@example.org\nBcc: {SECRET}@example.org", "separated by commas"),
+    ("ALERT_EMAIL_FROM", f"a@example.org, {SECRET}@example.org", "one e-mail address"),
+    ("SMTP_URL", SECRET, "smtp://user:password@host:587"),
+    ("SMTP_URL", f"http://u:{SECRET}@h", "smtp://user:password@host:587"),
+    ("SMTP_URL", f"smtp://u@h:{SECRET}", "smtp://user:password@host:587"),
+    ("SMTP_URL", f"smtp://u:{SECRET}@h?starttls=never", "in the clear"),
+    ("SMTP_URL", f"smtp://u:{SECRET}@h?tls=no", "the only option"),
+    ("SENTRY_DSN", f"https://sentry.example.org/{SECRET}", "https://key@host/project"),
+    ("DAGSTER_UI_URL", SECRET, "URL"),
 ]
 
 
@@ -90,7 +116,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def value_of(settings: Settings, variable: str) -> Any:
-    for group in (settings.storage, settings.general, settings.brevo, settings.alerts):
+    for group in (settings.storage, settings.general, settings.brevo, settings.alerts, settings.channels):
         for field in type(group).model_fields:
             if variable_name(type(group), field) == variable:
                 value = getattr(group, field)

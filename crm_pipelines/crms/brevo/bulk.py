@@ -72,7 +72,7 @@ class Send(Protocol):
         *,
         params: Mapping[str, str] | None = None,
         json: Any = None,
-        content: bytes | None = None,
+        data: bytes | None = None,
         large: bool = False,
     ) -> Answer:
         """Raises requests.RequestException."""
@@ -181,7 +181,7 @@ class BrevoImports:
         }
         head = json.dumps(options)[:-1].encode() + b',"jsonBody":['
         content = b"".join((head, b",".join(rows), b"]}"))
-        outcome, body, _ = self._request("POST", "/contacts/import", before_request, content=content, large=True)
+        outcome, body, _ = self._request("POST", "/contacts/import", before_request, data=content, large=True)
         process = body.get("processId")
         if outcome.result is Result.SYNCED and not isinstance(process, int):
             said = "Brevo took an import and named no process, so there is no telling what becomes of it."

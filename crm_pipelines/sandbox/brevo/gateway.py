@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -185,7 +186,8 @@ class _Exchange:
         """Break the connection off with TCP RST."""
         transport = self._scope["state"]["transport"]
         connection = transport.get_extra_info("socket")
-        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        # An error: the client was faster.
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
             same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
         await self._vanish()

@@ -65,6 +65,35 @@ def test_however_the_parent_ends_nothing_of_its_children_is_left(
             assert not [process for process in everyone if process.is_running()]
 
 
+def test_what_a_killed_starters_program_waits_for_is_told_at_once_and_does_not_use_up_the_programs_grace(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import json, os, signal, subprocess, sys, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal; "
+        "signal.signal(signal.SIGTERM, signal.SIG_DFL); print(flush=True); signal.pause()'], stdout=subprocess.PIPE);"
+        "child.stdout.readline(); new = pathlib.Path(sys.argv[1] + '.new');"
+        "new.write_text(json.dumps([os.getppid(), os.getpid(), child.pid])); new.rename(sys.argv[1]);"
+        "child.wait()"
+    )
+    made = tmp_path / "waiting.json"
+    parent = (
+        "import sys; from pathlib import Path; from crm_pipelines.local.processes import Processes\n"
+        "with Processes(Path(sys.argv[1]).with_name('log')) as processes:\n"
+        "    processes.start('waiting', [sys.executable, '-c', sys.argv[2], sys.argv[1]],\n"
+        "                    ready=Path(sys.argv[1]).exists, grace=10 * int(sys.argv[3]))\n"
+        "    print(flush=True); processes.wait()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent, made, program, str(WAIT_SECONDS)], stdout=subprocess.PIPE
+    ) as starter:
+        assert starter.stdout
+        starter.stdout.readline()
+        family = _family(tmp_path, "waiting")
+        starter.kill()
+        assert _gone(family)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_background_job_of_a_script_which_begins_with_ctrl_c_ignored_can_still_be_interrupted(tmp_path: Path) -> None:
     with subprocess.Popen(

@@ -110,6 +110,14 @@ def test_a_reset_breaks_the_connection(api: Api, brevo_sandbox: BrevoSandbox, ac
     assert (entry["status"], len(brevo_sandbox.contacts())) == (None, effect)
 
 
+def test_a_reset_of_a_client_that_has_gone_ends_the_request_all_the_same(brevo_sandbox: BrevoSandbox) -> None:
+    brevo_sandbox.fault("reset_before", seconds=0.3, times=1)
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(f"{brevo_sandbox.url}/contacts", json=ANN, headers={"api-key": "any"}, timeout=0.1)
+    (entry,) = brevo_sandbox.wait_for_requests(1, finished=True)
+    assert entry["status"] is None
+
+
 def test_a_slow_body_drips(api: Api, brevo_sandbox: BrevoSandbox) -> None:
     brevo_sandbox.fault("slow_body", seconds=0.05, times=1)
     answer = api.post("/contacts", ANN, stream=True)

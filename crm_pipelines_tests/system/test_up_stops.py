@@ -7,14 +7,22 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 import sqlalchemy as sa
 
 from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
-from crm_pipelines_tests.system.mid_run import CONTACTS, begin_run, sends, uncharged
+from crm_pipelines_tests.system.mid_run import (
+    ANSWER_LATE,
+    CONTACTS,
+    FIRST_BATCH,
+    NEVER_ANSWER,
+    SECOND_BATCH,
+    begin_run,
+    charged,
+    sends,
+)
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -24,51 +32,25 @@ STOP_SECONDS = 30
 def test_ctrl_c_in_the_middle_of_a_run_ends_all_in_order_and_gives_the_claims_back(
     stack: Stack, brevo_sandbox: BrevoSandbox
 ) -> None:
-    run_id = begin_run(stack, brevo_sandbox)
+    run_id = begin_run(stack, brevo_sandbox, ANSWER_LATE)
     stack.interrupt()
-
-    def stopped() -> bool:
-        brevo_sandbox.release()  # what is under way gets its answer
-        return not stack.is_up
-
-    until(stopped, "up has ended", seconds=STOP_SECONDS)
-    assert stack.wait(0) == 0
-    assert stack.processes() == []
+    assert stack.wait(STOP_SECONDS) == 0
+    assert stack.left_behind(0) == []
     brevo_sandbox.clear_faults()
 
     stack.start()
     assert stack.pages.run(run_id)["status"] == "CANCELED"
-    assert set(stack.people.states()) == {"synced", "queued"}
-    assert uncharged(stack)
+    assert stack.people.states() == {"synced": FIRST_BATCH, "queued": SECOND_BATCH}
+    assert charged(stack) == 0
     stack.pages.wait(stack.pages.launch(), "SUCCESS")
     assert stack.people.states() == {"synced": CONTACTS}
     assert set(sends(brevo_sandbox).values()) == {1}
 
 
-def test_a_killed_up_leaves_nothing_behind_not_even_postgres(stack: Stack) -> None:
-    everything = stack.processes()
-    assert any(process.name() == "postgres" for process in everything)
-    stack.kill()
-    stack.wait(STOP_SECONDS)
-    assert psutil.wait_procs(everything, timeout=STOP_SECONDS)[1] == []
-    assert stack.processes() == []
-
-
-def test_without_a_key_up_starts_the_sandbox_and_says_so(stack: Stack) -> None:
-    stack.cut_power()
-    stack.start(BREVO_API_KEY="")
-    assert "Brevo: the local sandbox, http://127.0.0.1:" in stack.terminal()
-    stack.people.add(3, name=NAME)
-    stack.pages.wait(stack.pages.launch(), "SUCCESS")
-    assert len(stack.brevo_sandbox.contacts()) == 3
-    stack.interrupt()
-    assert stack.wait(STOP_SECONDS) == 0
-
-
 def test_after_a_power_cut_contacts_are_delivered_within_two_ticks(stack: Stack, brevo_sandbox: BrevoSandbox) -> None:
-    run_id = begin_run(stack, brevo_sandbox, action="hold_after")
+    run_id = begin_run(stack, brevo_sandbox, NEVER_ANSWER)
     stack.cut_power()
-    assert stack.processes() == []
+    assert stack.left_behind(0) == []
     brevo_sandbox.clear_faults()
     brevo_sandbox.release()
 
@@ -97,12 +79,25 @@ def let_minutes_pass(stack: Stack, minutes: int) -> None:
 
 @pytest.mark.parametrize("role", ["code", "daemon"])
 def test_when_a_part_of_dagster_dies_up_stops_all_and_says_which(stack: Stack, role: str) -> None:
-    everything = stack.processes()
     stack.by_role(role).kill()
     assert stack.wait(STOP_SECONDS) == 1
     assert f"{role} has ended by itself with exit code 137; " in stack.terminal()
-    assert psutil.wait_procs(everything, timeout=STOP_SECONDS)[1] == []
-    assert stack.processes() == []
+    assert stack.left_behind(0) == []
+
+
+def test_without_a_key_up_starts_the_sandbox_and_killed_it_leaves_nothing_behind_not_even_postgres(
+    stack_down: Stack,
+) -> None:
+    stack_down.start(BREVO_API_KEY="")
+    assert "Brevo: the local sandbox, http://127.0.0.1:" in stack_down.terminal()
+    stack_down.tidy()
+    stack_down.people.add(3, name=NAME)
+    stack_down.pages.wait(stack_down.pages.launch(), "SUCCESS")
+    assert len(stack_down.brevo_sandbox.contacts()) == 3
+    until(lambda: not stack_down.has_worker(), "the code server knows that the run's worker has ended")
+    stack_down.kill()
+    stack_down.wait(STOP_SECONDS)
+    assert stack_down.left_behind(STOP_SECONDS) == []
 
 
 def test_a_taken_port_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""A webhook of the user's own: JSON, signed."""
+
+import hashlib
+import hmac
+import json
+import time
+
+from crm_pipelines.alerts.channels.http import post
+from crm_pipelines.alerts.messages import Alert
+
+
+class Webhook:
+    """POSTs `Alert.document`.
+
+    With a secret: X-Timestamp is the moment of sending in Unix seconds, X-Signature is the HMAC-SHA256 of
+    `<timestamp>.<body>` in hexadecimal. docs/runbook.md shows how to verify it.
+    """
+
+    name = "webhook"
+
+    def __init__(self, url: str, secret: str | None, ui_url: str | None) -> None:
+        self._url = url
+        self._secret = secret
+        self._ui_url = ui_url
+
+    def send(self, alert: Alert) -> None:
+        body = json.dumps(alert.document(self._ui_url)).encode()
+        timestamp = str(int(time.time()))
+        headers = {"Content-Type": "application/json", "X-Timestamp": timestamp}
+        if self._secret:
+            headers["X-Signature"] = signature(self._secret, timestamp, body)
+        post(self._url, body, headers)
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """What X-Signature must be."""
+    return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()

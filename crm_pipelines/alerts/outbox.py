@@ -1,0 +1,150 @@
+"""What each channel has yet to take, and the sending of it.
+
+At least once: an alert leaves the outbox only when its channel took it, and a process that dies between the sending and
+the keeping of the outbox sends again. A channel that fails stops no other one.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from crm_pipelines.alerts.channels.base import Channel, ChannelFailed, PartlyTaken
+from crm_pipelines.alerts.messages import Alert, Reason
+from crm_pipelines.alerts.states import Finding
+
+PATIENCE = timedelta(seconds=25)
+"""For all channels together, side by side. Dagster ends a sensor's evaluation after 60 s, and with it what it knew."""
+
+# Slack switches off who keeps knocking; a new alert is tried at once all the same.
+_LONGEST_PAUSE = timedelta(hours=1)
+# A single failure is mended by the next tick, most often; it is in the log.
+_FAILURES_WORTH_TELLING = 2
+
+_log = logging.getLogger("crm_pipelines.alerts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """One channel's undelivered alerts by key (a newer one takes the place of an older one, so there are few), how
+    often in a row it has failed, why, and when it is tried again."""
+
+    letters: Mapping[str, Alert] = field(default_factory=dict)
+    failures: int = 0
+    reason: str = ""
+    next_try: datetime | None = None
+
+
+def post(
+    boxes: Mapping[str, Box],
+    channels: Sequence[Channel],
+    alerts: Sequence[Alert],
+    *,
+    now: datetime,
+    patience: timedelta = PATIENCE,
+) -> dict[str, Box]:
+    """Send what is due, and return what is left. Channels that are no longer configured lose their box.
+
+    Every channel gets the alerts, except one about itself. A channel that has not ended within `patience` counts as
+    failed; what it took until then counts as taken.
+    """
+    after = {channel.name: _filled(boxes.get(channel.name, Box()), channel.name, alerts, now) for channel in channels}
+    deliveries = [
+        _Delivery(channel, list(after[channel.name].letters.values()))
+        for channel in channels
+        if after[channel.name].letters and (after[channel.name].next_try or now) <= now
+    ]
+    for delivery in deliveries:
+        delivery.start()
+    give_up = threading.Event()
+    timer = threading.Timer(patience.total_seconds(), give_up.set)
+    timer.daemon = True
+    timer.start()
+    for delivery in deliveries:
+        delivery.wait(give_up)
+        name = delivery.channel.name
+        after[name] = _emptied(after[name], delivery, now)
+    timer.cancel()
+    return after
+
+
+def troubles(boxes: Mapping[str, Box]) -> list[Finding]:
+    """The channels that fail again and again; to be told through the others."""
+    return [
+        Finding(
+            key=_key(name),
+            headline=f"The alert channel {name} does not work: alerts do not arrive there.",
+            action="See what `crm-pipelines alerts test` says, and mend the channel's settings. Nothing is lost: what "
+            "it did not take is sent when it works again.",
+            runbook="a-channel-does-not-work",
+            reasons=lambda box=box: (Reason(text=box.reason),),  # type: ignore[misc]
+        )
+        for name, box in boxes.items()
+        if box.failures >= _FAILURES_WORTH_TELLING
+    ]
+
+
+def _key(name: str) -> str:
+    return f"alerts.{name}"
+
+
+def _filled(box: Box, name: str, alerts: Sequence[Alert], now: datetime) -> Box:
+    new = {alert.key: alert for alert in alerts if alert.key != _key(name)}
+    return replace(box, letters={**box.letters, **new}, next_try=now) if new else box
+
+
+def _emptied(box: Box, delivery: "_Delivery", now: datetime) -> Box:
+    left = {key: letter for key, letter in box.letters.items() if letter not in delivery.taken}
+    if delivery.failure is None:
+        return Box(letters=left)
+    failures = box.failures + 1
+    _log.warning(
+        "The alert channel %s failed (%d in a row, %d alerts wait): %s",
+        delivery.channel.name,
+        failures,
+        len(left),
+        delivery.failure,
+    )
+    pause = min(timedelta(minutes=2 ** min(failures - 1, 10)), _LONGEST_PAUSE)
+    return Box(letters=left, failures=failures, reason=delivery.failure, next_try=now + pause)
+
+
+class _Delivery:
+    """A channel at work in a thread of its own: nothing that it waits for, a name server even, holds the others."""
+
+    def __init__(self, channel: Channel, letters: Sequence[Alert]) -> None:
+        self.channel = channel
+        self.taken: list[Alert] = []
+        self.failure: str | None = None
+        self._letters = letters
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"alerts to {channel.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for letter in self._letters:
+                self._send(letter)
+                self.taken.append(letter)
+        except ChannelFailed as error:
+            self.failure = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other channels go on; its text may hold a secret
+            self.failure = f"Unexpected {type(error).__name__}."
+        finally:
+            self._ended.set()
+
+    def _send(self, letter: Alert) -> None:
+        try:
+            self.channel.send(letter)
+        except PartlyTaken as error:
+            _log.warning("The alert channel %s: %s", self.channel.name, error)
+
+    def wait(self, give_up: threading.Event) -> None:
+        """Until it has ended, or `give_up` is set."""
+        while not self._ended.wait(0.02):
+            if give_up.is_set():
+                self.taken, self.failure = list(self.taken), "It did not end in time."
+                return

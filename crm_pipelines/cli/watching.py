@@ -1,0 +1,89 @@
+"""Commands for those who watch over the deliveries: are alerts told, do deliveries go on?"""
+
+import os
+from dataclasses import asdict
+
+import click
+
+from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.output import DELIVERABLE_CRM, cells, print_json, print_table, table
+from crm_pipelines.errors import CrmPipelinesError
+
+
+class DagsterStorageUnreachable(CrmPipelinesError):
+    """Dagster's database does not answer, so nothing runs. Check DAGSTER_POSTGRES_URL and that the server runs."""
+
+
+@click.group()
+def alerts() -> None:
+    """What people are told when contacts do not get through."""
+
+
+@alerts.command("test")
+def send_test() -> None:
+    """Send one test alert through every channel that is configured."""
+    from datetime import UTC, datetime
+
+    from crm_pipelines.alerts.channels import channels_of
+    from crm_pipelines.alerts.channels.base import ChannelFailed
+    from crm_pipelines.alerts.messages import Alert
+    from crm_pipelines.settings import load_settings
+
+    now = datetime.now(UTC)
+    alert = Alert(
+        key="alerts.test",
+        phase="begun",
+        headline="This is a test alert of crm-pipelines.",
+        action="Nothing. Alerts arrive here.",
+        runbook="test-alert",
+        since=now,
+        at=now,
+    )
+    shown, failed = table("", "Channel", "Finding"), False
+    for channel in channels_of(load_settings().channels):
+        try:
+            channel.send(alert)
+        except ChannelFailed as error:
+            failed = True
+            shown.add_row(*cells("FAILED", channel.name, error))
+        else:
+            shown.add_row(*cells("ok", channel.name, "It took the test alert."))
+    print_table(shown)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("crm", type=DELIVERABLE_CRM, default="brevo")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def health(crm: str, as_json: bool) -> None:
+    """Whether deliveries to CRM go on: daemons, schedule, runs, gate, queue. Exit code 1 when something is wrong.
+
+    Made for cron or a monitor: what has died cannot tell anybody. Needs the databases, and nothing else of Dagster.
+    """
+    import dagster as dg
+    from dagster_postgres.utils import DagsterPostgresException
+
+    from crm_pipelines.local.databases import dagster_storage_url
+    from crm_pipelines.orchestration.health import health as examine
+
+    with contacts_engine() as (settings, engine):
+        os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(
+            settings, engine.url.render_as_string(hide_password=False)
+        )
+        os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home)
+        try:
+            with dg.DagsterInstance.get() as instance:
+                checks = examine(instance, engine, settings, crm)
+        except DagsterPostgresException:  # its cause names the URL
+            raise DagsterStorageUnreachable from None
+    healthy = all(check.ok for check in checks)
+    if as_json:
+        print_json({"crm": crm, "healthy": healthy, "checks": [asdict(check) for check in checks]})
+    else:
+        shown = table("", "What", "Finding")
+        for check in checks:
+            shown.add_row(*cells("ok" if check.ok else "FAILED", check.subject, check.detail))
+        print_table(shown)
+    if not healthy:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,32 @@
+-- Figures for those who watch over the deliveries: asked every minute, so each walks an index and no table.
+
+-- name: figures
+-- Counted since the gate last opened: what failed against a closed one is known as that. Attempts are those that came to
+-- an outcome worth counting: without a request nothing was attempted, and a limit that was reached is no failure.
+SELECT (SELECT count(*) FROM crm_syncs WHERE crm = :crm AND state = 'failed') AS failed,
+       greatest(now() - g.counting_since, interval '0') AS open_for,
+       a.attempts, a.failed_attempts
+  FROM crm_gates g, LATERAL (
+    SELECT count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'synced') AS failed_attempts
+      FROM crm_attempts
+     WHERE crm = g.crm AND finished_at > greatest(now() - interval '1 hour', g.counting_since)
+       AND outcome IN ('synced', 'retry', 'rejected', 'refused')) a
+ WHERE g.crm = :crm
+
+-- name: reasons_of_contacts
+-- Grouped without addresses and long numbers, so that the same words about different contacts count together.
+SELECT regexp_replace(regexp_replace(coalesce(last_error, last_error_kind), '\S*(@|%40)\S*', '…', 'gi'),
+                      '(?<![\w-])(%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)', '…', 'g') AS text,
+       count(*) AS contacts
+  FROM crm_syncs
+ WHERE crm = :crm AND state = :state AND last_error_kind IS NOT NULL
+ GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit
+
+-- name: reasons_of_last_hour
+SELECT regexp_replace(regexp_replace(coalesce(message, kind, outcome), '\S*(@|%40)\S*', '…', 'gi'),
+                      '(?<![\w-])(%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)', '…', 'g') AS text,
+       count(DISTINCT contact_id) AS contacts
+  FROM crm_attempts
+ WHERE crm = :crm AND outcome IN ('retry', 'rejected', 'refused')
+   AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))
+ GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit

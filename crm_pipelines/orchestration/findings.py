@@ -1,0 +1,236 @@
+"""What is worth telling people: how a CRM's deliveries stand, and runs that fail.
+
+One cause, one alert: while the gate is closed, that is what people are told; contacts that wait for it, attempts that
+failed against it and runs that ended for it begin no alert of their own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from crm_pipelines.alerts.messages import Reason
+from crm_pipelines.alerts.states import Finding
+from crm_pipelines.contacts.gates import Gate
+from crm_pipelines.contacts.queue import Backlog
+from crm_pipelines.contacts.watching import CommonReason, Figures, Watcher
+from crm_pipelines.crms.brevo.outcomes import ADVICE
+from crm_pipelines.orchestration.ops import GATE_TAG
+from crm_pipelines.orchestration.resources import Account
+from crm_pipelines.orchestration.run_now import sentence_of
+from crm_pipelines.settings import AlertSettings
+
+FEWEST_ATTEMPTS = 20
+"""Of fewer attempts in an hour, a share says nothing."""
+
+# A state is over when its figure is this much below its threshold: one that moves about it is told once.
+_OVER_BELOW = 0.8
+# The breaker for rejects pauses 15 minutes; what comes in the next 15 decides whether the mapping was mended.
+_REJECTS_LAST = timedelta(minutes=30)
+_RUNS_LOOKED_AT = 25
+
+_REFUSALS = {
+    "ip_not_authorised": (
+        "refuses this machine's address",
+        "Allow the address at the CRM (see the reason). The next tick opens the gate; `crm-pipelines check {crm}` now.",
+    ),
+    "credits": ("refuses requests for want of credits", "Buy credits or change the plan at the CRM."),
+    "permission": ("refuses the key for want of a permission", "Give the key the right to write contacts."),
+    "account": ("refuses requests of this account", "Have the account validated by the CRM."),
+}
+_KEY_REFUSED = ("refuses the key", "Set a valid key and restart the code server; the gate opens by itself.")
+
+
+def database_finding(crm: str, problem: str) -> Finding:
+    """The contacts database cannot be asked, so nothing else is known."""
+    return Finding(
+        key=f"{crm}.database",
+        headline=f"The contacts database cannot be used, so nothing is delivered to {crm}.",
+        action="See whether Postgres runs and CRM_DATABASE_URL is right; after an update, `crm-pipelines db upgrade`.",
+        runbook="the-contacts-database-cannot-be-used",
+        page="/deployment/daemons",
+        reasons=lambda: (Reason(text=problem),),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What is worth telling about one CRM, what nobody can judge at present, and the figures in one line."""
+
+    findings: list[Finding]
+    unjudged: frozenset[str]
+    figures: str
+
+
+def look(account: Account, alerts: AlertSettings, *, now: datetime) -> Look:
+    """Raises sqlalchemy.exc.DBAPIError."""
+    crm = account.queue.crm
+    watcher = Watcher(account.engine, crm)
+    gate, backlog, figures = account.gate.read(), account.queue.backlog(), watcher.figures()
+    closed = gate_finding(crm, gate, now)
+    found = [closed, _error_backlog(watcher, figures, alerts)]
+    if closed is None:
+        found += [_failure_rate(watcher, figures, alerts), _oldest_due(watcher, figures, backlog, alerts, now)]
+    return Look(
+        findings=[finding for finding in found if finding],
+        unjudged=frozenset({f"{crm}.failure_rate", f"{crm}.oldest_due"} if closed else ()),
+        figures=f"{figures.failed} failed; {figures.failed_attempts} of {figures.attempts} attempts failed lately; "
+        f"{backlog.due} due, the oldest for {backlog.oldest_due_seconds / 60:.0f} min; "
+        f"gate {f'paused ({gate.pause_kind})' if gate.paused else 'open'}.",
+    )
+
+
+def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
+    """None for an open gate, and while a rate limit is waited out."""
+    reasons = (Reason(text=gate.pause_reason or "unknown"),)
+    page = f"/assets/{crm}/contacts"
+    if gate.closed_for_credentials:
+        what, action = _refusal(gate.pause_reason or "")
+        return Finding(
+            key=f"{crm}.gate.credentials",
+            headline=f"{crm} {what}: nothing is sent, contacts wait uncharged.",
+            action=action.format(crm=crm),
+            runbook="the-crm-refuses-us",
+            page=page,
+            since=gate.changed_at,
+            reasons=lambda: reasons,
+        )
+    # Open to a single contact between two pauses: the outage is over when that one has arrived.
+    if gate.probing or (gate.paused and gate.pause_kind == "outage"):
+        return Finding(
+            key=f"{crm}.gate.outage",
+            headline=f"{crm} does not answer as it should: sending pauses, one contact at a time tries it again.",
+            action="Nothing, if the CRM's status page shows an incident: delivery goes on by itself. Otherwise see "
+            f"`crm-pipelines check {crm}`, the network and the proxy.",
+            runbook="the-crm-does-not-answer",
+            page=page,
+            reasons=lambda: reasons,
+        )
+    if gate.pause_kind == "rejects" and (gate.paused or now - gate.changed_at < _REJECTS_LAST):
+        return Finding(
+            key=f"{crm}.gate.rejects",
+            headline=f"{crm} rejects so many contacts that sending pauses 15 minutes at a time.",
+            action=f"Mend the mapping or the data (`crm-pipelines status {crm}` has samples), then "
+            f"`crm-pipelines retry {crm} --all`.",
+            runbook="the-crm-rejects-too-many-contacts",
+            page=page,
+            since=gate.changed_at,
+            reasons=lambda: reasons,
+        )
+    return None
+
+
+def _refusal(reason: str) -> tuple[str, str]:
+    """The outcome's kind is not kept with the gate; its advice is part of the reason."""
+    return next((said for kind, said in _REFUSALS.items() if ADVICE[kind] in reason), _KEY_REFUSED)
+
+
+def _error_backlog(watcher: Watcher, figures: Figures, alerts: AlertSettings) -> Finding | None:
+    crm = watcher.crm
+    if figures.failed < alerts.error_backlog * _OVER_BELOW:
+        return None
+    return Finding(
+        key=f"{crm}.error_backlog",
+        headline=f"{figures.failed} contacts have failed for good at {crm} (alert at {alerts.error_backlog}).",
+        action=f"See `crm-pipelines status {crm}`; when the cause is mended, `crm-pipelines retry {crm} --all` queues "
+        "them again.",
+        runbook="contacts-have-failed-for-good",
+        page=f"/assets/{crm}/contacts",
+        begins=figures.failed >= alerts.error_backlog,
+        reasons=_lazily(lambda: watcher.reasons_of_contacts("failed")),
+    )
+
+
+def _failure_rate(watcher: Watcher, figures: Figures, alerts: AlertSettings) -> Finding | None:
+    crm, threshold = watcher.crm, alerts.failure_rate_percent
+    if figures.attempts < FEWEST_ATTEMPTS or figures.percent < threshold * _OVER_BELOW:
+        return None
+    return Finding(
+        key=f"{crm}.failure_rate",
+        headline=f"{figures.percent:.0f} % of the last hour's {figures.attempts} attempts at {crm} failed "
+        f"(alert at {threshold:g} %).",
+        action=f"See `crm-pipelines status {crm}`, and `crm-pipelines check {crm}` for what is wrong with the account.",
+        runbook="many-attempts-fail",
+        page=f"/assets/{crm}/contacts",
+        begins=figures.percent >= threshold,
+        reasons=_lazily(watcher.reasons_of_last_hour),
+    )
+
+
+def _oldest_due(
+    watcher: Watcher, figures: Figures, backlog: Backlog, alerts: AlertSettings, now: datetime
+) -> Finding | None:
+    crm, threshold = watcher.crm, timedelta(minutes=alerts.oldest_due_minutes)
+    # Time behind a closed gate was told as such.
+    waiting = min(timedelta(seconds=backlog.oldest_due_seconds), figures.open_for)
+    if waiting < threshold * _OVER_BELOW:
+        return None
+    return Finding(
+        key=f"{crm}.oldest_due",
+        headline=f"{backlog.due} contacts are due at {crm}, the oldest for {waiting.total_seconds() / 60:.0f} minutes "
+        f"(alert at {alerts.oldest_due_minutes}).",
+        action="See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the "
+        "account's rate limit can send.",
+        runbook="due-contacts-wait-too-long",
+        page=f"/locations/crm_pipelines/jobs/{crm}_sync",
+        since=now - waiting,
+        begins=waiting >= threshold,
+        reasons=_lazily(lambda: watcher.reasons_of_contacts("queued")),
+    )
+
+
+def _lazily(ask: Callable[[], Sequence[CommonReason]]) -> Callable[[], Sequence[Reason]]:
+    return lambda: tuple(Reason(text=reason.text, contacts=reason.contacts) for reason in ask())
+
+
+def run_finding(instance: dg.DagsterInstance, job: str) -> Finding | None:
+    """The latest runs of the job have failed for good, with none that succeeded since.
+
+    The last attempt counts, not the first: only a run whose worker crashed is tried again (dagster.yaml), within a
+    minute, and when that succeeds, nobody need be woken; the crash shows in Dagster's pages. A failed op is retried by
+    no run, so it is told at once, and what fails after it adds to the same state.
+    """
+    records = instance.get_run_records(
+        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]),
+        limit=_RUNS_LOOKED_AT,
+    )
+    failed: list[dg.RunRecord] = []
+    for record in records:
+        run = record.dagster_run
+        if run.status is dg.DagsterRunStatus.SUCCESS and not is_dry(run):
+            break
+        if run.status is dg.DagsterRunStatus.FAILURE and not will_be_retried(run) and GATE_TAG not in run.tags:
+            failed.append(record)
+    if not failed:
+        return None
+    latest, first = failed[0], failed[-1]
+    many = f"{len(failed)} runs of {job} in a row have failed" if len(failed) > 1 else f"A run of {job} has failed"
+    return Finding(
+        key=f"{job}.run_failed",
+        headline=f"{many}, and none has succeeded since.",
+        action="Open the latest run: its log says at which step and why. The next tick tries again by itself.",
+        runbook="a-run-has-failed",
+        page=f"/runs/{latest.dagster_run.run_id}",
+        since=datetime.fromtimestamp(first.end_time, UTC) if first.end_time else None,
+        reasons=lambda: (Reason(text=_why(instance, latest.dagster_run.run_id)),),
+    )
+
+
+def is_dry(run: dg.DagsterRun) -> bool:
+    """A dry run's success says nothing about deliveries."""
+    config: Any = run.run_config
+    return bool(config.get("ops", {}).get("fetch_queued_contacts", {}).get("config", {}).get("dry_run"))
+
+
+def will_be_retried(run: dg.DagsterRun) -> bool:
+    return run.tags.get("dagster/will_retry") == "true"
+
+
+def _why(instance: dg.DagsterInstance, run_id: str) -> str:
+    failures = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    for entry in failures:
+        if entry.dagster_event is not None:
+            return sentence_of(entry.dagster_event.step_failure_data)
+    return "Its worker ended without a word: out of memory, killed, or the machine went down."

@@ -1,0 +1,90 @@
+"""crm-pipelines alerts test, crm-pipelines health."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crm_pipelines_tests.fixtures.receivers import HttpReceiver, SmtpReceiver
+
+ROOT = Path(__file__).resolve().parents[3]
+SECRET = "s3cr3t-path"
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own, with nothing of ours in its environment but these variables."""
+    ours = ("BREVO_", "CRM_", "DAGSTER_", "ALERT_", "SMTP_", "SENTRY_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    command = [sys.executable, "-m", "crm_pipelines", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**kept, **variables}, timeout=120)
+
+
+def test_alerts_test_sends_one_through_every_channel(
+    http_receiver: Callable[[], HttpReceiver], smtp_receiver: Callable[..., SmtpReceiver]
+) -> None:
+    slack, hook, sentry, mail = http_receiver(), http_receiver(), http_receiver(), smtp_receiver()
+    done = run(
+        *("alerts", "test"),
+        ALERT_SLACK_WEBHOOK_URL=slack.url,
+        ALERT_WEBHOOK_URL=hook.url,
+        SENTRY_DSN=f"{sentry.url.replace('://', '://key@')}/1",
+        ALERT_EMAIL_TO="night@example.org",
+        SMTP_URL=f"smtp://127.0.0.1:{mail.port}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert [len(one.received) for one in (slack, hook, sentry)] == [1, 1, 1]
+    assert len(mail.messages) == 1
+    for channel in ("log", "slack", "webhook", "email", "sentry"):
+        assert channel in done.stdout
+    assert "This is a test alert of crm-pipelines." in done.stderr, "the log"
+
+
+def test_alerts_test_names_each_failing_channel_with_its_reason_and_tries_the_others(
+    http_receiver: Callable[[], HttpReceiver],
+) -> None:
+    slack, hook = http_receiver(), http_receiver()
+    slack.status, slack.answer = 404, b"no_service"
+    done = run(
+        *("alerts", "test"),
+        ALERT_SLACK_WEBHOOK_URL=f"{slack.url}/services/{SECRET}",
+        ALERT_WEBHOOK_URL=f"{hook.url}/{SECRET}",
+        ALERT_EMAIL_TO="night@example.org",
+        SMTP_URL="smtp://127.0.0.1:9",
+    )
+    assert done.returncode == 1
+    assert "It answered with HTTP status 404 (no_service)." in done.stdout
+    assert "No connection to the mail server" in done.stdout
+    assert len(hook.received) == 1
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_health_says_what_is_wrong_to_people_and_to_programs(database_url: str, empty_database_url: str) -> None:
+    storage = empty_database_url.replace("postgresql+psycopg://", "postgresql+psycopg2://")
+    variables = {"CRM_DATABASE_URL": database_url, "DAGSTER_POSTGRES_URL": storage, "DAGSTER_HOME": str(ROOT)}
+    done = run("health", "--json", **variables)
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert document["healthy"] is False
+    found = {check["subject"]: check for check in document["checks"]}
+    assert found["daemon SCHEDULER"]["detail"] == "It has never given a sign of life."
+    assert found["gate of brevo"] == {"subject": "gate of brevo", "ok": True, "detail": "It is open."}
+    for_people = run("health", **variables)
+    assert for_people.returncode == 1
+    assert "FAILED" in for_people.stdout
+    assert "It is open." in for_people.stdout
+
+
+@pytest.mark.parametrize("variable", ["CRM_DATABASE_URL", "DAGSTER_POSTGRES_URL"])
+def test_a_database_that_is_down_is_a_sentence_without_its_password(database_url: str, variable: str) -> None:
+    scheme = "postgresql+psycopg2" if variable.startswith("DAGSTER") else "postgresql"
+    variables = {"CRM_DATABASE_URL": database_url, "DAGSTER_HOME": str(ROOT)}
+    done = run("health", "--json", **{**variables, variable: f"{scheme}://u:{SECRET}@127.0.0.1:9/db"})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stderr

@@ -1,0 +1,423 @@
+"""Who is told what, when: the sensors against a real database, with real receivers."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.crms.brevo.outcomes import ADVICE
+from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.sensors import build_brevo_error_backlog_sensor, build_run_failure_alert_sensor
+from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
+from crm_pipelines_tests.fixtures.receivers import HttpReceiver, SmtpReceiver
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+
+SLACK_SECRET = "T000/B000/slack-secret"
+HOOK_SECRET = "hook-secret"
+DSN_SECRET = "dsn-secret"
+
+Build = Callable[[Callable[[], datetime]], dg.SensorDefinition]
+
+
+class Watch:
+    """A sensor whose process ends after every tick: all that it remembers is its cursor. Its clock is the test's."""
+
+    def __init__(self, instance: dg.DagsterInstance, build: Build, hook: HttpReceiver) -> None:
+        self._instance, self._build, self._hook = instance, build, hook
+        self.now = datetime.now(UTC)
+        self.cursor: str | None = None
+        self.shown = ""
+
+    def tick(self, minutes: float = 1) -> list[tuple[str, str]]:
+        """Let time pass, evaluate, and return what arrived at the webhook: (key, phase)."""
+        self.now += timedelta(minutes=minutes)
+        before = len(self._hook.received)
+        with dg.build_sensor_context(instance=self._instance, cursor=self.cursor) as context:
+            result: Any = self._build(lambda: self.now)(context)
+        self.cursor = result.cursor
+        self.shown = result.skip_reason.skip_message
+        return [(one.json["key"], one.json["phase"]) for one in self._hook.received[before:]]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The alert that arrived last."""
+        document: dict[str, Any] = self._hook.received[-1].json
+        return document
+
+
+@pytest.fixture
+def hook(http_receiver: Callable[[], HttpReceiver], monkeypatch: pytest.MonkeyPatch) -> HttpReceiver:
+    receiver = http_receiver()
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", f"{receiver.url}/{HOOK_SECRET}")
+    monkeypatch.setenv("DAGSTER_UI_URL", "https://dagster.example.org/")
+    return receiver
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def backlog(brevo_environment: BrevoSandbox, instance: dg.DagsterInstance, hook: HttpReceiver) -> Watch:
+    def build(clock: Callable[[], datetime]) -> dg.SensorDefinition:
+        return build_brevo_error_backlog_sensor(load_settings(), Destination("brevo"), clock=clock)
+
+    return Watch(instance, build, hook)
+
+
+@pytest.fixture
+def failures(pipeline: Pipeline, hook: HttpReceiver) -> Watch:
+    def build(clock: Callable[[], datetime]) -> dg.SensorDefinition:
+        return build_run_failure_alert_sensor(load_settings(), [brevo_sync], clock=clock)
+
+    return Watch(pipeline.instance, build, hook)
+
+
+def fail(people: People, count: int, text: str = "Invalid phone number", kind: str = "invalid_phone") -> None:
+    """Let so many queued contacts have failed for good."""
+    people.run(
+        "UPDATE crm_syncs SET state = 'failed', last_error_kind = :kind, last_error = :text WHERE (contact_id, crm) IN "
+        "(SELECT contact_id, crm FROM crm_syncs WHERE state = 'queued' ORDER BY contact_id LIMIT :count)",
+        kind=kind,
+        text=text,
+        count=count,
+    )
+
+
+def attempt(people: People, outcome: str, message: str | None = None, ago: str = "1 minute") -> None:
+    """Add one attempt of every contact to the ledger."""
+    people.run(
+        "INSERT INTO crm_attempts"
+        " (contact_id, crm, claim_no, run_id, revision, outcome, message, started_at, finished_at)"
+        " SELECT id, 'brevo', (random() * 1e15)::bigint, 'run', 1, :outcome, :message,"
+        " now() - CAST(:ago AS interval), now() - CAST(:ago AS interval) FROM crm_contacts",
+        outcome=outcome,
+        message=message,
+        ago=ago,
+    )
+
+
+def gate_open_since(people: People, ago: str) -> None:
+    people.run("UPDATE crm_gates SET counting_since = now() - CAST(:ago AS interval)", ago=ago)
+
+
+# brevo_error_backlog_sensor
+
+
+def test_when_all_is_well_nobody_is_told_and_the_tick_has_the_figures(people: People, backlog: Watch) -> None:
+    people.add(3)
+    assert backlog.tick() == []
+    assert backlog.shown.startswith("0 failed; 0 of 0 attempts failed lately; 3 due, the oldest for 0 min; gate open.")
+
+
+def test_twenty_ticks_of_a_backlog_are_one_alert_then_a_reminder_then_its_end(
+    people: People, backlog: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_ERROR_BACKLOG", "10")
+    monkeypatch.setenv("ALERT_REMINDER_MINUTES", "30")
+    people.add(12)
+    fail(people, 9, "Invalid phone number +49 151 23456789 of ada@example.com")
+    assert backlog.tick() == []
+    fail(people, 3, "attribute FIRSTNAME is wrong", "rejected")
+    told = [backlog.tick() for _ in range(20)]
+    assert [alert for tick in told for alert in tick] == [("brevo.error_backlog", "begun")]
+    assert backlog.last["headline"] == "12 contacts have failed for good at brevo (alert at 10)."
+    assert backlog.last["reasons"] == [
+        {"text": "Invalid phone number … of …", "contacts": 9},
+        {"text": "attribute FIRSTNAME is wrong", "contacts": 3},
+    ]
+    assert "crm-pipelines retry brevo --all" in backlog.last["action"]
+    assert backlog.last["link"] == "https://dagster.example.org/assets/brevo/contacts"
+    assert backlog.tick(11) == [("brevo.error_backlog", "reminder")]
+    assert backlog.tick() == []
+    people.run("UPDATE crm_syncs SET state = 'queued' WHERE last_error_kind = 'rejected'")
+    assert backlog.tick() == [], "9 is hardly below 10"
+    people.run("UPDATE crm_syncs SET state = 'queued'")
+    assert backlog.tick() == [("brevo.error_backlog", "over")]
+    assert backlog.tick() == []
+
+
+def test_a_share_of_failed_attempts_is_told_once_there_were_enough(people: People, backlog: Watch) -> None:
+    gate_open_since(people, "2 hours")
+    people.add(9)
+    attempt(people, "retry", "HTTP status 500 for ada@example.com")
+    attempt(people, "retry", "HTTP status 500 for bob@example.com", ago="61 minutes")
+    assert backlog.tick() == [], "9 attempts say nothing, those of long ago least"
+    attempt(people, "synced")
+    attempt(people, "rejected", "Invalid phone number")
+    assert backlog.tick() == [("brevo.failure_rate", "begun")]
+    assert backlog.last["headline"] == "67 % of the last hour's 27 attempts at brevo failed (alert at 50 %)."
+    assert [reason["text"] for reason in backlog.last["reasons"]] == ["HTTP status 500 for …", "Invalid phone number"]
+    for _ in range(3):
+        attempt(people, "synced")
+    assert backlog.tick() == [("brevo.failure_rate", "over")]
+
+
+def test_contacts_that_are_due_for_too_long_are_told(people: People, backlog: Watch) -> None:
+    gate_open_since(people, "1 day")
+    people.add(5)
+    people.run("UPDATE crm_syncs SET run_at = now() - interval '61 minutes', last_error_kind = 'x', last_error = 'Why'")
+    assert backlog.tick() == [("brevo.oldest_due", "begun")]
+    assert "5 contacts are due at brevo, the oldest for 61 minutes" in backlog.last["headline"]
+    assert backlog.last["reasons"] == [{"text": "Why", "contacts": 5}]
+    people.run("UPDATE crm_syncs SET run_at = now()")
+    assert backlog.tick() == [("brevo.oldest_due", "over")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "headline", "action"),
+    [
+        ("Key not found", "brevo refuses the key: nothing is sent", "Set a valid key"),
+        (
+            f"Unrecognised IP address 203.0.113.7. {ADVICE['ip_not_authorised']}",
+            "brevo refuses this machine's address: nothing is sent",
+            "Allow the address",
+        ),
+        (f"No credits. {ADVICE['credits']}", "brevo refuses requests for want of credits", "Buy credits"),
+        (f"Denied. {ADVICE['permission']}", "brevo refuses the key for want of a permission", "right to write"),
+        (f"Wait. {ADVICE['account']}", "brevo refuses requests of this account", "validated"),
+    ],
+)
+def test_each_way_of_being_refused_has_a_sentence_of_its_own(
+    people: People, backlog: Watch, engine: sa.Engine, reason: str, headline: str, action: str
+) -> None:
+    GateKeeper(engine, "brevo").close(reason, "fingerprint")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun")]
+    assert backlog.last["headline"].startswith(headline)
+    assert action in backlog.last["action"]
+    assert backlog.last["reasons"][0]["text"] == reason
+    GateKeeper(engine, "brevo").open()
+    assert backlog.tick() == [("brevo.gate.credentials", "over")]
+
+
+def test_an_outage_is_one_alert_however_often_sending_pauses_for_it(
+    people: People, backlog: Watch, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(200)
+    brevo_sandbox.fault("status", status=503, body={"message": "maintenance"})
+    pipeline.run()
+    assert backlog.tick() == [("brevo.gate.outage", "begun")]
+    assert "maintenance" in backlog.last["reasons"][0]["text"]
+    for _ in range(3):
+        people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
+        assert backlog.tick() == []
+        pipeline.run()
+        assert backlog.tick() == []
+    brevo_sandbox.clear_faults()
+    people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
+    pipeline.run()
+    assert backlog.tick() == [("brevo.gate.outage", "over")]
+    assert backlog.tick() == [], "neither what waited for the gate nor what failed against it is told besides"
+
+
+def test_what_waits_for_a_closed_gate_is_told_as_that_alone(people: People, backlog: Watch, engine: sa.Engine) -> None:
+    gate_open_since(people, "1 day")
+    people.add(30)
+    people.run("UPDATE crm_syncs SET run_at = now() - interval '3 hours'")
+    attempt(people, "refused", "Key not found")
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun")]
+    GateKeeper(engine, "brevo").open()
+    assert backlog.tick() == [("brevo.gate.credentials", "over")]
+    assert backlog.tick() == [], "they have just been let through"
+    gate_open_since(people, "2 hours")
+    assert backlog.tick() == [("brevo.failure_rate", "begun"), ("brevo.oldest_due", "begun")]
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun")], "the others are neither over nor told again"
+
+
+def test_a_pause_for_rejects_that_comes_again_is_no_news(people: People, backlog: Watch, engine: sa.Engine) -> None:
+    GateKeeper(engine, "brevo").pause("rejects", "30 of the last 50 were rejected.", timedelta(minutes=15))
+    assert backlog.tick() == [("brevo.gate.rejects", "begun")]
+    people.run(
+        "UPDATE crm_gates SET paused_until = now() - interval '1 s', changed_at = now() - interval '16 min' "
+        "WHERE crm = 'brevo'"
+    )
+    assert backlog.tick() == []
+    people.run("UPDATE crm_gates SET changed_at = now() - interval '31 min'")
+    assert backlog.tick(0) == [("brevo.gate.rejects", "over")]
+
+
+def test_a_rate_limit_that_is_waited_out_is_no_trouble(people: People, backlog: Watch, engine: sa.Engine) -> None:
+    GateKeeper(engine, "brevo").pause("rate_limit", "429", timedelta(minutes=10))
+    assert backlog.tick() == []
+
+
+def test_a_database_that_cannot_be_used_is_told_and_ends_no_other_state(
+    people: People, backlog: Watch, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun")]
+    monkeypatch.setenv("CRM_DATABASE_URL", "postgresql://u:hidden-password@127.0.0.1:9/nowhere")
+    assert backlog.tick() == [("brevo.database", "begun")]
+    assert "127.0.0.1:9/nowhere does not answer" in backlog.last["reasons"][0]["text"]
+    assert "hidden-password" not in json.dumps(backlog.last)
+    assert backlog.tick() == []
+    monkeypatch.setenv("CRM_DATABASE_URL", database_url)
+    assert backlog.tick() == [("brevo.database", "over")]
+    people.run("ALTER TABLE crm_gates RENAME TO gone")
+    assert backlog.tick() == [("brevo.database", "begun")]
+    assert "UndefinedTable" in backlog.last["reasons"][0]["text"]
+
+
+def test_without_a_key_nobody_is_told_anything_new_but_what_waits_is_sent(
+    people: People, backlog: Watch, engine: sa.Engine, hook: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    hook.status = 500
+    backlog.tick()
+    hook.status = 200
+    monkeypatch.delenv("BREVO_API_KEY")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun")]
+    GateKeeper(engine, "brevo").open()
+    assert backlog.tick() == []
+    assert backlog.shown == "BREVO_API_KEY is not set."
+
+
+def test_all_channels_at_once_each_gets_one_and_nothing_personal_or_secret(
+    people: People,
+    backlog: Watch,
+    hook: HttpReceiver,
+    http_receiver: Callable[[], HttpReceiver],
+    smtp_receiver: Callable[..., SmtpReceiver],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slack, sentry, mail = http_receiver(), http_receiver(), smtp_receiver()
+    monkeypatch.setenv("ALERT_SLACK_WEBHOOK_URL", f"{slack.url}/services/{SLACK_SECRET}")
+    monkeypatch.setenv("SENTRY_DSN", f"{sentry.url.replace('://', f'://{DSN_SECRET}@')}/7")
+    monkeypatch.setenv("ALERT_EMAIL_TO", "night@example.org")
+    monkeypatch.setenv("SMTP_URL", f"smtp://127.0.0.1:{mail.port}")
+    people.add(60, name="Zebedee Quux")
+    fail(people, 60, f"Invalid: zebedee@example.com, %2B4915123456789, +49 151 234567, key {API_KEY}")
+    backlog.tick()
+    assert [len(one.received) for one in (slack, hook, sentry)] == [1, 1, 1]
+    assert len(mail.messages) == 1
+    people.run("UPDATE crm_syncs SET state = 'queued'")
+    backlog.tick()
+    assert [len(one.received) for one in (slack, hook, sentry)] == [2, 2, 2]
+    assert len(mail.messages) == 2
+    bodies = [one.body.decode() for receiver in (slack, hook) for one in receiver.received]
+    # An envelope's first line holds the DSN's public key.
+    bodies += [one.body.decode().split("\n", 1)[1] for one in sentry.received]
+    everything = "\n".join([*bodies, mail.texts, caplog.text, backlog.cursor or ""])
+    assert "60 × Invalid:" in everything
+    for hidden in ("zebedee", "Quux", "15123456789", "234567", API_KEY, SLACK_SECRET, HOOK_SECRET, DSN_SECRET):
+        assert hidden not in everything
+
+
+def test_a_channel_that_is_down_gets_it_later_and_is_told_through_the_others(
+    people: People,
+    backlog: Watch,
+    engine: sa.Engine,
+    http_receiver: Callable[[], HttpReceiver],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slack = http_receiver()
+    monkeypatch.setenv("ALERT_SLACK_WEBHOOK_URL", slack.url)
+    slack.status, slack.answer = 500, b"rollup_error"
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun")]
+    assert backlog.tick() == []
+    assert backlog.tick() == [("alerts.slack", "begun")]
+    assert backlog.last["reasons"] == [{"text": "It answered with HTTP status 500 (rollup_error).", "contacts": None}]
+    slack.status = 200
+    before = len(slack.received)
+    assert backlog.tick() == []
+    assert len(slack.received) == before + 1, "what it had not taken"
+    assert "refuses the key" in slack.received[-1].json["text"]
+    assert backlog.tick() == [("alerts.slack", "over")]
+    assert len(slack.received) == before + 1
+
+
+# run_failure_alert_sensor
+
+
+def break_runs(people: People) -> None:
+    """No outcome can be recorded any more."""
+    people.add()
+    people.run("ALTER TABLE crm_attempts RENAME COLUMN outcome TO broken")
+
+
+def mend_runs(people: People) -> None:
+    people.run("ALTER TABLE crm_attempts RENAME COLUMN broken TO outcome")
+
+
+def test_runs_that_fail_are_one_state_until_one_succeeds(people: People, pipeline: Pipeline, failures: Watch) -> None:
+    assert failures.tick() == []
+    break_runs(people)
+    run = pipeline.run()
+    assert not run.success
+    assert failures.tick() == [("brevo_sync.run_failed", "begun")]
+    assert failures.last["headline"] == "A run of brevo_sync has failed, and none has succeeded since."
+    assert failures.last["link"] == f"https://dagster.example.org/runs/{run.result.run_id}"
+    assert failures.last["reasons"][0]["text"].startswith("Unexpected ")
+    for _ in range(3):
+        pipeline.run()
+        assert failures.tick() == []
+    assert failures.tick(240) == [("brevo_sync.run_failed", "reminder")]
+    assert failures.last["headline"] == "4 runs of brevo_sync in a row have failed, and none has succeeded since."
+    mend_runs(people)
+    pipeline.run(dry_run=True)
+    assert failures.tick() == [], "a dry run delivers nothing"
+    pipeline.run()
+    assert failures.tick() == [("brevo_sync.run_failed", "over")]
+
+
+def test_a_failure_is_told_even_if_an_evaluation_in_between_broke(
+    people: People, pipeline: Pipeline, failures: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_runs(people)
+    pipeline.run()
+    with monkeypatch.context() as broken:
+        broken.setattr("crm_pipelines.orchestration.sensors.post", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            failures.tick()
+    assert failures.tick() == [("brevo_sync.run_failed", "begun")]
+
+
+def test_a_run_that_will_be_retried_is_not_told(people: People, pipeline: Pipeline, failures: Watch) -> None:
+    break_runs(people)
+    run = pipeline.run()
+    pipeline.instance.add_run_tags(run.result.run_id, {"dagster/will_retry": "true"})
+    assert failures.tick() == []
+
+
+def test_a_run_that_failed_for_the_gate_is_told_as_the_gate_alone(
+    people: People, pipeline: Pipeline, failures: Watch, backlog: Watch, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(3)
+    brevo_sandbox.configure(revoked_keys=[API_KEY])
+    assert not pipeline.run().success
+    assert failures.tick() == []
+    assert backlog.tick() == [("brevo.gate.credentials", "begun")]
+
+
+def test_a_worker_that_died_is_told_without_a_step_to_blame(pipeline: Pipeline, failures: Watch) -> None:
+    run = pipeline.instance.create_run_for_job(brevo_sync)
+    pipeline.instance.report_run_failed(run)
+    assert failures.tick() == [("brevo_sync.run_failed", "begun")]
+    assert "Its worker ended without a word" in failures.last["reasons"][0]["text"]
+
+
+def test_a_refused_key_after_an_outage_is_news(people: People, backlog: Watch, engine: sa.Engine) -> None:
+    GateKeeper(engine, "brevo").pause("outage", "HTTP status 503", timedelta(minutes=1))
+    assert backlog.tick() == [("brevo.gate.outage", "begun")]
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    assert backlog.tick() == [("brevo.gate.credentials", "begun"), ("brevo.gate.outage", "over")]
+
+
+def test_a_back_off_is_no_wait(people: People, backlog: Watch) -> None:
+    people.add()
+    people.run("UPDATE crm_syncs SET run_at = now() + interval '3 hours'")
+    assert backlog.tick() == []

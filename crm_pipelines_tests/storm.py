@@ -1,0 +1,300 @@
+"""A storm over the whole pipeline, from one seed.
+
+Several workers run the real job against one database and the sandbox. They are killed, stopped past their leases and
+asked to end; connections are cut; contacts are edited, selected and unselected; the CRM refuses, breaks off, is late.
+Then all is quiet, what is left is delivered, and the checker judges the tables against what the CRM stores.
+
+The protocol's times are a tenth of the real ones, in the same proportion, so that a storm of minutes sees many leases
+end. Only at the end are leases back-dated: nobody is alive then who could hold one.
+"""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crm_pipelines.contacts import database
+from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.delivery.planning import DELIVERY_LEASE
+from crm_pipelines.sandbox.brevo.gateway import fingerprint
+from crm_pipelines_tests.checker import account_attributes, violations
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.worker import Worker, wait_until
+
+SCALE = 0.1
+_WORKERS = 3
+_LONGEST_STOP_SECONDS = 1.5 * DELIVERY_LEASE.total_seconds() * SCALE
+# A request that arrives this soon after its worker was woken may have been frozen on its way.
+_LATE_SECONDS = 0.5
+
+_CRM_FAULTS: tuple[dict[str, Any], ...] = (
+    {"action": "status", "status": 429, "headers": {"x-sib-ratelimit-reset": "1"}},
+    {"action": "status", "status": 503, "body": {"message": "maintenance"}},
+    {"action": "status", "status": 500, "applied": True},
+    {"action": "html"},
+    {"action": "empty"},
+    {"action": "garbage_json", "applied": True},
+    {"action": "reset_before"},
+    {"action": "reset_after"},
+    {"action": "timeout_after"},
+    {"action": "latency", "seconds": 0.5},
+    {"action": "slow_body", "seconds": 0.001},
+    {"action": "hold_after"},
+)
+
+
+@dataclass
+class Stop:
+    """A worker that stood still; `key` is by whose fingerprint the CRM's log knows it."""
+
+    worker: Worker
+    until: float
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a storm came to.
+
+    `late`: contacts that a request frozen on its way overwrote or doubled, the one thing that is not promised.
+    """
+
+    seed: int
+    seconds: float
+    tried: Counter[str]
+    came_to: dict[str, int]
+    late: int
+    violations: list[str]
+
+
+class Storm:
+    """One storm over a database with all migrations and a sandbox of its own."""
+
+    def __init__(
+        self,
+        url: str,
+        sandbox: BrevoSandbox,
+        folder: Path,
+        *,
+        seed: int,
+        contacts: int,
+        dagster_home: Path | None = None,
+        look: Callable[[], str] = str,
+    ) -> None:
+        """`look` is called in the middle of the storm; what it returns is `seen` afterwards."""
+        self._random = random.Random(seed)
+        self._seed = seed
+        self._url = url
+        self._sandbox = sandbox
+        self._folder = folder
+        self._dagster_home = dagster_home
+        self._look = look
+        self.seen = ""
+        self._engine = database.create_engine(url, application_name="storm")
+        self._people = People(self._engine)
+        self._workers: list[Worker] = []
+        self._keys: dict[str, Worker] = {}
+        self._stops: list[Stop] = []
+        self._woken: list[tuple[Worker, float]] = []
+        self._tried: Counter[str] = Counter()
+        # Answers take so long that many a contact is edited or taken over just then.
+        sandbox.configure(attributes=account_attributes(load_mapping(None)), latency_seconds=0.15)
+        self._ids = [
+            contact_id
+            for number in range(contacts)
+            for contact_id in self._people.add(
+                email=f"storm{number}@example.com",
+                name=f"Zebedee Quux{number}",
+                phone_number=f"+1202555{number:04}",
+                email_type="work",
+            )
+        ]
+
+    def run(self, seconds: float) -> Findings:
+        """The storm, the quiet after it, and the judgement. Random in what it does, not in what must come of it."""
+        deeds: dict[Callable[[], object], float] = {
+            self._kill: 1,
+            self._stop: 1,
+            self._ask_to_end: 0.5,
+            self._cut_connections: 1,
+            self._edit: 12,
+            self._change_address: 2,
+            self._select: 4,
+            self._unselect: 1,
+            self._trouble_the_crm: 4,
+            self._sandbox.release: 3,
+            self._open_gate: 1,
+        }
+        try:
+            self._keep_workers()
+            self._sandbox.wait_for_requests(1)
+            started = time.monotonic()
+            while time.monotonic() < started + seconds:
+                self._keep_workers()
+                [deed] = self._random.choices(list(deeds), list(deeds.values()))
+                deed()
+                time.sleep(self._random.uniform(0, 0.08))  # the storm's own pace; nothing is waited for
+            self.seen = self._look()
+            self._calm_down()
+            return self._judge(seconds)
+        finally:
+            for worker in self._workers:
+                worker.close()
+            self._engine.dispose()
+
+    def _keep_workers(self) -> None:
+        now = time.monotonic()
+        for stop in [stop for stop in self._stops if stop.until <= now]:
+            self._stops.remove(stop)
+            stop.worker.send(signal.SIGCONT)
+            if now - stop.began > DELIVERY_LEASE.total_seconds() * SCALE:
+                self._tried["worker stopped past its lease, then woken"] += 1
+                self._woken.append((stop.worker, now))
+        while sum(worker.alive for worker in self._workers) < _WORKERS + len(self._stops):
+            self._start_worker(runs=1000)
+
+    def _start_worker(self, runs: int) -> Worker:
+        number = len(self._workers)
+        environment = {
+            "CRM_DATABASE_URL": self._url,
+            "BREVO_API_KEY": f"xkeysib-storm-{number}",  # tells in the CRM's log who sent
+            "BREVO_API_BASE_URL": self._sandbox.url,
+            "BREVO_RATE_LIMIT_PER_SECOND": "100",
+            "BREVO_SYNC_MAX_RETRIES": "20",
+            "BREVO_SYNC_RETRY_DELAY_MINUTES": "0.01",
+            "BREVO_SYNC_RETRY_EXPONENTIAL": "false",
+        }
+        if self._dagster_home is not None:
+            environment["DAGSTER_HOME"] = str(self._dagster_home)
+        worker = Worker(environment, self._folder, runs=runs, scale=SCALE)
+        self._workers.append(worker)
+        self._keys[fingerprint(environment["BREVO_API_KEY"]) or ""] = worker
+        return worker
+
+    def _one(self) -> Worker | None:
+        stopped = {id(stop.worker) for stop in self._stops}
+        going = [worker for worker in self._workers if worker.alive and id(worker) not in stopped]
+        return self._random.choice(going) if going else None
+
+    def _kill(self) -> None:
+        if (worker := self._one()) is not None:
+            worker.send(signal.SIGKILL)
+            worker.wait()
+            self._tried["worker killed (SIGKILL)"] += 1
+
+    def _ask_to_end(self) -> None:
+        if (worker := self._one()) is not None:
+            worker.send(signal.SIGTERM)
+            self._tried["run asked to stop (SIGTERM)"] += 1
+
+    def _stop(self) -> None:
+        if len(self._stops) < 2 and (worker := self._one()) is not None:
+            worker.send(signal.SIGSTOP)
+            until = time.monotonic() + self._random.uniform(0, _LONGEST_STOP_SECONDS)
+            self._stops.append(Stop(worker, until))
+            self._tried["worker stopped and continued (SIGSTOP, SIGCONT)"] += 1
+
+    def _cut_connections(self) -> None:
+        self._tried["database connections cut"] += len(
+            self._people.all(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name LIKE 'crm-pipelines%' AND random() < 0.5"
+            )
+        )
+
+    def _some(self) -> list[Any]:
+        return self._random.sample(self._ids, self._random.randint(1, 8))
+
+    def _edit(self) -> None:
+        name = f"Zebedee Quux{self._random.randrange(10**9)}"
+        self._tried["contacts edited"] += self._people.run(
+            "UPDATE crm_contacts SET name = :name, has_gmail = NOT coalesce(has_gmail, false) WHERE id = ANY (:ids)",
+            name=name,
+            ids=self._some(),
+        )
+
+    def _change_address(self) -> None:
+        self._tried["addresses changed"] += self._people.run(
+            "UPDATE crm_contacts SET email = :email WHERE id = :id",
+            email=f"moved{self._random.randrange(10**9)}@example.com",
+            id=self._random.choice(self._ids),
+        )
+
+    def _select(self) -> None:
+        ids = self._some()
+        self._people.run("SELECT crm_select('brevo', :ids)", ids=ids)
+        self._tried["contacts selected"] += len(ids)
+
+    def _unselect(self) -> None:
+        ids = self._some()
+        self._people.run("SELECT crm_unselect('brevo', :ids)", ids=ids)
+        self._tried["contacts unselected"] += len(ids)
+
+    def _trouble_the_crm(self) -> None:
+        fault = self._random.choice(_CRM_FAULTS)
+        times = self._random.randint(1, 4)
+        self._sandbox.fault(**fault, times=times)
+        self._tried[f"CRM: {fault['action']} {fault.get('status', '')}".rstrip()] += times
+
+    def _open_gate(self) -> None:
+        self._people.run("UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, probing = false")
+
+    def _calm_down(self) -> None:
+        for worker in self._workers:
+            worker.close()
+        self._sandbox.clear_faults()
+        self._sandbox.configure(latency_seconds=0)
+        self._sandbox.release()
+        wait_until(lambda: all(one["finished"] for one in self._sandbox.requests()), "the CRM is through with all")
+        for _ in range(30):
+            # What was delivered is not selected again: that would mend what the storm broke.
+            self._people.run(
+                "SELECT crm_select(crm, array_agg(contact_id)) FROM crm_syncs "
+                "WHERE state IN ('failed', 'unselected') GROUP BY crm"
+            )
+            self._open_gate()
+            self._people.expire_leases()
+            self._people.make_due()
+            if not self._people.states().keys() & {"queued", "claimed"}:
+                return
+            self._start_worker(runs=1).wait(120)  # crash suspects go one at a time
+
+    def _judge(self, seconds: float) -> Findings:
+        log = self._sandbox.requests()
+        assert log[0]["seq"] == 1, "the CRM's log has lost its beginning"
+        all_found = list(violations(self._engine, self._sandbox, culprits=self._ids))
+        suspects = self._sent_right_after_waking(log)
+        late = [found for found in all_found if any(contact_id in found for contact_id in suspects)]
+        ledger = self._people.all("SELECT count(*) AS n FROM crm_attempts WHERE outcome = 'synced'")[0]["n"]
+        writes = [entry for entry in log if entry["ext_id"]]
+        repeated = sum(entry["applied"] for entry in writes) - ledger
+        came_to = {
+            "contacts": len(self._ids),
+            "requests": len(log),
+            "deliveries confirmed": ledger,
+            "deliveries that the CRM applied without our knowing": repeated,
+            **{f"in the end {state}": count for state, count in self._people.states().items()},
+        }
+        return Findings(
+            seed=self._seed,
+            seconds=seconds,
+            tried=self._tried,
+            came_to=came_to,
+            late=len(late),
+            violations=[found for found in all_found if found not in late],
+        )
+
+    def _sent_right_after_waking(self, log: list[dict[str, Any]]) -> set[str]:
+        return {
+            entry["ext_id"]
+            for entry in log
+            for worker, woken_at in self._woken
+            if entry["ext_id"]
+            and self._keys.get(entry["key"]) is worker
+            and woken_at <= entry["arrived_monotonic"] <= woken_at + _LATE_SECONDS
+        }

@@ -1,0 +1,165 @@
+"""Processes that run the real job against a database and a sandbox, to be killed, stopped and continued.
+
+They are forked from a process that has everything imported (multiprocessing's forkserver), so that one costs no more
+than its run.
+"""
+
+import ctypes
+import mmap
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import psutil
+from dagster._utils.interrupts import capture_interrupts
+
+from crm_pipelines import faults
+from crm_pipelines.crms import transport
+from crm_pipelines.crms.base import Outcome, Payload
+from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.delivery import courier, fence
+from crm_pipelines.orchestration import ops
+from crm_pipelines.orchestration.jobs import brevo_sync
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
+_PATIENCE_SECONDS = 30.0
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Return as soon as the condition holds; fails after 30 seconds."""
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < give_up, f"this did not happen: {what}"
+        time.sleep(0.005)
+
+
+class Clock:
+    """Seconds by which a worker's clock is ahead, shared with it through a file; stands in for the module time."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), 8)
+        self._ahead = ctypes.c_double.from_buffer(self._memory)
+
+    def advance(self, by: timedelta) -> None:
+        self._ahead.value += by.total_seconds()
+
+    def clock_gettime(self, clock_id: int) -> float:
+        return time.clock_gettime(clock_id) + self._ahead.value
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead.value
+
+
+class Worker:
+    """One process that runs the job once, or, with `seconds`, again and again until they are over."""
+
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, *, fault: str = "", runs: int = 1, scale: float = 1.0
+    ) -> None:
+        handle, clock = tempfile.mkstemp(dir=folder, prefix="clock-")
+        os.write(handle, bytes(8))
+        os.close(handle)
+        self.clock = Clock(Path(clock))
+        self.log = Path(clock.replace("clock-", "log-"))
+        variables = {**environment, faults.VARIABLE: fault}
+        self._process = _CONTEXT.Process(target=_work, args=(variables, clock, str(self.log), runs, scale))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def wait_until_stopped(self) -> None:
+        """Return once the process stands still, at a fault point or by a signal."""
+        process = psutil.Process(self.pid)
+        wait_until(lambda: process.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}, "the worker stands still")
+        assert self._process.is_alive(), f"the worker ended before its fault: {self.log.read_text()[-2000:]}"
+
+    def send(self, signal_number: int) -> None:
+        """Nothing happens to one that has ended."""
+        if self._process.is_alive():
+            os.kill(self.pid, signal_number)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def wait(self, seconds: float = _PATIENCE_SECONDS) -> int:
+        """The exit code; negative: the signal that ended it."""
+        self._process.join(seconds)
+        code = self._process.exitcode
+        assert code is not None, f"the worker does not end: {self.log.read_text()[-2000:]}"
+        return code
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+
+
+@contextmanager
+def started(worker: Worker) -> Iterator[Worker]:
+    """Ends the worker at the end of the block."""
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: float) -> None:
+    os.environ.update(variables)
+    if "TZ" in variables:
+        time.tzset()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(output, stream.fileno())
+    faults.arm()
+    vars(fence)["time"] = vars(transport)["time"] = Clock(Path(clock))
+    if scale != 1.0:
+        _make_short(scale)
+    if days := float(variables.get("CRM_PIPELINES_TEST_DAYS", 0)):
+        _set_clock(days)
+    if poison := variables.get("CRM_PIPELINES_TEST_POISON"):
+        _be_poisoned_by(poison)
+    home = variables.get("DAGSTER_HOME")
+    with (
+        capture_interrupts(),  # as in Dagster's own run worker: no signal ends the process by itself
+        dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance,
+    ):
+        for _ in range(runs):
+            brevo_sync.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def _make_short(scale: float) -> None:
+    """Scale every time that the protocol rests on, so that a storm sees many leases end."""
+    assert Brevo.__init__.__kwdefaults__ is not None
+    Brevo.__init__.__kwdefaults__["longest_request"] *= scale
+    vars(fence)["TRUST"] *= scale
+    vars(courier)["DELIVERY_LEASE"] *= scale
+    vars(ops)["CLAIM_LEASE"] *= scale / 5  # runs are as short
+
+
+def _set_clock(days: float) -> None:
+    """Of the process: what the time is, by every way in which this package and Dagster ask for it in Python."""
+    now = time.time
+    time.time = lambda: now() + days * 86_400
+
+
+def _be_poisoned_by(contact_id: str) -> None:
+    """Let this process end without a word when it is to deliver the contact, as a crash in C code would."""
+    deliver = Brevo.deliver
+
+    def crash(self: Brevo, payload: Payload, **more: Any) -> Outcome:
+        if payload.external_id == contact_id:
+            os._exit(1)
+        return deliver(self, payload, **more)
+
+    Brevo.deliver = crash  # type: ignore[method-assign]
