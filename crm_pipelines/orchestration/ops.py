@@ -161,7 +161,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
 def _import_target(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> ImportTarget | None:
     """Where a bulk import goes, when there is enough for one and the account takes it."""
     threshold = account.brevo.bulk_threshold
-    if (config.limit is not None and config.limit < threshold) or not account.imports(context.run_id).due(threshold):
+    if threshold is None or (config.limit is not None and config.limit < threshold):
+        return None
+    if not account.imports(context.run_id).due(threshold):
         return None
     return account.importer(context.run_id).find_target()
 
