@@ -208,7 +208,7 @@ class BrevoSettings(CrmSettings):
         ge=1,
         description="At or above this many due contacts, the bulk import is used (1000 is a good value). Unset: never, "
         "since Brevo does not say whether an import leaves people who unsubscribed on its block-list; try that in your "
-        "account first. It puts contacts on a list: that of BREVO_LIST_ID, else one named crm-pipelines, which is created.",
+        "account first. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created.",
     )
 
 
