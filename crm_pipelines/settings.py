@@ -203,6 +203,13 @@ class BrevoSettings(CrmSettings):
         description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
         "Brevo's answers report the account's own limit. Set: never more than this.",
     )
+    bulk_threshold: int | None = Field(
+        None,
+        ge=1,
+        description="At or above this many due contacts, the bulk import is used (1000 is a good value). Unset: never, "
+        "since Brevo does not say whether an import leaves people who unsubscribed on its block-list; try that in your "
+        "account first. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created.",
+    )
 
 
 class GeneralSettings(_EnvironmentSettings):

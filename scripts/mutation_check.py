@@ -112,7 +112,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/ops.py",
-                "send = courier.deliver_one_at_a_time if batch.alone else courier.deliver",
+                'send = courier.deliver_one_at_a_time if batch.kind == "alone" else courier.deliver',
                 "send = courier.deliver",
             ),
         ),

@@ -122,6 +122,14 @@ class GateKeeper:
         """Note the rate limit that the account's answers reported."""
         self._all("observe_limit", limit=requests_per_second)
 
+    def reserve_poll(self, pause: timedelta) -> bool:
+        """Whether the CRM may be asked now how its imports stand; if so, not again for `pause`, whoever asks."""
+        return bool(self._all("reserve_poll", pause=pause))
+
+    def delay_poll(self, pause: timedelta) -> None:
+        """Let nobody ask for `pause`."""
+        self._all("delay_poll", pause=pause)
+
     def bind_account(self, account: str) -> int:
         """Make sure that what this database calls delivered was delivered to `account`.
 
@@ -140,6 +148,7 @@ class GateKeeper:
                 )
             forgotten = 0
             if bound == SANDBOX:
+                connection.execute(_SQL["forget_imports"], {"crm": self.crm})
                 forgotten = connection.execute(_SQL["forget_sandbox"], {"crm": self.crm}).rowcount
             connection.execute(_SQL["set_account"], {"crm": self.crm, "account": account})
             return forgotten

@@ -85,11 +85,24 @@ RETURNING v.kind
 -- name: observe_limit
 UPDATE crm_gates SET limit_observed = :limit WHERE crm = :crm AND limit_observed IS DISTINCT FROM CAST(:limit AS real)
 
+-- name: reserve_poll
+-- The CRM may be asked how its imports stand, and not again for a while. No row: too early.
+UPDATE crm_gates SET next_poll_at = now() + CAST(:pause AS interval)
+ WHERE crm = :crm AND next_poll_at <= now() RETURNING crm
+
+-- name: delay_poll
+UPDATE crm_gates SET next_poll_at = greatest(next_poll_at, now() + CAST(:pause AS interval)) WHERE crm = :crm
+
 -- name: lock_account
 SELECT account FROM crm_gates WHERE crm = :crm FOR UPDATE
 
 -- name: set_account
 UPDATE crm_gates SET account = :account, limit_observed = NULL WHERE crm = :crm
+
+-- name: forget_imports
+-- The real CRM's processes have numbers, too.
+UPDATE crm_bulk_imports SET state = 'ended', ended_as = 'lost', ended_at = now(), tended_by = NULL
+ WHERE crm = :crm AND state <> 'ended'
 
 -- name: forget_sandbox
 -- What the sandbox holds, the real CRM does not: nothing is delivered, and nothing goes there unless the user says so.

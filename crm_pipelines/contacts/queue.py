@@ -129,10 +129,19 @@ class Queue:
         return rows
 
     def claim(
-        self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None
+        self,
+        run_id: str,
+        *,
+        limit: int,
+        lease: timedelta,
+        contact_ids: Sequence[UUID] | None = None,
+        leave_to_imports: bool = False,
     ) -> list[Claim]:
-        """Take up to `limit` due contacts, oldest first; with `contact_ids` only those, due or in back-off."""
-        return self._claim("claim", run_id, limit, lease, contact_ids)
+        """Take up to `limit` due contacts, oldest first; with `contact_ids` only those, due or in back-off.
+
+        With `leave_to_imports` only those that do not go in bulk.
+        """
+        return self._claim("claim_single" if leave_to_imports else "claim", run_id, limit, lease, contact_ids)
 
     def claim_suspects(
         self, run_id: str, *, limit: int, lease: timedelta, contact_ids: Sequence[UUID] | None = None

@@ -12,6 +12,18 @@ UPDATE crm_syncs s SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by 
   FROM picked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
 RETURNING s.contact_id, s.claim_no, p.run_at
 
+-- name: claim_single
+-- Those that an import could not bring in, while the others wait for one. Found by an index of their own.
+WITH picked AS MATERIALIZED (
+    SELECT contact_id, run_at FROM crm_syncs
+     WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0 AND NOT bulk_ok
+       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
+     ORDER BY run_at, contact_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by = :run_id, lease_until = now() + :lease
+  FROM picked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
+RETURNING s.contact_id, s.claim_no, p.run_at
+
 -- name: claim_suspects
 -- Contacts whose delivery took a worker down. They are delivered one at a time, after all others.
 WITH picked AS MATERIALIZED (
@@ -110,6 +122,8 @@ WITH outcome AS MATERIALIZED (
             WHEN o.outcome IN ('retry', 'rejected') THEN s.attempts + 1
             ELSE s.attempts END,
         crashes = CASE WHEN o.outcome IN ('snoozed', 'refused') THEN s.crashes ELSE 0 END,
+        bulk_ok = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN true
+                       WHEN o.kind = 'unproved' THEN false ELSE s.bulk_ok END,
         claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
         last_error_kind = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN NULL
                                WHEN o.outcome IN ('snoozed', 'refused') THEN s.last_error_kind ELSE o.kind END,
@@ -123,7 +137,7 @@ WITH outcome AS MATERIALIZED (
             ELSE coalesce(o.message, o.kind) END,
         last_http_status = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN NULL
                                 WHEN o.outcome IN ('snoozed', 'refused') THEN s.last_http_status ELSE o.http_status END,
-        last_attempt_at = CASE WHEN o.requests > 0 THEN o.finished_at ELSE s.last_attempt_at END
+        last_attempt_at = CASE WHEN o.requests > 0 OR o.outcome = 'synced' THEN o.finished_at ELSE s.last_attempt_at END
       FROM outcome o
      WHERE s.contact_id = o.contact_id AND s.crm = :crm AND s.claim_no = o.claim_no
        AND (s.state = 'claimed' OR (s.state = 'queued' AND o.outcome IN ('synced', 'unchanged')))
@@ -131,8 +145,10 @@ WITH outcome AS MATERIALIZED (
 ), marked AS (
     UPDATE crm_attempts a SET applied_at = now() FROM outcome o WHERE a.id = o.id
 )
+-- FULL, though what changed is a part of the outcomes: for want of statistics a LEFT JOIN is planned as a nested loop, and
+-- compares every row with every other.
 SELECT o.outcome, coalesce(c.state, 'superseded') AS state, o.kind, count(*) AS contacts, sum(o.requests) AS requests
-  FROM outcome o LEFT JOIN changed c ON c.contact_id = o.contact_id
+  FROM outcome o FULL JOIN changed c ON c.contact_id = o.contact_id
  GROUP BY 1, 2, 3
 
 -- name: release
@@ -145,8 +161,11 @@ UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, 
 RETURNING s.contact_id
 
 -- name: abandoned_runs
--- Runs with claims that may be stale, or with outcomes that nobody carried over.
-SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id
+-- Runs with claims that may be stale, or with outcomes that nobody carried over, or with an import not yet sent.
+SELECT DISTINCT claimed_by FROM crm_syncs
+ WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id AND claimed_by NOT LIKE 'import:%'
+UNION
+SELECT tended_by FROM crm_bulk_imports WHERE crm = :crm AND state = 'preparing' AND tended_by <> :run_id
 
 -- name: silent_runs
 -- Runs that let a lease run out, whatever Dagster knows of them.
@@ -203,11 +222,14 @@ SELECT count(*) AS due, min(run_at) AS oldest_due, extract(epoch FROM now() - mi
 -- name: any_due
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())
     OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now())
+    OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended')
 
 -- name: is_delivering
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by = :run_id
                   AND delivery_started_at IS NOT NULL AND lease_until > now())
     OR EXISTS (SELECT 1 FROM crm_attempts WHERE crm = :crm AND finished_at > now() - interval '2 min' AND run_id = :run_id)
+    OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended' AND tended_by = :run_id
+                  AND tended_at > now() - interval '2 min')
 
 -- name: unattempted
 -- Of these claims, those without an entry in the ledger: free (given back, taken over, deleted) or still held.

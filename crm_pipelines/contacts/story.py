@@ -110,6 +110,8 @@ def _next(row: sa.Row[Any], gate: Gate) -> str:
     match row.state:
         case "queued":
             return _next_of_queued(row, gate)
+        case "claimed" if row.claimed_by.startswith("import:"):
+            return "In a bulk import. It is delivered once it has been seen at the CRM; if it is not, it goes singly."
         case "claimed" if row.lease_until > row.now:
             return f"Being delivered: claimed by run {row.claimed_by} until {_time(row.lease_until)} at the latest."
         case "claimed":

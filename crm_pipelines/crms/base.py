@@ -4,9 +4,9 @@
 """
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 BeforeRequest = Callable[[], None]
@@ -93,6 +93,97 @@ class Finding:
     blocking: bool = True  # False: a warning that does not fail the preflight
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImportTarget:
+    """Where imports go, as the account was when it was looked at.
+
+    `list_id`: a list that every contact of the import is put on. `types`: the account's attributes that can be written,
+    with their types. `moment`: by the CRM's clock; imports that are begun from now on change nothing before it.
+    """
+
+    list_id: int
+    types: Mapping[str, str]
+    moment: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportRow:
+    """One contact of an import.
+
+    `content` is its part of the body. `proof` hashes what the CRM should hold afterwards: the attributes in `names`.
+    `identifiers` must not occur twice in one import. `warnings` are those of the import, beside the payload's own.
+    """
+
+    content: bytes
+    proof: bytes
+    names: tuple[str, ...]
+    identifiers: frozenset[str]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportStatus:
+    """How an import stands. `said` is the CRM's own word; `reports` are URLs of what it did not take, by kind."""
+
+    completed: bool
+    failed: bool
+    said: str
+    reports: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """A contact as the CRM holds it."""
+
+    key: str
+    remote_id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some of the contacts that changed, and how many there are of them in all (None: not told)."""
+
+    contacts: list[Held]
+    full: bool
+    count: int | None
+
+
+class Imports(Protocol):
+    """The imports of one CRM account: many contacts in one request, of which the CRM reports no successes.
+
+    Each function that makes requests returns the Outcome of the last one, and a result only if that is SYNCED.
+    """
+
+    most_bytes: int
+    page_size: int
+
+    def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
+        """Look at the account, and create the list if there is none."""
+
+    def row(self, payload: Payload, target: ImportTarget) -> ImportRow | None:
+        """The contact as part of an import; None if it has to go singly. Pure."""
+
+    def submit(
+        self, rows: Sequence[bytes], target: ImportTarget, *, before_request: BeforeRequest
+    ) -> tuple[Outcome, str | None]:
+        """Begin an import; the result is the name of the process."""
+
+    def look(self, *, before_request: BeforeRequest) -> tuple[Outcome, Mapping[str, ImportStatus]]:
+        """How the latest imports stand, by the names of their processes. The budget for this is small."""
+
+    def refused(self, status: ImportStatus) -> Mapping[str, str]:
+        """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key."""
+
+    def changed(
+        self, since: datetime, *, offset: int, size: int, before_request: BeforeRequest
+    ) -> tuple[Outcome, Page | None]:
+        """Contacts that changed since then, by the CRM's clock, in a stable order."""
+
+    def proof(self, held: Held, names: Sequence[str]) -> bytes:
+        """What `ImportRow.proof` is for a contact that arrived as it was sent. Pure."""
+
+
 class Crm(Protocol):
     """One account at one CRM. Safe to use from several threads."""
 
@@ -101,6 +192,7 @@ class Crm(Protocol):
     credentials_fingerprint: str  # changes with the key, and tells nothing about it
     mapping_version: str
     longest_request: timedelta  # total deadline of a single HTTP request
+    imports: Imports
 
     def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
         """Map, normalize and validate one row of crm_contacts (column name -> value). Pure."""

@@ -33,6 +33,10 @@ LONGEST_REQUEST = timedelta(seconds=20)
 LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes that are read of one answer. The largest that is asked for, a CRM's list of attributes, is far below."""
 
+LONGEST_LARGE_REQUEST = timedelta(seconds=60)
+LARGEST_LARGE_ANSWER = 32 * 1024 * 1024
+"""Bytes of a page of a thousand contacts: enough for 30 KB of each."""
+
 # Firewalls and NAT gateways forget idle connections after some minutes without telling; a request on such a
 # connection would wait for its time-out.
 LONGEST_IDLE_SECONDS = 60.0
@@ -219,17 +223,25 @@ class Transport:
         params: Mapping[str, str] | None = None,
         json: Any = None,
         data: bytes | None = None,
+        large: bool = False,
     ) -> Answer:
         """One request with a body from `json`, or `data` as it is; no redirects followed.
 
-        Raises requests.RequestException, requests.Timeout among them.
+        Raises requests.RequestException, requests.Timeout among them. `data` is called JSON unless `auth` sets another
+        Content-Type. `large`: a body or an answer of several megabytes, to which LONGEST_LARGE_REQUEST and
+        LARGEST_LARGE_ANSWER apply.
 
         Nothing is sent once the deadline has passed. Only the look-up of the host's name can make the call itself last
         longer: the system gives no way to interrupt it.
         """
-        with _deadline(self._seconds) as deadline:
+        sent: dict[str, Any] = {"params": params, "json": json}
+        if data is not None:
+            sent |= {"data": data, "headers": {"Content-Type": "application/json"}}
+        seconds = LONGEST_LARGE_REQUEST.total_seconds() if large else self._seconds
+        largest = LARGEST_LARGE_ANSWER if large else LARGEST_ANSWER
+        with _deadline(seconds) as deadline:
             try:
-                answer = self._exchange(method, path, params, json, data)
+                answer = self._exchange(method, path, sent, seconds, largest)
             except requests.RequestException as error:
                 if deadline.expired:
                     raise requests.ReadTimeout("the request's total deadline has passed") from error
@@ -238,26 +250,22 @@ class Transport:
                 raise requests.ReadTimeout("the request's total deadline has passed")
             return answer
 
-    def _exchange(
-        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, data: bytes | None
-    ) -> Answer:
+    def _exchange(self, method: str, path: str, sent: dict[str, Any], seconds: float, largest: int) -> Answer:
         with self._session().request(
             method,
             self._base_url + path,
-            params=params,
-            json=json,
-            data=data,
             stream=True,
             allow_redirects=False,
-            timeout=(min(CONNECT_SECONDS, self._seconds), min(READ_SECONDS, self._seconds)),
+            timeout=(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds)),
+            **sent,
         ) as response:
             body = bytearray()
             for chunk in response.iter_content(64 * 1024):
                 body += chunk
-                if len(body) >= LARGEST_ANSWER:
+                if len(body) >= largest:
                     break
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(status=response.status_code, headers=headers, body=bytes(body[:LARGEST_ANSWER]))
+            return Answer(status=response.status_code, headers=headers, body=bytes(body[:largest]))
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._threads, "session", None)

@@ -7,38 +7,30 @@ database does not. Carrying the outcomes over to the state machine is a step of 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, GateKeeper, Reservation
+from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
-from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
 from crm_pipelines.delivery.fence import ClaimLost, Fence
-from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, soon_over, tally
-from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
+from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, tally
+from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prepare
+from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines.faults import fault_point
 
 _FLUSH_SECONDS = 0.5
-# Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
-_PATIENCE_TO_RECORD = timedelta(minutes=5)
-_PATIENCE_TO_SEND = timedelta(seconds=30)
-_LONGEST_PAUSE = timedelta(hours=1)
 # Of one contact in one run. Refused for rate this often although each pause was kept, it waits for the next run.
 _MOST_SENDS = 4
-_STOPPED = "the run is being stopped"
 _INTERRUPTED = "the run was interrupted"
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +43,7 @@ class Receipt:
     halted: str | None
 
 
-class Courier:
+class Courier(Passage):
     """One run's way to one CRM; `halted` says why it sends no more."""
 
     def __init__(
@@ -64,15 +56,9 @@ class Courier:
         limit: RateLimit,
         stop: threading.Event | None = None,
     ) -> None:
+        super().__init__(gate=gate, crm=crm, limit=limit, stop=stop)
         self._queue = queue
-        self._gate = gate
-        self._crm = crm
         self._run_id = run_id
-        self._stop = stop or threading.Event()
-        self._limit = limit
-        self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
-        self._failures_in_a_row = 0
-        self.halted: str | None = None
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
@@ -110,7 +96,7 @@ class Courier:
                 deliveries = self._patiently(lambda: self._queue.load(held))
                 self._send_all(deliveries, fence, recorded)
         except Stopped:
-            self._halt(_STOPPED)
+            self._halt(STOPPED)
         finally:
             unsent = [claim.contact_id for claim in claims if claim not in recorded]
             released = self._insistently(lambda: self._queue.release(self._run_id, unsent)) if unsent else 0
@@ -183,7 +169,7 @@ class Courier:
         except ClaimLost:
             return None
         except (GatePaused, Stopped) as reason:
-            self._halt("the gate is paused" if isinstance(reason, GatePaused) else _STOPPED)
+            self._halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
             return None
         except sa.exc.SQLAlchemyError as error:
             _log.warning("The contacts database failed before a request: %s", type(error).__name__)
@@ -191,29 +177,6 @@ class Courier:
             return None
         except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
             return own_failure(error)
-
-    def _mind_the_gate(self, outcome: Outcome) -> None:
-        """Whatever concerns the account rather than the contact takes effect before the next request."""
-        reason = outcome.message or outcome.kind or ""
-        # The breaker hears of outcomes twice a second; at a high rate that is too late.
-        self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.result is Result.RETRY else 0
-        if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
-            self._halt("the CRM does not answer as it should")
-        if outcome.result is Result.REFUSED:
-            self._gate.close(reason, self._crm.credentials_fingerprint)
-            self._halt("the CRM refused the credentials")
-        elif outcome.result is Result.SNOOZED:
-            duration = min(outcome.retry_after or timedelta(seconds=1), _LONGEST_PAUSE)
-            self._gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", duration)
-            self._pacer.forget_reserved()
-        if (pause := self._limit.used_up_for(outcome.rate)) is not None:
-            self._gate.pause(
-                "rate_limit", "The account's allowance of requests is used up.", min(pause, _LONGEST_PAUSE)
-            )
-            self._pacer.forget_reserved()
-        if (observed := self._limit.learn(outcome.rate)) is not None:
-            self._gate.observe_limit(observed)
-            self._pacer.set_rate(self._limit.per_second)
 
     def _record(self, attempts: Sequence[Attempt], recorded: set[Claim]) -> None:
         new = [attempt for attempt in attempts if attempt.claim not in recorded]
@@ -224,33 +187,6 @@ class Courier:
         verdict = self._insistently(partial(self._gate.judge, tally(new)))
         if verdict is not None:
             self._halt(f"the circuit breaker opened: {verdict}")
-
-    def _reserve(self, slots: int, rate: float) -> Reservation | None:
-        while True:
-            reservation = self._patiently(lambda: self._gate.reserve(slots, rate))
-            if reservation is not None:
-                return reservation
-            gate = self._patiently(self._gate.read)
-            if not gate.paused:
-                continue
-            if not soon_over(gate):
-                return None
-            self._pause(max(0.05, gate.paused_seconds or 0))
-
-    def _halt(self, reason: str) -> None:
-        if self.halted is None:
-            self.halted = reason
-        self._stop.set()
-
-    def _patiently(self, call: Callable[[], T]) -> T:
-        return with_retries(call, patience=_PATIENCE_TO_SEND, sleep=self._pause)
-
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise Stopped
-
-    def _insistently(self, call: Callable[[], T]) -> T:
-        return with_retries(call, patience=_PATIENCE_TO_RECORD)
 
 
 def _is_short_refusal(outcome: Outcome) -> bool:

@@ -23,7 +23,25 @@ TRUST = timedelta(seconds=15)
 
 DELIVERY_LEASE = timedelta(seconds=90)
 """A delivery that has begun is renewed every few seconds. Without a renewal for this long nobody can be sending: a
-request begins within TRUST of one and takes 20 s at most; the rest is margin. A dead worker's are free then."""
+request begins within TRUST of one and takes 20 s at most; the rest is margin. A dead worker's contacts are free
+then."""
+
+IMPORT_SILENCE = timedelta(minutes=3)
+"""An import that is on its way to the CRM gives a sign of life every second or so, and its request takes 60 s at most.
+Without one for this long nobody can be sending it."""
+
+IMPORT_DEADLINE = timedelta(minutes=30)
+"""What of an import is not proved this long after it was sent goes singly."""
+
+IMPORT_LEASE = IMPORT_DEADLINE + timedelta(minutes=15)
+"""How long an import's claims are safe from rescue: they need no renewal, what is done with them is decided earlier."""
+
+POLL_PAUSE = timedelta(seconds=40)
+"""Between two looks at the imports of an account. Brevo allows 100 requests an hour to whatever is not about contacts;
+90 are these, the rest is for `check` and for the account's other tools."""
+
+IMPORT_PATIENCE = timedelta(seconds=45)
+"""How long a run waits for the imports that it has sent. Later ones are the next run's."""
 
 MAX_BATCHES = 12
 """Each batch is two steps in Dagster's pages and some 25 events in its storage."""
@@ -38,6 +56,11 @@ _SENDING_SHARE = 0.8
 def sending_budget(interval: timedelta) -> timedelta:
     """How long a run plans to send: most of the time until the next tick, and well within MAX_RUNTIME."""
     return min(interval * _SENDING_SHARE, MAX_RUNTIME * 2 / 3)
+
+
+def importing_budget(interval: timedelta) -> timedelta:
+    """How long a run begins further imports: half of its sending time, since they are also to be proved."""
+    return sending_budget(interval) / 2
 
 
 def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None) -> int:

@@ -13,7 +13,8 @@ class Totals:
 
     synced: delivered. unchanged: the CRM already holds it. retrying: failed, another attempt is due. failed: given up
     or rejected. skipped: can never be sent as it stands. released: given back uncharged. superseded: edited out of our
-    hands meanwhile (unselected, deleted, taken over). `reasons` counts failures by kind; `requests` is HTTP requests.
+    hands meanwhile (unselected, deleted, taken over). importing: in a bulk import that is still under way at the CRM;
+    a later run claims them again in this count. `reasons` counts failures by kind; `requests` is HTTP requests.
     """
 
     claimed: int = 0
@@ -24,13 +25,23 @@ class Totals:
     skipped: int = 0
     released: int = 0
     superseded: int = 0
+    importing: int = 0
     requests: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def unaccounted(self) -> int:
         """Claimed contacts whose fate is unknown; anything but 0 is a defect."""
-        fates = (self.synced, self.unchanged, self.retrying, self.failed, self.skipped, self.released, self.superseded)
+        fates = (
+            self.synced,
+            self.unchanged,
+            self.retrying,
+            self.failed,
+            self.skipped,
+            self.released,
+            self.superseded,
+            self.importing,
+        )
         return self.claimed - sum(fates)
 
     def counts(self) -> dict[str, int]:

@@ -8,77 +8,42 @@ Op retries: only fetch_queued_contacts has one, since it gives back its own clai
 send again what was sent. The next tick is its retry.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import dagster as dg
-from pydantic import Field
 
 from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
+from crm_pipelines.crms.base import ImportTarget
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
 from crm_pipelines.delivery.parcels import Parcel, prepare
-from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_BATCHES, claim_limit, sending_budget, smallest_batch, split
+from crm_pipelines.delivery.planning import (
+    CLAIM_LEASE,
+    IMPORT_SILENCE,
+    MAX_BATCHES,
+    claim_limit,
+    importing_budget,
+    sending_budget,
+    smallest_batch,
+    split,
+)
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
+from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, WrittenBatch
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination
 
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
-
-
-class FetchConfig(dg.Config):
-    """Which contacts the run takes. Left as it is: all that are due, as many as the rate allows."""
-
-    limit: int | None = Field(None, ge=1, description="At most this many contacts.")
-    emails: list[str] = Field(
-        [],
-        description="Only the queued contacts with these addresses, even while they wait for a retry. Dagster keeps "
-        "launch config for ever and shows it to everyone who can open its pages: prefer contact_ids.",
-    )
-    contact_ids: list[str] = Field(
-        [],
-        description="Only the queued contacts with these ids (column id of contacts), even if they wait for a retry.",
-    )
-    dry_run: bool = Field(False, description="Show how many contacts would be sent or left out, and send nothing.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Claims that are delivered together; `alone`: one after the other, since they may have taken a worker down."""
-
-    number: int
-    claims: tuple[Claim, ...]
-    alone: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class SentBatch:
-    """A batch whose outcomes are in the ledger."""
-
-    batch: Batch
-    released: int = 0
-    halted: str | None = None
-    preview: Totals | None = None
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrittenBatch:
-    """A batch whose outcomes are in the state machine."""
-
-    totals: Totals
-    halted: str | None
-    dry_run: bool
 
 
 @contextmanager
@@ -143,23 +108,40 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
             rescued.charged,
             rescued.given_up,
         )
+    imports = account.imports(context.run_id)
+    if lost := imports.recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
+        context.log.warning("%d contacts of imports whose worker died before they were sent go again.", lost)
     released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
     edited = queue.requeue_edited()
     gate = reopen_if_accepted(account.gate, account.crm)
     if gate.probing:
         limit = 1
-    claims = queue.claim(context.run_id, limit=limit, lease=CLAIM_LEASE, contact_ids=chosen)
+    target = (
+        _import_target(context, config, account) if chosen is None and not gate.paused and not gate.probing else None
+    )
+    if target is not None and config.limit is not None:
+        limit = 0  # the import takes as many
+    claims = queue.claim(
+        context.run_id,
+        limit=limit,
+        lease=CLAIM_LEASE,
+        contact_ids=chosen,
+        leave_to_imports=target is not None,
+    )
     suspects = (
         queue.claim_suspects(context.run_id, limit=limit - len(claims), lease=CLAIM_LEASE, contact_ids=chosen)
         if limit > len(claims)
         else []
     )
-    batches = [
+    batches = []
+    if target is not None or (chosen is None and imports.any_open()):
+        batches.append(Batch(number=1, kind="import", target=target, most=config.limit or sys.maxsize))
+    batches += [
         Batch(number=number, claims=tuple(part))
-        for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 1), start=1)
+        for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 2), start=len(batches) + 1)
     ]
     if suspects:
-        batches.append(Batch(number=len(batches) + 1, claims=tuple(suspects), alone=True))
+        batches.append(Batch(number=len(batches) + 1, claims=tuple(suspects), kind="alone"))
     backlog = queue.backlog()
     context.log.info(
         "Claimed %d contacts in %d batches (%d to be delivered alone); %d more are due. Queued again: %d for a new "
@@ -174,6 +156,16 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     if gate.paused:
         context.log.warning("The gate is paused (%s): %s", gate.pause_kind, gate.pause_reason)
     return batches
+
+
+def _import_target(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> ImportTarget | None:
+    """Where a bulk import goes, when there is enough for one and the account takes it."""
+    threshold = account.brevo.bulk_threshold
+    if threshold is None or (config.limit is not None and config.limit < threshold):
+        return None
+    if not account.imports(context.run_id).due(threshold):
+        return None
+    return account.importer(context.run_id).find_target()
 
 
 def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
@@ -195,27 +187,34 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
     started = time.monotonic()
     with _sentences(), destination.open() as account:
         if batch.dry_run:
-            return SentBatch(batch=batch, preview=_preview(account, batch.claims))
-        courier = Courier(
-            queue=account.queue,
-            gate=account.gate,
-            crm=account.crm,
-            run_id=context.run_id,
-            limit=account.rate_limit(account.gate.read()),
-        )
+            return SentBatch(batch=batch, totals=_preview(account, batch.claims))
         with account.settled_at_an_end(context.run_id):
-            send = courier.deliver_one_at_a_time if batch.alone else courier.deliver
-            receipt = send(batch.claims)
+            sent = _import(context, account, batch) if batch.kind == "import" else _send(context, account, batch)
     seconds = time.monotonic() - started
     context.log.info(
-        "Batch %d: %d of %d contacts handled in %.1f s%s",
-        batch.number,
-        len(batch.claims) - receipt.released,
-        len(batch.claims),
-        seconds,
-        f"; stopped early: {receipt.halted}." if receipt.halted else ".",
+        "Batch %d: %.1f s%s", batch.number, seconds, f"; stopped early: {sent.halted}." if sent.halted else "."
     )
-    return SentBatch(batch=batch, released=receipt.released, halted=receipt.halted, seconds=seconds)
+    return replace(sent, seconds=seconds)
+
+
+def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
+    courier = Courier(
+        queue=account.queue,
+        gate=account.gate,
+        crm=account.crm,
+        run_id=context.run_id,
+        limit=account.rate_limit(account.gate.read()),
+    )
+    send = courier.deliver_one_at_a_time if batch.kind == "alone" else courier.deliver
+    receipt = send(batch.claims)
+    return SentBatch(batch=batch, released=receipt.released, halted=receipt.halted)
+
+
+def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
+    importer = account.importer(context.run_id)
+    budget = importing_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
+    totals = importer.run(batch.target, most=batch.most, budget=budget)
+    return SentBatch(batch=batch, totals=totals, halted=importer.halted)
 
 
 def _preview(account: Account, claims: Sequence[Claim]) -> Totals:
@@ -245,8 +244,9 @@ def _preview(account: Account, claims: Sequence[Claim]) -> Totals:
 def write_statuses(
     context: dg.OpExecutionContext, sent: SentBatch, destination: dg.ResourceParam[Destination]
 ) -> WrittenBatch:
-    if sent.preview is not None:
-        return WrittenBatch(totals=sent.preview, halted=None, dry_run=True)
+    if sent.totals is not None:
+        context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
+        return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run)
     claims = sent.batch.claims
     with _sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
         applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])

@@ -13,9 +13,11 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.database import create_engine, require_current_schema
 from crm_pipelines.contacts.gates import Gate, GateKeeper
+from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.contacts.queue import Queue, RetryPolicy
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.delivery.importing import Importer
 from crm_pipelines.delivery.planning import retry_policy
 from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines.errors import CrmPipelinesError
@@ -50,6 +52,19 @@ class Account:
             self.brevo.sync_max_retries,
             self.brevo.sync_retry_delay_minutes,
             exponential=self.brevo.sync_retry_exponential,
+        )
+
+    def imports(self, run_id: str) -> BulkImports:
+        return BulkImports(self.engine, self.queue.crm, run_id)
+
+    def importer(self, run_id: str) -> Importer:
+        return Importer(
+            queue=self.queue,
+            imports=self.imports(run_id),
+            gate=self.gate,
+            crm=self.crm,
+            policy=self.policy,
+            limit=self.rate_limit(self.gate.read()),
         )
 
     @contextmanager

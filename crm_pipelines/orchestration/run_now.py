@@ -8,8 +8,8 @@ import dagster as dg
 from dagster._core.execution.plan.objects import StepFailureData
 
 from crm_pipelines.errors import UsageError
+from crm_pipelines.orchestration.batches import FetchConfig
 from crm_pipelines.orchestration.jobs import brevo_sync
-from crm_pipelines.orchestration.ops import FetchConfig
 from crm_pipelines.orchestration.resources import Destination
 
 # The story is in Dagster's pages; on the terminal the caller says how it ended.

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": 5,
     "BREVO_SYNC_RETRY_EXPONENTIAL": True,
     "BREVO_RATE_LIMIT_PER_SECOND": 10,
+    "BREVO_BULK_THRESHOLD": None,
 }
 GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_DATABASE_URL": ("postgresql://u:p@h/db", "postgresql+psycopg://u:p@h/db"),
@@ -45,6 +46,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
     "BREVO_SYNC_RETRY_EXPONENTIAL": ("false", False),
     "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "BREVO_BULK_THRESHOLD": ("1", 1),
     "ALERT_ERROR_BACKLOG": ("1", 1),
     "ALERT_FAILURE_RATE_PERCENT": ("12.5", 12.5),
     "ALERT_OLDEST_DUE_MINUTES": ("5", 5),
@@ -80,6 +82,7 @@ BAD: list[tuple[str, str, str]] = [
     ("BREVO_SYNC_RETRY_EXPONENTIAL", SECRET, "boolean"),
     ("BREVO_RATE_LIMIT_PER_SECOND", "0", "greater than 0"),
     ("BREVO_RATE_LIMIT_PER_SECOND", "inf", "less than or equal"),
+    ("BREVO_BULK_THRESHOLD", "0", "greater than or equal to 1"),
     ("CRM_PHONE_REGION", "Germany", "[A-Z]{2}"),
     ("ALERT_ERROR_BACKLOG", "0", "greater than or equal to 1"),
     ("ALERT_OLDEST_DUE_MINUTES", SECRET, "integer"),

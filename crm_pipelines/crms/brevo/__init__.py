@@ -6,6 +6,8 @@
 | `payload` | from a row to what is to be sent |
 | `upsert` | the requests of one delivery, with the repairs |
 | `outcomes` | what an answer means |
+| `bulk` | imports of many contacts, and reading them back |
+| `normal_form` | what is the same to Brevo, for reading back |
 | `preflight` | the account: check and provision |
 """
 
@@ -18,7 +20,8 @@ from urllib.parse import urlsplit
 import phonenumbers
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Finding, Outcome, Payload, Unsendable
+from crm_pipelines.crms.base import BeforeRequest, Finding, Imports, Outcome, Payload, Unsendable
+from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
 from crm_pipelines.crms.brevo.payload import build_payload
@@ -57,6 +60,7 @@ class Brevo:
         self._list_id = list_id
         self._secrets = (api_key,)
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
+        self.imports: Imports = BrevoImports(self._transport.request, list_id=list_id, secrets=self._secrets)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Brevo":

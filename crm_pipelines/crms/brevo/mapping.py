@@ -8,6 +8,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,7 +80,7 @@ class BrevoMapping(BaseModel):
     custom_fields: Literal["all", "mapped"] = "all"
     attributes: Annotated[dict[Name, Attribute], AfterValidator(_consistent)]
 
-    @property
+    @cached_property
     def version(self) -> str:
         """16 hex digits that change with the meaning of the file, not with its comments."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)

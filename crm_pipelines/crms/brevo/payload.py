@@ -9,6 +9,9 @@ from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import Payload, Unsendable
 from crm_pipelines.crms.brevo.mapping import BrevoMapping
 
+# Made once: json.dumps makes a new one for every call with arguments like these.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
 
 def build_payload(
     record: Mapping[str, Any],
@@ -34,7 +37,7 @@ def build_payload(
         "lists": sorted(list_ids),
         "mapping": mapping.version,
     }
-    canonical = json.dumps(state, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    canonical = _canonical(state)
     return Payload(
         key=key,
         external_id=external_id,

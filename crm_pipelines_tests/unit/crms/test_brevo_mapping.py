@@ -74,7 +74,7 @@ def test_what_was_sent_and_is_blank_now_is_cleared() -> None:
 
 
 def test_what_the_mapping_does_not_own_is_not_cleared() -> None:
-    mapping = SHIPPED.model_copy(update={"custom_fields": "mapped"})
+    mapping = BrevoMapping.model_validate({**SHIPPED.model_dump(by_alias=True), "custom_fields": "mapped"})
     assert prepare(mapping, sent={"LASTNAME", "OLD"}, name="Ada").clear == {"LASTNAME"}
 
 
@@ -162,7 +162,7 @@ def test_the_hash_covers_the_desired_state_and_nothing_else() -> None:
         prepare(id=UUID(int=8)),
         prepare(name="Ada"),
         prepare(has_gmail=None),
-        prepare(SHIPPED.model_copy(update={"custom_fields": "mapped"})),
+        prepare(BrevoMapping.model_validate({**SHIPPED.model_dump(by_alias=True), "custom_fields": "mapped"})),
     ]
     assert len({base, *(other.hash for other in others)}) == len(others) + 1
 

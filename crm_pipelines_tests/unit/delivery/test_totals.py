@@ -18,7 +18,7 @@ STATES = {
     "skipped": {"skipped", "queued"},
 }
 PAIRS = sorted((outcome, state) for outcome, states in STATES.items() for state in {*states, "superseded"})
-FATES = {"synced", "unchanged", "retrying", "failed", "skipped", "released", "superseded"}
+FATES = {"importing", "synced", "unchanged", "retrying", "failed", "skipped", "released", "superseded"}
 
 applied = st.builds(
     lambda pair, kind, contacts, requests: Applied(

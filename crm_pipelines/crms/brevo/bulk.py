@@ -1,0 +1,292 @@
+"""Imports of many contacts, and how to see afterwards what became of them.
+
+An import is an upsert that reports only some of what it did not take, and that drops what it does not know without a
+word. So each contact is compared with what GET /contacts says of it afterwards, in one normal form for both.
+"""
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+from crm_pipelines.crms.base import (
+    BeforeRequest,
+    Held,
+    ImportRow,
+    ImportStatus,
+    ImportTarget,
+    Outcome,
+    Page,
+    Payload,
+    Result,
+)
+from crm_pipelines.crms.brevo.mapping import PHONES
+from crm_pipelines.crms.brevo.normal_form import digest
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.transport import Answer, Transport, is_loopback
+
+MOST_BYTES = 8_000_000
+"""Of one body. Brevo takes 10 MB and advises 8 (POST /contacts/import)."""
+
+PAGE_SIZE = 1000
+"""The most that GET /contacts gives."""
+
+LIST_NAME = "crm-pipelines"
+"""Name of the list, and of its folder, when the user named no list: Brevo imports nothing without one."""
+
+# Brevo's clock may differ between its machines; what is read too much costs pages, no mistakes.
+_MARGIN = timedelta(seconds=30)
+_LISTED = 50
+_REPORTS_READ = 20
+# Which types of Brevo keep a JSON value of each kind; of any other the value is dropped without a word.
+_KEPT_BY: dict[type, frozenset[str]] = {
+    bool: frozenset({"boolean"}),
+    int: frozenset({"float"}),
+    float: frozenset({"float"}),
+    str: frozenset({"text", "date", "user", "category"}),
+    list: frozenset({"multiple-choice"}),
+}
+_WRITABLE = frozenset({"normal", "category", "transactional"})
+
+# Made once: json.dumps makes a new one for every call with arguments like these.
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+_log = logging.getLogger(__name__)
+
+
+class Send(Protocol):
+    """`Transport.request`."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: bytes | None = None,
+        large: bool = False,
+    ) -> Answer:
+        """Raises requests.RequestException."""
+
+
+class _NoKey(AuthBase):
+    """Adds nothing, and keeps a `.netrc` from adding something."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class BrevoImports:
+    """The imports of one account; see `crm_pipelines.crms.base.Imports`."""
+
+    most_bytes = MOST_BYTES
+    page_size = PAGE_SIZE
+
+    def __init__(self, send: Send, *, list_id: int | None, secrets: tuple[str, ...]) -> None:
+        self._send = send
+        self._list_id = list_id
+        self._secrets = secrets
+
+    def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
+        """One request, and up to four more when the user named no list."""
+        outcome, body, moment = self._request("GET", "/contacts/attributes", before_request)
+        if outcome.result is not Result.SYNCED:
+            return outcome, None
+        types = {
+            row["name"]: str(row.get("type", row["category"]))
+            for row in _rows(body, "attributes")
+            if isinstance(row.get("name"), str) and row.get("category") in _WRITABLE
+        }
+        list_id = self._list_id
+        if list_id is None:
+            outcome, list_id = self._own_list(before_request)
+            if list_id is None:
+                return outcome, None
+        return outcome, ImportTarget(list_id=list_id, types=types, moment=moment - _MARGIN)
+
+    def _own_list(self, before_request: BeforeRequest) -> tuple[Outcome, int | None]:
+        outcome, folder = self._find_or_create("folders", "/contacts/folders", {}, before_request)
+        if folder is None:
+            return outcome, None
+        return self._find_or_create("lists", f"/contacts/folders/{folder}/lists", {"folderId": folder}, before_request)
+
+    def _find_or_create(
+        self, kind: str, path: str, more: dict[str, int], before_request: BeforeRequest
+    ) -> tuple[Outcome, int | None]:
+        """The number of the folder or list of ours; created at most once, as long as it keeps its name."""
+        offset = 0
+        while True:
+            page = {"limit": str(_LISTED), "offset": str(offset)}
+            outcome, body, _ = self._request("GET", path, before_request, params=page)
+            if outcome.result is not Result.SYNCED:
+                return outcome, None
+            rows = _rows(body, kind)
+            found = next((row.get("id") for row in rows if row.get("name") == LIST_NAME), None)
+            if isinstance(found, int):
+                return outcome, found
+            if len(rows) < _LISTED:
+                break
+            offset += _LISTED
+        outcome, body, _ = self._request("POST", f"/contacts/{kind}", before_request, json={"name": LIST_NAME, **more})
+        found = body.get("id")
+        return outcome, found if isinstance(found, int) else None
+
+    def row(self, payload: Payload, target: ImportTarget) -> ImportRow | None:
+        """None for a contact of which something is to be cleared.
+
+        `emptyContactsAttributes` would clear it, and with it whatever else is blank in any other row, if Brevo counts a
+        field that is not there as blank: that is documented nowhere.
+        """
+        if payload.clear:
+            return None
+        attributes: dict[str, Any] = {}
+        left_out: list[str] = []
+        for name, value in payload.attributes.items():
+            if target.types.get(name) in _KEPT_BY[type(value)]:
+                attributes[name] = value
+            else:
+                left_out.append(name)
+        warnings = (
+            (f"{', '.join(left_out)} left out: at Brevo there is no such attribute of this type",) if left_out else ()
+        )
+        identifiers = {payload.key, *(f"{name} {attributes[name]}" for name in PHONES & attributes.keys())}
+        # EXT_ID in the attributes: undocumented, seen at work. By it a later change of address finds the contact.
+        content = {"email": payload.key, "attributes": {**attributes, "EXT_ID": payload.external_id}}
+        return ImportRow(
+            content=_compact(content).encode(),
+            proof=digest(attributes, on_list=True),
+            names=tuple(attributes),
+            identifiers=frozenset(identifiers),
+            warnings=warnings,
+        )
+
+    def submit(
+        self, rows: Sequence[bytes], target: ImportTarget, *, before_request: BeforeRequest
+    ) -> tuple[Outcome, str | None]:
+        """Never with emailBlacklist or smsBlacklist: they would hold for every row."""
+        options = {
+            "listIds": [target.list_id],
+            "updateExistingContacts": True,
+            "emptyContactsAttributes": False,
+            "disableNotification": True,
+        }
+        head = json.dumps(options)[:-1].encode() + b',"jsonBody":['
+        content = b"".join((head, b",".join(rows), b"]}"))
+        outcome, body, _ = self._request("POST", "/contacts/import", before_request, data=content, large=True)
+        process = body.get("processId")
+        if outcome.result is Result.SYNCED and not isinstance(process, int):
+            said = "Brevo took an import and named no process, so there is no telling what becomes of it."
+            return Outcome(result=Result.RETRY, kind="outage", message=said, rate=outcome.rate), None
+        return outcome, str(process) if outcome.result is Result.SYNCED else None
+
+    def look(self, *, before_request: BeforeRequest) -> tuple[Outcome, Mapping[str, ImportStatus]]:
+        """The latest 50 processes in one request."""
+        latest = {"limit": "50", "offset": "0", "sort": "desc"}
+        outcome, body, _ = self._request("GET", "/processes", before_request, params=latest)
+        return outcome, {
+            str(row["id"]): _status(row) for row in _rows(body, "processes") if isinstance(row.get("id"), int)
+        }
+
+    def refused(self, status: ImportStatus) -> Mapping[str, str]:
+        """Whatever stands in the rows of the reports, lower-cased: which column holds the address is not documented."""
+        found: dict[str, str] = {}
+        for kind, url in list(status.reports.items())[:_REPORTS_READ]:
+            for line in csv.reader(io.StringIO(self._download(url)), delimiter=";"):
+                found.update((cell.strip().lower(), kind) for cell in line if cell.strip())
+        return found
+
+    def _download(self, url: str) -> str:
+        """A report, or nothing: it explains, it proves nothing. The URL is the answer's, so it never gets the key."""
+        if urlsplit(url).scheme != "https" and not is_loopback(url):
+            return ""
+        transport = Transport(url, _NoKey())
+        try:
+            answer = transport.request("GET", "")
+        except requests.RequestException as error:
+            _log.warning("A report of an import could not be read: %s", type(error).__name__)
+            return ""
+        finally:
+            transport.close()
+        return answer.body.decode("utf-8-sig", "replace") if answer.status == 200 else ""
+
+    def changed(
+        self, since: datetime, *, offset: int, size: int, before_request: BeforeRequest
+    ) -> tuple[Outcome, Page | None]:
+        """Sorted by creation, oldest first, so that contacts that are created meanwhile move nothing."""
+        params = {
+            "limit": str(size),
+            "offset": str(offset),
+            "modifiedSince": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{since.microsecond // 1000:03}Z",
+            "sort": "asc",
+        }
+        outcome, body, _ = self._request("GET", "/contacts", before_request, params=params, large=True)
+        if outcome.result is not Result.SYNCED:
+            return outcome, None
+        rows, count = _rows(body, "contacts"), body.get("count")
+        return outcome, Page(
+            contacts=[
+                Held(key=row["email"].lower(), remote_id=str(row.get("id", "")), fields=row)
+                for row in rows
+                if isinstance(row.get("email"), str)
+            ],
+            full=len(rows) >= size,
+            count=count if isinstance(count, int) else None,
+        )
+
+    def proof(self, held: Held, names: Sequence[str]) -> bytes:
+        """Without EXT_ID, which Brevo does not promise to show. On the list, if it is the user's."""
+        attributes = held.fields.get("attributes")
+        attributes = attributes if isinstance(attributes, dict) else {}
+        lists = held.fields.get("listIds")
+        on_list = self._list_id is None or (isinstance(lists, list) and self._list_id in lists)
+        return digest({name: attributes.get(name) for name in names}, on_list=on_list)
+
+    def _request(
+        self, method: str, path: str, before_request: BeforeRequest, **sent: Any
+    ) -> tuple[Outcome, dict[str, Any], datetime]:
+        """The outcome, the body ({} unless SYNCED) and Brevo's time."""
+        before_request()
+        now = datetime.now(UTC)
+        try:
+            answer = self._send(method, path, **sent)
+        except requests.RequestException as error:
+            return classify_exception(error), {}, now
+        outcome = classify(answer, hide=self._secrets)
+        body = json_object(answer) if outcome.result is Result.SYNCED else None
+        return outcome, body or {}, _date(answer) or now
+
+
+def _status(row: Mapping[str, Any]) -> ImportStatus:
+    said = str(row.get("status"))[:50]
+    info = row.get("info")
+    reports = info.get("import") if isinstance(info, dict) else None
+    urls = {
+        str(kind)[:50]: url
+        for kind, url in (reports if isinstance(reports, dict) else {}).items()
+        if isinstance(url, str) and url.startswith("http")
+    }
+    # "error" and "aborted" are in no published list, but in scripts that poll. What else is unknown has not ended.
+    failed = said in {"failed", "cancelled", "error", "aborted"}
+    return ImportStatus(completed=said == "completed", failed=failed, said=said, reports=urls)
+
+
+def _rows(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    listed = body.get(field)
+    return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+
+
+def _date(answer: Answer) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(answer.headers.get("date", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

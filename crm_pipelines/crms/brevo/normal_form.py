@@ -1,0 +1,33 @@
+"""What is the same to Brevo, so that what was sent can be compared with what is read back. Pure."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from crm_pipelines.crms.brevo.mapping import PHONES
+
+_MIDNIGHTS = frozenset({"T00:00:00", " 00:00:00"})
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?")
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+
+
+def digest(attributes: Mapping[str, Any], *, on_list: bool) -> bytes:
+    """32 bytes that are equal when all the attributes are the same to Brevo."""
+    normal = {name: _normal(name, value) for name, value in attributes.items()}
+    return hashlib.sha256(_canonical([normal, on_list]).encode()).digest()
+
+
+def _normal(name: str, value: Any) -> Any:
+    """What is the same to Brevo: phones without the plus, 5 and 5.0, a day with and without its midnight."""
+    if isinstance(value, bool):
+        return value
+    if name in PHONES:
+        return re.sub(r"\D", "", str(value))
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        midnight = _MIDNIGHT.fullmatch(value) if value[10:19] in _MIDNIGHTS else None
+        return midnight[1] if midnight else value.strip()
+    return sorted(map(str, value)) if isinstance(value, list) else value

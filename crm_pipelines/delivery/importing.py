@@ -1,0 +1,287 @@
+"""Delivers many contacts in a few requests, and looks after imports that earlier runs have begun.
+
+docs/architecture.md, "In bulk", says what holds an import's claims, and what if a worker dies.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.imports import BulkClaim, BulkImports, ImportLost, OpenImport, ToldRow, holder
+from crm_pipelines.contacts.queue import Attempt, Delivery, Queue, RetryPolicy
+from crm_pipelines.crms.base import Crm, ImportRow, ImportTarget, Result
+from crm_pipelines.delivery import planning
+from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
+from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.parcels import Parcel, prepare
+from crm_pipelines.delivery.passage import STOPPED
+from crm_pipelines.delivery.proving import BrokenOff, Prover
+from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.totals import Totals
+
+# Contacts that are read and prepared at a time.
+_PORTION = 2000
+# Room for what stands around the rows of a body.
+_FRAME_BYTES = 500
+# An import that has room for no more than this is full.
+_ROOM_LEFT = 20
+# One look at the CRM's processes shows 50.
+_MOST_UNDER_WAY = 40
+_LONGEST_PAUSE = 8.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Body:
+    """An import that is being put together: the rows by key."""
+
+    most_bytes: int
+    rows: dict[str, bytes] = field(default_factory=dict)
+    size: int = _FRAME_BYTES
+    seen: set[str] = field(default_factory=set)
+
+    @property
+    def room(self) -> int:
+        """About how many more contacts of average length fit in; 0 when a longer one might not."""
+        more = (self.most_bytes - self.size) * max(1, len(self.rows)) // self.size
+        return more if more > _ROOM_LEFT else 0
+
+    def add(self, key: str, row: ImportRow) -> None:
+        self.rows[key] = row.content
+        self.size += len(row.content) + 1
+        self.seen |= row.identifiers
+
+
+class Importer(Prover):
+    """The imports of one run to one CRM."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        imports: BulkImports,
+        gate: GateKeeper,
+        crm: Crm,
+        policy: RetryPolicy,
+        limit: RateLimit,
+        stop: threading.Event | None = None,
+    ) -> None:
+        super().__init__(queue=queue, imports=imports, gate=gate, crm=crm, policy=policy, limit=limit, stop=stop)
+        self._open: dict[UUID, OpenImport] = {}
+
+    def run(self, target: ImportTarget | None, *, most: int = 0, budget: timedelta = timedelta()) -> Totals:
+        """Finish what is under way and has ended; with a target import up to `most` more, and wait a little for them.
+
+        Further imports are begun for as long as the budget lasts. What does not end in time is left to the next run;
+        what interrupts this one (a stop signal, say) passes through after that.
+        """
+        try:
+            self._take_up()
+            self._settle()
+            if target is not None:
+                self._send_all(target, most, budget)
+                self._wait_for_all(target)
+        except GatePaused:
+            self._halt("the gate is paused")
+        except Stopped:
+            self._halt(STOPPED)
+        except BrokenOff as reason:
+            _log.warning("Imports are looked after by the next run: %s", reason)
+        finally:
+            importing = self._insistently(self._imports.leave)
+        return self.fates.totals(importing=importing)
+
+    def find_target(self) -> ImportTarget | None:
+        """Where imports go; None when they cannot be used now."""
+        try:
+            outcome, target = self._crm.imports.open(before_request=self._turn)
+        except (GatePaused, Stopped):
+            return None
+        self._heed(outcome)
+        if target is None:
+            _log.warning("No bulk import, contacts go singly: %s", outcome.message)
+        return target
+
+    def _take_up(self) -> None:
+        for one in self._patiently(partial(self._imports.tend, silence=planning.IMPORT_SILENCE)):
+            self._open[one.id] = one
+            self.fates.claimed += one.contacts
+            # Outcomes that a dead worker knew.
+            self.fates.claimed += self._carry_over(one.id)
+
+    def _settle(self) -> None:
+        """Ask the CRM how its imports stand, unless it is too early, and finish those that have ended."""
+        statuses = self._look() if any(not one.completed for one in self._open.values()) else {}
+        ended = []
+        for one in list(self._open.values()):
+            status = statuses.get(one.process_id)
+            if one.completed or (status is not None and status.completed):
+                self._patiently(partial(self._imports.completed, one.id))
+                ended.append(one)
+            elif status is not None and status.failed:
+                self._give_up(one, "failed", f"The bulk import ended as {status.said}.")
+                del self._open[one.id]
+        if ended:
+            self._prove(ended, statuses)
+            for one in ended:
+                del self._open[one.id]
+        for one in [one for one in self._open.values() if one.overdue]:
+            self._give_up(one, "overdue", f"The bulk import did not end within {planning.IMPORT_DEADLINE}.")
+            del self._open[one.id]
+
+    def _wait_for_all(self, target: ImportTarget) -> None:
+        """In growing pauses, until all have ended or patience has.
+
+        The CRM may be asked for its imports only once in a while; the number of contacts that changed, which may be
+        asked for often, tells when that is worthwhile.
+        """
+        give_up = time.monotonic() + planning.IMPORT_PATIENCE.total_seconds()
+        pause = 0.25
+        while self._open and time.monotonic() + pause < give_up:
+            self._pause(pause)
+            expected = sum(one.contacts for one in self._open.values())
+            if (self._read(target.moment, 0, size=1).count or 0) >= expected:
+                self._pause(pause)
+                self._settle()
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        if self._open:
+            self._settle()
+
+    def _send_all(self, target: ImportTarget, most: int, budget: timedelta) -> None:
+        until = time.monotonic() + budget.total_seconds()
+        more = True
+        while more and most > 0 and time.monotonic() < until and len(self._open) < _MOST_UNDER_WAY:
+            claimed_before = self.fates.claimed
+            more = self._send_one(target, most)
+            most -= self.fates.claimed - claimed_before
+
+    def _send_one(self, target: ImportTarget, most: int) -> bool:
+        """One import; False when there is nothing left for a further one, or no use in trying."""
+        import_id = self._patiently(partial(self._imports.begin, self._crm.mapping_version))
+        body = _Body(self._crm.imports.most_bytes)
+        sent = False
+        try:
+            more = self._fill(import_id, body, target, most)
+            sent = self._submit(import_id, body, target)
+            return more and (sent or not body.rows)
+        except (ImportLost, ClaimLost):
+            _log.warning("An import was given up before it was sent, since this worker had been away for too long.")
+            return False
+        finally:
+            if not sent:
+                returned = self._insistently(partial(self._imports.give_back, import_id))
+                self.fates.released += returned
+                self.fates.superseded += len(body.rows) - returned
+
+    def _fill(self, import_id: UUID, body: _Body, target: ImportTarget, most: int) -> bool:
+        """Whether more contacts are due than fit in."""
+        while limit := min(_PORTION, most, body.room if body.rows else _PORTION):
+            claims = self._patiently(partial(self._imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE))
+            if claims:
+                self._take_in(import_id, claims, body, target)
+            if len(claims) < limit:
+                return False
+            most -= limit
+        return True
+
+    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: _Body, target: ImportTarget) -> None:
+        """Put these contacts into the body, or see to it that they get on otherwise."""
+        revisions = {one.claim.contact_id: one.revision for one in claims}
+        deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims]))
+        self.fates.claimed += len(claims)
+        self.fates.superseded += len(claims) - len(deliveries)
+        known: list[Attempt] = []
+        apart: list[UUID] = []
+        told: list[ToldRow] = []
+        for delivery in deliveries:
+            contact_id = delivery.claim.contact_id
+            prepared = prepare(self._crm, delivery, revisions[contact_id])
+            if isinstance(prepared, Attempt):
+                known.append(prepared)
+                continue
+            row = self._row(delivery, prepared, target)
+            if row is None or row.identifiers & body.seen or body.size + len(row.content) >= body.most_bytes:
+                apart.append(contact_id)
+                continue
+            body.add(prepared.payload.key, row)
+            told.append(_told(prepared, row))
+        if apart:
+            returned = self._patiently(partial(self._imports.set_apart, import_id, apart))
+            self.fates.released += returned
+            self.fates.superseded += len(apart) - returned
+        if known:
+            self._patiently(partial(self._queue.record, holder(import_id), known))
+            self._carry_over(import_id, [one.claim.contact_id for one in known])
+        self._patiently(partial(self._imports.note, import_id, told))
+
+    def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
+        """None for what an import cannot do: a change of address, and what the CRM's module says."""
+        if delivery.remote_key not in {None, parcel.payload.key}:
+            return None
+        try:
+            return self._crm.imports.row(parcel.payload, target)
+        except Exception as error:  # noqa: BLE001 - our own defect: the single path charges it to the contact
+            _log.error("Unexpected %s while a contact was put into an import", type(error).__name__)
+            return None
+
+    def _submit(self, import_id: UUID, body: _Body, target: ImportTarget) -> bool:
+        """Whether it has come to something: it is under way, or the CRM refused it for good."""
+        if not body.rows:
+            return False
+        asked_at = elapsed_clock()
+        lost = self._patiently(
+            partial(
+                self._imports.begin_submitting,
+                import_id,
+                modified_since=target.moment,
+                time_limit=planning.IMPORT_DEADLINE,
+            )
+        )
+        for key in lost:
+            del body.rows[key]
+        self.fates.superseded += len(lost)
+        if not body.rows:
+            return False
+
+        def before_request() -> None:
+            self._turn()
+            if elapsed_clock() - asked_at > planning.TRUST.total_seconds():
+                raise ClaimLost
+
+        outcome, process_id = self._crm.imports.submit(list(body.rows.values()), target, before_request=before_request)
+        one = OpenImport(
+            id=import_id,
+            process_id=process_id or "",
+            modified_since=target.moment,
+            overdue=False,
+            completed=False,
+            contacts=len(body.rows),
+        )
+        if process_id is not None:
+            self._insistently(partial(self._imports.accepted, import_id, process_id))
+            self._open[import_id] = one
+            _log.info("Import of %d contacts is under way as process %s.", one.contacts, process_id)
+        self._heed(outcome)
+        if process_id is None and outcome.result is Result.REJECTED:
+            self._give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
+            return True
+        return process_id is not None
+
+
+def _told(parcel: Parcel, row: ImportRow) -> ToldRow:
+    return ToldRow(
+        claim=parcel.delivery.claim,
+        revision=parcel.revision,
+        key=parcel.payload.key,
+        payload_hash=parcel.payload.hash,
+        proof=row.proof,
+        names=row.names,
+        warnings=(*parcel.payload.warnings, *row.warnings),
+    )

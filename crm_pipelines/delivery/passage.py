@@ -1,0 +1,82 @@
+"""One run's way through the gate: waits for its turn, and tells the gate what concerns the account."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, GateKeeper, Reservation
+from crm_pipelines.contacts.retrying import with_retries
+from crm_pipelines.crms.base import Crm, Outcome, Result
+from crm_pipelines.delivery.gatekeeping import soon_over
+from crm_pipelines.delivery.pacing import Pacer, Stopped
+from crm_pipelines.delivery.rates import RateLimit
+
+# Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
+_PATIENCE_TO_RECORD = timedelta(minutes=5)
+_PATIENCE_TO_SEND = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=1)
+STOPPED = "the run is being stopped"
+
+T = TypeVar("T")
+
+
+class Passage:
+    """Base of those who send on behalf of a run; `halted` says why no more is sent. Safe to use by threads."""
+
+    def __init__(self, *, gate: GateKeeper, crm: Crm, limit: RateLimit, stop: threading.Event | None = None) -> None:
+        self._gate = gate
+        self._crm = crm
+        self._stop = stop or threading.Event()
+        self._limit = limit
+        self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
+        self._failures_in_a_row = 0
+        self.halted: str | None = None
+
+    def _mind_the_gate(self, outcome: Outcome) -> None:
+        """Whatever concerns the account rather than the contact takes effect before the next request."""
+        reason = outcome.message or outcome.kind or ""
+        # The breaker hears of outcomes twice a second; at a high rate that is too late.
+        self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.result is Result.RETRY else 0
+        if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            self._halt("the CRM does not answer as it should")
+        if outcome.result is Result.REFUSED:
+            self._gate.close(reason, self._crm.credentials_fingerprint)
+            self._halt("the CRM refused the credentials")
+        elif outcome.result is Result.SNOOZED:
+            duration = min(outcome.retry_after or timedelta(seconds=1), LONGEST_PAUSE)
+            self._gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", duration)
+            self._pacer.forget_reserved()
+        if (pause := self._limit.used_up_for(outcome.rate)) is not None:
+            self._gate.pause("rate_limit", "The account's allowance of requests is used up.", min(pause, LONGEST_PAUSE))
+            self._pacer.forget_reserved()
+        if (observed := self._limit.learn(outcome.rate)) is not None:
+            self._gate.observe_limit(observed)
+            self._pacer.set_rate(self._limit.per_second)
+
+    def _reserve(self, slots: int, rate: float) -> Reservation | None:
+        while True:
+            reservation = self._patiently(lambda: self._gate.reserve(slots, rate))
+            if reservation is not None:
+                return reservation
+            gate = self._patiently(self._gate.read)
+            if not gate.paused:
+                continue
+            if not soon_over(gate):
+                return None
+            self._pause(max(0.05, gate.paused_seconds or 0))
+
+    def _halt(self, reason: str) -> None:
+        if self.halted is None:
+            self.halted = reason
+        self._stop.set()
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        return with_retries(call, patience=_PATIENCE_TO_SEND, sleep=self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Stopped
+
+    def _insistently(self, call: Callable[[], T]) -> T:
+        return with_retries(call, patience=_PATIENCE_TO_RECORD)

@@ -1,0 +1,63 @@
+"""What a run is asked for, and what travels between its ops: identifiers and counts, no data of a contact."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import dagster as dg
+from pydantic import Field
+
+from crm_pipelines.contacts.queue import Claim
+from crm_pipelines.crms.base import ImportTarget
+from crm_pipelines.delivery.totals import Totals
+
+
+class FetchConfig(dg.Config):
+    """Which contacts the run takes. Left as it is: all that are due, as many as the rate allows."""
+
+    limit: int | None = Field(None, ge=1, description="At most this many contacts.")
+    emails: list[str] = Field(
+        [],
+        description="Only the queued contacts with these addresses, even while they wait for a retry. Dagster keeps "
+        "launch config for ever and shows it to everyone who can open its pages: prefer contact_ids.",
+    )
+    contact_ids: list[str] = Field(
+        [],
+        description="Only the queued contacts with these ids (column id of contacts), even if they wait for a retry.",
+    )
+    dry_run: bool = Field(False, description="Show how many contacts would be sent or left out, and send nothing.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Contacts that one step delivers.
+
+    `together` and `alone` (one after the other, since they may have taken a worker down): those that `claims` names.
+    `import`: the contacts of bulk imports under way and, with a target, up to `most` more, claimed by the imports.
+    """
+
+    number: int
+    claims: tuple[Claim, ...] = ()
+    kind: Literal["together", "alone", "import"] = "together"
+    target: ImportTarget | None = None
+    most: int = 0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentBatch:
+    """A batch whose outcomes are in the ledger; `totals` of one of which nothing is left to be carried over."""
+
+    batch: Batch
+    released: int = 0
+    halted: str | None = None
+    totals: Totals | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenBatch:
+    """A batch whose outcomes are in the state machine."""
+
+    totals: Totals
+    halted: str | None
+    dry_run: bool

@@ -1,0 +1,420 @@
+"""Bulk imports: what is Complete was seen at the CRM, and whatever becomes of an import, its contacts get on."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
+from crm_pipelines.delivery import planning
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.orchestration import bulk_worker
+
+
+@pytest.fixture(autouse=True)
+def _small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BREVO_BULK_THRESHOLD", "20")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run looks once at what it has sent, and waits no longer."""
+    monkeypatch.setattr(planning, "IMPORT_PATIENCE", timedelta())
+
+
+def add(people: People, count: int, **columns: Any) -> None:
+    """Many contacts by one statement, queued."""
+    names = "".join(f", {name}" for name in columns)
+    values = "".join(f", :{name}" for name in columns)
+    people.run(
+        f"INSERT INTO crm_contacts (email, name{names}) "
+        f"SELECT 'bulk' || n || '@example.com', 'Ada Lovelace ' || n{values} FROM generate_series(1, :count) n",
+        count=count,
+        **columns,
+    )
+    people.run("SELECT crm_select('brevo', array_agg(id)) FROM crm_contacts")
+
+
+def poll_again(people: People) -> None:
+    """Let the time between two looks at the CRM's imports be over."""
+    people.run("UPDATE crm_gates SET next_poll_at = now()")
+
+
+def imports(people: People) -> list[tuple[str, str | None]]:
+    rows = people.all("SELECT state, ended_as FROM crm_bulk_imports ORDER BY created_at")
+    return [(row["state"], row["ended_as"]) for row in rows]
+
+
+def test_5000_contacts_arrive_by_import_and_each_was_seen(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    add(people, 5000)
+    run = pipeline.run()
+    assert run.success, run.problem
+    assert run.counts == {"claimed": 5000, "synced": 5000}
+    assert people.states() == {"synced": 5000}
+    assert len(brevo_sandbox.requests(method="POST", path="/contacts/import")) == 1
+    assert brevo_sandbox.requests(method="POST", path="/contacts$") == []
+    assert len(brevo_sandbox.requests(path="/processes")) == 1
+    assert {one["email"] for one in brevo_sandbox.contacts()} == {
+        row["email"] for row in people.all("SELECT email FROM crm_contacts")
+    }
+    [row] = people.all(
+        "SELECT count(*) AS n, count(remote_id) AS ids, count(payload_hash) AS hashes, "
+        "count(last_attempt_at) AS attempts "
+        "FROM crm_syncs WHERE remote_key IS NOT NULL AND sent_attributes @> '{FIRSTNAME,LASTNAME}'"
+    )
+    assert row == {"n": 5000, "ids": 5000, "hashes": 5000, "attempts": 5000}
+    assert people.all("SELECT count(*) AS n FROM crm_bulk_rows") == [{"n": 0}]
+    assert imports(people) == [("ended", "proved")]
+    [check] = run.result.get_asset_check_evaluations()
+    assert check.passed
+    people.run("SELECT crm_select('brevo', array_agg(contact_id)) FROM crm_syncs")
+    poll_again(people)
+    assert pipeline.run().counts["claimed"] == 5000, "a second import uses the list that the first one made"
+    assert [one["name"] for one in brevo_sandbox.state()["lists"]] == ["Your first list", "crm-pipelines"]
+
+
+def wait_until_ended(sandbox: BrevoSandbox) -> None:
+    """Return once the sandbox has done all its imports."""
+    while any(process["status"] in {"queued", "in_process"} for process in sandbox.state()["processes"]):
+        pass
+
+
+def test_below_the_threshold_contacts_go_singly(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    add(people, 19)
+    assert pipeline.run().counts == {"claimed": 19, "synced": 19}
+    assert brevo_sandbox.requests(path="/contacts/import") == []
+
+
+def test_the_users_list_is_used_and_being_on_it_is_part_of_the_proof(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREVO_LIST_ID", "2")
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert {tuple(one["listIds"]) for one in brevo_sandbox.contacts()} == {(2,)}
+    assert len(brevo_sandbox.state()["lists"]) == 1
+
+
+def test_nobody_is_told_and_nobody_is_subscribed_again(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.seed({"email": "bulk7@example.com", "attributes": {"FIRSTNAME": "Old"}, "emailBlacklisted": True})
+    add(people, 30)
+    pipeline.run()
+    held = brevo_sandbox.contact("bulk7@example.com")
+    assert held is not None
+    assert held["emailBlacklisted"] is True
+    assert held["attributes"]["FIRSTNAME"] == "Ada"
+    assert brevo_sandbox.state()["processes"][0]["notification"] is False
+
+
+def test_a_row_that_brevo_drops_goes_singly_and_its_reason_comes_out(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.seed({"email": "other@example.com", "attributes": {"SMS": "12025550143"}})
+    add(people, 30)
+    people.run("UPDATE crm_contacts SET phone_number = '+12025550143' WHERE email = 'bulk3@example.com'")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 29, "released": 1}
+    [attempt] = people.all("SELECT * FROM crm_attempts WHERE kind = 'unproved'")
+    assert attempt["message"].endswith("The CRM's report says: duplicate_phone_id.")
+    sync = people.sync(attempt["contact_id"])
+    assert (sync["state"], sync["attempts"], sync["bulk_ok"]) == ("queued", 0, False)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    [warned] = people.all(
+        "SELECT warnings FROM crm_attempts WHERE contact_id = :id ORDER BY id DESC LIMIT 1", id=sync["contact_id"]
+    )
+    assert "SMS left out" in warned["warnings"][0]
+    assert people.sync(attempt["contact_id"])["bulk_ok"] is True
+
+
+def test_what_arrives_otherwise_than_it_was_sent_is_not_complete(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(attributes={"DOMAIN_ID": "date"})  # takes texts, but not this one
+    add(people, 30)
+    people.run("UPDATE crm_contacts SET domain_id = gen_random_uuid() WHERE email ~ 'bulk[12]@'")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 28, "released": 2}
+
+
+def test_an_attribute_that_brevo_does_not_have_is_left_out_and_said_so(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    add(people, 30, source_url="https://example.com")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    [row] = people.all("SELECT DISTINCT warnings, sent_attributes FROM crm_attempts")
+    assert row["warnings"] == ["SOURCE_URL left out: at Brevo there is no such attribute of this type"]
+    assert row["sent_attributes"] == ["FIRSTNAME", "LASTNAME"]
+
+
+def test_what_an_import_cannot_do_goes_singly(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+    add(people, 30, phone_number=None)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    poll_again(people)
+    people.run("UPDATE crm_contacts SET name = name || ' again'")
+    people.run("UPDATE crm_contacts SET email = 'moved@example.com' WHERE email = 'bulk1@example.com'")
+    people.run("UPDATE crm_contacts SET name = NULL WHERE email = 'bulk2@example.com'")  # to be cleared
+    people.run("UPDATE crm_contacts SET phone_number = '+12025550143' WHERE email ~ 'bulk[34]@'")
+    people.run("UPDATE crm_contacts SET email = 'nobody@' WHERE email = 'bulk5@example.com'")
+    run = pipeline.run()
+    assert run.counts == {"claimed": 30, "synced": 26, "skipped": 1, "released": 3}
+    assert people.all("SELECT 1 FROM crm_attempts WHERE kind = 'unproved'") == [], "they were in no import"
+    assert pipeline.run().counts == {"claimed": 3, "synced": 3}
+    cleared = brevo_sandbox.contact("bulk2@example.com")
+    assert cleared is not None
+    assert "FIRSTNAME" not in cleared["attributes"]
+    assert brevo_sandbox.contact("bulk1@example.com") is None
+    assert brevo_sandbox.contact("moved@example.com") is not None
+    assert len(brevo_sandbox.contacts()) == 30
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_import_under_way_holds_nobody_up_and_the_next_run_finishes_it(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(hold_imports=True)
+    add(people, 30)
+    run = pipeline.run()
+    assert run.success, run.problem
+    assert run.counts == {"claimed": 30, "importing": 30}
+    [row] = people.all("SELECT DISTINCT brevo_sync_status AS status FROM contacts")
+    assert row["status"] == "Processing"
+    people.add(email="late@example.com")
+    assert pipeline.run().counts == {"claimed": 31, "importing": 30, "synced": 1}
+    assert pipeline.run().counts == {"claimed": 30, "importing": 30}
+    assert len(brevo_sandbox.requests(path="/processes")) == 1, "three runs within seconds ask once"
+    brevo_sandbox.release()
+    wait_until_ended(brevo_sandbox)
+    poll_again(people)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert len(brevo_sandbox.requests(path="/contacts/import")) == 1
+    assert people.states() == {"synced": 31}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_rescue_leaves_an_import_its_claims(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+    brevo_sandbox.configure(hold_imports=True)
+    add(people, 30)
+    pipeline.run()
+    people.run("UPDATE crm_bulk_imports SET tended_at = now() - interval '20 min'")
+    [row] = people.all(
+        "SELECT min(lease_until) > now() + :limit AS safe FROM crm_syncs", limit=planning.IMPORT_DEADLINE
+    )
+    assert row["safe"]
+    assert pipeline.run().counts == {"claimed": 30, "importing": 30}
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_a_failed_import_sends_its_contacts_singly(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, end: str
+) -> None:
+    # Rows of a failed import never appear, so the run waits its full time unless it may ask at once.
+    brevo_sandbox.configure(import_status=end)
+    add(people, 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "IMPORT_PATIENCE", timedelta(seconds=1))
+        assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    [row] = people.all("SELECT DISTINCT message FROM crm_attempts")
+    assert f"ended as {end}" in row["message"]
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert len(brevo_sandbox.requests(path="/contacts/import")) == 1
+    assert imports(people) == [("ended", "failed")]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("said", ["baking", None])
+def test_an_import_in_an_unknown_state_or_without_end_is_overdue_one_day_and_its_contacts_go_singly(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, said: str | None
+) -> None:
+    brevo_sandbox.configure(hold_imports=True)
+    if said is not None:
+        process = {"id": 1, "name": "IMPORTUSER", "status": said}
+        brevo_sandbox.fault("status", path="/processes", status=200, body={"count": 1, "processes": [process]})
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "importing": 30}
+    people.run("UPDATE crm_bulk_imports SET deadline = now()")
+    poll_again(people)
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert imports(people) == [("ended", "overdue")]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_happens_to_a_contact_during_the_import_counts(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(hold_imports=True)
+    add(people, 30)
+    pipeline.run()
+    people.run("UPDATE crm_contacts SET name = 'Grace Hopper' WHERE email = 'bulk1@example.com'")
+    people.run("SELECT crm_unselect('brevo', array_agg(id)) FROM crm_contacts WHERE email = 'bulk2@example.com'")
+    people.run("DELETE FROM crm_contacts WHERE email = 'bulk3@example.com'")
+    brevo_sandbox.release()
+    wait_until_ended(brevo_sandbox)
+    poll_again(people)
+    run = pipeline.run()
+    assert run.success, run.problem
+    assert run.counts == {"claimed": 30, "synced": 28, "superseded": 2}
+    assert people.states() == {"synced": 27, "queued": 1, "unselected": 1}
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    edited = brevo_sandbox.contact("bulk1@example.com")
+    assert edited is not None
+    assert edited["attributes"]["FIRSTNAME"] == "Grace"
+
+
+@pytest.mark.parametrize("action", ["hold", "hold_after"])
+def test_a_worker_killed_before_the_process_id_was_written_down_leaves_nobody_behind(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, action: str
+) -> None:
+    brevo_sandbox.fault(action, path="/contacts/import", times=1)
+    add(people, 30)
+    with subprocess.Popen(
+        [sys.executable, "-m", bulk_worker.__name__], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as worker:
+        brevo_sandbox.wait_for_requests(1, path="/contacts/import")
+        worker.kill()
+    assert imports(people) == [("submitting", None)]
+    assert pipeline.run().counts == {}, "it might still be sending"
+    people.run("UPDATE crm_bulk_imports SET tended_at = now() - :silence", silence=planning.IMPORT_SILENCE)
+    brevo_sandbox.release()
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert people.states() == {"synced": 30}
+    assert people.all("SELECT max(crashes) AS n FROM crm_syncs") == [{"n": 0}]
+    assert imports(people) == [("ended", "lost"), ("ended", "proved")]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_killed_while_it_reads_back_is_followed_by_one_that_goes_on(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(hold_imports=True)
+    add(people, 30)
+    pipeline.run()
+    brevo_sandbox.release()
+    wait_until_ended(brevo_sandbox)
+    poll_again(people)
+    brevo_sandbox.fault("hold", method="GET", path="/contacts$", times=1)
+    with subprocess.Popen(
+        [sys.executable, "-m", bulk_worker.__name__], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as worker:
+        brevo_sandbox.wait_for_requests(1, method="GET", path="/contacts$")
+        worker.kill()
+    people.run("UPDATE crm_bulk_imports SET tended_at = now() - :silence", silence=planning.IMPORT_SILENCE)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert len(brevo_sandbox.requests(path="/contacts/import")) == 1
+    assert len(brevo_sandbox.requests(path="/processes")) == 2
+
+
+def test_what_was_being_prepared_when_the_worker_died_goes_singly(people: People, engine: sa.Engine) -> None:
+    add(people, 30)
+    dead = BulkImports(engine, "brevo", "dead")
+    number = dead.begin("mapping")
+    ready = dead.claim(number, limit=10, lease=planning.IMPORT_LEASE)
+    rows = [
+        ToldRow(
+            claim=one.claim, revision=one.revision, key=str(key), payload_hash=b"", proof=b"", names=(), warnings=()
+        )
+        for key, one in enumerate(ready)
+    ]
+    dead.note(number, rows)
+    dead.claim(number, limit=10, lease=planning.IMPORT_LEASE)
+    living = BulkImports(engine, "brevo", "living")
+    assert living.recover(silence=planning.IMPORT_SILENCE) == 0
+    assert living.recover(silence=planning.IMPORT_SILENCE, ended_runs=["dead"]) == 20
+    assert people.all("SELECT bulk_ok, count(*) AS n FROM crm_syncs GROUP BY 1 ORDER BY 1") == [
+        {"bulk_ok": False, "n": 10},
+        {"bulk_ok": True, "n": 20},
+    ]
+    assert people.states() == {"queued": 30}
+    with pytest.raises(ImportLost):
+        dead.begin_submitting(number, modified_since=datetime.now(UTC), time_limit=planning.IMPORT_DEADLINE)
+
+
+def test_a_refused_import_sends_its_contacts_singly_with_brevos_words(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.fault("status", path="/contacts/import", status=400, body={"message": "jsonBody is wrong"})
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    [row] = people.all("SELECT DISTINCT message FROM crm_attempts")
+    assert "jsonBody is wrong" in row["message"]
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+
+
+@pytest.mark.parametrize("fault", [{"status": 429}, {"status": 503}])
+def test_an_import_that_brevo_does_not_take_now_costs_nobody_an_attempt(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]
+) -> None:
+    brevo_sandbox.fault("status", path="/contacts/import", times=1, headers={"x-sib-ratelimit-reset": "1"}, **fault)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert people.all("SELECT max(attempts) AS n, bool_and(bulk_ok) AS ok FROM crm_syncs") == [{"n": 0, "ok": True}]
+
+
+def test_a_dead_key_closes_the_gate_and_charges_nobody(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.fault("status", path="/contacts/import", status=401, body={"message": "Key not found"})
+    add(people, 30)
+    run = pipeline.run()
+    assert "Key not found" in (run.problem or "")
+    assert people.states() == {"queued": 30}
+    assert len(brevo_sandbox.requests(path="/contacts/import")) == 1
+
+
+def test_a_limit_of_another_allowance_does_not_become_the_rate_of_the_contacts(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(others_per_hour=100)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert people.all("SELECT limit_observed FROM crm_gates WHERE crm = 'brevo'") == [{"limit_observed": None}]
+
+
+def test_nothing_goes_to_a_report_with_the_key(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+    url = f"{brevo_sandbox.url}/reports/1"  # in place of another host: this one shows what it was sent
+    process = {"id": 1, "name": "IMPORTUSER", "status": "completed", "info": {"import": {"invalid_emails": url}}}
+    brevo_sandbox.fault("status", path="/processes", status=200, body={"count": 1, "processes": [process]})
+    brevo_sandbox.configure(import_status="failed")
+    add(people, 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "IMPORT_PATIENCE", timedelta())
+        assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    [request] = brevo_sandbox.requests(path="/reports/")
+    assert request["key"] is None
+
+
+def test_a_worker_that_was_away_before_it_could_send_does_not_send(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(people, 30)
+    monkeypatch.setattr(planning, "TRUST", timedelta(seconds=-1))
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert brevo_sandbox.requests(path="/contacts/import") == []
+    assert people.all("SELECT bool_and(bulk_ok) AS ok FROM crm_syncs") == [{"ok": True}]
+
+
+def test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it(people: People, engine: sa.Engine) -> None:
+    add(people, 3)
+    imports = BulkImports(engine, "brevo", "run")
+    number = imports.begin("mapping")
+    claims = [one.claim for one in imports.claim(number, limit=3, lease=planning.IMPORT_LEASE)]
+    imports.note(
+        number,
+        [
+            ToldRow(claim=one, revision=1, key=str(one.contact_id), payload_hash=b"", proof=b"", names=(), warnings=())
+            for one in claims
+        ],
+    )
+    taken = claims[1].contact_id
+    people.run("SELECT crm_unselect('brevo', ARRAY[CAST(:id AS uuid)])", id=taken)
+    lost = imports.begin_submitting(number, modified_since=datetime.now(UTC), time_limit=planning.IMPORT_DEADLINE)
+    assert lost == {str(taken)}
