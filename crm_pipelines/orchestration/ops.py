@@ -191,9 +191,10 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
         with account.settled_at_an_end(context.run_id):
             sent = _import(context, account, batch) if batch.kind == "import" else _send(context, account, batch)
     seconds = time.monotonic() - started
-    context.log.info(
-        "Batch %d: %.1f s%s", batch.number, seconds, f"; stopped early: {sent.halted}." if sent.halted else "."
-    )
+    contacts = len(batch.claims)
+    done = "imports seen to" if batch.kind == "import" else f"{contacts - sent.released} of {contacts} contacts handled"
+    stopped = f"; stopped early: {sent.halted}." if sent.halted else "."
+    context.log.info("Batch %d: %s in %.1f s%s", batch.number, done, seconds, stopped)
     return replace(sent, seconds=seconds)
 
 
