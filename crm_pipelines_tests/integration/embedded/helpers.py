@@ -94,6 +94,15 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def command_lines_of(folder: Path) -> list[str]:
+    """What a list of processes shows of them; without those that end meanwhile, as Postgres' own helpers do."""
+    lines = []
+    for process in processes_of(folder):
+        with contextlib.suppress(psutil.Error):
+            lines.append(" ".join(process.cmdline()))
+    return lines
+
+
 def wait_until_gone(processes: list[psutil.Process]) -> None:
     """Fails when one of them still lives after a while."""
     _, alive = psutil.wait_procs(processes, timeout=WAIT_SECONDS)
