@@ -30,6 +30,7 @@ SUMS_ADD_UP = "sums_add_up"
 # An outage or a refusal stops everything; a limit that was reached is waited out, as it should be.
 _CLOSED = frozenset({"credentials", "outage", "rejects"})
 
+_INTERVAL_SECONDS = 60
 _REPORT_SECONDS = 3600
 
 _SPECS = [
@@ -177,7 +178,7 @@ def build_brevo_checks_sensor(destination: Destination, *, enabled: bool) -> dg.
 
     @dg.sensor(
         name="brevo_checks_sensor",
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Evaluates the checks of how deliveries stand, and reports those whose verdict has changed. "
         "Reports the queue once an hour, so that the asset is fresh for as long as somebody looks.",

@@ -4,7 +4,9 @@ Old ticks are Dagster's own business (`retention` in dagster.yaml); it has none 
 reported of assets, and evaluations of checks. These go here, and the old part of the ledger with them.
 """
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import sqlalchemy as sa
@@ -40,6 +42,8 @@ def delete_old(context: dg.OpExecutionContext, config: PruneConfig) -> None:
     runs = old_runs(context.instance, before)
     for run_id in [] if config.dry_run else runs:
         context.instance.delete_run(run_id)
+        # What its ops handed on, and what they printed; Dagster leaves both behind.
+        shutil.rmtree(Path(context.instance.storage_directory()) / run_id, ignore_errors=True)
     loose = 0 if config.dry_run else delete_loose_rows(context.instance, before)
     with sentences():
         if settings.storage.crm_database_url is None:

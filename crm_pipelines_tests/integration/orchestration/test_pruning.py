@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -91,10 +92,15 @@ def test_old_runs_and_their_events_go_but_for_active_ones_and_the_newest_of_each
     young = records.instance.create_run_for_job(some_job, status=dg.DagsterRunStatus.SUCCESS).run_id
     assert prune(records, dry_run=True)["runs"] == 6
     assert len(records.instance.all_logs(with_events)) > 0
+    files = Path(records.instance.storage_directory())
+    for run_id in (*old, *active):
+        (files / run_id).mkdir(parents=True)
+        (files / run_id / "result").write_text("")
     assert prune(records)["runs"] == 6
     left = {run.run_id for run in records.instance.get_runs() if run.job_name == "some_job"}
     assert left == {*active, old[-1], young}
     assert len(records.instance.all_logs(with_events)) == 0
+    assert {path.name for path in files.iterdir()} == {*active, old[-1]}, "their files have gone as well"
     assert prune(records)["runs"] == 0, "it may be repeated"
 
 
