@@ -131,6 +131,22 @@ def test_between_runs_a_sensor_reports_a_verdict_when_it_changes_and_only_then(p
 
 
 @pytest.mark.usefixtures("brevo_environment")
+def test_the_sensor_reports_the_queue_once_an_hour_and_every_verdict_with_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(2)
+    with dg.DagsterInstance.ephemeral() as instance:
+        sensor = ChecksSensor(instance)
+        sensor.tick()
+        monkeypatch.setattr(checks, "_REPORT_SECONDS", -1)
+        assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
+        event = instance.get_latest_materialization_event(brevo_queue.key)
+        assert event is not None
+        assert event.asset_materialization is not None
+        assert event.asset_materialization.metadata["due"].value == 2
+
+
+@pytest.mark.usefixtures("brevo_environment")
 def test_a_claim_whose_lease_is_long_over_is_stuck(people: People, pipeline: Pipeline) -> None:
     people.add()
     people.run(
@@ -149,7 +165,7 @@ def test_a_claim_whose_lease_is_long_over_is_stuck(people: People, pipeline: Pip
 def look(pipeline: Pipeline, sample: int = 50) -> dg.AssetCheckEvaluation:
     """A run of brevo_fidelity."""
     job = build_definitions(load_settings()).get_repository_def().get_job("brevo_fidelity")
-    config = {"ops": {"brevo__contacts_fidelity": {"config": {"sample": sample}}}}
+    config = {"ops": {"brevo__read_back_fidelity": {"config": {"sample": sample}}}}
     result = job.execute_in_process(instance=pipeline.instance, run_config=config)
     [evaluation] = result.get_asset_check_evaluations()
     return evaluation
