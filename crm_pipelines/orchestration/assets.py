@@ -59,8 +59,8 @@ brevo_read_back = dg.AssetSpec(
     group_name="brevo",
     kinds={"brevo"},
     owners=OWNERS,
-    description="A sample of what Brevo holds, read back once an hour and compared with what was sent. Brevo drops what "
-    "it does not know and reports success, so this is the only proof that values have arrived. See the check.",
+    description="A sample of what Brevo holds, read back once an hour and compared with what was sent. Brevo drops "
+    "what it does not know and reports success, so this is the only proof that values have arrived. See the check.",
 )
 
 
