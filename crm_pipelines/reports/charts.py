@@ -32,7 +32,7 @@ def times_svg(figures: Figures) -> bytes:
     figure, axes = _figure("From selected to delivered, minutes", figures)
     for column, label, color in (("median_minutes", "median", _GOOD), ("p95_minutes", "95th percentile", _BAD)):
         axes.plot(figures.daily.index, figures.daily[column], marker="o", markersize=3, color=color, label=label)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     axes.set_ylim(bottom=0)
     return _svg(figure)
 
