@@ -18,6 +18,7 @@ from crm_pipelines.delivery.preflight import Preflight, check_account, provision
 from crm_pipelines.orchestration.assets import brevo_account
 from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.ended_runs import ended_runs
+from crm_pipelines.orchestration.ops import GATE_TAG
 from crm_pipelines.orchestration.resources import Account, Destination, brevo, sentences
 from crm_pipelines.settings import BrevoSettings
 
@@ -151,12 +152,16 @@ def look_at_account(
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     with sentences(), destination.open() as account:
         looked = check_account(account.engine, account.crm, account.brevo.rate_limit_per_second)
+        gate = account.gate.read()
     yield attributes_evaluation(looked)
     if looked.reopened:
         context.log.info("The gate was closed for the key and is open again.")
     for finding in looked.findings:
         context.log.info("%s %s: %s", _mark(finding), finding.subject, scrub(finding.detail))
     if looked.problems:
+        if gate.paused and gate.pause_kind in {"credentials", "outage"}:
+            # One cause, one alert: people are told of the gate.
+            context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         first = looked.problems[0]
         raise dg.Failure(
             f"{first.subject}: {scrub(first.detail)} ({len(looked.problems)} problems in all.)", allow_retries=False
