@@ -203,12 +203,12 @@ class BrevoSettings(CrmSettings):
         description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
         "Brevo's answers report the account's own limit. Set: never more than this.",
     )
-    bulk_threshold: int | None = Field(
-        None,
+    bulk_threshold: int = Field(
+        1000,
         ge=1,
-        description="At or above this many due contacts, the bulk import is used (1000 is a good value). Unset: never, "
-        "since Brevo does not say whether an import leaves people who unsubscribed on its block-list; try that in your "
-        "account first. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created.",
+        description="At or above this many due contacts, the bulk import is used where that is cheaper; a very large "
+        "number: never. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created. "
+        "Who is on a block-list of Brevo goes singly.",
     )
 
 

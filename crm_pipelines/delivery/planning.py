@@ -43,11 +43,21 @@ POLL_PAUSE = timedelta(seconds=40)
 IMPORT_PATIENCE = timedelta(seconds=45)
 """How long a run waits for the imports that it has sent. Later ones are the next run's."""
 
+LONGEST_WALK = timedelta(minutes=5)
+"""How long a run reads an account in search of blocked contacts: some three million at 10 requests a second."""
+
+WALK_TRUST = LONGEST_WALK + timedelta(minutes=5)
+"""How long after its begin a walk allows imports to be sent; who unsubscribes in between is not seen."""
+
 MAX_BATCHES = 12
 """Each batch is two steps in Dagster's pages and some 25 events in its storage."""
 
 # Between two batches nothing is sent for some tenths of a second; over so many seconds that is one percent.
 _BATCH_SECONDS = 20
+
+# In requests: of a page of contacts, and of an import's own requests and its wait.
+_PAGE_COST = 2
+_IMPORT_COST = 20
 
 # The rest of the interval is for starting Python, for claiming and for writing back.
 _SENDING_SHARE = 0.8
@@ -67,6 +77,17 @@ def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None) ->
     """How many contacts the rate allows within the budget, at least one; at most `limit`."""
     possible = max(1, math.floor(budget.total_seconds() * rate_per_second))
     return possible if limit is None else min(possible, limit)
+
+
+def least_for_bulk(threshold: int, *, account: int, page_size: int) -> int:
+    """From how many due contacts on an import is cheaper: `threshold`, and more for an account of many contacts.
+
+    Before it the whole account is read, afterwards what was sent; a page counts as two deliveries, by the time that it
+    takes. A full page overlaps its neighbour.
+    """
+    step = page_size - 1
+    reading = _PAGE_COST * (math.ceil(account / step) + 1) + _IMPORT_COST
+    return max(threshold, math.ceil(reading / (1 - _PAGE_COST / step)))
 
 
 def smallest_batch(configured: int, rate_per_second: float) -> int:

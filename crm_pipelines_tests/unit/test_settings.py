@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": 5,
     "BREVO_SYNC_RETRY_EXPONENTIAL": True,
     "BREVO_RATE_LIMIT_PER_SECOND": 10,
-    "BREVO_BULK_THRESHOLD": None,
+    "BREVO_BULK_THRESHOLD": 1000,
 }
 GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_DATABASE_URL": ("postgresql://u:p@h/db", "postgresql+psycopg://u:p@h/db"),
