@@ -203,6 +203,12 @@ class BrevoSettings(CrmSettings):
         description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
         "Brevo's answers report the account's own limit. Set: never more than this.",
     )
+    rate_limit_reserve_percent: float = Field(
+        0,
+        ge=0,
+        le=95,
+        description="Percent of the account's rate limit that is left to its other tools.",
+    )
     bulk_threshold: int = Field(
         1000,
         ge=1,

@@ -52,8 +52,8 @@ WALK_TRUST = LONGEST_WALK + timedelta(minutes=5)
 MAX_BATCHES = 12
 """Each batch is two steps in Dagster's pages and some 25 events in its storage."""
 
-# Between two batches nothing is sent for some tenths of a second; over so many seconds that is one percent.
-_BATCH_SECONDS = 20
+# Between two batches nothing is sent for some tenths of a second; over so many seconds that is half a percent.
+_BATCH_SECONDS = 60
 
 # In requests: of a page of contacts, and of an import's own requests and its wait.
 _PAGE_COST = 2
@@ -91,7 +91,7 @@ def least_for_bulk(threshold: int, *, account: int, page_size: int) -> int:
 
 
 def smallest_batch(configured: int, rate_per_second: float) -> int:
-    """The setting, or what is sent in 20 s where that is more."""
+    """The setting, or what is sent in a minute where that is more."""
     return max(configured, round(rate_per_second * _BATCH_SECONDS))
 
 

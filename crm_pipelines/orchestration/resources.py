@@ -92,6 +92,7 @@ class Account:
             self.brevo.rate_limit_per_second,
             is_ceiling="rate_limit_per_second" in self.brevo.model_fields_set,
             observed=gate.limit_observed,
+            reserved=self.brevo.rate_limit_reserve_percent / 100,
         )
 
 

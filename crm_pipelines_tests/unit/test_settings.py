@@ -46,6 +46,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
     "BREVO_SYNC_RETRY_EXPONENTIAL": ("false", False),
     "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "BREVO_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "BREVO_BULK_THRESHOLD": ("1", 1),
     "ALERT_ERROR_BACKLOG": ("1", 1),
     "ALERT_FAILURE_RATE_PERCENT": ("12.5", 12.5),
