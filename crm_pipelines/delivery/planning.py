@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-from crm_pipelines.contacts.queue import RetryPolicy
+from crm_pipelines.contacts.queue import Pace, RetryPolicy
 
 T = TypeVar("T")
 
@@ -59,6 +59,9 @@ _BATCH_SECONDS = 60
 _PAGE_COST = 2
 _IMPORT_COST = 20
 
+# Seconds; what was done within fewer says little about the rest.
+_SHORTEST_MEASURE = 5
+
 # The rest of the interval is for starting Python, for claiming and for writing back.
 _SENDING_SHARE = 0.8
 
@@ -99,6 +102,12 @@ def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES) -> list[Se
     """Consecutive batches of at least `smallest` items (but for the last) and at most `most` of them."""
     size = max(smallest, math.ceil(len(items) / most))
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def time_to_empty(due: int, pace: Pace, rate_per_second: float) -> timedelta:
+    """In how long nothing of this backlog will be due: at the pace of late or, after a rest, at the account's rate."""
+    measured = pace.contacts / pace.seconds if pace.seconds >= _SHORTEST_MEASURE else 0.0
+    return timedelta(seconds=due / max(measured, rate_per_second))
 
 
 def retry_policy(max_retries: int, delay_minutes: float, *, exponential: bool) -> RetryPolicy:

@@ -41,6 +41,7 @@ from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
 from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, WrittenBatch
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination
+from crm_pipelines.orchestration.words import leave_word
 
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
@@ -286,4 +287,6 @@ def report_run(
         raise dg.Failure(
             f"Sending stopped early: {halted}. Unsent contacts are back in the queue.", metadata=describe(totals)
         )
-    yield dg.Output(totals.counts(), metadata=describe(totals))
+    with _sentences():
+        backlog_left = leave_word(context, destination, totals)
+    yield dg.Output(totals.counts(), metadata={**describe(totals), **backlog_left})

@@ -20,7 +20,7 @@ from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.delivery.importing import Importer
 from crm_pipelines.delivery.planning import retry_policy
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.rates import RateLimit, rate_limit_of
 from crm_pipelines.delivery.surveying import Surveyor
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import BrevoSettings, Settings, load_settings
@@ -88,12 +88,7 @@ class Account:
             raise
 
     def rate_limit(self, gate: Gate) -> RateLimit:
-        return RateLimit(
-            self.brevo.rate_limit_per_second,
-            is_ceiling="rate_limit_per_second" in self.brevo.model_fields_set,
-            observed=gate.limit_observed,
-            reserved=self.brevo.rate_limit_reserve_percent / 100,
-        )
+        return rate_limit_of(self.brevo, gate.limit_observed)
 
 
 class Destination:
