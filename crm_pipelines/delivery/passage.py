@@ -31,6 +31,7 @@ class Passage:
         self._limit = limit
         self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
         self._failures_in_a_row = 0
+        self._lock = threading.Lock()
         self.halted: str | None = None
 
     def _mind_the_gate(self, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from crm_pipelines.orchestration.assets import brevo_contacts, sums_add_up
+from crm_pipelines.orchestration.following import build_brevo_follow_up_sensor
 from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule
@@ -21,5 +22,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[
             build_brevo_error_backlog_sensor(settings, brevo),
             build_run_failure_alert_sensor(settings, [brevo_sync]),
+            build_brevo_follow_up_sensor(settings.brevo, brevo),
         ],
     )

@@ -21,7 +21,6 @@ import dagster as dg
 
 from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
-from crm_pipelines.crms.base import ImportTarget
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
 from crm_pipelines.delivery.parcels import Parcel, prepare
@@ -35,12 +34,14 @@ from crm_pipelines.delivery.planning import (
     smallest_batch,
     split,
 )
+from crm_pipelines.delivery.surveying import Survey
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
 from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, WrittenBatch
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination
+from crm_pipelines.orchestration.words import leave_word
 
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
@@ -116,17 +117,15 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     gate = reopen_if_accepted(account.gate, account.crm)
     if gate.probing:
         limit = 1
-    target = (
-        _import_target(context, config, account) if chosen is None and not gate.paused and not gate.probing else None
-    )
-    if target is not None and config.limit is not None:
+    survey = _survey(context, config, account) if chosen is None and not gate.paused and not gate.probing else None
+    if survey is not None and config.limit is not None:
         limit = 0  # the import takes as many
     claims = queue.claim(
         context.run_id,
         limit=limit,
         lease=CLAIM_LEASE,
         contact_ids=chosen,
-        leave_to_imports=target is not None,
+        leave_to_imports=survey is not None,
     )
     suspects = (
         queue.claim_suspects(context.run_id, limit=limit - len(claims), lease=CLAIM_LEASE, contact_ids=chosen)
@@ -134,8 +133,8 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         else []
     )
     batches = []
-    if target is not None or (chosen is None and imports.any_open()):
-        batches.append(Batch(number=1, kind="import", target=target, most=config.limit or sys.maxsize))
+    if survey is not None or (chosen is None and imports.any_open()):
+        batches.append(Batch(number=1, kind="import", survey=survey, most=config.limit or sys.maxsize))
     batches += [
         Batch(number=number, claims=tuple(part))
         for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 2), start=len(batches) + 1)
@@ -158,14 +157,12 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     return batches
 
 
-def _import_target(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> ImportTarget | None:
-    """Where a bulk import goes, when there is enough for one and the account takes it."""
+def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> Survey | None:
+    """What a bulk import needs, when there is enough for one and the account takes it."""
     threshold = account.brevo.bulk_threshold
-    if threshold is None or (config.limit is not None and config.limit < threshold):
+    if config.limit is not None and config.limit < threshold:
         return None
-    if not account.imports(context.run_id).due(threshold):
-        return None
-    return account.importer(context.run_id).find_target()
+    return account.surveyor().survey(threshold, account.imports(context.run_id).due)
 
 
 def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
@@ -214,7 +211,7 @@ def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> Sen
 def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
     importer = account.importer(context.run_id)
     budget = importing_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
-    totals = importer.run(batch.target, most=batch.most, budget=budget)
+    totals = importer.run(batch.survey, most=batch.most, budget=budget)
     return SentBatch(batch=batch, totals=totals, halted=importer.halted)
 
 
@@ -290,4 +287,6 @@ def report_run(
         raise dg.Failure(
             f"Sending stopped early: {halted}. Unsent contacts are back in the queue.", metadata=describe(totals)
         )
-    yield dg.Output(totals.counts(), metadata=describe(totals))
+    with _sentences():
+        backlog_left = leave_word(context, destination, totals)
+    yield dg.Output(totals.counts(), metadata={**describe(totals), **backlog_left})

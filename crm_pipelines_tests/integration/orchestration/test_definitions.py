@@ -71,6 +71,7 @@ def test_the_names_are_those_of_the_contract(definitions: dg.Definitions) -> Non
     assert [schedule.name for schedule in repository.schedule_defs] == ["brevo_sync_schedule"]
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "brevo_error_backlog_sensor",
+        "brevo_follow_up_sensor",
         "run_failure_alert_sensor",
     }
     assert set(repository.asset_graph.get_all_asset_keys()) == {dg.AssetKey(["brevo", "contacts"])}
