@@ -66,12 +66,15 @@ def fetch_queued_contacts(
 ) -> Iterator[dg.DynamicOutput[Batch]]:
     with _sentences(), destination.open() as account:
         try:
-            batches = _fetch(context, config, account)
+            for batch in _fetch(context, config, account):
+                yield dg.DynamicOutput(batch, mapping_key=f"batch_{batch.number}")
+        except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+            account.queue.release(context.run_id)
+            # To Dagster an interruption is a reason to try the op again, and a cancelled run would go on.
+            raise dg.Failure("The run was stopped while it claimed contacts.", allow_retries=False) from None
         except BaseException:
             account.queue.release(context.run_id)
             raise
-    for batch in batches:
-        yield dg.DynamicOutput(batch, mapping_key=f"batch_{batch.number}")
 
 
 def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> list[Batch]:
@@ -86,7 +89,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))
         return [
-            Batch(number=number, claims=tuple(claims), dry_run=True)
+            Batch(number=number, run_id=context.run_id, claims=tuple(claims), dry_run=True)
             for number, claims in enumerate(split(seen, smallest) or [()], start=1)
         ]
 
@@ -134,13 +137,14 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     )
     batches = []
     if survey is not None or (chosen is None and imports.any_open()):
-        batches.append(Batch(number=1, kind="import", survey=survey, most=config.limit or sys.maxsize))
+        most = config.limit or sys.maxsize
+        batches.append(Batch(number=1, run_id=context.run_id, kind="import", survey=survey, most=most))
     batches += [
-        Batch(number=number, claims=tuple(part))
+        Batch(number=number, run_id=context.run_id, claims=tuple(part))
         for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 2), start=len(batches) + 1)
     ]
     if suspects:
-        batches.append(Batch(number=len(batches) + 1, claims=tuple(suspects), kind="alone"))
+        batches.append(Batch(number=len(batches) + 1, run_id=context.run_id, claims=tuple(suspects), kind="alone"))
     backlog = queue.backlog()
     context.log.info(
         "Claimed %d contacts in %d batches (%d to be delivered alone); %d more are due. Queued again: %d for a new "
@@ -185,6 +189,14 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
     with _sentences(), destination.open() as account:
         if batch.dry_run:
             return SentBatch(batch=batch, totals=_preview(account, batch.claims))
+        if batch.claims and batch.run_id != context.run_id:
+            context.log.info(
+                "Batch %d is that of run %s, which has ended. Nothing is sent: its contacts return to the queue by "
+                "themselves.",
+                batch.number,
+                batch.run_id,
+            )
+            return SentBatch(batch=batch, totals=Totals(claimed=len(batch.claims), superseded=len(batch.claims)))
         with account.settled_at_an_end(context.run_id):
             sent = _import(context, account, batch) if batch.kind == "import" else _send(context, account, batch)
     seconds = time.monotonic() - started
@@ -247,9 +259,12 @@ def write_statuses(
         return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run)
     claims = sent.batch.claims
     with _sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
-        applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])
-        free, _held = account.queue.unattempted(claims)
-    totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=max(0, free - sent.released))
+        applied = account.queue.apply(sent.batch.run_id, account.policy, [claim.contact_id for claim in claims])
+        free, held = account.queue.unattempted(claims)
+    # Recorded by this run, which then slept: another one has carried them over.
+    elsewhere = len(claims) - free - held - sum(row.contacts for row in applied)
+    taken_over = max(0, free - sent.released) + max(0, elsewhere)
+    totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=taken_over)
     context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))
     return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False)
 
