@@ -53,6 +53,7 @@ class SentBatch:
     released: int = 0
     halted: str | None = None
     totals: Totals | None = None
+    refused_for_rate: int = 0
     seconds: float = 0.0
 
 
@@ -63,3 +64,4 @@ class WrittenBatch:
     totals: Totals
     halted: str | None
     dry_run: bool
+    seconds: float

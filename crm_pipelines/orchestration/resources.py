@@ -34,6 +34,15 @@ class DatabaseUrlMissing(CrmPipelinesError):
     """CRM_DATABASE_URL is not set. `make up` and the command crm-pipelines set it for the embedded Postgres."""
 
 
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What the user can mend is shown as a sentence, without a trace, and is not tried again at once."""
+    try:
+        yield
+    except CrmPipelinesError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Account:
     """One CRM account together with the contacts database, for the length of an op."""

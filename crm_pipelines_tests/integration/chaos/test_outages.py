@@ -223,4 +223,3 @@ def test_one_crm_is_delivered_to_at_once_while_another_has_much_to_do_and_does_n
     finally:
         other.close()
     assert [entry["ext_id"] for entry in log if entry["finished"] is not None] == [str(contact_id)]
-
