@@ -203,12 +203,18 @@ class BrevoSettings(CrmSettings):
         description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
         "Brevo's answers report the account's own limit. Set: never more than this.",
     )
-    bulk_threshold: int | None = Field(
-        None,
+    rate_limit_reserve_percent: float = Field(
+        0,
+        ge=0,
+        le=95,
+        description="Percent of the account's rate limit that is left to its other tools.",
+    )
+    bulk_threshold: int = Field(
+        1000,
         ge=1,
-        description="At or above this many due contacts, the bulk import is used (1000 is a good value). Unset: never, "
-        "since Brevo does not say whether an import leaves people who unsubscribed on its block-list; try that in your "
-        "account first. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created.",
+        description="At or above this many due contacts, the bulk import is used where that is cheaper; a very large "
+        "number: never. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created. "
+        "Who is on a block-list of Brevo goes singly.",
     )
 
 

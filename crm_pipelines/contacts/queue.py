@@ -112,6 +112,14 @@ class Backlog:
     oldest_due_seconds: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Contacts that were done with in the last ten minutes, and the seconds since the first of them."""
+
+    contacts: int
+    seconds: float
+
+
 class Queue:
     """The queue of one CRM."""
 
@@ -274,6 +282,10 @@ class Queue:
         return Backlog(
             due=row.due, oldest_due=row.oldest_due, oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0)
         )
+
+    def pace(self) -> Pace:
+        row = self._all("pace")[0]
+        return Pace(contacts=row.contacts, seconds=row.seconds or 0.0)
 
     def anything_due(self) -> bool:
         """Whether a run would find work; two index look-ups, whatever the size of the queue."""

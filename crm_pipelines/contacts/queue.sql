@@ -223,6 +223,11 @@ SELECT crm_requeue_edited(c.id, c.revision)
 SELECT count(*) AS due, min(run_at) AS oldest_due, extract(epoch FROM now() - min(run_at))::float8 AS oldest_due_seconds
   FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now()
 
+-- name: pace
+SELECT count(*) AS contacts, extract(epoch FROM now() - min(finished_at))::float8 AS seconds
+  FROM crm_attempts
+ WHERE crm = :crm AND finished_at > now() - interval '10 min' AND outcome NOT IN ('retry', 'snoozed', 'refused')
+
 -- name: any_due
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())
     OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now())

@@ -115,7 +115,8 @@ class ImportRow:
     """One contact of an import.
 
     `content` is its part of the body. `proof` hashes what the CRM should hold afterwards: the attributes in `names`.
-    `identifiers` must not occur twice in one import. `warnings` are those of the import, beside the payload's own.
+    `identifiers` are all by which the CRM may find the contact, in the form of `Imports.blocked`; none must occur twice
+    in one import. `warnings` are those of the import, beside the payload's own.
     """
 
     content: bytes
@@ -137,7 +138,7 @@ class ImportStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """A contact as the CRM holds it."""
+    """A contact as the CRM holds it; `key` is empty for one without an address."""
 
     key: str
     remote_id: str
@@ -146,7 +147,7 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some of the contacts that changed, and how many there are of them in all (None: not told)."""
+    """Some of the contacts that were asked for, and how many there are of them in all (None: not told)."""
 
     contacts: list[Held]
     full: bool
@@ -179,10 +180,16 @@ class Imports(Protocol):
     def refused(self, status: ImportStatus) -> Mapping[str, str]:
         """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key."""
 
-    def changed(
-        self, since: datetime, *, offset: int, size: int, before_request: BeforeRequest
+    def read(
+        self, since: datetime | None, *, offset: int, size: int, before_request: BeforeRequest
     ) -> tuple[Outcome, Page | None]:
-        """Contacts that changed since then, by the CRM's clock, in a stable order."""
+        """Contacts that changed since then by the CRM's clock (None: all), oldest first: only a deletion moves any."""
+
+    def blocked(self, held: Held) -> frozenset[str]:
+        """Every identifier of a contact that an import might subscribe again; none of any other contact. Pure."""
+
+    def identifier(self, remote_id: str) -> str:
+        """The CRM's own id in the form of `blocked`. Pure."""
 
     def proof(self, held: Held, names: Sequence[str]) -> bytes:
         """What `ImportRow.proof` is for a contact that arrived as it was sent. Pure."""

@@ -34,7 +34,7 @@ class Passage:
         self._limit = limit
         self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
         self._failures_in_a_row = 0
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
         self.refused_for_rate = 0
         self.halted: str | None = None
 
@@ -52,7 +52,7 @@ class Passage:
             duration = min(outcome.retry_after or timedelta(seconds=1), LONGEST_PAUSE)
             self._gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", duration)
             self._pacer.forget_reserved()
-            with self._counting:
+            with self._lock:
                 self.refused_for_rate += 1
         if (pause := self._limit.used_up_for(outcome.rate)) is not None:
             self._gate.pause("rate_limit", "The account's allowance of requests is used up.", min(pause, LONGEST_PAUSE))

@@ -6,6 +6,7 @@ from crm_pipelines.orchestration.assets import brevo_account, brevo_contacts, br
 from crm_pipelines.orchestration.checks import build_brevo_checks_sensor, how_deliveries_stand, sums_add_up
 from crm_pipelines.orchestration.daily_report import brevo_daily_report, daily_report, daily_report_schedule
 from crm_pipelines.orchestration.fidelity import brevo_fidelity, build_brevo_fidelity_schedule, fidelity
+from crm_pipelines.orchestration.following import build_brevo_follow_up_sensor
 from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.operator_jobs import (
     OPERATOR_JOBS,
@@ -38,6 +39,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             build_run_failure_alert_sensor(
                 settings, ["brevo_sync", "brevo_check_account", "brevo_fidelity", "daily_report", "prune_history"]
             ),
+            build_brevo_follow_up_sensor(settings.brevo, destination),
             build_brevo_checks_sensor(destination, enabled=settings.brevo.api_key is not None),
         ],
         resources={"destination": brevo},

@@ -27,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": 5,
     "BREVO_SYNC_RETRY_EXPONENTIAL": True,
     "BREVO_RATE_LIMIT_PER_SECOND": 10,
-    "BREVO_BULK_THRESHOLD": None,
+    "BREVO_BULK_THRESHOLD": 1000,
 }
 GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_DATABASE_URL": ("postgresql://u:p@h/db", "postgresql+psycopg://u:p@h/db"),
@@ -47,6 +47,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
     "BREVO_SYNC_RETRY_EXPONENTIAL": ("false", False),
     "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "BREVO_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "BREVO_BULK_THRESHOLD": ("1", 1),
     "KEEP_RUNS_DAYS": ("7", 7),
     "KEEP_ATTEMPTS_DAYS": ("400", 400),

@@ -19,12 +19,17 @@ def digest(attributes: Mapping[str, Any], *, on_list: bool) -> bytes:
     return hashlib.sha256(_canonical([fields, on_list]).encode()).digest()
 
 
+def digits(phone: Any) -> str:
+    """A phone number as Brevo shows it."""
+    return re.sub(r"\D", "", str(phone))
+
+
 def normal(name: str, value: Any) -> Any:
     """What is the same to Brevo: phones without the plus, 5 and 5.0, a day with and without its midnight."""
     if isinstance(value, bool):
         return value
     if name in PHONES:
-        return re.sub(r"\D", "", str(value))
+        return digits(value)
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, str):

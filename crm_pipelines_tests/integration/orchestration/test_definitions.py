@@ -87,6 +87,7 @@ def test_the_names_are_those_of_the_contract(definitions: dg.Definitions) -> Non
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "brevo_error_backlog_sensor",
+        "brevo_follow_up_sensor",
         "run_failure_alert_sensor",
         "brevo_checks_sensor",
     }
