@@ -92,7 +92,6 @@ def run_materialization(
         **describe(totals),
         "queue_depth": standing.backlog.due,
         "oldest_due_seconds": round(standing.backlog.oldest_due_seconds, 1),
-        "failed_in_all": standing.figures.failed,
         "duration_seconds": round(seconds, 2),
         "requests_per_second": round(rate, 2),
         "rate_limit_per_second": standing.limit_per_second,
@@ -115,7 +114,7 @@ def queue_materialization(standing: Standing) -> dg.AssetMaterialization:
         metadata={
             "due": standing.backlog.due,
             "oldest_due_seconds": round(standing.backlog.oldest_due_seconds, 1),
-            "failed": standing.figures.failed,
+            "failed_in_all": standing.figures.failed,
             "stuck": standing.stuck,
             "gate": gate_in_words(standing.gate),
         },
