@@ -2,7 +2,8 @@
 
 | module | commands |
 | --- | --- |
-| `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry`, `why` |
+| `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry` |
+| `why` | `why` |
 | `delivery` | `sync`, `check`, `provision` |
 | `watching` | `alerts test`, `health` |
 | `api` | `api`, `tokens create`, `list`, `revoke` |
@@ -15,7 +16,7 @@ import sys
 
 import click
 
-from crm_pipelines.cli import api, contacts, delivery, local, watching
+from crm_pipelines.cli import api, contacts, delivery, local, watching, why
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -29,7 +30,7 @@ def cli() -> None:
 cli.add_command(contacts.contacts)
 cli.add_command(contacts.status)
 cli.add_command(contacts.retry)
-cli.add_command(contacts.why)
+cli.add_command(why.why)
 cli.add_command(delivery.sync)
 cli.add_command(delivery.check)
 cli.add_command(delivery.provision)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from crm_pipelines.contacts.importing import ImportReport
     from crm_pipelines.contacts.selection import Who
     from crm_pipelines.contacts.status import CrmStatus
-    from crm_pipelines.contacts.story import Story
 
 
 @click.group()
@@ -180,43 +179,3 @@ def _tell_status(told: "CrmStatus") -> None:
         for group in told.errors:
             errors.add_row(*cells(group.status, group.kind, group.contacts, group.sample))
         print_table(errors)
-
-
-@click.command()
-@click.argument("email")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def why(email: str, as_json: bool) -> None:
-    """Tell everything known about the contact with this address."""
-    from crm_pipelines.contacts.story import story
-
-    with contacts_engine() as (_, engine):
-        told = story(engine, email)
-    if as_json:
-        print_json(told.as_dict())
-    else:
-        _tell_story(told)
-
-
-def _tell_story(told: "Story") -> None:
-    click.echo(f"{printable(told.email)}  {told.id}  changed {told.updated_at:%Y-%m-%d %H:%M:%S} UTC")
-    standings = table("CRM", "Status", "Error", "What happens next")
-    for one in told.crms:
-        status_ = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
-        error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
-        standings.add_row(*cells(one.crm, status_, error, one.next))
-    print_table(standings)
-    if told.attempts:
-        attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
-        for past in told.attempts:
-            said: list[Any] = [past.code, past.message or past.kind, *past.warnings]
-            attempts.add_row(
-                *cells(
-                    f"{past.finished_at:%Y-%m-%d %H:%M:%S}",
-                    past.crm,
-                    past.outcome,
-                    past.http_status,
-                    " ".join(part for part in said if part),
-                    past.run_id[:8],
-                )
-            )
-        print_table(attempts)

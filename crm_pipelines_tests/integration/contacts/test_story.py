@@ -28,7 +28,7 @@ def next_for(engine: sa.Engine, state: str | None, **columns: Any) -> str:
         (None, {}, "Not selected."),
         ("unselected", {}, "Not selected."),
         ("queued", {"run_at": EARLIER}, "the next run takes it."),
-        ("queued", {"run_at": LATER}, "Put off by the CRM; due at 20"),
+        ("queued", {"run_at": LATER}, "Put off, uncharged; due at 20"),
         ("waiting", {"run_at": LATER}, "Retry 2 is due at 20"),
         ("waiting", {"crashes": 1}, "It goes alone, since a worker died"),
         ("claimed", {}, "claimed by run run-1 until 20"),
