@@ -51,6 +51,7 @@ def create_app(
         # Their pages load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.engine = engine
     app.state.settings = settings

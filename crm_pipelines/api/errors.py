@@ -132,6 +132,11 @@ def _validation(error: RequestValidationError) -> ApiError:
         }
         for problem in error.errors()
     ]
-    if any(problem["type"] == "json_invalid" for problem in error.errors()):
+    kinds = {(problem["type"], *problem["loc"]) for problem in error.errors()}
+    if any(kind[0] == "json_invalid" for kind in kinds):
         return ApiError(400, "malformed_json", "The body is not valid JSON.", details=problems)
+    if ("model_attributes_type", "body") in kinds:
+        return ApiError(
+            422, "validation_failed", "Send a JSON object, with `Content-Type: application/json`.", details=problems
+        )
     return ApiError(422, "validation_failed", "Something in the request cannot be used; see details.", details=problems)

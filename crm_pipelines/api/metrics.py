@@ -23,14 +23,14 @@ class Metrics:
         self._requests = Histogram(
             "crm_api_request_seconds",
             "Duration of requests to the API.",
-            ["method", "route", "status"],
+            ["method", "operation", "status"],
             registry=self.registry,
         )
         self.registry.register(_Queues(engine))
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request; `route` is the template of its path."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+    def observe(self, method: str, operation: str, status: int, seconds: float) -> None:
+        """Count a request; `operation` is the name of its endpoint."""
+        self._requests.labels(method, operation, str(status)).observe(seconds)
 
 
 class _Queues(Collector):

@@ -43,6 +43,8 @@ class Perimeter:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if len(scope["path"]) > 1:
+            scope["path"] = scope["path"].rstrip("/")  # a redirect loses the body in many an HTTP client
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         started, begun, status = time.perf_counter(), False, 500
@@ -69,12 +71,12 @@ class Perimeter:
             unforeseen = ApiError(500, "internal_error", "The server made a mistake. Its log says where.")
             await envelope(foreseen or unforeseen, request_id)(scope, receive, sending)
         finally:
-            # The template of the path, not the path; no query: either may hold what belongs into no log.
-            route = getattr(scope.get("route"), "path", "-")
+            # Not the path, and no query: either may hold what belongs into no log.
+            operation = getattr(scope.get("endpoint"), "__name__", "-")
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             seconds = time.perf_counter() - started
-            self._observe(method, route, status, seconds)
-            _log.info("%s %s %s %d %.0f ms", request_id, method, route, status, 1000 * seconds)
+            self._observe(method, operation, status, seconds)
+            _log.info("%s %s %s %d %.0f ms", request_id, method, operation, status, 1000 * seconds)
 
     def _check(self, headers: Headers) -> None:
         host = _HOST.fullmatch(headers.get("host", ""))

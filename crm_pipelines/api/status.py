@@ -20,9 +20,9 @@ from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
 from crm_pipelines.contacts import status
 from crm_pipelines.contacts.crms import CRMS
 from crm_pipelines.contacts.status import CrmStatus, crm_status
-from crm_pipelines.contacts.story import story_of
+from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
-from crm_pipelines.delivery.why import why
+from crm_pipelines.delivery.why import Held, Preview, why
 from crm_pipelines.orchestration.health import HealthCheck, health
 from crm_pipelines.orchestration.run_now import JOBS
 from crm_pipelines.settings import Settings
@@ -142,6 +142,20 @@ class Config(BaseModel):
     crms: list[CrmConfig]
 
 
+class ContactStory(BaseModel):
+    """Everything there is to tell about one contact: the last ten attempts, and what a delivery would come to now."""
+
+    id: UUID
+    email: str | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+    crms: list[Standing]
+    attempts: list[PastAttempt]
+    previews: list[Preview]
+    live: list[Held]
+
+
 class FailedQuery(Wanted):
     """Which failed contacts."""
 
@@ -155,7 +169,7 @@ class CausesQuery(Wanted):
     crm: Crm | None = None
 
 
-@router.get("/contacts/{contact_id}/sync-status", tags=["contacts"])
+@router.get("/contacts/{contact_id}/sync-status", tags=["contacts"], response_model=ContactStory)
 def sync_status(contact_id: UUID, request: Request, _: Reader) -> dict[str, Any]:
     """The whole story of one contact: how it stands at every CRM, what was tried, would be sent, and happens next."""
     engine: sa.Engine = request.app.state.engine

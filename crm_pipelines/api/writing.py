@@ -8,12 +8,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Depends, Header, Request, Response
-from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from crm_pipelines.api.access import Writer
 from crm_pipelines.api.errors import ApiError
+from crm_pipelines.api.models import ContactOut
 from crm_pipelines.contacts import api_writes, records
 from crm_pipelines.contacts.api_writes import KeptAnswer
 from crm_pipelines.contacts.tokens import Identity
@@ -95,8 +95,8 @@ class Write:
 def _response(connection: sa.Connection, status: int, answer: Any, contact: UUID | None) -> Response:
     if answer is None and contact is None:
         return Response(status_code=status)
-    if answer is None and contact is not None:
-        answer = jsonable_encoder(asdict(records.read(connection, contact)))
+    if contact is not None:
+        answer = ContactOut.model_validate(asdict(records.read(connection, contact))).model_dump(mode="json")
     return JSONResponse(answer, status_code=status)
 
 
