@@ -9,7 +9,6 @@ import click
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.local import API_PORT
 from crm_pipelines.cli.output import cells, print_json, print_table, table
-from crm_pipelines.contacts.tokens import SCOPES
 from crm_pipelines.errors import CrmPipelinesError, UsageError
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -77,7 +76,9 @@ def tokens() -> None:
 
 @tokens.command()
 @click.argument("name")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, default=["read"], show_default=True)
+@click.option(
+    "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, default=["read"], show_default=True
+)
 def create(name: str, scopes: tuple[str, ...]) -> None:
     """Make a token and print it; it is shown this once. NAME says who uses it.
 

@@ -20,6 +20,7 @@ from crm_pipelines.errors import CrmPipelinesError, UsageError
 SCOPES = ("read", "write")
 
 _SQL = load_statements("tokens")
+_LONGEST_NAME = 100
 _FORM = re.compile(r"crmp_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -53,7 +54,10 @@ class Token:
 
 
 def create_token(engine: sa.Engine, name: str, scopes: Sequence[str]) -> str:
-    """A new token, which nobody can show again. Raises UsageError for a name that a valid token has."""
+    """A new token, which nobody can show again. Raises UsageError for a name that a valid token has, or a bad one."""
+    name = name.strip()
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise UsageError(f"A token needs a name of 1 to {_LONGEST_NAME} printable characters that says who uses it.")
     identifier, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     row = {"id": identifier, "name": name, "digest": _digest(secret), "scopes": sorted(set(scopes))}
     with engine.begin() as connection:
