@@ -66,6 +66,8 @@ def api(host: str, port: int) -> None:
             # Whoever asks from this machine could claim any address in a header, and be throttled under none.
             proxy_headers=False,
             ws="none",
+            # Longer than clients and proxies keep an idle connection, so that none sends into one just closed.
+            timeout_keep_alive=75,
         )
 
 
