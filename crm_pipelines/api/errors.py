@@ -21,6 +21,9 @@ from crm_pipelines.contacts.retrying import is_passing
 from crm_pipelines.contacts.story import ContactUnknown
 from crm_pipelines.errors import UsageError
 
+LARGEST_BODY = 5_000_000
+"""Bytes of a request: a hundred thousand ids."""
+
 _QUERY_CANCELED = "57014"
 _RETRY_SECONDS = 5
 
@@ -82,6 +85,9 @@ def as_api_error(error: Exception) -> ApiError | None:
             return error
         case RequestValidationError():
             return _validation(error)
+        case HTTPException(status_code=413):
+            too_large = f"The body is larger than {LARGEST_BODY:,} bytes: send several requests."
+            return ApiError(413, "body_too_large", too_large)
         case HTTPException():
             phrase = HTTPStatus(error.status_code).phrase
             return ApiError(

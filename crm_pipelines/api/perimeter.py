@@ -11,10 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crm_pipelines.api.errors import ApiError, as_api_error, envelope
-
-LARGEST_BODY = 5_000_000
-"""Bytes: a hundred thousand ids."""
+from crm_pipelines.api.errors import LARGEST_BODY, ApiError, as_api_error, envelope
 
 _log = logging.getLogger("crm_pipelines.api")
 
@@ -44,7 +41,7 @@ class Perimeter:
             await self._app(scope, receive, send)
             return
         if len(scope["path"]) > 1:
-            scope["path"] = scope["path"].rstrip("/")  # a redirect loses the body in many an HTTP client
+            scope["path"] = scope["path"].rstrip("/") or "/"  # a redirect loses the body in many an HTTP client
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         started, begun, status = time.perf_counter(), False, 500
@@ -85,7 +82,7 @@ class Perimeter:
             raise ApiError(421, "unknown_host", "The API is not served under this name; see API_ALLOWED_HOSTS.")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST_BODY:
-            raise _too_large()
+            raise HTTPException(413)
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -97,14 +94,10 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > LARGEST_BODY:
-            raise HTTPException(413)  # the only kind that passes through the reading of the body
+            raise HTTPException(413)  # no other kind of error passes through the reading of the body
         return message
 
     return receiving
-
-
-def _too_large() -> ApiError:
-    return ApiError(413, "body_too_large", f"The body is larger than {LARGEST_BODY:,} bytes: send several requests.")
 
 
 def _place_of(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from crm_pipelines.api.access import FAILURES_PER_MINUTE, Authenticator
-from crm_pipelines.api.perimeter import LARGEST_BODY
+from crm_pipelines.api.errors import LARGEST_BODY
 from crm_pipelines.contacts.tokens import revoke_token
 from crm_pipelines_tests.fixtures.api import Api, error_of
 from crm_pipelines_tests.integration.cli.test_cli import environment  # noqa: F401 - a fixture
@@ -136,7 +136,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(api: Api) -
         for _ in range(LARGEST_BODY // 1_000_000 + 1):
             yield b" " * 1_000_000
 
-    assert api.refused("POST", "/contacts", data=chunks())[0] == 413
+    assert api.refused("POST", "/contacts", data=chunks()) == (413, "body_too_large")
     assert api.refused("POST", "/contacts", headers={"Content-Length": "1e3"}, data=b"x")[0] in {400, 413, 422}
 
 
