@@ -1,0 +1,132 @@
+"""The one form in which the API answers errors: a stable code, a sentence, and what belongs to it.
+
+`{"error": {"code": "contact_not_found", "message": "…", "details": …, "request_id": "…"}}`
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.contacts.retrying import is_passing
+from crm_pipelines.contacts.story import ContactUnknown
+from crm_pipelines.errors import UsageError
+
+_QUERY_CANCELED = "57014"
+_RETRY_SECONDS = 5
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="Stable: programs decide by it.", examples=["contact_not_found"])
+    message: str = Field(description="A sentence for people.", examples=["There is no contact with this id."])
+    details: Any = Field(None, description="What belongs to the code, such as the fields that are wrong.")
+    request_id: str = Field(description="The same as in the header X-Request-ID and in the log.")
+
+
+class ErrorEnvelope(BaseModel):
+    """Every answer of 400 and above has this form."""
+
+    error: ErrorBody
+
+
+class ApiError(Exception):
+    """An answer that is an error."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, details: Any = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.headers = dict(headers or {})
+
+
+_FORESEEN: tuple[type[Exception], ...] = (
+    ApiError,
+    RequestValidationError,
+    HTTPException,
+    ContactUnknown,
+    UsageError,
+    DatabaseUnreachable,
+    SchemaOutdated,
+    sa.exc.TimeoutError,
+    sa.exc.DBAPIError,
+)
+
+
+def envelope(error: ApiError, request_id: str) -> JSONResponse:
+    """The error as an answer."""
+    body = ErrorBody(code=error.code, message=error.message, details=error.details, request_id=request_id)
+    content = ErrorEnvelope(error=body).model_dump(mode="json")
+    return JSONResponse(content, status_code=error.status, headers=error.headers)
+
+
+def as_api_error(error: Exception) -> ApiError | None:
+    """The answer for an error that other rooms raise; None for one that nobody foresaw."""
+    match error:
+        case ApiError():
+            return error
+        case RequestValidationError():
+            return _validation(error)
+        case HTTPException():
+            phrase = HTTPStatus(error.status_code).phrase
+            return ApiError(
+                error.status_code, phrase.lower().replace(" ", "_"), f"{phrase}.", headers=error.headers or {}
+            )
+        case ContactUnknown():
+            return ApiError(404, "contact_not_found", "There is no such contact.")
+        case UsageError():
+            return ApiError(422, "invalid_request", str(error))
+        case DatabaseUnreachable() | SchemaOutdated() | sa.exc.TimeoutError():
+            return _database_unavailable()
+        case sa.exc.DBAPIError() if is_passing(error) or getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
+            return _database_unavailable()
+        case _:
+            return None
+
+
+def install(app: FastAPI) -> None:
+    """Let `app` answer what is foreseen in the one form; the perimeter does the same for all else."""
+
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        foreseen = as_api_error(error)
+        if foreseen is None:
+            raise error
+        return envelope(foreseen, request.state.request_id)
+
+    for kind in _FORESEEN:
+        app.add_exception_handler(kind, answer)
+
+
+def _database_unavailable() -> ApiError:
+    return ApiError(
+        503,
+        "database_unavailable",
+        "The contacts database does not answer at the moment. Nothing was changed; try again.",
+        headers={"Retry-After": str(_RETRY_SECONDS)},
+    )
+
+
+def _validation(error: RequestValidationError) -> ApiError:
+    """Says where and what, never the value: it may be an address."""
+    problems = [
+        {
+            "field": ".".join(str(part) for part in problem["loc"]),
+            "problem": problem["msg"].removeprefix("Value error, "),
+        }
+        for problem in error.errors()
+    ]
+    if any(problem["type"] == "json_invalid" for problem in error.errors()):
+        return ApiError(400, "malformed_json", "The body is not valid JSON.", details=problems)
+    return ApiError(422, "validation_failed", "Something in the request cannot be used; see details.", details=problems)

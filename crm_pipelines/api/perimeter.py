@@ -1,0 +1,108 @@
+"""What every request passes before and after the application: its host, size, request id and headers."""
+
+import logging
+import re
+import time
+import traceback
+import uuid
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crm_pipelines.api.errors import ApiError, as_api_error, envelope
+
+LARGEST_BODY = 5_000_000
+"""Bytes: a hundred thousand ids."""
+
+_log = logging.getLogger("crm_pipelines.api")
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d+)?", re.ASCII)
+
+
+class Perimeter:
+    """Middleware around everything. Headers that an endpoint sets itself stay."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = {host.casefold() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, begun, status = time.perf_counter(), False, 500
+
+        async def sending(message: Message) -> None:
+            nonlocal begun, status
+            if message["type"] == "http.response.start":
+                begun, status = True, message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            self._check(Headers(scope=scope))
+            await self._app(scope, _bounded(receive), sending)
+        except Exception as error:  # noqa: BLE001 - nothing may leave here but the envelope
+            foreseen = as_api_error(error)
+            if foreseen is None:
+                _log.error("%s %s", request_id, _place_of(error))
+            if begun:
+                return
+            unforeseen = ApiError(500, "internal_error", "The server made a mistake. Its log says where.")
+            await envelope(foreseen or unforeseen, request_id)(scope, receive, sending)
+        finally:
+            # The template of the path, not the path; no query: either may hold what belongs into no log.
+            route = getattr(scope.get("route"), "path", "-")
+            milliseconds = 1000 * (time.perf_counter() - started)
+            _log.info("%s %s %s %d %.0f ms", request_id, scope["method"], route, status, milliseconds)
+
+    def _check(self, headers: Headers) -> None:
+        host = _HOST.fullmatch(headers.get("host", ""))
+        if host is None or host["name"].casefold() not in self._hosts:
+            # A page of somebody else's can have its own name point here, and read the answers.
+            raise ApiError(421, "unknown_host", "The API is not served under this name; see API_ALLOWED_HOSTS.")
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > LARGEST_BODY:
+            raise _too_large()
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A body without a Content-Length is counted as it comes in."""
+    read = 0
+
+    async def receiving() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > LARGEST_BODY:
+            raise HTTPException(413)  # the only kind that passes through the reading of the body
+        return message
+
+    return receiving
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "body_too_large", f"The body is larger than {LARGEST_BODY:,} bytes: send several requests.")
+
+
+def _place_of(error: BaseException) -> str:
+    """Where an error came from. Its text is left out: it may quote a contact."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"

@@ -1,0 +1,99 @@
+"""Commands for the HTTP API: serve it, and say who may use it."""
+
+import click
+
+from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.output import cells, print_json, print_table, table
+from crm_pipelines.contacts.tokens import SCOPES
+from crm_pipelines.errors import UsageError
+
+API_PORT = 8000
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class NoToken(UsageError):
+    """Without a token the API is served on this machine only: make one with `crm-pipelines tokens create NAME`."""
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(1, 65535), default=API_PORT, show_default=True)
+def api(host: str, port: int) -> None:
+    """Serve the HTTP API and the status page, until Ctrl-C."""
+    import uvicorn
+
+    from crm_pipelines.api.app import create_app
+    from crm_pipelines.contacts.tokens import any_token
+
+    with contacts_engine() as (settings, engine):
+        if not any_token(engine):
+            if host not in _LOOPBACK:
+                raise NoToken
+            click.echo(
+                "There is no token yet, so every request is refused: `crm-pipelines tokens create NAME`.", err=True
+            )
+        app = create_app(engine, settings)
+        # Whoever asks from this machine could claim any address in a header, and be throttled under none.
+        uvicorn.run(app, host=host, port=port, access_log=False, server_header=False, proxy_headers=False)
+
+
+@click.group()
+def tokens() -> None:
+    """Who may use the HTTP API."""
+
+
+@tokens.command()
+@click.argument("name")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, default=["read"], show_default=True)
+def create(name: str, scopes: tuple[str, ...]) -> None:
+    """Make a token and print it; it is shown this once. NAME says who uses it.
+
+    \b
+    crm-pipelines tokens create monitor
+    crm-pipelines tokens create web-app --scope read --scope write
+    """
+    from crm_pipelines.contacts.tokens import create_token
+
+    with contacts_engine() as (_, engine):
+        token = create_token(engine, name, scopes)
+    click.echo("Keep it: it cannot be shown again.", err=True)
+    click.echo(token)
+
+
+@tokens.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """Show all tokens, without their secrets."""
+    from dataclasses import asdict
+
+    from crm_pipelines.contacts.tokens import list_tokens
+
+    with contacts_engine() as (_, engine):
+        found = list_tokens(engine)
+    if as_json:
+        print_json([asdict(token) for token in found])
+        return
+    shown = table("Name", "Id", "Scopes", "Created (UTC)", "Last used (UTC)", "Revoked (UTC)")
+    for token in found:
+        times = [token.created_at, token.last_used_at, token.revoked_at]
+        shown.add_row(
+            *cells(
+                token.name,
+                token.id,
+                ", ".join(token.scopes),
+                *(f"{time:%Y-%m-%d %H:%M}" if time else None for time in times),
+            )
+        )
+    print_table(shown)
+
+
+@tokens.command()
+@click.argument("name")
+def revoke(name: str) -> None:
+    """Refuse the token of this NAME (or id) from now on."""
+    from crm_pipelines.contacts.tokens import revoke_token
+
+    with contacts_engine() as (_, engine):
+        revoke_token(engine, name)
+    click.echo(f"The token {name} is revoked.")
