@@ -4,7 +4,6 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.output import cells, print_json, print_table, table
-from crm_pipelines.contacts.tokens import SCOPES
 from crm_pipelines.errors import UsageError
 
 API_PORT = 8000
@@ -20,7 +19,13 @@ class NoToken(UsageError):
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(1, 65535), default=API_PORT, show_default=True)
 def api(host: str, port: int) -> None:
-    """Serve the HTTP API and the status page, until Ctrl-C."""
+    """Serve the HTTP API and the status page, until Ctrl-C.
+
+    \b
+    Examples:
+      crm-pipelines api
+      crm-pipelines api --host 0.0.0.0 --port 8080
+    """
     import uvicorn
 
     from crm_pipelines.api.app import create_app
@@ -45,13 +50,16 @@ def tokens() -> None:
 
 @tokens.command()
 @click.argument("name")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, default=["read"], show_default=True)
+@click.option(
+    "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, default=["read"], show_default=True
+)
 def create(name: str, scopes: tuple[str, ...]) -> None:
     """Make a token and print it; it is shown this once. NAME says who uses it.
 
     \b
-    crm-pipelines tokens create monitor
-    crm-pipelines tokens create web-app --scope read --scope write
+    Examples:
+      crm-pipelines tokens create monitor
+      crm-pipelines tokens create web-app --scope read --scope write
     """
     from crm_pipelines.contacts.tokens import create_token
 
@@ -64,7 +72,12 @@ def create(name: str, scopes: tuple[str, ...]) -> None:
 @tokens.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """Show all tokens, without their secrets."""
+    """Show all tokens, without their secrets.
+
+    \b
+    Example:
+      crm-pipelines tokens list
+    """
     from dataclasses import asdict
 
     from crm_pipelines.contacts.tokens import list_tokens
@@ -91,7 +104,12 @@ def list_(as_json: bool) -> None:
 @tokens.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Refuse the token of this NAME (or id) from now on."""
+    """Refuse the token of this NAME (or id) from now on.
+
+    \b
+    Example:
+      crm-pipelines tokens revoke monitor
+    """
     from crm_pipelines.contacts.tokens import revoke_token
 
     with contacts_engine() as (_, engine):

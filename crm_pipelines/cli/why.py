@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import cells, print_json, print_table, printable, table
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -21,7 +21,7 @@ _SAME = {True: "same", False: "DIFFERS", None: "not ours"}
 @click.command()
 @click.argument("email")
 @click.option("--live", is_flag=True, help="Ask the CRM too what it holds now. Needs its key.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@as_json
 def why(email: str, live: bool, as_json: bool) -> None:
     """Tell why the contact with this address is or is not in a CRM.
 
