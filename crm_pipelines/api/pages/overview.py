@@ -1,0 +1,127 @@
+"""Each CRM at a glance, how it went over time, errors by kind, and "retry these"."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Form, Query, Request, Response
+
+from crm_pipelines.api.pages import charts
+from crm_pipelines.api.pages.charts import Bar, Frame
+from crm_pipelines.api.pages.rendering import PageRoute, page, see
+from crm_pipelines.api.pages.session import Reader, Writer
+from crm_pipelines.contacts import api_writes, history, selection
+from crm_pipelines.contacts.crms import CRMS
+from crm_pipelines.contacts.history import Step
+from crm_pipelines.contacts.selection import Who
+from crm_pipelines.contacts.status import CrmStatus, crm_status, failed
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+Crm = Literal["brevo", "hubspot", "mautic", "n8n"]
+Span = Literal["day", "week", "month"]
+_STEPS: dict[Span, tuple[timedelta, int]] = {
+    "day": (timedelta(hours=1), 24),
+    "week": (timedelta(hours=6), 28),
+    "month": (timedelta(days=1), 30),
+}
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glance:
+    """One CRM with what is drawn of it."""
+
+    status: CrmStatus
+    last_delivery: datetime | None
+    steps: Sequence[Step]
+    attempts: Frame
+    bars: Sequence[Bar]
+    depth: Frame
+    lines: Sequence[tuple[str, str]]
+
+    @property
+    def rate(self) -> float | None:
+        """Percent of the attempts that were delivered; None without attempts."""
+        attempts = sum(one.attempts for one in self.steps)
+        return 100 * sum(one.delivered for one in self.steps) / attempts if attempts else None
+
+    @property
+    def deepest(self) -> int | None:
+        """The longest queue; None when nobody looked."""
+        return max((one.depth for one in self.steps if one.depth is not None), default=None)
+
+
+@router.get("/")
+def overview(
+    request: Request,
+    session: Reader,
+    span: Annotated[Span, Query()] = "day",
+    retried: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """The first page; `retried` is what the form before it came to."""
+    engine: sa.Engine = request.app.state.engine
+    standings = [crm_status(engine, crm) for crm in CRMS]
+    used = [one for one in standings if one.crm == "brevo" or _is_used(one)]
+    return page(
+        "overview.html",
+        request,
+        session=session,
+        span=span,
+        retried=retried,
+        glances=[_glance(engine, one, span) for one in used],
+        unused=[one.crm for one in standings if one not in used],
+    )
+
+
+def _is_used(status: CrmStatus) -> bool:
+    return any(contacts for name, contacts in status.counts.items() if name != "New")
+
+
+def _glance(engine: sa.Engine, status: CrmStatus, span: Span) -> Glance:
+    step, count = _STEPS[span]
+    steps = history.steps(engine, status.crm, step=step, count=count)
+    most = charts.scale(max(one.attempts for one in steps))
+    deepest = charts.scale(max((one.depth or 0) for one in steps))
+    return Glance(
+        status=status,
+        last_delivery=history.last_delivery(engine, status.crm),
+        steps=steps,
+        attempts=charts.frame(steps, step, most),
+        bars=charts.bars(steps, step, most[-1]),
+        depth=charts.frame(steps, step, deepest),
+        lines=[(line, charts.area(line, deepest[-1])) for line in charts.lines(steps, deepest[-1])],
+    )
+
+
+@router.get("/retry")
+def before_retry(
+    request: Request, session: Reader, crm: Crm, kind: Annotated[str | None, Query(max_length=100)] = None
+) -> Response:
+    """How many would be tried again, and some of them, before anything is done."""
+    engine: sa.Engine = request.app.state.engine
+    with engine.begin() as connection:
+        counted = selection.retry_within(connection, crm, Who(everyone=True), kind=kind, dry_run=True)
+        examples = failed(connection, [crm], kind, limit=_EXAMPLES)
+    return page("retry.html", request, session=session, crm=crm, kind=kind, counted=counted, examples=examples)
+
+
+@router.post("/retry")
+def retry(
+    request: Request, session: Writer, crm: Annotated[Crm, Form()], kind: Annotated[str, Form()] = ""
+) -> Response:
+    """Put them back into the queue."""
+    engine: sa.Engine = request.app.state.engine
+    with engine.begin() as connection:
+        done = selection.retry_within(connection, crm, Who(everyone=True), kind=kind or None)
+        api_writes.record(
+            connection,
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action="retry",
+            contacts=done.requeued + done.hastened,
+            crms=[crm],
+        )
+    return see(f"/?retried={done.requeued + done.hastened}")
