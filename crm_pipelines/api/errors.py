@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.contacts.records import AddressTaken
 from crm_pipelines.contacts.retrying import is_passing
 from crm_pipelines.contacts.story import ContactUnknown
 from crm_pipelines.errors import UsageError
@@ -56,6 +57,7 @@ _FORESEEN: tuple[type[Exception], ...] = (
     ApiError,
     RequestValidationError,
     HTTPException,
+    AddressTaken,
     ContactUnknown,
     UsageError,
     DatabaseUnreachable,
@@ -86,6 +88,9 @@ def as_api_error(error: Exception) -> ApiError | None:
             )
         case ContactUnknown():
             return ApiError(404, "contact_not_found", "There is no such contact.")
+        case AddressTaken():
+            holder = {"contact_id": str(error.contact_id) if error.contact_id else None}
+            return ApiError(409, "address_taken", str(error), details=holder)
         case UsageError():
             return ApiError(422, "invalid_request", str(error))
         case DatabaseUnreachable() | SchemaOutdated() | sa.exc.TimeoutError():
@@ -127,6 +132,11 @@ def _validation(error: RequestValidationError) -> ApiError:
         }
         for problem in error.errors()
     ]
-    if any(problem["type"] == "json_invalid" for problem in error.errors()):
+    kinds = {(problem["type"], *problem["loc"]) for problem in error.errors()}
+    if any(kind[0] == "json_invalid" for kind in kinds):
         return ApiError(400, "malformed_json", "The body is not valid JSON.", details=problems)
+    if ("model_attributes_type", "body") in kinds:
+        return ApiError(
+            422, "validation_failed", "Send a JSON object, with `Content-Type: application/json`.", details=problems
+        )
     return ApiError(422, "validation_failed", "Something in the request cannot be used; see details.", details=problems)

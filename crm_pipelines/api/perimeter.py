@@ -5,7 +5,7 @@ import re
 import time
 import traceback
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -27,20 +27,24 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d+)?", re.ASCII)
 
 
 class Perimeter:
     """Middleware around everything. Headers that an endpoint sets itself stay."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], observe: Callable[[str, str, int, float], None]) -> None:
         self._app = app
+        self._observe = observe
         self._hosts = {host.casefold() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if len(scope["path"]) > 1:
+            scope["path"] = scope["path"].rstrip("/")  # a redirect loses the body in many an HTTP client
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         started, begun, status = time.perf_counter(), False, 500
@@ -67,10 +71,12 @@ class Perimeter:
             unforeseen = ApiError(500, "internal_error", "The server made a mistake. Its log says where.")
             await envelope(foreseen or unforeseen, request_id)(scope, receive, sending)
         finally:
-            # The template of the path, not the path; no query: either may hold what belongs into no log.
-            route = getattr(scope.get("route"), "path", "-")
-            milliseconds = 1000 * (time.perf_counter() - started)
-            _log.info("%s %s %s %d %.0f ms", request_id, scope["method"], route, status, milliseconds)
+            # Not the path, and no query: either may hold what belongs into no log.
+            operation = getattr(scope.get("endpoint"), "__name__", "-")
+            method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+            seconds = time.perf_counter() - started
+            self._observe(method, operation, status, seconds)
+            _log.info("%s %s %s %d %.0f ms", request_id, method, operation, status, 1000 * seconds)
 
     def _check(self, headers: Headers) -> None:
         host = _HOST.fullmatch(headers.get("host", ""))

@@ -1,14 +1,20 @@
 """Commands for the HTTP API: serve it, and say who may use it."""
 
+import logging
+import os
+
 import click
 
 from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.local import API_PORT
 from crm_pipelines.cli.output import cells, print_json, print_table, table
-from crm_pipelines.errors import UsageError
-
-API_PORT = 8000
+from crm_pipelines.errors import CrmPipelinesError, UsageError
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class ExtraMissing(CrmPipelinesError):
+    """The API is not installed: `pip install 'crm-pipelines[api]'`."""
 
 
 class NoToken(UsageError):
@@ -21,17 +27,28 @@ class NoToken(UsageError):
 def api(host: str, port: int) -> None:
     """Serve the HTTP API and the status page, until Ctrl-C.
 
+    Every request needs a token. Beyond this machine it is served only once there is one.
+
     \b
     Examples:
       crm-pipelines api
       crm-pipelines api --host 0.0.0.0 --port 8080
     """
-    import uvicorn
+    try:
+        import uvicorn
 
-    from crm_pipelines.api.app import create_app
+        from crm_pipelines.api.app import create_app
+    except ModuleNotFoundError as error:
+        raise ExtraMissing from error
     from crm_pipelines.contacts.tokens import any_token
+    from crm_pipelines.local.databases import dagster_storage_url
 
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("crm_pipelines.api").setLevel(logging.INFO)
     with contacts_engine() as (settings, engine):
+        url = engine.url.render_as_string(hide_password=False)
+        os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(settings, url)
+        os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home.absolute())
         if not any_token(engine):
             if host not in _LOOPBACK:
                 raise NoToken

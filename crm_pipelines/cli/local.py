@@ -8,6 +8,7 @@ from crm_pipelines.cli.output import DELIVERABLE_CRM
 
 PORT = 3000
 SANDBOX_PORT = 8085
+API_PORT = 8000
 
 
 @click.group()
@@ -71,17 +72,18 @@ def sandbox(crm: str, port: int, state: Path | None) -> None:  # noqa: ARG001 - 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Of Dagster's web page.")
-def up(port: int) -> None:
-    """Run Dagster with its schedules and sensors on this machine, until Ctrl-C.
+@click.option("--api-port", type=click.IntRange(1, 65535), default=API_PORT, show_default=True, help="Of the API.")
+def up(port: int, api_port: int) -> None:
+    """Run Dagster with its schedules and sensors, and the API, on this machine, until Ctrl-C.
 
     \b
     Example:
-      crm-pipelines up --port 3001
+      crm-pipelines up --port 3001 --api-port 8001
     """
     from crm_pipelines.local.up import up as run
     from crm_pipelines.settings import load_settings
 
-    run(load_settings(), port=port)
+    run(load_settings(), port=port, api_port=api_port)
 
 
 @click.command()

@@ -91,7 +91,7 @@ def _list(request: Request, session: Session, wanted: Wanted) -> Response:
         after = (wanted.after_created_at, wanted.after)
     engine: sa.Engine = request.app.state.engine
     with engine.connect() as connection:
-        total = records.count(connection, wanted.filter, wanted.crm)
+        total = selection.count_matching(connection, wanted.crm, wanted.filter).contacts
         found = records.page(connection, wanted.filter, wanted.crm, after=after, limit=_PAGE)
     return page(
         "contacts.html",
@@ -107,7 +107,7 @@ def _list(request: Request, session: Session, wanted: Wanted) -> Response:
 
 
 @router.post("/contacts.csv")
-def csv_of_contacts(request: Request, session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
+def csv_of_contacts(request: Request, _session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
     """The whole filtered list."""
     return StreamingResponse(
         rows(request.app.state.engine, wanted.filter, wanted.crm),
@@ -138,7 +138,7 @@ def _tell(request: Request, session: Session, found: Story, *, live: bool = Fals
         session=session,
         told=_why(engine, settings, found, live=live),
         record=record,
-        dagster=settings.channels.dagster_ui_url,
+        dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
         can_compare=settings.brevo.api_key is not None,
     )
 

@@ -43,7 +43,7 @@ def sign_in(
 
 
 @router.post("/sign-out")
-def sign_out(session: Sender) -> Response:
+def sign_out(_session: Sender) -> Response:
     """Forgets the token."""
     response = see("/sign-in")
     forget(response)

@@ -9,4 +9,6 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+    sql = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    # Without parameters a % in the text is only a %.
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
