@@ -10,6 +10,7 @@ import jinja2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from markupsafe import Markup
 
 from crm_pipelines.api.errors import as_api_error
 from crm_pipelines.api.pages.session import Session, SignedOut
@@ -19,6 +20,11 @@ FOLDER = Path(__file__).parent
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    # Without a referrer, browsers send forms with the origin "null", which tells nothing.
+    "Referrer-Policy": "same-origin",
+}
 NAMES = {"brevo": "Brevo", "hubspot": "HubSpot", "mautic": "Mautic", "n8n": "n8n"}
 
 _environment = jinja2.Environment(
@@ -37,7 +43,7 @@ def page(
     text = _environment.get_template(template).render(
         session=session, path=request.url.path, now=datetime.now(UTC), **values
     )
-    return HTMLResponse(text, status_code=status, headers={"Content-Security-Policy": _POLICY})
+    return HTMLResponse(text, status_code=status, headers=_HEADERS)
 
 
 def see(path: str) -> Response:
@@ -73,8 +79,9 @@ def _clock(moment: datetime) -> str:
 def _ago(moment: datetime, now: datetime) -> str:
     """ "4 min ago", "in 2 h"."""
     passed = now - moment
-    words = _span(abs(passed))
-    return "just now" if words == "0 s" else f"{words} ago" if passed > timedelta() else f"in {words}"
+    if abs(passed) < timedelta(seconds=1):
+        return "just now"
+    return f"{_span(passed)} ago" if passed > timedelta() else f"in {_span(-passed)}"
 
 
 def _span(length: timedelta) -> str:
@@ -82,12 +89,20 @@ def _span(length: timedelta) -> str:
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return f"{seconds} s" if seconds else f"{length / timedelta(milliseconds=1):.0f} ms"
 
 
 def _number(value: int) -> str:
     """With thin spaces: 12 345."""
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _codes(text: str) -> Markup:
+    """What stands between backticks as code."""
+    parts = text.split("`")
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
 
 
 def _shown(value: object) -> str:
@@ -99,5 +114,12 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-_environment.filters |= {"clock": _clock, "ago": _ago, "span": _span, "number": _number, "shown": _shown}
+_environment.filters |= {
+    "clock": _clock,
+    "ago": _ago,
+    "span": _span,
+    "number": _number,
+    "shown": _shown,
+    "codes": _codes,
+}
 _environment.globals["crm_names"] = NAMES
