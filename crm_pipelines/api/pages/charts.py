@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from crm_pipelines.contacts.history import Step
 
 WIDTH, HEIGHT = 640, 190
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 46, 20, 10, 24
 """Pixels of the drawing; a browser scales it."""
 
 _GAP = 0.28  # between two bars, as a share of a step

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from crm_pipelines.api.pages.exporting import rows
-from crm_pipelines.api.pages.overview import Crm
+from crm_pipelines.api.pages.overview import Crm, Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
 from crm_pipelines.contacts import api_writes, records, selection
@@ -40,8 +40,8 @@ class Wanted(BaseModel):
 
     crm: Crm = "brevo"
     status: Status = ""
-    text: str = ""
-    domain: str = ""
+    text: Words = ""
+    domain: Words = ""
     since: date | Literal[""] = ""
     after: UUID | Literal[""] = ""
     after_created_at: datetime | Literal[""] = ""
@@ -50,15 +50,15 @@ class Wanted(BaseModel):
     def filter(self) -> ContactFilter:
         return ContactFilter(
             status=self.status or None,
-            text=self.text.strip() or None,
-            domain=self.domain.strip().lstrip("@") or None,
+            text=self.text or None,
+            domain=self.domain.lstrip("@") or None,
             created_since=datetime.combine(self.since, time(), UTC) if self.since else None,
         )
 
     @property
     def is_narrow(self) -> bool:
         """Whether anything is asked for beyond a list of all."""
-        return bool(self.status or self.text.strip() or self.domain.strip() or self.since)
+        return bool(self.status or self.text or self.domain or self.since)
 
 
 @router.get("/contacts")
@@ -70,7 +70,7 @@ def all_contacts(request: Request, session: Reader, crm: Crm = "brevo", status: 
 @router.post("/contacts")
 def found_contacts(request: Request, session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
     """The list by any filter; an address or id leads to the contact at once."""
-    contact_id = None if wanted.after else _exactly(request.app.state.engine, wanted.text.strip())
+    contact_id = None if wanted.after else _exactly(request.app.state.engine, wanted.text)
     return see(f"/contacts/{contact_id}") if contact_id else _list(request, session, wanted)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Form, Query, Request, Response
+from pydantic import StringConstraints
 
 from crm_pipelines.api.pages import charts
 from crm_pipelines.api.pages.charts import Bar, Frame
@@ -21,6 +22,8 @@ from crm_pipelines.contacts.status import CrmStatus, crm_status, failed
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 Crm = Literal["brevo", "hubspot", "mautic", "n8n"]
+# No NUL: Postgres stores none. An address has 320 characters at most.
+Words = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\x00]*$", strip_whitespace=True)]
 Span = Literal["day", "week", "month"]
 _STEPS: dict[Span, tuple[timedelta, int]] = {
     "day": (timedelta(hours=1), 24),
@@ -97,20 +100,18 @@ def _glance(engine: sa.Engine, status: CrmStatus, span: Span) -> Glance:
 
 
 @router.get("/retry")
-def before_retry(
-    request: Request, session: Reader, crm: Crm, kind: Annotated[str | None, Query(max_length=100)] = None
-) -> Response:
+def before_retry(request: Request, session: Reader, crm: Crm, kind: Annotated[Words, Query()] = "") -> Response:
     """How many would be tried again, and some of them, before anything is done."""
     engine: sa.Engine = request.app.state.engine
     with engine.begin() as connection:
-        counted = selection.retry_within(connection, crm, Who(everyone=True), kind=kind, dry_run=True)
-        examples = failed(connection, [crm], kind, limit=_EXAMPLES)
+        counted = selection.retry_within(connection, crm, Who(everyone=True), kind=kind or None, dry_run=True)
+        examples = failed(connection, [crm], kind or None, limit=_EXAMPLES)
     return page("retry.html", request, session=session, crm=crm, kind=kind, counted=counted, examples=examples)
 
 
 @router.post("/retry")
 def retry(
-    request: Request, session: Writer, crm: Annotated[Crm, Form()], kind: Annotated[str, Form()] = ""
+    request: Request, session: Writer, crm: Annotated[Crm, Form()], kind: Annotated[Words, Form()] = ""
 ) -> Response:
     """Put them back into the queue."""
     engine: sa.Engine = request.app.state.engine

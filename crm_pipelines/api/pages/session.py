@@ -75,7 +75,9 @@ def reader(request: Request) -> Session:
     return session
 
 
-def sender(request: Request, session: Annotated[Session, Depends(reader)], form_key: Annotated[str, Form()]) -> Session:
+def sender(
+    request: Request, session: Annotated[Session, Depends(reader)], form_key: Annotated[str, Form()] = ""
+) -> Session:
     """A dependency: whoever has sent a form of ours."""
     of_this_site(request)
     if not hmac.compare_digest(form_key.encode(), session.form_key.encode()):
