@@ -1,6 +1,7 @@
 """What commands print: tables for people, one JSON document for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,10 +68,10 @@ def working(what: str) -> Iterator[None]:
 
 
 def print_table(filled: "Table") -> None:
-    """In the terminal's width, with colours only there."""
+    """In the width of the terminal, or of COLUMNS; with colours only on a terminal."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     Console(width=width, highlight=False, emoji=False).print(filled)
 
 

@@ -89,7 +89,7 @@ def _tell_preview(preview: "Preview") -> None:
     for line in preview.lines:
         blank = "cleared, being blank now" if line.attribute in preview.cleared else "blank"
         remark = line.remark or (blank if line.value is None else "")
-        lines.add_row(*cells(line.source, line.attribute, line.value, remark))
+        lines.add_row(*cells(line.source, line.attribute, _value(line.value), remark))
     print_table(lines)
     click.echo(f"{preview.crm}: {printable(preview.says)}\n")
 
@@ -98,9 +98,15 @@ def _tell_held(held: "Held") -> None:
     if held.fields:
         fields = table("Attribute", "Ours", f"At {held.crm}", "", title=f"What {held.crm} holds now")
         for one in held.fields:
-            fields.add_row(*cells(one.attribute, one.ours, one.theirs, _SAME[one.same]))
+            fields.add_row(*cells(one.attribute, _value(one.ours), _value(one.theirs), _SAME[one.same]))
         print_table(fields)
     click.echo(f"{held.crm}: {printable(held.says)}")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _time(moment: datetime | None) -> str:
