@@ -226,12 +226,18 @@ class BrevoSettings(CrmSettings):
         description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
         "Brevo's answers report the account's own limit. Set: never more than this.",
     )
-    bulk_threshold: int | None = Field(
-        None,
+    rate_limit_reserve_percent: float = Field(
+        0,
+        ge=0,
+        le=95,
+        description="Percent of the account's rate limit that is left to its other tools.",
+    )
+    bulk_threshold: int = Field(
+        1000,
         ge=1,
-        description="At or above this many due contacts, the bulk import is used (1000 is a good value). Unset: never, "
-        "since Brevo does not say whether an import leaves people who unsubscribed on its block-list; try that in your "
-        "account first. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created.",
+        description="At or above this many due contacts, the bulk import is used where that is cheaper; a very large "
+        "number: never. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created. "
+        "Who is on a block-list of Brevo goes singly.",
     )
 
 
@@ -243,6 +249,19 @@ class GeneralSettings(_EnvironmentSettings):
         pattern=r"^[A-Z]{2}$",
         description="Country (two letters, such as US) of phone numbers written without a country code. "
         "Unset: such numbers are left out, with a warning in the contact's record.",
+    )
+
+
+class RetentionSettings(_EnvironmentSettings):
+    """How long history is kept; the job prune_history deletes what is older, every night."""
+
+    model_config = SettingsConfigDict(env_prefix="KEEP_")
+
+    runs_days: int = Field(
+        30, ge=7, le=3650, description="Days to keep ended runs in Dagster's pages, with their logs and plots."
+    )
+    attempts_days: int = Field(
+        90, ge=31, le=3650, description="Days to keep the ledger of deliveries, `crm_attempts`, per contact."
     )
 
 
@@ -342,6 +361,7 @@ class Settings:
     storage: StorageSettings
     general: GeneralSettings
     brevo: BrevoSettings
+    retention: RetentionSettings
     alerts: AlertSettings
     channels: ChannelSettings
     api: ApiSettings
@@ -351,6 +371,7 @@ GROUPS: tuple[type[_EnvironmentSettings], ...] = (
     StorageSettings,
     GeneralSettings,
     BrevoSettings,
+    RetentionSettings,
     AlertSettings,
     ChannelSettings,
     ApiSettings,
@@ -380,5 +401,13 @@ def load_settings() -> Settings:
             raise SettingsError("The file .env is not text in UTF-8. Save it in that encoding.") from None
     if problems:
         raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
-    storage, general, brevo, alerts, channels, api = loaded
-    return Settings(storage=storage, general=general, brevo=brevo, alerts=alerts, channels=channels, api=api)
+    storage, general, brevo, retention, alerts, channels, api = loaded
+    return Settings(
+        storage=storage,
+        general=general,
+        brevo=brevo,
+        retention=retention,
+        alerts=alerts,
+        channels=channels,
+        api=api,
+    )

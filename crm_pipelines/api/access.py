@@ -29,11 +29,13 @@ class Authenticator:
     somebody behind the same proxy must not be able to lock a working application out.
     """
 
-    def __init__(self, engine: sa.Engine, *, requests_per_minute: int) -> None:
+    def __init__(
+        self, engine: sa.Engine, *, requests_per_minute: int, failures_per_minute: int = FAILURES_PER_MINUTE
+    ) -> None:
         self._engine = engine
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._requests = RateLimitItemPerMinute(requests_per_minute)
-        self._failures = RateLimitItemPerMinute(FAILURES_PER_MINUTE)
+        self._failures = RateLimitItemPerMinute(failures_per_minute)
         self._right_before: set[int] = set()
 
     def authenticate(self, token: str | None, *, client: str) -> Identity:

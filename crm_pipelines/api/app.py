@@ -60,7 +60,7 @@ def create_app(
     app.state.launcher = Launcher(settings.api.dagster_url, settings.channels.dagster_ui_url)
     app.state.metrics = Metrics(engine)
     errors.install(app)
-    # Those with a fixed path come before /contacts/{contact_id}.
+    # Those with a fixed path come before those with a parameter.
     for part in (selecting, status, contacts, metrics):
         app.include_router(part.router, prefix=PREFIX, responses=_ERRORS)
     app.include_router(metrics.router, include_in_schema=False)

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from crm_pipelines.api import models
 from crm_pipelines.api.access import Reader
-from crm_pipelines.api.models import ContactIn, ContactOut, ContactPatch, Crm, SyncStatus, Word
+from crm_pipelines.api.models import ContactIn, ContactOut, ContactPatch, Crm, Moment, SyncStatus, Word
 from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
 from crm_pipelines.api.writing import Writing, Written
 from crm_pipelines.contacts import records
@@ -29,8 +29,8 @@ class ListQuery(Wanted):
     status: SyncStatus | None = None
     domain_id: UUID | None = None
     email_type: Word | None = None
-    created_since: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_since: Moment | None = None
+    created_before: Moment | None = None
 
 
 class SearchRequest(Wanted):
@@ -66,7 +66,7 @@ def create_contact(contact: ContactIn, write: Writing) -> Response:
     return write.once("create_contact", work)
 
 
-@router.get("/contacts/{contact_id}", response_model=ContactOut)
+@router.get("/contacts/{contact_id:uuid}", response_model=ContactOut)
 def get_contact(contact_id: UUID, request: Request, _: Reader) -> dict[str, Any]:
     """One contact."""
     engine: sa.Engine = request.app.state.engine
@@ -74,19 +74,19 @@ def get_contact(contact_id: UUID, request: Request, _: Reader) -> dict[str, Any]
         return asdict(records.read(connection, contact_id))
 
 
-@router.put("/contacts/{contact_id}", response_model=ContactOut)
+@router.put("/contacts/{contact_id:uuid}", response_model=ContactOut)
 def replace_contact(contact_id: UUID, contact: ContactIn, write: Writing) -> Response:
     """Replace all that is known of a contact. Where it was delivered, it is queued again."""
     return _update(contact_id, contact.model_dump(), write)
 
 
-@router.patch("/contacts/{contact_id}", response_model=ContactOut)
+@router.patch("/contacts/{contact_id:uuid}", response_model=ContactOut)
 def change_contact(contact_id: UUID, change: ContactPatch, write: Writing) -> Response:
     """Change what is given. Where the contact was delivered, it is queued again."""
     return _update(contact_id, change.model_dump(exclude_unset=True), write)
 
 
-@router.delete("/contacts/{contact_id}", status_code=204)
+@router.delete("/contacts/{contact_id:uuid}", status_code=204)
 def delete_contact(contact_id: UUID, write: Writing) -> Response:
     """Delete a contact here, with its history. What a CRM holds of it stays there."""
 

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
 from crm_pipelines.contacts.records import AddressTaken
@@ -108,10 +109,22 @@ def install(app: FastAPI) -> None:
         foreseen = as_api_error(error)
         if foreseen is None:
             raise error
+        if foreseen.status == 405:
+            # Starlette names the methods of the first route only that has this path.
+            foreseen.headers["Allow"] = ", ".join(_methods_of(request))
         return envelope(foreseen, request.state.request_id)
 
     for kind in _FORESEEN:
         app.add_exception_handler(kind, answer)
+
+
+def _methods_of(request: Request) -> list[str]:
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _database_unavailable() -> ApiError:

@@ -5,7 +5,17 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
 from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.importing.cleaning import LONGEST_CELL, usable_address
@@ -14,6 +24,7 @@ MOST_IDS = 100_000
 CONFIRM_ABOVE = 1000
 """Contacts that a filter may match without the count having to be confirmed."""
 
+_DEEPEST = 20
 _AN_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
@@ -32,11 +43,11 @@ def _blank_is_none(value: Any) -> Any:
 
 
 def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
+    if _is_deeper_than(_DEEPEST, value):
+        raise ValueError(f"it is nested more than {_DEEPEST} deep")
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
     except UnicodeEncodeError:
         raise ValueError("half a surrogate pair cannot be stored") from None
     except ValueError:
@@ -48,12 +59,31 @@ def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _is_deeper_than(depth: int, value: Any) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return any(isinstance(one, dict | list) for one in level)
+
+
+def _written_out(value: Any) -> Any:
+    if not isinstance(value, str) or not value[:4].isdecimal() or value[4:5] != "-":
+        raise ValueError("expected a time such as 2026-01-31T12:00:00Z")
+    return value
+
+
 def _lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
 Crm = Annotated[Literal["brevo", "hubspot", "mautic", "n8n"], BeforeValidator(_lower)]
 SyncStatus = Literal["New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Word = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_storable)]
 Text = Annotated[
     Annotated[str, Field(max_length=LONGEST_CELL), AfterValidator(_storable)] | None, BeforeValidator(_blank_is_none)
@@ -77,8 +107,8 @@ class Filter(Body):
     domain_id: UUID | None = None
     email_type: Word | None = None
     text: Word | None = Field(None, description="Stands somewhere in the name or the address, whatever the case.")
-    created_since: AwareDatetime | None = Field(None, examples=["2026-01-01T00:00:00Z"])
-    created_before: AwareDatetime | None = None
+    created_since: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
+    created_before: Moment | None = None
 
     def to_filter(self) -> ContactFilter:
         return ContactFilter(**self.model_dump())
@@ -106,11 +136,11 @@ class FilteredSelectRequest(Body):
     )
 
     filter: Filter = Field(default_factory=Filter)
-    everyone: bool = Field(False, description="Must be true for a filter that says nothing.")
+    everyone: StrictBool = Field(False, description="Must be true for a filter that says nothing.")
     crms: list[Crm] = Field(min_length=1, max_length=10)
     action: Literal["select", "unselect"] = "select"
-    dry_run: bool = Field(False, description="Change nothing; say how many it would be.")
-    confirm: int | None = Field(
+    dry_run: StrictBool = Field(False, description="Change nothing; say how many it would be.")
+    confirm: StrictInt | None = Field(
         None, ge=0, description=f"The contacts that you expect at most. Required for more than {CONFIRM_ABOVE}."
     )
 
@@ -216,8 +246,8 @@ class RetryRequest(Body):
     crm: Crm
     contact_ids: Ids | None = None
     kind: Word | None = None
-    all: bool = False
-    dry_run: bool = Field(False, description="Change nothing; say how many it would be.")
+    all: StrictBool = False
+    dry_run: StrictBool = Field(False, description="Change nothing; say how many it would be.")
 
     @model_validator(mode="after")
     def _says_whom(self) -> "RetryRequest":
@@ -241,7 +271,7 @@ class _Fields(Body):
     name: Text = None
     phone_number: Text = None
     email_type: Text = None
-    has_gmail: bool | None = None
+    has_gmail: StrictBool | None = None
     context: Text = None
     source_url: Text = None
     source_job_id: UUID | None = None

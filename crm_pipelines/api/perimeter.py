@@ -109,6 +109,6 @@ def _too_large() -> ApiError:
 
 def _place_of(error: BaseException) -> str:
     """Where an error came from. Its text is left out: it may quote a contact."""
-    frames = traceback.extract_tb(error.__traceback__)[-8:]
-    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
-    return f"{type(error).__name__} at {places}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/crm_pipelines/" in frame.filename]
+    places = [f"{frame.filename.rpartition('/crm_pipelines/')[2]}:{frame.lineno}" for frame in reversed(frames)]
+    return f"{type(error).__name__} at {' < '.join(places)}"

@@ -169,7 +169,7 @@ class CausesQuery(Wanted):
     crm: Crm | None = None
 
 
-@router.get("/contacts/{contact_id}/sync-status", tags=["contacts"], response_model=ContactStory)
+@router.get("/contacts/{contact_id:uuid}/sync-status", tags=["contacts"], response_model=ContactStory)
 def sync_status(contact_id: UUID, request: Request, _: Reader) -> dict[str, Any]:
     """The whole story of one contact: how it stands at every CRM, what was tried, would be sent, and happens next."""
     engine: sa.Engine = request.app.state.engine

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 
 import click
 
@@ -42,6 +43,7 @@ def api(host: str, port: int) -> None:
         raise ExtraMissing from error
     from crm_pipelines.contacts.tokens import any_token
     from crm_pipelines.local.databases import dagster_storage_url
+    from crm_pipelines.local.processes import free_port_or_explain
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("crm_pipelines.api").setLevel(logging.INFO)
@@ -55,9 +57,21 @@ def api(host: str, port: int) -> None:
             click.echo(
                 "There is no token yet, so every request is refused: `crm-pipelines tokens create NAME`.", err=True
             )
+        if host in _LOOPBACK:
+            free_port_or_explain(port, "the HTTP API")
         app = create_app(engine, settings)
-        # Whoever asks from this machine could claim any address in a header, and be throttled under none.
-        uvicorn.run(app, host=host, port=port, access_log=False, server_header=False, proxy_headers=False)
+        # uvicorn hands the signal on when it has stopped: SIGTERM is then an orderly end, as Ctrl-C is.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            access_log=False,
+            server_header=False,
+            # Whoever asks from this machine could claim any address in a header, and be throttled under none.
+            proxy_headers=False,
+            ws="none",
+        )
 
 
 @click.group()

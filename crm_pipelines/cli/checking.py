@@ -8,12 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.contacts.fields import custom_fields_in_use
-from crm_pipelines.contacts.gates import GateKeeper, open_gate
 from crm_pipelines.crms.base import Finding
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.preflight import Preflight, check_account
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
 from crm_pipelines.settings import Settings, load_settings
 
@@ -27,7 +25,7 @@ class Examined:
     reopened: bool
 
 
-def examine(crm: str) -> Examined:
+def examine() -> Examined:
     """Raises SettingsError when the settings cannot be read: without them there is nothing to look at."""
     settings = load_settings()
     findings: list[Finding] = []
@@ -41,11 +39,10 @@ def examine(crm: str) -> Examined:
             said = "BREVO_API_KEY is not set: set it in the environment or in the file .env."
             findings.append(Finding(ok=False, subject="API key", detail=said))
         elif mapped:
-            findings += _account(settings, engine, crm)
-        passed = all(finding.ok for finding in findings if finding.blocking)
-        if passed and engine and GateKeeper(engine, crm).read().closed_for_credentials:
-            open_gate(engine, crm)
-            reopened = True
+            looked = _account(settings, engine)
+            findings += looked.findings
+            reopened = looked.reopened
+    passed = all(finding.ok for finding in findings if finding.blocking)
     return Examined(findings=tuple(findings), passed=passed, reopened=reopened)
 
 
@@ -64,16 +61,15 @@ def _database(stack: ExitStack) -> sa.Engine:
     return stack.enter_context(contacts_engine())[1]
 
 
-def _account(settings: Settings, engine: sa.Engine | None, crm: str) -> list[Finding]:
+def _account(settings: Settings, engine: sa.Engine | None) -> Preflight:
     """Without the database, neither the account's pace nor the custom fields are known: three requests, unpaced."""
     try:
         account = Brevo.from_settings(settings)
     except SettingsError as error:
-        return [Finding(ok=False, subject="API key", detail=str(error))]
+        return Preflight(findings=[Finding(ok=False, subject="API key", detail=str(error))], reopened=False)
     try:
         if engine is None:
-            return account.check(before_request=lambda: None)
-        turns = pacer_for(GateKeeper(engine, crm), settings.brevo.rate_limit_per_second)
-        return account.check(before_request=turns.wait, custom_fields=custom_fields_in_use(engine))
+            return Preflight(findings=account.check(before_request=lambda: None), reopened=False)
+        return check_account(engine, account, settings.brevo.rate_limit_per_second)
     finally:
         account.close()

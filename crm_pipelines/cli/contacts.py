@@ -218,24 +218,36 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status
       crm-pipelines status brevo --json | jq .counts.Error
     """
+    from crm_pipelines.contacts.queue import Queue
     from crm_pipelines.contacts.status import crm_status
+    from crm_pipelines.delivery.planning import time_to_empty
+    from crm_pipelines.delivery.rates import rate_limit_of
 
-    with contacts_engine() as (_, engine):
+    empty_in: dict[str, float | None] = {}
+    with contacts_engine() as (settings, engine):
         told = [crm_status(engine, name) for name in ([crm] if crm else CRMS)]
+        for one in told:
+            rate = rate_limit_of(settings.brevo, one.gate.limit_observed).per_second
+            left = time_to_empty(one.due, Queue(engine, one.crm).pace(), rate)
+            goes_on = one.crm == "brevo" and not one.gate.paused
+            empty_in[one.crm] = round(left.total_seconds(), 1) if goes_on else None
     if as_json:
-        print_json(told[0].as_dict() if crm else [one.as_dict() for one in told])
+        documents = [{**one.as_dict(), "empty_in_seconds": empty_in[one.crm]} for one in told]
+        print_json(documents[0] if crm else documents)
         return
     overview = table("CRM", *SYNC_STATUSES)
     for one in told:
         overview.add_row(one.crm, *(str(one.counts[name]) for name in SYNC_STATUSES))
     print_table(overview)
     for one in told:
-        _tell_status(one)
+        _tell_status(one, empty_in[one.crm])
 
 
-def _tell_status(told: "CrmStatus") -> None:
+def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
     if told.oldest_due_seconds is not None:
         click.echo(f"{told.crm}: {told.due} due, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
+        if empty_in_seconds is not None:
+            click.echo(f"{told.crm}: at this pace they are delivered in {max(1, empty_in_seconds / 60):.0f} minutes.")
     if told.next_due is not None:
         click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
     if told.gate.paused:

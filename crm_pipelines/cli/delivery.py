@@ -95,7 +95,7 @@ def check(crm: str, as_json: bool) -> None:
     from crm_pipelines.cli.checking import examine
 
     with working("Checking"):
-        examined = examine(crm)
+        examined = examine()
     if as_json:
         print_json({"crm": crm, **asdict(examined)})
     else:
@@ -123,25 +123,21 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
       crm-pipelines provision brevo --dry-run
       crm-pipelines provision brevo
     """
-    from crm_pipelines.contacts.fields import custom_fields_in_use
-    from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.crms.brevo import Brevo
-    from crm_pipelines.delivery.gatekeeping import pacer_for
+    from crm_pipelines.delivery.preflight import plan_account, provision_account
 
     with contacts_engine() as (settings, engine):
         if settings.brevo.api_key is None:
             raise KeyUnset
-        account = Brevo.from_settings(settings)
-        custom_fields = custom_fields_in_use(engine)
-        turns = pacer_for(GateKeeper(engine, crm), settings.brevo.rate_limit_per_second).wait
+        account, rate = Brevo.from_settings(settings), settings.brevo.rate_limit_per_second
+        created: list[str] = []
         try:
-            plan = account.plan(before_request=turns, custom_fields=custom_fields)
+            plan = plan_account(engine, account, rate)
             if not as_json:
                 _tell_plan(crm, plan)
-            created: list[str] = []
             if plan and not dry_run:
                 with working(f"Creating {len(plan)} attributes"):
-                    created = account.provision(dry_run=False, before_request=turns, custom_fields=custom_fields)
+                    created = provision_account(engine, account, rate, dry_run=False)
         finally:
             account.close()
     if as_json:

@@ -65,11 +65,14 @@ def _told(settings: "Settings", engine: "sa.Engine", email: str, *, live: bool) 
 def _tell_story(told: "Story") -> None:
     click.echo(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
     standings = table("CRM", "Status", "Selected (UTC)", "Error", "What happens next")
-    for one in told.crms:
+    selected = [one for one in told.crms if one.condition != "unselected"]
+    for one in selected or told.crms[:1]:
         status = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
         error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
         standings.add_row(*cells(one.crm, status, _time(one.selected_at), error, one.next))
     print_table(standings)
+    if others := [one.crm for one in told.crms if one.condition == "unselected"]:
+        click.echo(f"Not selected for {', '.join(others)}.\n")
     if told.attempts:
         attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
         for past in told.attempts:

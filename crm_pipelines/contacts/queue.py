@@ -112,6 +112,14 @@ class Backlog:
     oldest_due_seconds: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Contacts that were done with in the last ten minutes, and the seconds since the first of them."""
+
+    contacts: int
+    seconds: float
+
+
 class Queue:
     """The queue of one CRM."""
 
@@ -223,6 +231,10 @@ class Queue:
         """The other runs that hold claims."""
         return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
 
+    def claims_by_run(self) -> dict[str, int]:
+        """How many claims each run holds, those of imports left out."""
+        return {row.run_id: row.claims for row in self._all("claims_by_run")}
+
     def silent_runs(self) -> list[str]:
         """The runs that let a lease run out."""
         return [row[0] for row in self._all("silent_runs")]
@@ -264,6 +276,10 @@ class Queue:
         return Backlog(
             due=row.due, oldest_due=row.oldest_due, oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0)
         )
+
+    def pace(self) -> Pace:
+        row = self._all("pace")[0]
+        return Pace(contacts=row.contacts, seconds=row.seconds or 0.0)
 
     def anything_due(self) -> bool:
         """Whether a run would find work; two index look-ups, whatever the size of the queue."""

@@ -179,6 +179,10 @@ SELECT DISTINCT claimed_by FROM crm_syncs
 UNION
 SELECT tended_by FROM crm_bulk_imports WHERE crm = :crm AND state = 'preparing' AND tended_by <> :run_id
 
+-- name: claims_by_run
+SELECT claimed_by AS run_id, count(*) AS claims FROM crm_syncs
+ WHERE crm = :crm AND state = 'claimed' AND claimed_by NOT LIKE 'import:%' GROUP BY 1 ORDER BY 2 DESC, 1
+
 -- name: silent_runs
 -- Runs that let a lease run out, whatever Dagster knows of them.
 SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now()
@@ -230,6 +234,11 @@ SELECT crm_requeue_edited(c.id, c.revision)
 -- due: could be claimed now. oldest_due: since when the longest waiting one has been due.
 SELECT count(*) AS due, min(run_at) AS oldest_due, extract(epoch FROM now() - min(run_at))::float8 AS oldest_due_seconds
   FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now()
+
+-- name: pace
+SELECT count(*) AS contacts, extract(epoch FROM now() - min(finished_at))::float8 AS seconds
+  FROM crm_attempts
+ WHERE crm = :crm AND finished_at > now() - interval '10 min' AND outcome NOT IN ('retry', 'snoozed', 'refused')
 
 -- name: any_due
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())

@@ -21,7 +21,7 @@ SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND
         OR crm_sync_status(s.state, s.attempts) = CAST(:status AS text))
 
 -- name: choose_matching
--- {matching} is put together from filters.sql.
+-- The condition, here and below, is put together from filters.sql.
 CREATE TEMP TABLE chosen ON COMMIT DROP AS
 SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm WHERE {matching}
 

@@ -4,13 +4,17 @@
 """
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 BeforeRequest = Callable[[], None]
 """Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
+
+
+ADDRESS, LIST, MISSING = "(address)", "(list)", "(contact)"
+"""What can differ beside attributes; in parentheses, since no attribute is named so."""
 
 
 class Result(enum.StrEnum):
@@ -143,7 +147,8 @@ class ImportRow:
     """One contact of an import.
 
     `content` is its part of the body. `proof` hashes what the CRM should hold afterwards: the attributes in `names`.
-    `identifiers` must not occur twice in one import. `warnings` are those of the import, beside the payload's own.
+    `identifiers` are all by which the CRM may find the contact, in the form of `Imports.blocked`; none must occur twice
+    in one import. `warnings` are those of the import, beside the payload's own.
     """
 
     content: bytes
@@ -165,7 +170,7 @@ class ImportStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """A contact as the CRM holds it."""
+    """A contact as the CRM holds it; `key` is empty for one without an address."""
 
     key: str
     remote_id: str
@@ -174,7 +179,7 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some of the contacts that changed, and how many there are of them in all (None: not told)."""
+    """Some of the contacts that were asked for, and how many there are of them in all (None: not told)."""
 
     contacts: list[Held]
     full: bool
@@ -207,10 +212,16 @@ class Imports(Protocol):
     def refused(self, status: ImportStatus) -> Mapping[str, str]:
         """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key."""
 
-    def changed(
-        self, since: datetime, *, offset: int, size: int, before_request: BeforeRequest
+    def read(
+        self, since: datetime | None, *, offset: int, size: int, before_request: BeforeRequest
     ) -> tuple[Outcome, Page | None]:
-        """Contacts that changed since then, by the CRM's clock, in a stable order."""
+        """Contacts that changed since then by the CRM's clock (None: all), oldest first: only a deletion moves any."""
+
+    def blocked(self, held: Held) -> frozenset[str]:
+        """Every identifier of a contact that an import might subscribe again; none of any other contact. Pure."""
+
+    def identifier(self, remote_id: str) -> str:
+        """The CRM's own id in the form of `blocked`. Pure."""
 
     def proof(self, held: Held, names: Sequence[str]) -> bytes:
         """What `ImportRow.proof` is for a contact that arrived as it was sent. Pure."""
@@ -256,6 +267,15 @@ class Crm(Mapper, Protocol):
 
     def compare(self, payload: Payload, held: Held) -> list[Compared]:
         """Field by field, in the CRM's normal form. Pure."""
+
+    def differences(
+        self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
+    ) -> tuple[Outcome, frozenset[str] | None]:
+        """Read a contact back and compare the attributes in `names`, each in the CRM's normal form.
+
+        The result names what differs: attributes, ADDRESS, LIST, or only MISSING when the CRM has no such contact. None
+        when the CRM gave no answer that tells.
+        """
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""

@@ -72,6 +72,7 @@ def test_every_command_of_the_first_hour_prints_what_is_shown(
             with pytest.raises(SystemExit) as exit_:
                 main()
         printed = capfd.readouterr()
+        assert not exit_.value.code, f"{command}: {printed.err}"
         assert comparable(printed.err + printed.out) == comparable(shown), command
         run += 1
     assert run >= 10
