@@ -80,7 +80,7 @@ def test_the_last_attempts_are_told_and_all_fits_into_json(engine: sa.Engine) ->
 
 def test_the_ledger_is_not_walked_even_without_statistics(engine: sa.Engine) -> None:
     many = (
-        "WITH c AS (INSERT INTO crm_contacts (email) SELECT n || '@x.org' FROM generate_series(1, 5000) n RETURNING id) "
+        "WITH c AS (INSERT INTO crm_contacts (email) SELECT n || '@x' FROM generate_series(1, 5000) n RETURNING id) "
         "INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, started_at) "
         "SELECT id, 'brevo', n, 'run', 1, 'synced', now() FROM c, generate_series(1, 4) n"
     )
