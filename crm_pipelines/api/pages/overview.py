@@ -16,8 +16,12 @@ from crm_pipelines.api.pages.session import Reader, Writer
 from crm_pipelines.contacts import api_writes, history, selection
 from crm_pipelines.contacts.crms import CRMS
 from crm_pipelines.contacts.history import Step
+from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.contacts.status import CrmStatus, crm_status, failed
+from crm_pipelines.delivery.planning import time_to_empty
+from crm_pipelines.delivery.rates import rate_limit_of
+from crm_pipelines.settings import Settings
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -35,10 +39,11 @@ _EXAMPLES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Glance:
-    """One CRM with what is drawn of it."""
+    """One CRM with what is drawn of it. `empty_in`: in how long nothing will be due; None for who delivers nothing."""
 
     status: CrmStatus
     last_delivery: datetime | None
+    empty_in: timedelta | None
     steps: Sequence[Step]
     attempts: Frame
     bars: Sequence[Bar]
@@ -74,7 +79,7 @@ def overview(
         session=session,
         span=span,
         retried=retried,
-        glances=[_glance(engine, one, span) for one in used],
+        glances=[_glance(engine, request.app.state.settings, one, span) for one in used],
         unused=[one.crm for one in standings if one not in used],
     )
 
@@ -83,7 +88,7 @@ def _is_used(status: CrmStatus) -> bool:
     return any(contacts for name, contacts in status.counts.items() if name != "New")
 
 
-def _glance(engine: sa.Engine, status: CrmStatus, span: Span) -> Glance:
+def _glance(engine: sa.Engine, settings: Settings, status: CrmStatus, span: Span) -> Glance:
     step, count = _STEPS[span]
     steps = history.steps(engine, status.crm, step=step, count=count)
     most = charts.scale(max(one.attempts for one in steps))
@@ -91,12 +96,20 @@ def _glance(engine: sa.Engine, status: CrmStatus, span: Span) -> Glance:
     return Glance(
         status=status,
         last_delivery=history.last_delivery(engine, status.crm),
+        empty_in=_empty_in(engine, settings, status),
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),
         depth=charts.frame(steps, step, deepest),
         lines=[(line, charts.area(line, deepest[-1])) for line in charts.lines(steps, deepest[-1])],
     )
+
+
+def _empty_in(engine: sa.Engine, settings: Settings, status: CrmStatus) -> timedelta | None:
+    if status.crm != "brevo" or status.gate.paused or not status.due:
+        return None
+    rate = rate_limit_of(settings.brevo, status.gate.limit_observed).per_second
+    return time_to_empty(status.due, Queue(engine, status.crm).pace(), rate)
 
 
 @router.get("/retry")
