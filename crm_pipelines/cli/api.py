@@ -29,6 +29,11 @@ def api(host: str, port: int) -> None:
     """Serve the HTTP API and the status page, until Ctrl-C.
 
     Every request needs a token. Beyond this machine it is served only once there is one.
+
+    \b
+    Examples:
+      crm-pipelines api
+      crm-pipelines api --host 0.0.0.0 --port 8080
     """
     try:
         import uvicorn
@@ -85,8 +90,9 @@ def create(name: str, scopes: tuple[str, ...]) -> None:
     """Make a token and print it; it is shown this once. NAME says who uses it.
 
     \b
-    crm-pipelines tokens create monitor
-    crm-pipelines tokens create web-app --scope read --scope write
+    Examples:
+      crm-pipelines tokens create monitor
+      crm-pipelines tokens create web-app --scope read --scope write
     """
     from crm_pipelines.contacts.tokens import create_token
 
@@ -99,7 +105,12 @@ def create(name: str, scopes: tuple[str, ...]) -> None:
 @tokens.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """Show all tokens, without their secrets."""
+    """Show all tokens, without their secrets.
+
+    \b
+    Example:
+      crm-pipelines tokens list
+    """
     from dataclasses import asdict
 
     from crm_pipelines.contacts.tokens import list_tokens
@@ -126,7 +137,12 @@ def list_(as_json: bool) -> None:
 @tokens.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Refuse the token of this NAME (or id) from now on."""
+    """Refuse the token of this NAME (or id) from now on.
+
+    \b
+    Example:
+      crm-pipelines tokens revoke monitor
+    """
     from crm_pipelines.contacts.tokens import revoke_token
 
     with contacts_engine() as (_, engine):

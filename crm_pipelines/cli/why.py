@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import cells, print_json, print_table, printable, table
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -21,7 +21,7 @@ _SAME = {True: "same", False: "DIFFERS", None: "not ours"}
 @click.command()
 @click.argument("email")
 @click.option("--live", is_flag=True, help="Ask the CRM too what it holds now. Needs its key.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@as_json
 def why(email: str, live: bool, as_json: bool) -> None:
     """Tell why the contact with this address is or is not in a CRM.
 
@@ -65,11 +65,14 @@ def _told(settings: "Settings", engine: "sa.Engine", email: str, *, live: bool) 
 def _tell_story(told: "Story") -> None:
     click.echo(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
     standings = table("CRM", "Status", "Selected (UTC)", "Error", "What happens next")
-    for one in told.crms:
+    selected = [one for one in told.crms if one.condition != "unselected"]
+    for one in selected or told.crms[:1]:
         status = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
         error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
         standings.add_row(*cells(one.crm, status, _time(one.selected_at), error, one.next))
     print_table(standings)
+    if others := [one.crm for one in told.crms if one.condition == "unselected"]:
+        click.echo(f"Not selected for {', '.join(others)}.\n")
     if told.attempts:
         attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
         for past in told.attempts:
@@ -89,7 +92,7 @@ def _tell_preview(preview: "Preview") -> None:
     for line in preview.lines:
         blank = "cleared, being blank now" if line.attribute in preview.cleared else "blank"
         remark = line.remark or (blank if line.value is None else "")
-        lines.add_row(*cells(line.source, line.attribute, line.value, remark))
+        lines.add_row(*cells(line.source, line.attribute, _value(line.value), remark))
     print_table(lines)
     click.echo(f"{preview.crm}: {printable(preview.says)}\n")
 
@@ -98,9 +101,15 @@ def _tell_held(held: "Held") -> None:
     if held.fields:
         fields = table("Attribute", "Ours", f"At {held.crm}", "", title=f"What {held.crm} holds now")
         for one in held.fields:
-            fields.add_row(*cells(one.attribute, one.ours, one.theirs, _SAME[one.same]))
+            fields.add_row(*cells(one.attribute, _value(one.ours), _value(one.theirs), _SAME[one.same]))
         print_table(fields)
     click.echo(f"{held.crm}: {printable(held.says)}")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _time(moment: datetime | None) -> str:

@@ -18,5 +18,7 @@ SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processin
   LEFT JOIN crm_syncs s ON s.contact_id = :contact_id AND s.crm = w.crm ORDER BY w.position
 
 -- name: attempts
+-- MATERIALIZED: for want of statistics, the whole ledger is walked backwards in search of the contact.
+WITH past AS MATERIALIZED (SELECT * FROM crm_attempts WHERE contact_id = :contact_id)
 SELECT crm, started_at, finished_at, run_id, outcome, kind, code, message, http_status, request_id, warnings
-  FROM crm_attempts WHERE contact_id = :contact_id ORDER BY id DESC LIMIT :limit
+  FROM past ORDER BY id DESC LIMIT :limit

@@ -121,6 +121,15 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewAttribute:
+    """An attribute that the mapping needs and the account lacks; `type` in the CRM's own word."""
+
+    name: str
+    type: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImportTarget:
     """Where imports go, as the account was when it was looked at.
 
@@ -277,6 +286,11 @@ class Crm(Mapper, Protocol):
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
         are looked at too.
         """
+
+    def plan(
+        self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[NewAttribute]:
+        """What `provision` would create."""
 
     def provision(
         self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Compared, Finding, Held, Imports, Outcome, Payload
+from crm_pipelines.crms.base import BeforeRequest, Compared, Finding, Held, Imports, NewAttribute, Outcome, Payload
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
@@ -131,6 +131,12 @@ class Brevo(BrevoMapper):
     def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
         """Key, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
         return self._preflight(before_request, custom_fields).check()
+
+    def plan(
+        self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[NewAttribute]:
+        """The missing attributes. Raises ProvisionError."""
+        return self._preflight(before_request, custom_fields).plan()
 
     def provision(
         self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None

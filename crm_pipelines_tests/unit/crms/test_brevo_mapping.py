@@ -184,7 +184,7 @@ json_values = st.recursive(
 def test_any_contact_becomes_a_payload_that_is_json_of_brevos_types(
     name: str | None, phone: str | None, context: str | None, custom: dict[str, Any]
 ) -> None:
-    changes = {"name": name, "phone_number": phone, "context": context, "custom_fields": custom}
+    changes: dict[str, Any] = {"name": name, "phone_number": phone, "context": context, "custom_fields": custom}
     payload = prepare(**changes)
     told = BrevoMapper(mapping=SHIPPED).explain({**RECORD, **changes})
     assert {line.attribute: line.value for line in told if line.value is not None} == dict(payload.attributes)
