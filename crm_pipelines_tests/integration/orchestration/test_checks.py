@@ -9,6 +9,7 @@ import pytest
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.contacts.watching import Figures
+from crm_pipelines.delivery.fidelity import FidelityReader
 from crm_pipelines.orchestration import checks
 from crm_pipelines.orchestration.assets import brevo_queue
 from crm_pipelines.orchestration.build import build_definitions
@@ -224,6 +225,25 @@ def test_a_contact_that_was_edited_meanwhile_is_not_counted_as_different(people:
     evaluation = look(pipeline)
     assert evaluation.passed
     assert numbers(evaluation)["compared"] == 1
+
+
+def test_a_contact_that_is_edited_while_it_is_read_does_not_count(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(1)
+    pipeline.run()
+    edit = "UPDATE crm_contacts SET name = 'Somebody Else'"
+    monkeypatch.setattr(FidelityReader, "_mind_the_gate", lambda self, outcome: people.run(edit))
+    found = numbers(look(pipeline))
+    assert (found["compared"], found["edited_meanwhile"]) == (0, 1)
+
+
+def test_a_contact_that_would_be_sent_otherwise_by_now_does_not_count(people: People, pipeline: Pipeline) -> None:
+    people.add(1)
+    pipeline.run()
+    people.run("UPDATE crm_syncs SET payload_hash = 'under another mapping'")
+    found = numbers(look(pipeline))
+    assert (found["compared"], found["edited_meanwhile"]) == (0, 1)
 
 
 def test_the_next_look_begins_where_the_last_one_ended(people: People, pipeline: Pipeline) -> None:
