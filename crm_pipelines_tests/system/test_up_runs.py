@@ -36,6 +36,7 @@ def test_the_pages_know_the_job_its_schedule_its_sensors_and_its_assets(stack: S
         "brevo_error_backlog_sensor": "RUNNING",
         "run_failure_alert_sensor": "RUNNING",
         "brevo_checks_sensor": "RUNNING",
+        "brevo_follow_up_sensor": "RUNNING",
     }
     assets = {"/".join(node["assetKey"]["path"]): node for node in known["assetNodes"]}
     assert set(assets) >= {"contacts", "brevo/queue", "brevo/contacts", "brevo/daily_report"}
