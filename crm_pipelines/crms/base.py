@@ -4,17 +4,13 @@
 """
 
 import enum
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 BeforeRequest = Callable[[], None]
 """Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
-
-
-ADDRESS, LIST, MISSING = "(address)", "(list)", "(contact)"
-"""What can differ beside attributes; in parentheses, since no attribute is named so."""
 
 
 class Result(enum.StrEnum):
@@ -267,15 +263,6 @@ class Crm(Mapper, Protocol):
 
     def compare(self, payload: Payload, held: Held) -> list[Compared]:
         """Field by field, in the CRM's normal form. Pure."""
-
-    def differences(
-        self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
-    ) -> tuple[Outcome, frozenset[str] | None]:
-        """Read a contact back and compare the attributes in `names`, each in the CRM's normal form.
-
-        The result names what differs: attributes, ADDRESS, LIST, or only MISSING when the CRM has no such contact. None
-        when the CRM gave no answer that tells.
-        """
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""

@@ -5,17 +5,20 @@ could not be read is counted as such and says nothing about the fields.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Delivery, Queue
 from crm_pipelines.contacts.sampling import Sampler
-from crm_pipelines.crms.base import ADDRESS, LIST, MISSING, Crm, Payload
+from crm_pipelines.crms.base import Crm, Payload, Result
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.rates import RateLimit
+
+MISSING = "(contact)"
+"""Beside the names of attributes: whether the CRM has the contact at all."""
 
 LOWEST_PERCENT = 95.0
 """Of a field's values. People correct contacts at the CRM by hand now and then; a field that does not arrive falls far
@@ -80,17 +83,21 @@ class FidelityReader(Passage):
         if not isinstance(payload, Payload) or payload.hash != delivery.payload_hash:
             tally.edited += 1
             return
-        names = frozenset(payload.attributes.keys() & delivery.sent_attributes)
-        outcome, differing = self._crm.differences(
-            payload, names, remote_id=delivery.remote_id, before_request=self._pacer.wait
+        outcome, held = self._crm.look_up(
+            payload, remote_key=None, remote_id=delivery.remote_id, before_request=self._pacer.wait
         )
         self._mind_the_gate(outcome)
-        if differing is None:
+        if outcome.result is not Result.SYNCED:
             return
         if not self._sampler.unchanged([delivery.claim]):
             tally.edited += 1
             return
-        tally.add({MISSING} if MISSING in differing else names | {ADDRESS, LIST, MISSING}, differing)
+        told = {"EMAIL", "lists", *delivery.sent_attributes}
+        compared = self._crm.compare(payload, held) if held else []
+        tally.add(
+            {MISSING: held is not None}
+            | {one.attribute: one.same for one in compared if one.same is not None and one.attribute in told}
+        )
 
 
 @dataclass
@@ -102,7 +109,7 @@ class _Tally:
     seen: Counter[str] = field(default_factory=Counter)
     same: Counter[str] = field(default_factory=Counter)
 
-    def add(self, looked_at: Set[str], differing: Set[str]) -> None:
+    def add(self, same: Mapping[str, bool]) -> None:
         self.compared += 1
-        self.seen.update(looked_at)
-        self.same.update(looked_at - differing)
+        self.seen.update(same.keys())
+        self.same.update(name for name, equal in same.items() if equal)

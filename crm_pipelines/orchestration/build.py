@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from crm_pipelines.orchestration.assets import brevo_contacts, brevo_queue, contacts
+from crm_pipelines.orchestration.assets import brevo_account, brevo_contacts, brevo_queue, brevo_read_back, contacts
 from crm_pipelines.orchestration.checks import build_brevo_checks_sensor, how_deliveries_stand, sums_add_up
 from crm_pipelines.orchestration.daily_report import brevo_daily_report, daily_report, daily_report_schedule
 from crm_pipelines.orchestration.fidelity import brevo_fidelity, build_brevo_fidelity_schedule, fidelity
@@ -24,7 +24,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Everything that Dagster shows and runs, for these settings."""
     destination = Destination("brevo")
     return dg.Definitions(
-        assets=[contacts, brevo_queue, brevo_contacts, brevo_daily_report],
+        assets=[contacts, brevo_queue, brevo_account, brevo_contacts, brevo_read_back, brevo_daily_report],
         asset_checks=[sums_add_up, how_deliveries_stand, attributes_exist, fidelity],
         jobs=[brevo_sync, *OPERATOR_JOBS, brevo_fidelity, prune_history, daily_report],
         schedules=[

@@ -189,15 +189,17 @@ def build_brevo_checks_sensor(destination: Destination, *, enabled: bool) -> dg.
         with sentences(), destination.open() as account:
             standing = look_at(account)
         known = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(STANDING_CHECKS)
+        verdicts = list(standing_evaluations(standing))
         changed = [
             one
-            for one in standing_evaluations(standing)
+            for one in verdicts
             if (before := known.get(one.asset_check_key)) is None
             or (before.status is AssetCheckExecutionRecordStatus.SUCCEEDED) != one.passed
         ]
         events: list[Any] = list(changed)
         if _report_is_due(context.instance):
-            events.append(queue_materialization(standing))
+            # With all verdicts: those that are older than an asset's latest report do not show.
+            events = [queue_materialization(standing), *verdicts]
         changes = ", ".join(f"{one.check_name} {'passes' if one.passed else 'fails'}" for one in changed)
         return dg.SensorResult(skip_reason=changes or "No verdict has changed.", asset_events=events)
 

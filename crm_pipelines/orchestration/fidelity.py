@@ -8,12 +8,12 @@ from pydantic import Field
 
 from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.delivery.fidelity import LOWEST_PERCENT, Fidelity, FidelityReader
-from crm_pipelines.orchestration.assets import brevo_contacts
+from crm_pipelines.orchestration.assets import brevo_read_back
 from crm_pipelines.orchestration.resources import Account, Destination, sentences
 from crm_pipelines.settings import BrevoSettings
 
 FIDELITY = "fidelity"
-_KEY = dg.AssetCheckKey(brevo_contacts.key, FIDELITY)
+_KEY = dg.AssetCheckKey(brevo_read_back.key, FIDELITY)
 _UNTIL = "looked_until"
 # Without an earlier look. What is older was edited at Brevo by hand often enough to tell little.
 _FURTHEST_BACK = timedelta(days=1)
@@ -26,7 +26,7 @@ class FidelityConfig(dg.Config):
 
 
 @dg.asset_check(
-    asset=brevo_contacts.key,
+    asset=brevo_read_back.key,
     name=FIDELITY,
     description="Brevo holds what it was told. Of the contacts that were delivered since the last look, a sample is "
     "read back and compared field by field, in the form in which values are the same to Brevo. A field fails below "

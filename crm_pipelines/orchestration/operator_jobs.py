@@ -15,9 +15,10 @@ from crm_pipelines.contacts.selection import Retried, Who, retry
 from crm_pipelines.contacts.status import crm_status
 from crm_pipelines.crms.base import Finding
 from crm_pipelines.delivery.preflight import Preflight, check_account, provision_account
-from crm_pipelines.orchestration.assets import brevo_contacts
+from crm_pipelines.orchestration.assets import brevo_account
 from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.ended_runs import ended_runs
+from crm_pipelines.orchestration.ops import GATE_TAG
 from crm_pipelines.orchestration.resources import Account, Destination, brevo, sentences
 from crm_pipelines.settings import BrevoSettings
 
@@ -151,12 +152,16 @@ def look_at_account(
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     with sentences(), destination.open() as account:
         looked = check_account(account.engine, account.crm, account.brevo.rate_limit_per_second)
+        gate = account.gate.read()
     yield attributes_evaluation(looked)
     if looked.reopened:
         context.log.info("The gate was closed for the key and is open again.")
     for finding in looked.findings:
         context.log.info("%s %s: %s", _mark(finding), finding.subject, scrub(finding.detail))
     if looked.problems:
+        if gate.paused and gate.pause_kind in {"credentials", "outage"}:
+            # One cause, one alert: people are told of the gate.
+            context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         first = looked.problems[0]
         raise dg.Failure(
             f"{first.subject}: {scrub(first.detail)} ({len(looked.problems)} problems in all.)", allow_retries=False
@@ -168,7 +173,7 @@ def attributes_evaluation(looked: Preflight) -> dg.AssetCheckEvaluation:
     rows = "\n".join(f"| {_mark(one)} | {one.subject} | {scrub(one.detail)} |" for one in looked.findings)
     problems = ", ".join(one.subject for one in looked.problems)
     return dg.AssetCheckEvaluation(
-        asset_key=brevo_contacts.key,
+        asset_key=brevo_account.key,
         check_name=ATTRIBUTES_EXIST,
         passed=not looked.problems,
         description=f"Wrong: {problems}." if problems else "The account has what the mapping needs.",
@@ -184,7 +189,7 @@ def _mark(finding: Finding) -> str:
 
 
 @dg.asset_check(
-    asset=brevo_contacts.key,
+    asset=brevo_account.key,
     name=ATTRIBUTES_EXIST,
     description="Brevo accepts the key, and the account has the list and the attributes that the mapping needs: Brevo "
     "drops values of attributes that it does not have, and reports success. Evaluated daily by brevo_check_account.",

@@ -285,12 +285,12 @@ def report_run(
     started = context.instance.get_run_stats(context.run_id).start_time
     seconds = time.time() - started if started else 0.0
     sending_seconds = sum(part.seconds for part in written)
+    for line in story(totals, standing, seconds=seconds, sending_seconds=sending_seconds):
+        context.log.info(line)
     yield run_materialization(totals, standing, seconds=seconds, sending_seconds=sending_seconds)
     yield queue_materialization(standing)
     yield sums_evaluation(destination.crm, totals)
     yield from standing_evaluations(standing)
-    for line in story(totals, standing, seconds=seconds, sending_seconds=sending_seconds):
-        context.log.info(line)
     if totals.unaccounted:
         raise dg.Failure(
             f"The fate of {totals.unaccounted} of {totals.claimed} claimed contacts is unknown, a defect. "

@@ -38,13 +38,11 @@ def test_the_pages_know_the_job_its_schedule_its_sensors_and_its_assets(stack: S
         "brevo_checks_sensor": "RUNNING",
     }
     assets = {"/".join(node["assetKey"]["path"]): node for node in known["assetNodes"]}
-    assert set(assets) == {"contacts", "brevo/queue", "brevo/contacts", "brevo/daily_report"}
+    assert set(assets) >= {"contacts", "brevo/queue", "brevo/contacts", "brevo/daily_report"}
     assert {check["name"] for check in assets["brevo/contacts"]["assetChecksOrError"]["checks"]} == {
         "sums_add_up",
         "error_backlog",
         "attempts_succeed",
-        "attributes_exist",
-        "fidelity",
     }
 
 

@@ -10,12 +10,11 @@
 | `bulk` | imports of many contacts, and reading them back |
 | `normal_form` | what is the same to Brevo, for reading back |
 | `looking` | what Brevo holds of one contact, beside ours |
-| `readback` | one contact read back and compared |
 | `preflight` | the account: check and provision |
 """
 
 import hashlib
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +28,6 @@ from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
 from crm_pipelines.crms.brevo.preflight import Preflight
-from crm_pipelines.crms.brevo.readback import differences
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport, is_loopback
 from crm_pipelines.errors import SettingsError
@@ -104,20 +102,6 @@ class Brevo(BrevoMapper):
     def compare(self, payload: Payload, held: Held) -> list[Compared]:
         """Field by field; see `looking`. Pure."""
         return compare(payload, held, self._list_ids)
-
-    def differences(
-        self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
-    ) -> tuple[Outcome, frozenset[str] | None]:
-        """Read a contact back and compare it with what was sent; see `readback`."""
-        return differences(
-            payload,
-            names,
-            remote_id=remote_id,
-            send=self._transport.request,
-            before_request=before_request,
-            list_ids=self._list_ids,
-            secrets=self._secrets,
-        )
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""

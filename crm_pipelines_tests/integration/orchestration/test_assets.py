@@ -40,8 +40,8 @@ def test_a_figure_that_could_not_be_had_is_left_out() -> None:
     assert "success_percent_24h" not in report(Totals(), a_standing(last_day=None))
 
 
-def test_a_run_of_no_time_divides_by_nothing() -> None:
-    assert report(Totals(), seconds=0)["requests_per_second"] == 0
+def test_a_request_in_no_time_is_no_high_rate() -> None:
+    assert report(Totals(requests=1), seconds=0)["rate_used_percent"] == 10
 
 
 def test_a_paused_gate_is_reported_with_its_reason() -> None:

@@ -9,6 +9,7 @@ import pytest
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.contacts.watching import Figures
+from crm_pipelines.delivery.fidelity import FidelityReader
 from crm_pipelines.orchestration import checks
 from crm_pipelines.orchestration.assets import brevo_queue
 from crm_pipelines.orchestration.build import build_definitions
@@ -131,6 +132,22 @@ def test_between_runs_a_sensor_reports_a_verdict_when_it_changes_and_only_then(p
 
 
 @pytest.mark.usefixtures("brevo_environment")
+def test_the_sensor_reports_the_queue_once_an_hour_and_every_verdict_with_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(2)
+    with dg.DagsterInstance.ephemeral() as instance:
+        sensor = ChecksSensor(instance)
+        sensor.tick()
+        monkeypatch.setattr(checks, "_REPORT_SECONDS", -1)
+        assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
+        event = instance.get_latest_materialization_event(brevo_queue.key)
+        assert event is not None
+        assert event.asset_materialization is not None
+        assert event.asset_materialization.metadata["due"].value == 2
+
+
+@pytest.mark.usefixtures("brevo_environment")
 def test_a_claim_whose_lease_is_long_over_is_stuck(people: People, pipeline: Pipeline) -> None:
     people.add()
     people.run(
@@ -149,7 +166,7 @@ def test_a_claim_whose_lease_is_long_over_is_stuck(people: People, pipeline: Pip
 def look(pipeline: Pipeline, sample: int = 50) -> dg.AssetCheckEvaluation:
     """A run of brevo_fidelity."""
     job = build_definitions(load_settings()).get_repository_def().get_job("brevo_fidelity")
-    config = {"ops": {"brevo__contacts_fidelity": {"config": {"sample": sample}}}}
+    config = {"ops": {"brevo__read_back_fidelity": {"config": {"sample": sample}}}}
     result = job.execute_in_process(instance=pipeline.instance, run_config=config)
     [evaluation] = result.get_asset_check_evaluations()
     return evaluation
@@ -208,6 +225,25 @@ def test_a_contact_that_was_edited_meanwhile_is_not_counted_as_different(people:
     evaluation = look(pipeline)
     assert evaluation.passed
     assert numbers(evaluation)["compared"] == 1
+
+
+def test_a_contact_that_is_edited_while_it_is_read_does_not_count(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(1)
+    pipeline.run()
+    edit = "UPDATE crm_contacts SET name = 'Somebody Else'"
+    monkeypatch.setattr(FidelityReader, "_mind_the_gate", lambda self, outcome: people.run(edit))
+    found = numbers(look(pipeline))
+    assert (found["compared"], found["edited_meanwhile"]) == (0, 1)
+
+
+def test_a_contact_that_would_be_sent_otherwise_by_now_does_not_count(people: People, pipeline: Pipeline) -> None:
+    people.add(1)
+    pipeline.run()
+    people.run("UPDATE crm_syncs SET payload_hash = 'under another mapping'")
+    found = numbers(look(pipeline))
+    assert (found["compared"], found["edited_meanwhile"]) == (0, 1)
 
 
 def test_the_next_look_begins_where_the_last_one_ended(people: People, pipeline: Pipeline) -> None:

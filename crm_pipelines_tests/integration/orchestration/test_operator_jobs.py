@@ -6,12 +6,14 @@ import dagster as dg
 import pytest
 
 from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.orchestration.findings import run_finding
 from crm_pipelines.orchestration.operator_jobs import (
     brevo_check_account,
     brevo_provision,
     brevo_release_claims,
     brevo_retry_failed,
 )
+from crm_pipelines.orchestration.ops import GATE_TAG
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -146,6 +148,20 @@ def test_an_account_that_is_well_opens_a_gate_that_was_closed_for_the_key(people
     gate.close("The key was withdrawn.", "fingerprint")
     assert launch(pipeline, brevo_check_account)[1] == ""
     assert not gate.read().paused
+
+
+def test_of_an_account_that_refuses_us_people_are_told_by_the_gate_alone(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(refusal="ip")
+    launch(pipeline, brevo_check_account)
+    assert run_finding(pipeline.instance, "brevo_check_account") is not None
+    people.add(1)
+    pipeline.run()
+    launch(pipeline, brevo_check_account)
+    [latest, earlier] = pipeline.instance.get_runs(dg.RunsFilter(job_name="brevo_check_account"))
+    assert GATE_TAG in latest.tags
+    assert GATE_TAG not in earlier.tags
 
 
 @pytest.mark.parametrize("job", [brevo_check_account, brevo_provision, brevo_retry_failed, brevo_release_claims])
