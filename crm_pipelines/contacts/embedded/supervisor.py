@@ -1,9 +1,10 @@
 """The small detached process that owns Postgres: `python -m crm_pipelines.contacts.embedded.supervisor FOLDER`.
 
 It starts Postgres as its child, says so in one line of JSON on standard output, and stops it when no process holds
-`users.lock` any more. A Postgres that dies meanwhile is started anew on the same port. The kernel drops that lock on any kind of death, so no user has to say goodbye, and no user's
-end stops a server that others need. If this process itself is killed, the kernel tells Postgres to stop (Linux);
-elsewhere the next start stops the left-over Postgres first.
+`users.lock` any more. A Postgres that is killed meanwhile is started anew on the same port. The kernel drops that lock
+on any kind of death, so no user has to say goodbye, and no user's end stops a server that others need. If this process
+itself is killed, the kernel tells Postgres to stop (Linux); elsewhere the next start stops the left-over Postgres
+first.
 """
 
 import argparse

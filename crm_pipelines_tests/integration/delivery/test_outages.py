@@ -51,9 +51,9 @@ def full_disk_below_the_ledger(people: People, disk: Path) -> Iterator[Callable[
             connection.exec_driver_sql("ALTER TABLE crm_attempts SET TABLESPACE small")
             connection.exec_driver_sql("CREATE TABLE filler (content text) TABLESPACE small")
             connection.exec_driver_sql("ALTER TABLE filler ALTER content SET STORAGE PLAIN")
+            fill = "DO 'BEGIN LOOP INSERT INTO filler VALUES (repeat($$x$$, 8000)); END LOOP; END'"
             with pytest.raises(sa.exc.OperationalError, match="No space left on device"):
-                for _ in range(200):
-                    connection.exec_driver_sql("INSERT INTO filler VALUES (repeat('x', 8000))")
+                connection.exec_driver_sql(fill)
             yield lambda: connection.exec_driver_sql("DROP TABLE filler")
         finally:
             connection.exec_driver_sql("DROP TABLE IF EXISTS filler")
