@@ -12,7 +12,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import baseline
+from benchmarks import api, baseline
 from benchmarks.setting import ROOT, Stage, noop_run_seconds, stage
 
 REPEATS = 3
@@ -154,7 +154,7 @@ def fixed_costs(there: Stage, report: Report) -> None:
 def main() -> None:
     console, report = Console(), Report()
     with stage() as there:
-        for part in (throughput, at_the_limit, fixed_costs):
+        for part in (throughput, at_the_limit, fixed_costs, api.load):
             console.print(f"Measuring {part.__name__.replace('_', ' ')} ...")
             part(there, report)
     table = Table("what", "figure", "how it was measured")

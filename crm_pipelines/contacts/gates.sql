@@ -12,12 +12,18 @@ SELECT crm, account, paused_until IS NOT NULL AND paused_until > now() AS paused
 -- Reserves :slots requests in a row and moves the next free slot behind them. No row: the gate is paused.
 -- clock_timestamp(), not now(): whoever waited for the row's lock must not get slots that have passed.
 -- The 60 s bound: a database clock that was set back must not stop everything.
+-- Half the rate for a while after a refusal, and for the first requests after an idle time: they open connections, arrive
+-- late for that, and those behind them would catch up.
+WITH pace AS (
+    SELECT crm, (CASE WHEN slow_until > now() OR next_slot_at < clock_timestamp() - interval '5 s' THEN 2 ELSE 1 END
+                 / :rate)::float8 AS spacing
+      FROM crm_gates WHERE crm = :crm AND (paused_until IS NULL OR paused_until <= now()) FOR UPDATE
+)
 UPDATE crm_gates g SET
     next_slot_at = greatest(least(next_slot_at, clock_timestamp() + interval '60 s'), clock_timestamp())
-                   + :slots * (interval '1 s' / (CASE WHEN slow_until > now() THEN :rate / 2 ELSE :rate END))
- WHERE crm = :crm AND (paused_until IS NULL OR paused_until <= now())
-RETURNING (CASE WHEN slow_until > now() THEN 2 ELSE 1 END / :rate)::float8 AS spacing,
-          extract(epoch FROM next_slot_at - clock_timestamp())::float8 AS end_seconds
+                   + :slots * pace.spacing * interval '1 s'
+  FROM pace WHERE g.crm = pace.crm
+RETURNING pace.spacing, extract(epoch FROM next_slot_at - clock_timestamp())::float8 AS end_seconds
 
 -- name: pause
 -- A longer pause is never shortened; one without end (refused credentials) stays until it is opened.

@@ -23,7 +23,7 @@ _START = ("-infinity", UUID(int=0))
 
 
 class ImportLost(CrmPipelinesError):
-    """The import was taken for dead by another run; it must not be sent."""
+    """The import must not be sent: another run took it for dead, or the walk behind it is not complete or too old."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,9 +94,9 @@ class BulkImports:
         """Whether at least so many contacts that may go in bulk are due."""
         return bool(self._all("due", threshold=threshold)[0][0])
 
-    def begin(self, mapping_version: str) -> UUID:
-        """A new import, with nothing in it yet."""
-        found: UUID = self._all("begin", mapping_version=mapping_version)[0].id
+    def begin(self, mapping_version: str, *, walk_id: UUID) -> UUID:
+        """A new import, with nothing in it yet, of contacts that the walk saw on no block-list."""
+        found: UUID = self._all("begin", mapping_version=mapping_version, walk_id=walk_id)[0].id
         return found
 
     def claim(self, import_id: UUID, *, limit: int, lease: timedelta) -> list[BulkClaim]:
@@ -132,11 +132,21 @@ class BulkImports:
                 for row in rows:
                     copy.write_row(_copy_row(import_id, row))
 
-    def begin_submitting(self, import_id: UUID, *, modified_since: datetime, time_limit: timedelta) -> set[str]:
-        """Write down that the import is about to be sent; returns the keys that must not be. Raises ImportLost."""
+    def begin_submitting(
+        self, import_id: UUID, *, modified_since: datetime, time_limit: timedelta, walk_trust: timedelta
+    ) -> set[str]:
+        """Write down that the import is about to be sent; returns the keys that must not be. Raises ImportLost.
+
+        `walk_trust`: how long ago the walk behind it may have begun.
+        """
         with self._engine.begin() as connection:
             if not self._execute(
-                connection, "submitting", id=import_id, modified_since=modified_since, time_limit=time_limit
+                connection,
+                "submitting",
+                id=import_id,
+                modified_since=modified_since,
+                time_limit=time_limit,
+                walk_trust=walk_trust,
             ):
                 raise ImportLost
             return {row.key for row in self._execute(connection, "drop_lost", id=import_id)}

@@ -1,7 +1,8 @@
 -- Bulk imports: claims that a whole import holds, under the name 'import:<id>'. docs/architecture.md, "In bulk".
 
 -- name: begin
-INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version) VALUES (:crm, :run_id, :mapping_version) RETURNING id
+INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, walk_id)
+VALUES (:crm, :run_id, :mapping_version, :walk_id) RETURNING id
 
 -- name: claim
 -- As for single deliveries. Crash suspects and contacts that an import failed to bring in go singly.
@@ -34,10 +35,14 @@ UPDATE crm_syncs s SET state = 'queued', bulk_ok = false, claimed_by = NULL, lea
 RETURNING s.contact_id
 
 -- name: submitting
--- The intent: from here on the CRM may have the body.
-UPDATE crm_bulk_imports SET state = 'submitting', tended_at = now(), submitted_at = now(),
+-- The intent: from here on the CRM may have the body. Not without a complete and young walk: an import might subscribe
+-- again whom nobody has looked for.
+UPDATE crm_bulk_imports i SET state = 'submitting', tended_at = now(), submitted_at = now(),
        modified_since = :modified_since, deadline = now() + CAST(:time_limit AS interval)
- WHERE id = :id AND tended_by = :run_id AND state = 'preparing' RETURNING id
+  FROM crm_walks w
+ WHERE i.id = :id AND i.tended_by = :run_id AND i.state = 'preparing'
+   AND w.id = i.walk_id AND w.completed_at IS NOT NULL AND w.begun_at > now() - CAST(:walk_trust AS interval)
+RETURNING i.id
 
 -- name: drop_lost
 -- What was taken over since it was prepared must not be sent.

@@ -112,6 +112,14 @@ class Backlog:
     oldest_due_seconds: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Contacts that were done with in the last ten minutes, and the seconds since the first of them."""
+
+    contacts: int
+    seconds: float
+
+
 class Queue:
     """The queue of one CRM."""
 
@@ -173,19 +181,13 @@ class Queue:
 
     def load(self, claims: Sequence[Claim]) -> list[Delivery]:
         """The present data behind the claims, in their order; claims taken over meanwhile are left out."""
-        found = {}
-        for row in self._all("load", **_keys(claims)):
-            record = dict(row._mapping)
-            found[row.contact_id] = Delivery(
-                claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
-                remote_key=record.pop("remote_key"),
-                remote_id=record.pop("remote_id"),
-                sent_attributes=frozenset(record.pop("sent_attributes")),
-                payload_hash=record.pop("payload_hash"),
-                address_held_by=record.pop("address_held_by"),
-                record=record,
-            )
+        found = {row.contact_id: _delivery(row) for row in self._all("load", **_keys(claims))}
         return [found[claim.contact_id] for claim in claims if claim.contact_id in found]
+
+    def glance(self, contact_id: UUID) -> Delivery | None:
+        """What `load` would give for the contact, without a claim. None if there is no such contact."""
+        rows = self._all("glance", contact_id=contact_id)
+        return _delivery(rows[0]) if rows else None
 
     def record(self, run_id: str, attempts: Sequence[Attempt]) -> None:
         """Write outcomes into the ledger; a second one for the same claim is ignored."""
@@ -229,6 +231,10 @@ class Queue:
         """The other runs that hold claims."""
         return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
 
+    def claims_by_run(self) -> dict[str, int]:
+        """How many claims each run holds, those of imports left out."""
+        return {row.run_id: row.claims for row in self._all("claims_by_run")}
+
     def silent_runs(self) -> list[str]:
         """The runs that let a lease run out."""
         return [row[0] for row in self._all("silent_runs")]
@@ -271,6 +277,10 @@ class Queue:
             due=row.due, oldest_due=row.oldest_due, oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0)
         )
 
+    def pace(self) -> Pace:
+        row = self._all("pace")[0]
+        return Pace(contacts=row.contacts, seconds=row.seconds or 0.0)
+
     def anything_due(self) -> bool:
         """Whether a run would find work; two index look-ups, whatever the size of the queue."""
         return bool(self._all("any_due")[0][0])
@@ -283,6 +293,19 @@ class Queue:
         """Claims without an entry in the ledger: how many are free again, and how many are still held."""
         row = self._all("unattempted", **_keys(claims))[0]
         return row.free, row.held
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    record = dict(row._mapping)
+    return Delivery(
+        claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
+        remote_key=record.pop("remote_key"),
+        remote_id=record.pop("remote_id"),
+        sent_attributes=frozenset(record.pop("sent_attributes")),
+        payload_hash=record.pop("payload_hash"),
+        address_held_by=record.pop("address_held_by"),
+        record=record,
+    )
 
 
 def _keys(claims: Sequence[Claim]) -> dict[str, list[Any]]:

@@ -4,13 +4,17 @@
 """
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 BeforeRequest = Callable[[], None]
 """Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
+
+
+ADDRESS, LIST, MISSING = "(address)", "(list)", "(contact)"
+"""What can differ beside attributes; in parentheses, since no attribute is named so."""
 
 
 class Result(enum.StrEnum):
@@ -84,6 +88,29 @@ class Payload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line:
+    """One field of a contact on its way to an attribute of the CRM (None: to none).
+
+    `value` None: nothing is sent, for the reason in `remark` or because the field is blank.
+    """
+
+    source: str
+    attribute: str | None
+    value: Any
+    remark: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One attribute as we would send it and as the CRM holds it; `same` None: not ours to compare."""
+
+    attribute: str
+    ours: Any
+    theirs: Any
+    same: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One line of a preflight: `ok` or not, what was looked at, and what to do about it."""
 
@@ -91,6 +118,15 @@ class Finding:
     subject: str
     detail: str
     blocking: bool = True  # False: a warning that does not fail the preflight
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAttribute:
+    """An attribute that the mapping needs and the account lacks; `type` in the CRM's own word."""
+
+    name: str
+    type: str
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +147,8 @@ class ImportRow:
     """One contact of an import.
 
     `content` is its part of the body. `proof` hashes what the CRM should hold afterwards: the attributes in `names`.
-    `identifiers` must not occur twice in one import. `warnings` are those of the import, beside the payload's own.
+    `identifiers` are all by which the CRM may find the contact, in the form of `Imports.blocked`; none must occur twice
+    in one import. `warnings` are those of the import, beside the payload's own.
     """
 
     content: bytes
@@ -133,7 +170,7 @@ class ImportStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """A contact as the CRM holds it."""
+    """A contact as the CRM holds it; `key` is empty for one without an address."""
 
     key: str
     remote_id: str
@@ -142,7 +179,7 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some of the contacts that changed, and how many there are of them in all (None: not told)."""
+    """Some of the contacts that were asked for, and how many there are of them in all (None: not told)."""
 
     contacts: list[Held]
     full: bool
@@ -175,27 +212,41 @@ class Imports(Protocol):
     def refused(self, status: ImportStatus) -> Mapping[str, str]:
         """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key."""
 
-    def changed(
-        self, since: datetime, *, offset: int, size: int, before_request: BeforeRequest
+    def read(
+        self, since: datetime | None, *, offset: int, size: int, before_request: BeforeRequest
     ) -> tuple[Outcome, Page | None]:
-        """Contacts that changed since then, by the CRM's clock, in a stable order."""
+        """Contacts that changed since then by the CRM's clock (None: all), oldest first: only a deletion moves any."""
+
+    def blocked(self, held: Held) -> frozenset[str]:
+        """Every identifier of a contact that an import might subscribe again; none of any other contact. Pure."""
+
+    def identifier(self, remote_id: str) -> str:
+        """The CRM's own id in the form of `blocked`. Pure."""
 
     def proof(self, held: Held, names: Sequence[str]) -> bytes:
         """What `ImportRow.proof` is for a contact that arrived as it was sent. Pure."""
 
 
-class Crm(Protocol):
-    """One account at one CRM. Safe to use from several threads."""
+class Mapper(Protocol):
+    """What of a contact goes to a CRM. Makes no request and needs no key."""
 
     name: str
-    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
-    credentials_fingerprint: str  # changes with the key, and tells nothing about it
     mapping_version: str
-    longest_request: timedelta  # total deadline of a single HTTP request
-    imports: Imports
 
     def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
         """Map, normalize and validate one row of crm_contacts (column name -> value). Pure."""
+
+    def explain(self, record: Mapping[str, Any]) -> list[Line]:
+        """What `prepare` does with each field, for people. Pure."""
+
+
+class Crm(Mapper, Protocol):
+    """One account at one CRM. Safe to use from several threads."""
+
+    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
+    credentials_fingerprint: str  # changes with the key, and tells nothing about it
+    longest_request: timedelta  # total deadline of a single HTTP request
+    imports: Imports
 
     def deliver(
         self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
@@ -209,6 +260,23 @@ class Crm(Protocol):
         when nothing was sent yet for this contact or when the first request certainly had no effect.
         """
 
+    def look_up(
+        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+    ) -> tuple[Outcome, Held | None]:
+        """The contact as the CRM holds it now. SYNCED and None: it has no such contact."""
+
+    def compare(self, payload: Payload, held: Held) -> list[Compared]:
+        """Field by field, in the CRM's normal form. Pure."""
+
+    def differences(
+        self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
+    ) -> tuple[Outcome, frozenset[str] | None]:
+        """Read a contact back and compare the attributes in `names`, each in the CRM's normal form.
+
+        The result names what differs: attributes, ADDRESS, LIST, or only MISSING when the CRM has no such contact. None
+        when the CRM gave no answer that tells.
+        """
+
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
 
@@ -218,6 +286,11 @@ class Crm(Protocol):
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
         are looked at too.
         """
+
+    def plan(
+        self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[NewAttribute]:
+        """What `provision` would create."""
 
     def provision(
         self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None

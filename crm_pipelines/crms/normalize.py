@@ -8,6 +8,7 @@ import math
 import re
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -22,6 +23,9 @@ _EDGE = _INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
 LONGEST_ADDRESS = 254
 """Characters of an e-mail address (RFC 5321, erratum 1690)."""
 
+# Of a local part nothing but letters, digits and single dots in between needs a closer look.
+_PLAIN_LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*", re.ASCII)
+
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -30,6 +34,9 @@ def text(value: object) -> str | None:
     """`value` as text without control characters and without blank edges; None when nothing is left."""
     if value is None:
         return None
+    if isinstance(value, str):
+        # What is printable holds no control character; looking for them costs more than all the rest.
+        return (value if value.isprintable() else _CONTROL.sub("", value)).strip(_EDGE) or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list | tuple | set | bytes):
@@ -49,8 +56,21 @@ def address(value: object) -> str | None:
         return None
     if len(cleaned) > LONGEST_ADDRESS:
         raise ValueError("not a valid e-mail address")
+    local, _, domain = cleaned.lower().rpartition("@")
+    if _PLAIN_LOCAL_PART.fullmatch(local) and domain.isascii():
+        return f"{local}@{_ascii_domain(domain)}"
+    return _checked(cleaned)
+
+
+@lru_cache(maxsize=10_000)
+def _ascii_domain(domain: str) -> str:
+    """The domain in its normal form. Many contacts share one, and its check is nearly the whole cost of an address."""
+    return _checked(f"a@{domain}").removeprefix("a@")
+
+
+def _checked(address: str) -> str:
     try:
-        checked = validate_email(cleaned.lower(), check_deliverability=False, test_environment=True, strict=True)
+        checked = validate_email(address.lower(), check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError:
         raise ValueError("not a valid e-mail address") from None
     # Lower-cased once more: the validator's normal form can hold capitals again (U+1E9E and its like).

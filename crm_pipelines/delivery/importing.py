@@ -4,25 +4,26 @@ docs/architecture.md, "In bulk", says what holds an import's claims, and what if
 """
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.imports import BulkClaim, BulkImports, ImportLost, OpenImport, ToldRow, holder
-from crm_pipelines.contacts.queue import Attempt, Delivery, Queue, RetryPolicy
-from crm_pipelines.crms.base import Crm, ImportRow, ImportTarget, Result
+from crm_pipelines.contacts.blocklist import Blocklist, Walk
+from crm_pipelines.contacts.imports import BulkClaim, ImportLost, OpenImport, ToldRow, holder
+from crm_pipelines.contacts.queue import Attempt, Delivery
+from crm_pipelines.crms.base import ImportRow, ImportTarget, Result
 from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.parcels import Parcel, prepare
 from crm_pipelines.delivery.passage import STOPPED
-from crm_pipelines.delivery.proving import BrokenOff, Prover
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.proving import Prover
+from crm_pipelines.delivery.reading import BrokenOff
+from crm_pipelines.delivery.surveying import Survey
 from crm_pipelines.delivery.totals import Totals
 
 # Contacts that are read and prepared at a time.
@@ -62,22 +63,13 @@ class _Body:
 class Importer(Prover):
     """The imports of one run to one CRM."""
 
-    def __init__(
-        self,
-        *,
-        queue: Queue,
-        imports: BulkImports,
-        gate: GateKeeper,
-        crm: Crm,
-        policy: RetryPolicy,
-        limit: RateLimit,
-        stop: threading.Event | None = None,
-    ) -> None:
-        super().__init__(queue=queue, imports=imports, gate=gate, crm=crm, policy=policy, limit=limit, stop=stop)
+    def __init__(self, *, blocklist: Blocklist, **prover: Any) -> None:
+        super().__init__(**prover)
+        self._blocklist = blocklist
         self._open: dict[UUID, OpenImport] = {}
 
-    def run(self, target: ImportTarget | None, *, most: int = 0, budget: timedelta = timedelta()) -> Totals:
-        """Finish what is under way and has ended; with a target import up to `most` more, and wait a little for them.
+    def run(self, survey: Survey | None, *, most: int = 0, budget: timedelta = timedelta()) -> Totals:
+        """Finish what is under way and has ended; with a survey import up to `most` more, and wait a little for them.
 
         Further imports are begun for as long as the budget lasts. What does not end in time is left to the next run;
         what interrupts this one (a stop signal, say) passes through after that.
@@ -85,9 +77,9 @@ class Importer(Prover):
         try:
             self._take_up()
             self._settle()
-            if target is not None:
-                self._send_all(target, most, budget)
-                self._wait_for_all(target)
+            if survey is not None:
+                self._send_all(survey, most, budget)
+                self._wait_for_all(survey.target)
         except GatePaused:
             self._halt("the gate is paused")
         except Stopped:
@@ -96,18 +88,9 @@ class Importer(Prover):
             _log.warning("Imports are looked after by the next run: %s", reason)
         finally:
             importing = self._insistently(self._imports.leave)
-        return self.fates.totals(importing=importing)
-
-    def find_target(self) -> ImportTarget | None:
-        """Where imports go; None when they cannot be used now."""
-        try:
-            outcome, target = self._crm.imports.open(before_request=self._turn)
-        except (GatePaused, Stopped):
-            return None
-        self._heed(outcome)
-        if target is None:
-            _log.warning("No bulk import, contacts go singly: %s", outcome.message)
-        return target
+            if survey is not None:
+                self._insistently(partial(self._blocklist.forget, survey.walk.id))
+        return self.fates.totals(importing=importing, requests=self.requests)
 
     def _take_up(self) -> None:
         for one in self._patiently(partial(self._imports.tend, silence=planning.IMPORT_SILENCE)):
@@ -154,25 +137,25 @@ class Importer(Prover):
         if self._open:
             self._settle()
 
-    def _send_all(self, target: ImportTarget, most: int, budget: timedelta) -> None:
+    def _send_all(self, survey: Survey, most: int, budget: timedelta) -> None:
         until = time.monotonic() + budget.total_seconds()
         more = True
         while more and most > 0 and time.monotonic() < until and len(self._open) < _MOST_UNDER_WAY:
             claimed_before = self.fates.claimed
-            more = self._send_one(target, most)
+            more = self._send_one(survey, most)
             most -= self.fates.claimed - claimed_before
 
-    def _send_one(self, target: ImportTarget, most: int) -> bool:
+    def _send_one(self, survey: Survey, most: int) -> bool:
         """One import; False when there is nothing left for a further one, or no use in trying."""
-        import_id = self._patiently(partial(self._imports.begin, self._crm.mapping_version))
+        import_id = self._patiently(partial(self._imports.begin, self._crm.mapping_version, walk_id=survey.walk.id))
         body = _Body(self._crm.imports.most_bytes)
         sent = False
         try:
-            more = self._fill(import_id, body, target, most)
-            sent = self._submit(import_id, body, target)
+            more = self._fill(import_id, body, survey, most)
+            sent = self._submit(import_id, body, survey.target)
             return more and (sent or not body.rows)
         except (ImportLost, ClaimLost):
-            _log.warning("An import was given up before it was sent, since this worker had been away for too long.")
+            _log.warning("An import was given up before it was sent, since too much time had passed.")
             return False
         finally:
             if not sent:
@@ -180,38 +163,47 @@ class Importer(Prover):
                 self.fates.released += returned
                 self.fates.superseded += len(body.rows) - returned
 
-    def _fill(self, import_id: UUID, body: _Body, target: ImportTarget, most: int) -> bool:
+    def _fill(self, import_id: UUID, body: _Body, survey: Survey, most: int) -> bool:
         """Whether more contacts are due than fit in."""
         while limit := min(_PORTION, most, body.room if body.rows else _PORTION):
             claims = self._patiently(partial(self._imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE))
             if claims:
-                self._take_in(import_id, claims, body, target)
+                self._take_in(import_id, claims, body, survey)
             if len(claims) < limit:
                 return False
             most -= limit
         return True
 
-    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: _Body, target: ImportTarget) -> None:
-        """Put these contacts into the body, or see to it that they get on otherwise."""
+    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: _Body, survey: Survey) -> None:
+        """Put these contacts into the body, or see to it that they get on otherwise.
+
+        Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
+        """
         revisions = {one.claim.contact_id: one.revision for one in claims}
         deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims]))
         self.fates.claimed += len(claims)
         self.fates.superseded += len(claims) - len(deliveries)
         known: list[Attempt] = []
         apart: list[UUID] = []
-        told: list[ToldRow] = []
+        ready: list[tuple[Parcel, ImportRow]] = []
         for delivery in deliveries:
             contact_id = delivery.claim.contact_id
             prepared = prepare(self._crm, delivery, revisions[contact_id])
             if isinstance(prepared, Attempt):
                 known.append(prepared)
-                continue
-            row = self._row(delivery, prepared, target)
-            if row is None or row.identifiers & body.seen or body.size + len(row.content) >= body.most_bytes:
+            elif (row := self._row(delivery, prepared, survey.target)) is None:
                 apart.append(contact_id)
+            else:
+                ready.append((prepared, row))
+        blocked = self._blocked([row for _, row in ready], survey.walk)
+        told: list[ToldRow] = []
+        for parcel, row in ready:
+            taken = row.identifiers & body.seen or row.identifiers & blocked
+            if taken or body.size + len(row.content) >= body.most_bytes:
+                apart.append(parcel.delivery.claim.contact_id)
                 continue
-            body.add(prepared.payload.key, row)
-            told.append(_told(prepared, row))
+            body.add(parcel.payload.key, row)
+            told.append(_told(parcel, row))
         if apart:
             returned = self._patiently(partial(self._imports.set_apart, import_id, apart))
             self.fates.released += returned
@@ -221,15 +213,23 @@ class Importer(Prover):
             self._carry_over(import_id, [one.claim.contact_id for one in known])
         self._patiently(partial(self._imports.note, import_id, told))
 
+    def _blocked(self, rows: Sequence[ImportRow], walk: Walk) -> set[str]:
+        """Identifiers in these rows that somebody has who is on a block-list."""
+        identifiers = [identifier for row in rows for identifier in row.identifiers]
+        return self._patiently(partial(self._blocklist.among, walk, identifiers))
+
     def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
         if delivery.remote_key not in {None, parcel.payload.key}:
             return None
         try:
-            return self._crm.imports.row(parcel.payload, target)
+            row = self._crm.imports.row(parcel.payload, target)
         except Exception as error:  # noqa: BLE001 - our own defect: the single path charges it to the contact
             _log.error("Unexpected %s while a contact was put into an import", type(error).__name__)
             return None
+        if row is None or delivery.remote_id is None:
+            return row
+        return replace(row, identifiers=row.identifiers | {self._crm.imports.identifier(delivery.remote_id)})
 
     def _submit(self, import_id: UUID, body: _Body, target: ImportTarget) -> bool:
         """Whether it has come to something: it is under way, or the CRM refused it for good."""
@@ -242,6 +242,7 @@ class Importer(Prover):
                 import_id,
                 modified_since=target.moment,
                 time_limit=planning.IMPORT_DEADLINE,
+                walk_trust=planning.WALK_TRUST,
             )
         )
         for key in lost:

@@ -13,9 +13,10 @@ from crm_pipelines.errors import CrmPipelinesError
 
 _BLOCK_SECONDS = 0.5
 # A slot that was missed by more is given up: used late, together with the slots after it, it would be a burst.
-_LATENESS_SECONDS = 0.05
-# Makes room for the lateness: (1 s + lateness) * share <= 1 s, so no second holds more requests than the limit allows.
-_SHARE_OF_LIMIT = 0.95
+_LATENESS_SECONDS = 0.025
+# Makes room for the lateness: (1 s + lateness) * share <= 1 s, so no second holds more requests than the limit allows,
+# wherever it begins.
+_SHARE_OF_LIMIT = 0.975
 
 
 class GatePaused(CrmPipelinesError):

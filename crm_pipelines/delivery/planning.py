@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-from crm_pipelines.contacts.queue import RetryPolicy
+from crm_pipelines.contacts.queue import Pace, RetryPolicy
 
 T = TypeVar("T")
 
@@ -43,11 +43,24 @@ POLL_PAUSE = timedelta(seconds=40)
 IMPORT_PATIENCE = timedelta(seconds=45)
 """How long a run waits for the imports that it has sent. Later ones are the next run's."""
 
+LONGEST_WALK = timedelta(minutes=5)
+"""How long a run reads an account in search of blocked contacts: some three million at 10 requests a second."""
+
+WALK_TRUST = LONGEST_WALK + timedelta(minutes=5)
+"""How long after its begin a walk allows imports to be sent; who unsubscribes in between is not seen."""
+
 MAX_BATCHES = 12
 """Each batch is two steps in Dagster's pages and some 25 events in its storage."""
 
-# Between two batches nothing is sent for some tenths of a second; over so many seconds that is one percent.
-_BATCH_SECONDS = 20
+# Between two batches nothing is sent for some tenths of a second; over so many seconds that is half a percent.
+_BATCH_SECONDS = 60
+
+# In requests: of a page of contacts, and of an import's own requests and its wait.
+_PAGE_COST = 2
+_IMPORT_COST = 20
+
+# Seconds; what was done within fewer says little about the rest.
+_SHORTEST_MEASURE = 5
 
 # The rest of the interval is for starting Python, for claiming and for writing back.
 _SENDING_SHARE = 0.8
@@ -69,8 +82,19 @@ def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None) ->
     return possible if limit is None else min(possible, limit)
 
 
+def least_for_bulk(threshold: int, *, account: int, page_size: int) -> int:
+    """From how many due contacts on an import is cheaper: `threshold`, and more for an account of many contacts.
+
+    Before it the whole account is read, afterwards what was sent; a page counts as two deliveries, by the time that it
+    takes. A full page overlaps its neighbour.
+    """
+    step = page_size - 1
+    reading = _PAGE_COST * (math.ceil(account / step) + 1) + _IMPORT_COST
+    return max(threshold, math.ceil(reading / (1 - _PAGE_COST / step)))
+
+
 def smallest_batch(configured: int, rate_per_second: float) -> int:
-    """The setting, or what is sent in 20 s where that is more."""
+    """The setting, or what is sent in a minute where that is more."""
     return max(configured, round(rate_per_second * _BATCH_SECONDS))
 
 
@@ -78,6 +102,12 @@ def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES) -> list[Se
     """Consecutive batches of at least `smallest` items (but for the last) and at most `most` of them."""
     size = max(smallest, math.ceil(len(items) / most))
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def time_to_empty(due: int, pace: Pace, rate_per_second: float) -> timedelta:
+    """In how long nothing of this backlog will be due: at the pace of late or, after a rest, at the account's rate."""
+    measured = pace.contacts / pace.seconds if pace.seconds >= _SHORTEST_MEASURE else 0.0
+    return timedelta(seconds=due / max(measured, rate_per_second))
 
 
 def retry_policy(max_retries: int, delay_minutes: float, *, exponential: bool) -> RetryPolicy:

@@ -1,35 +1,21 @@
 """Finds out what became of the contacts of an import that has ended: only what is seen at the CRM is delivered."""
 
 import logging
-import threading
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from crm_pipelines.contacts.gates import GateKeeper, Tally
 from crm_pipelines.contacts.imports import BulkImports, OpenImport, holder
 from crm_pipelines.contacts.queue import Applied, Queue, RetryPolicy
-from crm_pipelines.crms.base import Crm, Held, ImportStatus, Outcome, Page, Result
+from crm_pipelines.crms.base import Held, ImportStatus, Page, Result
 from crm_pipelines.delivery import planning
-from crm_pipelines.delivery.passage import LONGEST_PAUSE, Passage
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.passage import LONGEST_PAUSE
+from crm_pipelines.delivery.reading import Reader
 from crm_pipelines.delivery.totals import Totals, totals_of
-from crm_pipelines.errors import CrmPipelinesError
-
-# Pages that are asked for at once: enough to keep the rate with answers that take half a second.
-_READERS = 4
-# Pages of a walk; more would mean that the CRM gives the same ones again.
-_MOST_PAGES = 5000
 
 _log = logging.getLogger(__name__)
-
-
-class BrokenOff(CrmPipelinesError):
-    """The CRM did not give the answer that is needed to go on."""
 
 
 class _TooEarlyError(Exception):
@@ -43,46 +29,22 @@ class Fates:
     claimed: int = 0
     released: int = 0
     superseded: int = 0
-    requests: int = 0
     applied: list[Applied] = field(default_factory=list)
 
-    def totals(self, *, importing: int) -> Totals:
+    def totals(self, *, importing: int, requests: int) -> Totals:
         totals = totals_of(self.applied, claimed=self.claimed, released=self.released, taken_over=self.superseded)
-        return replace(totals, importing=importing, requests=totals.requests + self.requests)
+        return replace(totals, importing=importing, requests=totals.requests + requests)
 
 
-class Prover(Passage):
+class Prover(Reader):
     """What `Importer` needs to finish an import. `fates` counts as it goes."""
 
-    def __init__(
-        self,
-        *,
-        queue: Queue,
-        imports: BulkImports,
-        gate: GateKeeper,
-        crm: Crm,
-        policy: RetryPolicy,
-        limit: RateLimit,
-        stop: threading.Event | None = None,
-    ) -> None:
-        super().__init__(gate=gate, crm=crm, limit=limit, stop=stop)
+    def __init__(self, *, queue: Queue, imports: BulkImports, policy: RetryPolicy, **passage: Any) -> None:
+        super().__init__(**passage)
         self._queue = queue
         self._imports = imports
         self._policy = policy
-        self._lock = threading.Lock()
         self.fates = Fates()
-
-    def _turn(self) -> None:
-        self._pacer.wait()
-        with self._lock:
-            self.fates.requests += 1
-
-    def _heed(self, outcome: Outcome) -> None:
-        """As for a single delivery: what concerns the account takes effect before the next request."""
-        self._insistently(partial(self._mind_the_gate, outcome))
-        if outcome.result is Result.RETRY:
-            failure = Tally(successes=0, failures=1, trailing_failures=1, rejects=0, last_failure=outcome.message or "")
-            self._insistently(partial(self._gate.judge, failure))
 
     def _look(self) -> Mapping[str, ImportStatus]:
         """How the imports stand; nothing when it is too early to ask."""
@@ -154,31 +116,3 @@ class Prover(Passage):
         applied = self._insistently(partial(self._queue.apply, holder(import_id), self._policy, contact_ids))
         self.fates.applied += applied
         return sum(row.contacts for row in applied)
-
-    def _pages(self, since: datetime) -> Iterator[Page]:
-        """All pages, in their order, some of them asked for ahead."""
-        size = self._crm.imports.page_size
-        pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
-        ahead: deque[Future[Page]] = deque()
-        try:
-            page = self._read(since, 0, size=size)
-            yield page
-            end, number = page.count or 0, 1
-            while (page.full or ahead) and number < _MOST_PAGES:
-                while len(ahead) < _READERS and (number * size < end or (page.full and not ahead)):
-                    ahead.append(pool.submit(self._read, since, number * size, size=size))
-                    number += 1
-                if not ahead:
-                    return
-                page = ahead.popleft().result()
-                yield page
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    def _read(self, since: datetime, offset: int, *, size: int) -> Page:
-        """Raises BrokenOff."""
-        outcome, page = self._crm.imports.changed(since, offset=offset, size=size, before_request=self._turn)
-        self._heed(outcome)
-        if page is None:
-            raise BrokenOff(outcome.message)
-        return page

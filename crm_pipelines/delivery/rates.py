@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from crm_pipelines.crms.base import RateHeaders
+from crm_pipelines.settings import BrevoSettings
 
 # Assumption (no CRM documents which of its windows the headers describe): a limit of a thousand or more counts an hour,
 # a smaller one a second. It fits every published tier of Brevo: 10, 20, 60 per second; 36,000 and more per hour.
@@ -12,19 +13,27 @@ _SHORT_WINDOW_SECONDS = 2.0
 
 
 class RateLimit:
-    """The rate in force. `configured` is a ceiling when the user set it, else only what to assume until told."""
+    """The rate in force. `configured` is a ceiling when the user set it, else only what to assume until told.
 
-    def __init__(self, configured: float, *, is_ceiling: bool, observed: float | None = None) -> None:
+    `reserved` is the share (0 to 1) of the account's limit that is left to its other tools.
+    """
+
+    def __init__(
+        self, configured: float, *, is_ceiling: bool, observed: float | None = None, reserved: float = 0.0
+    ) -> None:
         self._configured = configured
         self._is_ceiling = is_ceiling
         self._observed = observed
+        self._reserved = reserved
+        # By window, since an answer tells of one: an account may allow 20 a second, and 36,000 an hour.
+        self._by_window: dict[str, float] = {}
 
     @property
     def per_second(self) -> float:
         """Requests per second."""
-        if self._observed is None:
-            return self._configured
-        return min(self._configured, self._observed) if self._is_ceiling else self._observed
+        limit = self._configured if self._observed is None else self._observed
+        ours = limit * (1 - self._reserved)
+        return min(self._configured, ours) if self._is_ceiling else ours
 
     @property
     def threads(self) -> int:
@@ -35,14 +44,34 @@ class RateLimit:
         """Note a reported limit; returns it, in requests per second, when it is news."""
         if not rate.limit or rate.limit < 0:
             return None
-        observed = rate.limit / 3600 if rate.limit >= _HOURLY_FROM else float(rate.limit)
+        if _is_hourly(rate):
+            self._by_window["hour"] = rate.limit / 3600
+        else:
+            self._by_window["second"] = float(rate.limit)
+        observed = min(self._by_window.values())
         if observed == self._observed:
             return None
         self._observed = observed
         return observed
 
     def used_up_for(self, rate: RateHeaders) -> timedelta | None:
-        """How long no request is allowed, when a long window has none left."""
-        if rate.remaining != 0 or rate.reset_seconds is None or rate.reset_seconds <= _SHORT_WINDOW_SECONDS:
+        """How long no request is allowed, when a long window has none left beside those that are on their way."""
+        if rate.remaining is None or rate.reset_seconds is None or rate.reset_seconds <= _SHORT_WINDOW_SECONDS:
+            return None
+        if rate.remaining > (self.threads if _is_hourly(rate) else 0):
             return None
         return timedelta(seconds=rate.reset_seconds)
+
+
+def rate_limit_of(brevo: BrevoSettings, observed: float | None) -> RateLimit:
+    """The rate that the settings and what the account has reported allow."""
+    return RateLimit(
+        brevo.rate_limit_per_second,
+        is_ceiling="rate_limit_per_second" in brevo.model_fields_set,
+        observed=observed,
+        reserved=brevo.rate_limit_reserve_percent / 100,
+    )
+
+
+def _is_hourly(rate: RateHeaders) -> bool:
+    return rate.limit is not None and rate.limit >= _HOURLY_FROM

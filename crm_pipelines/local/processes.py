@@ -59,7 +59,7 @@ class _PrivateLog(logging.handlers.RotatingFileHandler):
     """Readable by its owner only."""
 
     def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=partial(os.open, mode=0o600))
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=partial(os.open, mode=0o600))
 
 
 class Processes:

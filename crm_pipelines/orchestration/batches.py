@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from crm_pipelines.contacts.queue import Claim
-from crm_pipelines.crms.base import ImportTarget
+from crm_pipelines.delivery.surveying import Survey
 from crm_pipelines.delivery.totals import Totals
 
 
@@ -32,7 +32,7 @@ class Batch:
     """Contacts that one step delivers.
 
     `together` and `alone` (one after the other, since they may have taken a worker down): those that `claims` names.
-    `import`: the contacts of bulk imports under way and, with a target, up to `most` more, claimed by the imports.
+    `import`: the contacts of bulk imports under way and, with a survey, up to `most` more, claimed by the imports.
     `run_id` is the run that claimed them; a re-execution from a failure is another one.
     """
 
@@ -40,7 +40,7 @@ class Batch:
     run_id: str
     claims: tuple[Claim, ...] = ()
     kind: Literal["together", "alone", "import"] = "together"
-    target: ImportTarget | None = None
+    survey: Survey | None = None
     most: int = 0
     dry_run: bool = False
 
@@ -53,6 +53,7 @@ class SentBatch:
     released: int = 0
     halted: str | None = None
     totals: Totals | None = None
+    refused_for_rate: int = 0
     seconds: float = 0.0
 
 
@@ -63,3 +64,4 @@ class WrittenBatch:
     totals: Totals
     halted: str | None
     dry_run: bool
+    seconds: float

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import dagster as dg
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.database import create_engine, require_current_schema
 from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.imports import BulkImports
@@ -19,7 +20,8 @@ from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.delivery.importing import Importer
 from crm_pipelines.delivery.planning import retry_policy
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.rates import RateLimit, rate_limit_of
+from crm_pipelines.delivery.surveying import Surveyor
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import BrevoSettings, Settings, load_settings
 
@@ -30,6 +32,15 @@ class KeyMissing(CrmPipelinesError):
 
 class DatabaseUrlMissing(CrmPipelinesError):
     """CRM_DATABASE_URL is not set. `make up` and the command crm-pipelines set it for the embedded Postgres."""
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What the user can mend is shown as a sentence, without a trace, and is not tried again at once."""
+    try:
+        yield
+    except CrmPipelinesError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +65,10 @@ class Account:
             exponential=self.brevo.sync_retry_exponential,
         )
 
+    @property
+    def blocklist(self) -> Blocklist:
+        return Blocklist(self.engine, self.queue.crm)
+
     def imports(self, run_id: str) -> BulkImports:
         return BulkImports(self.engine, self.queue.crm, run_id)
 
@@ -61,11 +76,15 @@ class Account:
         return Importer(
             queue=self.queue,
             imports=self.imports(run_id),
+            blocklist=self.blocklist,
             gate=self.gate,
             crm=self.crm,
             policy=self.policy,
             limit=self.rate_limit(self.gate.read()),
         )
+
+    def surveyor(self) -> Surveyor:
+        return Surveyor(blocklist=self.blocklist, gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
 
     @contextmanager
     def settled_at_an_end(self, run_id: str) -> Iterator[None]:
@@ -82,11 +101,7 @@ class Account:
         self.queue.release(run_id)
 
     def rate_limit(self, gate: Gate) -> RateLimit:
-        return RateLimit(
-            self.brevo.rate_limit_per_second,
-            is_ceiling="rate_limit_per_second" in self.brevo.model_fields_set,
-            observed=gate.limit_observed,
-        )
+        return rate_limit_of(self.brevo, gate.limit_observed)
 
 
 class Destination:

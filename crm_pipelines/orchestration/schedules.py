@@ -8,13 +8,14 @@ from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, brevo_sync, sync_slo
 from crm_pipelines.orchestration.resources import Account, Destination
 from crm_pipelines.settings import BrevoSettings
 
-_ACTIVE = [
+ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+"""Runs that are under way, or about to be."""
 
 
 def cron_of(minutes: int) -> str:
@@ -37,7 +38,7 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
         if brevo.api_key is None:
             return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
         with destination.open() as account:
-            records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=_ACTIVE))
+            records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE))
             active = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]
             if len(active) >= brevo.sync_scheduler_max_instances:
                 return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")

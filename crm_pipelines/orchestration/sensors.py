@@ -16,6 +16,7 @@ from crm_pipelines.alerts.memory import Memory
 from crm_pipelines.alerts.outbox import post, troubles
 from crm_pipelines.alerts.states import Finding, news
 from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.contacts.history import note_depth
 from crm_pipelines.orchestration.findings import database_finding, look, run_finding
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.settings import Settings
@@ -48,6 +49,7 @@ def build_brevo_error_backlog_sensor(
             return _kept(_tell(memory, [], settings, now, unjudged=memory.told.keys()), "BREVO_API_KEY is not set.")
         try:
             with destination.open() as account:
+                note_depth(account.engine, account.queue.crm)
                 seen = look(account, settings.alerts, now=now)
                 return _kept(_tell(memory, seen.findings, settings, now, unjudged=seen.unjudged), seen.figures)
         except (DatabaseUnreachable, SchemaOutdated) as error:
@@ -61,9 +63,9 @@ def build_brevo_error_backlog_sensor(
 
 
 def build_run_failure_alert_sensor(
-    settings: Settings, jobs: Sequence[dg.JobDefinition], *, clock: Clock = utc_now
+    settings: Settings, jobs: Sequence[str], *, clock: Clock = utc_now
 ) -> dg.SensorDefinition:
-    """Alerts on runs of the jobs that failed for good; see `run_finding` for what counts."""
+    """Alerts on runs of the jobs with these names that failed for good; see `run_finding` for what counts."""
 
     @dg.sensor(
         name="run_failure_alert_sensor",
@@ -72,7 +74,7 @@ def build_run_failure_alert_sensor(
         description="Tells people when a run has failed and no retry of it will follow, and when a later one succeeds.",
     )
     def run_failure_alert_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        found = [finding for job in jobs if (finding := run_finding(context.instance, job.name))]
+        found = [finding for job in jobs if (finding := run_finding(context.instance, job))]
         memory = _tell(Memory.read(context.cursor), found, settings, clock())
         return _kept(memory, " ".join(finding.headline for finding in found) or "No run has failed.")
 

@@ -1,6 +1,7 @@
 """Settings: names and defaults of the contract, and what a bad value is told."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": 5,
     "BREVO_SYNC_RETRY_EXPONENTIAL": True,
     "BREVO_RATE_LIMIT_PER_SECOND": 10,
-    "BREVO_BULK_THRESHOLD": None,
+    "BREVO_BULK_THRESHOLD": 1000,
 }
 GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_DATABASE_URL": ("postgresql://u:p@h/db", "postgresql+psycopg://u:p@h/db"),
@@ -46,7 +47,10 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "BREVO_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
     "BREVO_SYNC_RETRY_EXPONENTIAL": ("false", False),
     "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "BREVO_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "BREVO_BULK_THRESHOLD": ("1", 1),
+    "KEEP_RUNS_DAYS": ("7", 7),
+    "KEEP_ATTEMPTS_DAYS": ("400", 400),
     "ALERT_ERROR_BACKLOG": ("1", 1),
     "ALERT_FAILURE_RATE_PERCENT": ("12.5", 12.5),
     "ALERT_OLDEST_DUE_MINUTES": ("5", 5),
@@ -59,6 +63,13 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "SMTP_URL": (f"smtps://u:{SECRET}@mail.example.org:465",) * 2,
     "SENTRY_DSN": (f"https://{SECRET}@sentry.example.org/1",) * 2,
     "DAGSTER_UI_URL": ("https://dagster.example.org/", "https://dagster.example.org"),
+    "API_ALLOWED_HOSTS": ("crm.example.org,[::1]", "crm.example.org, [::1]"),
+    "API_CORS_ORIGINS": (
+        "https://app.example.org,http://localhost:5173",
+        "https://app.example.org, http://localhost:5173",
+    ),
+    "API_REQUESTS_PER_MINUTE": ("60", 60),
+    "API_DAGSTER_URL": ("http://webserver:3000/", "http://webserver:3000"),
 }
 BAD: list[tuple[str, str, str]] = [
     ("CRM_DATABASE_URL", f"sqlite:///{SECRET}", "postgresql://user:password@host:port/database"),
@@ -84,6 +95,8 @@ BAD: list[tuple[str, str, str]] = [
     ("BREVO_RATE_LIMIT_PER_SECOND", "inf", "less than or equal"),
     ("BREVO_BULK_THRESHOLD", "0", "greater than or equal to 1"),
     ("CRM_PHONE_REGION", "Germany", "[A-Z]{2}"),
+    ("KEEP_RUNS_DAYS", "6", "greater than or equal to 7"),
+    ("KEEP_ATTEMPTS_DAYS", "30", "greater than or equal to 31"),
     ("ALERT_ERROR_BACKLOG", "0", "greater than or equal to 1"),
     ("ALERT_OLDEST_DUE_MINUTES", SECRET, "integer"),
     ("ALERT_FAILURE_RATE_PERCENT", "0", "greater than 0"),
@@ -102,6 +115,13 @@ BAD: list[tuple[str, str, str]] = [
     ("SMTP_URL", f"smtp://u:{SECRET}@h?tls=no", "the only option"),
     ("SENTRY_DSN", f"https://sentry.example.org/{SECRET}", "https://key@host/project"),
     ("DAGSTER_UI_URL", SECRET, "URL"),
+    ("API_ALLOWED_HOSTS", f"https://{SECRET}", "without scheme and port"),
+    ("API_ALLOWED_HOSTS", f"{SECRET}:8000", "without scheme and port"),
+    ("API_ALLOWED_HOSTS", ",", "without scheme and port"),
+    ("API_CORS_ORIGINS", "*", "expected origins such as"),
+    ("API_CORS_ORIGINS", f"https://app.example.org/{SECRET}", "expected origins such as"),
+    ("API_REQUESTS_PER_MINUTE", "0", "greater than or equal to 1"),
+    ("API_DAGSTER_URL", SECRET, "URL"),
 ]
 
 
@@ -116,7 +136,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def value_of(settings: Settings, variable: str) -> Any:
-    for group in (settings.storage, settings.general, settings.brevo, settings.alerts, settings.channels):
+    for group in (getattr(settings, one.name) for one in fields(settings)):
         for field in type(group).model_fields:
             if variable_name(type(group), field) == variable:
                 value = getattr(group, field)

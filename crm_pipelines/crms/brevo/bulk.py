@@ -8,7 +8,8 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
+from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import (
     BeforeRequest,
     Held,
@@ -29,7 +31,7 @@ from crm_pipelines.crms.base import (
     Result,
 )
 from crm_pipelines.crms.brevo.mapping import PHONES
-from crm_pipelines.crms.brevo.normal_form import digest
+from crm_pipelines.crms.brevo.normal_form import digest, digits
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.transport import Answer, Transport, is_loopback
 
@@ -158,14 +160,13 @@ class BrevoImports:
         warnings = (
             (f"{', '.join(left_out)} left out: at Brevo there is no such attribute of this type",) if left_out else ()
         )
-        identifiers = {payload.key, *(f"{name} {attributes[name]}" for name in PHONES & attributes.keys())}
         # EXT_ID in the attributes: undocumented, seen at work. By it a later change of address finds the contact.
         content = {"email": payload.key, "attributes": {**attributes, "EXT_ID": payload.external_id}}
         return ImportRow(
             content=_compact(content).encode(),
             proof=digest(attributes, on_list=True),
             names=tuple(attributes),
-            identifiers=frozenset(identifiers),
+            identifiers=_identifiers(payload.key, {**attributes, "EXT_ID": payload.external_id}),
             warnings=warnings,
         )
 
@@ -218,29 +219,43 @@ class BrevoImports:
             transport.close()
         return answer.body.decode("utf-8-sig", "replace") if answer.status == 200 else ""
 
-    def changed(
-        self, since: datetime, *, offset: int, size: int, before_request: BeforeRequest
+    def read(
+        self, since: datetime | None, *, offset: int, size: int, before_request: BeforeRequest
     ) -> tuple[Outcome, Page | None]:
         """Sorted by creation, oldest first, so that contacts that are created meanwhile move nothing."""
-        params = {
-            "limit": str(size),
-            "offset": str(offset),
-            "modifiedSince": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{since.microsecond // 1000:03}Z",
-            "sort": "asc",
-        }
+        params = {"limit": str(size), "offset": str(offset), "sort": "asc"}
+        if since is not None:
+            params["modifiedSince"] = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{since.microsecond // 1000:03}Z"
         outcome, body, _ = self._request("GET", "/contacts", before_request, params=params, large=True)
         if outcome.result is not Result.SYNCED:
             return outcome, None
         rows, count = _rows(body, "contacts"), body.get("count")
         return outcome, Page(
             contacts=[
-                Held(key=row["email"].lower(), remote_id=str(row.get("id", "")), fields=row)
+                Held(key=str(row.get("email") or "").lower(), remote_id=str(row.get("id", "")), fields=row)
                 for row in rows
-                if isinstance(row.get("email"), str)
             ],
             full=len(rows) >= size,
             count=count if isinstance(count, int) else None,
         )
+
+    def blocked(self, held: Held) -> frozenset[str]:
+        """Unless Brevo says clearly that somebody is on neither block-list and has left no list."""
+        fields = held.fields
+        if (
+            fields.get("emailBlacklisted") is False
+            and fields.get("smsBlacklisted") is False
+            and not fields.get("whatsappBlacklisted")
+            and not fields.get("listUnsubscribed")
+        ):
+            return frozenset()
+        attributes = fields.get("attributes")
+        known = _identifiers(held.key, attributes if isinstance(attributes, dict) else {})
+        return known | {self.identifier(held.remote_id), *_other_spelling(held.key)}
+
+    def identifier(self, remote_id: str) -> str:
+        """The number of a contact."""
+        return f"ID {remote_id}"
 
     def proof(self, held: Held, names: Sequence[str]) -> bytes:
         """Without EXT_ID, which Brevo does not promise to show. On the list, if it is the user's."""
@@ -263,6 +278,18 @@ class BrevoImports:
         outcome = classify(answer, hide=self._secrets)
         body = json_object(answer) if outcome.result is Result.SYNCED else None
         return outcome, body or {}, _date(answer) or now
+
+
+def _identifiers(key: str, attributes: Mapping[str, Any]) -> frozenset[str]:
+    """All by which Brevo finds a contact, phones as digits, as it shows them."""
+    phones = {f"{name} {digits(attributes[name])}" for name in PHONES & attributes.keys()}
+    return frozenset({f"EMAIL {key}", *phones, *({f"EXT_ID {attributes['EXT_ID']}"} if "EXT_ID" in attributes else ())})
+
+
+def _other_spelling(key: str) -> Iterator[str]:
+    """The address in the form in which ours are sent: a domain in other scripts is spelt `xn--…` there."""
+    with suppress(ValueError):
+        yield f"EMAIL {normalize.address(key)}"
 
 
 def _status(row: Mapping[str, Any]) -> ImportStatus:

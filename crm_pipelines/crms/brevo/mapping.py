@@ -119,10 +119,10 @@ class BrevoMapping(BaseModel):
 
         def put(name: str | None, source: str, kind: AttributeType, options: tuple[str, ...] = ()) -> None:
             value, remark = convert(fields.get(source), kind, options=options, region=region)
-            label = (normalize.text(source) or "")[:80]
             if name is None and value is not None:
                 remark = "left out: it has no attribute name of its own, so name one in the mapping file"
             if remark:
+                label = (normalize.text(source) or "")[:80]
                 warnings.append(f"{label} {remark}")
             if name is not None and value is not None:
                 values[name] = value

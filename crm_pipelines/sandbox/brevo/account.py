@@ -87,11 +87,15 @@ Launch = Callable[[Process, Iterator[None]], None]
 
 
 class Account:
-    """Contacts, lists, folders, attributes and processes. `revision` grows with every change."""
+    """Contacts, lists, folders, attributes and processes. `revision` grows with every change.
+
+    `imports_unblock`: the bad case, in which an import takes contacts off the block-lists.
+    """
 
     def __init__(self, language: str, launch: Launch) -> None:
         started = now_ms()
         self.revision = 0
+        self.imports_unblock = False
         self.contacts: dict[int, Contact] = {}
         self.owners: dict[str, dict[str, Contact]] = {name: {} for name in IDENTIFIERS}
         # A new account has this folder and this list (live capture by the authors of estuary/connectors).

@@ -31,6 +31,10 @@ class SandboxConfig(BaseModel):
         "completed", description="How imports end; rows appear only if completed."
     )
 
+    import_unblocks: bool = Field(
+        default=False, description="Imports take contacts off the block-lists: Brevo does not say that they do not."
+    )
+
     def limits(self) -> Limits:
         """The rate limits by bucket."""
         return {

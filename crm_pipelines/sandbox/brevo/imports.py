@@ -168,6 +168,8 @@ def _store(account: Account, row: Row, options: _Options, seen: set[str]) -> str
         account.create(change)
     elif options.update_existing:
         account.update(existing, change)
+        if account.imports_unblock:
+            existing.email_blacklisted, existing.sms_blacklisted = options.email_blacklist, options.sms_blacklist
     else:
         account.update(existing, Change({}, {}, link=change.link))
     return None

@@ -76,7 +76,11 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("Columns of those files: EMAIL;EXT_ID;SMS.", "assumed", False),
     Quirk("A row with a phone, EXT_ID or address of another row or contact is skipped as a whole.", "assumed", False),
     Quirk("A phone number that is none is left out of an imported row.", "assumed", False),
-    Quirk("An import without emailBlacklist leaves blocks as they are.", "assumed", False),
+    Quirk(
+        "An import without emailBlacklist leaves blocks as they are; with import_unblocks it takes them off.",
+        "assumed",
+        False,
+    ),
     Quirk("Empty cells erase stored values only with emptyContactsAttributes.", "API reference", True),
     Quirk(
         "Limits: 10 requests/s and 36,000/h for contacts, 100/h for everything else.",

@@ -32,12 +32,14 @@ class Sandbox:
         self.config = self._initial
         self.limiter = RateLimiter(self.config.limits())
         self.account = Account(self.config.language, self._launch)
+        self.account.imports_unblock = self.config.import_unblocks
         self._build_attributes()
 
     def configure(self, given: Mapping[str, Any]) -> None:
         """Change some settings. Raises pydantic.ValidationError for a wrong one."""
         self.config = SandboxConfig.model_validate({**self.config.model_dump(), **given})
         self.limiter = RateLimiter(self.config.limits())
+        self.account.imports_unblock = self.config.import_unblocks
         if given.keys() & {"language", "attributes"}:
             self._build_attributes()
 

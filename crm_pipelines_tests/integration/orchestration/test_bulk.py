@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+import requests
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
-from crm_pipelines.delivery import planning
+from crm_pipelines.crms.brevo.bulk import BrevoImports
+from crm_pipelines.delivery import planning, reading
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -43,6 +48,22 @@ def add(people: People, count: int, **columns: Any) -> None:
 def poll_again(people: People) -> None:
     """Let the time between two looks at the CRM's imports be over."""
     people.run("UPDATE crm_gates SET next_poll_at = now()")
+
+
+def a_walk(engine: sa.Engine) -> UUID:
+    """A complete walk over an account without blocked contacts."""
+    blocklist = Blocklist(engine, "brevo")
+    walk_id = blocklist.begin(longest_life=planning.WALK_TRUST)
+    return blocklist.complete(walk_id).id
+
+
+def submit(imports: BulkImports, import_id: UUID) -> set[str]:
+    return imports.begin_submitting(
+        import_id,
+        modified_since=datetime.now(UTC),
+        time_limit=planning.IMPORT_DEADLINE,
+        walk_trust=planning.WALK_TRUST,
+    )
 
 
 def imports(people: People) -> list[tuple[str, str | None]]:
@@ -104,17 +125,141 @@ def test_the_users_list_is_used_and_being_on_it_is_part_of_the_proof(
     assert len(brevo_sandbox.state()["lists"]) == 1
 
 
-def test_nobody_is_told_and_nobody_is_subscribed_again(
+def test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    brevo_sandbox.seed({"email": "bulk7@example.com", "attributes": {"FIRSTNAME": "Old"}, "emailBlacklisted": True})
+    brevo_sandbox.configure(import_unblocks=True)
+    brevo_sandbox.seed(
+        {"email": "bulk7@example.com", "attributes": {"FIRSTNAME": "Old"}, "emailBlacklisted": True},
+        {"email": "bulk8@example.com", "smsBlacklisted": True},
+    )
     add(people, 30)
-    pipeline.run()
-    held = brevo_sandbox.contact("bulk7@example.com")
-    assert held is not None
-    assert held["emailBlacklisted"] is True
-    assert held["attributes"]["FIRSTNAME"] == "Ada"
+    assert pipeline.run().counts == {"claimed": 30, "synced": 28, "released": 2}
+    assert pipeline.run().counts == {"claimed": 2, "synced": 2}
+    by_mail, by_phone = brevo_sandbox.contact("bulk7@example.com"), brevo_sandbox.contact("bulk8@example.com")
+    assert by_mail is not None
+    assert by_phone is not None
+    assert by_mail["emailBlacklisted"] is True
+    assert by_mail["attributes"]["FIRSTNAME"] == "Ada"
+    assert by_phone["smsBlacklisted"] is True
     assert brevo_sandbox.state()["processes"][0]["notification"] is False
+    assert people.all("SELECT 1 FROM crm_walks UNION ALL SELECT 1 FROM crm_blocked") == []
+
+
+def test_a_blocked_contact_is_known_by_its_phone_and_by_our_id_as_well(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(import_unblocks=True)
+    add(people, 30)
+    people.run("UPDATE crm_contacts SET phone_number = '+12025550143' WHERE email = 'bulk1@example.com'")
+    [row] = people.all("SELECT id FROM crm_contacts WHERE email = 'bulk2@example.com'")
+    brevo_sandbox.seed(
+        {"attributes": {"SMS": "12025550143"}, "smsBlacklisted": True},
+        {"email": "former@example.com", "ext_id": str(row["id"]), "emailBlacklisted": True},
+    )
+    assert pipeline.run().counts == {"claimed": 30, "synced": 28, "released": 2}
+    singly = people.all("SELECT email FROM crm_contacts JOIN crm_syncs ON contact_id = id WHERE NOT bulk_ok ORDER BY 1")
+    assert [one["email"] for one in singly] == ["bulk1@example.com", "bulk2@example.com"]
+
+
+def test_an_address_edited_after_the_walk_is_compared_as_it_is_sent(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brevo_sandbox.configure(import_unblocks=True)
+    brevo_sandbox.seed({"email": "gone@example.com", "emailBlacklisted": True})
+    add(people, 30)
+    begin = BulkImports.begin
+
+    def edit_first(self: BulkImports, mapping_version: str, *, walk_id: UUID) -> UUID:
+        people.run("UPDATE crm_contacts SET email = 'gone@example.com' WHERE email = 'bulk1@example.com'")
+        return begin(self, mapping_version, walk_id=walk_id)
+
+    monkeypatch.setattr(BulkImports, "begin", edit_first)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 29, "released": 1}
+    assert (brevo_sandbox.contact("gone@example.com") or {})["emailBlacklisted"] is True
+
+
+def test_more_than_one_page_is_walked_to_the_last_contact(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brevo_sandbox.configure(import_unblocks=True)
+    monkeypatch.setattr(BrevoImports, "page_size", 10)
+    known = [{"email": f"bulk{n}@example.com", "emailBlacklisted": n == 28} for n in range(1, 29)]
+    brevo_sandbox.seed(*known)
+    add(people, 60)
+    assert pipeline.run().counts == {"claimed": 60, "synced": 59, "released": 1}
+    assert (brevo_sandbox.contact("bulk28@example.com") or {})["emailBlacklisted"] is True
+
+
+def test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BrevoImports, "page_size", 10)
+    monkeypatch.setattr(reading, "_READERS", 1)
+    ids = brevo_sandbox.seed(*[{"email": f"old{n}@example.com"} for n in range(30)])
+    add(people, 60)
+    read = BrevoImports.read
+
+    def delete_between(self: BrevoImports, since: datetime | None, *, offset: int, **given: Any) -> Any:
+        if offset == 9:
+            url = f"{brevo_sandbox.url}/contacts/{ids[0]}"
+            requests.delete(url, headers={"api-key": "another tool"}, timeout=20).raise_for_status()
+        return read(self, since, offset=offset, **given)
+
+    monkeypatch.setattr(BrevoImports, "read", delete_between)
+    assert pipeline.run().counts == {"claimed": 60, "synced": 60}
+    assert brevo_sandbox.requests(path="/contacts/import") == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 503, "times": 1},
+        {"status": 200, "body": {"contacts": []}},
+        {"status": 200, "body": {"contacts": [], "count": 5}},
+    ],
+)
+def test_an_account_that_cannot_be_walked_gets_no_import(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]
+) -> None:
+    brevo_sandbox.fault("status", method="GET", path="/contacts$", **fault)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert brevo_sandbox.requests(path="/contacts/import") == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE crm_walks SET begun_at = begun_at - interval '1 h'",
+        "UPDATE crm_walks SET completed_at = NULL",
+        "DELETE FROM crm_walks",
+    ],
+)
+def test_no_import_is_sent_without_a_complete_and_young_walk(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    add(people, 30)
+    note = BulkImports.note
+
+    def spoil_first(self: BulkImports, import_id: UUID, rows: Sequence[ToldRow]) -> None:
+        people.run(spoil)
+        note(self, import_id, rows)
+
+    monkeypatch.setattr(BulkImports, "note", spoil_first)
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert brevo_sandbox.requests(path="/contacts/import") == []
+
+
+def test_a_large_account_is_not_read_for_a_few_contacts(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BrevoImports, "page_size", 10)
+    brevo_sandbox.seed(*[{"email": f"old{n}@example.com"} for n in range(100)])
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert len(brevo_sandbox.requests(method="GET", path="/contacts$")) == 1
+    assert brevo_sandbox.requests(path="/contacts/import") == []
 
 
 def test_a_row_that_brevo_drops_goes_singly_and_its_reason_comes_out(
@@ -302,10 +447,11 @@ def test_a_worker_killed_while_it_reads_back_is_followed_by_one_that_goes_on(
     wait_until_ended(brevo_sandbox)
     poll_again(people)
     brevo_sandbox.fault("hold", method="GET", path="/contacts$", times=1)
+    before = len(brevo_sandbox.requests(method="GET", path="/contacts$"))
     with subprocess.Popen(
         [sys.executable, "-m", bulk_worker.__name__], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as worker:
-        brevo_sandbox.wait_for_requests(1, method="GET", path="/contacts$")
+        brevo_sandbox.wait_for_requests(before + 1, method="GET", path="/contacts$")
         worker.kill()
     people.run("UPDATE crm_bulk_imports SET tended_at = now() - :silence", silence=planning.IMPORT_SILENCE)
     assert pipeline.run().counts == {"claimed": 30, "synced": 30}
@@ -316,7 +462,7 @@ def test_a_worker_killed_while_it_reads_back_is_followed_by_one_that_goes_on(
 def test_what_was_being_prepared_when_the_worker_died_goes_singly(people: People, engine: sa.Engine) -> None:
     add(people, 30)
     dead = BulkImports(engine, "brevo", "dead")
-    number = dead.begin("mapping")
+    number = dead.begin("mapping", walk_id=a_walk(engine))
     ready = dead.claim(number, limit=10, lease=planning.IMPORT_LEASE)
     rows = [
         ToldRow(
@@ -335,7 +481,7 @@ def test_what_was_being_prepared_when_the_worker_died_goes_singly(people: People
     ]
     assert people.states() == {"queued": 30}
     with pytest.raises(ImportLost):
-        dead.begin_submitting(number, modified_since=datetime.now(UTC), time_limit=planning.IMPORT_DEADLINE)
+        submit(dead, number)
 
 
 def test_a_refused_import_sends_its_contacts_singly_with_brevos_words(
@@ -405,7 +551,7 @@ def test_a_worker_that_was_away_before_it_could_send_does_not_send(
 def test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it(people: People, engine: sa.Engine) -> None:
     add(people, 3)
     imports = BulkImports(engine, "brevo", "run")
-    number = imports.begin("mapping")
+    number = imports.begin("mapping", walk_id=a_walk(engine))
     claims = [one.claim for one in imports.claim(number, limit=3, lease=planning.IMPORT_LEASE)]
     imports.note(
         number,
@@ -416,5 +562,4 @@ def test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it(people:
     )
     taken = claims[1].contact_id
     people.run("SELECT crm_unselect('brevo', ARRAY[CAST(:id AS uuid)])", id=taken)
-    lost = imports.begin_submitting(number, modified_since=datetime.now(UTC), time_limit=planning.IMPORT_DEADLINE)
-    assert lost == {str(taken)}
+    assert submit(imports, number) == {str(taken)}

@@ -174,3 +174,19 @@ def test_choices_are_distinct_texts_in_their_order() -> None:
     assert normalize.choices(["b", " a ", "b", "", None, 0, False]) == ["b", "a", "0", "false"]
     assert normalize.choices("a") == ["a"]
     assert normalize.choices([" ", None]) is None
+
+
+@given(
+    local=st.text("abcxyz09._+-'\"A ", min_size=1, max_size=66),
+    domain=st.sampled_from(
+        ["example.com", "EXAMPLE.com", "a.test", "localhost", "x.local", "-a.com", "a..com", "ex_a.com"]
+    ),
+)
+def test_a_plain_address_comes_to_what_the_whole_check_says(local: str, domain: str) -> None:
+    def result(check: Callable[[str], str | None]) -> str | None:
+        try:
+            return check(f"{local}@{domain}".strip())
+        except ValueError:
+            return None
+
+    assert result(normalize.address) == result(normalize._checked)

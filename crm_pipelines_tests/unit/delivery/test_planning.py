@@ -15,6 +15,7 @@ from crm_pipelines.delivery.planning import (
     MAX_RUNTIME,
     TRUST,
     claim_limit,
+    least_for_bulk,
     retry_policy,
     sending_budget,
     split,
@@ -82,3 +83,16 @@ def test_a_run_plans_to_end_before_the_next_tick_and_well_before_it_is_ended(min
     budget = sending_budget(timedelta(minutes=minutes))
     assert timedelta() < budget <= timedelta(minutes=minutes) * 0.9
     assert budget <= MAX_RUNTIME * 0.7
+
+
+@given(threshold=st.integers(1, 10_000), account=st.integers(0, 3_000_000))
+def test_an_import_takes_fewer_requests_than_single_deliveries(threshold: int, account: int) -> None:
+    due = least_for_bulk(threshold, account=account, page_size=1000)
+    assert due >= threshold
+    pages_before, pages_after = account // 999 + 1, due // 1000 + 1
+    assert 2 * (pages_before + pages_after) <= due
+
+
+def test_a_thousand_contacts_go_in_bulk_into_an_account_of_up_to_nearly_half_a_million() -> None:
+    assert least_for_bulk(1000, account=480_000, page_size=1000) == 1000
+    assert least_for_bulk(1000, account=1_000_000, page_size=1000) > 2000

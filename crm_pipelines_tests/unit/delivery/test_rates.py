@@ -58,6 +58,21 @@ def test_only_news_is_reported() -> None:
     assert rate.learn(RateHeaders(limit=72_000)) is None, "the same, by the hour"
 
 
+def test_of_two_windows_the_narrower_counts_whichever_an_answer_tells_of() -> None:
+    rate = assumed()
+    assert rate.learn(RateHeaders(limit=20)) == 20
+    assert rate.learn(RateHeaders(limit=36_000)) == 10
+    assert rate.learn(RateHeaders(limit=20)) is None
+    assert rate.per_second == 10
+
+
+def test_a_share_of_the_accounts_limit_is_left_to_its_other_tools() -> None:
+    assert RateLimit(10, is_ceiling=False, observed=60, reserved=0.25).per_second == 45
+    assert RateLimit(10, is_ceiling=False, reserved=0.25).per_second == 7.5
+    assert RateLimit(10, is_ceiling=True, observed=60, reserved=0.25).per_second == 10
+    assert RateLimit(10, is_ceiling=True, observed=10, reserved=0.25).per_second == 7.5
+
+
 @pytest.mark.parametrize("limit", [None, 0, -1])
 def test_an_answer_without_a_usable_limit_teaches_nothing(limit: int | None) -> None:
     rate = assumed()
@@ -75,6 +90,13 @@ def test_the_rate_is_always_above_zero(limit: int, configured: float, is_ceiling
 
 def test_an_hour_that_is_used_up_stops_all_until_it_is_over() -> None:
     assert assumed().used_up_for(RateHeaders(limit=36_000, remaining=0, reset_seconds=1200)) == timedelta(minutes=20)
+
+
+def test_what_is_on_its_way_is_counted_as_used_of_an_hour() -> None:
+    limit = assumed()
+    almost = RateHeaders(limit=36_000, remaining=limit.threads, reset_seconds=1200)
+    assert limit.used_up_for(almost) == timedelta(minutes=20)
+    assert limit.used_up_for(RateHeaders(limit=36_000, remaining=limit.threads + 1, reset_seconds=1200)) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Whom the CRM has on its block-lists, as one walk over the account saw it: digests, no addresses.
+
+An import is sent only if a walk that is complete and young stands behind it (`submitting` in imports.sql). The
+statements stand in blocklist.sql.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.sql import load_statements
+
+_SQL = load_statements("blocklist")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """A complete walk; `blocked` counts the digests that it left."""
+
+    id: UUID
+    blocked: int
+
+
+class Blocklist:
+    """The walks over one CRM's account."""
+
+    def __init__(self, engine: sa.Engine, crm: str) -> None:
+        self._engine = engine
+        self.crm = crm
+
+    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        with self._engine.begin() as connection:
+            result = connection.execute(_SQL[name], {"crm": self.crm, **parameters})
+            return result.all() if result.returns_rows else []
+
+    def begin(self, *, longest_life: timedelta) -> UUID:
+        """A new walk, from now on; what older ones than `longest_life` have left is deleted."""
+        self._all("forget_old", longest_life=longest_life)
+        found: UUID = self._all("begin")[0].id
+        return found
+
+    def note(self, walk_id: UUID, identifiers: Iterable[str]) -> None:
+        """Write down that whoever has one of these is blocked."""
+        digests = {_digest(walk_id, one) for one in identifiers}
+        with self._engine.begin() as connection:
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor, cursor.copy("COPY crm_blocked (walk_id, digest) FROM STDIN") as copy:
+                for digest in digests:
+                    copy.write_row((walk_id, digest))
+
+    def complete(self, walk_id: UUID) -> Walk:
+        """The account was seen to its end."""
+        return Walk(id=walk_id, blocked=self._all("complete", id=walk_id)[0].blocked)
+
+    def among(self, walk: Walk, identifiers: Iterable[str]) -> set[str]:
+        """Those of the identifiers that belong to somebody who is blocked."""
+        if not walk.blocked:
+            return set()
+        by_digest = {_digest(walk.id, one): one for one in identifiers}
+        rows = self._all("among", id=walk.id, digests=list(by_digest))
+        return {by_digest[bytes(row.digest)] for row in rows}
+
+    def forget(self, walk_id: UUID) -> None:
+        """Delete what the walk has left; no import can be sent on it any more."""
+        self._all("forget", id=walk_id)
+
+
+def _digest(walk_id: UUID, identifier: str) -> bytes:
+    # Keyed by the walk: the digests of two walks cannot be compared, nor those of known addresses computed beforehand.
+    return hashlib.blake2b(identifier.encode(), key=walk_id.bytes, digest_size=16).digest()

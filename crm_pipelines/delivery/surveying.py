@@ -1,0 +1,83 @@
+"""Whether contacts go in bulk: only where that is cheaper, and only after the account's block-lists were read.
+
+The CRM does not say whether an import leaves people who unsubscribed on its block-list. So an import holds only
+contacts that were on none a moment ago: the account is read to its end, and whoever is blocked goes singly.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from crm_pipelines.contacts.blocklist import Blocklist, Walk
+from crm_pipelines.crms.base import Held, ImportTarget
+from crm_pipelines.delivery import planning
+from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.reading import BrokenOff, Reader
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What an import needs to know of the account: where it goes, and the walk that saw who is blocked."""
+
+    target: ImportTarget
+    walk: Walk
+
+
+class Surveyor(Reader):
+    """Looks at an account before imports."""
+
+    def __init__(self, *, blocklist: Blocklist, **passage: Any) -> None:
+        super().__init__(**passage)
+        self._blocklist = blocklist
+
+    def survey(self, threshold: int, due: Callable[[int], bool]) -> Survey | None:
+        """None when contacts go singly; `due` tells whether so many are due that may go in bulk."""
+        if not due(threshold):
+            return None
+        try:
+            size = self._read(None, 0, size=1).count
+            if size is None:
+                raise BrokenOff("The CRM did not say how many contacts it holds.")
+            least = planning.least_for_bulk(threshold, account=size, page_size=self._crm.imports.page_size)
+            if not due(least):
+                _log.info("No bulk import for fewer than %d contacts: the account would have to be read first.", least)
+                return None
+            outcome, target = self._crm.imports.open(before_request=self._turn)
+            self._heed(outcome)
+            if target is None:
+                raise BrokenOff(outcome.message)
+            return Survey(target=target, walk=self._walk())
+        except BrokenOff as reason:
+            _log.warning("No bulk import, contacts go singly: %s", reason)
+        except (GatePaused, Stopped):
+            pass
+        return None
+
+    def _walk(self) -> Walk:
+        """Write down who is blocked. Raises BrokenOff unless the account was seen to its end, without a gap."""
+        until = time.monotonic() + planning.LONGEST_WALK.total_seconds()
+        walk_id: UUID = self._patiently(partial(self._blocklist.begin, longest_life=planning.WALK_TRUST))
+        last: Held | None = None
+        seen, count, full = 0, 0, False
+        # Each page begins with the last contact of the former one: a deletion before it would show there, and only a
+        # deletion can move contacts past the reader.
+        for page in self._pages(None, overlap=1):
+            if last is not None and (not page.contacts or page.contacts[0].remote_id != last.remote_id):
+                raise BrokenOff("Contacts were deleted from the account while it was read.")
+            if time.monotonic() > until:
+                raise BrokenOff(f"The account could not be read within {planning.LONGEST_WALK}.")
+            new = page.contacts if last is None else page.contacts[1:]
+            blocked = [identifier for held in new for identifier in self._crm.imports.blocked(held)]
+            if blocked:
+                self._patiently(partial(self._blocklist.note, walk_id, blocked))
+            last = page.contacts[-1] if page.contacts else last
+            seen, count, full = seen + len(new), page.count or 0, page.full
+        if full or seen < count:
+            raise BrokenOff(f"Of the account's {count} contacts only {seen} could be read.")
+        return self._patiently(partial(self._blocklist.complete, walk_id))

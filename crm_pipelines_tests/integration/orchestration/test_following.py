@@ -1,0 +1,127 @@
+"""A backlog is worked on continuously, and nothing keeps runs going without need."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from dagster._core.test_utils import create_run_for_test
+
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.queue import Pace
+from crm_pipelines.delivery.planning import time_to_empty
+from crm_pipelines.orchestration import ops
+from crm_pipelines.orchestration.batches import FetchConfig
+from crm_pipelines.orchestration.following import FOLLOWS_TAG, FOUND_TAG, build_brevo_follow_up_sensor
+from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, brevo_sync
+from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.words import LEFT_TAG
+from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+
+Look = Callable[[], dg.RunRequest | dg.SkipReason]
+
+
+@pytest.fixture
+def look(instance: dg.DagsterInstance, brevo_environment: BrevoSandbox) -> Look:
+    """Evaluates the sensor as it is for the environment of this test."""
+
+    def evaluate() -> dg.RunRequest | dg.SkipReason:
+        sensor = build_brevo_follow_up_sensor(load_settings().brevo, Destination("brevo"))
+        answer = sensor(dg.build_sensor_context(instance=instance))
+        assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+        return answer
+
+    return evaluate
+
+
+@pytest.fixture
+def run(
+    instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dg.ExecuteInProcessResult]:
+    """Runs the job with time for five contacts."""
+    monkeypatch.setattr(ops, "claim_limit", lambda *_: 5)
+
+    def execute(tags: dict[str, str] | None = None, **config: object) -> dg.ExecuteInProcessResult:
+        return brevo_sync.execute_in_process(
+            run_config=dg.RunConfig(ops={"fetch_queued_contacts": FetchConfig(**config)}),  # type: ignore[arg-type]
+            instance=instance,
+            tags=tags,
+        )
+
+    return execute
+
+
+def reason(answer: dg.RunRequest | dg.SkipReason) -> str:
+    assert isinstance(answer, dg.SkipReason), "a run was requested"
+    return answer.skip_message or ""
+
+
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+def test_a_run_that_leaves_contacts_behind_is_followed_at_once_until_none_are_left(
+    people: People, look: Look, run: Run, instance: dg.DagsterInstance
+) -> None:
+    assert "no run yet" in reason(look())
+    people.add(12)
+    first = run()
+    request = look()
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == f"after-{first.run_id}"
+    assert (request.tags[FOLLOWS_TAG], request.tags[FOUND_TAG]) == (first.run_id, "7")
+    assert request.tags[SYNC_SLOT_TAG] == "brevo-1"
+    second = run(tags=request.tags)
+    request = look()
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags[FOUND_TAG] == "2"
+    last = run(tags=request.tags)
+    assert f"Run {last.run_id} left nothing behind." in reason(look())
+    assert people.states() == {"synced": 12}
+    told: set[str] = set()
+    for event in second.all_events:
+        if event.is_successful_output and event.step_key == "report_run":
+            told |= event.step_output_data.metadata.keys()
+    assert {"left", "minutes_until_empty"} <= told
+
+
+def test_never_two_at_once_and_not_while_the_gate_is_paused(
+    people: People, look: Look, run: Run, instance: dg.DagsterInstance, engine: sa.Engine
+) -> None:
+    people.add(12)
+    run()
+    gate = GateKeeper(engine, "brevo")
+    gate.pause("rate_limit", "slow down", timedelta(minutes=5))
+    assert "The gate is paused: slow down" in reason(look())
+    gate.open()
+    assert isinstance(look(), dg.RunRequest)
+    create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTED)
+    assert "is active" in reason(look())
+
+
+def test_a_backlog_that_does_not_shrink_is_left_to_the_schedule(people: People, look: Look, run: Run) -> None:
+    people.add(12)
+    run(tags={FOLLOWS_TAG: "earlier", FOUND_TAG: "7"})
+    assert "does not shrink (7 before, 7 after" in reason(look())
+
+
+def test_a_run_that_brought_nobody_on_and_one_that_was_asked_for_some_are_not_followed(
+    people: People, look: Look, run: Run, brevo_sandbox: BrevoSandbox, instance: dg.DagsterInstance
+) -> None:
+    people.add(12)
+    limited = run(limit=5)
+    assert f"Run {limited.run_id} left nothing behind." in reason(look())
+    brevo_sandbox.fault("status", path="/contacts$", status=429, headers={"x-sib-ratelimit-reset": "60"})
+    stuck = run()
+    assert f"Run {stuck.run_id} left nothing behind." in reason(look())
+    assert LEFT_TAG not in (instance.get_run_by_id(stuck.run_id) or stuck.dagster_run).tags
+
+
+def test_the_estimate_is_by_the_pace_of_late_or_by_the_accounts_rate() -> None:
+    assert time_to_empty(0, Pace(contacts=0, seconds=0), 10) == timedelta()
+    assert time_to_empty(6000, Pace(contacts=0, seconds=0), 10) == timedelta(minutes=10)
+    assert time_to_empty(6000, Pace(contacts=1000, seconds=10), 10) == timedelta(minutes=1)
+    assert time_to_empty(6000, Pace(contacts=3, seconds=500), 10) == timedelta(minutes=10), "it was at rest"
+    assert time_to_empty(6000, Pace(contacts=100, seconds=0.1), 10) == timedelta(minutes=10), "too short a time"
