@@ -62,7 +62,7 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
         token_file = _token_file(contacts_url, data)
         _start_api(processes, api_port, webserver)
         _start_dagster(processes, data, port, webserver, api_port)
-        console.print(f"API: http://127.0.0.1:{api_port}   Token: in {token_file}")
+        console.print(f"Status page and API: http://127.0.0.1:{api_port}   Token: in {token_file}")
         console.print(f"Dagster: {webserver.url}   Log: {processes.log}   Stop: Ctrl-C")
         ended = processes.wait()
         console.print("Stopping ...")
