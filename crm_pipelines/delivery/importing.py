@@ -4,8 +4,11 @@ docs/architecture.md, "In bulk", says what holds an import's claims, and what if
 """
 
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -35,6 +38,8 @@ _ROOM_LEFT = 20
 # One look at the CRM's processes shows 50.
 _MOST_UNDER_WAY = 40
 _LONGEST_PAUSE = 8.0
+# Seconds until those that have not arrived are looked for again.
+_AHEAD_PAUSE = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +72,7 @@ class Importer(Prover):
         super().__init__(**prover)
         self._blocklist = blocklist
         self._open: dict[UUID, OpenImport] = {}
+        self._read_ahead = 0
 
     def run(self, survey: Survey | None, *, most: int = 0, budget: timedelta = timedelta()) -> Totals:
         """Finish what is under way and has ended; with a survey import up to `most` more, and wait a little for them.
@@ -78,7 +84,8 @@ class Importer(Prover):
             self._take_up()
             self._settle()
             if survey is not None:
-                self._send_all(survey, most, budget)
+                with self._proving_ahead(survey.target):
+                    self._send_all(survey, most, budget)
                 self._wait_for_all(survey.target)
         except GatePaused:
             self._halt("the gate is paused")
@@ -119,23 +126,56 @@ class Importer(Prover):
             self._give_up(one, "overdue", f"The bulk import did not end within {planning.IMPORT_DEADLINE}.")
             del self._open[one.id]
 
+    @contextmanager
+    def _proving_ahead(self, target: ImportTarget) -> Iterator[None]:
+        """While further imports are put together, those contacts are recorded that have arrived already."""
+        over = threading.Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+            proving = pool.submit(self._prove_ahead, target, over)
+            try:
+                yield
+            finally:
+                over.set()
+        with suppress(GatePaused, Stopped, BrokenOff):  # whoever goes on meets it again
+            proving.result()
+
+    def _prove_ahead(self, target: ImportTarget, over: threading.Event) -> None:
+        size = self._crm.imports.page_size
+        while not over.is_set():
+            ids = list(self._open)
+            page = self._read(target.moment, self._read_ahead, size=size) if ids else None
+            if page is not None and page.full:
+                self._compare(ids, page)
+                self._read_ahead += size
+            else:
+                over.wait(_AHEAD_PAUSE)
+
     def _wait_for_all(self, target: ImportTarget) -> None:
         """In growing pauses, until all have ended or patience has.
 
         The CRM may be asked for its imports only once in a while; the number of contacts that changed, which may be
-        asked for often, tells when that is worthwhile.
+        asked for often, tells when looking is worthwhile. An import of which every contact was seen has ended.
         """
         give_up = time.monotonic() + planning.IMPORT_PATIENCE.total_seconds()
-        pause = 0.25
+        pause, looked = 0.25, False
         while self._open and time.monotonic() + pause < give_up:
             self._pause(pause)
             expected = sum(one.contacts for one in self._open.values())
             if (self._read(target.moment, 0, size=1).count or 0) >= expected:
-                self._pause(pause)
-                self._settle()
+                if looked:
+                    self._settle()
+                else:
+                    self._end_those_seen()
+                looked = True
             pause = min(2 * pause, _LONGEST_PAUSE)
         if self._open:
             self._settle()
+
+    def _end_those_seen(self) -> None:
+        self._read_back(list(self._open.values()), first=self._read_ahead)
+        for one in [one for one in self._open.values() if self._left(one) <= 0]:
+            self._give_up(one, "proved", "The bulk import did not bring this contact in as it was sent.")
+            del self._open[one.id]
 
     def _send_all(self, survey: Survey, most: int, budget: timedelta) -> None:
         until = time.monotonic() + budget.total_seconds()
@@ -161,7 +201,7 @@ class Importer(Prover):
             if not sent:
                 returned = self._insistently(partial(self._imports.give_back, import_id))
                 self.fates.released += returned
-                self.fates.superseded += len(body.rows) - returned
+                self._superseded(len(body.rows) - returned)
 
     def _fill(self, import_id: UUID, body: _Body, survey: Survey, most: int) -> bool:
         """Whether more contacts are due than fit in."""
@@ -182,7 +222,7 @@ class Importer(Prover):
         revisions = {one.claim.contact_id: one.revision for one in claims}
         deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims]))
         self.fates.claimed += len(claims)
-        self.fates.superseded += len(claims) - len(deliveries)
+        self._superseded(len(claims) - len(deliveries))
         known: list[Attempt] = []
         apart: list[UUID] = []
         ready: list[tuple[Parcel, ImportRow]] = []
@@ -207,7 +247,7 @@ class Importer(Prover):
         if apart:
             returned = self._patiently(partial(self._imports.set_apart, import_id, apart))
             self.fates.released += returned
-            self.fates.superseded += len(apart) - returned
+            self._superseded(len(apart) - returned)
         if known:
             self._patiently(partial(self._queue.record, holder(import_id), known))
             self._carry_over(import_id, [one.claim.contact_id for one in known])
@@ -247,7 +287,7 @@ class Importer(Prover):
         )
         for key in lost:
             del body.rows[key]
-        self.fates.superseded += len(lost)
+        self._superseded(len(lost))
         if not body.rows:
             return False
 
