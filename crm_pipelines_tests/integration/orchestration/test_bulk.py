@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import planning, reading
+from crm_pipelines.delivery import importing, planning, reading
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -256,6 +256,7 @@ def test_contacts_of_earlier_imports_are_proved_while_others_are_put_together(
 ) -> None:
     monkeypatch.setattr(BrevoImports, "page_size", 10)
     monkeypatch.setattr(BrevoImports, "most_bytes", 8000)
+    monkeypatch.setattr(importing, "_PORTION", 10)
     add(people, 300)
     assert pipeline.run().counts == {"claimed": 300, "synced": 300}
     assert people.states() == {"synced": 300}
