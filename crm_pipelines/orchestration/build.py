@@ -4,7 +4,7 @@ import dagster as dg
 
 from crm_pipelines.orchestration.assets import brevo_contacts, sums_add_up
 from crm_pipelines.orchestration.following import build_brevo_follow_up_sensor
-from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.jobs import brevo_sync, build_brevo_sync
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule
 from crm_pipelines.orchestration.sensors import build_brevo_error_backlog_sensor, build_run_failure_alert_sensor
@@ -17,7 +17,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[brevo_contacts],
         asset_checks=[sums_add_up],
-        jobs=[brevo_sync],
+        jobs=[build_brevo_sync(settings.brevo.sync_processes)],
         schedules=[build_brevo_sync_schedule(settings.brevo, brevo)],
         sensors=[
             build_brevo_error_backlog_sensor(settings, brevo),
