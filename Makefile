@@ -15,7 +15,7 @@ up: ## Run Dagster at http://127.0.0.1:3000, with schedules and sensors, until C
 
 test: ## Run all tests
 	@scripts/setup-venv test
-	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+	.venv/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 120
 chaos: ## Two minutes of random trouble (SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md

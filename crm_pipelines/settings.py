@@ -236,6 +236,19 @@ class GeneralSettings(_EnvironmentSettings):
     )
 
 
+class RetentionSettings(_EnvironmentSettings):
+    """How long history is kept; the job prune_history deletes what is older, every night."""
+
+    model_config = SettingsConfigDict(env_prefix="KEEP_")
+
+    runs_days: int = Field(
+        30, ge=7, le=3650, description="Days to keep ended runs in Dagster's pages, with their logs and plots."
+    )
+    attempts_days: int = Field(
+        90, ge=31, le=3650, description="Days to keep the ledger of deliveries, `crm_attempts`, per contact."
+    )
+
+
 class AlertSettings(_EnvironmentSettings):
     """When people are told."""
 
@@ -303,6 +316,7 @@ class Settings:
     storage: StorageSettings
     general: GeneralSettings
     brevo: BrevoSettings
+    retention: RetentionSettings
     alerts: AlertSettings
     channels: ChannelSettings
 
@@ -311,6 +325,7 @@ GROUPS: tuple[type[_EnvironmentSettings], ...] = (
     StorageSettings,
     GeneralSettings,
     BrevoSettings,
+    RetentionSettings,
     AlertSettings,
     ChannelSettings,
 )
@@ -339,5 +354,7 @@ def load_settings() -> Settings:
             raise SettingsError("The file .env is not text in UTF-8. Save it in that encoding.") from None
     if problems:
         raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
-    storage, general, brevo, alerts, channels = loaded
-    return Settings(storage=storage, general=general, brevo=brevo, alerts=alerts, channels=channels)
+    storage, general, brevo, retention, alerts, channels = loaded
+    return Settings(
+        storage=storage, general=general, brevo=brevo, retention=retention, alerts=alerts, channels=channels
+    )

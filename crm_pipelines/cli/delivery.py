@@ -10,9 +10,6 @@ from crm_pipelines.cli.output import DELIVERABLE_CRM, cells, print_table, report
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from crm_pipelines.crms.base import BeforeRequest
     from crm_pipelines.crms.brevo import Brevo
     from crm_pipelines.settings import Settings
 
@@ -67,30 +64,23 @@ def check(crm: str) -> None:
 
     When all is well, a gate that was closed for the key is opened.
     """
-    from crm_pipelines.contacts.fields import custom_fields_in_use
-    from crm_pipelines.contacts.gates import GateKeeper, open_gate
+    from crm_pipelines.delivery.preflight import check_account
 
     with contacts_engine() as (settings, engine):
         account = _account(settings)
         try:
-            findings = account.check(
-                before_request=_turns(settings, engine, crm), custom_fields=custom_fields_in_use(engine)
-            )
+            looked = check_account(engine, account, settings.brevo.rate_limit_per_second)
         finally:
             account.close()
-        passed = all(finding.ok for finding in findings if finding.blocking)
-        reopened = passed and GateKeeper(engine, crm).read().closed_for_credentials
-        if reopened:
-            open_gate(engine, crm)
     shown = table("", "What", "Finding")
-    for finding in findings:
+    for finding in looked.findings:
         shown.add_row(
             *cells("ok" if finding.ok else "FAILED" if finding.blocking else "warning", finding.subject, finding.detail)
         )
     print_table(shown)
-    if reopened:
-        click.echo("The gate was closed for the key and is open again.")
-    if not passed:
+    if looked.reopened:
+        click.echo(f"{crm}: the gate was closed for the key and is open again.")
+    if looked.problems:
         raise click.exceptions.Exit(1)
 
 
@@ -99,16 +89,12 @@ def check(crm: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Create nothing; say what would be created.")
 def provision(crm: str, dry_run: bool) -> None:
     """Create the attributes at CRM that the mapping and the contacts' custom fields need. Safe to repeat."""
-    from crm_pipelines.contacts.fields import custom_fields_in_use
+    from crm_pipelines.delivery.preflight import provision_account
 
     with contacts_engine() as (settings, engine):
         account = _account(settings)
         try:
-            created = account.provision(
-                dry_run=dry_run,
-                before_request=_turns(settings, engine, crm),
-                custom_fields=custom_fields_in_use(engine),
-            )
+            created = provision_account(engine, account, settings.brevo.rate_limit_per_second, dry_run=dry_run)
         finally:
             account.close()
     if not created:
@@ -123,11 +109,3 @@ def _account(settings: "Settings") -> "Brevo":
     if settings.brevo.api_key is None:
         raise KeyUnset
     return Brevo.from_settings(settings)
-
-
-def _turns(settings: "Settings", engine: "sa.Engine", crm: str) -> "BeforeRequest":
-    """Waits before each request, so that runs which go on meanwhile and this command keep the account's rate."""
-    from crm_pipelines.contacts.gates import GateKeeper
-    from crm_pipelines.delivery.gatekeeping import pacer_for
-
-    return pacer_for(GateKeeper(engine, crm), settings.brevo.rate_limit_per_second).wait

@@ -237,6 +237,10 @@ class Queue:
         """The other runs that hold claims."""
         return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
 
+    def claims_by_run(self) -> dict[str, int]:
+        """How many claims each run holds, those of imports left out."""
+        return {row.run_id: row.claims for row in self._all("claims_by_run")}
+
     def silent_runs(self) -> list[str]:
         """The runs that let a lease run out."""
         return [row[0] for row in self._all("silent_runs")]

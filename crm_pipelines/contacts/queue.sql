@@ -167,6 +167,10 @@ SELECT DISTINCT claimed_by FROM crm_syncs
 UNION
 SELECT tended_by FROM crm_bulk_imports WHERE crm = :crm AND state = 'preparing' AND tended_by <> :run_id
 
+-- name: claims_by_run
+SELECT claimed_by AS run_id, count(*) AS claims FROM crm_syncs
+ WHERE crm = :crm AND state = 'claimed' AND claimed_by NOT LIKE 'import:%' GROUP BY 1 ORDER BY 2 DESC, 1
+
 -- name: silent_runs
 -- Runs that let a lease run out, whatever Dagster knows of them.
 SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now()

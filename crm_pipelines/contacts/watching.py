@@ -31,6 +31,19 @@ class Figures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastDay:
+    """The attempts of the last 24 hours that came to an outcome, and how many of them failed."""
+
+    attempts: int
+    failed_attempts: int
+
+    @property
+    def success_percent(self) -> float | None:
+        """None without attempts."""
+        return 100 * (self.attempts - self.failed_attempts) / self.attempts if self.attempts else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommonReason:
     """Words of the CRM without addresses and long numbers, and how many contacts they are about."""
 
@@ -52,6 +65,13 @@ class Watcher:
 
     def figures(self) -> Figures:
         return Figures(**self._all("figures")[0]._mapping)
+
+    def last_day(self) -> LastDay:
+        return LastDay(**self._all("last_day")[0]._mapping)
+
+    def stuck(self, longer: timedelta) -> int:
+        """Claims whose lease has been over for longer than this."""
+        return int(self._all("stuck", longer=longer)[0][0])
 
     def reasons_of_contacts(self, state: Literal["failed", "queued"], limit: int = 3) -> list[CommonReason]:
         """Why contacts in this state are there, the commonest first."""

@@ -30,3 +30,14 @@ SELECT regexp_replace(regexp_replace(coalesce(message, kind, outcome), '\S*(@|%4
  WHERE crm = :crm AND outcome IN ('retry', 'rejected', 'refused')
    AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))
  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit
+
+-- name: last_day
+-- Asked once per run: reads the attempts of 24 hours by their index.
+SELECT count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'synced') AS failed_attempts
+  FROM crm_attempts
+ WHERE crm = :crm AND finished_at > now() - interval '24 hours'
+   AND outcome IN ('synced', 'retry', 'rejected', 'refused')
+
+-- name: stuck
+-- Claims whose lease is over for so long that a run should have returned them to the queue.
+SELECT count(*) FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now() - CAST(:longer AS interval)

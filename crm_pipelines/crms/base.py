@@ -4,13 +4,17 @@
 """
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 BeforeRequest = Callable[[], None]
 """Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
+
+
+ADDRESS, LIST, MISSING = "(address)", "(list)", "(contact)"
+"""What can differ beside attributes; in parentheses, since no attribute is named so."""
 
 
 class Result(enum.StrEnum):
@@ -214,6 +218,15 @@ class Crm(Protocol):
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.
+        """
+
+    def differences(
+        self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
+    ) -> tuple[Outcome, frozenset[str] | None]:
+        """Read a contact back and compare the attributes in `names`, each in the CRM's normal form.
+
+        The result names what differs: attributes, ADDRESS, LIST, or only MISSING when the CRM has no such contact. None
+        when the CRM gave no answer that tells.
         """
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:

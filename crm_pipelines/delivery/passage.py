@@ -22,7 +22,10 @@ T = TypeVar("T")
 
 
 class Passage:
-    """Base of those who send on behalf of a run; `halted` says why no more is sent. Safe to use by threads."""
+    """Base of those who send on behalf of a run. Safe to use by threads.
+
+    `halted` says why no more is sent; `refused_for_rate` counts answers that asked to slow down (429).
+    """
 
     def __init__(self, *, gate: GateKeeper, crm: Crm, limit: RateLimit, stop: threading.Event | None = None) -> None:
         self._gate = gate
@@ -32,6 +35,7 @@ class Passage:
         self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
         self._failures_in_a_row = 0
         self._lock = threading.Lock()
+        self.refused_for_rate = 0
         self.halted: str | None = None
 
     def _mind_the_gate(self, outcome: Outcome) -> None:
@@ -48,6 +52,8 @@ class Passage:
             duration = min(outcome.retry_after or timedelta(seconds=1), LONGEST_PAUSE)
             self._gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", duration)
             self._pacer.forget_reserved()
+            with self._lock:
+                self.refused_for_rate += 1
         if (pause := self._limit.used_up_for(outcome.rate)) is not None:
             self._gate.pause("rate_limit", "The account's allowance of requests is used up.", min(pause, LONGEST_PAUSE))
             self._pacer.forget_reserved()

@@ -14,7 +14,8 @@ class Totals:
     synced: delivered. unchanged: the CRM already holds it. retrying: failed, another attempt is due. failed: given up
     or rejected. skipped: can never be sent as it stands. released: given back uncharged. superseded: edited out of our
     hands meanwhile (unselected, deleted, taken over). importing: in a bulk import that is still under way at the CRM;
-    a later run claims them again in this count. `reasons` counts failures by kind; `requests` is HTTP requests.
+    a later run claims them again in this count. `reasons` counts failures by kind; `requests` is HTTP requests, and
+    `refused_for_rate` those that were answered with 429.
     """
 
     claimed: int = 0
@@ -27,6 +28,7 @@ class Totals:
     superseded: int = 0
     importing: int = 0
     requests: int = 0
+    refused_for_rate: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property

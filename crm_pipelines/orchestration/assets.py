@@ -1,20 +1,46 @@
 """What exists outside Dagster, and what a run says about it."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from crm_pipelines.alerts.scrubbing import scrub
 from crm_pipelines.contacts.gates import Gate
-from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.delivery.totals import Totals
+from crm_pipelines.orchestration.standing import Standing
 
-SUMS_ADD_UP = "sums_add_up"
+OWNERS = ["team:crm-pipelines"]
 
+_NO_FATES = frozenset({"claimed", "requests", "refused_for_rate"})
+
+contacts = dg.AssetSpec(
+    key="contacts",
+    group_name="contacts",
+    kinds={"postgres", "table"},
+    owners=OWNERS,
+    description="The people: a table in Postgres that users and their applications fill, by SQL (view `contacts`), the "
+    "HTTP API or `crm-pipelines contacts import`. Nothing is sent of a contact before somebody selects it for a CRM.",
+)
+brevo_queue = dg.AssetSpec(
+    key=["brevo", "queue"],
+    deps=[contacts],
+    group_name="brevo",
+    kinds={"postgres", "table"},
+    owners=OWNERS,
+    description="Which contacts are to go to Brevo, and how far each one is: waiting, being delivered, delivered, "
+    "failed, skipped. A row per contact in the table `crm_syncs`. Selecting or editing a contact puts it here; "
+    "`brevo_sync` empties it every few minutes.",
+    # Reported by every run, and hourly by a sensor: stale when nobody looks any more.
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=4), warn_window=timedelta(hours=2)),
+)
 brevo_contacts = dg.AssetSpec(
     key=["brevo", "contacts"],
+    deps=[brevo_queue],
     group_name="brevo",
     kinds={"brevo"},
+    owners=OWNERS,
     description="What Brevo holds of our contacts. Every run of `brevo_sync` reports here how many contacts it "
     "delivered, how many failed and why, and how long the queue is. Plots are under Metadata.",
 )
@@ -33,53 +59,68 @@ def describe(totals: Totals) -> dict[str, Any]:
 
 def in_words(totals: Totals) -> str:
     """One line: `50 claimed: 48 synced, 2 failed (2 duplicate_address).`"""
-    counts = [
-        f"{count} {name}" for name, count in totals.counts().items() if count and name not in {"claimed", "requests"}
-    ]
+    counts = [f"{count} {name}" for name, count in totals.counts().items() if count and name not in _NO_FATES]
     reasons = ", ".join(f"{count} {kind}" for kind, count in _commonest(totals.reasons)[:3])
     return f"{totals.claimed} claimed: {', '.join(counts) or 'nothing to do'}{f' ({reasons})' if reasons else ''}."
 
 
-def events_of_run(
-    crm: str, totals: Totals, backlog: Backlog, gate: Gate, seconds: float
-) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
-    """One materialization and one check evaluation per run."""
-    yield dg.AssetMaterialization(
-        asset_key=[crm, "contacts"],
-        description=in_words(totals),
+def run_materialization(
+    totals: Totals, standing: Standing, *, seconds: float, sending_seconds: float
+) -> dg.AssetMaterialization:
+    """What a run says about the CRM's contacts; `sending_seconds` is the part of its time in which it sent."""
+    rate = totals.requests / sending_seconds if sending_seconds > 0 else 0.0
+    metadata = {
+        **describe(totals),
+        "queue_depth": standing.backlog.due,
+        "oldest_due_seconds": round(standing.backlog.oldest_due_seconds, 1),
+        "failed_in_all": standing.figures.failed,
+        "duration_seconds": round(seconds, 2),
+        "requests_per_second": round(rate, 2),
+        "rate_limit_per_second": standing.limit_per_second,
+        "rate_used_percent": round(100 * rate / standing.limit_per_second, 1),
+        "gate": gate_in_words(standing.gate),
+    }
+    if standing.last_day is not None and standing.last_day.success_percent is not None:
+        metadata["success_percent_24h"] = round(standing.last_day.success_percent, 2)
+        metadata["attempts_24h"] = standing.last_day.attempts
+    return dg.AssetMaterialization(
+        asset_key=[standing.crm, "contacts"], description=in_words(totals), metadata=metadata
+    )
+
+
+def queue_materialization(standing: Standing) -> dg.AssetMaterialization:
+    """The queue as somebody has just seen it."""
+    return dg.AssetMaterialization(
+        asset_key=[standing.crm, "queue"],
+        description=f"{standing.backlog.due} contacts are due, {standing.figures.failed} have failed for good.",
         metadata={
-            **describe(totals),
-            "queue_depth": backlog.due,
-            "oldest_due_seconds": round(backlog.oldest_due_seconds, 1),
-            "duration_seconds": round(seconds, 2),
-            "requests_per_second": round(totals.requests / seconds, 2) if seconds > 0 else 0.0,
-            "gate": f"paused ({gate.pause_kind}): {gate.pause_reason}" if gate.paused else "open",
+            "due": standing.backlog.due,
+            "oldest_due_seconds": round(standing.backlog.oldest_due_seconds, 1),
+            "failed": standing.figures.failed,
+            "stuck": standing.stuck,
+            "gate": gate_in_words(standing.gate),
         },
     )
-    yield dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey([crm, "contacts"]),
-        check_name=SUMS_ADD_UP,
-        passed=totals.unaccounted == 0,
-        metadata={**totals.counts(), "unaccounted": totals.unaccounted},
-        description="Every claimed contact has exactly one fate.",
-    )
 
 
-@dg.asset_check(
-    asset=brevo_contacts.key,
-    name=SUMS_ADD_UP,
-    description="Every contact that the latest run claimed has exactly one fate. Each run evaluates it; launched by "
-    "hand, it looks at the latest run's figures again.",
-)
-def sums_add_up(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    event = context.instance.get_latest_materialization_event(brevo_contacts.key)
-    if event is None or event.asset_materialization is None:
-        return dg.AssetCheckResult(passed=True, description="No run has reported yet.")
-    figures: Mapping[str, Any] = {
-        name: value.value for name, value in event.asset_materialization.metadata.items() if name in Totals().counts()
-    }
-    totals = Totals(**figures)
-    return dg.AssetCheckResult(passed=totals.unaccounted == 0, metadata={**figures, "unaccounted": totals.unaccounted})
+def story(totals: Totals, standing: Standing, *, seconds: float, sending_seconds: float) -> Iterator[str]:
+    """The run in a few lines for its log."""
+    yield f"Run: {in_words(totals)}"
+    if totals.reasons:
+        commonest = ", ".join(f"{count} {kind}" for kind, count in _commonest(totals.reasons)[:5])
+        yield f"Commonest reasons: {commonest}. The words of {standing.crm}: `crm-pipelines status {standing.crm}`."
+    if totals.requests:
+        yield (
+            f"{totals.requests} requests in {sending_seconds:.1f} s of sending, {seconds:.1f} s in all; the limit is "
+            f"{standing.limit_per_second:g} per second; {totals.refused_for_rate} were answered with 429."
+        )
+    left = f"{standing.backlog.due} more contacts are due" if standing.backlog.due else "Nothing more is due"
+    yield f"{left}; the gate is {gate_in_words(standing.gate)}."
+
+
+def gate_in_words(gate: Gate) -> str:
+    """`open`, or why it is not."""
+    return f"paused ({gate.pause_kind}): {scrub(gate.pause_reason or '')}" if gate.paused else "open"
 
 
 def _commonest(reasons: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -33,9 +33,11 @@ class Batch:
 
     `together` and `alone` (one after the other, since they may have taken a worker down): those that `claims` names.
     `import`: the contacts of bulk imports under way and, with a survey, up to `most` more, claimed by the imports.
+    `run_id` is the run that claimed them; a re-execution from a failure is another one.
     """
 
     number: int
+    run_id: str
     claims: tuple[Claim, ...] = ()
     kind: Literal["together", "alone", "import"] = "together"
     survey: Survey | None = None
@@ -51,6 +53,7 @@ class SentBatch:
     released: int = 0
     halted: str | None = None
     totals: Totals | None = None
+    refused_for_rate: int = 0
     seconds: float = 0.0
 
 
@@ -61,3 +64,4 @@ class WrittenBatch:
     totals: Totals
     halted: str | None
     dry_run: bool
+    seconds: float

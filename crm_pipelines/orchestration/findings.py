@@ -20,10 +20,8 @@ from crm_pipelines.crms.brevo.outcomes import ADVICE
 from crm_pipelines.orchestration.ops import GATE_TAG
 from crm_pipelines.orchestration.resources import Account
 from crm_pipelines.orchestration.run_now import sentence_of
+from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS
 from crm_pipelines.settings import AlertSettings
-
-FEWEST_ATTEMPTS = 20
-"""Of fewer attempts in an hour, a share says nothing."""
 
 # A state is over when its figure is this much below its threshold: one that moves about it is told once.
 _OVER_BELOW = 0.8

@@ -12,7 +12,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -36,24 +35,16 @@ from crm_pipelines.delivery.planning import (
 )
 from crm_pipelines.delivery.surveying import Survey
 from crm_pipelines.delivery.totals import Totals, totals_of
-from crm_pipelines.errors import CrmPipelinesError
-from crm_pipelines.orchestration.assets import describe, events_of_run, in_words
+from crm_pipelines.orchestration.assets import describe, in_words, queue_materialization, run_materialization, story
 from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, WrittenBatch
+from crm_pipelines.orchestration.checks import standing_evaluations, sums_evaluation
 from crm_pipelines.orchestration.ended_runs import ended_runs
-from crm_pipelines.orchestration.resources import Account, Destination
+from crm_pipelines.orchestration.resources import Account, Destination, sentences
+from crm_pipelines.orchestration.standing import look_at
 from crm_pipelines.orchestration.words import leave_word
 
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """What the user can mend is shown as a sentence, without a trace, and is not tried again at once."""
-    try:
-        yield
-    except CrmPipelinesError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
 
 
 @dg.op(
@@ -64,14 +55,17 @@ def _sentences() -> Iterator[None]:
 def fetch_queued_contacts(
     context: dg.OpExecutionContext, config: FetchConfig, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.DynamicOutput[Batch]]:
-    with _sentences(), destination.open() as account:
+    with sentences(), destination.open() as account:
         try:
-            batches = _fetch(context, config, account)
+            for batch in _fetch(context, config, account):
+                yield dg.DynamicOutput(batch, mapping_key=f"batch_{batch.number}")
+        except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+            account.queue.release(context.run_id)
+            # To Dagster an interruption is a reason to try the op again, and a cancelled run would go on.
+            raise dg.Failure("The run was stopped while it claimed contacts.", allow_retries=False) from None
         except BaseException:
             account.queue.release(context.run_id)
             raise
-    for batch in batches:
-        yield dg.DynamicOutput(batch, mapping_key=f"batch_{batch.number}")
 
 
 def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> list[Batch]:
@@ -86,7 +80,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))
         return [
-            Batch(number=number, claims=tuple(claims), dry_run=True)
+            Batch(number=number, run_id=context.run_id, claims=tuple(claims), dry_run=True)
             for number, claims in enumerate(split(seen, smallest) or [()], start=1)
         ]
 
@@ -134,13 +128,14 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     )
     batches = []
     if survey is not None or (chosen is None and imports.any_open()):
-        batches.append(Batch(number=1, kind="import", survey=survey, most=config.limit or sys.maxsize))
+        most = config.limit or sys.maxsize
+        batches.append(Batch(number=1, run_id=context.run_id, kind="import", survey=survey, most=most))
     batches += [
-        Batch(number=number, claims=tuple(part))
+        Batch(number=number, run_id=context.run_id, claims=tuple(part))
         for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 2), start=len(batches) + 1)
     ]
     if suspects:
-        batches.append(Batch(number=len(batches) + 1, claims=tuple(suspects), kind="alone"))
+        batches.append(Batch(number=len(batches) + 1, run_id=context.run_id, claims=tuple(suspects), kind="alone"))
     backlog = queue.backlog()
     context.log.info(
         "Claimed %d contacts in %d batches (%d to be delivered alone); %d more are due. Queued again: %d for a new "
@@ -182,9 +177,17 @@ def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
 @dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")
 def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.ResourceParam[Destination]) -> SentBatch:
     started = time.monotonic()
-    with _sentences(), destination.open() as account:
+    with sentences(), destination.open() as account:
         if batch.dry_run:
             return SentBatch(batch=batch, totals=_preview(account, batch.claims))
+        if batch.claims and batch.run_id != context.run_id:
+            context.log.info(
+                "Batch %d is that of run %s, which has ended. Nothing is sent: its contacts return to the queue by "
+                "themselves.",
+                batch.number,
+                batch.run_id,
+            )
+            return SentBatch(batch=batch, totals=Totals(claimed=len(batch.claims), superseded=len(batch.claims)))
         with account.settled_at_an_end(context.run_id):
             sent = _import(context, account, batch) if batch.kind == "import" else _send(context, account, batch)
     seconds = time.monotonic() - started
@@ -205,13 +208,19 @@ def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> Sen
     )
     send = courier.deliver_one_at_a_time if batch.kind == "alone" else courier.deliver
     receipt = send(batch.claims)
-    return SentBatch(batch=batch, released=receipt.released, halted=receipt.halted)
+    return SentBatch(
+        batch=batch,
+        released=receipt.released,
+        halted=receipt.halted,
+        refused_for_rate=courier.refused_for_rate,
+    )
 
 
 def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
     importer = account.importer(context.run_id)
     budget = importing_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
     totals = importer.run(batch.survey, most=batch.most, budget=budget)
+    totals = replace(totals, refused_for_rate=importer.refused_for_rate)
     return SentBatch(batch=batch, totals=totals, halted=importer.halted)
 
 
@@ -244,14 +253,18 @@ def write_statuses(
 ) -> WrittenBatch:
     if sent.totals is not None:
         context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
-        return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run)
+        return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run, seconds=sent.seconds)
     claims = sent.batch.claims
-    with _sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
-        applied = account.queue.apply(context.run_id, account.policy, [claim.contact_id for claim in claims])
-        free, _held = account.queue.unattempted(claims)
-    totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=max(0, free - sent.released))
+    with sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
+        applied = account.queue.apply(sent.batch.run_id, account.policy, [claim.contact_id for claim in claims])
+        free, held = account.queue.unattempted(claims)
+    # Recorded by this run, which then slept: another one has carried them over.
+    elsewhere = len(claims) - free - held - sum(row.contacts for row in applied)
+    taken_over = max(0, free - sent.released) + max(0, elsewhere)
+    totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=taken_over)
+    totals = replace(totals, refused_for_rate=sent.refused_for_rate)
     context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))
-    return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False)
+    return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False, seconds=sent.seconds)
 
 
 @dg.op(
@@ -266,13 +279,18 @@ def report_run(
         context.log.info("Dry run, nothing was sent. It would be: %s", in_words(totals))
         yield dg.Output(totals.counts(), metadata=describe(totals))
         return
-    with _sentences(), destination.open() as account:
-        gate = account.gate.read()
-        backlog = account.queue.backlog()
+    with sentences(), destination.open() as account:
+        standing = look_at(account, last_day=True)
+    gate = standing.gate
     started = context.instance.get_run_stats(context.run_id).start_time
     seconds = time.time() - started if started else 0.0
-    yield from events_of_run(destination.crm, totals, backlog, gate, seconds)
-    context.log.info("Run: %s", in_words(totals))
+    sending_seconds = sum(part.seconds for part in written)
+    yield run_materialization(totals, standing, seconds=seconds, sending_seconds=sending_seconds)
+    yield queue_materialization(standing)
+    yield sums_evaluation(destination.crm, totals)
+    yield from standing_evaluations(standing)
+    for line in story(totals, standing, seconds=seconds, sending_seconds=sending_seconds):
+        context.log.info(line)
     if totals.unaccounted:
         raise dg.Failure(
             f"The fate of {totals.unaccounted} of {totals.claimed} claimed contacts is unknown, a defect. "
@@ -287,6 +305,6 @@ def report_run(
         raise dg.Failure(
             f"Sending stopped early: {halted}. Unsent contacts are back in the queue.", metadata=describe(totals)
         )
-    with _sentences():
+    with sentences():
         backlog_left = leave_word(context, destination, totals)
     yield dg.Output(totals.counts(), metadata={**describe(totals), **backlog_left})

@@ -34,6 +34,15 @@ class DatabaseUrlMissing(CrmPipelinesError):
     """CRM_DATABASE_URL is not set. `make up` and the command crm-pipelines set it for the embedded Postgres."""
 
 
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What the user can mend is shown as a sentence, without a trace, and is not tried again at once."""
+    try:
+        yield
+    except CrmPipelinesError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Account:
     """One CRM account together with the contacts database, for the length of an op."""
@@ -83,9 +92,13 @@ class Account:
         try:
             yield
         except BaseException:
-            self.queue.apply(run_id, self.policy)
-            self.queue.release(run_id)
+            self.settle(run_id)
             raise
+
+    def settle(self, run_id: str) -> None:
+        """Write back what the run knows, and give back what it has not begun to deliver."""
+        self.queue.apply(run_id, self.policy)
+        self.queue.release(run_id)
 
     def rate_limit(self, gate: Gate) -> RateLimit:
         return rate_limit_of(self.brevo, gate.limit_observed)
@@ -145,7 +158,18 @@ class _Held(Destination):
 
 
 @dg.resource(description="Brevo's account and the contacts database, as the environment names them.")
-def brevo(_: dg.InitResourceContext) -> Iterator[Destination]:
-    """Opened by the op that needs it first, closed at the end of the run (of the step, with a process per step)."""
+def brevo(context: dg.InitResourceContext) -> Iterator[Destination]:
+    """Opened by the op that needs it first, closed at the end of the run (of the step, with a process per step).
+
+    A run that is cancelled between two ops ends here and nowhere else.
+    """
     with Destination("brevo").held() as destination:
         yield destination
+        if context.run is not None and _is_being_cancelled(context.run.run_id, context.instance):
+            with destination.open() as account:
+                account.settle(context.run.run_id)
+
+
+def _is_being_cancelled(run_id: str, instance: dg.DagsterInstance | None) -> bool:
+    run = instance.get_run_by_id(run_id) if instance else None
+    return run is not None and run.status is dg.DagsterRunStatus.CANCELING

@@ -61,9 +61,9 @@ def build_brevo_error_backlog_sensor(
 
 
 def build_run_failure_alert_sensor(
-    settings: Settings, jobs: Sequence[dg.JobDefinition], *, clock: Clock = utc_now
+    settings: Settings, jobs: Sequence[str], *, clock: Clock = utc_now
 ) -> dg.SensorDefinition:
-    """Alerts on runs of the jobs that failed for good; see `run_finding` for what counts."""
+    """Alerts on runs of the jobs with these names that failed for good; see `run_finding` for what counts."""
 
     @dg.sensor(
         name="run_failure_alert_sensor",
@@ -72,7 +72,7 @@ def build_run_failure_alert_sensor(
         description="Tells people when a run has failed and no retry of it will follow, and when a later one succeeds.",
     )
     def run_failure_alert_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        found = [finding for job in jobs if (finding := run_finding(context.instance, job.name))]
+        found = [finding for job in jobs if (finding := run_finding(context.instance, job))]
         memory = _tell(Memory.read(context.cursor), found, settings, clock())
         return _kept(memory, " ".join(finding.headline for finding in found) or "No run has failed.")
 

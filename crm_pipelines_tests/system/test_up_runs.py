@@ -24,20 +24,27 @@ from crm_pipelines_tests.system.mid_run import (
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 
-def test_the_pages_know_the_job_its_schedule_its_sensors_and_its_asset(stack: Stack) -> None:
+def test_the_pages_know_the_job_its_schedule_its_sensors_and_its_assets(stack: Stack) -> None:
     stack.pages.start_schedule()
     known = stack.pages.repository()
     assert "brevo_sync" in {job["name"] for job in known["jobs"]}
-    assert {one["name"]: one["scheduleState"]["status"] for one in known["schedules"]} == {
-        "brevo_sync_schedule": "RUNNING"
-    }
+    schedules = {one["name"]: one["scheduleState"]["status"] for one in known["schedules"]}
+    assert schedules["brevo_sync_schedule"] == "RUNNING"
+    assert schedules.keys() >= {"brevo_fidelity_schedule", "daily_report_schedule", "prune_history_schedule"}
     assert {one["name"]: one["sensorState"]["status"] for one in known["sensors"]} == {
         "brevo_error_backlog_sensor": "RUNNING",
         "run_failure_alert_sensor": "RUNNING",
+        "brevo_checks_sensor": "RUNNING",
     }
-    [asset] = known["assetNodes"]
-    assert asset["assetKey"]["path"] == ["brevo", "contacts"]
-    assert [check["name"] for check in asset["assetChecksOrError"]["checks"]] == ["sums_add_up"]
+    assets = {"/".join(node["assetKey"]["path"]): node for node in known["assetNodes"]}
+    assert set(assets) == {"contacts", "brevo/queue", "brevo/contacts", "brevo/daily_report"}
+    assert {check["name"] for check in assets["brevo/contacts"]["assetChecksOrError"]["checks"]} == {
+        "sums_add_up",
+        "error_backlog",
+        "attempts_succeed",
+        "attributes_exist",
+        "fidelity",
+    }
 
 
 def test_dagsters_files_go_to_dagster_home_and_nothing_to_the_project(stack: Stack) -> None:

@@ -1,6 +1,7 @@
 """Settings: names and defaults of the contract, and what a bad value is told."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
     "BREVO_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "BREVO_BULK_THRESHOLD": ("1", 1),
+    "KEEP_RUNS_DAYS": ("7", 7),
+    "KEEP_ATTEMPTS_DAYS": ("400", 400),
     "ALERT_ERROR_BACKLOG": ("1", 1),
     "ALERT_FAILURE_RATE_PERCENT": ("12.5", 12.5),
     "ALERT_OLDEST_DUE_MINUTES": ("5", 5),
@@ -86,6 +89,8 @@ BAD: list[tuple[str, str, str]] = [
     ("BREVO_RATE_LIMIT_PER_SECOND", "inf", "less than or equal"),
     ("BREVO_BULK_THRESHOLD", "0", "greater than or equal to 1"),
     ("CRM_PHONE_REGION", "Germany", "[A-Z]{2}"),
+    ("KEEP_RUNS_DAYS", "6", "greater than or equal to 7"),
+    ("KEEP_ATTEMPTS_DAYS", "30", "greater than or equal to 31"),
     ("ALERT_ERROR_BACKLOG", "0", "greater than or equal to 1"),
     ("ALERT_OLDEST_DUE_MINUTES", SECRET, "integer"),
     ("ALERT_FAILURE_RATE_PERCENT", "0", "greater than 0"),
@@ -118,7 +123,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def value_of(settings: Settings, variable: str) -> Any:
-    for group in (settings.storage, settings.general, settings.brevo, settings.alerts, settings.channels):
+    for group in (getattr(settings, one.name) for one in fields(settings)):
         for field in type(group).model_fields:
             if variable_name(type(group), field) == variable:
                 value = getattr(group, field)

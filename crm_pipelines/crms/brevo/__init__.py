@@ -8,11 +8,12 @@
 | `outcomes` | what an answer means |
 | `bulk` | imports of many contacts, and reading them back |
 | `normal_form` | what is the same to Brevo, for reading back |
+| `readback` | one contact read back and compared |
 | `preflight` | the account: check and provision |
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
 from crm_pipelines.crms.brevo.payload import build_payload
 from crm_pipelines.crms.brevo.preflight import Preflight
+from crm_pipelines.crms.brevo.readback import differences
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport, is_loopback
 from crm_pipelines.errors import SettingsError
@@ -99,6 +101,20 @@ class Brevo:
             list_ids=self._list_ids,
             secrets=self._secrets,
         ).run()
+
+    def differences(
+        self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
+    ) -> tuple[Outcome, frozenset[str] | None]:
+        """Read a contact back and compare it with what was sent; see `readback`."""
+        return differences(
+            payload,
+            names,
+            remote_id=remote_id,
+            send=self._transport.request,
+            before_request=before_request,
+            list_ids=self._list_ids,
+            secrets=self._secrets,
+        )
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""

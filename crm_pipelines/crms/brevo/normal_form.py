@@ -15,8 +15,8 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str
 
 def digest(attributes: Mapping[str, Any], *, on_list: bool) -> bytes:
     """32 bytes that are equal when all the attributes are the same to Brevo."""
-    normal = {name: _normal(name, value) for name, value in attributes.items()}
-    return hashlib.sha256(_canonical([normal, on_list]).encode()).digest()
+    fields = {name: normal(name, value) for name, value in attributes.items()}
+    return hashlib.sha256(_canonical([fields, on_list]).encode()).digest()
 
 
 def digits(phone: Any) -> str:
@@ -24,7 +24,7 @@ def digits(phone: Any) -> str:
     return re.sub(r"\D", "", str(phone))
 
 
-def _normal(name: str, value: Any) -> Any:
+def normal(name: str, value: Any) -> Any:
     """What is the same to Brevo: phones without the plus, 5 and 5.0, a day with and without its midnight."""
     if isinstance(value, bool):
         return value

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 class Proxy:
     """Passes bytes between 127.0.0.1:`port` and the target until it is told to swallow them."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], port: int) -> None:
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -68,8 +68,9 @@ class Proxy:
 
 
 @contextmanager
-def proxy_to(host: str, port: int) -> Iterator[Proxy]:
-    proxy = Proxy((host, port))
+def proxy_to(host: str, target_port: int, *, port: int = 0) -> Iterator[Proxy]:
+    """A proxy to `target_port` of the host, at `port` of this machine (0: any)."""
+    proxy = Proxy((host, target_port), port)
     try:
         yield proxy
     finally:

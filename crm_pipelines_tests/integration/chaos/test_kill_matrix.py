@@ -22,6 +22,7 @@ PASSAGE = {"before_fence": 3, "before_send": 3, "after_send": 3}
 # Behind the self-fence's last look: a worker that stands still exactly here sends one request when it goes on.
 NOT_FENCED = {"before_send"}
 LEASE = timedelta(minutes=25)
+EARLIER = "an earlier run"
 
 
 def at(point: str, action: str) -> str:
@@ -31,7 +32,7 @@ def at(point: str, action: str) -> str:
 @pytest.fixture
 def scene(people: People, queue: Queue, crew: list[Any], account: BrevoSandbox) -> BrevoSandbox:
     """Contacts that are due, and two that an earlier run left behind, of which one was being delivered."""
-    claims = queue.claim("an earlier run", limit=2, lease=LEASE)
+    claims = queue.claim(EARLIER, limit=2, lease=LEASE)
     queue.renew(claims[:1], lease=LEASE)
     people.expire_leases()
     return account
@@ -69,7 +70,8 @@ def test_asked_to_stop_at_any_step_charges_nobody_and_sends_nothing_twice(
     worker.send(signal.SIGTERM)
     worker.send(signal.SIGCONT)
     worker.wait()
-    assert "claimed" not in people.states(), "what was claimed is given back or written back"
+    held = people.all("SELECT claimed_by FROM crm_syncs WHERE state = 'claimed' AND claimed_by <> :run", run=EARLIER)
+    assert held == [], "what was claimed is given back or written back"
     until_quiet(people, pipeline, scene)
     assert people.states() == {"synced": 12}
     assert_invariants(engine, scene, most_sends=1)
@@ -104,6 +106,7 @@ def test_woken_after_its_lease_a_worker_overwrites_nothing(
     worker.wait()
     sent = len(scene.requests()) - before
     assert sent <= (1 if point in NOT_FENCED else 0)
+    assert "a defect" not in worker.log.read_text(), "what others did with its contacts is no defect"
     if point not in NOT_FENCED:
         until_quiet(people, pipeline, scene)
         assert_invariants(engine, scene, most_sends=2)

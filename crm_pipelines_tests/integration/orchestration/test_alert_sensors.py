@@ -78,7 +78,7 @@ def backlog(brevo_environment: BrevoSandbox, instance: dg.DagsterInstance, hook:
 @pytest.fixture
 def failures(pipeline: Pipeline, hook: HttpReceiver) -> Watch:
     def build(clock: Callable[[], datetime]) -> dg.SensorDefinition:
-        return build_run_failure_alert_sensor(load_settings(), [brevo_sync], clock=clock)
+        return build_run_failure_alert_sensor(load_settings(), ["brevo_sync"], clock=clock)
 
     return Watch(pipeline.instance, build, hook)
 

@@ -1,18 +1,18 @@
 """What a run says about the contacts in the CRM, and the check of its sums."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from crm_pipelines.contacts.gates import Gate
-from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration import ops
-from crm_pipelines.orchestration.assets import brevo_contacts, describe, events_of_run, in_words, sums_add_up
+from crm_pipelines.orchestration.assets import brevo_contacts, describe, in_words, run_materialization, story
+from crm_pipelines.orchestration.checks import sums_add_up, sums_evaluation
+from crm_pipelines.orchestration.standing import Standing
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
 
 NUMBERS = [
     *("claimed", "synced", "unchanged", "retrying", "failed", "skipped", "released", "superseded", "requests"),
@@ -20,44 +20,33 @@ NUMBERS = [
 ]
 
 
-def a_gate(**changes: Any) -> Gate:
-    return Gate(
-        **{
-            **dict.fromkeys(Gate.__dataclass_fields__),
-            "crm": "brevo",
-            "paused": False,
-            "probing": False,
-            "consecutive_failures": 0,
-            "changed_at": datetime.now(UTC),
-            **changes,
-        }
-    )
-
-
-def report(totals: Totals, gate: Gate | None = None, seconds: float = 2) -> tuple[dict[str, Any], bool]:
-    """The metadata of the one materialization, and whether the one check passed."""
-    backlog = Backlog(due=7, oldest_due=None, oldest_due_seconds=1.25)
-    materialization, check = events_of_run("brevo", totals, backlog, gate or a_gate(), seconds)
-    assert isinstance(materialization, dg.AssetMaterialization)
-    assert isinstance(check, dg.AssetCheckEvaluation)
-    assert materialization.asset_key == check.asset_key == brevo_contacts.key
-    return {name: value.value for name, value in materialization.metadata.items()}, check.passed
+def report(totals: Totals, standing: Standing | None = None, seconds: float = 2) -> dict[str, Any]:
+    """The metadata of the materialization."""
+    materialization = run_materialization(totals, standing or a_standing(), seconds=seconds, sending_seconds=seconds)
+    assert materialization.asset_key == brevo_contacts.key
+    return {name: value.value for name, value in materialization.metadata.items()}
 
 
 def test_a_run_reports_figures_that_can_be_plotted() -> None:
-    metadata, _ = report(Totals(claimed=5, synced=4, failed=1, requests=6, reasons={"rejected": 1}))
+    metadata = report(Totals(claimed=5, synced=4, failed=1, requests=6, refused_for_rate=2, reasons={"rejected": 1}))
     assert all(isinstance(metadata[name], int | float) for name in NUMBERS)
     assert (metadata["queue_depth"], metadata["requests_per_second"]) == (7, 3.0)
     assert metadata["gate"] == "open"
+    assert (metadata["rate_used_percent"], metadata["refused_for_rate"]) == (30.0, 2)
+    assert (metadata["success_percent_24h"], metadata["attempts_24h"]) == (75.0, 200)
+
+
+def test_a_figure_that_could_not_be_had_is_left_out() -> None:
+    assert "success_percent_24h" not in report(Totals(), a_standing(last_day=None))
 
 
 def test_a_run_of_no_time_divides_by_nothing() -> None:
-    assert report(Totals(), seconds=0)[0]["requests_per_second"] == 0
+    assert report(Totals(), seconds=0)["requests_per_second"] == 0
 
 
 def test_a_paused_gate_is_reported_with_its_reason() -> None:
-    metadata, _ = report(Totals(), a_gate(paused=True, pause_kind="credentials", pause_reason="Key not found"))
-    assert metadata["gate"] == "paused (credentials): Key not found"
+    gate = a_gate(paused=True, pause_kind="rejects", pause_reason="Invalid: ada@example.com")
+    assert report(Totals(), a_standing(gate=gate))["gate"] == "paused (rejects): Invalid: …", "and without an address"
 
 
 def test_reasons_are_a_table_with_the_commonest_first() -> None:
@@ -81,10 +70,26 @@ def test_a_run_in_one_line(totals: Totals, words: str) -> None:
     assert in_words(totals) == words
 
 
+def test_the_log_of_a_run_tells_its_story_in_a_few_lines() -> None:
+    totals = Totals(
+        claimed=9, synced=6, failed=3, requests=12, refused_for_rate=1, reasons={"outage": 1, "rejected": 2}
+    )
+    assert list(story(totals, a_standing(), seconds=3, sending_seconds=2)) == [
+        "Run: 9 claimed: 6 synced, 3 failed (2 rejected, 1 outage).",
+        "Commonest reasons: 2 rejected, 1 outage. The words of brevo: `crm-pipelines status brevo`.",
+        "12 requests in 2.0 s of sending, 3.0 s in all; the limit is 10 per second; 1 were answered with 429.",
+        "7 more contacts are due; the gate is open.",
+    ]
+    assert list(story(Totals(), a_standing(), seconds=1, sending_seconds=0)) == [
+        "Run: 0 claimed: nothing to do.",
+        "7 more contacts are due; the gate is open.",
+    ]
+
+
 def test_sums_that_do_not_add_up_fail_the_check() -> None:
-    assert report(Totals(claimed=3, synced=2, released=1))[1]
-    assert not report(Totals(claimed=3, synced=2))[1]
-    assert not report(Totals(claimed=3, synced=4))[1], "nor do contacts with two fates"
+    assert sums_evaluation("brevo", Totals(claimed=3, synced=2, released=1)).passed
+    assert not sums_evaluation("brevo", Totals(claimed=3, synced=2)).passed
+    assert not sums_evaluation("brevo", Totals(claimed=3, synced=4)).passed, "nor do contacts with two fates"
 
 
 def test_a_run_whose_sums_do_not_add_up_fails_and_says_how_many(
@@ -95,8 +100,7 @@ def test_a_run_whose_sums_do_not_add_up_fails_and_says_how_many(
     run = pipeline.run()
     assert not run.success
     assert "The fate of 3 of 3 claimed contacts is unknown, a defect." in (run.problem or "")
-    [check] = run.result.get_asset_check_evaluations()
-    assert not check.passed
+    assert [one.check_name for one in run.result.get_asset_check_evaluations() if not one.passed] == ["sums_add_up"]
 
 
 @pytest.mark.parametrize(
@@ -105,10 +109,8 @@ def test_a_run_whose_sums_do_not_add_up_fails_and_says_how_many(
 def test_launched_by_hand_the_check_looks_at_the_latest_run_again(totals: Totals | None, passed: bool) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         if totals is not None:
-            backlog = Backlog(due=0, oldest_due=None, oldest_due_seconds=0)
-            for event in events_of_run("brevo", totals, backlog, a_gate(), 1):
-                if isinstance(event, dg.AssetMaterialization):
-                    instance.report_runless_asset_event(event)
+            event = run_materialization(totals, a_standing(), seconds=1, sending_seconds=1)
+            instance.report_runless_asset_event(event)
         result = dg.materialize(
             [brevo_contacts, sums_add_up], instance=instance, selection=dg.AssetSelection.checks(sums_add_up)
         )

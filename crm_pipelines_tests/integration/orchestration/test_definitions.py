@@ -1,5 +1,6 @@
 """What Dagster loads: the names of the contract, from little, without a network, a database or a key."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG
 from crm_pipelines.settings import GROUPS, load_settings, project_folder, variable_name
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 
-FORBIDDEN = "pandas numpy pyarrow openpyxl matplotlib plotly starlette uvicorn brevo psutil rich"
+FORBIDDEN = "pandas numpy pyarrow openpyxl matplotlib plotly fastapi starlette uvicorn brevo psutil rich"
 LOAD = """
 import socket, sys
 
@@ -67,15 +68,68 @@ def test_dagster_accepts_them(definitions: dg.Definitions) -> None:
 
 def test_the_names_are_those_of_the_contract(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
-    assert [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")] == ["brevo_sync"]
-    assert [schedule.name for schedule in repository.schedule_defs] == ["brevo_sync_schedule"]
+    assert [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")] == [
+        "brevo_check_account",
+        "brevo_fidelity",
+        "brevo_provision",
+        "brevo_release_claims",
+        "brevo_retry_failed",
+        "brevo_sync",
+        "daily_report",
+        "prune_history",
+    ]
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "brevo_sync_schedule",
+        "brevo_fidelity_schedule",
+        "brevo_check_account_schedule",
+        "daily_report_schedule",
+        "prune_history_schedule",
+    }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "brevo_error_backlog_sensor",
         "brevo_follow_up_sensor",
         "run_failure_alert_sensor",
+        "brevo_checks_sensor",
     }
-    assert set(repository.asset_graph.get_all_asset_keys()) == {dg.AssetKey(["brevo", "contacts"])}
-    assert {key.name for key in repository.asset_graph.asset_check_keys} == {"sums_add_up"}
+    assert {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()} == {
+        "contacts",
+        "brevo/queue",
+        "brevo/contacts",
+        "brevo/daily_report",
+    }
+    assert {key.name for key in repository.asset_graph.asset_check_keys} == {
+        "sums_add_up",
+        "nothing_stuck",
+        "oldest_due",
+        "gate_is_open",
+        "error_backlog",
+        "attempts_succeed",
+        "attributes_exist",
+        "fidelity",
+    }
+
+
+def test_the_lineage_is_the_way_of_a_contact_and_a_stranger_is_told_what_each_is(definitions: dg.Definitions) -> None:
+    graph = definitions.get_repository_def().asset_graph
+    way = ["contacts", "brevo/queue", "brevo/contacts"]
+    for parent, child in itertools.pairwise(map(dg.AssetKey.from_user_string, way)):
+        assert graph.get(child).parent_keys == {parent}
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.owners
+        assert node.kinds
+        assert node.group_name in {"contacts", "brevo"}
+        assert len(node.description or "") > 100
+
+
+def test_what_changes_something_from_the_page_only_counts_unless_told_otherwise(definitions: dg.Definitions) -> None:
+    for job, op in (
+        ("brevo_retry_failed", "retry_failed"),
+        ("brevo_release_claims", "release_claims"),
+        ("brevo_provision", "create_attributes"),
+    ):
+        config = dg.validate_run_config(definitions.get_job_def(job), {})
+        assert config["ops"][op]["config"]["dry_run"] is True
 
 
 def test_the_steps_of_the_job_are_those_of_the_contract(definitions: dg.Definitions) -> None:
@@ -96,14 +150,18 @@ def test_the_launch_form_offers_limit_emails_and_dry_run(definitions: dg.Definit
 
 def test_schedule_and_sensors_are_on_from_the_start(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
-    assert [one.default_status for one in repository.schedule_defs] == [dg.DefaultScheduleStatus.RUNNING]
+    assert {one.default_status for one in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
     assert {one.default_status for one in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
 
 
 def test_the_interval_of_the_schedule_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert build_definitions(load_settings()).get_repository_def().schedule_defs[0].cron_schedule == "*/5 * * * *"
+    def cron() -> str:
+        repository = build_definitions(load_settings()).get_repository_def()
+        return str(repository.get_schedule_def("brevo_sync_schedule").cron_schedule)
+
+    assert cron() == "*/5 * * * *"
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "15")
-    assert build_definitions(load_settings()).get_repository_def().schedule_defs[0].cron_schedule == "*/15 * * * *"
+    assert cron() == "*/15 * * * *"
 
 
 def test_a_run_is_ended_retried_and_kept_single_by_its_tags(definitions: dg.Definitions) -> None:

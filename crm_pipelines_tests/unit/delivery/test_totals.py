@@ -93,4 +93,4 @@ def test_a_run_is_the_sum_of_its_batches() -> None:
 
 
 def test_the_counts_are_those_of_the_contract_and_requests() -> None:
-    assert set(Totals().counts()) == FATES | {"claimed", "requests"}
+    assert set(Totals().counts()) == FATES | {"claimed", "requests", "refused_for_rate"}

@@ -1,0 +1,45 @@
+"""Looks at a CRM's account on a person's or a schedule's demand, and creates there what the mapping needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.fields import custom_fields_in_use
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.crms.base import Crm, Finding
+from crm_pipelines.delivery.gatekeeping import pacer_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """What was found, and whether a gate that was closed for the key was opened for it."""
+
+    findings: Sequence[Finding]
+    reopened: bool
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What keeps contacts or values from arriving."""
+        return [finding for finding in self.findings if finding.blocking and not finding.ok]
+
+
+def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Preflight:
+    """Everything that would keep contacts from arriving. When all is well, a gate closed for the key is opened."""
+    gate = GateKeeper(engine, crm.name)
+    findings = crm.check(
+        before_request=pacer_for(gate, rate_per_second).wait, custom_fields=custom_fields_in_use(engine)
+    )
+    reopened = all(one.ok for one in findings if one.blocking) and gate.read().closed_for_credentials
+    if reopened:
+        gate.open()
+    return Preflight(findings=findings, reopened=reopened)
+
+
+def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dry_run: bool) -> list[str]:
+    """Create the attributes that the mapping and the contacts' custom fields need; returns their names."""
+    return crm.provision(
+        dry_run=dry_run,
+        before_request=pacer_for(GateKeeper(engine, crm.name), rate_per_second).wait,
+        custom_fields=custom_fields_in_use(engine),
+    )

@@ -1,0 +1,209 @@
+"""The asset checks: what they say, and who evaluates them.
+
+| checks | evaluated by |
+| --- | --- |
+| sums_add_up | every run |
+| nothing_stuck, oldest_due, gate_is_open, error_backlog, attempts_succeed | every run, and `brevo_checks_sensor` |
+| attributes_exist | `brevo_check_account`, daily |
+| fidelity | `brevo_fidelity`, hourly |
+
+Each may be executed from its page as well. Thresholds are those of the alerts, so that a red check and an alert are
+about the same state.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from crm_pipelines.alerts.messages import in_words
+from crm_pipelines.delivery.totals import Totals
+from crm_pipelines.orchestration.assets import brevo_contacts, brevo_queue, gate_in_words, queue_materialization
+from crm_pipelines.orchestration.resources import Destination, sentences
+from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, Standing, look_at
+
+SUMS_ADD_UP = "sums_add_up"
+
+# An outage or a refusal stops everything; a limit that was reached is waited out, as it should be.
+_CLOSED = frozenset({"credentials", "outage", "rejects"})
+
+_INTERVAL_SECONDS = 60
+_REPORT_SECONDS = 3600
+
+_SPECS = [
+    dg.AssetCheckSpec(
+        "nothing_stuck",
+        asset=brevo_queue.key,
+        description="No contact is held by a run that gives no sign of life: claims whose lease is over return to the "
+        "queue with the next tick. What to do: docs/runbook.md, Red checks.",
+    ),
+    dg.AssetCheckSpec(
+        "oldest_due",
+        asset=brevo_queue.key,
+        description="The contact that has been due for longest has waited for less than ALERT_OLDEST_DUE_MINUTES. Time "
+        "behind a closed gate does not count.",
+    ),
+    dg.AssetCheckSpec(
+        "gate_is_open",
+        asset=brevo_queue.key,
+        description="Brevo answers and accepts the key, so contacts may be sent. A pause for Brevo's rate limit is no "
+        "failure.",
+    ),
+    dg.AssetCheckSpec(
+        "error_backlog",
+        asset=brevo_contacts.key,
+        description="Fewer contacts than ALERT_ERROR_BACKLOG have failed for good.",
+    ),
+    dg.AssetCheckSpec(
+        "attempts_succeed",
+        asset=brevo_contacts.key,
+        description="Of the last hour's attempts (20 at least), a smaller share has failed than "
+        "ALERT_FAILURE_RATE_PERCENT.",
+    ),
+]
+STANDING_CHECKS = [spec.key for spec in _SPECS]
+
+
+def sums_evaluation(crm: str, totals: Totals) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey([crm, "contacts"]),
+        check_name=SUMS_ADD_UP,
+        passed=totals.unaccounted == 0,
+        metadata={**totals.counts(), "unaccounted": totals.unaccounted},
+        description="Every claimed contact has exactly one fate.",
+    )
+
+
+def standing_evaluations(standing: Standing) -> Iterator[dg.AssetCheckEvaluation]:
+    """One verdict per check of STANDING_CHECKS, with the figures that it rests on."""
+    figures, gate, limits = standing.figures, standing.gate, standing.thresholds
+    waiting = standing.waiting
+    yield _verdict(
+        "nothing_stuck",
+        # While nothing may be sent no run starts that would return them.
+        passed=standing.stuck == 0 or gate.paused,
+        description=f"{standing.stuck} claims whose lease has been over for {in_words(standing.stuck_after)}.",
+        metadata={"stuck": standing.stuck, "stuck_after_minutes": standing.stuck_after.total_seconds() / 60},
+    )
+    yield _verdict(
+        "oldest_due",
+        passed=waiting < timedelta(minutes=limits.oldest_due_minutes),
+        description=f"{standing.backlog.due} contacts are due, the oldest for {in_words(waiting)}."
+        if standing.backlog.due
+        else "Nothing is due.",
+        metadata={
+            "due": standing.backlog.due,
+            "oldest_due_minutes": round(waiting.total_seconds() / 60, 1),
+            "threshold_minutes": limits.oldest_due_minutes,
+        },
+    )
+    yield _verdict(
+        "gate_is_open",
+        passed=not (gate.paused and gate.pause_kind in _CLOSED),
+        description=f"The gate is {gate_in_words(gate)}.",
+        metadata={"consecutive_failures": gate.consecutive_failures, "probing": gate.probing},
+    )
+    yield _verdict(
+        "error_backlog",
+        passed=figures.failed < limits.error_backlog,
+        description=f"{figures.failed} contacts have failed for good.",
+        metadata={"failed": figures.failed, "threshold": limits.error_backlog},
+    )
+    yield _verdict(
+        "attempts_succeed",
+        passed=figures.attempts < FEWEST_ATTEMPTS or figures.percent < limits.failure_rate_percent,
+        description=f"{figures.failed_attempts} of the last hour's {figures.attempts} attempts failed.",
+        metadata={
+            "attempts": figures.attempts,
+            "failed_attempts": figures.failed_attempts,
+            "failed_percent": round(figures.percent, 1),
+            "threshold_percent": limits.failure_rate_percent,
+        },
+    )
+
+
+_ASSETS = {spec.name: spec.asset_key for spec in _SPECS}
+
+
+def _verdict(name: str, *, passed: bool, description: str, metadata: Mapping[str, Any]) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=_ASSETS[name], check_name=name, passed=passed, description=description, metadata=metadata
+    )
+
+
+def result_of(evaluation: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
+    """The same, as a check that is executed by itself gives it."""
+    return dg.AssetCheckResult(
+        asset_key=evaluation.asset_key,
+        check_name=evaluation.check_name,
+        passed=evaluation.passed,
+        metadata=evaluation.metadata,
+        description=evaluation.description,
+    )
+
+
+@dg.multi_asset_check(name="how_deliveries_stand", specs=_SPECS, can_subset=True)
+def how_deliveries_stand(
+    context: dg.AssetCheckExecutionContext, destination: dg.ResourceParam[Destination]
+) -> Iterator[dg.AssetCheckResult]:
+    with sentences(), destination.open() as account:
+        standing = look_at(account)
+    for evaluation in standing_evaluations(standing):
+        if evaluation.asset_check_key in context.selected_asset_check_keys:
+            yield result_of(evaluation)
+
+
+@dg.asset_check(
+    asset=brevo_contacts.key,
+    name=SUMS_ADD_UP,
+    description="Every contact that the latest run claimed has exactly one fate. Each run evaluates it; launched by "
+    "hand, it looks at the latest run's figures again.",
+)
+def sums_add_up(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    event = context.instance.get_latest_materialization_event(brevo_contacts.key)
+    if event is None or event.asset_materialization is None:
+        return dg.AssetCheckResult(passed=True, description="No run has reported yet.")
+    figures: Mapping[str, Any] = {
+        name: value.value for name, value in event.asset_materialization.metadata.items() if name in Totals().counts()
+    }
+    totals = Totals(**figures)
+    return dg.AssetCheckResult(passed=totals.unaccounted == 0, metadata={**figures, "unaccounted": totals.unaccounted})
+
+
+def build_brevo_checks_sensor(destination: Destination, *, enabled: bool) -> dg.SensorDefinition:
+    """Keeps the checks true between runs, and when runs fail; `enabled` is whether there is a key."""
+
+    @dg.sensor(
+        name="brevo_checks_sensor",
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Evaluates the checks of how deliveries stand, and reports those whose verdict has changed. "
+        "Reports the queue once an hour, so that the asset is fresh for as long as somebody looks.",
+    )
+    def brevo_checks_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if not enabled:
+            return dg.SkipReason("BREVO_API_KEY is not set.")
+        with sentences(), destination.open() as account:
+            standing = look_at(account)
+        known = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(STANDING_CHECKS)
+        changed = [
+            one
+            for one in standing_evaluations(standing)
+            if (before := known.get(one.asset_check_key)) is None
+            or (before.status is AssetCheckExecutionRecordStatus.SUCCEEDED) != one.passed
+        ]
+        events: list[Any] = list(changed)
+        if _report_is_due(context.instance):
+            events.append(queue_materialization(standing))
+        changes = ", ".join(f"{one.check_name} {'passes' if one.passed else 'fails'}" for one in changed)
+        return dg.SensorResult(skip_reason=changes or "No verdict has changed.", asset_events=events)
+
+    return brevo_checks_sensor
+
+
+def _report_is_due(instance: dg.DagsterInstance) -> bool:
+    latest = instance.get_latest_materialization_event(brevo_queue.key)
+    return latest is None or time.time() - latest.timestamp > _REPORT_SECONDS

@@ -1,0 +1,254 @@
+"""Jobs that people launch from Dagster's pages. What changes something only counts, unless told otherwise.
+
+Launch config is kept for ever and shown to everyone who can open the pages, so contacts are named by id.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+from pydantic import Field
+
+from crm_pipelines.alerts.scrubbing import scrub
+from crm_pipelines.contacts.selection import Retried, Who, retry
+from crm_pipelines.contacts.status import crm_status
+from crm_pipelines.crms.base import Finding
+from crm_pipelines.delivery.preflight import Preflight, check_account, provision_account
+from crm_pipelines.orchestration.assets import brevo_contacts
+from crm_pipelines.orchestration.checks import result_of
+from crm_pipelines.orchestration.ended_runs import ended_runs
+from crm_pipelines.orchestration.resources import Account, Destination, brevo, sentences
+from crm_pipelines.settings import BrevoSettings
+
+ATTRIBUTES_EXIST = "attributes_exist"
+
+_DRY_RUN = Field(True, description="true: only count, change nothing. Launch it so first, then with false.")
+_JOB: dict[str, Any] = {"executor_def": dg.in_process_executor, "resource_defs": {"destination": brevo}}
+_SHORT = {"dagster/max_runtime": "600", "dagster/max_retries": "0"}
+
+
+class RetryConfig(dg.Config):
+    """Which failed contacts go back to the queue. Left as it is: all of them, counted only."""
+
+    kind: str | None = Field(
+        None, description="Only those whose last error is of this kind, such as outage or rejected. Unset: all kinds."
+    )
+    contact_ids: list[str] = Field([], description="Only these contacts, by id (column id of contacts). Empty: all.")
+    dry_run: bool = _DRY_RUN
+
+
+@dg.op(description="Puts failed contacts back in the queue, and does not wait for retries that are due later.")
+def retry_failed(
+    context: dg.OpExecutionContext, config: RetryConfig, destination: dg.ResourceParam[Destination]
+) -> None:
+    who = Who(ids=_ids(config.contact_ids), everyone=not config.contact_ids)
+    with sentences(), destination.open() as account:
+        errors = _errors_by_kind(account)
+        done = retry(account.engine, destination.crm, who, kind=config.kind, dry_run=config.dry_run)
+    would = "would be " if done.dry_run else ""
+    context.log.info("%d %squeued again, %d waiting ones %smade due now.", done.requeued, would, done.hastened, would)
+    if done.not_found:
+        context.log.warning("%d of the ids belong to no contact.", len(done.not_found))
+    context.add_output_metadata(_retried(done) | {"errors_before": dg.MetadataValue.md(errors)})
+
+
+def _retried(done: Retried) -> dict[str, Any]:
+    return {
+        "requeued": done.requeued,
+        "hastened": done.hastened,
+        "left_alone": done.other,
+        "unknown_ids": len(done.not_found),
+        "dry_run": done.dry_run,
+    }
+
+
+def _ids(given: list[str]) -> tuple[UUID, ...]:
+    try:
+        return tuple(UUID(one) for one in given)
+    except ValueError:
+        raise dg.Failure(
+            "contact_ids: expected ids as in column id of contacts, such as 123e4567-e89b-12d3-a456-426614174000.",
+            allow_retries=False,
+        ) from None
+
+
+def _errors_by_kind(account: Account) -> str:
+    return "| status | kind | contacts |\n| --- | --- | --- |\n" + "\n".join(
+        f"| {group.status} | {group.kind} | {group.contacts} |"
+        for group in crm_status(account.engine, account.queue.crm).errors
+    )
+
+
+@dg.job(
+    **_JOB,
+    tags=_SHORT,
+    description="Puts contacts that have failed at Brevo back in the queue, all or those of one kind of error. Counts "
+    "first: with `dry_run` (on unless switched off) nothing changes.",
+)
+def brevo_retry_failed() -> None:
+    retry_failed()
+
+
+class ReleaseConfig(dg.Config):
+    """Whose claims are given back. Left as it is: shows which runs hold claims."""
+
+    run_id: str | None = Field(None, description="The dead run. It must have ended, or be unknown to Dagster.")
+    dry_run: bool = _DRY_RUN
+
+
+@dg.op(description="Writes a dead run's known outcomes back, and returns what it had not begun to the queue.")
+def release_claims(
+    context: dg.OpExecutionContext, config: ReleaseConfig, destination: dg.ResourceParam[Destination]
+) -> None:
+    with sentences(), destination.open() as account:
+        holders = account.queue.claims_by_run()
+        context.add_output_metadata({"holders": dg.MetadataValue.md(_holders(context.instance, holders))})
+        held = holders.get(config.run_id or "", 0)
+        if config.run_id is None or config.dry_run:
+            context.log.info("%d runs hold %d claims; nothing was changed.", len(holders), sum(holders.values()))
+            return
+        record = context.instance.get_run_record_by_id(config.run_id)
+        if record is not None and not record.dagster_run.is_finished:
+            raise dg.Failure(
+                "This run is still active by Dagster's word: terminate it first, which gives its contacts back.",
+                allow_retries=False,
+            )
+        if not held:
+            raise dg.Failure("This run holds no claims: see the list of those that do.", allow_retries=False)
+        orderly, _ = ended_runs(context.instance, [config.run_id])
+        account.queue.apply(config.run_id, account.policy)
+        rescued = account.queue.rescue(orderly_runs=orderly, crashed_runs=[] if orderly else [config.run_id])
+    context.log.info(
+        "%d of %d claims returned to the queue. What the run had begun to deliver returns by itself within two "
+        "minutes, since a process of it may still be sending.",
+        rescued.returned,
+        held,
+    )
+
+
+def _holders(instance: dg.DagsterInstance, holders: dict[str, int]) -> str:
+    rows = []
+    for run_id, claims in holders.items():
+        record = instance.get_run_record_by_id(run_id)
+        rows.append(f"| {run_id} | {record.dagster_run.status.value if record else 'unknown'} | {claims} |")
+    return "| run | by Dagster's word | claims |\n| --- | --- | --- |\n" + "\n".join(rows)
+
+
+@dg.job(
+    **_JOB,
+    tags=_SHORT,
+    description="Gives back the claims of a run that is dead. Every tick does so by itself, at the latest when the "
+    "claims' leases end (25 minutes); this is for those who cannot wait.",
+)
+def brevo_release_claims() -> None:
+    release_claims()
+
+
+@dg.op(description="Asks Brevo for the account and its attributes; opens a gate that was closed for the key.")
+def look_at_account(
+    context: dg.OpExecutionContext, destination: dg.ResourceParam[Destination]
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    with sentences(), destination.open() as account:
+        looked = check_account(account.engine, account.crm, account.brevo.rate_limit_per_second)
+    yield attributes_evaluation(looked)
+    if looked.reopened:
+        context.log.info("The gate was closed for the key and is open again.")
+    for finding in looked.findings:
+        context.log.info("%s %s: %s", _mark(finding), finding.subject, scrub(finding.detail))
+    if looked.problems:
+        first = looked.problems[0]
+        raise dg.Failure(
+            f"{first.subject}: {scrub(first.detail)} ({len(looked.problems)} problems in all.)", allow_retries=False
+        )
+    yield dg.Output(None, metadata={"findings": len(looked.findings)})
+
+
+def attributes_evaluation(looked: Preflight) -> dg.AssetCheckEvaluation:
+    rows = "\n".join(f"| {_mark(one)} | {one.subject} | {scrub(one.detail)} |" for one in looked.findings)
+    problems = ", ".join(one.subject for one in looked.problems)
+    return dg.AssetCheckEvaluation(
+        asset_key=brevo_contacts.key,
+        check_name=ATTRIBUTES_EXIST,
+        passed=not looked.problems,
+        description=f"Wrong: {problems}." if problems else "The account has what the mapping needs.",
+        metadata={
+            "problems": len(looked.problems),
+            "findings": dg.MetadataValue.md(f"| | what | finding |\n| --- | --- | --- |\n{rows}"),
+        },
+    )
+
+
+def _mark(finding: Finding) -> str:
+    return "ok" if finding.ok else "FAILED" if finding.blocking else "warning"
+
+
+@dg.asset_check(
+    asset=brevo_contacts.key,
+    name=ATTRIBUTES_EXIST,
+    description="Brevo accepts the key, and the account has the list and the attributes that the mapping needs: Brevo "
+    "drops values of attributes that it does not have, and reports success. Evaluated daily by brevo_check_account.",
+)
+def attributes_exist(destination: dg.ResourceParam[Destination]) -> dg.AssetCheckResult:
+    with sentences(), destination.open() as account:
+        looked = check_account(account.engine, account.crm, account.brevo.rate_limit_per_second)
+    return result_of(attributes_evaluation(looked))
+
+
+@dg.job(
+    **_JOB,
+    tags=_SHORT,
+    description="Looks for everything that would keep contacts from arriving at Brevo: key, list, attributes and their "
+    "types. When all is well, a gate that was closed for the key is opened. Fails when something is wrong.",
+)
+def brevo_check_account() -> None:
+    look_at_account()
+
+
+def build_brevo_check_account_schedule(settings: BrevoSettings) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="brevo_check_account_schedule",
+        cron_schedule="10 6 * * *",
+        target=brevo_check_account,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Daily: attributes are renamed and lists deleted at Brevo by people who do not know of this.",
+    )
+    def brevo_check_account_schedule() -> dg.RunRequest | dg.SkipReason:
+        if settings.api_key is None:
+            return dg.SkipReason("BREVO_API_KEY is not set.")
+        return dg.RunRequest()
+
+    return brevo_check_account_schedule
+
+
+class ProvisionConfig(dg.Config):
+    """Whether missing attributes are created, or only named."""
+
+    dry_run: bool = _DRY_RUN
+
+
+@dg.op(description="Creates the attributes that the mapping and the contacts' custom fields need.")
+def create_attributes(
+    context: dg.OpExecutionContext, config: ProvisionConfig, destination: dg.ResourceParam[Destination]
+) -> None:
+    with sentences(), destination.open() as account:
+        names = provision_account(
+            account.engine, account.crm, account.brevo.rate_limit_per_second, dry_run=config.dry_run
+        )
+    done = "would be created" if config.dry_run else "created"
+    context.log.info("%d attributes %s: %s", len(names), done, ", ".join(names) or "nothing is missing")
+    context.add_output_metadata({"attributes": names, "dry_run": config.dry_run})
+
+
+@dg.job(
+    **_JOB,
+    tags=_SHORT,
+    description="Creates in the Brevo account the attributes that the mapping needs and the account does not have. "
+    "Existing ones stay as they are; safe to repeat. With `dry_run` (on unless switched off) it only names them.",
+)
+def brevo_provision() -> None:
+    create_attributes()
+
+
+OPERATOR_JOBS = [brevo_retry_failed, brevo_release_claims, brevo_check_account, brevo_provision]

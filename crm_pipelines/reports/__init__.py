@@ -1,0 +1,10 @@
+"""The daily report: figures of the ledger, charts, a page.
+
+| module | holds |
+| --- | --- |
+| `figures` | what the database has counted, as pandas sums it up |
+| `charts` | matplotlib's pictures |
+| `page` | the HTML page and the Markdown summary |
+
+Heavy: pandas and matplotlib. Whoever is loaded for every run imports this inside a function.
+"""

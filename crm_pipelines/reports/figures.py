@@ -1,0 +1,100 @@
+"""Sums for a report. The database has counted per day, outcome and kind, so no row here is about one contact. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pandas as pd
+
+FAILED = ("retry", "rejected", "refused")
+"""Outcomes of attempts that failed; others but `synced` were no attempt at the contact's cost."""
+
+MOST_KINDS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What a report of `crm` tells about the days up to `day`.
+
+    `daily`: one row per day, with `delivered`, `failed`, `retries`, `requests`, `success_percent` (NaN without
+    attempts), `median_minutes`, `p95_minutes` (from selected to delivered; NaN without a delivery). `kinds`: failed
+    attempts by kind, the commonest first. `parked`: `status`, `kind`, `code`, `contacts`, `since`.
+    """
+
+    crm: str
+    day: date
+    daily: pd.DataFrame
+    kinds: "pd.Series[int]"
+    parked: pd.DataFrame
+    median_minutes: float | None
+    p95_minutes: float | None
+
+    @property
+    def delivered(self) -> int:
+        return int(self.daily["delivered"].sum())
+
+    @property
+    def failed(self) -> int:
+        return int(self.daily["failed"].sum())
+
+    @property
+    def retries(self) -> int:
+        return int(self.daily["retries"].sum())
+
+    @property
+    def success_percent(self) -> float | None:
+        attempts = self.delivered + self.failed
+        return 100 * self.delivered / attempts if attempts else None
+
+    @property
+    def parked_contacts(self) -> int:
+        return int(self.parked["contacts"].sum())
+
+
+def figures(
+    crm: str,
+    *,
+    day: date,
+    days: int,
+    by_day: Sequence[Mapping[str, Any]],
+    times: Sequence[Mapping[str, Any]],
+    parked: Sequence[Mapping[str, Any]],
+) -> Figures:
+    """From the rows of `contacts.ledger.Ledger`."""
+    index = pd.Index([day - timedelta(days=back) for back in reversed(range(days))], name="day")
+    attempts = pd.DataFrame(by_day, columns=["day", "outcome", "kind", "attempts", "requests"])
+    attempts["day"] = [one.date() for one in attempts["day"]]
+    outcomes = attempts.pivot_table(index="day", columns="outcome", values="attempts", aggfunc="sum", fill_value=0)
+    outcomes = outcomes.reindex(index=index, columns=["synced", *FAILED], fill_value=0)
+    daily = pd.DataFrame(
+        {
+            "delivered": outcomes["synced"],
+            "failed": outcomes[list(FAILED)].sum(axis="columns"),
+            "retries": outcomes["retry"],
+            "requests": attempts.groupby("day")["requests"].sum().reindex(index, fill_value=0),
+        }
+    )
+    daily["success_percent"] = 100 * daily["delivered"] / (daily["delivered"] + daily["failed"])
+    times_by_day = pd.DataFrame(times, columns=["day", "contacts", "median_seconds", "p95_seconds"])
+    overall = times_by_day[times_by_day["day"].isna()]
+    dated = times_by_day[times_by_day["day"].notna()].copy()
+    dated.index = pd.Index([one.date() for one in dated["day"]], name="day")
+    daily["median_minutes"] = (dated["median_seconds"].astype(float) / 60).reindex(index)
+    daily["p95_minutes"] = (dated["p95_seconds"].astype(float) / 60).reindex(index)
+    failed = attempts[attempts["outcome"].isin(FAILED)]
+    kinds = failed.groupby("kind")["attempts"].sum().sort_values(ascending=False).head(MOST_KINDS)
+    return Figures(
+        crm=crm,
+        day=day,
+        daily=daily,
+        kinds=kinds,
+        parked=pd.DataFrame(parked, columns=["status", "kind", "code", "contacts", "since"]),
+        median_minutes=_minutes(overall["median_seconds"]),
+        p95_minutes=_minutes(overall["p95_seconds"]),
+    )
+
+
+def _minutes(seconds: "pd.Series[float]") -> float | None:
+    known = seconds.dropna()
+    return float(known.iloc[0]) / 60 if len(known) else None

@@ -1,0 +1,69 @@
+"""The report as one HTML page that needs nothing else, and as a short Markdown text with one picture."""
+
+import base64
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from crm_pipelines.reports import charts
+from crm_pipelines.reports.figures import Figures
+
+_CHARTS = (
+    (charts.deliveries_svg, "Contacts delivered per day"),
+    (charts.success_svg, "Share of attempts that succeeded per day"),
+    (charts.times_svg, "Time from selected to delivered per day, median and 95th percentile"),
+    (charts.retries_svg, "Retries per day"),
+)
+
+
+def html(figures: Figures) -> str:
+    """The whole page, pictures included."""
+    pictures = [(_data_uri(draw(figures), "image/svg+xml"), text) for draw, text in _CHARTS]
+    if len(figures.kinds):
+        pictures.append((_data_uri(charts.kinds_svg(figures), "image/svg+xml"), "Failed attempts by kind of error"))
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("report.html").render(
+        figures=figures,
+        days=len(figures.daily),
+        facts=_facts(figures),
+        pictures=pictures,
+        kinds=list(figures.kinds.items()),
+        parked=list(figures.parked.itertuples()),
+        daily=list(figures.daily.iloc[::-1].itertuples()),
+    )
+
+
+def markdown(figures: Figures) -> str:
+    """A few lines and one picture, for Dagster's pages."""
+    facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(figures))
+    parked = ", ".join(f"{row.contacts} {row.kind}" for row in figures.parked.head(5).itertuples())
+    picture = _data_uri(charts.summary_png(figures), "image/png")
+    return (
+        f"| {len(figures.daily)} days to {figures.day} | {figures.crm} |\n| --- | --- |\n{facts}\n\n"
+        f"Parked: {parked or 'nothing'}.\n\n![Delivered per day, and the share of attempts that succeeded]({picture})"
+    )
+
+
+def _facts(figures: Figures) -> list[tuple[str, str]]:
+    success = figures.success_percent
+    return [
+        ("Contacts delivered", f"{figures.delivered:,}"),
+        ("Attempts that succeeded", "no attempts" if success is None else f"{success:.2f} %"),
+        ("Failed attempts", f"{figures.failed:,}"),
+        ("Of these to be repeated (retries)", f"{figures.retries:,}"),
+        ("Selected to delivered, median", _minutes(figures.median_minutes)),
+        ("Selected to delivered, 95th percentile", _minutes(figures.p95_minutes)),
+        ("Parked: Error or Skipped at present", f"{figures.parked_contacts:,}"),
+    ]
+
+
+def _minutes(minutes: float | None) -> str:
+    if minutes is None:
+        return "no deliveries"
+    return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

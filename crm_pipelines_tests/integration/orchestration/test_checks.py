@@ -1,0 +1,259 @@
+"""The asset checks: what makes each red, that runs and a sensor evaluate them, and fidelity to what was sent."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.queue import Backlog
+from crm_pipelines.contacts.watching import Figures
+from crm_pipelines.orchestration import checks
+from crm_pipelines.orchestration.assets import brevo_queue
+from crm_pipelines.orchestration.build import build_definitions
+from crm_pipelines.orchestration.checks import STANDING_CHECKS, build_brevo_checks_sensor, standing_evaluations
+from crm_pipelines.orchestration.fidelity import build_brevo_fidelity_schedule, last_look
+from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.standing import Standing
+from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
+
+
+def red(standing: Standing) -> set[str]:
+    return {one.check_name for one in standing_evaluations(standing) if not one.passed}
+
+
+def figures(**changes: Any) -> Figures:
+    given = {"failed": 0, "open_for": timedelta(days=1), "attempts": 0, "failed_attempts": 0, **changes}
+    return Figures(**given)
+
+
+def test_all_is_green_when_all_is_well() -> None:
+    assert red(a_standing()) == set()
+    assert [one.asset_check_key for one in standing_evaluations(a_standing())] == STANDING_CHECKS
+
+
+@pytest.mark.parametrize(
+    ("standing", "expected"),
+    [
+        (a_standing(stuck=1), {"nothing_stuck"}),
+        (a_standing(backlog=Backlog(due=1, oldest_due=None, oldest_due_seconds=3600)), {"oldest_due"}),
+        (a_standing(figures=figures(failed=50)), {"error_backlog"}),
+        (a_standing(figures=figures(attempts=20, failed_attempts=10)), {"attempts_succeed"}),
+        (a_standing(gate=a_gate(paused=True, pause_kind="credentials", pause_reason="no")), {"gate_is_open"}),
+        (a_standing(gate=a_gate(paused=True, pause_kind="outage", pause_reason="no")), {"gate_is_open"}),
+        (a_standing(gate=a_gate(paused=True, pause_kind="rejects", pause_reason="no")), {"gate_is_open"}),
+    ],
+)
+def test_each_check_is_red_for_its_own_state_only(standing: Standing, expected: set[str]) -> None:
+    assert red(standing) == expected
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        a_standing(gate=a_gate(paused=True, pause_kind="rate_limit", pause_reason="slowly")),
+        a_standing(figures=figures(attempts=19, failed_attempts=19)),
+        a_standing(
+            backlog=Backlog(due=1, oldest_due=None, oldest_due_seconds=36_000),
+            figures=figures(open_for=timedelta(minutes=3)),
+        ),
+    ],
+    ids=["a limit that was reached", "a share of few attempts", "time behind a closed gate"],
+)
+def test_what_is_no_fault_is_not_red(standing: Standing) -> None:
+    assert red(standing) == set()
+
+
+def test_claims_that_wait_for_a_closed_gate_are_not_called_stuck() -> None:
+    closed = a_gate(paused=True, pause_kind="credentials", pause_reason="no")
+    assert red(a_standing(stuck=5, gate=closed)) == {"gate_is_open"}
+
+
+@pytest.mark.usefixtures("brevo_environment")
+def test_each_may_be_executed_from_its_page(people: People) -> None:
+    people.add(1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = (
+            build_definitions(load_settings())
+            .get_repository_def()
+            .get_implicit_global_asset_job_def()
+            .get_subset(asset_check_selection={key for key in STANDING_CHECKS if key.asset_key == brevo_queue.key})
+            .execute_in_process(instance=instance)
+        )
+    assert {one.check_name for one in result.get_asset_check_evaluations() if one.passed} == {
+        "nothing_stuck",
+        "oldest_due",
+        "gate_is_open",
+    }
+
+
+def test_every_run_evaluates_every_cheap_check_with_its_evidence(people: People, pipeline: Pipeline) -> None:
+    people.add(2)
+    evaluations = pipeline.run().result.get_asset_check_evaluations()
+    assert {one.asset_check_key for one in evaluations} == {*STANDING_CHECKS, checks.sums_add_up.check_key}
+    assert all(one.passed and one.metadata for one in evaluations)
+
+
+class ChecksSensor:
+    """Ticks of brevo_checks_sensor, whose reports are stored as the daemon would."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._sensor = build_brevo_checks_sensor(Destination("brevo"), enabled=True)
+
+    def tick(self) -> dict[str, bool]:
+        """Reported verdicts by check; `(queue)`: the queue was reported."""
+        context = dg.build_sensor_context(instance=self._instance)
+        result = self._sensor.evaluate_tick(context)
+        for event in result.asset_events:
+            self._instance.report_runless_asset_event(event)
+        return {
+            getattr(event, "check_name", "(queue)"): getattr(event, "passed", True) for event in result.asset_events
+        }
+
+
+@pytest.mark.usefixtures("brevo_environment")
+def test_between_runs_a_sensor_reports_a_verdict_when_it_changes_and_only_then(people: People) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        sensor = ChecksSensor(instance)
+        assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
+        assert sensor.tick() == {}
+        GateKeeper(people.engine, "brevo").close("The key was withdrawn.", "fingerprint")
+        assert sensor.tick() == {"gate_is_open": False}
+        assert sensor.tick() == {}
+        GateKeeper(people.engine, "brevo").open()
+        assert sensor.tick() == {"gate_is_open": True}
+
+
+@pytest.mark.usefixtures("brevo_environment")
+def test_a_claim_whose_lease_is_long_over_is_stuck(people: People, pipeline: Pipeline) -> None:
+    people.add()
+    people.run(
+        "UPDATE crm_syncs SET state = 'claimed', claim_no = 1, claimed_by = 'nobody', lease_until = now() - :ago",
+        ago=timedelta(minutes=14),
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        sensor = ChecksSensor(instance)
+        assert sensor.tick()["nothing_stuck"], "two ticks may be missed"
+        people.run("UPDATE crm_syncs SET lease_until = now() - interval '16 min'")
+        assert sensor.tick() == {"nothing_stuck": False}
+    pipeline.run()
+    assert people.states() == {"synced": 1}, "a run frees it"
+
+
+def look(pipeline: Pipeline, sample: int = 50) -> dg.AssetCheckEvaluation:
+    """A run of brevo_fidelity."""
+    job = build_definitions(load_settings()).get_repository_def().get_job("brevo_fidelity")
+    config = {"ops": {"brevo__contacts_fidelity": {"config": {"sample": sample}}}}
+    result = job.execute_in_process(instance=pipeline.instance, run_config=config)
+    [evaluation] = result.get_asset_check_evaluations()
+    return evaluation
+
+
+def numbers(evaluation: dg.AssetCheckEvaluation) -> dict[str, Any]:
+    return {
+        name: value.value
+        for name, value in evaluation.metadata.items()
+        if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue)
+    }
+
+
+def test_contacts_that_are_at_brevo_as_they_were_sent_pass(people: People, pipeline: Pipeline) -> None:
+    people.add(2)
+    people.add(1, phone_number="+4915112345678")
+    pipeline.run()
+    evaluation = look(pipeline)
+    assert evaluation.passed
+    assert numbers(evaluation) == {
+        "compared": 3,
+        "edited_meanwhile": 0,
+        "not_readable": 0,
+        "lowest_match_percent": 100.0,
+    }
+
+
+def test_a_field_that_brevo_dropped_is_named_and_no_value_is(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(2, custom_fields='{"Shoe size": "Zanzibar"}')  # the account has no such attribute
+    pipeline.run()
+    evaluation = look(pipeline)
+    assert not evaluation.passed
+    assert evaluation.description == "Below 95 %: SHOE_SIZE 0 %."
+    told = f"{evaluation.description} {evaluation.metadata}"
+    assert "| SHOE_SIZE | 2 | 0.0 % |" in told
+    assert "Zanzibar" not in told
+    assert "@" not in told
+    assert not any("@" in one["path"] or "%40" in one["path"] for one in brevo_sandbox.requests(method="GET"))
+
+
+def test_a_contact_that_is_gone_from_brevo_is_told(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(1)
+    pipeline.run()
+    brevo_sandbox.reset()
+    assert look(pipeline).description == "Below 95 %: (contact) 0 %."
+
+
+def test_a_contact_that_was_edited_meanwhile_is_not_counted_as_different(people: People, pipeline: Pipeline) -> None:
+    ids = people.add(2)
+    pipeline.run()
+    people.run("UPDATE crm_contacts SET name = 'Somebody Else' WHERE id = :id", id=ids[0])
+    evaluation = look(pipeline)
+    assert evaluation.passed
+    assert numbers(evaluation)["compared"] == 1
+
+
+def test_the_next_look_begins_where_the_last_one_ended(people: People, pipeline: Pipeline) -> None:
+    people.add(1)
+    pipeline.run()
+    before = datetime.now(UTC)
+    assert numbers(look(pipeline))["compared"] == 1
+    assert last_look(pipeline.instance) >= before.replace(microsecond=0)
+    assert numbers(look(pipeline))["compared"] == 0
+
+
+def test_a_paused_gate_ends_the_reading_and_the_next_look_makes_up_for_it(people: People, pipeline: Pipeline) -> None:
+    people.add(1)
+    pipeline.run()
+    gate = GateKeeper(people.engine, "brevo")
+    gate.pause("outage", "down", timedelta(minutes=9))
+    evaluation = look(pipeline)
+    assert (evaluation.passed, numbers(evaluation)["compared"]) == (True, 0)
+    assert evaluation.description == "The reading ended early: the gate is paused."
+    gate.open()
+    assert numbers(look(pipeline))["compared"] == 1
+
+
+def test_an_answer_that_asks_to_slow_down_reaches_the_gate(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(1)
+    pipeline.run()
+    brevo_sandbox.fault("status", status=429, method="GET", headers={"x-sib-ratelimit-reset": "600"})
+    assert numbers(look(pipeline))["not_readable"] == 1
+    assert GateKeeper(people.engine, "brevo").read().pause_kind == "rate_limit"
+
+
+@pytest.mark.usefixtures("brevo_environment")
+def test_the_hourly_look_skips_when_nothing_was_delivered(people: People, instance: dg.DagsterInstance) -> None:
+    schedule = build_brevo_fidelity_schedule(load_settings().brevo, Destination("brevo"))
+    pipeline = Pipeline(instance)
+
+    def reason() -> str | None:
+        return schedule.evaluate_tick(dg.build_schedule_context(instance=instance)).skip_message
+
+    assert reason() == "Nothing was delivered since the last look."
+    people.add(1)
+    pipeline.run()
+    assert reason() is None
+    look(pipeline)
+    assert reason() == "Nothing was delivered since the last look."
+    GateKeeper(people.engine, "brevo").close("The key was withdrawn.", "fingerprint")
+    assert reason() == "The gate is paused."

@@ -1,0 +1,129 @@
+"""How a run may end between two ops, and how it is executed again from there."""
+
+import os
+import signal
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._utils.interrupts import capture_interrupts
+
+from crm_pipelines.contacts.queue import Backlog, Queue
+from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+
+
+def cancel(instance: dg.DagsterInstance, run_id: str) -> None:
+    """What the button Terminate comes to: the run is said to be cancelled, and its worker gets a signal."""
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_canceling(run)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def status_of(instance: dg.DagsterInstance, run: Run) -> dg.DagsterRunStatus:
+    found = instance.get_run_by_id(run.result.run_id)
+    assert found is not None
+    return found.status
+
+
+def test_a_run_cancelled_between_two_ops_gives_its_claims_back(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(5)
+    instance = pipeline.instance
+    handle = instance.handle_new_event
+
+    def handle_and_cancel(event: dg.EventLogEntry, **more: Any) -> None:
+        handle(event, **more)
+        told = event.dagster_event
+        if told is not None and told.is_step_success and told.step_key == "fetch_queued_contacts":
+            assert people.states() == {"claimed": 5}
+            cancel(instance, event.run_id)
+
+    monkeypatch.setattr(instance, "handle_new_event", handle_and_cancel)
+    with capture_interrupts():
+        run = pipeline.run()
+    assert status_of(instance, run) is dg.DagsterRunStatus.CANCELED
+    assert people.states() == {"queued": 5}
+    assert people.all("SELECT sum(attempts + crashes) AS n FROM crm_syncs") == [{"n": 0}]
+    assert brevo_sandbox.requests() == []
+
+
+def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(5)
+    backlog = Queue.backlog
+
+    def cancel_first(self: Queue) -> Backlog:
+        [run] = pipeline.instance.get_runs()
+        cancel(pipeline.instance, run.run_id)
+        return backlog(self)
+
+    monkeypatch.setattr(Queue, "backlog", cancel_first)
+    with capture_interrupts():
+        run = pipeline.run()
+    assert run.problem == "The run was stopped while it claimed contacts."
+    assert status_of(pipeline.instance, run) is dg.DagsterRunStatus.CANCELED
+    assert people.states() == {"queued": 5}
+    assert brevo_sandbox.requests() == []
+
+
+def _again_from_failure(instance: dg.DagsterInstance, run_id: str) -> dg.JobExecutionResult:
+    return dg.execute_job(
+        dg.reconstructable(brevo_sync),
+        instance,
+        reexecution_options=dg.ReexecutionOptions.from_failure(run_id, instance),
+    )
+
+
+def _failing(times: int, method: Any) -> Any:
+    """The method, which fails so often before it works."""
+    left = [times]
+
+    def fail_first(*given: Any, **named: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise RuntimeError
+        return method(*given, **named)
+
+    return fail_first
+
+
+def test_a_run_executed_again_from_its_failed_delivery_sends_nothing_on_claims_of_the_dead_run(
+    people: People, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(5)
+    with dg.instance_for_test() as instance:
+        with monkeypatch.context() as broken:
+            broken.setattr(Queue, "load", _failing(1, Queue.load))
+            broken.setattr(Queue, "release", lambda *_, **__: 0)  # as after a kill: nobody gives the claims back
+            with dg.execute_job(dg.reconstructable(brevo_sync), instance) as result:
+                assert not result.success
+        assert people.states() == {"claimed": 5}
+        with _again_from_failure(instance, result.run_id) as again:
+            assert again.success
+            counts = again.output_for_node("report_run")
+        assert (counts["claimed"], counts["superseded"]) == (5, 5)
+        assert brevo_environment.requests() == []
+        assert people.all("SELECT DISTINCT claimed_by FROM crm_syncs") == [{"claimed_by": result.run_id}]
+
+
+def test_a_run_executed_again_from_its_failed_write_back_writes_back_what_the_first_one_sent(
+    people: People, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(5)
+    with dg.instance_for_test() as instance:
+        with monkeypatch.context() as broken:
+            broken.setattr(Queue, "apply", _failing(2, Queue.apply))
+            with dg.execute_job(dg.reconstructable(brevo_sync), instance) as result:
+                assert not result.success
+        assert people.states() == {"claimed": 5}
+        with _again_from_failure(instance, result.run_id) as again:
+            assert again.success
+            assert again.output_for_node("report_run")["synced"] == 5
+    assert people.states() == {"synced": 5}
+    assert len(brevo_environment.requests()) == 5
