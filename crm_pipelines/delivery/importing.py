@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from crm_pipelines.contacts.imports import BulkClaim, ImportLost, OpenImport, To
 from crm_pipelines.contacts.queue import Attempt, Delivery
 from crm_pipelines.crms.base import ImportRow, ImportTarget, Result
 from crm_pipelines.delivery import planning
+from crm_pipelines.delivery.bodies import Body, told_of
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.parcels import Parcel, prepare
@@ -31,10 +32,6 @@ from crm_pipelines.delivery.totals import Totals
 
 # Contacts that are read and prepared at a time.
 _PORTION = 2000
-# Room for what stands around the rows of a body.
-_FRAME_BYTES = 500
-# An import that has room for no more than this is full.
-_ROOM_LEFT = 20
 # One look at the CRM's processes shows 50.
 _MOST_UNDER_WAY = 40
 _LONGEST_PAUSE = 8.0
@@ -42,27 +39,6 @@ _LONGEST_PAUSE = 8.0
 _AHEAD_PAUSE = 0.5
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Body:
-    """An import that is being put together: the rows by key."""
-
-    most_bytes: int
-    rows: dict[str, bytes] = field(default_factory=dict)
-    size: int = _FRAME_BYTES
-    seen: set[str] = field(default_factory=set)
-
-    @property
-    def room(self) -> int:
-        """About how many more contacts of average length fit in; 0 when a longer one might not."""
-        more = (self.most_bytes - self.size) * max(1, len(self.rows)) // self.size
-        return more if more > _ROOM_LEFT else 0
-
-    def add(self, key: str, row: ImportRow) -> None:
-        self.rows[key] = row.content
-        self.size += len(row.content) + 1
-        self.seen |= row.identifiers
 
 
 class Importer(Prover):
@@ -188,7 +164,7 @@ class Importer(Prover):
     def _send_one(self, survey: Survey, most: int) -> bool:
         """One import; False when there is nothing left for a further one, or no use in trying."""
         import_id = self._patiently(partial(self._imports.begin, self._crm.mapping_version, walk_id=survey.walk.id))
-        body = _Body(self._crm.imports.most_bytes)
+        body = Body(self._crm.imports.most_bytes)
         sent = False
         try:
             more = self._fill(import_id, body, survey, most)
@@ -203,7 +179,7 @@ class Importer(Prover):
                 self.fates.released += returned
                 self._superseded(len(body.rows) - returned)
 
-    def _fill(self, import_id: UUID, body: _Body, survey: Survey, most: int) -> bool:
+    def _fill(self, import_id: UUID, body: Body, survey: Survey, most: int) -> bool:
         """Whether more contacts are due than fit in."""
         while limit := min(_PORTION, most, body.room if body.rows else _PORTION):
             claims = self._patiently(partial(self._imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE))
@@ -214,7 +190,7 @@ class Importer(Prover):
             most -= limit
         return True
 
-    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: _Body, survey: Survey) -> None:
+    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: Body, survey: Survey) -> None:
         """Put these contacts into the body, or see to it that they get on otherwise.
 
         Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
@@ -243,7 +219,7 @@ class Importer(Prover):
                 apart.append(parcel.delivery.claim.contact_id)
                 continue
             body.add(parcel.payload.key, row)
-            told.append(_told(parcel, row))
+            told.append(told_of(parcel, row))
         if apart:
             returned = self._patiently(partial(self._imports.set_apart, import_id, apart))
             self.fates.released += returned
@@ -271,7 +247,7 @@ class Importer(Prover):
             return row
         return replace(row, identifiers=row.identifiers | {self._crm.imports.identifier(delivery.remote_id)})
 
-    def _submit(self, import_id: UUID, body: _Body, target: ImportTarget) -> bool:
+    def _submit(self, import_id: UUID, body: Body, target: ImportTarget) -> bool:
         """Whether it has come to something: it is under way, or the CRM refused it for good."""
         if not body.rows:
             return False
@@ -314,15 +290,3 @@ class Importer(Prover):
             self._give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
             return True
         return process_id is not None
-
-
-def _told(parcel: Parcel, row: ImportRow) -> ToldRow:
-    return ToldRow(
-        claim=parcel.delivery.claim,
-        revision=parcel.revision,
-        key=parcel.payload.key,
-        payload_hash=parcel.payload.hash,
-        proof=row.proof,
-        names=row.names,
-        warnings=(*parcel.payload.warnings, *row.warnings),
-    )
