@@ -11,7 +11,7 @@ from functools import partial
 
 from rich.console import Console
 
-from benchmarks import bulk, singles
+from benchmarks import api, bulk, singles
 from benchmarks.report import Report
 from benchmarks.setting import FULL, QUICK, ROOT, NoTimeLeft, Scale, Stage, stage
 
@@ -26,6 +26,8 @@ def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
         yield f"In bulk, {contacts:,} contacts", partial(bulk.deliver, contacts=contacts, repeats=repeats)
     yield "At the limit", partial(singles.at_the_limit, scale=scale)
     yield "Claims", partial(bulk.claims_with_a_future, scale=scale)
+    if scale.api:
+        yield "The HTTP API", api.load
     contacts, repeats = scale.bulk[-1]
     yield f"In bulk, {contacts:,} contacts", partial(bulk.deliver, contacts=contacts, repeats=repeats)
 

@@ -36,6 +36,7 @@ class Scale:
     bulk: tuple[tuple[int, int], ...]
     limit_seconds: int
     due_later: int
+    api: bool
 
 
 FULL = Scale(
@@ -44,8 +45,9 @@ FULL = Scale(
     bulk=((1_000, 3), (10_000, 3), (100_000, 2), (1_000_000, 1)),
     limit_seconds=60,
     due_later=100_000,
+    api=True,
 )
-QUICK = Scale(seconds=240, repeats=1, bulk=((1_000, 1), (5_000, 1)), limit_seconds=10, due_later=5_000)
+QUICK = Scale(seconds=240, repeats=1, bulk=((1_000, 1), (5_000, 1)), limit_seconds=10, due_later=5_000, api=False)
 
 
 class NoTimeLeft(Exception):

@@ -5,6 +5,7 @@ value counts as unset. The configuration reference in `docs/configuration.md` is
 descriptions here.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError,
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm_pipelines.errors import SettingsError
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 def project_folder() -> Path:
@@ -116,6 +119,26 @@ def _address(value: str) -> str:
     if "," in _addresses(value):
         raise ValueError("expected one e-mail address")
     return _addresses(value)
+
+
+def _host_names(value: str) -> str:
+    names = _listed(value)
+    if not names or any(not _HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError("expected host names separated by commas, without scheme and port")
+    return ", ".join(names)
+
+
+def _origins(value: str) -> str:
+    origins = _listed(value)
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("expected origins such as https://app.example.com, separated by commas")
+    return ", ".join(origins)
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 class _EnvironmentSettings(BaseSettings):
@@ -309,6 +332,35 @@ class ChannelSettings(_EnvironmentSettings):
         return (*values, *([password, unquote(password)] if password else []))
 
 
+class ApiSettings(_EnvironmentSettings):
+    """The HTTP API and the status page."""
+
+    model_config = SettingsConfigDict(env_prefix="API_")
+
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
+        "localhost, 127.0.0.1, [::1]",
+        description="Names under which people and programs reach it, separated by commas, without ports. A request "
+        "for another name is refused, so that no web page can use a browser to get in.",
+    )
+    cors_origins: Annotated[str, AfterValidator(_origins)] | None = Field(
+        None,
+        description="Origins (`https://app.example.com`), separated by commas, whose web pages may call the API. "
+        "Unset: none.",
+    )
+    requests_per_minute: int = Field(1200, ge=1, description="Requests that one token may make in a minute.")
+    dagster_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "http://127.0.0.1:3000", description="Where the API finds Dagster's web server, to have a run started at once."
+    )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(_listed(self.allowed_hosts))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return tuple(_listed(self.cors_origins or ""))
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings of this process."""
@@ -319,6 +371,7 @@ class Settings:
     retention: RetentionSettings
     alerts: AlertSettings
     channels: ChannelSettings
+    api: ApiSettings
 
 
 GROUPS: tuple[type[_EnvironmentSettings], ...] = (
@@ -328,6 +381,7 @@ GROUPS: tuple[type[_EnvironmentSettings], ...] = (
     RetentionSettings,
     AlertSettings,
     ChannelSettings,
+    ApiSettings,
 )
 
 
@@ -354,7 +408,13 @@ def load_settings() -> Settings:
             raise SettingsError("The file .env is not text in UTF-8. Save it in that encoding.") from None
     if problems:
         raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
-    storage, general, brevo, retention, alerts, channels = loaded
+    storage, general, brevo, retention, alerts, channels, api = loaded
     return Settings(
-        storage=storage, general=general, brevo=brevo, retention=retention, alerts=alerts, channels=channels
+        storage=storage,
+        general=general,
+        brevo=brevo,
+        retention=retention,
+        alerts=alerts,
+        channels=channels,
+        api=api,
     )

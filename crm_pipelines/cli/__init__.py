@@ -2,9 +2,11 @@
 
 | module | commands |
 | --- | --- |
-| `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry`, `why` |
+| `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry` |
+| `why` | `why` |
 | `delivery` | `sync`, `check`, `provision` |
 | `watching` | `alerts test`, `health` |
+| `api` | `api`, `tokens create`, `list`, `revoke` |
 | `local` | `db upgrade`, `db url`, `sandbox`, `up`, `demo` |
 
 The modules import what is heavy inside their functions, so that `--help` answers at once.
@@ -14,7 +16,7 @@ import sys
 
 import click
 
-from crm_pipelines.cli import contacts, delivery, local, watching
+from crm_pipelines.cli import api, contacts, delivery, local, watching, why
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -28,12 +30,14 @@ def cli() -> None:
 cli.add_command(contacts.contacts)
 cli.add_command(contacts.status)
 cli.add_command(contacts.retry)
-cli.add_command(contacts.why)
+cli.add_command(why.why)
 cli.add_command(delivery.sync)
 cli.add_command(delivery.check)
 cli.add_command(delivery.provision)
 cli.add_command(watching.alerts)
 cli.add_command(watching.health)
+cli.add_command(api.api)
+cli.add_command(api.tokens)
 cli.add_command(local.db)
 cli.add_command(local.sandbox)
 cli.add_command(local.up)

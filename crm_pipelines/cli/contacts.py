@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -9,14 +10,23 @@ from uuid import UUID
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import CRM, cells, print_json, print_table, printable, report_unknown, table
+from crm_pipelines.cli.output import (
+    CRM,
+    as_json,
+    cells,
+    print_json,
+    print_table,
+    printable,
+    report_unknown,
+    table,
+    working,
+)
 from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES
 
 if TYPE_CHECKING:
     from crm_pipelines.contacts.importing import ImportReport
     from crm_pipelines.contacts.selection import Who
     from crm_pipelines.contacts.status import CrmStatus
-    from crm_pipelines.contacts.story import Story
 
 
 @click.group()
@@ -28,12 +38,19 @@ def contacts() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--select", "crms", type=CRM, multiple=True, help="Queue the contacts for this CRM that it never had.")
 @click.option("--encoding", help="Encoding of a CSV file, when the detected one is wrong.")
-def import_(file: Path, crms: tuple[str, ...], encoding: str | None) -> None:
+@as_json
+def import_(file: Path, crms: tuple[str, ...], encoding: str | None, as_json: bool) -> None:
     """Load contacts from FILE (CSV or XLSX).
 
     Columns are found by name; one that is not known becomes a custom field. An address that is there already is
     updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
     <name>.rejects.csv beside FILE. Safe to repeat.
+
+    \b
+    Examples:
+      crm-pipelines contacts import people.csv
+      crm-pipelines contacts import people.xlsx --select brevo
+      crm-pipelines contacts import old.csv --encoding cp1252
     """
     from crm_pipelines.contacts.importing import import_contacts
 
@@ -47,7 +64,10 @@ def import_(file: Path, crms: tuple[str, ...], encoding: str | None) -> None:
         report = import_contacts(engine, file, select=crms, encoding=encoding, progress=progress)
     if watched:
         click.echo("\r", nl=False, err=True)
-    _tell_import(report)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _tell_import(report)
 
 
 def _tell_import(report: "ImportReport") -> None:
@@ -91,13 +111,26 @@ def _who(ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, *, 
 @contacts.command("select")
 @click.argument("crm", type=CRM)
 @_choosing
-def select_(crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool) -> None:
-    """Queue contacts for CRM; they are sent even if nothing changed."""
+@as_json
+def select_(
+    crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool, as_json: bool
+) -> None:
+    """Queue contacts for CRM; they are sent even if nothing changed.
+
+    \b
+    Examples:
+      crm-pipelines contacts select brevo --email ada@example.com --email grace@example.com
+      crm-pipelines contacts select brevo --where-status New
+      crm-pipelines contacts select brevo --all
+    """
     from crm_pipelines.contacts.selection import select
 
     who = _who(ids, emails, status, everyone=everyone)
-    with contacts_engine() as (_, engine):
+    with contacts_engine() as (_, engine), working("Selecting"):
         done = select(engine, crm, who)
+    if as_json:
+        _end_as_json(crm, asdict(done))
+        return
     said = [f"{done.selected} queued"]
     said += [f"{done.already_queued} were queued already"] if done.already_queued else []
     said += [f"{done.claimed} are being delivered and go again"] if done.claimed else []
@@ -109,13 +142,25 @@ def select_(crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: st
 @contacts.command()
 @click.argument("crm", type=CRM)
 @_choosing
-def unselect(crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool) -> None:
-    """Take contacts back from CRM's queue. What the CRM holds already stays there."""
+@as_json
+def unselect(
+    crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool, as_json: bool
+) -> None:
+    """Take contacts back from CRM's queue. What the CRM holds already stays there.
+
+    \b
+    Examples:
+      crm-pipelines contacts unselect brevo --email ada@example.com
+      crm-pipelines contacts unselect brevo --where-status Error
+    """
     from crm_pipelines.contacts import selection
 
     who = _who(ids, emails, status, everyone=everyone)
-    with contacts_engine() as (_, engine):
+    with contacts_engine() as (_, engine), working("Taking back"):
         done = selection.unselect(engine, crm, who)
+    if as_json:
+        _end_as_json(crm, asdict(done))
+        return
     click.echo(f"{crm}: {done.unselected} taken back, {done.unchanged} were not selected.")
     _end(done.not_found)
 
@@ -126,17 +171,34 @@ def unselect(crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: s
 @click.option("--kind", help="Those whose last error is of this kind; see status.")
 @click.option("--all", "everyone", is_flag=True, help="All that failed.")
 @click.option("--dry-run", is_flag=True, help="Only count.")
-def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, dry_run: bool) -> None:
-    """Put failed contacts back in CRM's queue, and do not wait for retries that are due later."""
+@as_json
+def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, dry_run: bool, as_json: bool) -> None:
+    """Put failed contacts back in CRM's queue, and do not wait for retries that are due later.
+
+    \b
+    Examples:
+      crm-pipelines retry brevo --kind outage --dry-run
+      crm-pipelines retry brevo --email ada@example.com
+      crm-pipelines retry brevo --all
+    """
     from crm_pipelines.contacts import selection
 
     everyone = everyone or (kind is not None and not emails)
     who = _who((), emails, None, everyone=everyone)
-    with contacts_engine() as (_, engine):
+    with contacts_engine() as (_, engine), working("Looking for what failed"):
         done = selection.retry(engine, crm, who, kind=kind, dry_run=dry_run)
+    if as_json:
+        _end_as_json(crm, asdict(done))
+        return
     would = "would be " if dry_run else ""
     click.echo(f"{crm}: {done.requeued} {would}queued again, {done.hastened} waiting ones {would}made due now.")
     _end(done.not_found)
+
+
+def _end_as_json(crm: str, done: dict[str, Any]) -> None:
+    print_json({"crm": crm, **done})
+    if done["not_found"]:
+        raise click.exceptions.Exit(1)
 
 
 def _end(not_found: tuple[str, ...]) -> None:
@@ -147,9 +209,15 @@ def _end(not_found: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("crm", type=CRM, required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def status(crm: str | None, as_json: bool) -> None:
-    """Show how many contacts stand where, and what holds them up. Without CRM: for all."""
+    """Show how many contacts stand where, and what holds them up. Without CRM: for all.
+
+    \b
+    Examples:
+      crm-pipelines status
+      crm-pipelines status brevo --json | jq .counts.Error
+    """
     from crm_pipelines.contacts.queue import Queue
     from crm_pipelines.contacts.status import crm_status
     from crm_pipelines.delivery.planning import time_to_empty
@@ -192,43 +260,3 @@ def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
         for group in told.errors:
             errors.add_row(*cells(group.status, group.kind, group.contacts, group.sample))
         print_table(errors)
-
-
-@click.command()
-@click.argument("email")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def why(email: str, as_json: bool) -> None:
-    """Tell everything known about the contact with this address."""
-    from crm_pipelines.contacts.story import story
-
-    with contacts_engine() as (_, engine):
-        told = story(engine, email)
-    if as_json:
-        print_json(told.as_dict())
-    else:
-        _tell_story(told)
-
-
-def _tell_story(told: "Story") -> None:
-    click.echo(f"{printable(told.email)}  {told.id}  changed {told.updated_at:%Y-%m-%d %H:%M:%S} UTC")
-    standings = table("CRM", "Status", "Error", "What happens next")
-    for one in told.crms:
-        status_ = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
-        error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
-        standings.add_row(*cells(one.crm, status_, error, one.next))
-    print_table(standings)
-    if told.attempts:
-        attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
-        for past in told.attempts:
-            said: list[Any] = [past.code, past.message or past.kind, *past.warnings]
-            attempts.add_row(
-                *cells(
-                    f"{past.finished_at:%Y-%m-%d %H:%M:%S}",
-                    past.crm,
-                    past.outcome,
-                    past.http_status,
-                    " ".join(part for part in said if part),
-                    past.run_id[:8],
-                )
-            )
-        print_table(attempts)

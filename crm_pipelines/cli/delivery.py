@@ -1,17 +1,27 @@
 """Commands that talk to a CRM."""
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import DELIVERABLE_CRM, cells, print_table, report_unknown, table
+from crm_pipelines.cli.output import (
+    DELIVERABLE_CRM,
+    as_json,
+    cells,
+    print_json,
+    print_table,
+    report_unknown,
+    table,
+    verdict,
+    working,
+)
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
-    from crm_pipelines.crms.brevo import Brevo
-    from crm_pipelines.settings import Settings
+    from crm_pipelines.crms.base import NewAttribute
 
 
 class SyncFailed(CrmPipelinesError):
@@ -31,8 +41,16 @@ class KeyUnset(CrmPipelinesError):
 @click.option("--limit", type=click.IntRange(min=1), help="Deliver at most this many contacts.")
 @click.option("--email", "emails", multiple=True, help="Only this contact (repeatable), without waiting for its time.")
 @click.option("--dry-run", is_flag=True, help="Claim and send nothing; say what would be sent.")
-def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool) -> None:
-    """Run the Dagster job of CRM now, in this process."""
+@as_json
+def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Run the Dagster job of CRM now, in this process.
+
+    \b
+    Examples:
+      crm-pipelines sync brevo --dry-run
+      crm-pipelines sync brevo --limit 10
+      crm-pipelines sync brevo --email ada@example.com
+    """
     from crm_pipelines.contacts.selection import Who, ids_by_email, unknown
     from crm_pipelines.local.databases import dagster_storage_url
     from crm_pipelines.orchestration.run_now import run_now
@@ -47,65 +65,92 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool) ->
         report_unknown(not_found)
         if emails and not ids:
             raise ContactsUnknown
-        result = run_now(crm, limit=limit, contact_ids=ids or None, dry_run=dry_run)
+        with working(f"Running {crm}_sync"):
+            result = run_now(crm, limit=limit, contact_ids=ids or None, dry_run=dry_run)
+    if as_json:
+        print_json({"crm": crm, "dry_run": dry_run, **asdict(result), "not_found": not_found})
     if not result.success:
         raise SyncFailed(f"Run {result.run_id} failed: {result.problem}")
-    counts = ", ".join(f"{count} {name}" for name, count in result.counts.items() if count)
-    foreseen = "nothing was sent; it would be " if dry_run and counts else ""
-    click.echo(f"Run {result.run_id}: {foreseen}{counts or 'nothing was due'}.")
+    if not as_json:
+        counts = ", ".join(f"{count} {name}" for name, count in result.counts.items() if count)
+        foreseen = "nothing was sent; it would be " if dry_run and counts else ""
+        click.echo(f"Run {result.run_id}: {foreseen}{counts or 'nothing was due'}.")
     if not_found:
         raise click.exceptions.Exit(1)
 
 
 @click.command()
 @click.argument("crm", type=DELIVERABLE_CRM)
-def check(crm: str) -> None:
-    """Look for everything that would keep contacts from arriving at CRM.
+@as_json
+def check(crm: str, as_json: bool) -> None:
+    """Look for everything that would keep contacts from arriving at CRM, and say all of it at once.
 
-    When all is well, a gate that was closed for the key is opened.
+    The settings, the contacts database, the key, the mapping, and at the CRM its attributes and list. When all is well,
+    a gate that was closed for the key is opened.
+
+    \b
+    Example:
+      crm-pipelines check brevo
     """
-    from crm_pipelines.delivery.preflight import check_account
+    from crm_pipelines.cli.checking import examine
 
-    with contacts_engine() as (settings, engine):
-        account = _account(settings)
-        try:
-            looked = check_account(engine, account, settings.brevo.rate_limit_per_second)
-        finally:
-            account.close()
-    shown = table("", "What", "Finding")
-    for finding in looked.findings:
-        shown.add_row(
-            *cells("ok" if finding.ok else "FAILED" if finding.blocking else "warning", finding.subject, finding.detail)
-        )
-    print_table(shown)
-    if looked.reopened:
-        click.echo(f"{crm}: the gate was closed for the key and is open again.")
-    if looked.problems:
+    with working("Checking"):
+        examined = examine()
+    if as_json:
+        print_json({"crm": crm, **asdict(examined)})
+    else:
+        shown = table("", "What", "Finding")
+        for finding in examined.findings:
+            shown.add_row(verdict(finding.ok, blocking=finding.blocking), *cells(finding.subject, finding.detail))
+        print_table(shown)
+        if examined.reopened:
+            click.echo("The gate was closed for the key and is open again.")
+    if not examined.passed:
         raise click.exceptions.Exit(1)
 
 
 @click.command()
 @click.argument("crm", type=DELIVERABLE_CRM)
-@click.option("--dry-run", is_flag=True, help="Create nothing; say what would be created.")
-def provision(crm: str, dry_run: bool) -> None:
-    """Create the attributes at CRM that the mapping and the contacts' custom fields need. Safe to repeat."""
-    from crm_pipelines.delivery.preflight import provision_account
+@click.option("--dry-run", is_flag=True, help="Show the plan, and create nothing.")
+@as_json
+def provision(crm: str, dry_run: bool, as_json: bool) -> None:
+    """Create the attributes at CRM that the mapping and the contacts' custom fields need.
+
+    The plan is shown first. Attributes that are there already stay as they are, so this is safe to repeat.
+
+    \b
+    Examples:
+      crm-pipelines provision brevo --dry-run
+      crm-pipelines provision brevo
+    """
+    from crm_pipelines.crms.brevo import Brevo
+    from crm_pipelines.delivery.preflight import plan_account, provision_account
 
     with contacts_engine() as (settings, engine):
-        account = _account(settings)
+        if settings.brevo.api_key is None:
+            raise KeyUnset
+        account, rate = Brevo.from_settings(settings), settings.brevo.rate_limit_per_second
+        created: list[str] = []
         try:
-            created = provision_account(engine, account, settings.brevo.rate_limit_per_second, dry_run=dry_run)
+            plan = plan_account(engine, account, rate)
+            if not as_json:
+                _tell_plan(crm, plan)
+            if plan and not dry_run:
+                with working(f"Creating {len(plan)} attributes"):
+                    created = provision_account(engine, account, rate, dry_run=False)
         finally:
             account.close()
-    if not created:
+    if as_json:
+        print_json({"crm": crm, "dry_run": dry_run, "plan": [asdict(one) for one in plan], "created": created})
+    elif plan:
+        click.echo("Nothing was created." if dry_run else f"Created: {', '.join(created)}.")
+
+
+def _tell_plan(crm: str, plan: "list[NewAttribute]") -> None:
+    if not plan:
         click.echo(f"{crm}: nothing is missing.")
-    for name in created:
-        click.echo(f"{'Would create' if dry_run else 'Created'} {name}")
-
-
-def _account(settings: "Settings") -> "Brevo":
-    from crm_pipelines.crms.brevo import Brevo
-
-    if settings.brevo.api_key is None:
-        raise KeyUnset
-    return Brevo.from_settings(settings)
+        return
+    shown = table("Attribute", "Type", "Options", title=f"To be created at {crm}")
+    for one in plan:
+        shown.add_row(*cells(one.name, one.type, ", ".join(one.options)))
+    print_table(shown)

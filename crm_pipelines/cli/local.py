@@ -8,6 +8,7 @@ from crm_pipelines.cli.output import DELIVERABLE_CRM
 
 PORT = 3000
 SANDBOX_PORT = 8085
+API_PORT = 8000
 
 
 @click.group()
@@ -17,7 +18,12 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Create or migrate the tables. Safe to repeat."""
+    """Create or migrate the tables. Safe to repeat.
+
+    \b
+    Example:
+      crm-pipelines db upgrade
+    """
     from crm_pipelines.contacts import database
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
@@ -29,7 +35,12 @@ def upgrade() -> None:
 
 @db.command()
 def url() -> None:
-    """Print the URL of the contacts database in use, with its password."""
+    """Print the URL of the contacts database in use, with its password.
+
+    \b
+    Example:
+      psql "$(crm-pipelines db url | sed s/+psycopg//)"
+    """
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
 
@@ -47,7 +58,13 @@ def url() -> None:
 )
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
 def sandbox(crm: str, port: int, state: Path | None) -> None:  # noqa: ARG001 - there is one so far
-    """Serve the local stand-in for CRM's API on 127.0.0.1, until Ctrl-C."""
+    """Serve the local stand-in for CRM's API on 127.0.0.1, until Ctrl-C.
+
+    \b
+    Examples:
+      crm-pipelines sandbox brevo
+      crm-pipelines sandbox brevo --port 0 --state account.json
+    """
     from crm_pipelines.sandbox.brevo.server import serve
 
     serve(port=port, state_file=state)
@@ -55,17 +72,28 @@ def sandbox(crm: str, port: int, state: Path | None) -> None:  # noqa: ARG001 - 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Of Dagster's web page.")
-def up(port: int) -> None:
-    """Run Dagster with its schedules and sensors on this machine, until Ctrl-C."""
+@click.option("--api-port", type=click.IntRange(1, 65535), default=API_PORT, show_default=True, help="Of the API.")
+def up(port: int, api_port: int) -> None:
+    """Run Dagster with its schedules and sensors, and the API, on this machine, until Ctrl-C.
+
+    \b
+    Example:
+      crm-pipelines up --port 3001 --api-port 8001
+    """
     from crm_pipelines.local.up import up as run
     from crm_pipelines.settings import load_settings
 
-    run(load_settings(), port=port)
+    run(load_settings(), port=port, api_port=api_port)
 
 
 @click.command()
 def demo() -> None:
-    """Deliver the sample contacts to the sandbox, and show what became of each."""
+    """Deliver the sample contacts to the sandbox, and show what became of each.
+
+    \b
+    Example:
+      crm-pipelines demo
+    """
     from crm_pipelines.local.demo import demo as run
     from crm_pipelines.settings import load_settings
 

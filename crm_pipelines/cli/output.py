@@ -1,6 +1,10 @@
 """What commands print: tables for people, one JSON document for programs."""
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +17,9 @@ if TYPE_CHECKING:
 CRM = click.Choice(CRMS, case_sensitive=False)
 DELIVERABLE_CRM = click.Choice(["brevo"], case_sensitive=False)
 """The CRMs that have a module to deliver with."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+"""For commands whose answer a program may want."""
 
 _WIDTH_OF_A_PIPE = 160
 
@@ -40,13 +47,31 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def print_table(filled: "Table") -> None:
-    """In the terminal's width, with colours only there."""
-    import sys
+def verdict(ok: bool, *, blocking: bool = True) -> str:
+    """The first cell of a finding."""
+    return "[green]ok[/]" if ok else "[red]FAILED[/]" if blocking else "[yellow]warning[/]"
 
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Shows on a terminal that something goes on, and for how long it has."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+def print_table(filled: "Table") -> None:
+    """In the width of the terminal, or of COLUMNS; with colours only on a terminal."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
     Console(width=width, highlight=False, emoji=False).print(filled)
 
 

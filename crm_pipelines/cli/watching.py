@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import DELIVERABLE_CRM, cells, print_json, print_table, table
+from crm_pipelines.cli.output import DELIVERABLE_CRM, as_json, cells, print_json, print_table, table, verdict
 from crm_pipelines.errors import CrmPipelinesError
 
 
@@ -21,7 +21,12 @@ def alerts() -> None:
 
 @alerts.command("test")
 def send_test() -> None:
-    """Send one test alert through every channel that is configured."""
+    """Send one test alert through every channel that is configured.
+
+    \b
+    Example:
+      crm-pipelines alerts test
+    """
     from datetime import UTC, datetime
 
     from crm_pipelines.alerts.channels import channels_of
@@ -45,9 +50,9 @@ def send_test() -> None:
             channel.send(alert)
         except ChannelFailed as error:
             failed = True
-            shown.add_row(*cells("FAILED", channel.name, error))
+            shown.add_row(verdict(False), *cells(channel.name, error))
         else:
-            shown.add_row(*cells("ok", channel.name, "It took the test alert."))
+            shown.add_row(verdict(True), *cells(channel.name, "It took the test alert."))
     print_table(shown)
     if failed:
         raise click.exceptions.Exit(1)
@@ -55,11 +60,15 @@ def send_test() -> None:
 
 @click.command()
 @click.argument("crm", type=DELIVERABLE_CRM, default="brevo")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@as_json
 def health(crm: str, as_json: bool) -> None:
     """Whether deliveries to CRM go on: daemons, schedule, runs, gate, queue. Exit code 1 when something is wrong.
 
     Made for cron or a monitor: what has died cannot tell anybody. Needs the databases, and nothing else of Dagster.
+
+    \b
+    Example:
+      crm-pipelines health || mail -s "crm-pipelines" ops@example.com
     """
     import dagster as dg
     from dagster_postgres.utils import DagsterPostgresException
@@ -83,7 +92,7 @@ def health(crm: str, as_json: bool) -> None:
     else:
         shown = table("", "What", "Finding")
         for check in checks:
-            shown.add_row(*cells("ok" if check.ok else "FAILED", check.subject, check.detail))
+            shown.add_row(verdict(check.ok), *cells(check.subject, check.detail))
         print_table(shown)
     if not healthy:
         raise click.exceptions.Exit(1)

@@ -181,19 +181,13 @@ class Queue:
 
     def load(self, claims: Sequence[Claim]) -> list[Delivery]:
         """The present data behind the claims, in their order; claims taken over meanwhile are left out."""
-        found = {}
-        for row in self._all("load", **_keys(claims)):
-            record = dict(zip(row._fields, row, strict=True))  # as row._mapping, at a third of the cost
-            found[row.contact_id] = Delivery(
-                claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
-                remote_key=record.pop("remote_key"),
-                remote_id=record.pop("remote_id"),
-                sent_attributes=frozenset(record.pop("sent_attributes")),
-                payload_hash=record.pop("payload_hash"),
-                address_held_by=record.pop("address_held_by"),
-                record=record,
-            )
+        found = {row.contact_id: _delivery(row) for row in self._all("load", **_keys(claims))}
         return [found[claim.contact_id] for claim in claims if claim.contact_id in found]
+
+    def glance(self, contact_id: UUID) -> Delivery | None:
+        """What `load` would give for the contact, without a claim. None if there is no such contact."""
+        rows = self._all("glance", contact_id=contact_id)
+        return _delivery(rows[0]) if rows else None
 
     def record(self, run_id: str, attempts: Sequence[Attempt]) -> None:
         """Write outcomes into the ledger; a second one for the same claim is ignored."""
@@ -299,6 +293,19 @@ class Queue:
         """Claims without an entry in the ledger: how many are free again, and how many are still held."""
         row = self._all("unattempted", **_keys(claims))[0]
         return row.free, row.held
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    record = dict(zip(row._fields, row, strict=True))  # as row._mapping, at a third of the cost
+    return Delivery(
+        claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
+        remote_key=record.pop("remote_key"),
+        remote_id=record.pop("remote_id"),
+        sent_attributes=frozenset(record.pop("sent_attributes")),
+        payload_hash=record.pop("payload_hash"),
+        address_held_by=record.pop("address_held_by"),
+        record=record,
+    )
 
 
 def _keys(claims: Sequence[Claim]) -> dict[str, list[Any]]:

@@ -77,6 +77,18 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.sent_attributes, s
   JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no
   JOIN crm_contacts c ON c.id = s.contact_id
 
+-- name: glance
+-- What `load` would give for a contact without a claim, selected or not.
+SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id,
+       coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
+       (SELECT o.state FROM crm_syncs o
+         WHERE o.crm = :crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> c.id
+         LIMIT 1) AS address_held_by,
+       c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
+       c.domain_id, c.page_id, c.custom_fields, c.created_at
+  FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+ WHERE c.id = :contact_id
+
 -- name: record
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
 INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, code, message, http_status,

@@ -1,19 +1,22 @@
 """What users decide about contacts: to be delivered, not to be delivered, tried again.
 
-Each function is one transaction. What a decision means stands in one place, the functions crm_select and crm_unselect
-of the database, which the view `contacts` uses too. The statements stand in selection.sql.
+A function that is given an engine is one transaction. What a decision means stands in one place, the functions
+crm_select and crm_unselect of the database, which the view `contacts` uses too. The statements stand in selection.sql.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.crms import known_crm, known_status
+from crm_pipelines.contacts.filters import ContactFilter, matching
 from crm_pipelines.contacts.sql import load_statements
-from crm_pipelines.errors import UsageError
+from crm_pipelines.errors import CrmPipelinesError, UsageError
+
+Action = Literal["select", "unselect"]
 
 _SQL = load_statements("selection")
 # A decision about everybody may take longer than the connection's usual limit.
@@ -69,6 +72,23 @@ class Retried:
     not_found: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """Contacts that matched a filter at one CRM, and what became of them: the counts of Selected or Unselected."""
+
+    crm: str
+    contacts: int
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class MoreThanConfirmed(CrmPipelinesError):
+    """More contacts match the filter than were confirmed; nothing was changed."""
+
+    def __init__(self, contacts: int) -> None:
+        super().__init__()
+        self.contacts = contacts
+
+
 def ids_by_email(engine: sa.Engine, emails: Sequence[str]) -> list[UUID]:
     """The contacts with these addresses, whatever the case; unknown addresses are left out."""
     with engine.connect() as connection:
@@ -90,14 +110,7 @@ def select(engine: sa.Engine, crm: str, who: Who) -> Selected:
     with engine.begin() as connection:
         connection.execute(_NO_TIMEOUT)
         connection.execute(_SQL["choose"], parameters)
-        counts: dict[str, int] = dict(connection.execute(_SQL["select"], parameters).all())
-        return Selected(
-            selected=counts.get("selected", 0),
-            already_queued=counts.get("already_queued", 0),
-            claimed=counts.get("claimed", 0),
-            suppressed=counts.get("suppressed", 0),
-            not_found=_unknown(connection, who),
-        )
+        return Selected(**_select_chosen(connection, parameters["crm"]), not_found=_unknown(connection, who))
 
 
 def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
@@ -106,36 +119,99 @@ def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
     with engine.begin() as connection:
         connection.execute(_NO_TIMEOUT)
         connection.execute(_SQL["choose"], parameters)
-        chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
-        unselected = connection.execute(_SQL["unselect"], parameters).scalar_one()
-        return Unselected(unselected=unselected, unchanged=chosen - unselected, not_found=_unknown(connection, who))
+        return Unselected(**_unselect_chosen(connection, parameters["crm"]), not_found=_unknown(connection, who))
+
+
+def count_matching(connection: sa.Connection, crm: str, filter_: ContactFilter) -> Decided:
+    """How many contacts match the filter at `crm`. Raises UsageError for an unknown CRM or status."""
+    parameters = {"crm": known_crm(crm), **filter_.parameters()}
+    contacts = connection.execute(matching(_SQL["count_matching"], filter_), parameters).scalar_one()
+    return Decided(crm=parameters["crm"], contacts=contacts)
+
+
+def decide_matching(
+    connection: sa.Connection, crm: str, filter_: ContactFilter, action: Action, *, most: int
+) -> Decided:
+    """Select or unselect every contact that matches the filter at `crm`, `most` of them at most.
+
+    They stay in the database, so that a hundred thousand take seconds. Raises UsageError for an unknown CRM or status,
+    and MoreThanConfirmed before anything is changed.
+    """
+    crm = known_crm(crm)
+    connection.execute(_NO_TIMEOUT)
+    connection.execute(matching(_SQL["choose_matching"], filter_), {"crm": crm, **filter_.parameters()})
+    chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
+    if chosen > most:
+        raise MoreThanConfirmed(chosen)
+    counts = (_select_chosen if action == "select" else _unselect_chosen)(connection, crm)
+    connection.execute(_SQL["forget_chosen"])
+    return Decided(crm=crm, contacts=chosen, counts=counts)
+
+
+def decide(connection: sa.Connection, crm: str, ids: Collection[UUID], action: Action) -> dict[UUID, str]:
+    """Select or unselect contacts for `crm`. Ids that nobody has are not in the answer.
+
+    It says of each `selected`, `already_queued`, `claimed` (under way, goes again afterwards) or `suppressed`; or
+    `unselected` or `unchanged`. Raises UsageError for an unknown CRM.
+    """
+    statement = _SQL["select_these" if action == "select" else "unselect_these"]
+    rows = connection.execute(statement, {"crm": known_crm(crm), "ids": list(ids)})
+    return {row.contact_id: row.outcome for row in rows}
+
+
+def put_first(connection: sa.Connection, crm: str, contact_id: UUID) -> str | None:
+    """Queue the contact for `crm` ahead of all others, without waiting for a back-off; returns as decide() does.
+
+    None if there is no such contact. Raises UsageError for an unknown CRM.
+    """
+    outcome = decide(connection, crm, [contact_id], "select").get(contact_id)
+    connection.execute(_SQL["put_first"], {"crm": known_crm(crm), "contact_id": contact_id})
+    return outcome
 
 
 def retry(engine: sa.Engine, crm: str, who: Who, *, kind: str | None = None, dry_run: bool = False) -> Retried:
+    """As retry_within(), in a transaction of its own."""
+    with engine.begin() as connection:
+        return retry_within(connection, crm, who, kind=kind, dry_run=dry_run)
+
+
+def retry_within(
+    connection: sa.Connection, crm: str, who: Who, *, kind: str | None = None, dry_run: bool = False
+) -> Retried:
     """Put failed contacts back into the queue with their full attempts, and do not wait for retries under way.
 
     With `kind`, only those whose last error is of that kind. With `dry_run`, they are only counted. Raises UsageError
     for an unknown CRM or status, and for a kind of which there is no error, with the kinds that there are.
     """
     parameters = {**_parameters(crm, who), "kind": kind}
-    with engine.begin() as connection:
-        connection.execute(_NO_TIMEOUT)
-        if kind is not None:
-            _require_kind(connection, parameters["crm"], kind)
-        connection.execute(_SQL["choose"], parameters)
-        chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
-        connection.execute(_SQL["lock_retryable"], parameters)
-        counts = connection.execute(_SQL["count_retryable"]).one()
-        if not dry_run:
-            connection.execute(_SQL["retry_failed"], parameters)
-            connection.execute(_SQL["hasten_waiting"], parameters)
-        return Retried(
-            requeued=counts.requeued,
-            hastened=counts.hastened,
-            other=chosen - counts.requeued - counts.hastened,
-            dry_run=dry_run,
-            not_found=_unknown(connection, who),
-        )
+    connection.execute(_NO_TIMEOUT)
+    if kind is not None:
+        _require_kind(connection, parameters["crm"], kind)
+    connection.execute(_SQL["choose"], parameters)
+    chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
+    connection.execute(_SQL["lock_retryable"], parameters)
+    counts = connection.execute(_SQL["count_retryable"]).one()
+    if not dry_run:
+        connection.execute(_SQL["retry_failed"], parameters)
+        connection.execute(_SQL["hasten_waiting"], parameters)
+    return Retried(
+        requeued=counts.requeued,
+        hastened=counts.hastened,
+        other=chosen - counts.requeued - counts.hastened,
+        dry_run=dry_run,
+        not_found=_unknown(connection, who),
+    )
+
+
+def _select_chosen(connection: sa.Connection, crm: str) -> dict[str, int]:
+    counts: dict[str, int] = dict(connection.execute(_SQL["select"], {"crm": crm}).all())
+    return {outcome: counts.get(outcome, 0) for outcome in ("selected", "already_queued", "claimed", "suppressed")}
+
+
+def _unselect_chosen(connection: sa.Connection, crm: str) -> dict[str, int]:
+    chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
+    unselected = connection.execute(_SQL["unselect"], {"crm": crm}).scalar_one()
+    return {"unselected": unselected, "unchanged": chosen - unselected}
 
 
 def _parameters(crm: str, who: Who) -> dict[str, Any]:

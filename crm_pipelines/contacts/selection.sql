@@ -20,8 +20,36 @@ SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND
         OR lower(btrim(c.email)) IN (SELECT lower(btrim(e)) FROM unnest(CAST(:emails AS text[])) e)
         OR crm_sync_status(s.state, s.attempts) = CAST(:status AS text))
 
+-- name: choose_matching
+-- The condition, here and below, is put together from filters.sql.
+CREATE TEMP TABLE chosen ON COMMIT DROP AS
+SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm WHERE {matching}
+
+-- name: count_matching
+SELECT count(*) FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm WHERE {matching}
+
+-- name: forget_chosen
+DROP TABLE chosen
+
 -- name: select
-SELECT outcome, count(*) FROM crm_select(:crm, ARRAY(SELECT id FROM chosen)) GROUP BY outcome
+-- unchanged: somebody else selected it in the same moment.
+SELECT CASE outcome WHEN 'unchanged' THEN 'already_queued' ELSE outcome END, count(*)
+  FROM crm_select(:crm, ARRAY(SELECT id FROM chosen)) GROUP BY 1
+
+-- name: select_these
+SELECT contact_id, CASE outcome WHEN 'unchanged' THEN 'already_queued' ELSE outcome END AS outcome
+  FROM crm_select(:crm, CAST(:ids AS uuid[]))
+
+-- name: unselect_these
+SELECT c.id AS contact_id, CASE WHEN u.contact_id IS NULL THEN 'unchanged' ELSE 'unselected' END AS outcome
+  FROM crm_contacts c LEFT JOIN crm_unselect(:crm, CAST(:ids AS uuid[])) u ON u.contact_id = c.id
+ WHERE c.id = ANY (CAST(:ids AS uuid[]))
+
+-- name: put_first
+-- Ahead of everything that is due; attempts already made stay counted.
+UPDATE crm_syncs SET run_at = least(now(), (SELECT min(run_at) FROM crm_syncs WHERE crm = :crm AND state = 'queued'))
+                              - interval '1 microsecond'
+ WHERE crm = :crm AND contact_id = :contact_id AND state = 'queued'
 
 -- name: unselect
 SELECT count(*) FROM crm_unselect(:crm, ARRAY(SELECT id FROM chosen))

@@ -1,8 +1,10 @@
 """How the contacts stand at a CRM, in numbers. The statements stand in status.sql."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -11,6 +13,7 @@ from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("status")
+_MORE_THAN_ANY = 2**62
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,68 @@ def crm_status(engine: sa.Engine, crm: str) -> CrmStatus:
         errors=tuple(ErrorGroup(**row._mapping) for row in errors),
         gate=GateKeeper(engine, crm).read(),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedContact:
+    """A contact that was given up, or refused by the CRM, and why."""
+
+    contact_id: UUID
+    email: str | None
+    crm: str
+    kind: str
+    code: str | None
+    error: str | None
+    http_status: int | None
+    attempts: int
+    last_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Contacts whose errors have the same kind and words; `text` is without addresses and long numbers."""
+
+    crm: str
+    status: str
+    kind: str
+    text: str
+    contacts: int
+    last_seen: datetime | None
+    key: str
+
+
+def count_failed(connection: sa.Connection, crms: Sequence[str], kind: str | None = None) -> int:
+    """How many deliveries have failed for good."""
+    return int(connection.execute(_SQL["count_failed"], {"crms": list(crms), "kind": kind}).scalar_one())
+
+
+def failed(
+    connection: sa.Connection,
+    crms: Sequence[str],
+    kind: str | None = None,
+    *,
+    after: tuple[UUID, str] = (UUID(int=0), ""),
+    limit: int = 100,
+) -> list[FailedContact]:
+    """The next contacts that have failed for good, in the order of (contact_id, crm)."""
+    place = {"after_id": after[0], "after_crm": after[1], "limit": limit}
+    rows = connection.execute(_SQL["failed"], {"crms": list(crms), "kind": kind, **place})
+    return [FailedContact(**row._mapping) for row in rows]
+
+
+def causes(
+    connection: sa.Connection, crms: Sequence[str], *, after: tuple[int, str] | None = None, limit: int = 100
+) -> tuple[list[Cause], int]:
+    """The next errors that stand at present, the commonest first, and how many different ones there are in all.
+
+    `after` are the count and the key of the last one seen.
+    """
+    contacts, key = after or (_MORE_THAN_ANY, "")
+    rows = connection.execute(
+        _SQL["causes"], {"crms": list(crms), "after_contacts": -contacts, "after_key": key, "limit": limit}
+    ).all()
+    found = [Cause(**{name: value for name, value in row._mapping.items() if name != "total"}) for row in rows]
+    return found, rows[0].total if rows else 0
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -22,3 +22,28 @@ SELECT crm_sync_status(state, attempts) AS status, last_error_kind AS kind, coun
   FROM crm_syncs
  WHERE crm = :crm AND last_error_kind IS NOT NULL AND state IN ('failed', 'skipped', 'queued')
  GROUP BY 1, 2 ORDER BY (crm_sync_status(state, attempts) = 'Error') DESC, 3 DESC, 2
+
+-- name: count_failed
+SELECT count(*) FROM crm_syncs
+ WHERE state = 'failed' AND crm = ANY (:crms) AND (CAST(:kind AS text) IS NULL OR last_error_kind = :kind)
+
+-- name: failed
+-- By contact, so that the order stays while others fail.
+SELECT s.contact_id, c.email, s.crm, s.last_error_kind AS kind, s.last_error_code AS code, s.last_error AS error,
+       s.last_http_status AS http_status, s.attempts, s.last_attempt_at
+  FROM crm_syncs s JOIN crm_contacts c ON c.id = s.contact_id
+ WHERE s.state = 'failed' AND s.crm = ANY (:crms) AND (CAST(:kind AS text) IS NULL OR s.last_error_kind = :kind)
+   AND (s.contact_id, s.crm) > (CAST(:after_id AS uuid), :after_crm)
+ ORDER BY s.contact_id, s.crm LIMIT :limit
+
+-- name: causes
+-- Errors that stand at present by kind and words, the commonest first. `key` makes the order of equals one.
+WITH causes AS (
+    SELECT crm, crm_sync_status(state, attempts) AS status, last_error_kind AS kind,
+           crm_error_text(coalesce(last_error, last_error_kind)) AS text, count(*) AS contacts,
+           max(last_attempt_at) AS last_seen
+      FROM crm_syncs
+     WHERE crm = ANY (:crms) AND last_error_kind IS NOT NULL AND state IN ('failed', 'skipped', 'queued')
+     GROUP BY 1, 2, 3, 4
+), keyed AS (SELECT *, md5(concat_ws(' ', crm, status, kind, text)) AS key, count(*) OVER () AS total FROM causes)
+SELECT * FROM keyed WHERE (-contacts, key) > (:after_contacts, :after_key) ORDER BY -contacts, key LIMIT :limit

@@ -18,25 +18,54 @@ from crm_pipelines.errors import CrmPipelinesError
 _SQL = load_statements("story")
 _ATTEMPTS = 10
 
+CONDITIONS = {
+    "unselected": "not selected",
+    "due": "the next run takes it",
+    "retry": "waits for its retry",
+    "snoozed": "put off, uncharged",
+    "claimed": "being delivered",
+    "importing": "in a bulk import",
+    "overdue": "its claim ran out",
+    "delivered": "the CRM holds it",
+    "parked": "given up, until something changes",
+    "suppressed": "never to be sent, by decision of a user",
+    "unsendable": "cannot be sent as it stands",
+}
+
 
 class ContactUnknown(CrmPipelinesError):
-    """No contact has this address."""
+    """No contact has this address or id; `crm-pipelines contacts import` brings contacts in."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """The contact at one CRM. `next` says in words what happens next, when, and what would change that."""
+    """The contact at one CRM. `next` says in words what happens next, when, and what would change that.
+
+    `condition` says the same in one word of CONDITIONS. `due_at` is set for what waits in the queue, `claimed_by` and
+    `lease_until` for what is being delivered. `edited_since`: what the CRM holds is older than the contact. The gate is
+    that of the CRM's account; `gate_until` is None for a pause without end.
+    """
 
     crm: str
     sync_status: str
     processing_status: str | None
+    condition: str
+    selected_at: datetime | None
+    due_at: datetime | None
+    claimed_by: str | None
+    lease_until: datetime | None
+    edited_since: bool
     attempts: int
+    crashes: int
     error_kind: str | None
     error: str | None
     http_status: int | None
     synced_at: datetime | None
     remote_key: str | None
     remote_id: str | None
+    gate_paused: bool
+    gate_until: datetime | None
+    gate_reason: str | None
     next: str
 
 
@@ -76,71 +105,119 @@ class Story:
 
 
 def story(engine: sa.Engine, email: str) -> Story:
+    """Of the contact with this address, whatever the case. Raises ContactUnknown."""
+    return _story(engine, "contact_by_email", email=email)
+
+
+def story_of(engine: sa.Engine, contact_id: UUID) -> Story:
     """Raises ContactUnknown."""
+    return _story(engine, "contact_by_id", contact_id=contact_id)
+
+
+def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
     with engine.connect() as connection:
-        contact = connection.execute(_SQL["contact"], {"email": email}).one_or_none()
+        contact = connection.execute(_SQL[find], who).one_or_none()
         if contact is None:
-            raise ContactUnknown("No contact has this address; `crm-pipelines contacts import` brings contacts in.")
+            raise ContactUnknown
         states = connection.execute(_SQL["states"], {"contact_id": contact.id, "crms": list(CRMS)}).all()
         attempts = connection.execute(_SQL["attempts"], {"contact_id": contact.id, "limit": _ATTEMPTS}).all()
+    past = tuple(PastAttempt(**row._mapping) for row in attempts)
     return Story(
         **contact._mapping,
-        crms=tuple(_standing(row, GateKeeper(engine, row.crm).read()) for row in states),
-        attempts=tuple(PastAttempt(**row._mapping) for row in attempts),
+        crms=tuple(
+            _standing(row, GateKeeper(engine, row.crm).read(), next((one for one in past if one.crm == row.crm), None))
+            for row in states
+        ),
+        attempts=past,
     )
 
 
-def _standing(row: sa.Row[Any], gate: Gate) -> Standing:
+def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> Standing:
+    condition = _condition(row)
     return Standing(
         crm=row.crm,
         sync_status=row.sync_status,
         processing_status=row.processing_status,
+        condition=condition,
+        selected_at=row.selected_at if row.state != "unselected" else None,
+        due_at=row.run_at if row.state == "queued" else None,
+        claimed_by=row.claimed_by,
+        lease_until=row.lease_until,
+        edited_since=row.edited_since,
         attempts=row.attempts,
+        crashes=row.crashes,
         error_kind=row.last_error_kind,
         error=row.last_error,
         http_status=row.last_http_status,
         synced_at=row.synced_at,
         remote_key=row.remote_key,
         remote_id=row.remote_id,
-        next=_next(row, gate),
+        gate_paused=gate.paused,
+        gate_until=gate.paused_until if gate.paused else None,
+        gate_reason=gate.pause_reason if gate.paused else None,
+        next=_next(condition, row, gate, last),
     )
 
 
-def _next(row: sa.Row[Any], gate: Gate) -> str:
+def _condition(row: sa.Row[Any]) -> str:
+    """One of CONDITIONS."""
     match row.state:
+        case "queued" if row.run_at <= row.now:
+            return "due"
         case "queued":
-            return _next_of_queued(row, gate)
+            return "retry" if row.attempts else "snoozed"
         case "claimed" if row.claimed_by.startswith("import:"):
-            return "In a bulk import. It is delivered once it has been seen at the CRM; if it is not, it goes singly."
-        case "claimed" if row.lease_until > row.now:
-            return f"Being delivered: claimed by run {row.claimed_by} until {_time(row.lease_until)} at the latest."
+            return "importing"
         case "claimed":
-            return f"The claim of run {row.claimed_by} ran out at {_time(row.lease_until)}; the next run takes it back."
+            return "claimed" if row.lease_until > row.now else "overdue"
         case "synced":
-            return f"Delivered at {_time(row.synced_at)}. An edit of the contact queues it again."
+            return "delivered"
         case "failed":
+            return "parked"
+        case "skipped":
+            return "suppressed" if row.last_error_kind == "suppressed" else "unsendable"
+        case _:
+            return "unselected"
+
+
+def _next(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> str:
+    match condition:
+        case "due" | "retry" | "snoozed":
+            return _next_of_queued(condition, row, gate, last)
+        case "importing":
+            return "In a bulk import. It is delivered once it has been seen at the CRM; if it is not, it goes singly."
+        case "claimed":
+            return f"Being delivered: claimed by run {row.claimed_by} until {_time(row.lease_until)} at the latest."
+        case "overdue":
+            return f"The claim of run {row.claimed_by} ran out at {_time(row.lease_until)}; the next run takes it back."
+        case "delivered":
+            return f"Delivered at {_time(row.synced_at)}. An edit of the contact queues it again."
+        case "parked":
             return (
                 "Parked, and not tried again by itself. An edit of the contact, a changed mapping, or "
                 f"`crm-pipelines retry {row.crm} --email …` releases it."
             )
-        case "skipped" if row.last_error_kind == "suppressed":
+        case "suppressed":
             return (
                 f"Never sent, by a user's decision. `crm-pipelines contacts unselect {row.crm} --email …` lifts that."
             )
-        case "skipped":
+        case "unsendable":
             return "Cannot be sent as it stands. An edit of the contact queues it again."
         case _:
             return f"Not selected. `crm-pipelines contacts select {row.crm} --email …` queues it."
 
 
-def _next_of_queued(row: sa.Row[Any], gate: Gate) -> str:
+def _next_of_queued(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> str:
     alone = " It goes alone, since a worker died while delivering it." if row.crashes else ""
-    if row.run_at > row.now:
-        what = f"Retry {row.attempts} is due" if row.attempts else "Put off by the CRM; due"
-        return f"{what} at {_time(row.run_at)}.{alone}{_gate(gate)}"
+    again = " It was edited since it was delivered." if row.edited_since else ""
+    if condition == "retry":
+        return f"Retry {row.attempts} is due at {_time(row.run_at)}.{alone}{_gate(gate)}"
+    if condition == "snoozed":
+        why = f" {last.message}" if last and last.outcome == "snoozed" and last.message else ""
+        return f"Put off, uncharged; due at {_time(row.run_at)}.{why}{alone}{_gate(gate)}"
     if gate.paused:
-        return f"Due since {_time(row.run_at)}, but waits.{alone}{_gate(gate)}"
-    return f"Due since {_time(row.run_at)}: the next run takes it.{alone}"
+        return f"Due since {_time(row.run_at)}, but waits.{again}{alone}{_gate(gate)}"
+    return f"Due since {_time(row.run_at)}: the next run takes it.{again}{alone}"
 
 
 def _gate(gate: Gate) -> str:
@@ -159,6 +236,10 @@ def _time(moment: datetime) -> str:
 def _plain(thing: Standing | PastAttempt | Story) -> dict[str, Any]:
     values = {field.name: getattr(thing, field.name) for field in fields(thing)}
     return {
-        name: value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
+        name: value.astimezone(UTC).isoformat()
+        if isinstance(value, datetime)
+        else str(value)
+        if isinstance(value, UUID)
+        else value
         for name, value in values.items()
     }

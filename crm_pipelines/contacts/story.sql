@@ -1,15 +1,24 @@
--- name: contact
+-- Everything is found by an index, whatever the size of the tables.
+
+-- name: contact_by_email
 SELECT id, email, created_at, updated_at, revision FROM crm_contacts WHERE lower(btrim(email)) = lower(btrim(:email))
+
+-- name: contact_by_id
+SELECT id, email, created_at, updated_at, revision FROM crm_contacts WHERE id = :contact_id
 
 -- name: states
 -- A row for every CRM, known to crm_syncs or not.
 SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processing_status(s.state) AS processing_status,
        coalesce(s.state, 'unselected') AS state, s.run_at, s.claimed_by, s.lease_until, coalesce(s.attempts, 0) AS attempts,
        coalesce(s.crashes, 0) AS crashes, s.last_error_kind, s.last_error, s.last_http_status, s.synced_at,
-       s.remote_key, s.remote_id, now() AS now
+       s.remote_key, s.remote_id, s.selected_at, now() AS now,
+       -- Whoever is selected again is sent without an edit: then there is no hash.
+       coalesce(s.payload_hash IS NOT NULL AND s.synced_revision < s.revision, false) AS edited_since
   FROM unnest(CAST(:crms AS text[])) WITH ORDINALITY w (crm, position)
   LEFT JOIN crm_syncs s ON s.contact_id = :contact_id AND s.crm = w.crm ORDER BY w.position
 
 -- name: attempts
+-- MATERIALIZED: for want of statistics, the whole ledger is walked backwards in search of the contact.
+WITH past AS MATERIALIZED (SELECT * FROM crm_attempts WHERE contact_id = :contact_id)
 SELECT crm, started_at, finished_at, run_id, outcome, kind, code, message, http_status, request_id, warnings
-  FROM crm_attempts WHERE contact_id = :contact_id ORDER BY id DESC LIMIT :limit
+  FROM past ORDER BY id DESC LIMIT :limit

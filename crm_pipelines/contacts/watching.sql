@@ -14,18 +14,13 @@ SELECT (SELECT count(*) FROM crm_syncs WHERE crm = :crm AND state = 'failed') AS
  WHERE g.crm = :crm
 
 -- name: reasons_of_contacts
--- Grouped without addresses and long numbers, so that the same words about different contacts count together.
-SELECT regexp_replace(regexp_replace(coalesce(last_error, last_error_kind), '\S*(@|%40)\S*', '…', 'gi'),
-                      '(?<![\w-])(%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)', '…', 'g') AS text,
-       count(*) AS contacts
+SELECT crm_error_text(coalesce(last_error, last_error_kind)) AS text, count(*) AS contacts
   FROM crm_syncs
  WHERE crm = :crm AND state = :state AND last_error_kind IS NOT NULL
  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit
 
 -- name: reasons_of_last_hour
-SELECT regexp_replace(regexp_replace(coalesce(message, kind, outcome), '\S*(@|%40)\S*', '…', 'gi'),
-                      '(?<![\w-])(%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)', '…', 'g') AS text,
-       count(DISTINCT contact_id) AS contacts
+SELECT crm_error_text(coalesce(message, kind, outcome)) AS text, count(DISTINCT contact_id) AS contacts
   FROM crm_attempts
  WHERE crm = :crm AND outcome IN ('retry', 'rejected', 'refused')
    AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))

@@ -88,6 +88,29 @@ class Payload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line:
+    """One field of a contact on its way to an attribute of the CRM (None: to none).
+
+    `value` None: nothing is sent, for the reason in `remark` or because the field is blank.
+    """
+
+    source: str
+    attribute: str | None
+    value: Any
+    remark: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One attribute as we would send it and as the CRM holds it; `same` None: not ours to compare."""
+
+    attribute: str
+    ours: Any
+    theirs: Any
+    same: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One line of a preflight: `ok` or not, what was looked at, and what to do about it."""
 
@@ -95,6 +118,15 @@ class Finding:
     subject: str
     detail: str
     blocking: bool = True  # False: a warning that does not fail the preflight
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAttribute:
+    """An attribute that the mapping needs and the account lacks; `type` in the CRM's own word."""
+
+    name: str
+    type: str
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,18 +227,26 @@ class Imports(Protocol):
         """What `ImportRow.proof` is for a contact that arrived as it was sent. Pure."""
 
 
-class Crm(Protocol):
-    """One account at one CRM. Safe to use from several threads."""
+class Mapper(Protocol):
+    """What of a contact goes to a CRM. Makes no request and needs no key."""
 
     name: str
-    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
-    credentials_fingerprint: str  # changes with the key, and tells nothing about it
     mapping_version: str
-    longest_request: timedelta  # total deadline of a single HTTP request
-    imports: Imports
 
     def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
         """Map, normalize and validate one row of crm_contacts (column name -> value). Pure."""
+
+    def explain(self, record: Mapping[str, Any]) -> list[Line]:
+        """What `prepare` does with each field, for people. Pure."""
+
+
+class Crm(Mapper, Protocol):
+    """One account at one CRM. Safe to use from several threads."""
+
+    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
+    credentials_fingerprint: str  # changes with the key, and tells nothing about it
+    longest_request: timedelta  # total deadline of a single HTTP request
+    imports: Imports
 
     def deliver(
         self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
@@ -219,6 +259,14 @@ class Crm(Protocol):
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.
         """
+
+    def look_up(
+        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+    ) -> tuple[Outcome, Held | None]:
+        """The contact as the CRM holds it now. SYNCED and None: it has no such contact."""
+
+    def compare(self, payload: Payload, held: Held) -> list[Compared]:
+        """Field by field, in the CRM's normal form. Pure."""
 
     def differences(
         self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
@@ -238,6 +286,11 @@ class Crm(Protocol):
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
         are looked at too.
         """
+
+    def plan(
+        self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[NewAttribute]:
+        """What `provision` would create."""
 
     def provision(
         self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from crm_pipelines.contacts.queue import Attempt, Delivery
-from crm_pipelines.crms.base import Crm, Outcome, Payload, Result, Unsendable
+from crm_pipelines.crms.base import Mapper, Outcome, Payload, Result, Unsendable
 
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
 
@@ -24,7 +24,7 @@ class Parcel:
     revision: int
 
 
-def prepare(crm: Crm, delivery: Delivery, revision: int) -> Parcel | Attempt:
+def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
     """What is to be sent of a contact, or the outcome of one that is not sent. Pure but for the CRM's mapping."""
     finish = partial(
         Attempt,

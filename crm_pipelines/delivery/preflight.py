@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.crms.base import Crm, Finding
+from crm_pipelines.crms.base import Crm, Finding, NewAttribute
 from crm_pipelines.delivery.gatekeeping import pacer_for
 
 
@@ -34,6 +34,14 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
     if reopened:
         gate.open()
     return Preflight(findings=findings, reopened=reopened)
+
+
+def plan_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> list[NewAttribute]:
+    """What `provision_account` would create."""
+    return crm.plan(
+        before_request=pacer_for(GateKeeper(engine, crm.name), rate_per_second).wait,
+        custom_fields=custom_fields_in_use(engine),
+    )
 
 
 def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dry_run: bool) -> list[str]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
+from crm_pipelines.contacts.tokens import SCOPES, TokenRefused, TokenUnknown, authenticate, create_token, revoke_token
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url
 from crm_pipelines.local.environment import SANDBOX_KEY, listens, prepare_databases, provision, start_sandbox
 from crm_pipelines.local.processes import ProcessError, Processes, free_port, free_port_or_explain
@@ -24,18 +25,22 @@ LOCATION = "crm_pipelines"
 
 PORT = 3000
 SANDBOX_PORT = 8085
+API_PORT = 8000
+
+_MAKE_UP = "make up"
 
 # The code server must have ended its run, and the run given back its claims, before Postgres goes.
 _GRACE_SECONDS = 40
 
 
-def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT) -> None:
+def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT, api_port: int = API_PORT) -> None:
     """Run everything until Ctrl-C or SIGTERM.
 
     Raises CrmPipelinesError when something cannot start or ends by itself.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     free_port_or_explain(port, "Dagster's web page")
+    free_port_or_explain(api_port, "the HTTP API")
     data = settings.storage.crm_pipelines_data_dir
     data.mkdir(parents=True, exist_ok=True)
     console.print("Starting Postgres ...")
@@ -54,7 +59,10 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
             )
         console.print("Starting Dagster ...")
         webserver = Webserver(port)
-        _start_dagster(processes, data, port, webserver)
+        token_file = _token_file(contacts_url, data)
+        _start_api(processes, api_port, webserver)
+        _start_dagster(processes, data, port, webserver, api_port)
+        console.print(f"API: http://127.0.0.1:{api_port}   Token: in {token_file}")
         console.print(f"Dagster: {webserver.url}   Log: {processes.log}   Stop: Ctrl-C")
         ended = processes.wait()
         console.print("Stopping ...")
@@ -89,8 +97,30 @@ def _engine(url: str) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
-def _start_dagster(processes: Processes, data: Path, port: int, webserver: Webserver) -> None:
-    """One code server, shared by the daemon and the web page."""
+def _token_file(contacts_url: str, data: Path) -> Path:
+    """The file with a token that may do everything. Only the user of this machine who may read it gets in."""
+    file = data / "api-token"
+    with _engine(contacts_url) as engine:
+        with suppress(FileNotFoundError, TokenRefused):
+            authenticate(engine, file.read_text(encoding="utf-8").strip())
+            return file
+        with suppress(TokenUnknown):
+            revoke_token(engine, _MAKE_UP)  # the file was lost, so nobody can use it
+        token = create_token(engine, _MAKE_UP, SCOPES)
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(f"{token}\n", encoding="utf-8")
+    return file
+
+
+def _start_api(processes: Processes, port: int, webserver: Webserver) -> None:
+    """Not waited for here: it gets ready while Dagster does."""
+    argv = [sys.executable, "-m", "crm_pipelines", "api", "--port", str(port)]
+    processes.start("api", argv, env={**os.environ, "API_DAGSTER_URL": webserver.url}, cwd=project_folder())
+
+
+def _start_dagster(processes: Processes, data: Path, port: int, webserver: Webserver, api_port: int) -> None:
+    """One code server, shared by the daemon and the web page; ready when the API is too."""
     folder = project_folder()
     code_port = free_port()
     processes.start(
@@ -114,6 +144,6 @@ def _start_dagster(processes: Processes, data: Path, port: int, webserver: Webse
         "webserver",
         [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)],
         cwd=folder,
-        ready=webserver.is_ready,
+        ready=lambda: webserver.is_ready() and listens(api_port),
         timeout=120,
     )

@@ -16,6 +16,7 @@ from crm_pipelines.alerts.memory import Memory
 from crm_pipelines.alerts.outbox import post, troubles
 from crm_pipelines.alerts.states import Finding, news
 from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.contacts.history import note_depth
 from crm_pipelines.orchestration.findings import database_finding, look, run_finding
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.settings import Settings
@@ -48,6 +49,7 @@ def build_brevo_error_backlog_sensor(
             return _kept(_tell(memory, [], settings, now, unjudged=memory.told.keys()), "BREVO_API_KEY is not set.")
         try:
             with destination.open() as account:
+                note_depth(account.engine, account.queue.crm)
                 seen = look(account, settings.alerts, now=now)
                 return _kept(_tell(memory, seen.findings, settings, now, unjudged=seen.unjudged), seen.figures)
         except (DatabaseUnreachable, SchemaOutdated) as error:

@@ -42,20 +42,6 @@ _ENV_FILE = {
     # So that the schedule does not deliver what the test wants to launch by itself.
     "BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "1440",
 }
-_LAUNCH = """
-mutation {
-  launchRun(executionParams: {
-    mode: "default"
-    selector: {
-      repositoryLocationName: "crm_pipelines", repositoryName: "__repository__", jobName: "brevo_sync"
-    }
-  }) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message }
-  }
-}
-"""
 
 
 class Stack:
@@ -63,12 +49,15 @@ class Stack:
 
     def __init__(self, postgres: EmbeddedPostgres, folder: Path) -> None:
         self._services = load_services(_ENV_FILE)
-        self._ports = {name: str(_free_port()) for name in ("3000", "4000", "8085")} | {"5432": str(postgres.port)}
+        self._ports = {name: str(_free_port()) for name in ("3000", "4000", "8000", "8085")} | {
+            "5432": str(postgres.port)
+        }
         self._home = folder / "home"
         self._log = folder / "log"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.root_of_sandbox = self.here("http://127.0.0.1:8085")
         self.root_of_webserver = self.here("http://127.0.0.1:3000")
+        self.root_of_api = self.here("http://127.0.0.1:8000")
 
         (self._home / "storage").mkdir(parents=True)
         shutil.copy(ROOT / "dagster.yaml", self._home)
@@ -77,8 +66,8 @@ class Stack:
 
     def here(self, text: str) -> str:
         """A text that names hosts, ports and folders of containers, for this machine."""
-        text = re.sub(r"\b(?:3000|4000|5432|8085)\b", lambda match: self._ports[match[0]], text)
-        text = re.sub(r"@postgres:|0\.0\.0\.0|(?<=host: )code\b", _to_loopback, text)
+        text = re.sub(r"\b(?:3000|4000|5432|8000|8085)\b", lambda match: self._ports[match[0]], text)
+        text = re.sub(r"@postgres:|0\.0\.0\.0|(?<=host: )code\b|(?<=//)webserver\b", _to_loopback, text)
         return text.replace("/opt/dagster/migrate.py", str(ROOT / "deploy" / "migrate.py"))
 
     def environment(self, service: str) -> dict[str, str]:
@@ -134,6 +123,21 @@ class Stack:
         """Ends in an orderly way: neither killed nor with an error."""
         assert self.terminate(service).wait(_STOP_SECONDS) == 0, f"{service}\n{self.log()}"
 
+    def new_token(self) -> str:
+        """What `docker compose run --rm api crm-pipelines tokens create` prints."""
+        command = ["crm-pipelines", "tokens", "create", "test", "--scope", "read", "--scope", "write"]
+        program = shutil.which(command[0], path=self.environment("api")["PATH"])
+        assert program
+        return subprocess.run(
+            [program, *command[1:]],
+            cwd=self._home,
+            env=self.environment("api"),
+            capture_output=True,
+            text=True,
+            timeout=_HEALTHY_SECONDS,
+            check=True,
+        ).stdout.strip()
+
     def files(self) -> set[str]:
         """What is in DAGSTER_HOME."""
         return {path.name for path in self._home.iterdir()}
@@ -188,15 +192,17 @@ def test_the_stack_delivers_a_contact_and_a_stop_lets_the_run_in_flight_end(stac
     stack.wait_until_healthy("postgres")
     stack.run_to_end("migrate")
     stack.start("code")
-    stack.start("webserver", "daemon", "brevo-sandbox")
+    token = stack.new_token()
+    stack.start("webserver", "daemon", "api", "brevo-sandbox")
     sandbox = BrevoSandbox(stack.root_of_sandbox)
     sandbox.fault("hold", method="POST", path="/contacts$", times=1)
     with stack.engine("CRM_DATABASE_URL") as contacts, stack.engine("DAGSTER_POSTGRES_URL") as dagster:
         people = People(contacts)
-        people.add()
-        run_id = _launch(stack.root_of_webserver)
+        [contact] = people.add()
+        run_id = _trigger(stack.root_of_api, token, str(contact))
         sandbox.wait_for_requests(1, method="POST", path="/contacts$")
 
+        stack.stop("api")
         stack.stop("webserver")
         stack.stop("daemon")
         code = stack.terminate("code")
@@ -214,7 +220,7 @@ def test_the_stack_delivers_a_contact_and_a_stop_lets_the_run_in_flight_end(stac
         assert people.states() == {"synced": 1}, "a second migration changes nothing"
     sandbox.close()
     stack.stop("brevo-sandbox")
-    assert not any(map(stack.is_healthy, ["code", "webserver", "brevo-sandbox"]))
+    assert not any(map(stack.is_healthy, ["code", "webserver", "api", "brevo-sandbox"]))
     # All else is read-only in a container. Dagster does without the two folders of its telemetry, which is off.
     assert stack.files() <= {"dagster.yaml", "workspace.yaml", "storage", "logs", ".logs_queue"}
 
@@ -230,8 +236,15 @@ def _free_port() -> int:
         return port
 
 
-def _launch(root: str) -> str:
-    answer = requests.post(f"{root}/graphql", json={"query": _LAUNCH}, timeout=20)
-    result: dict[str, Any] = answer.json()["data"]["launchRun"]
-    assert result["__typename"] == "LaunchRunSuccess", result
-    return str(result["run"]["runId"])
+def _trigger(root: str, token: str, contact: str) -> str:
+    """The id of the run that the API has had Dagster start."""
+    answer = requests.post(
+        f"{root}/api/v3/contacts/crm/sync/trigger",
+        json={"contact_id": contact, "crm": "brevo"},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=20,
+    )
+    told: dict[str, Any] = answer.json()
+    assert answer.status_code == 202, told
+    assert told["run_url"].endswith(f"/runs/{told['run_id']}"), told
+    return str(told["run_id"])

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+import requests
 
 from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
@@ -63,6 +64,22 @@ def test_a_run_reports_numbers_that_dagster_can_plot(stack: Stack) -> None:
     assert (metadata["claimed"], metadata["synced"], metadata["queue_depth"]) == (12, 12, 0)
     assert metadata["duration_seconds"] > 0
     assert metadata["requests_per_second"] > 0
+
+
+def test_the_api_is_up_with_a_token_in_a_file_and_has_a_run_started_that_delivers_one_contact(stack: Stack) -> None:
+    file = stack.data / "api-token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    headers = {"Authorization": f"Bearer {file.read_text(encoding='utf-8').strip()}"}
+    contact, _ = stack.people.add(2, name=NAME, select=False)
+    body = {"contact_id": str(contact), "crm": "brevo"}
+    answer = requests.post(f"{stack.api_url}/contacts/crm/sync/trigger", json=body, headers=headers, timeout=60)
+    assert answer.status_code == 202, answer.text
+    stack.pages.wait(answer.json()["run_id"], "SUCCESS")
+    assert stack.people.states() == {"synced": 1}
+    health = requests.get(f"{stack.api_url}/crm/health", headers=headers, timeout=60).json()
+    checks = {check["subject"]: check["ok"] for check in health["crms"][0]["checks"]}
+    assert checks["daemon SCHEDULER"]
+    assert checks["runs of brevo_sync"]
 
 
 def test_a_killed_worker_is_retried_once_and_only_what_it_was_sending_is_sent_again_and_charged(

@@ -14,7 +14,7 @@ from crm_pipelines.settings import GROUPS, variable_name
 from crm_pipelines_tests.fixtures.compose import ROOT, VariableMissing, load_services, load_yaml
 
 PASSWORD = {"POSTGRES_PASSWORD": "a password"}
-OURS = {"migrate", "code", "webserver", "daemon", "brevo-sandbox"}
+OURS = {"migrate", "code", "webserver", "daemon", "api", "brevo-sandbox"}
 # The image has its own DAGSTER_HOME, and nothing in it uses the embedded Postgres.
 NOT_IN_CONTAINERS = {"DAGSTER_HOME", "CRM_PIPELINES_DATA_DIR", "CRM_POSTGRES_BIN"}
 
@@ -71,15 +71,25 @@ def test_the_workspace_names_the_service_and_port_where_the_code_is(services: di
     assert command[command.index("-p") + 1] == str(server["port"])
 
 
-def test_every_setting_reaches_the_code_and_only_the_code_has_the_keys(services: dict[str, dict[str, Any]]) -> None:
+def test_every_setting_reaches_the_code_or_the_api_and_nobody_else_has_the_keys(
+    services: dict[str, dict[str, Any]],
+) -> None:
     settings = {variable_name(group, field) for group in GROUPS for field in group.model_fields}
     raw = load_yaml("docker-compose.yml")["services"]
-    code = raw["code"]["environment"]
-    assert settings - NOT_IN_CONTAINERS - set(code) == set(), "missing in docker-compose.yml, service code"
+    code, api = raw["code"]["environment"], raw["api"]["environment"]
+    of_the_api = {name for name in settings if name.startswith("API_")}
+    assert settings - NOT_IN_CONTAINERS - of_the_api - set(code) == set(), "missing in docker-compose.yml, service code"
+    assert of_the_api - set(api) == set(), "missing in docker-compose.yml, service api"
+    assert {name for name in api if name.startswith(("BREVO_", "CRM_"))} == {
+        name for name in code if name.startswith(("BREVO_", "CRM_"))
+    }
     databases = {"CRM_DATABASE_URL", "DAGSTER_POSTGRES_URL", "<<"}
-    for name in settings - NOT_IN_CONTAINERS - databases:
-        assert code[name] == f"${{{name}:-}}", "an empty value counts as unset, and .env decides"
-    for name in OURS - {"code"}:
+    own = {"API_DAGSTER_URL": "http://webserver:3000", "DAGSTER_UI_URL": "${DAGSTER_UI_URL:-http://127.0.0.1:3000}"}
+    for environment, names, fixed in ((code, settings - of_the_api, {}), (api, set(api), own)):
+        for name in names - NOT_IN_CONTAINERS - databases - {"PGPASSWORD"}:
+            expected = fixed.get(name, f"${{{name}:-}}")
+            assert environment[name] == expected, "an empty value counts as unset, and .env decides"
+    for name in OURS - {"code", "api"}:
         others = set(services[name].get("environment", {}))
         assert others <= databases | {"PGPASSWORD", "DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"}, name
     assert not any("env_file" in service for service in raw.values())
@@ -92,9 +102,12 @@ def test_no_url_holds_the_password(services: dict[str, dict[str, Any]]) -> None:
         assert holders == {"PGPASSWORD"}, name
 
 
-def test_only_the_web_page_is_published_and_only_on_loopback(services: dict[str, dict[str, Any]]) -> None:
+def test_only_dagsters_pages_and_the_api_are_published_and_only_on_loopback(
+    services: dict[str, dict[str, Any]],
+) -> None:
     assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
-        "webserver": ["127.0.0.1:3000:3000"]
+        "webserver": ["127.0.0.1:3000:3000"],
+        "api": ["127.0.0.1:8000:8000"],
     }
 
 
@@ -109,7 +122,7 @@ def test_everything_waits_for_the_migration_and_pages_and_daemon_for_the_code(
     services: dict[str, dict[str, Any]],
 ) -> None:
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    for name in ("code", "webserver", "daemon"):
+    for name in ("code", "webserver", "daemon", "api"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     for name in ("webserver", "daemon"):
         assert services[name]["depends_on"]["code"] == {"condition": "service_healthy"}
@@ -156,7 +169,11 @@ def test_the_sandbox_is_asked_for_and_shares_the_loopback_of_the_code(services: 
     sandbox = services["brevo-sandbox"]
     assert sandbox["profiles"] == ["sandbox"]
     assert sandbox["network_mode"] == "service:code"
-    assert [name for name, service in services.items() if "profiles" in service] == ["brevo-sandbox"]
+
+
+def test_the_api_is_asked_for_since_it_needs_a_token_first(services: dict[str, dict[str, Any]]) -> None:
+    profiles = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
+    assert profiles == {"api": ["api"], "brevo-sandbox": ["sandbox"]}
 
 
 def test_compose_refuses_to_scale_the_daemon_and_a_silent_one_is_unhealthy_soon(

@@ -64,6 +64,13 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "SMTP_URL": (f"smtps://u:{SECRET}@mail.example.org:465",) * 2,
     "SENTRY_DSN": (f"https://{SECRET}@sentry.example.org/1",) * 2,
     "DAGSTER_UI_URL": ("https://dagster.example.org/", "https://dagster.example.org"),
+    "API_ALLOWED_HOSTS": ("crm.example.org,[::1]", "crm.example.org, [::1]"),
+    "API_CORS_ORIGINS": (
+        "https://app.example.org,http://localhost:5173",
+        "https://app.example.org, http://localhost:5173",
+    ),
+    "API_REQUESTS_PER_MINUTE": ("60", 60),
+    "API_DAGSTER_URL": ("http://webserver:3000/", "http://webserver:3000"),
 }
 BAD: list[tuple[str, str, str]] = [
     ("CRM_DATABASE_URL", f"sqlite:///{SECRET}", "postgresql://user:password@host:port/database"),
@@ -109,6 +116,13 @@ BAD: list[tuple[str, str, str]] = [
     ("SMTP_URL", f"smtp://u:{SECRET}@h?tls=no", "the only option"),
     ("SENTRY_DSN", f"https://sentry.example.org/{SECRET}", "https://key@host/project"),
     ("DAGSTER_UI_URL", SECRET, "URL"),
+    ("API_ALLOWED_HOSTS", f"https://{SECRET}", "without scheme and port"),
+    ("API_ALLOWED_HOSTS", f"{SECRET}:8000", "without scheme and port"),
+    ("API_ALLOWED_HOSTS", ",", "without scheme and port"),
+    ("API_CORS_ORIGINS", "*", "expected origins such as"),
+    ("API_CORS_ORIGINS", f"https://app.example.org/{SECRET}", "expected origins such as"),
+    ("API_REQUESTS_PER_MINUTE", "0", "greater than or equal to 1"),
+    ("API_DAGSTER_URL", SECRET, "URL"),
 ]
 
 

@@ -57,7 +57,7 @@ def to_record(row: Row, columns: Columns) -> Record:
     if parts := [part for part in (texts.pop("first_name", ""), texts.pop("last_name", "")) if part]:
         texts["name"] = " ".join(parts)
     values: dict[str, Any] = {field: texts[field] for field in TEXT_FIELDS if texts.get(field)}
-    values["email"] = _address(texts.get("email", ""))
+    values["email"] = usable_address(texts.get("email", ""))
     values |= {field: _uuid(texts[field], field) for field in UUID_FIELDS if texts.get(field)}
     if texts.get("has_gmail"):
         values["has_gmail"] = _boolean(texts["has_gmail"], "has_gmail")
@@ -94,7 +94,8 @@ def _custom(cell: object, column: str) -> Any:
     return _text(cell, column)
 
 
-def _address(text: str) -> str:
+def usable_address(text: str) -> str:
+    """The address as it stands. Raises Unusable, with the reason and without the address."""
     if not text:
         raise Unusable("email: it is blank")
     local, at, domain = text.rpartition("@")

@@ -4,10 +4,12 @@
 | --- | --- |
 | `mapping`, `mapping.toml`, `values` | which field goes to which attribute, and its type |
 | `payload` | from a row to what is to be sent |
+| `mapper` | both, for whoever has no key |
 | `upsert` | the requests of one delivery, with the repairs |
 | `outcomes` | what an answer means |
 | `bulk` | imports of many contacts, and reading them back |
 | `normal_form` | what is the same to Brevo, for reading back |
+| `looking` | what Brevo holds of one contact, beside ours |
 | `readback` | one contact read back and compared |
 | `preflight` | the account: check and provision |
 """
@@ -18,14 +20,14 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import phonenumbers
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Finding, Imports, Outcome, Payload, Unsendable
+from crm_pipelines.crms.base import BeforeRequest, Compared, Finding, Held, Imports, NewAttribute, Outcome, Payload
 from crm_pipelines.crms.brevo.bulk import BrevoImports
+from crm_pipelines.crms.brevo.looking import compare, look_up
+from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
-from crm_pipelines.crms.brevo.payload import build_payload
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.readback import differences
 from crm_pipelines.crms.brevo.upsert import Upsert
@@ -34,10 +36,8 @@ from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import Settings
 
 
-class Brevo:
+class Brevo(BrevoMapper):
     """One Brevo account; see `crm_pipelines.crms.base.Crm`."""
-
-    name = "brevo"
 
     def __init__(
         self,
@@ -51,14 +51,10 @@ class Brevo:
     ) -> None:
         if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
             raise SettingsError("BREVO_API_KEY holds characters that no key has: copy the key again.")
-        if phone_region is not None and phone_region not in phonenumbers.SUPPORTED_REGIONS:
-            raise SettingsError("CRM_PHONE_REGION names no country: use two letters, such as US.")
+        super().__init__(mapping=mapping, list_id=list_id, phone_region=phone_region)
         self.account = "sandbox" if is_loopback(base_url) else urlsplit(base_url).hostname or base_url
         self.credentials_fingerprint = hashlib.sha256(b"crm-pipelines brevo key " + api_key.encode()).hexdigest()[:16]
-        self.mapping_version = mapping.version
         self.longest_request = longest_request
-        self._mapping = mapping
-        self._phone_region = phone_region
         self._list_id = list_id
         self._secrets = (api_key,)
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
@@ -78,16 +74,6 @@ class Brevo:
             phone_region=settings.general.crm_phone_region,
         )
 
-    def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
-        """Map, normalize and validate one row of crm_contacts. Pure."""
-        return build_payload(
-            record,
-            mapping=self._mapping,
-            region=self._phone_region,
-            list_ids=self._list_ids,
-            sent_attributes=sent_attributes,
-        )
-
     def deliver(
         self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
     ) -> Outcome:
@@ -101,6 +87,23 @@ class Brevo:
             list_ids=self._list_ids,
             secrets=self._secrets,
         ).run()
+
+    def look_up(
+        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+    ) -> tuple[Outcome, Held | None]:
+        """The contact as Brevo holds it now; see `looking`."""
+        return look_up(
+            payload,
+            remote_key=remote_key,
+            remote_id=remote_id,
+            send=self._transport.request,
+            before_request=before_request,
+            secrets=self._secrets,
+        )
+
+    def compare(self, payload: Payload, held: Held) -> list[Compared]:
+        """Field by field; see `looking`. Pure."""
+        return compare(payload, held, self._list_ids)
 
     def differences(
         self, payload: Payload, names: Set[str], *, remote_id: str | None, before_request: BeforeRequest
@@ -129,6 +132,12 @@ class Brevo:
         """Key, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
         return self._preflight(before_request, custom_fields).check()
 
+    def plan(
+        self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+    ) -> list[NewAttribute]:
+        """The missing attributes. Raises ProvisionError."""
+        return self._preflight(before_request, custom_fields).plan()
+
     def provision(
         self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
     ) -> list[str]:
@@ -138,10 +147,6 @@ class Brevo:
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
-
-    @property
-    def _list_ids(self) -> tuple[int, ...]:
-        return () if self._list_id is None else (self._list_id,)
 
     def _preflight(self, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None) -> Preflight:
         return Preflight(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Finding, Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import BeforeRequest, Finding, NewAttribute, Outcome, RateHeaders, Result
 from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
@@ -71,13 +71,21 @@ class Preflight:
             self._rate_limit(),
         ]
 
-    def provision(self, *, dry_run: bool) -> list[str]:
-        """Create missing attributes; existing ones stay as they are. Raises ProvisionError."""
+    def plan(self) -> list[NewAttribute]:
+        """The missing attributes, by name. Raises ProvisionError."""
         outcome, body = self._get("/contacts/attributes")
         if outcome.result is not Result.SYNCED:
             raise ProvisionError(f"Brevo did not tell which attributes exist. {outcome.message}")
         missing = sorted(self._wanted.keys() - _attributes(body).keys() - PHONES)
-        return [name for name in missing if dry_run or self._create(name, self._wanted[name])]
+        return [
+            NewAttribute(name=name, type=wanted.type.in_brevo, options=wanted.options)
+            for name in missing
+            for wanted in [self._wanted[name]]
+        ]
+
+    def provision(self, *, dry_run: bool) -> list[str]:
+        """Create missing attributes; existing ones stay as they are. Raises ProvisionError."""
+        return [one.name for one in self.plan() if dry_run or self._create(one.name, self._wanted[one.name])]
 
     def _create(self, name: str, wanted: _Wanted) -> bool:
         """Whether it was created; False if somebody else was faster."""

@@ -2,18 +2,20 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.cli import main
+from crm_pipelines.cli import cli, main
 from crm_pipelines.cli.output import printable
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -95,6 +97,10 @@ def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: 
     assert (tmp_path / "contacts.rejects.csv").exists()
 
     assert run("contacts", "unselect", "brevo", "--email", "ADA@example.com").stdout.startswith("brevo: 1 taken back")
+    again = json.loads(run("contacts", "import", str(file), "--json").stdout)
+    assert (again["rows"], again["unchanged"]) == (20, 17)
+    taken = run("contacts", "unselect", "brevo", "--email", "ada@example.com", "--email", "nobody@x.org", "--json")
+    assert (taken.returncode, json.loads(taken.stdout)["not_found"]) == (1, ["nobody@x.org"])
     status = json.loads(run("status", "brevo", "--json").stdout)
     assert (status["counts"]["New"], status["counts"]["Selected"]) == (1, 16)
     assert [one["crm"] for one in json.loads(run("status", "--json").stdout)] == ["brevo", "hubspot", "mautic", "n8n"]
@@ -125,7 +131,7 @@ def test_retry_counts_before_it_acts(run: Run, engine: sa.Engine) -> None:
         (["why", "nobody@example.com"], 1, "No contact has this address"),
         (["retry", "brevo", "--kind", "foo"], 2, "no errors at present"),
         (["sync", "brevo", "--email", "nobody@example.com"], 1, "so nothing was run"),
-        (["check", "brevo"], 1, "BREVO_API_KEY"),
+        (["provision", "brevo"], 1, "BREVO_API_KEY"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr(run: Run, arguments: list[str], code: int, said: str) -> None:
@@ -216,12 +222,43 @@ def test_check_provision_and_the_gate(run: Run, engine: sa.Engine, brevo_sandbox
     with engine.begin() as connection:
         add_contact(connection, custom_fields={"Shoe Size": 44})
     GateKeeper(engine, "brevo").close("The key was refused.", "fingerprint")
-    assert "Would create SHOE_SIZE" in run("provision", "brevo", "--dry-run", **account).stdout
-    assert "Created SHOE_SIZE" in run("provision", "brevo", **account).stdout
+    planned = run("provision", "brevo", "--dry-run", **account).stdout
+    assert re.search(r"SHOE_SIZE +float", planned)
+    assert "Nothing was created." in planned
+    done = run("provision", "brevo", **account)
+    assert done.stdout.index("To be created at brevo") < done.stdout.index("Created: ")
+    assert "SHOE_SIZE" in done.stdout.partition("Created: ")[2]
+    assert json.loads(run("provision", "brevo", "--json", **account).stdout)["plan"] == [], "safe to repeat"
     done = run("check", "brevo", **account)
     assert done.returncode == 0
     assert "is open again" in done.stdout
     assert not GateKeeper(engine, "brevo").read().paused
+
+
+def test_check_says_all_that_is_wrong_at_once(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mapping.toml").write_text("[attributes]\nSMS = 7\n", encoding="utf-8")
+    wrong = {
+        "CRM_DATABASE_URL": "postgresql://somebody:secret@127.0.0.1:1/nothing",
+        "BREVO_MAPPING_FILE": str(tmp_path / "mapping.toml"),
+    }
+    done = run("check", "brevo", "--json", **wrong)
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    failed = {finding["subject"] for finding in told["findings"] if not finding["ok"]}
+    assert failed == {"Contacts database", "Mapping file", "API key"}
+    assert "secret" not in done.stdout
+
+
+def test_each_command_has_help_with_an_example() -> None:
+    def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                yield from commands(command, f"{path} {name}")
+            else:
+                yield f"{path} {name}", command
+
+    without = [path for path, command in commands(cli, "crm-pipelines") if path not in (command.help or "")]
+    assert without == []
 
 
 def test_sync_runs_the_job_to_its_end(

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.story import ContactUnknown, story
+from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.story import ContactUnknown, story, story_of
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
 
 LATER = sa.text("now() + interval '10 min'")
@@ -28,7 +29,7 @@ def next_for(engine: sa.Engine, state: str | None, **columns: Any) -> str:
         (None, {}, "Not selected."),
         ("unselected", {}, "Not selected."),
         ("queued", {"run_at": EARLIER}, "the next run takes it."),
-        ("queued", {"run_at": LATER}, "Put off by the CRM; due at 20"),
+        ("queued", {"run_at": LATER}, "Put off, uncharged; due at 20"),
         ("waiting", {"run_at": LATER}, "Retry 2 is due at 20"),
         ("waiting", {"crashes": 1}, "It goes alone, since a worker died"),
         ("claimed", {}, "claimed by run run-1 until 20"),
@@ -69,9 +70,29 @@ def test_the_last_attempts_are_told_and_all_fits_into_json(engine: sa.Engine) ->
             )
     told = json.loads(json.dumps(story(engine, "ada@example.com").as_dict()))
     assert told["id"] == str(contact)
+    assert told == json.loads(json.dumps(story_of(engine, contact).as_dict()))
+    assert told["crms"][0]["condition"] == "parked"
+    assert told["crms"][0]["selected_at"].endswith("+00:00")
     assert [attempt["outcome"] for attempt in told["attempts"]] == ["rejected", "retry"]
     assert [(one["crm"], one["sync_status"]) for one in told["crms"]][:2] == [("brevo", "Error"), ("hubspot", "New")]
     assert told["crms"][0]["error"] == "Invalid phone"
+
+
+def test_the_ledger_is_not_walked_even_without_statistics(engine: sa.Engine) -> None:
+    many = (
+        "WITH c AS (INSERT INTO crm_contacts (email) SELECT n || '@x' FROM generate_series(1, 5000) n RETURNING id) "
+        "INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, started_at) "
+        "SELECT id, 'brevo', n, 'run', 1, 'synced', now() FROM c, generate_series(1, 4) n"
+    )
+    statement = load_statements("story")["attempts"]
+    with engine.begin() as connection:
+        connection.execute(sa.text(many))
+        found = connection.execute(sa.text("SELECT id FROM crm_contacts LIMIT 1")).scalar_one()
+        given = {"contact_id": found, "limit": 10}
+        plan = connection.execute(sa.text(f"EXPLAIN {statement.text}"), given).scalars()
+        scans = [line for line in plan if "Scan" in line and "on crm_attempts" in line]
+    assert scans
+    assert not any("Seq Scan" in line or "crm_attempts_pkey" in line for line in scans), scans
 
 
 def test_an_unknown_address_is_not_repeated(engine: sa.Engine) -> None:

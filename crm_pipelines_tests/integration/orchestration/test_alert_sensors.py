@@ -118,6 +118,7 @@ def test_when_all_is_well_nobody_is_told_and_the_tick_has_the_figures(people: Pe
     people.add(3)
     assert backlog.tick() == []
     assert backlog.shown.startswith("0 failed; 0 of 0 attempts failed lately; 3 due, the oldest for 0 min; gate open.")
+    assert people.all("SELECT due FROM crm_queue_depths")[0] == {"due": 3}, "the status page draws it"
 
 
 def test_twenty_ticks_of_a_backlog_are_one_alert_then_a_reminder_then_its_end(

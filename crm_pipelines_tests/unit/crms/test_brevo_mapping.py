@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_pipelines.crms.base import Payload, Unsendable
+from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, MappingError, load_mapping
 from crm_pipelines.crms.brevo.payload import build_payload
 from crm_pipelines.crms.brevo.values import LONGEST_TEXT, AttributeType, attribute_name, convert
@@ -183,7 +184,12 @@ json_values = st.recursive(
 def test_any_contact_becomes_a_payload_that_is_json_of_brevos_types(
     name: str | None, phone: str | None, context: str | None, custom: dict[str, Any]
 ) -> None:
-    payload = prepare(name=name, phone_number=phone, context=context, custom_fields=custom)
+    changes: dict[str, Any] = {"name": name, "phone_number": phone, "context": context, "custom_fields": custom}
+    payload = prepare(**changes)
+    told = BrevoMapper(mapping=SHIPPED).explain({**RECORD, **changes})
+    assert {line.attribute: line.value for line in told if line.value is not None} == dict(payload.attributes)
+    left_out = [line.remark for line in told if line.remark and not line.remark.startswith("not sent:")]
+    assert len(left_out) == len(payload.warnings)
     json.dumps(dict(payload.attributes), allow_nan=False).encode()
     for attribute, value in payload.attributes.items():
         assert attribute == attribute.upper().strip()

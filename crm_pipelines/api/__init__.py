@@ -1,0 +1,12 @@
+"""The HTTP API: selects contacts, and tells how they fare.
+
+| module | what it holds |
+| --- | --- |
+| `app` | puts the application together |
+| `access` | who is asking, and whether they may |
+| `errors` | the one form in which errors are answered |
+| `contacts`, `selecting`, `status`, `metrics` | the endpoints |
+| `models`, `paging` | what requests say and answers tell; lists page by page |
+| `writing` | a write: one transaction, audited, done once however often it is sent |
+| `perimeter` | what every request passes: host, size, headers, request id |
+"""

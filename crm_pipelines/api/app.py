@@ -1,0 +1,77 @@
+"""Puts the application together."""
+
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from crm_pipelines.api import contacts, errors, metrics, pages, selecting, status
+from crm_pipelines.api.access import Authenticator
+from crm_pipelines.api.errors import ErrorEnvelope
+from crm_pipelines.api.metrics import Metrics
+from crm_pipelines.api.perimeter import Perimeter
+from crm_pipelines.api.status import OpenInstance
+from crm_pipelines.orchestration.launching import Launcher
+from crm_pipelines.settings import Settings
+
+PREFIX = "/api/v3"
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorEnvelope, "description": description}
+    for status, description in {
+        400: "The body is not valid JSON.",
+        401: "The token is missing, unknown or revoked.",
+        403: "The token lacks the scope.",
+        404: "There is no such contact.",
+        409: "It is in conflict with what is there.",
+        413: "The body is too large.",
+        421: "The API is not served under this name.",
+        422: "Something in the request cannot be used.",
+        429: "Too many requests.",
+        503: "The database does not answer.",
+    }.items()
+}
+
+
+def create_app(
+    engine: sa.Engine, settings: Settings, *, open_instance: OpenInstance = dg.DagsterInstance.get
+) -> FastAPI:
+    """The application on the contacts database of `engine`.
+
+    `open_instance` opens Dagster's own records, by default those that the environment names. `app.state` holds
+    `engine`, `settings` and `authenticator` for endpoints.
+    """
+    app = FastAPI(
+        title="crm-pipelines",
+        version="3",
+        description="Selects contacts for delivery to a CRM, and tells how they fare. Times are in UTC.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        # Their pages load scripts from other hosts.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.engine = engine
+    app.state.settings = settings
+    app.state.authenticator = Authenticator(engine, requests_per_minute=settings.api.requests_per_minute)
+    app.state.open_instance = open_instance
+    app.state.launcher = Launcher(settings.api.dagster_url, settings.channels.dagster_ui_url)
+    app.state.metrics = Metrics(engine)
+    errors.install(app)
+    # Those with a fixed path come before those with a parameter.
+    for part in (selecting, status, contacts, metrics):
+        app.include_router(part.router, prefix=PREFIX, responses=_ERRORS)
+    app.include_router(metrics.router, include_in_schema=False)
+    pages.install(app)
+    if settings.api.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.api.origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(Perimeter, hosts=settings.api.hosts, observe=app.state.metrics.observe)
+    return app

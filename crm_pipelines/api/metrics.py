@@ -1,0 +1,64 @@
+"""Figures for Prometheus: requests to the API, and how the queues stand."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from crm_pipelines.api.access import Reader
+from crm_pipelines.contacts.crms import CRMS
+from crm_pipelines.contacts.status import crm_status
+
+router = APIRouter(tags=["status"])
+
+
+class Metrics:
+    """Of one application."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Histogram(
+            "crm_api_request_seconds",
+            "Duration of requests to the API.",
+            ["method", "operation", "status"],
+            registry=self.registry,
+        )
+        self.registry.register(_Queues(engine))
+
+    def observe(self, method: str, operation: str, status: int, seconds: float) -> None:
+        """Count a request; `operation` is the name of its endpoint."""
+        self._requests.labels(method, operation, str(status)).observe(seconds)
+
+
+class _Queues(Collector):
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Nothing: else the database would be asked when the application is put together."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        contacts = GaugeMetricFamily("crm_contacts", "Contacts by sync status.", labels=["crm", "status"])
+        due = GaugeMetricFamily("crm_due", "Contacts that wait for delivery and are due.", labels=["crm"])
+        oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
+        is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
+        for crm in CRMS:
+            standing = crm_status(self._engine, crm)
+            for status, count in standing.counts.items():
+                contacts.add_metric([crm, status], count)
+            due.add_metric([crm], standing.due)
+            oldest.add_metric([crm], standing.oldest_due_seconds or 0)
+            is_open.add_metric([crm], 0 if standing.gate.paused else 1)
+        yield from (contacts, due, oldest, is_open)
+
+
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
+def metrics(request: Request, _: Reader) -> Response:
+    """Figures in Prometheus' text format."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

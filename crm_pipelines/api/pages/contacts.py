@@ -1,0 +1,189 @@
+"""Search, the filtered list and its CSV, one contact's whole story, and decisions about it.
+
+What is searched for may be an address, so it travels in the body of a form and never in a URL.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict
+
+from crm_pipelines.api.pages.exporting import rows
+from crm_pipelines.api.pages.overview import Crm, Words
+from crm_pipelines.api.pages.rendering import PageRoute, page, see
+from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
+from crm_pipelines.contacts import api_writes, records, selection
+from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES
+from crm_pipelines.contacts.filters import ContactFilter
+from crm_pipelines.contacts.selection import Who
+from crm_pipelines.contacts.story import ContactUnknown, Story, story, story_of
+from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.crms.brevo.mapper import BrevoMapper
+from crm_pipelines.delivery.why import Why, why
+from crm_pipelines.settings import Settings
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_PAGE = 50
+Status = Literal["", "New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
+
+
+class Wanted(BaseModel):
+    """The filter as a form sends it. `after` is the last contact of the page before."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    crm: Crm = "brevo"
+    status: Status = ""
+    text: Words = ""
+    domain: Words = ""
+    since: date | Literal[""] = ""
+    after: UUID | Literal[""] = ""
+    after_created_at: datetime | Literal[""] = ""
+
+    @property
+    def filter(self) -> ContactFilter:
+        return ContactFilter(
+            status=self.status or None,
+            text=self.text or None,
+            domain=self.domain.lstrip("@") or None,
+            created_since=datetime.combine(self.since, time(), UTC) if self.since else None,
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether anything is asked for beyond a list of all."""
+        return bool(self.status or self.text or self.domain or self.since)
+
+
+@router.get("/contacts")
+def all_contacts(request: Request, session: Reader, crm: Crm = "brevo", status: Status = "") -> Response:
+    """The list as links lead to it: by status, which is nobody's personal data."""
+    return _list(request, session, Wanted(crm=crm, status=status))
+
+
+@router.post("/contacts")
+def found_contacts(request: Request, session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
+    """The list by any filter; an address or id leads to the contact at once."""
+    contact_id = None if wanted.after else _exactly(request.app.state.engine, wanted.text)
+    return see(f"/contacts/{contact_id}") if contact_id else _list(request, session, wanted)
+
+
+def _exactly(engine: sa.Engine, text: str) -> UUID | None:
+    try:
+        return story_of(engine, UUID(text)).id
+    except (ValueError, ContactUnknown):
+        pass
+    try:
+        return story(engine, text).id if "@" in text else None
+    except ContactUnknown:
+        return None
+
+
+def _list(request: Request, session: Session, wanted: Wanted) -> Response:
+    after = records.FIRST
+    if wanted.after and wanted.after_created_at:
+        after = (wanted.after_created_at, wanted.after)
+    engine: sa.Engine = request.app.state.engine
+    with engine.connect() as connection:
+        total = selection.count_matching(connection, wanted.crm, wanted.filter).contacts
+        found = records.page(connection, wanted.filter, wanted.crm, after=after, limit=_PAGE)
+    return page(
+        "contacts.html",
+        request,
+        session=session,
+        wanted=wanted,
+        contacts=[(one, next(at for at in one.crms if at.crm == wanted.crm)) for one in found],
+        total=total,
+        more=len(found) == _PAGE,
+        crms=CRMS,
+        statuses=SYNC_STATUSES,
+    )
+
+
+@router.post("/contacts.csv")
+def csv_of_contacts(request: Request, _session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
+    """The whole filtered list."""
+    return StreamingResponse(
+        rows(request.app.state.engine, wanted.filter, wanted.crm),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="contacts-{wanted.crm}.csv"'},
+    )
+
+
+@router.get("/contacts/{contact_id}")
+def contact(request: Request, session: Reader, contact_id: UUID) -> Response:
+    """The whole story."""
+    return _tell(request, session, story_of(request.app.state.engine, contact_id))
+
+
+@router.post("/contacts/{contact_id}/compare")
+def compare(request: Request, session: Sender, contact_id: UUID) -> Response:
+    """The whole story, and what the CRM holds at this moment: asked by a form, since each look is a request there."""
+    return _tell(request, session, story_of(request.app.state.engine, contact_id), live=True)
+
+
+def _tell(request: Request, session: Session, found: Story, *, live: bool = False) -> Response:
+    engine, settings = request.app.state.engine, request.app.state.settings
+    with engine.connect() as connection:
+        record = records.read(connection, found.id)
+    return page(
+        "contact.html",
+        request,
+        session=session,
+        told=_why(engine, settings, found, live=live),
+        record=record,
+        dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
+        can_compare=settings.brevo.api_key is not None,
+    )
+
+
+def _why(engine: sa.Engine, settings: Settings, found: Story, *, live: bool) -> Why:
+    mapper = BrevoMapper.without_key(settings)
+    if not live or settings.brevo.api_key is None:
+        return why(engine, found, [mapper])
+    account = Brevo.from_settings(settings)
+    try:
+        return why(engine, found, [mapper], [account], rate_per_second=settings.brevo.rate_limit_per_second)
+    finally:
+        account.close()
+
+
+@router.post("/contacts/{contact_id}/{action}")
+def decide(
+    request: Request,
+    session: Writer,
+    contact_id: UUID,
+    action: Literal["select", "unselect", "retry"],
+    crm: Annotated[Crm, Form()],
+) -> Response:
+    """What the user decides about one contact at one CRM."""
+    engine: sa.Engine = request.app.state.engine
+    with engine.begin() as connection:
+        records.read(connection, contact_id)
+        changed = _decide(connection, crm, contact_id, action)
+        api_writes.record(
+            connection,
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action=action,
+            contacts=changed,
+            crms=[crm],
+            contact_ids=[contact_id],
+        )
+    return see(f"/contacts/{contact_id}")
+
+
+def _decide(
+    connection: sa.Connection, crm: str, contact_id: UUID, action: Literal["select", "unselect", "retry"]
+) -> int:
+    if action == "retry":
+        done = selection.retry_within(connection, crm, Who(ids=(contact_id,)))
+        return done.requeued + done.hastened
+    outcomes: Sequence[str] = list(selection.decide(connection, crm, [contact_id], action).values())
+    return sum(outcome in {"selected", "claimed", "unselected"} for outcome in outcomes)

@@ -1,0 +1,141 @@
+"""Each CRM at a glance, how it went over time, errors by kind, and "retry these"."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Form, Query, Request, Response
+from pydantic import StringConstraints
+
+from crm_pipelines.api.pages import charts
+from crm_pipelines.api.pages.charts import Bar, Frame
+from crm_pipelines.api.pages.rendering import PageRoute, page, see
+from crm_pipelines.api.pages.session import Reader, Writer
+from crm_pipelines.contacts import api_writes, history, selection
+from crm_pipelines.contacts.crms import CRMS
+from crm_pipelines.contacts.history import Step
+from crm_pipelines.contacts.queue import Queue
+from crm_pipelines.contacts.selection import Who
+from crm_pipelines.contacts.status import CrmStatus, crm_status, failed
+from crm_pipelines.delivery.planning import time_to_empty
+from crm_pipelines.delivery.rates import rate_limit_of
+from crm_pipelines.settings import Settings
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+Crm = Literal["brevo", "hubspot", "mautic", "n8n"]
+# No NUL: Postgres stores none. An address has 320 characters at most.
+Words = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\x00]*$", strip_whitespace=True)]
+Span = Literal["day", "week", "month"]
+_STEPS: dict[Span, tuple[timedelta, int]] = {
+    "day": (timedelta(hours=1), 24),
+    "week": (timedelta(hours=6), 28),
+    "month": (timedelta(days=1), 30),
+}
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glance:
+    """One CRM with what is drawn of it. `empty_in`: in how long nothing will be due; None for who delivers nothing."""
+
+    status: CrmStatus
+    last_delivery: datetime | None
+    empty_in: timedelta | None
+    steps: Sequence[Step]
+    attempts: Frame
+    bars: Sequence[Bar]
+    depth: Frame
+    lines: Sequence[tuple[str, str]]
+
+    @property
+    def rate(self) -> float | None:
+        """Percent of the attempts that were delivered; None without attempts."""
+        attempts = sum(one.attempts for one in self.steps)
+        return 100 * sum(one.delivered for one in self.steps) / attempts if attempts else None
+
+    @property
+    def deepest(self) -> int | None:
+        """The longest queue; None when nobody looked."""
+        return max((one.depth for one in self.steps if one.depth is not None), default=None)
+
+
+@router.get("/")
+def overview(
+    request: Request,
+    session: Reader,
+    span: Annotated[Span, Query()] = "day",
+    retried: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """The first page; `retried` is what the form before it came to."""
+    engine: sa.Engine = request.app.state.engine
+    standings = [crm_status(engine, crm) for crm in CRMS]
+    used = [one for one in standings if one.crm == "brevo" or _is_used(one)]
+    return page(
+        "overview.html",
+        request,
+        session=session,
+        span=span,
+        retried=retried,
+        glances=[_glance(engine, request.app.state.settings, one, span) for one in used],
+        unused=[one.crm for one in standings if one not in used],
+    )
+
+
+def _is_used(status: CrmStatus) -> bool:
+    return any(contacts for name, contacts in status.counts.items() if name != "New")
+
+
+def _glance(engine: sa.Engine, settings: Settings, status: CrmStatus, span: Span) -> Glance:
+    step, count = _STEPS[span]
+    steps = history.steps(engine, status.crm, step=step, count=count)
+    most = charts.scale(max(one.attempts for one in steps))
+    deepest = charts.scale(max((one.depth or 0) for one in steps))
+    return Glance(
+        status=status,
+        last_delivery=history.last_delivery(engine, status.crm),
+        empty_in=_empty_in(engine, settings, status),
+        steps=steps,
+        attempts=charts.frame(steps, step, most),
+        bars=charts.bars(steps, step, most[-1]),
+        depth=charts.frame(steps, step, deepest),
+        lines=[(line, charts.area(line, deepest[-1])) for line in charts.lines(steps, deepest[-1])],
+    )
+
+
+def _empty_in(engine: sa.Engine, settings: Settings, status: CrmStatus) -> timedelta | None:
+    if status.crm != "brevo" or status.gate.paused or not status.due:
+        return None
+    rate = rate_limit_of(settings.brevo, status.gate.limit_observed).per_second
+    return time_to_empty(status.due, Queue(engine, status.crm).pace(), rate)
+
+
+@router.get("/retry")
+def before_retry(request: Request, session: Reader, crm: Crm, kind: Annotated[Words, Query()] = "") -> Response:
+    """How many would be tried again, and some of them, before anything is done."""
+    engine: sa.Engine = request.app.state.engine
+    with engine.begin() as connection:
+        counted = selection.retry_within(connection, crm, Who(everyone=True), kind=kind or None, dry_run=True)
+        examples = failed(connection, [crm], kind or None, limit=_EXAMPLES)
+    return page("retry.html", request, session=session, crm=crm, kind=kind, counted=counted, examples=examples)
+
+
+@router.post("/retry")
+def retry(
+    request: Request, session: Writer, crm: Annotated[Crm, Form()], kind: Annotated[Words, Form()] = ""
+) -> Response:
+    """Put them back into the queue."""
+    engine: sa.Engine = request.app.state.engine
+    with engine.begin() as connection:
+        done = selection.retry_within(connection, crm, Who(everyone=True), kind=kind or None)
+        api_writes.record(
+            connection,
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action="retry",
+            contacts=done.requeued + done.hastened,
+            crms=[crm],
+        )
+    return see(f"/?retried={done.requeued + done.hastened}")

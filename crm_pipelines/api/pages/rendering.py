@@ -1,0 +1,125 @@
+"""Templates, and errors as pages."""
+
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from markupsafe import Markup
+
+from crm_pipelines.api.errors import as_api_error
+from crm_pipelines.api.pages.session import Session, SignedOut
+
+FOLDER = Path(__file__).parent
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    # Without a referrer, browsers send forms with the origin "null", which tells nothing.
+    "Referrer-Policy": "same-origin",
+}
+NAMES = {"brevo": "Brevo", "hubspot": "HubSpot", "mautic": "Mautic", "n8n": "n8n"}
+
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(FOLDER / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(
+    template: str, request: Request, *, session: Session | None = None, status: int = 200, **values: Any
+) -> Response:
+    """A template as an answer."""
+    text = _environment.get_template(template).render(
+        session=session, path=request.url.path, now=datetime.now(UTC), **values
+    )
+    return HTMLResponse(text, status_code=status, headers=_HEADERS)
+
+
+def see(path: str) -> Response:
+    """Go on there, by GET."""
+    return RedirectResponse(path, status_code=303)
+
+
+class PageRoute(APIRoute):
+    """Answers what goes wrong with a page: who is signed out is shown the way in, an error says what to do."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_or_explain(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except SignedOut:
+                there = request.url.path if request.method == "GET" else "/"
+                return see("/sign-in" if there == "/" else f"/sign-in?{urlencode({'next': there})}")
+            except Exception as error:
+                foreseen = as_api_error(error)
+                if foreseen is None:
+                    raise
+                return page("error.html", request, status=foreseen.status, error=foreseen)
+
+        return handle_or_explain
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    """ "4 min ago", "in 2 h"."""
+    passed = now - moment
+    if abs(passed) < timedelta(seconds=1):
+        return "just now"
+    return f"{_span(passed)} ago" if passed > timedelta() else f"in {_span(-passed)}"
+
+
+def _span(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s" if seconds else f"{length / timedelta(milliseconds=1):.0f} ms"
+
+
+def _number(value: int) -> str:
+    """With thin spaces: 12 345."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _codes(text: str) -> Markup:
+    """What stands between backticks as code."""
+    parts = text.split("`")
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
+
+
+def _shown(value: object) -> str:
+    """A value of a contact, for people."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+_environment.filters |= {
+    "clock": _clock,
+    "ago": _ago,
+    "span": _span,
+    "number": _number,
+    "shown": _shown,
+    "codes": _codes,
+}
+_environment.globals["crm_names"] = NAMES

@@ -1,0 +1,49 @@
+"""Lists page by page: a cursor says where the last page ended, so that nothing is shown twice or left out."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crm_pipelines.api.errors import ApiError
+
+T = TypeVar("T")
+Place = TypeVar("Place")
+
+LONGEST_PAGE = 500
+
+
+class Page(BaseModel, Generic[T]):
+    """A part of a list. `next_cursor` asks for the next part; null: this was the last."""
+
+    items: list[T]
+    total: int = Field(description="In the whole list, as it is at present.")
+    next_cursor: str | None = Field(description="Hand it in as `cursor`. It means nothing else.")
+
+
+class Wanted(BaseModel):
+    """Which part of a list is asked for."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    limit: int = Field(100, ge=1, le=LONGEST_PAGE)
+    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
+
+
+def cursor_of(*place: Any) -> str:
+    """The cursor for a place in a list."""
+    return base64.urlsafe_b64encode(json.dumps([str(part) for part in place]).encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str | None, first: Place, parse: Callable[..., Place]) -> Place:
+    """The place that a cursor stands for; `first` without one. Raises ApiError for what is none of ours."""
+    if cursor is None:
+        return first
+    try:
+        parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        return parse(*parts)
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise ApiError(422, "invalid_cursor", "The cursor is not one of this list: begin without.") from None

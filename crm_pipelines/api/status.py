@@ -1,0 +1,272 @@
+"""How deliveries fare: of one contact, in numbers, by error, and whether they go on at all."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import dagster as dg
+import sqlalchemy as sa
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from crm_pipelines.api.access import Reader
+from crm_pipelines.api.models import Crm, SyncStatus, Word
+from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
+from crm_pipelines.contacts import status
+from crm_pipelines.contacts.crms import CRMS
+from crm_pipelines.contacts.status import CrmStatus, crm_status
+from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
+from crm_pipelines.crms.brevo.mapper import BrevoMapper
+from crm_pipelines.delivery.why import Held, Preview, why
+from crm_pipelines.orchestration.health import HealthCheck, health
+from crm_pipelines.orchestration.run_now import JOBS
+from crm_pipelines.settings import Settings
+
+OpenInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]
+
+router = APIRouter(tags=["status"])
+
+
+class Summary(BaseModel):
+    """Every CRM in numbers."""
+
+    at: datetime
+    crms: list["CrmSummary"]
+
+
+class CrmSummary(BaseModel):
+    """One CRM: contacts per sync status, what is due, and whether its gate lets anything through."""
+
+    crm: Crm
+    counts: dict[SyncStatus, int]
+    due: int
+    oldest_due: datetime | None
+    oldest_due_seconds: float | None
+    next_due: datetime | None
+    errors: list["ErrorSummary"]
+    gate: "GateSummary"
+
+
+class ErrorSummary(BaseModel):
+    """Contacts with one kind of error, and the latest words."""
+
+    status: SyncStatus
+    kind: str
+    contacts: int
+    sample: str | None
+
+
+class GateSummary(BaseModel):
+    """Whether requests to the CRM are held back, and why."""
+
+    paused: bool
+    paused_until: datetime | None
+    kind: str | None
+    reason: str | None
+
+
+class FailedOut(BaseModel):
+    """A contact that was given up, or refused by the CRM."""
+
+    contact_id: UUID
+    email: str | None
+    crm: Crm
+    kind: str
+    code: str | None
+    error: str | None
+    http_status: int | None
+    attempts: int
+    last_attempt_at: datetime | None
+
+
+class CauseOut(BaseModel):
+    """Contacts whose errors have the same kind and words. Addresses and long numbers are left out of the words."""
+
+    crm: Crm
+    status: SyncStatus
+    kind: str
+    text: str
+    contacts: int
+    last_seen: datetime | None
+
+
+class CheckOut(BaseModel):
+    """One thing that was looked at."""
+
+    subject: str
+    ok: bool
+    detail: str
+
+
+class CrmHealth(BaseModel):
+    """Whether deliveries to one CRM go on."""
+
+    crm: Crm
+    healthy: bool
+    due: int
+    oldest_due: datetime | None
+    checks: list[CheckOut]
+
+
+class Health(BaseModel):
+    """Whether deliveries go on, at every CRM that has a key."""
+
+    healthy: bool
+    at: datetime
+    crms: list[CrmHealth]
+
+
+class CrmConfig(BaseModel):
+    """How deliveries to one CRM are set up. No secrets."""
+
+    crm: Crm
+    configured: bool
+    interval_minutes: int | None = None
+    batch_size: int | None = None
+    max_instances: int | None = None
+    max_retries: int | None = None
+    retry_delay_minutes: float | None = None
+    retry_exponential: bool | None = None
+    rate_limit_per_second: float | None = None
+    bulk_threshold: int | None = None
+
+
+class Config(BaseModel):
+    """How deliveries are set up."""
+
+    crms: list[CrmConfig]
+
+
+class ContactStory(BaseModel):
+    """Everything there is to tell about one contact: the last ten attempts, and what a delivery would come to now."""
+
+    id: UUID
+    email: str | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+    crms: list[Standing]
+    attempts: list[PastAttempt]
+    previews: list[Preview]
+    live: list[Held]
+
+
+class FailedQuery(Wanted):
+    """Which failed contacts."""
+
+    crm: Crm | None = None
+    kind: Word | None = None
+
+
+class CausesQuery(Wanted):
+    """Which errors."""
+
+    crm: Crm | None = None
+
+
+@router.get("/contacts/{contact_id:uuid}/sync-status", tags=["contacts"], response_model=ContactStory)
+def sync_status(contact_id: UUID, request: Request, _: Reader) -> dict[str, Any]:
+    """The whole story of one contact: how it stands at every CRM, what was tried, would be sent, and happens next."""
+    engine: sa.Engine = request.app.state.engine
+    return why(engine, story_of(engine, contact_id), [BrevoMapper.without_key(request.app.state.settings)]).as_dict()
+
+
+@router.get("/crm/status/summary", response_model=Summary)
+def summary(request: Request, _: Reader, crm: Crm | None = None) -> dict[str, Any]:
+    """Contacts per status and CRM, what is due, errors by kind, and the gates."""
+    engine: sa.Engine = request.app.state.engine
+    return {"at": datetime.now(UTC), "crms": [crm_status(engine, name).as_dict() for name in _crms(crm)]}
+
+
+@router.get("/crm/status/failed", response_model=Page[FailedOut])
+def failed(request: Request, _: Reader, wanted: Annotated[FailedQuery, Query()]) -> dict[str, Any]:
+    """Contacts that have failed for good."""
+    engine: sa.Engine = request.app.state.engine
+    after = place_of(wanted.cursor, (UUID(int=0), ""), lambda id_, crm: (UUID(id_), str(crm)))
+    with engine.connect() as connection:
+        found = status.failed(connection, _crms(wanted.crm), wanted.kind, after=after, limit=wanted.limit + 1)
+        total = status.count_failed(connection, _crms(wanted.crm), wanted.kind)
+    items = found[: wanted.limit]
+    cursor = cursor_of(items[-1].contact_id, items[-1].crm) if len(found) > wanted.limit else None
+    return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
+
+
+@router.get("/crm/status/errors", response_model=Page[CauseOut])
+def errors(request: Request, _: Reader, wanted: Annotated[CausesQuery, Query()]) -> dict[str, Any]:
+    """Errors that stand at present, grouped by kind and words, the commonest first."""
+    engine: sa.Engine = request.app.state.engine
+    after = place_of(wanted.cursor, None, lambda contacts, key: (_count(contacts), str(key)))
+    with engine.connect() as connection:
+        found, total = status.causes(connection, _crms(wanted.crm), after=after, limit=wanted.limit + 1)
+    items = found[: wanted.limit]
+    cursor = cursor_of(items[-1].contacts, items[-1].key) if len(found) > wanted.limit else None
+    return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
+
+
+@router.get("/crm/config", response_model=Config)
+def config(request: Request, _: Reader) -> dict[str, Any]:
+    """Which CRMs are configured, and how."""
+    settings: Settings = request.app.state.settings
+    brevo = settings.brevo
+    return {
+        "crms": [
+            {
+                "crm": "brevo",
+                "configured": brevo.api_key is not None,
+                "interval_minutes": brevo.sync_scheduler_interval_minutes,
+                "batch_size": brevo.sync_scheduler_batch_size,
+                "max_instances": brevo.sync_scheduler_max_instances,
+                "max_retries": brevo.sync_max_retries,
+                "retry_delay_minutes": brevo.sync_retry_delay_minutes,
+                "retry_exponential": brevo.sync_retry_exponential,
+                "rate_limit_per_second": brevo.rate_limit_per_second,
+                "bulk_threshold": brevo.bulk_threshold,
+            },
+            *({"crm": crm, "configured": False} for crm in CRMS if crm != "brevo"),
+        ]
+    }
+
+
+@router.get("/crm/health", response_model=Health, responses={503: {"model": Health}})
+def crm_health(request: Request, _: Reader) -> Response:
+    """Whether deliveries go on: database, gate, schedule, daemons, runs, queue. 200 when all is well, else 503."""
+    state = request.app.state
+    told = [_health_of(state.open_instance, state.engine, state.settings, crm) for crm in JOBS]
+    answer = Health.model_validate(
+        {"healthy": all(one["healthy"] for one in told), "at": datetime.now(UTC), "crms": told}
+    )
+    return JSONResponse(jsonable_encoder(answer), status_code=200 if answer.healthy else 503)
+
+
+def _health_of(open_instance: OpenInstance, engine: sa.Engine, settings: Settings, crm: str) -> dict[str, Any]:
+    standing: CrmStatus = crm_status(engine, crm)
+    checks = [HealthCheck(subject="database", ok=True, detail="The contacts database answers.")]
+    try:
+        with open_instance() as instance:
+            checks += health(instance, engine, settings, crm)
+    except Exception as error:  # noqa: BLE001 - Dagster's storage raises what it likes, and its texts name the URL
+        detail = f"Dagster's own records cannot be read ({type(error).__name__}), so nothing runs."
+        checks.append(HealthCheck(subject="dagster", ok=False, detail=detail))
+    return {
+        "crm": crm,
+        "healthy": all(check.ok for check in checks),
+        "due": standing.due,
+        "oldest_due": standing.oldest_due,
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+def _crms(crm: str | None) -> tuple[str, ...]:
+    return CRMS if crm is None else (crm,)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**62:
+        raise ValueError(text)
+    return number

@@ -1,0 +1,150 @@
+"""Commands for the HTTP API: serve it, and say who may use it."""
+
+import logging
+import os
+import signal
+
+import click
+
+from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.local import API_PORT
+from crm_pipelines.cli.output import cells, print_json, print_table, table
+from crm_pipelines.errors import CrmPipelinesError, UsageError
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class ExtraMissing(CrmPipelinesError):
+    """The API is not installed: `pip install 'crm-pipelines[api]'`."""
+
+
+class NoToken(UsageError):
+    """Without a token the API is served on this machine only: make one with `crm-pipelines tokens create NAME`."""
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(1, 65535), default=API_PORT, show_default=True)
+def api(host: str, port: int) -> None:
+    """Serve the HTTP API and the status page, until Ctrl-C.
+
+    Every request needs a token. Beyond this machine it is served only once there is one.
+
+    \b
+    Examples:
+      crm-pipelines api
+      crm-pipelines api --host 0.0.0.0 --port 8080
+    """
+    try:
+        import uvicorn
+
+        from crm_pipelines.api.app import create_app
+    except ModuleNotFoundError as error:
+        raise ExtraMissing from error
+    from crm_pipelines.contacts.tokens import any_token
+    from crm_pipelines.local.databases import dagster_storage_url
+    from crm_pipelines.local.processes import free_port_or_explain
+
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("crm_pipelines.api").setLevel(logging.INFO)
+    with contacts_engine() as (settings, engine):
+        url = engine.url.render_as_string(hide_password=False)
+        os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(settings, url)
+        os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home.absolute())
+        if not any_token(engine):
+            if host not in _LOOPBACK:
+                raise NoToken
+            click.echo(
+                "There is no token yet, so every request is refused: `crm-pipelines tokens create NAME`.", err=True
+            )
+        if host in _LOOPBACK:
+            free_port_or_explain(port, "the HTTP API")
+        app = create_app(engine, settings)
+        # uvicorn hands the signal on when it has stopped: SIGTERM is then an orderly end, as Ctrl-C is.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            access_log=False,
+            server_header=False,
+            # Whoever asks from this machine could claim any address in a header, and be throttled under none.
+            proxy_headers=False,
+            ws="none",
+            # Longer than clients and proxies keep an idle connection, so that none sends into one just closed.
+            timeout_keep_alive=75,
+        )
+
+
+@click.group()
+def tokens() -> None:
+    """Who may use the HTTP API."""
+
+
+@tokens.command()
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, default=["read"], show_default=True
+)
+def create(name: str, scopes: tuple[str, ...]) -> None:
+    """Make a token and print it; it is shown this once. NAME says who uses it.
+
+    \b
+    Examples:
+      crm-pipelines tokens create monitor
+      crm-pipelines tokens create web-app --scope read --scope write
+    """
+    from crm_pipelines.contacts.tokens import create_token
+
+    with contacts_engine() as (_, engine):
+        token = create_token(engine, name, scopes)
+    click.echo("Keep it: it cannot be shown again.", err=True)
+    click.echo(token)
+
+
+@tokens.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """Show all tokens, without their secrets.
+
+    \b
+    Example:
+      crm-pipelines tokens list
+    """
+    from dataclasses import asdict
+
+    from crm_pipelines.contacts.tokens import list_tokens
+
+    with contacts_engine() as (_, engine):
+        found = list_tokens(engine)
+    if as_json:
+        print_json([asdict(token) for token in found])
+        return
+    shown = table("Name", "Id", "Scopes", "Created (UTC)", "Last used (UTC)", "Revoked (UTC)")
+    for token in found:
+        times = [token.created_at, token.last_used_at, token.revoked_at]
+        shown.add_row(
+            *cells(
+                token.name,
+                token.id,
+                ", ".join(token.scopes),
+                *(f"{time:%Y-%m-%d %H:%M}" if time else None for time in times),
+            )
+        )
+    print_table(shown)
+
+
+@tokens.command()
+@click.argument("name")
+def revoke(name: str) -> None:
+    """Refuse the token of this NAME (or id) from now on.
+
+    \b
+    Example:
+      crm-pipelines tokens revoke monitor
+    """
+    from crm_pipelines.contacts.tokens import revoke_token
+
+    with contacts_engine() as (_, engine):
+        revoke_token(engine, name)
+    click.echo(f"The token {name} is revoked.")

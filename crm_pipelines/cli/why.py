@@ -1,0 +1,116 @@
+"""`crm-pipelines why`: everything known about one contact, for people."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from crm_pipelines.contacts.story import PastAttempt, Story
+    from crm_pipelines.delivery.why import Held, Preview, Why
+    from crm_pipelines.settings import Settings
+
+_SAME = {True: "same", False: "DIFFERS", None: "not ours"}
+
+
+@click.command()
+@click.argument("email")
+@click.option("--live", is_flag=True, help="Ask the CRM too what it holds now. Needs its key.")
+@as_json
+def why(email: str, live: bool, as_json: bool) -> None:
+    """Tell why the contact with this address is or is not in a CRM.
+
+    When it was selected, what was tried and what the CRM said, what would be sent and what not, and what happens next.
+
+    \b
+    Examples:
+      crm-pipelines why ada@example.com
+      crm-pipelines why ada@example.com --live
+      crm-pipelines why ada@example.com --json | jq '.crms[0].next'
+    """
+    with contacts_engine() as (settings, engine):
+        told = _told(settings, engine, email, live=live)
+    if as_json:
+        print_json(told.as_dict())
+        return
+    _tell_story(told.story)
+    for preview in told.previews:
+        _tell_preview(preview)
+    for held in told.live:
+        _tell_held(held)
+
+
+def _told(settings: "Settings", engine: "sa.Engine", email: str, *, live: bool) -> "Why":
+    from crm_pipelines.contacts.story import story
+    from crm_pipelines.crms.brevo import Brevo
+    from crm_pipelines.crms.brevo.mapper import BrevoMapper
+    from crm_pipelines.delivery.why import why as tell
+
+    found = story(engine, email)
+    mapper = BrevoMapper.without_key(settings)
+    if not live:
+        return tell(engine, found, [mapper])
+    account = Brevo.from_settings(settings)
+    try:
+        return tell(engine, found, [mapper], [account], rate_per_second=settings.brevo.rate_limit_per_second)
+    finally:
+        account.close()
+
+
+def _tell_story(told: "Story") -> None:
+    click.echo(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
+    standings = table("CRM", "Status", "Selected (UTC)", "Error", "What happens next")
+    selected = [one for one in told.crms if one.condition != "unselected"]
+    for one in selected or told.crms[:1]:
+        status = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
+        error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
+        standings.add_row(*cells(one.crm, status, _time(one.selected_at), error, one.next))
+    print_table(standings)
+    if others := [one.crm for one in told.crms if one.condition == "unselected"]:
+        click.echo(f"Not selected for {', '.join(others)}.\n")
+    if told.attempts:
+        attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
+        for past in told.attempts:
+            attempts.add_row(
+                *cells(_time(past.finished_at), past.crm, past.outcome, past.http_status, _said(past), past.run_id[:8])
+            )
+        print_table(attempts)
+
+
+def _said(past: "PastAttempt") -> str:
+    said: list[Any] = [past.code, past.message or past.kind, *past.warnings]
+    return " ".join(part for part in said if part)
+
+
+def _tell_preview(preview: "Preview") -> None:
+    lines = table("Field", "Attribute", "Value", "Remark", title=f"What would be sent to {preview.crm}")
+    for line in preview.lines:
+        blank = "cleared, being blank now" if line.attribute in preview.cleared else "blank"
+        remark = line.remark or (blank if line.value is None else "")
+        lines.add_row(*cells(line.source, line.attribute, _value(line.value), remark))
+    print_table(lines)
+    click.echo(f"{preview.crm}: {printable(preview.says)}\n")
+
+
+def _tell_held(held: "Held") -> None:
+    if held.fields:
+        fields = table("Attribute", "Ours", f"At {held.crm}", "", title=f"What {held.crm} holds now")
+        for one in held.fields:
+            fields.add_row(*cells(one.attribute, _value(one.ours), _value(one.theirs), _SAME[one.same]))
+        print_table(fields)
+    click.echo(f"{held.crm}: {printable(held.says)}")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if moment else ""

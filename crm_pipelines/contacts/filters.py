@@ -1,0 +1,43 @@
+"""Contacts by what they have in common. The conditions stand in filters.sql."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.crms import known_status
+from crm_pipelines.contacts.sql import load_statements
+
+_SQL = load_statements("filters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactFilter:
+    """Those contacts for which everything that is given holds; with nothing given: all.
+
+    `status` is the sync status at the CRM that the statement is about; `domain` is that of the address; `text` stands
+    somewhere in the name or the address, whatever the case.
+    """
+
+    status: str | None = None
+    domain: str | None = None
+    domain_id: UUID | None = None
+    email_type: str | None = None
+    text: str | None = None
+    created_since: datetime | None = None
+    created_before: datetime | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """For the conditions. Raises UsageError for an unknown status."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.status is not None:
+            given["status"] = known_status(self.status)
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def matching(statement: sa.TextClause, filter_: ContactFilter) -> sa.TextClause:
+    """The statement with its {matching} filled in. Only conditions of filters.sql get in; values are parameters."""
+    conditions = [_SQL[name].text for name in filter_.parameters()]
+    return sa.text(statement.text.replace("{matching}", " AND ".join(["true", *conditions])))

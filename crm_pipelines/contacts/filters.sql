@@ -1,0 +1,23 @@
+-- What a filter of contacts is put together from, in filters.py; c is the contact, s its row of crm_syncs at one CRM.
+
+-- name: status
+crm_sync_status(s.state, s.attempts) = :status
+
+-- name: domain
+substring(lower(btrim(c.email)) from '[^@]*$') = lower(:domain)
+
+-- name: domain_id
+c.domain_id = :domain_id
+
+-- name: email_type
+c.email_type = :email_type
+
+-- name: text
+-- Somewhere in the name or the address, whatever the case. No pattern: every letter stands for itself.
+(strpos(lower(c.name), lower(:text)) > 0 OR strpos(lower(c.email), lower(:text)) > 0)
+
+-- name: created_since
+c.created_at >= :created_since
+
+-- name: created_before
+c.created_at < :created_before

@@ -1,0 +1,133 @@
+"""Contacts as an application keeps them: one by one, or page by page. The statements stand in records.sql.
+
+Every function works in the transaction that it is given. An edit of what could be sent queues the contact again
+wherever it was delivered; a trigger of the database does that.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.crms import CRMS, known_crm
+from crm_pipelines.contacts.filters import ContactFilter, matching
+from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.story import ContactUnknown
+from crm_pipelines.errors import CrmPipelinesError
+
+_SQL = load_statements("records")
+
+FIRST = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+"""The place before all contacts, in the order in which they are listed."""
+
+
+class AddressTaken(CrmPipelinesError):
+    """Another contact has this address. `contact_id` is None if it has just been written or deleted."""
+
+    def __init__(self, contact_id: UUID | None) -> None:
+        super().__init__("Another contact has this address already.")
+        self.contact_id = contact_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactStanding:
+    """The contact at one CRM, as the view `contacts` has it."""
+
+    crm: str
+    sync_status: str
+    processing_status: str | None
+    processing_error: str | None
+    remote_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactRecord:
+    """One contact with its status at every CRM."""
+
+    id: UUID
+    email: str | None
+    name: str | None
+    phone_number: str | None
+    email_type: str | None
+    has_gmail: bool | None
+    context: str | None
+    source_url: str | None
+    source_job_id: UUID | None
+    domain_id: UUID | None
+    page_id: UUID | None
+    custom_fields: dict[str, Any]
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    crms: tuple[ContactStanding, ...]
+
+
+def create(connection: sa.Connection, fields: Mapping[str, Any]) -> UUID:
+    """A new contact; `fields` are all columns that an application may write. Raises AddressTaken."""
+    identifier: UUID | None = connection.execute(_SQL["insert"], _bound(fields)).scalar_one_or_none()
+    if identifier is None:
+        raise AddressTaken(_holder(connection, fields["email"]))
+    return identifier
+
+
+def update(connection: sa.Connection, contact_id: UUID, fields: Mapping[str, Any]) -> None:
+    """Change those columns that are given. Raises ContactUnknown or AddressTaken."""
+    before = connection.execute(_SQL["lock"], {"id": contact_id}).one_or_none()
+    if before is None:
+        raise ContactUnknown
+    after = {**before._mapping, **fields}
+    try:
+        with connection.begin_nested():
+            connection.execute(_SQL["update"], {"id": contact_id, **_bound(after)})
+    except sa.exc.IntegrityError:  # the address is the only thing that can be in the way
+        raise AddressTaken(_holder(connection, after["email"])) from None
+
+
+def delete(connection: sa.Connection, contact_id: UUID) -> None:
+    """Delete the contact here, with its history; what a CRM holds stays there. Raises ContactUnknown."""
+    if not connection.execute(_SQL["delete"], {"id": contact_id}).rowcount:
+        raise ContactUnknown
+
+
+def read(connection: sa.Connection, contact_id: UUID) -> ContactRecord:
+    """Raises ContactUnknown."""
+    found = _read(connection, [contact_id])
+    if not found:
+        raise ContactUnknown
+    return found[0]
+
+
+def page(
+    connection: sa.Connection,
+    filter_: ContactFilter,
+    crm: str = "brevo",
+    *,
+    after: tuple[datetime, UUID] = FIRST,
+    limit: int = 100,
+) -> list[ContactRecord]:
+    """The next contacts that match, in the order of (created_at, id)."""
+    parameters = {"crm": known_crm(crm), **filter_.parameters()}
+    place = {"after_created_at": after[0], "after_id": after[1], "limit": limit}
+    rows = connection.execute(matching(_SQL["page"], filter_), {**parameters, **place})
+    return _read(connection, [row.id for row in rows])
+
+
+def _read(connection: sa.Connection, ids: Sequence[UUID]) -> list[ContactRecord]:
+    standings: dict[UUID, list[ContactStanding]] = {identifier: [] for identifier in ids}
+    for row in connection.execute(_SQL["standings"], {"ids": list(ids), "crms": list(CRMS)}):
+        values = dict(row._mapping)
+        standings[values.pop("contact_id")].append(ContactStanding(**values))
+    rows = connection.execute(_SQL["read"], {"ids": list(ids)})
+    return [ContactRecord(**row._mapping, crms=tuple(standings[row.id])) for row in rows]
+
+
+def _bound(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {**fields, "custom_fields": json.dumps(fields["custom_fields"])}
+
+
+def _holder(connection: sa.Connection, email: str) -> UUID | None:
+    return connection.execute(_SQL["holder"], {"email": email}).scalar_one_or_none()

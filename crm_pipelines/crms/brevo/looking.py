@@ -1,0 +1,86 @@
+"""What Brevo holds of a contact at this moment, and how it differs from ours."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payload, Result
+from crm_pipelines.crms.brevo.normal_form import normal
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.upsert import Send
+
+_OURS_ALONE = frozenset({"EXT_ID", "EMAIL"})
+
+
+def look_up(
+    payload: Payload,
+    *,
+    remote_key: str | None,
+    remote_id: str | None,
+    send: Send,
+    before_request: BeforeRequest,
+    secrets: tuple[str, ...],
+) -> tuple[Outcome, Held | None]:
+    """Up to four requests: by our id, Brevo's number, the address that it was delivered under, and its present one.
+
+    SYNCED and None: Brevo has no such contact. An address stands in the path of its request: Brevo offers no other way.
+    """
+    number = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
+    ways = [
+        ("ext_id", payload.external_id),
+        ("contact_id", number),
+        *[("email_id", address) for address in dict.fromkeys([remote_key, payload.key])],
+    ]
+    outcome = Outcome(result=Result.SYNCED)
+    for identifier_type, identifier in ways:
+        if not identifier:
+            continue
+        before_request()
+        try:
+            answer = send("GET", f"/contacts/{quote(identifier, safe='')}", params={"identifierType": identifier_type})
+        except requests.RequestException as error:
+            return classify_exception(error), None
+        outcome = classify(answer, hide=(*secrets, payload.key, remote_key or ""))
+        if outcome.result is Result.SYNCED:
+            body = json_object(answer) or {}
+            return outcome, Held(key=str(body.get("email") or ""), remote_id=str(body.get("id", "")), fields=body)
+        if outcome.http_status != 404 and outcome.kind != "invalid_address":
+            return outcome, None
+    return Outcome(result=Result.SYNCED, http_status=outcome.http_status), None
+
+
+def compare(payload: Payload, held: Held, list_ids: tuple[int, ...]) -> list[Compared]:
+    """Field by field in the normal form of deliveries: the address, then attributes; what Brevo has besides comes last.
+
+    An attribute of ours that is blank counts as the same as one that Brevo does not show. Pure.
+    """
+    theirs = _attributes(held.fields)
+    compared = [_compared("EMAIL", payload.key, held.key.lower())]
+    compared += [_compared(name, value, theirs.get(name)) for name, value in payload.attributes.items()]
+    compared += [_compared(name, None, theirs.get(name)) for name in sorted(payload.clear)]
+    if list_ids:
+        lists = held.fields.get("listIds")
+        on = sorted(set(list_ids) & set(lists if isinstance(lists, list) else []))
+        compared.append(Compared(attribute="lists", ours=list(list_ids), theirs=on, same=on == sorted(list_ids)))
+    if held.fields.get("emailBlacklisted") is True:
+        compared.append(Compared(attribute="unsubscribed", ours=None, theirs=True, same=None))
+    known = {one.attribute for one in compared} | _OURS_ALONE
+    return compared + [
+        Compared(attribute=name, ours=None, theirs=value, same=None)
+        for name, value in sorted(theirs.items())
+        if name not in known
+    ]
+
+
+def _compared(name: str, ours: Any, theirs: Any) -> Compared:
+    blank = ours in (None, "") and theirs in (None, "")
+    same = blank or (theirs is not None and ours is not None and normal(name, ours) == normal(name, theirs))
+    return Compared(attribute=name, ours=ours, theirs=theirs, same=same)
+
+
+def _attributes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    found = fields.get("attributes")
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,82 @@
+"""What of a contact goes to Brevo, told without a key: nothing here makes a request."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import phonenumbers
+
+from crm_pipelines.crms import normalize
+from crm_pipelines.crms.base import Line, Payload, Unsendable
+from crm_pipelines.crms.brevo.mapping import CUSTOM, SOURCES, BrevoMapping, load_mapping
+from crm_pipelines.crms.brevo.payload import build_payload
+from crm_pipelines.crms.brevo.values import AttributeType, convert, natural_type
+from crm_pipelines.errors import SettingsError
+from crm_pipelines.settings import Settings
+
+_PARTS_OF_NAME = frozenset({"first_name", "last_name"})
+_NOT_OF_THE_PERSON = frozenset({"created_at", "updated_at"})
+
+
+class BrevoMapper:
+    """See `crm_pipelines.crms.base.Mapper`."""
+
+    name = "brevo"
+
+    def __init__(self, *, mapping: BrevoMapping, list_id: int | None = None, phone_region: str | None = None) -> None:
+        if phone_region is not None and phone_region not in phonenumbers.SUPPORTED_REGIONS:
+            raise SettingsError("CRM_PHONE_REGION names no country: use two letters, such as US.")
+        self.mapping_version = mapping.version
+        self._mapping = mapping
+        self._phone_region = phone_region
+        self._list_ids = () if list_id is None else (list_id,)
+
+    @classmethod
+    def without_key(cls, settings: Settings) -> "BrevoMapper":
+        """Raises SettingsError when the mapping file or the phone region is wrong."""
+        return cls(
+            mapping=load_mapping(settings.brevo.mapping_file),
+            list_id=settings.brevo.list_id,
+            phone_region=settings.general.crm_phone_region,
+        )
+
+    def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
+        """Map, normalize and validate one row of crm_contacts. Pure."""
+        return build_payload(
+            record,
+            mapping=self._mapping,
+            region=self._phone_region,
+            list_ids=self._list_ids,
+            sent_attributes=sent_attributes,
+        )
+
+    def explain(self, record: Mapping[str, Any]) -> list[Line]:
+        """One line per mapped field, blank or not, then those that have a value and go nowhere. Pure.
+
+        Values and remarks are those of `prepare`. It does not use this, since it runs for every contact of an import.
+        """
+        custom = {CUSTOM + key: value for key, value in (record.get("custom_fields") or {}).items()}
+        first, last = normalize.name_parts(record.get("name"))
+        fields = {name: record.get(name) for name in SOURCES} | custom | {"first_name": first, "last_name": last}
+        lines = [
+            self._line(name, one.source, fields.get(one.source), one.type, one.options)
+            for name, one in self._mapping.attributes.items()
+        ]
+        for field, name in self._mapping.by_own_name(record.get("custom_fields") or {}).items():
+            value = fields[CUSTOM + field]
+            lines.append(self._line(name, CUSTOM + field, value, natural_type(value)))
+        mapped = {line.source for line in lines}
+        mapped |= _PARTS_OF_NAME if "name" in mapped else {"name"} if mapped & _PARTS_OF_NAME else set()
+        unmapped = [
+            Line(source=source, attribute=None, value=None, remark="not sent: the mapping names no attribute for it")
+            for source, value in fields.items()
+            if source not in mapped | _NOT_OF_THE_PERSON and value not in (None, "")
+        ]
+        return [*lines, *unmapped]
+
+    def _line(
+        self, name: str | None, source: str, raw: object, kind: AttributeType, options: tuple[str, ...] = ()
+    ) -> Line:
+        value, remark = convert(raw, kind, options=options, region=self._phone_region)
+        if name is None and value is not None:
+            value, remark = None, "left out: it has no attribute name of its own, so name one in the mapping file"
+        return Line(source=source, attribute=name, value=value, remark=remark)

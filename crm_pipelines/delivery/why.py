@@ -1,0 +1,125 @@
+"""The whole answer to "why?" about one contact: its story, what would be sent of it, and what the CRM holds now.
+
+One answer for the command line, the API and the status page. It holds personal data: it goes to whoever asked, and
+into no log.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.queue import Attempt, Delivery, Queue
+from crm_pipelines.contacts.story import Story
+from crm_pipelines.crms.base import Compared, Crm, Line, Mapper, Result, Unsendable
+from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.parcels import prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a delivery to `crm` would come to now. `verdict` is `send`, or the outcome that needs no request.
+
+    `cleared` are attributes that the CRM has from us and that are blank now.
+    """
+
+    crm: str
+    verdict: str
+    says: str
+    lines: tuple[Line, ...]
+    cleared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What the CRM holds now, field by field. `found` None: it gave no answer, for the reason in `says`."""
+
+    crm: str
+    found: bool | None
+    says: str
+    fields: tuple[Compared, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """Everything there is to tell about one contact; `live` only where the CRMs were asked."""
+
+    story: Story
+    previews: tuple[Preview, ...]
+    live: tuple[Held, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the story's own fields, and the others beside them."""
+        return {
+            **self.story.as_dict(),
+            "previews": [asdict(one) for one in self.previews],
+            "live": [asdict(one) for one in self.live],
+        }
+
+
+def why(
+    engine: sa.Engine,
+    story: Story,
+    mappers: Sequence[Mapper],
+    accounts: Sequence[Crm] = (),
+    *,
+    rate_per_second: float = 1,
+) -> Why:
+    """`mappers`: of the CRMs of which to tell what would be sent. `accounts`: those to ask, at the account's pace."""
+    return Why(
+        story=story,
+        previews=tuple(told for mapper in mappers if (told := preview(engine, mapper, story.id))),
+        live=tuple(held for account in accounts if (held := look(engine, account, story.id, rate_per_second))),
+    )
+
+
+def preview(engine: sa.Engine, mapper: Mapper, contact_id: UUID) -> Preview | None:
+    """None if there is no such contact. Makes no request and changes nothing."""
+    delivery = Queue(engine, mapper.name).glance(contact_id)
+    if delivery is None:
+        return None
+    lines = tuple(mapper.explain(delivery.record))
+    prepared = prepare(mapper, delivery, revision=0)
+    if not isinstance(prepared, Attempt):
+        cleared = tuple(sorted(prepared.payload.clear))
+        count = len(prepared.payload.attributes)
+        says = f"The address and {count} attribute{'' if count == 1 else 's'}{_but_cleared(cleared)}"
+        return Preview(crm=mapper.name, verdict="send", says=f"{says}.", lines=lines, cleared=cleared)
+    says = "Unchanged since the last delivery: a run would make no request."
+    if prepared.outcome != "unchanged":
+        says = prepared.message or prepared.kind or prepared.outcome
+    return Preview(crm=mapper.name, verdict=prepared.outcome, says=says, lines=lines)
+
+
+def _but_cleared(names: tuple[str, ...]) -> str:
+    return f"; {', '.join(names)} would be cleared, being blank now" if names else ""
+
+
+def look(engine: sa.Engine, account: Crm, contact_id: UUID, rate_per_second: float) -> Held | None:
+    """Ask the CRM, through the slots of its gate. None if there is no such contact here."""
+    delivery = Queue(engine, account.name).glance(contact_id)
+    return None if delivery is None else _look(engine, account, delivery, rate_per_second)
+
+
+def _look(engine: sa.Engine, account: Crm, delivery: Delivery, rate_per_second: float) -> Held:
+    crm = account.name
+    payload = account.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
+    if isinstance(payload, Unsendable):
+        return Held(crm=crm, found=None, says=f"Not asked: {payload.message}")
+    outcome, held = account.look_up(
+        payload,
+        remote_key=delivery.remote_key,
+        remote_id=delivery.remote_id,
+        before_request=pacer_for(GateKeeper(engine, crm), rate_per_second).wait,
+    )
+    if outcome.result is not Result.SYNCED:
+        return Held(crm=crm, found=None, says=f"No answer. {outcome.message or outcome.kind or ''}".strip())
+    if held is None:
+        return Held(crm=crm, found=False, says="It holds no contact with our id, its own number or the address.")
+    fields = tuple(account.compare(payload, held))
+    different = [one.attribute for one in fields if one.same is False]
+    says = f"It differs in {', '.join(different)}." if different else "It holds what a delivery would send."
+    return Held(crm=crm, found=True, says=says, fields=fields)

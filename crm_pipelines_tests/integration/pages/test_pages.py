@@ -1,0 +1,191 @@
+"""What the status page shows is so, what it changes is changed and written down, and nothing personal is in a URL."""
+
+import csv
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.api.pages import exporting
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.contacts.states import add_contact, put
+from crm_pipelines_tests.integration.pages.conftest import Visitor
+
+ATTEMPT = sa.text(
+    "INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, http_status, message, started_at) "
+    "VALUES (:id, 'brevo', :claim_no, 'run-1', 1, :outcome, 400, :message, now())"
+)
+
+
+def fail(people: People, count: int = 1, kind: str = "outage") -> None:
+    people.add(count, name=kind)
+    people.run(
+        "UPDATE crm_syncs s SET state = 'failed', attempts = 4, last_error_kind = :kind, last_error = 'HTTP 503' "
+        "FROM crm_contacts c WHERE c.id = s.contact_id AND c.name = :kind",
+        kind=kind,
+    )
+
+
+def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visitor, people: People) -> None:
+    people.add(3)
+    fail(people, 2)
+    GateKeeper(people.engine, "brevo").close("The key was refused.", "fingerprint")
+    with people.engine.begin() as connection:
+        connection.execute(ATTEMPT, {"id": people.add()[0], "claim_no": 1, "outcome": "rejected", "message": "no"})
+    text = operator.get("/").text
+    tiles = dict(re.findall(r'status=(\w+)"><b class="\w*">(\d+)</b>', text))
+    assert tiles == {"Complete": "0", "Selected": "4", "Queued": "0", "Error": "2", "Skipped": "0", "New": "0"}
+    assert "Closed: the account refuses us" in text
+    assert "The key was refused." in text
+    assert "0 delivered, 1 failed" in text
+    assert "<code>outage</code>" in text
+    for span in ("week", "month"):
+        assert operator.get(f"/?span={span}").ok
+
+
+def test_without_contacts_the_pages_say_how_to_bring_some_in(operator: Visitor) -> None:
+    assert "contacts import FILE --select brevo" in operator.get("/").text
+    assert "There are no contacts yet." in operator.get("/contacts").text
+
+
+def test_retry_shows_the_count_first_and_then_does_it(operator: Visitor, people: People) -> None:
+    fail(people, 3, "outage")
+    fail(people, 2, "rejected")
+    assert "Retry 3 contacts" in operator.get("/retry?crm=brevo&kind=outage").text
+    assert people.states() == {"failed": 5}, "to look changes nothing"
+    after = operator.send("/retry", {"crm": "brevo", "kind": "outage"})
+    assert "3 contacts were put back" in after.text
+    assert people.states() == {"queued": 3, "failed": 2}
+    assert "Retry 2 contacts" in operator.get("/retry?crm=brevo").text
+    assert written(people) == [("retry", 3)]
+
+
+def test_a_contact_is_found_by_address_name_and_id_and_its_address_is_in_no_url(
+    operator: Visitor, people: People
+) -> None:
+    [contact] = people.add(email="ada@example.com", name="Ada Lovelace", select=False)
+    people.add(email="grace@example.com", name="Grace Hopper", select=False)
+    operator.get("/")
+    for text in ("ADA@example.com ", str(contact)):
+        found = operator.send("/contacts", {"text": text})
+        assert found.url.endswith(f"/contacts/{contact}")
+        assert "ada" not in "".join(one.url for one in [*found.history, found]).lower()
+    by_name = operator.send("/contacts", {"text": "lovelace"})
+    assert "ada@example.com" in by_name.text
+    assert "grace@example.com" not in by_name.text
+    assert "No contact matches." in operator.send("/contacts", {"text": "%' OR 1=1 --"}).text
+
+
+def test_a_long_list_is_shown_page_by_page_and_nothing_twice(operator: Visitor, people: People) -> None:
+    people.add(60, select=False)
+    operator.get("/")
+    first = operator.send("/contacts", {"domain": "example.com"}).text
+    place = dict(re.findall(r'name="(after|after_created_at)" value="([^"]+)"', first))
+    second = operator.send("/contacts", {"domain": "example.com", **place}).text
+    shown = [set(re.findall(r'href="/contacts/([0-9a-f-]{36})"', one)) for one in (first, second)]
+    assert [len(one) for one in shown] == [50, 10]
+    assert not shown[0] & shown[1]
+
+
+def test_the_filtered_list_is_downloaded_without_formulas(
+    operator: Visitor, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_PAGE", 2)
+    names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\tx", "plain, with a comma"]
+    for number, name in enumerate(names):
+        people.add(email=f"person{number}@example.org", name=name, select=False)
+    people.add(email="other@example.com", select=False)
+    operator.get("/")
+    answer = operator.send("/contacts.csv", {"domain": "example.org"})
+    assert answer.headers["content-disposition"] == 'attachment; filename="contacts-brevo.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [row["name"] for row in rows] == [*(f"'{name}" for name in names[:5]), names[5]]
+    assert {row["sync_status"] for row in rows} == {"New"}
+
+
+def test_decisions_about_a_contact_are_carried_out_and_written_down(operator: Visitor, people: People) -> None:
+    [contact] = people.add(select=False)
+    operator.get(f"/contacts/{contact}")
+    assert "the next run takes it" in operator.send(f"/contacts/{contact}/select", {"crm": "brevo"}).text
+    people.run("UPDATE crm_syncs SET attempts = 1, run_at = now() + interval '1 hour', last_error_kind = 'outage'")
+    assert "the next run takes it" in operator.send(f"/contacts/{contact}/retry", {"crm": "brevo"}).text
+    assert "Not selected." in operator.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).text
+    assert written(people) == [("select", 1), ("retry", 1), ("unselect", 1)]
+
+
+def written(people: People) -> list[tuple[str, int]]:
+    """The audit log: all of it by the operator."""
+    rows = people.all("SELECT w.*, t.name FROM crm_api_writes w JOIN crm_tokens t ON t.id = w.token_id ORDER BY w.id")
+    assert {row["name"] for row in rows} == {"operator"}
+    return [(row["action"], row["contacts"]) for row in rows]
+
+
+def test_the_contact_page_tells_the_story_and_what_the_crm_holds(
+    operator: Visitor, engine: sa.Engine, brevo_environment: BrevoSandbox
+) -> None:
+    with engine.begin() as connection:
+        contact = add_contact(connection, name="Ada Lovelace", phone_number="nonsense")
+        put(connection, contact, "rejected")
+        said = {"id": contact, "claim_no": 1, "outcome": "rejected", "message": "Invalid phone number"}
+        connection.execute(ATTEMPT, said)
+    brevo_environment.seed({"email": "ada@example.com", "attributes": {"FIRSTNAME": "Augusta"}})
+    text = operator.get(f"/contacts/{contact}").text
+    for words in ("Parked, and not tried again", "Invalid phone number", "left out: not a phone number", "LASTNAME"):
+        assert words in text
+    compared = operator.send(f"/contacts/{contact}/compare").text
+    assert "It differs in FIRSTNAME, LASTNAME." in compared
+    assert "Augusta" in compared
+
+
+def test_what_a_contact_is_called_is_text_and_nothing_else(operator: Visitor, people: People) -> None:
+    [contact] = people.add(name="<script>alert(1)</script>")
+    for path in ("/contacts", f"/contacts/{contact}"):
+        text = operator.get(path).text
+        assert "<script" not in text
+        assert "&lt;script&gt;" in text
+
+
+def test_no_page_needs_a_script_or_a_style_of_its_own(operator: Visitor, people: People) -> None:
+    fail(people)
+    for path in ("/", "/contacts", f"/contacts/{people.add()[0]}", "/retry?crm=brevo", "/sign-in"):
+        answer = operator.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'")
+        assert "unsafe" not in policy
+        assert not re.search(r"<style|style=|\son\w+=|https?://(?!127)", answer.text)
+
+
+def test_what_is_wrong_is_a_page_that_says_so(operator: Visitor) -> None:
+    wrong = {
+        f"/contacts/{uuid4()}": 404,
+        "/contacts/7": 422,
+        "/?span=year": 422,
+        "/retry?crm=salesforce": 422,
+        "/retry?crm=brevo&kind=nonsense": 422,
+        "/retry?crm=brevo&kind=%00": 422,
+    }
+    for path, status in wrong.items():
+        answer = operator.get(path)
+        assert answer.status_code == status, path
+        assert "That did not work" in answer.text, path
+    operator.get("/")
+    for name, value in [("status", "Nowhere"), ("since", "yesterday"), ("after", "7"), ("text", "\x00"), ("crm", "x")]:
+        answer = operator.send("/contacts", {name: value})
+        assert answer.status_code == 422, name
+        assert "That did not work" in answer.text, name
+    assert operator.send("/contacts", {"text": "a" * 100_000}).status_code == 422
+
+
+def test_contacts_are_filtered_by_when_they_came(operator: Visitor, people: People) -> None:
+    people.add(email="old@example.com", created_at=datetime.now(UTC) - timedelta(days=9), select=False)
+    people.add(email="new@example.com", select=False)
+    operator.get("/")
+    since = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"
+    text = operator.send("/contacts", {"since": since}).text
+    assert "new@example.com" in text
+    assert "old@example.com" not in text

@@ -1,0 +1,82 @@
+"""The main paths as a person goes them in a real browser, by eye, by keyboard and by screen reader."""
+
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.integration.pages.conftest import Site
+from crm_pipelines_tests.integration.pages.test_pages import fail
+
+pytestmark = pytest.mark.browser
+
+
+def sign_in(page: Page, site: Site) -> None:
+    page.goto(site.root)
+    page.get_by_label("Token").fill(site.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def test_sign_in_find_select_and_retry(site: Site, people: People, page: Page) -> None:
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    people.add(email="ada@example.com", name="Ada Lovelace", select=False)
+    fail(people, 2)
+    sign_in(page, site)
+
+    page.get_by_label("Find a contact").fill("ada@example.com")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("heading", name="Ada Lovelace")).to_be_visible()
+    page.get_by_role("button", name="Select (Brevo)", exact=True).click()
+    expect(page.get_by_text("the next run takes it")).to_be_visible()
+    page.get_by_role("button", name="Compare with Brevo now").click()
+    expect(page.get_by_text("It holds no contact")).to_be_visible()
+    page.get_by_role("button", name="Unselect (Brevo)", exact=True).click()
+    expect(page.get_by_text("Not selected.")).to_be_visible()
+
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("link", name="Retry these … (outage)").click()
+    page.get_by_role("button", name="Retry 2 contacts").click()
+    expect(page.get_by_text("2 contacts were put back")).to_be_visible()
+    assert people.states() == {"queued": 2, "unselected": 1}
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_focused()
+    assert troubles == []
+
+
+def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone(site: Site, people: People, page: Page) -> None:
+    [contact] = people.add(name="Ada Lovelace", phone_number="nonsense")
+    people.add(select=False, email="a.rather.long.address.of.somebody.with.a.long.name@example.com")
+    fail(people, 2)
+    people.run(
+        "INSERT INTO crm_queue_depths SELECT 'brevo', date_trunc('minute', now()) - n * interval '1 hour', n, 1, 1 "
+        "FROM generate_series(0, 20) n"
+    )
+    page.goto(site.root)
+    found = violations(page, "/sign-in")
+    sign_in(page, site)
+    for path in ("/", "/contacts", f"/contacts/{contact}", "/retry?crm=brevo", "/contacts/7"):
+        page.goto(site.root + path)
+        found += violations(page, path)
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in ("/", "/contacts", f"/contacts/{contact}", "/retry?crm=brevo"):
+        page.goto(site.root + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+    assert found == []
+
+
+def violations(page: Page, path: str) -> list[str]:
+    """What axe objects to on the page, in both colour schemes."""
+    found = []
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        results = Axe().run(page)
+        found += [
+            f"{path}, {scheme}: {one['id']} {[node['html'][:120] for node in one['nodes'][:3]]}"
+            for one in results.response["violations"]
+        ]
+    return found

@@ -1,0 +1,92 @@
+"""Nobody gets in without a token, nobody is made to send a form unawares, and a token is in no URL."""
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts import database
+from crm_pipelines.contacts.tokens import revoke_token
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.integration.pages.conftest import Site, Visitor, served
+
+
+def test_who_is_signed_out_is_led_in_and_on_to_where_they_wanted(site: Site) -> None:
+    visitor = site.visitor()
+    door = visitor.get("/contacts")
+    assert door.url == f"{site.root}/sign-in?next=%2Fcontacts"
+    assert 'name="next" value="/contacts"' in door.text
+    inside = visitor.send("/sign-in", {"token": f" {site.token}\n", "next": "/contacts"})
+    assert inside.url == f"{site.root}/contacts"
+    assert all(site.token not in one.url for one in [*inside.history, inside])
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(site: Site) -> None:
+    answer = site.visitor().send("/sign-in", {"token": site.token}, follow=False)
+    flags = answer.headers["set-cookie"].split("; ")[1:]
+    assert {"HttpOnly", "SameSite=lax"} <= set(flags)
+    behind_tls = site.visitor().send(
+        "/sign-in", {"token": site.token}, headers={"X-Forwarded-Proto": "https"}, follow=False
+    )
+    assert "Secure" in behind_tls.headers["set-cookie"]
+
+
+def test_a_wrong_token_opens_nothing(site: Site) -> None:
+    visitor = site.visitor()
+    for token in ("", "nonsense", "crmp_00000000_" + "a" * 43):
+        assert visitor.sign_in(token).status_code == 401
+        assert not visitor.session.cookies
+        assert visitor.get("/").url.endswith("/sign-in")
+
+
+def test_a_revoked_token_is_out_at_once(site: Site, operator: Visitor, engine: sa.Engine) -> None:
+    revoke_token(engine, "operator")
+    assert operator.get("/").url.endswith("/sign-in")
+
+
+def test_signing_out_forgets_the_token(operator: Visitor) -> None:
+    operator.get("/")
+    assert operator.send("/sign-out").url.endswith("/sign-in")
+    assert not operator.session.cookies
+
+
+def test_a_form_of_another_site_changes_nothing(operator: Visitor, people: People) -> None:
+    [contact] = people.add(select=False)
+    operator.get("/")
+    forged: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({"form_key": ""}, {}),
+        ({"form_key": "0" * 64}, {}),
+        ({}, {"Origin": "https://evil.example"}),
+        ({}, {"Origin": "null"}),
+        ({}, {"Sec-Fetch-Site": "cross-site"}),
+    ]
+    for form, headers in forged:
+        answer = operator.send(f"/contacts/{contact}/select", {"crm": "brevo", **form}, headers)
+        assert answer.status_code == 403, (form, headers)
+    assert people.states() == {}
+
+
+def test_another_site_cannot_sign_somebody_in(site: Site) -> None:
+    visitor = site.visitor()
+    assert visitor.send("/sign-in", {"token": site.token}, {"Origin": "https://evil.example"}).status_code == 403
+    assert not visitor.session.cookies
+
+
+def test_signing_in_leads_to_no_other_site(site: Site) -> None:
+    for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example", "evil.example"):
+        answer = site.visitor().send("/sign-in", {"token": site.token, "next": elsewhere}, follow=False)
+        assert answer.headers["location"] == "/", elsewhere
+
+
+def test_who_may_read_only_sees_no_button_and_changes_nothing(site: Site, people: People) -> None:
+    [contact] = people.add()
+    reader = site.visitor(site.reading_token)
+    assert f"/contacts/{contact}/unselect" not in reader.get(f"/contacts/{contact}").text
+    assert reader.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).status_code == 403
+    assert people.states() == {"queued": 1}
+
+
+def test_a_database_that_is_gone_is_a_page_that_says_so(brevo_environment: object) -> None:
+    gone = database.create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with served(gone) as root:
+        answer = Visitor(root).send("/sign-in", {"token": "crmp_00000000_" + "a" * 43})
+    assert answer.status_code == 503
+    assert "does not answer at the moment" in answer.text
+    gone.dispose()
