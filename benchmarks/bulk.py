@@ -19,11 +19,13 @@ def deliver(there: Stage, report: Report, contacts: int, repeats: int) -> None:
         there.queue(contacts)
         if number == 0:
             _claim(there, report, f"Claiming 1,000 of {contacts:,} that are due")
-        figures = there.run(**_IN_BULK)
-        assert figures["counts"]["synced"] == contacts, figures["counts"]
-        rates.append(contacts / figures["ops_seconds"])
-        peaks.append(figures["peak_mb"])
-        cpu.append(1000 * figures["cpu_seconds"] / contacts)
+        runs = [there.run(**_IN_BULK)]
+        while sum(run["counts"]["synced"] for run in runs) < contacts:
+            assert runs[-1]["counts"]["synced"], runs[-1]["counts"]
+            runs.append(there.run(**_IN_BULK))
+        rates.append(contacts / sum(run["ops_seconds"] for run in runs))
+        peaks.append(max(run["peak_mb"] for run in runs))
+        cpu.append(1000 * sum(run["cpu_seconds"] for run in runs) / contacts)
     what = f"In bulk, {contacts:,} contacts"
     report.add(what, rates, "contacts/s", "first op to last, each contact seen at the CRM; 10 requests/s allowed", 0)
     report.add(f"{what}: peak memory", peaks, "MB", "of the run's process", 0)
