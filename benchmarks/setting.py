@@ -5,8 +5,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +20,64 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.embedded import embedded_postgres
+from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.local.environment import prepare_databases
 from crm_pipelines.local.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-class Stage:
-    """A contacts database, Dagster's database and a sandbox."""
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together."""
 
-    def __init__(self, url: str, dagster_url: str, sandbox: str) -> None:
+    seconds: float
+    repeats: int
+    bulk: tuple[tuple[int, int], ...]
+    limit_seconds: int
+    due_later: int
+    api: bool
+
+
+FULL = Scale(
+    seconds=690,
+    repeats=3,
+    bulk=((1_000, 3), (10_000, 3), (100_000, 2), (1_000_000, 1)),
+    limit_seconds=60,
+    due_later=100_000,
+    api=True,
+)
+QUICK = Scale(seconds=240, repeats=1, bulk=((1_000, 1), (5_000, 1)), limit_seconds=10, due_later=5_000, api=False)
+
+
+class NoTimeLeft(Exception):
+    """The benchmarks have taken what they may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimCost:
+    """Rows that were claimed, pages of 8 KB that were touched for it, and the time."""
+
+    rows: int
+    buffers: int
+    milliseconds: float
+
+
+class Stage:
+    """A contacts database, Dagster's database and a sandbox; `ends_at` is a monotonic time."""
+
+    def __init__(self, url: str, dagster_url: str, sandbox: str, ends_at: float) -> None:
         self.url = url
         self.dagster_url = dagster_url
         self.sandbox = sandbox
+        self.ends_at = ends_at
+
+    def time_left(self) -> float:
+        """Seconds. Raises NoTimeLeft."""
+        left = self.ends_at - time.monotonic()
+        if left <= 0:
+            raise NoTimeLeft
+        return left
 
     def configure(self, **settings: Any) -> None:
         """A new sandbox account with these settings; no rate limits unless given."""
@@ -68,8 +117,8 @@ class Stage:
         finally:
             engine.dispose()
 
-    def run(self, **environment: str) -> dict[str, Any]:
-        """One run of brevo_sync in a process of its own: its figures."""
+    def run(self, limit: int | None = None, **environment: str) -> dict[str, Any]:
+        """One run of brevo_sync in a process of its own: its figures. Raises NoTimeLeft."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("BREVO_", "CRM_"))}
         env |= {
             "CRM_DATABASE_URL": self.url,
@@ -79,22 +128,79 @@ class Stage:
             "BREVO_API_BASE_URL": f"{self.sandbox}/v3",
             **environment,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.worker"], env=env, cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "benchmarks.worker", *([str(limit)] if limit else [])]
+        try:
+            done = subprocess.run(
+                command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=self.time_left()
+            )
+        except subprocess.TimeoutExpired:
+            raise NoTimeLeft from None
         if done.returncode:
-            sys.exit(f"A measured run failed: {done.stderr[-2000:]}")
+            raise RuntimeError(f"A measured run failed: {done.stderr[-2000:]}")
         figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return figures
+
+    def run_together(self, limits: Sequence[int], **environment: str) -> None:
+        """Runs at the same time, each in a process of its own, of so many contacts."""
+        with ThreadPoolExecutor(len(limits)) as pool:
+            for done in [pool.submit(partial(self.run, limit, **environment)) for limit in limits]:
+                done.result()
+
+    def execute(self, statement: str) -> None:
+        engine = database.create_engine(self.url)
+        try:
+            with engine.begin() as connection:
+                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+                connection.execute(sa.text(statement))
+        finally:
+            engine.dispose()
+
+    def claim_cost(self, limit: int) -> ClaimCost:
+        """What a claim of so many contacts would cost now."""
+        claim = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {load_statements('queue')['claim'].text}")
+        given = {"crm": "brevo", "run_id": "benchmark", "limit": limit, "lease": "1 h"}
+        engine = database.create_engine(self.url)
+        try:
+            with engine.connect() as connection:
+                [plan] = connection.execute(claim, given).scalar_one()
+                connection.rollback()
+        finally:
+            engine.dispose()
+        top = plan["Plan"]
+        return ClaimCost(
+            rows=round(top["Actual Rows"]),
+            buffers=top["Shared Hit Blocks"] + top["Shared Read Blocks"],
+            milliseconds=plan["Execution Time"],
+        )
+
+    def event_bytes(self, run_id: str) -> int:
+        """Bytes of a run's events in Dagster's storage."""
+        engine = sa.create_engine(self.dagster_url)
+        try:
+            with engine.connect() as connection:
+                query = sa.text("SELECT sum(pg_column_size(e.*)) FROM event_logs e WHERE run_id = :run_id")
+                return int(connection.execute(query, {"run_id": run_id}).scalar_one() or 0)
+        finally:
+            engine.dispose()
+
+    def import_seconds(self, module: str) -> float:
+        """How long a new interpreter takes to import a module."""
+        started = time.monotonic()
+        subprocess.run([sys.executable, "-c", f"import {module}"], check=True, cwd=ROOT)
+        return time.monotonic() - started
 
     def requests(self) -> list[dict[str, Any]]:
         """The sandbox's log of requests."""
         log: list[dict[str, Any]] = requests.get(f"{self.sandbox}/_sandbox/requests", timeout=60).json()
         return log
 
+    @staticmethod
+    def noop_run_seconds() -> float:
+        return noop_run_seconds()
+
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def stage(ends_at: float) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="crm-pipelines-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -109,7 +215,7 @@ def stage() -> Iterator[Stage]:
                 try:
                     assert sandbox.stdout
                     sandbox.stdout.readline()
-                    yield Stage(server.url("contacts"), dagster_url, f"http://127.0.0.1:{port}")
+                    yield Stage(server.url("contacts"), dagster_url, f"http://127.0.0.1:{port}", ends_at)
                 finally:
                     sandbox.terminate()
 

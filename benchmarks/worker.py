@@ -1,6 +1,6 @@
 """One measured run of brevo_sync in a process of its own; prints its figures as JSON.
 
-Environment: CRM_DATABASE_URL, DAGSTER_POSTGRES_URL, DAGSTER_HOME, BREVO_*.
+Argument: at most this many contacts. Environment: CRM_DATABASE_URL, DAGSTER_POSTGRES_URL, DAGSTER_HOME, BREVO_*.
 """
 
 import json
@@ -15,7 +15,7 @@ from crm_pipelines.orchestration.run_now import run_now
 
 def main() -> None:
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    result = run_now("brevo")
+    result = run_now("brevo", limit=int(sys.argv[1]) if len(sys.argv) > 1 else None)
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
     if not result.success:
         sys.exit(f"The run failed: {result.problem}")
@@ -28,6 +28,7 @@ def main() -> None:
     print(  # noqa: T201 - the answer to the process that measures
         json.dumps(
             {
+                "run_id": result.run_id,
                 "counts": result.counts,
                 "seconds": seconds,
                 "ops_seconds": last - first,

@@ -194,6 +194,13 @@ class CrmSettings(_EnvironmentSettings):
         description="Smallest batch; a long queue gets larger ones, so that a run keeps few steps.",
     )
     sync_scheduler_max_instances: int = Field(1, ge=1, le=50, description="Runs of the job at the same time.")
+    sync_processes: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Processes of a run. 1: all steps in one; more: one per step, so many at a time, which pays only "
+        "where one processor is too slow for the account's rate.",
+    )
     sync_max_retries: int = Field(3, ge=0, le=20, description="Retries after the first attempt.")
     sync_retry_delay_minutes: float = Field(5, gt=0, le=1440, description="Base delay before a retry.")
     sync_retry_exponential: bool = Field(

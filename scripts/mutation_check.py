@@ -17,6 +17,9 @@ _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/integration/chaos/test_guards.py"
 _MATRIX = "crm_pipelines_tests/integration/chaos/test_kill_matrix.py"
 _RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
+_BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
+_FOLLOWING = "crm_pipelines_tests/integration/orchestration/test_following.py"
+_IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _SECONDS_PER_TEST = 60
 
 _GATE_CHECK = """\
@@ -194,6 +197,32 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_GUARDS}::test_stop_signals_in_a_row_lose_no_answer",),
+    ),
+    Mutation(
+        guard="consent: whom the walk saw on a block-list goes into no import",
+        changes=(("crm_pipelines/delivery/importing.py", " or row.identifiers & blocked", ""),),
+        tests=(f"{_BULK}::test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so",),
+    ),
+    Mutation(
+        guard="consent: no import without a complete walk",
+        changes=((_IMPORTS_SQL, " AND w.completed_at IS NOT NULL", ""),),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+    ),
+    Mutation(
+        guard="consent: a deletion during the walk is noticed",
+        changes=(("crm_pipelines/delivery/surveying.py", "page.contacts[0].remote_id != last.remote_id", "False"),),
+        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import",),
+    ),
+    Mutation(
+        guard="a backlog that does not shrink is left to the schedule",
+        changes=(
+            (
+                "crm_pipelines/orchestration/following.py",
+                "if found is not None and int(left) >= int(found):",
+                "if False:",
+            ),
+        ),
+        tests=(f"{_FOLLOWING}::test_a_backlog_that_does_not_shrink_is_left_to_the_schedule",),
     ),
 )
 

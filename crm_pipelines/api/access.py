@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import MovingWindowRateLimiter
 
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.contacts import tokens
@@ -33,7 +33,7 @@ class Authenticator:
         self, engine: sa.Engine, *, requests_per_minute: int, failures_per_minute: int = FAILURES_PER_MINUTE
     ) -> None:
         self._engine = engine
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._requests = RateLimitItemPerMinute(requests_per_minute)
         self._failures = RateLimitItemPerMinute(failures_per_minute)
         self._right_before: set[int] = set()

@@ -4,6 +4,15 @@ from crm_pipelines.errors import UsageError
 
 CRMS = ("brevo", "hubspot", "mautic", "n8n")
 SYNC_STATUSES = ("New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped")
+STATES = {
+    "Selected": "queued",
+    "Queued": "queued",
+    "Processing": "claimed",
+    "Complete": "synced",
+    "Error": "failed",
+    "Skipped": "skipped",
+}
+"""The state in crm_syncs behind each sync status; New has none, since who was never selected has no row."""
 
 
 def known_crm(name: str) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import known_status
+from crm_pipelines.contacts.crms import STATES, known_status
 from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("filters")
@@ -34,6 +34,8 @@ class ContactFilter:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.status is not None:
             given["status"] = known_status(self.status)
+            # Says nothing new, but an index can be found by it.
+            given["state"] = STATES.get(given["status"])
         return {name: value for name, value in given.items() if value is not None}
 
 

@@ -3,6 +3,9 @@
 -- name: status
 crm_sync_status(s.state, s.attempts) = :status
 
+-- name: state
+s.state = :state
+
 -- name: domain
 substring(lower(btrim(c.email)) from '[^@]*$') = lower(:domain)
 

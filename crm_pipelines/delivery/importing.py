@@ -4,9 +4,12 @@ docs/architecture.md, "In bulk", says what holds an import's claims, and what if
 """
 
 import logging
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +20,7 @@ from crm_pipelines.contacts.imports import BulkClaim, ImportLost, OpenImport, To
 from crm_pipelines.contacts.queue import Attempt, Delivery
 from crm_pipelines.crms.base import ImportRow, ImportTarget, Result
 from crm_pipelines.delivery import planning
+from crm_pipelines.delivery.bodies import Body, told_of
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.parcels import Parcel, prepare
@@ -28,36 +32,13 @@ from crm_pipelines.delivery.totals import Totals
 
 # Contacts that are read and prepared at a time.
 _PORTION = 2000
-# Room for what stands around the rows of a body.
-_FRAME_BYTES = 500
-# An import that has room for no more than this is full.
-_ROOM_LEFT = 20
 # One look at the CRM's processes shows 50.
 _MOST_UNDER_WAY = 40
 _LONGEST_PAUSE = 8.0
+# Seconds until those that have not arrived are looked for again.
+_AHEAD_PAUSE = 0.5
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Body:
-    """An import that is being put together: the rows by key."""
-
-    most_bytes: int
-    rows: dict[str, bytes] = field(default_factory=dict)
-    size: int = _FRAME_BYTES
-    seen: set[str] = field(default_factory=set)
-
-    @property
-    def room(self) -> int:
-        """About how many more contacts of average length fit in; 0 when a longer one might not."""
-        more = (self.most_bytes - self.size) * max(1, len(self.rows)) // self.size
-        return more if more > _ROOM_LEFT else 0
-
-    def add(self, key: str, row: ImportRow) -> None:
-        self.rows[key] = row.content
-        self.size += len(row.content) + 1
-        self.seen |= row.identifiers
 
 
 class Importer(Prover):
@@ -67,6 +48,7 @@ class Importer(Prover):
         super().__init__(**prover)
         self._blocklist = blocklist
         self._open: dict[UUID, OpenImport] = {}
+        self._read_ahead = 0
 
     def run(self, survey: Survey | None, *, most: int = 0, budget: timedelta = timedelta()) -> Totals:
         """Finish what is under way and has ended; with a survey import up to `most` more, and wait a little for them.
@@ -78,7 +60,8 @@ class Importer(Prover):
             self._take_up()
             self._settle()
             if survey is not None:
-                self._send_all(survey, most, budget)
+                with self._proving_ahead(survey.target):
+                    self._send_all(survey, most, budget)
                 self._wait_for_all(survey.target)
         except GatePaused:
             self._halt("the gate is paused")
@@ -119,23 +102,56 @@ class Importer(Prover):
             self._give_up(one, "overdue", f"The bulk import did not end within {planning.IMPORT_DEADLINE}.")
             del self._open[one.id]
 
+    @contextmanager
+    def _proving_ahead(self, target: ImportTarget) -> Iterator[None]:
+        """While further imports are put together, those contacts are recorded that have arrived already."""
+        over = threading.Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+            proving = pool.submit(self._prove_ahead, target, over)
+            try:
+                yield
+            finally:
+                over.set()
+        with suppress(GatePaused, Stopped, BrokenOff):  # whoever goes on meets it again
+            proving.result()
+
+    def _prove_ahead(self, target: ImportTarget, over: threading.Event) -> None:
+        size = self._crm.imports.page_size
+        while not over.is_set():
+            ids = list(self._open)
+            page = self._read(target.moment, self._read_ahead, size=size) if ids else None
+            if page is not None and page.full:
+                self._compare(ids, page)
+                self._read_ahead += size
+            else:
+                over.wait(_AHEAD_PAUSE)
+
     def _wait_for_all(self, target: ImportTarget) -> None:
         """In growing pauses, until all have ended or patience has.
 
         The CRM may be asked for its imports only once in a while; the number of contacts that changed, which may be
-        asked for often, tells when that is worthwhile.
+        asked for often, tells when looking is worthwhile. An import of which every contact was seen has ended.
         """
         give_up = time.monotonic() + planning.IMPORT_PATIENCE.total_seconds()
-        pause = 0.25
+        pause, looked = 0.25, False
         while self._open and time.monotonic() + pause < give_up:
             self._pause(pause)
             expected = sum(one.contacts for one in self._open.values())
             if (self._read(target.moment, 0, size=1).count or 0) >= expected:
-                self._pause(pause)
-                self._settle()
+                if looked:
+                    self._settle()
+                else:
+                    self._end_those_seen()
+                looked = True
             pause = min(2 * pause, _LONGEST_PAUSE)
         if self._open:
             self._settle()
+
+    def _end_those_seen(self) -> None:
+        self._read_back(list(self._open.values()), first=self._read_ahead)
+        for one in [one for one in self._open.values() if self._left(one) <= 0]:
+            self._give_up(one, "proved", "The bulk import did not bring this contact in as it was sent.")
+            del self._open[one.id]
 
     def _send_all(self, survey: Survey, most: int, budget: timedelta) -> None:
         until = time.monotonic() + budget.total_seconds()
@@ -148,7 +164,7 @@ class Importer(Prover):
     def _send_one(self, survey: Survey, most: int) -> bool:
         """One import; False when there is nothing left for a further one, or no use in trying."""
         import_id = self._patiently(partial(self._imports.begin, self._crm.mapping_version, walk_id=survey.walk.id))
-        body = _Body(self._crm.imports.most_bytes)
+        body = Body(self._crm.imports.most_bytes)
         sent = False
         try:
             more = self._fill(import_id, body, survey, most)
@@ -161,9 +177,9 @@ class Importer(Prover):
             if not sent:
                 returned = self._insistently(partial(self._imports.give_back, import_id))
                 self.fates.released += returned
-                self.fates.superseded += len(body.rows) - returned
+                self._superseded(len(body.rows) - returned)
 
-    def _fill(self, import_id: UUID, body: _Body, survey: Survey, most: int) -> bool:
+    def _fill(self, import_id: UUID, body: Body, survey: Survey, most: int) -> bool:
         """Whether more contacts are due than fit in."""
         while limit := min(_PORTION, most, body.room if body.rows else _PORTION):
             claims = self._patiently(partial(self._imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE))
@@ -174,7 +190,7 @@ class Importer(Prover):
             most -= limit
         return True
 
-    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: _Body, survey: Survey) -> None:
+    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: Body, survey: Survey) -> None:
         """Put these contacts into the body, or see to it that they get on otherwise.
 
         Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
@@ -182,7 +198,7 @@ class Importer(Prover):
         revisions = {one.claim.contact_id: one.revision for one in claims}
         deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims]))
         self.fates.claimed += len(claims)
-        self.fates.superseded += len(claims) - len(deliveries)
+        self._superseded(len(claims) - len(deliveries))
         known: list[Attempt] = []
         apart: list[UUID] = []
         ready: list[tuple[Parcel, ImportRow]] = []
@@ -203,11 +219,11 @@ class Importer(Prover):
                 apart.append(parcel.delivery.claim.contact_id)
                 continue
             body.add(parcel.payload.key, row)
-            told.append(_told(parcel, row))
+            told.append(told_of(parcel, row))
         if apart:
             returned = self._patiently(partial(self._imports.set_apart, import_id, apart))
             self.fates.released += returned
-            self.fates.superseded += len(apart) - returned
+            self._superseded(len(apart) - returned)
         if known:
             self._patiently(partial(self._queue.record, holder(import_id), known))
             self._carry_over(import_id, [one.claim.contact_id for one in known])
@@ -231,7 +247,7 @@ class Importer(Prover):
             return row
         return replace(row, identifiers=row.identifiers | {self._crm.imports.identifier(delivery.remote_id)})
 
-    def _submit(self, import_id: UUID, body: _Body, target: ImportTarget) -> bool:
+    def _submit(self, import_id: UUID, body: Body, target: ImportTarget) -> bool:
         """Whether it has come to something: it is under way, or the CRM refused it for good."""
         if not body.rows:
             return False
@@ -247,7 +263,7 @@ class Importer(Prover):
         )
         for key in lost:
             del body.rows[key]
-        self.fates.superseded += len(lost)
+        self._superseded(len(lost))
         if not body.rows:
             return False
 
@@ -274,15 +290,3 @@ class Importer(Prover):
             self._give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
             return True
         return process_id is not None
-
-
-def _told(parcel: Parcel, row: ImportRow) -> ToldRow:
-    return ToldRow(
-        claim=parcel.delivery.claim,
-        revision=parcel.revision,
-        key=parcel.payload.key,
-        payload_hash=parcel.payload.hash,
-        proof=row.proof,
-        names=row.names,
-        warnings=(*parcel.payload.warnings, *row.warnings),
-    )

@@ -93,9 +93,9 @@ def least_for_bulk(threshold: int, *, account: int, page_size: int) -> int:
     return max(threshold, math.ceil(reading / (1 - _PAGE_COST / step)))
 
 
-def smallest_batch(configured: int, rate_per_second: float) -> int:
-    """The setting, or what is sent in a minute where that is more."""
-    return max(configured, round(rate_per_second * _BATCH_SECONDS))
+def smallest_batch(configured: int, rate_per_second: float, processes: int = 1) -> int:
+    """The setting, or what is sent in a minute by each of the processes that share the rate, where that is more."""
+    return max(configured, round(rate_per_second * _BATCH_SECONDS / processes))
 
 
 def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES) -> list[Sequence[T]]:

@@ -1,6 +1,7 @@
 """Finds out what became of the contacts of an import that has ended: only what is seen at the CRM is delivered."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,6 +45,7 @@ class Prover(Reader):
         self._queue = queue
         self._imports = imports
         self._policy = policy
+        self._seen: Counter[UUID] = Counter()
         self.fates = Fates()
 
     def _look(self) -> Mapping[str, ImportStatus]:
@@ -69,18 +71,27 @@ class Prover(Reader):
 
     def _prove(self, ended: Sequence[OpenImport], statuses: Mapping[str, ImportStatus]) -> None:
         """Read back what changed since these imports were sent, and settle the fate of each of their contacts."""
-        ids = [one.id for one in ended]
-        left = sum(one.contacts for one in ended)
-        for page in self._pages(min(one.modified_since for one in ended)) if left else ():
-            left -= self._compare(ids, page)
-            if left <= 0:
-                break
+        left = self._read_back(ended)
         for one in ended:
             status = statuses.get(one.process_id)
             if left > 0 and status is not None and status.reports:
                 self._insistently(partial(self._imports.report, one.id, self._crm.imports.refused(status)))
             self._give_up(one, "proved", "The bulk import did not bring this contact in as it was sent.")
-        _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ids), left)
+        _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
+
+    def _read_back(self, imports: Sequence[OpenImport], *, first: int = 0) -> int:
+        """Record the contacts that are there as they were sent; returns how many are not."""
+        ids = [one.id for one in imports]
+        left = sum(self._left(one) for one in imports)
+        for page in self._pages(min(one.modified_since for one in imports), first=first) if left else ():
+            left -= self._compare(ids, page)
+            if left <= 0:
+                break
+        return left
+
+    def _left(self, one: OpenImport) -> int:
+        """How many contacts of the import have not been seen yet."""
+        return one.contacts - self._seen[one.id]
 
     def _compare(self, import_ids: list[UUID], page: Page) -> int:
         """Record those of the page that are as they were sent; returns how many."""
@@ -97,7 +108,8 @@ class Prover(Reader):
         import_ids.sort(key=lambda import_id: import_id not in arrived)
         for import_id, remote_ids in arrived.items():
             found, gone = self._insistently(partial(self._imports.record_proved, import_id, remote_ids))
-            self.fates.superseded += gone
+            self._superseded(gone)
+            self._seen[import_id] += len(remote_ids)
             self._carry_over(import_id, found)
         return sum(map(len, arrived.values()))
 
@@ -107,9 +119,13 @@ class Prover(Reader):
             found, gone = self._insistently(partial(self._imports.record_unproved, one.id, reason))
             if not found and not gone:
                 break
-            self.fates.superseded += gone
+            self._superseded(gone)
             self._carry_over(one.id, found)
         self._insistently(partial(self._imports.end, one.id, ended_as))
+
+    def _superseded(self, contacts: int) -> None:
+        with self._lock:
+            self.fates.superseded += contacts
 
     def _carry_over(self, import_id: UUID, contact_ids: Sequence[UUID] | None = None) -> int:
         """Outcomes from the ledger to the state machine; returns of how many contacts."""

@@ -44,8 +44,8 @@ class Reader(Passage):
             failure = Tally(successes=0, failures=1, trailing_failures=1, rejects=0, last_failure=outcome.message or "")
             self._insistently(partial(self._gate.judge, failure))
 
-    def _pages(self, since: datetime | None, *, overlap: int = 0) -> Iterator[Page]:
-        """All pages, in their order, some of them asked for ahead; each begins with the last `overlap` of the former.
+    def _pages(self, since: datetime | None, *, first: int = 0, overlap: int = 0) -> Iterator[Page]:
+        """All pages from contact `first` on, some asked for ahead; each begins with the last `overlap` of the former.
 
         The last one is full only when there were too many.
         """
@@ -54,12 +54,12 @@ class Reader(Passage):
         pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         ahead: deque[Future[Page]] = deque()
         try:
-            page = self._read(since, 0, size=size)
+            page = self._read(since, first, size=size)
             yield page
             end, number = page.count or 0, 1
             while (page.full or ahead) and number < _MOST_PAGES:
-                while len(ahead) < _READERS and (number * step < end or (page.full and not ahead)):
-                    ahead.append(pool.submit(self._read, since, number * step, size=size))
+                while len(ahead) < _READERS and (first + number * step < end or (page.full and not ahead)):
+                    ahead.append(pool.submit(self._read, since, first + number * step, size=size))
                     number += 1
                 if not ahead:
                     return

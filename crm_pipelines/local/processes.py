@@ -6,6 +6,7 @@ Each child runs below a guard (see `guard`), which ends it and everything it sta
 import contextlib
 import logging
 import logging.handlers
+import os
 import queue
 import signal
 import socket
@@ -15,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,6 +55,13 @@ class _Child:
     reader: threading.Thread
 
 
+class _PrivateLog(logging.handlers.RotatingFileHandler):
+    """Readable by its owner only."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=partial(os.open, mode=0o600))
+
+
 class Processes:
     """Named child processes, stopped in reverse order at the end of the `with` block. For the main thread.
 
@@ -63,9 +73,7 @@ class Processes:
         self.log = log
         self._children: list[_Child] = []
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-        self._outputs: list[logging.Handler] = [
-            logging.handlers.RotatingFileHandler(log, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
-        ]
+        self._outputs: list[logging.Handler] = [_PrivateLog(log, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")]
         if echo:
             self._outputs.append(logging.StreamHandler())
         self._handlers: dict[signal.Signals, Any] = {}
@@ -120,6 +128,7 @@ class Processes:
             errors="replace",
             env=env,
             cwd=cwd,
+            umask=0o077,  # what it writes is nobody else's business
             start_new_session=True,  # Ctrl-C reaches only us
         )
         reader = threading.Thread(target=self._read, args=(name, guard), name=f"output of {name}", daemon=True)

@@ -59,10 +59,10 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
             )
         console.print("Starting Dagster ...")
         webserver = Webserver(port)
-        token_file = _token_file(contacts_url, data)
+        token = token_file(contacts_url, data)
         _start_api(processes, api_port, webserver)
         _start_dagster(processes, data, port, webserver, api_port)
-        console.print(f"API: http://127.0.0.1:{api_port}   Token: in {token_file}")
+        console.print(f"Status page and API: http://127.0.0.1:{api_port}   Token: in {token}")
         console.print(f"Dagster: {webserver.url}   Log: {processes.log}   Stop: Ctrl-C")
         ended = processes.wait()
         console.print("Stopping ...")
@@ -97,7 +97,7 @@ def _engine(url: str) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
-def _token_file(contacts_url: str, data: Path) -> Path:
+def token_file(contacts_url: str, data: Path) -> Path:
     """The file with a token that may do everything. Only the user of this machine who may read it gets in."""
     file = data / "api-token"
     with _engine(contacts_url) as engine:

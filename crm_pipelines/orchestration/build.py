@@ -7,7 +7,7 @@ from crm_pipelines.orchestration.checks import build_brevo_checks_sensor, how_de
 from crm_pipelines.orchestration.daily_report import brevo_daily_report, daily_report, daily_report_schedule
 from crm_pipelines.orchestration.fidelity import brevo_fidelity, build_brevo_fidelity_schedule, fidelity
 from crm_pipelines.orchestration.following import build_brevo_follow_up_sensor
-from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.jobs import build_brevo_sync
 from crm_pipelines.orchestration.operator_jobs import (
     OPERATOR_JOBS,
     attributes_exist,
@@ -26,7 +26,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[contacts, brevo_queue, brevo_account, brevo_contacts, brevo_read_back, brevo_daily_report],
         asset_checks=[sums_add_up, how_deliveries_stand, attributes_exist, fidelity],
-        jobs=[brevo_sync, *OPERATOR_JOBS, brevo_fidelity, prune_history, daily_report],
+        jobs=[
+            build_brevo_sync(settings.brevo.sync_processes),
+            *OPERATOR_JOBS,
+            brevo_fidelity,
+            prune_history,
+            daily_report,
+        ],
         schedules=[
             build_brevo_sync_schedule(settings.brevo, destination),
             build_brevo_fidelity_schedule(settings.brevo, destination),

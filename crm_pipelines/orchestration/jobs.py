@@ -15,20 +15,36 @@ def sync_slot(crm: str, number: int) -> dict[str, str]:
     return {SYNC_SLOT_TAG: f"{crm}-{number}"}
 
 
-@dg.job(
-    # A process per step would cost a second and more each; claims and gate allow it to those who outgrow one machine.
-    executor_def=dg.in_process_executor,
-    resource_defs={"destination": brevo},
-    tags={
-        **sync_slot("brevo", 1),
-        # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's lease.
-        "dagster/max_runtime": str(int(MAX_RUNTIME.total_seconds())),
-        # Only for a worker that crashed: retry_on_asset_or_op_failure is off in dagster.yaml, the next tick does that.
-        "dagster/max_retries": "1",
-        # The queue must be read again; outputs of the dead run are claims that are no longer its own.
-        "dagster/retry_strategy": "ALL_STEPS",
-    },
+@dg.graph(
+    name="brevo_sync",
     description="Delivers the contacts that are queued for Brevo and writes back what became of each.",
 )
-def brevo_sync() -> None:
+def _brevo_sync() -> None:
     report_run(fetch_queued_contacts().map(sync_batch).map(write_statuses).collect())
+
+
+def build_brevo_sync(processes: int = 1) -> dg.JobDefinition:
+    """The job; with more than one process, each step has one of its own, so many at a time."""
+    # A process per step costs a second and more each; claims and gate allow it to those who outgrow one.
+    executor = dg.in_process_executor
+    if processes > 1:
+        preload = {"forkserver": {"preload_modules": ["crm_pipelines.definitions"]}}
+        executor = dg.multiprocess_executor.configured({"max_concurrent": processes, "start_method": preload})
+    return _brevo_sync.to_job(
+        executor_def=executor,
+        resource_defs={"destination": brevo},
+        tags={
+            **sync_slot("brevo", 1),
+            # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's
+            # lease.
+            "dagster/max_runtime": str(int(MAX_RUNTIME.total_seconds())),
+            # Only for a worker that crashed: retry_on_asset_or_op_failure is off in dagster.yaml, the next tick does
+            # that.
+            "dagster/max_retries": "1",
+            # The queue must be read again; outputs of the dead run are claims that are no longer its own.
+            "dagster/retry_strategy": "ALL_STEPS",
+        },
+    )
+
+
+brevo_sync = build_brevo_sync()

@@ -75,7 +75,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     budget = sending_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
     rate = account.rate_limit(gate).per_second
     limit = claim_limit(budget, rate, config.limit)
-    smallest = smallest_batch(account.brevo.sync_scheduler_batch_size, rate)
+    smallest = smallest_batch(account.brevo.sync_scheduler_batch_size, rate, account.brevo.sync_processes)
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))

@@ -4,7 +4,7 @@ import dagster as dg
 
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
 from crm_pipelines.orchestration.ended_runs import bury_if_dead, ended_runs
-from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, brevo_sync, sync_slot
+from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, sync_slot
 from crm_pipelines.orchestration.resources import Account, Destination
 from crm_pipelines.settings import BrevoSettings
 
@@ -29,7 +29,7 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
     @dg.schedule(
         name="brevo_sync_schedule",
         cron_schedule=cron_of(brevo.sync_scheduler_interval_minutes),
-        target=brevo_sync,
+        job_name="brevo_sync",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Delivers queued contacts to Brevo. Skips, with the reason, when there is nothing to do.",

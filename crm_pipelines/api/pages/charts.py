@@ -89,14 +89,22 @@ def bars(steps: Sequence[Step], step: timedelta, top: int) -> list[Bar]:
 
 def lines(steps: Sequence[Step], top: int) -> list[str]:
     """The queue's length as point lists of SVG, one per stretch without a gap: what nobody noted is not drawn."""
-    stretches: list[list[str]] = [[]]
+    width = _step_width(len(steps))
+    stretches: list[list[tuple[float, float]]] = [[]]
     for number, one in enumerate(steps):
         if one.depth is None:
             stretches.append([])
         else:
-            middle = _x(number, len(steps)) + _step_width(len(steps)) / 2
-            stretches[-1].append(f"{middle:.1f},{_y(one.depth, top):.1f}")
-    return [" ".join(points if len(points) > 1 else points * 2) for points in stretches if points]
+            stretches[-1].append((_x(number, len(steps)) + width / 2, _y(one.depth, top)))
+    return [" ".join(f"{x:.1f},{y:.1f}" for x, y in _visible(points, width)) for points in stretches if points]
+
+
+def _visible(points: list[tuple[float, float]], width: float) -> list[tuple[float, float]]:
+    """A single point as a short line."""
+    if len(points) > 1:
+        return points
+    [(x, y)] = points
+    return [(x - width / 3, y), (x + width / 3, y)]
 
 
 def area(line: str, top: int) -> str:

@@ -92,7 +92,7 @@ def _list(request: Request, session: Session, wanted: Wanted) -> Response:
     engine: sa.Engine = request.app.state.engine
     with engine.connect() as connection:
         total = selection.count_matching(connection, wanted.crm, wanted.filter).contacts
-        found = records.page(connection, wanted.filter, wanted.crm, after=after, limit=_PAGE)
+        found = records.page(connection, wanted.filter, wanted.crm, after=after, limit=_PAGE) if total else []
     return page(
         "contacts.html",
         request,

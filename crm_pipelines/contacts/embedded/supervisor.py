@@ -1,9 +1,10 @@
 """The small detached process that owns Postgres: `python -m crm_pipelines.contacts.embedded.supervisor FOLDER`.
 
 It starts Postgres as its child, says so in one line of JSON on standard output, and stops it when no process holds
-`users.lock` any more. The kernel drops that lock on any kind of death, so no user has to say goodbye, and no user's
-end stops a server that others need. If this process itself is killed, the kernel tells Postgres to stop (Linux);
-elsewhere the next start stops the left-over Postgres first.
+`users.lock` any more. A Postgres that is killed meanwhile is started anew on the same port. The kernel drops that lock
+on any kind of death, so no user has to say goodbye, and no user's end stops a server that others need. If this process
+itself is killed, the kernel tells Postgres to stop (Linux); elsewhere the next start stops the left-over Postgres
+first.
 """
 
 import argparse
@@ -75,11 +76,31 @@ def main() -> None:
     except OSError as error:
         _report({"error": str(from_os_error(error, layout.folder))})
         sys.exit(1)
-    signal.signal(signal.SIGTERM, lambda *_: server.send_signal(signal.SIGINT))
     _report({"ready": True})
-    threading.Thread(target=_stop_when_unused, args=(server, layout), name="users", daemon=True).start()
-    server.wait()
-    pump.join()
+    _keep(cluster, server, pump)
+
+
+def _keep(cluster: Cluster, server: subprocess.Popen[str], pump: _LogPump) -> None:
+    """Until Postgres is stopped; one that was killed is started anew."""
+    present = [server]
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        present[0].send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, stop)
+    watch = threading.Thread(target=_stop_when_unused, args=(present, stopping, cluster.layout), daemon=True)
+    watch.start()
+    while True:
+        present[0].wait()
+        pump.join()
+        if stopping.is_set() or present[0].returncode == 0:
+            return
+        cluster.prepare()  # ends what the killed one has left behind
+        present[0], pump = _start(cluster)
+        if stopping.is_set():  # meanwhile
+            stop()
 
 
 def _parse() -> argparse.Namespace:
@@ -106,13 +127,14 @@ def _start(cluster: Cluster) -> tuple[subprocess.Popen[str], _LogPump]:
     raise from_output("starting", "".join(pump.tail), cluster.place)
 
 
-def _stop_when_unused(server: subprocess.Popen[str], layout: Layout) -> None:
+def _stop_when_unused(present: list[subprocess.Popen[str]], stopping: threading.Event, layout: Layout) -> None:
     # Held until this process ends: a user that comes now waits, and then starts a new server.
     locks.acquire(locks.open_lock(layout.users_lock), locks.EXCLUSIVE)
+    stopping.set()
     for sent, patience in _STOP:
-        server.send_signal(sent)
+        present[0].send_signal(sent)
         try:
-            server.wait(patience)
+            present[0].wait(patience)
         except subprocess.TimeoutExpired:
             continue
         return

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from crm_pipelines.sandbox.brevo.attributes import (
@@ -24,6 +25,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@lru_cache(maxsize=10_000)
 def as_time(milliseconds: int) -> str:
     """A time as Brevo writes it."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(_ACCOUNT_ZONE).isoformat(timespec="milliseconds")
@@ -95,6 +97,7 @@ class Account:
     def __init__(self, language: str, launch: Launch) -> None:
         started = now_ms()
         self.revision = 0
+        self._last_filtered: tuple[object, list[Contact]] = (None, [])
         self.imports_unblock = False
         self.contacts: dict[int, Contact] = {}
         self.owners: dict[str, dict[str, Contact]] = {name: {} for name in IDENTIFIERS}
@@ -176,6 +179,13 @@ class Account:
             contact.attributes[name] = value
         else:
             contact.attributes.pop(name, None)
+
+    def filtered(self, key: str, test: Callable[[Contact], bool]) -> list[Contact]:
+        """Contacts that pass the test, which `key` names; the next page of the same listing finds them at hand."""
+        known = (self.revision, key)
+        if self._last_filtered[0] != known:
+            self._last_filtered = (known, [contact for contact in self.contacts.values() if test(contact)])
+        return self._last_filtered[1]
 
     def delete(self, contact: Contact) -> None:
         """Forget a contact."""

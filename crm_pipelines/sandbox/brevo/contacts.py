@@ -77,7 +77,10 @@ def list_contacts(account: Account, call: Call) -> Answer:
         if len(wanted) > 20:
             raise invalid("ids should not have more than 20 items")
         rows = [account.contacts[number] for number in sorted(wanted) if number in account.contacts]
-    if tests := _tests(account, query):
+    tests = _tests(account, query)
+    if len(tests) == 1 and query.keys() <= {"modifiedSince", "limit", "offset", "sort"}:
+        rows = account.filtered(query["modifiedSince"][-1], tests[0])
+    elif tests:
         rows = [contact for contact in rows if all(test(contact) for test in tests)]
     return reply(200, page_of_contacts(account, rows, limit, offset, newest_first=call.newest_first()))
 

@@ -26,6 +26,7 @@ CHECKS = [
 ]
 
 
+@pytest.mark.timeout(240)
 def test_generated_requests_meet_no_server_error_and_only_what_is_documented(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,11 +40,13 @@ def test_generated_requests_meet_no_server_error_and_only_what_is_documented(
             *(Path(sys.executable).parent / "schemathesis", "run", f"{api.url}/openapi.json"),
             *("-H", f"Authorization: Bearer {api.token}", f"--checks={','.join(CHECKS)}"),
             *("--phases=examples,coverage,fuzzing", "--max-examples=8", "--seed=1", "--no-shrink"),
+            # A busy machine is no failure of the API.
+            *("--request-timeout=60", "--suppress-health-check=all"),
         ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=220,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]

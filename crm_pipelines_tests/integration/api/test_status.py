@@ -72,7 +72,7 @@ def test_errors_are_grouped_by_kind_and_words_and_name_nobody(api: Api) -> None:
     assert (first["total"], second["total"], second["next_cursor"]) == (2, 2, None)
 
 
-def test_one_contact_s_story_is_told_by_id(api: Api, contacts: dict[str, UUID]) -> None:
+def test_the_story_of_one_contact_is_told_by_its_id(api: Api, contacts: dict[str, UUID]) -> None:
     told = api.get(f"/contacts/{contacts['waiting']}/sync-status")
     assert told["email"] == "waiting@example.com"
     assert [one["crm"] for one in told["crms"]] == ["brevo", "hubspot", "mautic", "n8n"]
@@ -117,7 +117,7 @@ def test_health_is_200_when_all_goes_on_and_503_with_the_reason_when_not(
         assert failed["subject"] == "gate of brevo"
 
 
-def test_health_is_503_when_dagster_s_records_cannot_be_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_is_503_when_dagsters_records_cannot_be_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ConnectionError("postgresql://user:password@host")
 

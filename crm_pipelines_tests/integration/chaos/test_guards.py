@@ -68,6 +68,31 @@ def test_stop_signals_in_a_row_lose_no_answer(
     assert_invariants(engine, account, most_sends=1)
 
 
+STARTS = 5
+
+
+def test_runs_that_are_started_and_stopped_again_and_again_leave_no_claim_and_send_nothing_twice(
+    account: BrevoSandbox, start_worker: StartWorker, people: People, pipeline: Pipeline, engine: sa.Engine
+) -> None:
+    ids = people.add(30 * STARTS)
+    for number in range(STARTS):
+        sent = len(account.requests())
+        account.fault("hold")
+        worker = start_worker({"BREVO_RATE_LIMIT_PER_SECOND": "5"})
+        account.wait_for_requests(sent + 1 + number % 4)
+        worker.send(signal.SIGTERM)
+        worker.send(signal.SIGTERM)
+        account.clear_faults()
+        account.release()
+        worker.wait()
+        assert "claimed" not in people.states()
+        people.run("UPDATE crm_contacts SET name = 'Edited' WHERE id = :id", id=ids[-1 - number])
+    assert people.all("SELECT sum(attempts + crashes) AS n FROM crm_syncs") == [{"n": 0}]
+    until_quiet(people, pipeline, account)
+    assert people.states() == {"synced": len(ids)}
+    assert_invariants(engine, account, most_sends=2)
+
+
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_worker_whose_clock_is_a_day_off_delivers_as_any_other(
     days: int, account: BrevoSandbox, crew: list[Any], start_worker: StartWorker, people: People, engine: sa.Engine

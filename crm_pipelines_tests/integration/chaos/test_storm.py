@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-import psutil
 import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.fixtures.traces import traces_in_files, traces_in_tables
+from crm_pipelines_tests.fixtures.traces import process_list, traces_in_files, traces_in_tables
 from crm_pipelines_tests.storm import Storm
 
 SEED = 20
@@ -51,11 +50,3 @@ def test_a_storm_loses_nothing_and_tells_nothing_to_logs_tables_and_files(
         assert traces_in_tables(engine, words) == []
     finally:
         engine.dispose()
-
-
-def process_list() -> str:
-    """What `ps` shows to everyone."""
-    shown: list[str] = []
-    for process in psutil.process_iter(["cmdline"]):
-        shown += process.info["cmdline"] or []
-    return " ".join(shown)

@@ -78,21 +78,16 @@ def test_the_last_attempts_are_told_and_all_fits_into_json(engine: sa.Engine) ->
     assert told["crms"][0]["error"] == "Invalid phone"
 
 
-def test_the_ledger_is_not_walked_even_without_statistics(engine: sa.Engine) -> None:
-    many = (
-        "WITH c AS (INSERT INTO crm_contacts (email) SELECT n || '@x' FROM generate_series(1, 5000) n RETURNING id) "
-        "INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, started_at) "
-        "SELECT id, 'brevo', n, 'run', 1, 'synced', now() FROM c, generate_series(1, 4) n"
-    )
+def test_the_ledger_is_not_walked_for_want_of_statistics(engine: sa.Engine) -> None:
     statement = load_statements("story")["attempts"]
     with engine.begin() as connection:
-        connection.execute(sa.text(many))
-        found = connection.execute(sa.text("SELECT id FROM crm_contacts LIMIT 1")).scalar_one()
-        given = {"contact_id": found, "limit": 10}
-        plan = connection.execute(sa.text(f"EXPLAIN {statement.text}"), given).scalars()
-        scans = [line for line in plan if "Scan" in line and "on crm_attempts" in line]
-    assert scans
-    assert not any("Seq Scan" in line or "crm_attempts_pkey" in line for line in scans), scans
+        given = {"contact_id": add_contact(connection), "limit": 10}
+        # A planner that takes sorting for dear, as one without statistics does, would rather follow the primary key.
+        connection.execute(sa.text("SET LOCAL enable_sort = off"))
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(connection.execute(sa.text(f"EXPLAIN {statement.text}"), given).scalars())
+    assert "on crm_attempts_contact_id_crm_claim_no_key" in plan or "using crm_attempts_contact_id" in plan
+    assert "crm_attempts_pkey" not in plan
 
 
 def test_an_unknown_address_is_not_repeated(engine: sa.Engine) -> None:

@@ -3,17 +3,20 @@
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
-from crm_pipelines.contacts.embedded import embedded_postgres
+from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
 from crm_pipelines.contacts.embedded.account import choose_account
 from crm_pipelines.contacts.embedded.binaries import find_binaries
 from crm_pipelines_tests.fixtures.postgres import FAST
 from crm_pipelines_tests.integration.embedded.helpers import (
+    WAIT_SECONDS,
     User,
     postmaster_of,
     processes_of,
@@ -89,6 +92,28 @@ def test_with_a_killed_supervisor_postgres_goes_too_and_keeps_its_data(made: Pat
         wait_until_gone(running)
         with embedded_postgres(made, settings=FAST) as again, again.connect() as connection:
             assert connection.execute("SELECT n FROM t").fetchone() == (42,)
+
+
+def test_a_killed_postgres_comes_back_on_its_port_with_its_data_and_still_stops_with_its_last_user(made: Path) -> None:
+    with embedded_postgres(made, settings=FAST) as server:
+        with server.connect() as connection:
+            connection.execute("CREATE TABLE t AS SELECT 42 AS n")
+            connection.execute("CHECKPOINT")  # FAST does not wait for the disk
+        for _ in range(2):
+            postmaster_of(server).kill()
+            with connect_again(server) as connection:
+                assert connection.execute("SELECT n FROM t").fetchone() == (42,)
+    assert processes_of(made) == []
+
+
+def connect_again(server: EmbeddedPostgres) -> psycopg.Connection:
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return server.connect()
+        except psycopg.OperationalError:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
 
 
 def test_a_left_over_postgres_on_the_folder_is_stopped_before_a_new_one_starts(made: Path) -> None:

@@ -185,3 +185,12 @@ def test_a_taken_port_is_explained_with_who_holds_it_and_a_free_one_is_fine() ->
         assert f"Port {port}, meant for Dagster's web page, is taken by" in str(caught.value)
         assert f"(process {os.getpid()})" in str(caught.value)
     free_port_or_explain(port, "Dagster's web page")
+
+
+def test_nobody_else_can_read_the_log_or_what_a_child_writes(tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    with Processes(tmp_path / "log") as processes:
+        program = f"import pathlib; pathlib.Path({str(written)!r}).write_text('x')"
+        processes.start("writer", [sys.executable, "-c", program])
+        processes.wait()
+    assert [oct(path.stat().st_mode & 0o777) for path in (tmp_path / "log", written)] == ["0o600", "0o600"]

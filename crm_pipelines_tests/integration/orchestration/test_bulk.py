@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import planning, reading
+from crm_pipelines.delivery import importing, planning, reading
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -81,7 +81,7 @@ def test_5000_contacts_arrive_by_import_and_each_was_seen(
     assert people.states() == {"synced": 5000}
     assert len(brevo_sandbox.requests(method="POST", path="/contacts/import")) == 1
     assert brevo_sandbox.requests(method="POST", path="/contacts$") == []
-    assert len(brevo_sandbox.requests(path="/processes")) == 1
+    assert brevo_sandbox.requests(path="/processes") == [], "all were seen, so nobody asked how the import stands"
     assert {one["email"] for one in brevo_sandbox.contacts()} == {
         row["email"] for row in people.all("SELECT email FROM crm_contacts")
     }
@@ -248,6 +248,19 @@ def test_no_import_is_sent_without_a_complete_and_young_walk(
     monkeypatch.setattr(BulkImports, "note", spoil_first)
     assert pipeline.run().counts == {"claimed": 30, "released": 30}
     assert brevo_sandbox.requests(path="/contacts/import") == []
+
+
+def test_contacts_of_earlier_imports_are_proved_while_others_are_put_together(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BrevoImports, "page_size", 10)
+    monkeypatch.setattr(BrevoImports, "most_bytes", 8000)
+    monkeypatch.setattr(importing, "_PORTION", 10)
+    add(people, 300)
+    assert pipeline.run().counts == {"claimed": 300, "synced": 300}
+    assert people.states() == {"synced": 300}
+    assert len(brevo_sandbox.requests(path="/contacts/import")) > 5
+    assert set(imports(people)) == {("ended", "proved")}
 
 
 def test_a_large_account_is_not_read_for_a_few_contacts(

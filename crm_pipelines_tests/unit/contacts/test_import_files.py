@@ -1,10 +1,11 @@
 """Any table that people save is read: the encoding, the delimiter and the physical lines are told from the file."""
 
 import csv
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm_pipelines.contacts.importing import ImportRefused
@@ -83,6 +84,54 @@ def test_what_a_csv_writer_wrote_is_read_back(
     text = file.read_text(encoding=encoding)
     starts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     assert all(starts[row.line - 1].startswith('"') for row in read)
+
+
+_ODD = st.sampled_from(
+    [
+        "a@example.com",
+        '"',
+        '""',
+        "\0",
+        "\ufeff",
+        "\r",
+        "\n",
+        "\r\n",
+        ",",
+        ";",
+        "email",
+        "Email",
+        "x" * 1_000_000,
+        "=1+1",
+    ]
+)
+
+
+@given(
+    content=st.binary(max_size=200)
+    | st.builds(
+        lambda parts, encoding: "".join(parts).encode(encoding, "replace"),
+        st.lists(_ODD | st.text(max_size=10), max_size=30),
+        st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252", "koi8-r"]),
+    ),
+    head=st.sampled_from([b"", b"email,name\n", b"email;email\n", b"\xef\xbb\xbfemail\tTier\ttier\r\n"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_file_is_a_table_whose_rows_are_contacts_or_have_a_reason_or_is_refused_with_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, head: bytes
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.csv"
+    file.write_bytes(head + content)
+    try:
+        table = read_csv(file)
+        columns = match_columns(table.header, file.name)
+        rows = list(table.rows)
+    except ImportRefused:
+        return
+    for row in rows:
+        with suppress(Unusable):
+            record = to_record(row, columns)
+            assert "@" in record.key
+            assert "\0" not in str(record)
 
 
 @pytest.mark.parametrize(

@@ -53,13 +53,13 @@ def test_no_second_holds_more_requests_than_the_limit_however_late_the_threads(
 
 @pytest.mark.parametrize("processes", [1, 3])
 @pytest.mark.parametrize("rate", [10, 20, 60])
-def test_punctual_threads_use_96_percent_of_the_limit_for_a_minute(rate: int, processes: int) -> None:
+def test_punctual_threads_use_95_percent_of_the_limit_for_a_minute(rate: int, processes: int) -> None:
     time = VirtualTime([0.0, 0.004, 0.002])
     gate = VirtualGate(time.clock)
     pacers = [a_pacer(time, gate, rate) for _ in range(processes)]
     moments = departures(time, pacers, threads=30 // processes, each=2 * rate)
     assert moments[-1] - moments[0] > 60
-    assert (len(moments) - 1) / (moments[-1] - moments[0]) >= 0.96 * rate
+    assert (len(moments) - 1) / (moments[-1] - moments[0]) >= 0.95 * rate
     assert most_in_a_second(moments) <= rate
 
 
@@ -145,7 +145,7 @@ def test_another_rate_counts_from_the_next_block_on() -> None:
     departures(time, [pacer], threads=1, each=1)
     pacer.set_rate(20)
     departures(time, [pacer], threads=1, each=5)
-    assert [rate for _, rate in gate.asked] == [pytest.approx(9.75), pytest.approx(19.5)]
+    assert [rate for _, rate in gate.asked] == [pytest.approx(9.65), pytest.approx(19.3)]
 
 
 def test_after_forgetting_the_gate_is_asked_again() -> None:

@@ -1,0 +1,85 @@
+"""What a claim costs, in rows and pages, does not grow with the backlog, nor behind an open snapshot."""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.imports import BulkImports, holder
+from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines_tests.fixtures.people import People
+
+LEASE = timedelta(minutes=25)
+BACKLOG = 60_000
+
+
+class Cost(NamedTuple):
+    """Rows that were claimed, rows of the queue that were looked at to pick them, and pages that were touched."""
+
+    rows: int
+    scanned: int
+    pages: int
+
+
+def fill(people: People, count: int, due: str, start: int) -> None:
+    people.run("ALTER TABLE crm_syncs SET (autovacuum_enabled = off)")
+    people.run(
+        "WITH added AS (INSERT INTO crm_contacts (email) SELECT 'c' || n || '@example.com' "
+        "FROM generate_series(:start, :start + :count - 1) n RETURNING id) "
+        f"INSERT INTO crm_syncs (contact_id, crm, run_at) SELECT id, 'brevo', {due} FROM added",
+        start=start,
+        count=count,
+    )
+    people.run("ANALYZE crm_syncs")
+
+
+def cost(engine: sa.Engine, file: str, **parameters: Any) -> Cost:
+    """Of a claim of 1,000, which is taken back."""
+    claim = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {load_statements(file)['claim'].text}")
+    given = {"crm": "brevo", "run_id": "run", "limit": 1000, "lease": LEASE, **parameters}
+    with engine.connect() as connection:
+        plan = connection.execute(claim, given).scalar_one()[0]["Plan"]
+        connection.rollback()
+    [picked] = [node for node in nodes(plan) if node.get("Subplan Name") == "CTE picked"]
+    scans = [node for node in nodes(picked) if node.get("Relation Name") == "crm_syncs"]
+    scanned = max(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans)
+    return Cost(round(plan["Actual Rows"]), round(scanned), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for part in plan.get("Plans", []) for node in nodes(part))]
+
+
+@pytest.mark.parametrize("when", ["now() + interval '1 day'", "now() - interval '1 minute'"], ids=["later", "now"])
+def test_a_thousand_are_claimed_from_a_large_backlog_at_the_price_of_a_small_one(
+    people: People, engine: sa.Engine, when: str
+) -> None:
+    fill(people, 2000, "now() - interval '1 h'", 1)
+    small = cost(engine, "queue")
+    fill(people, BACKLOG, when, 10_000)
+    large = cost(engine, "queue")
+    assert large.rows == small.rows == 1000
+    assert large.scanned <= 1001
+    assert large.pages <= 1.5 * small.pages
+
+
+def test_behind_an_open_snapshot_an_import_does_not_walk_over_what_it_claimed_before(
+    people: People, engine: sa.Engine
+) -> None:
+    fill(people, 30_000, "now() - interval '1 h' + random() * interval '1 h'", 1)
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
+        reader.execute(sa.text("SELECT count(*) FROM crm_syncs"))
+        imports = BulkImports(engine, "brevo", "run")
+        import_id = imports.begin("mapping", walk_id=uuid4())
+        given = {"holder": holder(import_id), "after_run_at": "-infinity", "after_id": str(import_id)}
+        first = cost(engine, "imports", **given)
+        for _ in range(10):
+            assert len(imports.claim(import_id, limit=2000, lease=LEASE)) == 2000
+        after_run_at, after_id = imports._floor[import_id]
+        later = cost(engine, "imports", **{**given, "after_run_at": after_run_at, "after_id": after_id})
+        without_floor = cost(engine, "imports", **given)
+    assert first.rows == later.rows == 1000
+    assert later.pages <= 1.5 * first.pages
+    assert without_floor.pages > later.pages + 10_000, "the dead entries are there, and the floor is what passes them"
