@@ -8,11 +8,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram,
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from crm_pipelines.api.access import Reader
+from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.contacts.crms import CRMS
 from crm_pipelines.contacts.status import crm_status
 
-router = APIRouter(tags=["status"])
+router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
 
 class Metrics:
