@@ -20,7 +20,7 @@ from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
 from crm_pipelines.api.telling import tell
 from crm_pipelines.contacts import status
 from crm_pipelines.contacts.crms import CRMS
-from crm_pipelines.contacts.status import CrmStatus, crm_status
+from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.delivery.why import Held, Preview
 from crm_pipelines.orchestration.health import HealthCheck, health
@@ -184,7 +184,7 @@ def sync_status(
 def summary(request: Request, _: Reader, crm: Crm | None = None) -> dict[str, Any]:
     """Contacts per status and CRM, what is due, errors by kind, and the gates."""
     engine: sa.Engine = request.app.state.engine
-    return {"at": datetime.now(UTC), "crms": [crm_status(engine, name).as_dict() for name in _crms(crm)]}
+    return {"at": datetime.now(UTC), "crms": [one.as_dict() for one in crm_statuses(engine, _crms(crm))]}
 
 
 @router.get("/crm/status/failed", response_model=Page[FailedOut])

@@ -37,7 +37,6 @@ def test_a_stranger_is_turned_away_before_a_byte_of_the_body_is_read(api: Api, l
     [
         "GET /api/v3/crm/config HTTP/1.1\nHost: localhost\nHost: evil.example",
         "GET /api/v3/crm/config HTTP/1.1\nHost: evil.example\nHost: localhost",
-        "GET http://evil.example/api/v3/crm/config HTTP/1.1\nHost: localhost",
         "POST /api/v3/contacts HTTP/1.1\nHost: localhost\nContent-Length: 2\nContent-Length: 3",
         f"POST /api/v3/contacts HTTP/1.1\nHost: localhost\nContent-Length: {'9' * 5000}",
         "POST /api/v3/contacts HTTP/1.1\nHost: localhost\nContent-Length: -1",
