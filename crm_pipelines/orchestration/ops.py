@@ -120,11 +120,11 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         batches.append(Batch(number=len(batches) + 1, run_id=context.run_id, claims=tuple(suspects), kind="alone"))
     backlog = queue.backlog()
     context.log.info(
-        "Claimed %d contacts in %d batches (%d to be delivered alone); %d more are due. Queued again: %d for a new "
+        "%d contacts claimed (%d to be delivered alone); batches: %d; %d more are due. Queued again: %d for a new "
         "mapping, %d edited.",
         len(claims) + len(suspects),
-        len(batches),
         len(suspects),
+        len(batches),
         backlog.due,
         released_by_mapping,
         edited,
