@@ -24,7 +24,8 @@ from crm_pipelines_tests.integration.contacts.states import add_contact, put
 SAMPLES = Path(__file__).parents[3] / "samples" / "contacts.csv"
 PROGRAM = [sys.executable, "-m", "crm_pipelines"]
 
-OURS = ("BREVO_", "CRM_", "DAGSTER_")
+# COLUMNS: pytest's workers have the width of whatever terminal the tests were started in.
+OURS = ("BREVO_", "CRM_", "DAGSTER_", "COLUMNS")
 
 
 @dataclass(frozen=True)
