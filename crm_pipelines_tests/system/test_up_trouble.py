@@ -20,7 +20,7 @@ from crm_pipelines_tests.system.mid_run import (
     sends,
 )
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
 
 STOP_SECONDS = 60
 SUSPECTS = 20
