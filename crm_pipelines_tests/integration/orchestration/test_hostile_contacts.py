@@ -1,6 +1,7 @@
 """Contacts whose texts try to be something else: SQL, a header, a line of a log, a formula, a page."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,8 @@ def test_a_value_that_python_cannot_hold_takes_no_neighbour_with_it(
     people: People, pipeline: Pipeline, column: str, value: str
 ) -> None:
     people.add(2)
-    people.add(email="absurd@example.com", **{column: value})
+    absurd: dict[str, Any] = {column: value}
+    people.add(email="absurd@example.com", **absurd)
     run = pipeline.run()
     assert run.success, run.problem
     assert people.states() == {"synced": 3}
