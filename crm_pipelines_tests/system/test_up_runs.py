@@ -9,7 +9,7 @@ from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
-from crm_pipelines_tests.fixtures.traces import process_list, traces_in_files, traces_in_tables
+from crm_pipelines_tests.fixtures.traces import command_lines, traces_in_files, traces_in_tables
 from crm_pipelines_tests.system.mid_run import (
     ANSWER_LATE,
     ANSWERED,
@@ -191,7 +191,7 @@ def test_nothing_that_outlives_a_run_holds_an_address_a_name_or_the_key(
     kept = [path for path in (stack.home / "storage").rglob("*") if path.is_file()]
     assert kept
     assert not [path for path in [*kept, stack.data / "up.log"] if path.stat().st_mode & 0o077]
-    assert not [word for word in words if word in process_list()]
+    assert not [word for word in words if word in command_lines(stack.processes())]
     holders = [stack.data / "postgres" / "data"]  # the contacts themselves
     assert traces_in_files(stack.data, words, except_in=holders) == []
     assert "Batch 1: 6 of 6 contacts handled" in stack.log(), "this is where it would be"

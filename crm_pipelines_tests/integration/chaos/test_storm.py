@@ -20,7 +20,7 @@ from crm_pipelines_tests.fixtures.api import Api, serving
 from crm_pipelines_tests.fixtures.dagster_pages import DagsterPages
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.fixtures.traces import process_list, traces_in_files, traces_in_tables
+from crm_pipelines_tests.fixtures.traces import own_command_lines, traces_in_files, traces_in_tables
 from crm_pipelines_tests.storm import Storm
 
 SEED = 20
@@ -92,7 +92,13 @@ def test_a_storm_loses_nothing_and_tells_nothing_to_logs_tables_and_files(
     serve_api: Callable[..., Api],
 ) -> None:
     storm = Storm(
-        database_url, brevo_sandbox, tmp_path, seed=SEED, contacts=120, dagster_home=dagster_home, look=process_list
+        database_url,
+        brevo_sandbox,
+        tmp_path,
+        seed=SEED,
+        contacts=120,
+        dagster_home=dagster_home,
+        look=own_command_lines,
     )
     findings = storm.run(seconds=8)
     assert findings.violations == [], f"seed {SEED}"
