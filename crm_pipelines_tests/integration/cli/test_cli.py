@@ -204,7 +204,7 @@ def test_ctrl_c_ends_without_a_traceback(environment: Mapping[str, str], engine:
         while not holder.execute(waiting).scalar_one():
             assert time.monotonic() < deadline
         program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=30)
+        _, said = program.communicate(timeout=90)
     assert program.returncode == 130
     assert "Traceback" not in said
 
