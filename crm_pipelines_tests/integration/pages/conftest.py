@@ -16,7 +16,7 @@ from crm_pipelines.contacts.tokens import create_token
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
-_SECONDS = 30
+_SECONDS = 60
 
 
 class Visitor:
