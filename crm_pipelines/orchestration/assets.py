@@ -6,10 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from crm_pipelines.alerts.scrubbing import scrub
 from crm_pipelines.contacts.gates import Gate
 from crm_pipelines.delivery.totals import Totals
 from crm_pipelines.orchestration.standing import Standing
+from crm_pipelines.scrubbing import scrub
 
 OWNERS = ["team:crm-pipelines"]
 

@@ -9,7 +9,6 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from crm_pipelines.alerts.scrubbing import scrub
 from crm_pipelines.contacts.selection import Retried, Who, retry
 from crm_pipelines.contacts.status import crm_status
 from crm_pipelines.crms.base import Finding
@@ -20,6 +19,7 @@ from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination, brevo, sentences
 from crm_pipelines.orchestration.tags import GATE_TAG
+from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import BrevoSettings
 
 ATTRIBUTES_EXIST = "attributes_exist"

@@ -92,8 +92,11 @@ def test_a_run_that_leaves_contacts_behind_is_followed_at_once_until_none_are_le
 def test_never_two_at_once_and_not_while_the_gate_is_paused(
     people: People, look: Look, run: Run, instance: dg.DagsterInstance, engine: sa.Engine
 ) -> None:
+    earlier = create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTED)
     people.add(12)
     run()
+    assert reason(look()) == "A run is active."
+    instance.report_run_canceled(earlier)
     gate = GateKeeper(engine, "brevo")
     gate.pause("rate_limit", "slow down", timedelta(minutes=5))
     assert "The gate is paused: slow down" in reason(look())
