@@ -1,8 +1,10 @@
 """The connection to the contacts database, its migrations, and the check that they are all there."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -35,6 +37,7 @@ def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        json_deserializer=_from_json,
         connect_args={
             "application_name": application_name,
             "connect_timeout": 10,
@@ -47,6 +50,22 @@ def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-
     )
     sa.event.listen(engine, "handle_error", _leave_out_values)
     return engine
+
+
+def _whole_number(digits: str) -> int | str:
+    """Python reads no number of more than 4300 digits. As a text such a one harms none but its own field."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+# Made once: json.loads makes a new one for every call with arguments like these.
+_decode = json.JSONDecoder(parse_int=_whole_number).decode
+
+
+def _from_json(content: str | bytes) -> Any:
+    return _decode(content if isinstance(content, str) else content.decode())
 
 
 def _leave_out_values(context: sa.engine.ExceptionContext) -> None:
