@@ -12,6 +12,7 @@
 The modules import what is heavy inside their functions, so that `--help` answers at once.
 """
 
+import errno
 import sys
 
 import click
@@ -57,8 +58,8 @@ def main() -> None:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.filename is None:
+        # A folder that is a file, or belongs to somebody else; a disk that is full, which may be that of our output.
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        # A folder that is a file, or belongs to somebody else; a disk that is full.
-        click.echo(f"Error: {error.filename} cannot be used: {error.strerror}.", err=True)
+        click.echo(f"Error: {error.filename or 'The output'} cannot be used: {error.strerror}.", err=True)
         sys.exit(1)

@@ -12,6 +12,7 @@ from crm_pipelines.cli.output import cells, print_json, print_table, table
 from crm_pipelines.errors import CrmPipelinesError, UsageError
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - only compared with
 
 
 class ExtraMissing(CrmPipelinesError):
@@ -57,8 +58,8 @@ def api(host: str, port: int) -> None:
             click.echo(
                 "There is no token yet, so every request is refused: `crm-pipelines tokens create NAME`.", err=True
             )
-        if host in _LOOPBACK:
-            free_port_or_explain(port, "the HTTP API")
+        if host in _LOOPBACK | _EVERYWHERE:
+            free_port_or_explain(port, "the HTTP API", "--port")
         app = create_app(engine, settings)
         # uvicorn hands the signal on when it has stopped: SIGTERM is then an orderly end, as Ctrl-C is.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

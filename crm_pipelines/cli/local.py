@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from crm_pipelines.cli.output import DELIVERABLE_CRM
+from crm_pipelines.errors import UsageError
 
 PORT = 3000
 SANDBOX_PORT = 8085
@@ -73,7 +74,14 @@ def sandbox(crm: str, port: int, state: Path | None) -> None:  # noqa: ARG001 - 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Of Dagster's web page.")
 @click.option("--api-port", type=click.IntRange(1, 65535), default=API_PORT, show_default=True, help="Of the API.")
-def up(port: int, api_port: int) -> None:
+@click.option(
+    "--sandbox-port",
+    type=click.IntRange(1, 65535),
+    default=SANDBOX_PORT,
+    show_default=True,
+    help="Of the stand-in for Brevo, used without a key.",
+)
+def up(port: int, api_port: int, sandbox_port: int) -> None:
     """Run Dagster with its schedules and sensors, and the API, on this machine, until Ctrl-C.
 
     \b
@@ -83,7 +91,9 @@ def up(port: int, api_port: int) -> None:
     from crm_pipelines.local.up import up as run
     from crm_pipelines.settings import load_settings
 
-    run(load_settings(), port=port, api_port=api_port)
+    if len({port, api_port, sandbox_port}) < 3:
+        raise UsageError("Dagster's web page, the API and the stand-in need a port each: name different ones.")
+    run(load_settings(), port=port, api_port=api_port, sandbox_port=sandbox_port)
 
 
 @click.command()

@@ -7,11 +7,6 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.output import DELIVERABLE_CRM, as_json, cells, print_json, print_table, table, verdict
-from crm_pipelines.errors import CrmPipelinesError
-
-
-class DagsterStorageUnreachable(CrmPipelinesError):
-    """Dagster's database does not answer, so nothing runs. Check DAGSTER_POSTGRES_URL and that the server runs."""
 
 
 @click.group()
@@ -70,22 +65,17 @@ def health(crm: str, as_json: bool) -> None:
     Example:
       crm-pipelines health || mail -s "crm-pipelines" ops@example.com
     """
-    import dagster as dg
-    from dagster_postgres.utils import DagsterPostgresException
-
     from crm_pipelines.local.databases import dagster_storage_url
     from crm_pipelines.orchestration.health import health as examine
+    from crm_pipelines.orchestration.instance import dagster_instance
 
     with contacts_engine() as (settings, engine):
         os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(
             settings, engine.url.render_as_string(hide_password=False)
         )
         os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home)
-        try:
-            with dg.DagsterInstance.get() as instance:
-                checks = examine(instance, engine, settings, crm)
-        except DagsterPostgresException:  # its cause names the URL
-            raise DagsterStorageUnreachable from None
+        with dagster_instance() as instance:
+            checks = examine(instance, engine, settings, crm)
     healthy = all(check.ok for check in checks)
     if as_json:
         print_json({"crm": crm, "healthy": healthy, "checks": [asdict(check) for check in checks]})

@@ -34,7 +34,7 @@ class Who:
 
     def __post_init__(self) -> None:
         if not (self.ids or self.emails or self.status or self.everyone):
-            raise UsageError("Say which contacts: by id, by e-mail address, by status, or all.")
+            raise UsageError("Say which contacts, or that it is all of them.")
 
 
 @dataclass(frozen=True, kw_only=True)

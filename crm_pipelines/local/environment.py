@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import dagster as dg
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
@@ -16,6 +15,7 @@ from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.local.processes import Processes
+from crm_pipelines.orchestration.instance import dagster_instance
 from crm_pipelines.settings import Settings
 
 SANDBOX_KEY = "sandbox"
@@ -36,7 +36,7 @@ def prepare_databases(contacts_url: str, dagster_url: str, dagster_home: Path) -
     os.environ["CRM_DATABASE_URL"] = contacts_url
     os.environ["DAGSTER_POSTGRES_URL"] = dagster_url
     os.environ["DAGSTER_HOME"] = str(dagster_home.absolute())
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance() as instance:
         instance.upgrade()
 
 

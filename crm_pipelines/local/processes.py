@@ -183,18 +183,24 @@ def free_port() -> int:
         return port
 
 
-def free_port_or_explain(port: int, what: str) -> None:
+def free_port_or_explain(port: int, what: str, option: str) -> None:
     """Do nothing if `port` of this machine is free; else raise PortTakenError, naming the program that holds it.
 
-    `what` is going to listen there, as in "Dagster's web page".
+    `what` is going to listen there, as in "Dagster's web page"; the command's `option` chooses another port.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):
+        try:
             probe.bind(("127.0.0.1", port))
-            return
-    holder = _holder(port)
-    raise PortTakenError(f"Port {port}, meant for {what}, is taken by {holder}: end that program and try again.")
+        except PermissionError:
+            raise PortTakenError(
+                f"Port {port}, meant for {what}, is for the root user only: choose one above 1023 with {option}."
+            ) from None
+        except OSError:
+            raise PortTakenError(
+                f"Port {port}, meant for {what}, is taken by {_holder(port)}: end that program, "
+                f"or choose another port with {option}."
+            ) from None
 
 
 def _holder(port: int) -> str:

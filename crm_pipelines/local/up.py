@@ -23,24 +23,20 @@ from crm_pipelines.settings import Settings, load_settings, project_folder
 LOCATION = "crm_pipelines"
 """Schedules and sensors are switched on and off per location, so its name is the same everywhere."""
 
-PORT = 3000
-SANDBOX_PORT = 8085
-API_PORT = 8000
-
 _MAKE_UP = "make up"
 
 # The code server must have ended its run, and the run given back its claims, before Postgres goes.
 _GRACE_SECONDS = 40
 
 
-def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT, api_port: int = API_PORT) -> None:
+def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> None:
     """Run everything until Ctrl-C or SIGTERM.
 
     Raises CrmPipelinesError when something cannot start or ends by itself.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    free_port_or_explain(port, "Dagster's web page")
-    free_port_or_explain(api_port, "the HTTP API")
+    free_port_or_explain(port, "Dagster's web page", "--port")
+    free_port_or_explain(api_port, "the HTTP API", "--api-port")
     data = settings.storage.crm_pipelines_data_dir
     data.mkdir(parents=True, exist_ok=True)
     console.print("Starting Postgres ...")
@@ -51,7 +47,7 @@ def up(settings: Settings, *, port: int = PORT, sandbox_port: int = SANDBOX_PORT
         elif reason := _reason_against_sandbox(contacts_url):
             console.print(f"Brevo: none. {reason}")
         else:
-            free_port_or_explain(sandbox_port, "the Brevo sandbox")
+            free_port_or_explain(sandbox_port, "the Brevo sandbox", "--sandbox-port")
             _use_sandbox(processes, settings, contacts_url, sandbox_port)
             console.print(
                 f"Brevo: the local sandbox, http://127.0.0.1:{sandbox_port} (BREVO_API_KEY is not set). "

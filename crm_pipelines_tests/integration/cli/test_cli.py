@@ -133,6 +133,7 @@ def test_retry_counts_before_it_acts(run: Run, engine: sa.Engine) -> None:
         (["retry", "brevo", "--kind", "foo"], 2, "no errors at present"),
         (["sync", "brevo", "--email", "nobody@example.com"], 1, "so nothing was run"),
         (["provision", "brevo"], 1, "BREVO_API_KEY"),
+        (["up", "--port", "8000"], 2, "need a port each"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr(run: Run, arguments: list[str], code: int, said: str) -> None:
@@ -163,6 +164,13 @@ def test_a_database_that_is_not_there_is_one_sentence(run: Run) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "127.0.0.1:1/nothing does not answer" in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["health"], ["sync", "brevo"]])
+def test_a_home_of_dagster_that_is_not_there_is_one_sentence(run: Run, command: list[str]) -> None:
+    done = run(*command, DAGSTER_HOME="/nonexistent", BREVO_API_KEY="sandbox")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: DAGSTER_HOME is no folder that Dagster can use.")
 
 
 def test_a_data_folder_that_cannot_be_used_is_one_sentence(run: Run, tmp_path: Path) -> None:

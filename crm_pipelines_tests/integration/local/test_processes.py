@@ -181,10 +181,10 @@ def test_a_taken_port_is_explained_with_who_holds_it_and_a_free_one_is_fine() ->
         holder.listen()
         port = holder.getsockname()[1]
         with pytest.raises(PortTakenError) as caught:
-            free_port_or_explain(port, "Dagster's web page")
+            free_port_or_explain(port, "Dagster's web page", "--port")
         assert f"Port {port}, meant for Dagster's web page, is taken by" in str(caught.value)
         assert f"(process {os.getpid()})" in str(caught.value)
-    free_port_or_explain(port, "Dagster's web page")
+    free_port_or_explain(port, "Dagster's web page", "--port")
 
 
 def test_nobody_else_can_read_the_log_or_what_a_child_writes(tmp_path: Path) -> None:
