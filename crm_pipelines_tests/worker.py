@@ -31,11 +31,11 @@ from crm_pipelines.orchestration.jobs import brevo_sync
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 90.0
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Return as soon as the condition holds; fails after 30 seconds."""
+    """Return as soon as the condition holds; fails after 90 seconds."""
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < give_up, f"this did not happen: {what}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from crm_pipelines.alerts.messages import LONGEST_REASON, Alert, Phase, Reason
-from crm_pipelines.alerts.scrubbing import scrub
+from crm_pipelines.scrubbing import scrub
 
 MOST_REASONS = 3
 

@@ -1,8 +1,10 @@
 """The connection to the contacts database, its migrations, and the check that they are all there."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -35,6 +37,7 @@ def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        json_deserializer=_from_json,
         connect_args={
             "application_name": application_name,
             "connect_timeout": 10,
@@ -49,6 +52,22 @@ def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-
     return engine
 
 
+def _whole_number(digits: str) -> int | str:
+    """Python reads no number of more than 4300 digits. As a text such a one harms none but its own field."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+# Made once: json.loads makes a new one for every call with arguments like these.
+_decode = json.JSONDecoder(parse_int=_whole_number).decode
+
+
+def _from_json(content: str | bytes) -> Any:
+    return _decode(content if isinstance(content, str) else content.decode())
+
+
 def _leave_out_values(context: sa.engine.ExceptionContext) -> None:
     """Postgres quotes the offending row below its first line, and exceptions are shown in Dagster's pages."""
     for error in (context.original_exception, context.sqlalchemy_exception):
@@ -61,7 +80,7 @@ def _leave_out_values(context: sa.engine.ExceptionContext) -> None:
 def upgrade(url: str) -> list[str]:
     """Create or migrate the tables; returns the revisions applied. Safe to repeat and to run twice at once.
 
-    Raises DatabaseUnreachable.
+    Tables that a newer version has migrated are left as they are: migrations only add. Raises DatabaseUnreachable.
     """
     engine = create_engine(url, application_name="crm-pipelines db upgrade")
     try:
@@ -75,10 +94,11 @@ def upgrade(url: str) -> list[str]:
                     connection.commit()
                     missing = _missing(connection)
                     connection.rollback()
-                    config = _config()
-                    config.attributes["connection"] = connection
-                    command.upgrade(config, "head")
-                    connection.commit()
+                    if missing:
+                        config = _config()
+                        config.attributes["connection"] = connection
+                        command.upgrade(config, "head")
+                        connection.commit()
             finally:
                 lock.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
                 lock.commit()

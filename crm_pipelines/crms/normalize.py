@@ -6,6 +6,7 @@ never the value.
 
 import math
 import re
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -106,6 +107,8 @@ def number(value: object) -> float | None:
     if isinstance(value, bool):
         raise ValueError("not a number")
     if isinstance(value, int):
+        if abs(value) > sys.float_info.max:
+            raise ValueError("not a number of a size that can be stored")
         return value
     if isinstance(value, float | Decimal):
         found = float(value)

@@ -12,7 +12,7 @@ from crm_pipelines_tests.fixtures.receivers import HttpReceiver, SmtpReceiver
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import Stack
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
 
 CONTACTS = 3
 TICKS_BETWEEN = 3

@@ -16,19 +16,17 @@ from crm_pipelines_tests.fixtures.stack import NAME, Stack
 from crm_pipelines_tests.system.mid_run import (
     ANSWER_LATE,
     CONTACTS,
-    FIRST_BATCH,
     NEVER_ANSWER,
-    SECOND_BATCH,
+    assert_given_back,
     begin_run,
-    charged,
     sends,
 )
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
 
-STOP_SECONDS = 30
+STOP_SECONDS = 60
 # Whoever is killed cannot hurry the programs below it: their guards give each up to 40 s (local/up.py).
-KILLED_SECONDS = 60
+KILLED_SECONDS = 120
 
 
 def test_ctrl_c_in_the_middle_of_a_run_ends_all_in_order_and_gives_the_claims_back(
@@ -42,8 +40,7 @@ def test_ctrl_c_in_the_middle_of_a_run_ends_all_in_order_and_gives_the_claims_ba
 
     stack.start()
     assert stack.pages.run(run_id)["status"] == "CANCELED"
-    assert stack.people.states() == {"synced": FIRST_BATCH, "queued": SECOND_BATCH}
-    assert charged(stack) == 0
+    assert_given_back(stack, run_id)
     stack.pages.wait(stack.pages.launch(), "SUCCESS")
     assert stack.people.states() == {"synced": CONTACTS}
     assert set(sends(brevo_sandbox).values()) == {1}

@@ -20,7 +20,7 @@ from crm_pipelines_tests.system.mid_run import (
     sends,
 )
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
 
 STOP_SECONDS = 60
 SUSPECTS = 20
@@ -51,7 +51,7 @@ def test_a_failed_run_is_executed_again_from_the_page_without_harm_and_what_the_
 def test_a_run_that_takes_too_long_is_ended_and_its_contacts_are_delivered_by_its_retry(
     stack: Stack, brevo_sandbox: BrevoSandbox
 ) -> None:
-    # Crash suspects go one at a time: the run lasts for two minutes by itself, and is looked at every 30 s.
+    # Crash suspects go one at a time: the run lasts for two minutes by itself.
     stack.people.add(SUSPECTS, name=NAME)
     run_id = begin_run(stack, brevo_sandbox, ANSWER_LATE)
     with stack.dagster_records.begin() as connection:
@@ -61,13 +61,12 @@ def test_a_run_that_takes_too_long_is_ended_and_its_contacts_are_delivered_by_it
     until(
         lambda: any("Exceeded maximum runtime" in message for message in stack.pages.messages(run_id)),
         "Dagster ends the run",
-        seconds=90,
     )
     brevo_sandbox.clear_faults()
     stack.pages.wait(run_id, "FAILURE")
     charges = stack.people.all("SELECT sum(attempts) AS attempts, max(crashes) AS crashes FROM crm_syncs")
     assert charges == [{"attempts": 0, "crashes": 1}], "the crash that begin_run gave them"
-    stack.pages.wait_for_idle(90)
+    stack.pages.wait_for_idle()
     stack.pages.wait(stack.pages.launch(), "SUCCESS")
     assert stack.people.states() == {"synced": SUSPECTS + CONTACTS}
     assert set(sends(brevo_sandbox).values()) == {1}
@@ -90,7 +89,7 @@ def test_when_the_web_page_dies_the_run_ends_in_order_and_of_twenty_missed_ticks
     assert stack.pages.run(run_id)["status"] == "SUCCESS"
     assert stack.people.states() == {"synced": CONTACTS}
     assert set(sends(brevo_sandbox).values()) == {1}
-    *_, first = until(stack.pages.ticks, "a tick is seen to", seconds=90)
+    *_, first = until(stack.pages.ticks, "a tick is seen to", seconds=150)
     assert first["timestamp"] > since - 2 * 60, "the latest one, and not all of them from the first one on"
     stack.pages.stop_schedule()
     stack.pages.wait_for_idle()
@@ -127,7 +126,7 @@ def test_when_postgres_is_killed_in_the_middle_of_a_run_it_comes_back_and_nothin
             return stack.people.states() == {"synced": CONTACTS}
         return False
 
-    until(delivered, "all are delivered", seconds=90)
+    until(delivered, "all are delivered", seconds=150)
     assert set(sends(brevo_sandbox).values()) == {1}
     stack.interrupt()  # the page has stale connections, each of which costs one answer
     assert stack.wait(STOP_SECONDS) == 0

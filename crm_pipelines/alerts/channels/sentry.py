@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crm_pipelines.alerts.channels.base import ChannelFailed
 from crm_pipelines.alerts.channels.http import post
 from crm_pipelines.alerts.messages import Alert
-from crm_pipelines.alerts.scrubbing import without_addresses
+from crm_pipelines.scrubbing import without_addresses
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Event

@@ -30,6 +30,7 @@ from urllib3.exceptions import ReadTimeoutError
 from crm_pipelines.crms.base import Outcome, RateHeaders, Result
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.transport import Answer
+from crm_pipelines.scrubbing import without_secrets
 
 LONGEST_MESSAGE = 500
 LONGEST_CODE = 100
@@ -65,15 +66,6 @@ _IDENTIFIER = re.compile(r"\b(email|sms|ext_id|whatsapp|landline_number)\b", re.
 _UNKNOWN_IP = re.compile(r"unrecogni[sz]ed IP|authori[sz]ed_ips", re.IGNORECASE)
 _INVALID_PHONE = re.compile(r"invalid phone number", re.IGNORECASE)
 _INVALID_ADDRESS = re.compile(r"invalid email|invalid value passed for identifierType email_id", re.IGNORECASE)
-_KEY = re.compile(r"xkeysib-[\w-]+")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-
-
-def redact(text: str, hide: tuple[str, ...] = ()) -> str:
-    """`text` on one line, without control characters, without any API key and without the texts in `hide`."""
-    for secret in sorted(filter(None, hide), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return _KEY.sub("***", _UNPRINTABLE.sub(" ", text)).strip()
 
 
 def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None = None) -> Outcome:
@@ -88,16 +80,19 @@ def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None
     if result is Result.SYNCED:
         code = message = None
     else:
-        said = redact((said or "")[: 10 * LONGEST_MESSAGE], hide) or f"Brevo answered with HTTP status {answer.status}."
+        said = (
+            without_secrets((said or "")[: 10 * LONGEST_MESSAGE], hide)
+            or f"Brevo answered with HTTP status {answer.status}."
+        )
         message = _with_advice(said, ADVICE.get(advice or kind or ""))
-        code = redact((code or "")[:LONGEST_CODE], hide) or None
+        code = without_secrets((code or "")[:LONGEST_CODE], hide) or None
     return Outcome(
         result=result,
         kind=kind,
         code=code,
         message=message,
         http_status=answer.status,
-        request_id=redact(answer.headers.get("sib-request-id", "")[:LONGEST_CODE], hide) or None,
+        request_id=without_secrets(answer.headers.get("sib-request-id", "")[:LONGEST_CODE], hide) or None,
         retry_after=_retry_after(answer, result, now),
         remote_id=_remote_id(body) if result is Result.SYNCED else None,
         rate=rate_headers(answer.headers),

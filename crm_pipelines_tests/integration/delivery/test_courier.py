@@ -217,7 +217,7 @@ def test_the_breaker_hears_of_outcomes_in_the_order_of_their_arrival(people: Peo
         def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
             before_request()
             if payload.attributes["FIRSTNAME"] == "Good":
-                assert all(failed.acquire(timeout=20) for _ in range(9))
+                assert all(failed.acquire(timeout=60) for _ in range(9))
                 return Outcome(result=Result.SYNCED, requests=1, remote_key=payload.key)
             failed.release()
             return Outcome(result=Result.RETRY, kind="outage", requests=1)

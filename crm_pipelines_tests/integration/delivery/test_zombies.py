@@ -51,7 +51,7 @@ class Worker:
 
     def told(self) -> dict[str, Any]:
         """What it says at its end."""
-        output, _ = self._process.communicate(timeout=30)
+        output, _ = self._process.communicate(timeout=90)
         assert self._process.returncode == 0
         told: dict[str, Any] = json.loads(output)
         return told

@@ -14,7 +14,7 @@ import psutil
 from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.postgres import FAST
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 90
 
 _USER = """
 import json, sys

@@ -130,7 +130,7 @@ def test_a_left_over_postgres_on_the_folder_is_stopped_before_a_new_one_starts(m
         assert orphan.stderr
         assert any("ready to accept connections" in line for line in orphan.stderr)
         with embedded_postgres(made, settings=FAST) as new:
-            assert orphan.wait(30) == 0
+            assert orphan.wait(WAIT_SECONDS) == 0
             assert postmaster_of(new).pid != orphan.pid
 
 

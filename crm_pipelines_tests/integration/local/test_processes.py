@@ -15,7 +15,7 @@ import pytest
 from crm_pipelines.local.processes import PortTakenError, ProcessError, Processes, free_port_or_explain
 
 FAMILY = Path(__file__).with_name("family.py")
-WAIT_SECONDS = 30
+WAIT_SECONDS = 90
 
 SLEEP = [sys.executable, "-c", "import signal; signal.pause()"]
 PARENT = """

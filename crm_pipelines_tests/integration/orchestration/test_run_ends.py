@@ -9,7 +9,7 @@ import pytest
 from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines.contacts.queue import Backlog, Queue
-from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.jobs import build_brevo_sync
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -72,9 +72,14 @@ def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
     assert brevo_sandbox.requests() == []
 
 
+def the_job() -> dg.JobDefinition:
+    """As the processes of a run load it."""
+    return build_brevo_sync()
+
+
 def _again_from_failure(instance: dg.DagsterInstance, run_id: str) -> dg.JobExecutionResult:
     return dg.execute_job(
-        dg.reconstructable(brevo_sync),
+        dg.reconstructable(the_job),
         instance,
         reexecution_options=dg.ReexecutionOptions.from_failure(run_id, instance),
     )
@@ -101,7 +106,7 @@ def test_a_run_executed_again_from_its_failed_delivery_sends_nothing_on_claims_o
         with monkeypatch.context() as broken:
             broken.setattr(Queue, "load", _failing(1, Queue.load))
             broken.setattr(Queue, "release", lambda *_, **__: 0)  # as after a kill: nobody gives the claims back
-            with dg.execute_job(dg.reconstructable(brevo_sync), instance) as result:
+            with dg.execute_job(dg.reconstructable(the_job), instance) as result:
                 assert not result.success
         assert people.states() == {"claimed": 5}
         with _again_from_failure(instance, result.run_id) as again:
@@ -119,7 +124,7 @@ def test_a_run_executed_again_from_its_failed_write_back_writes_back_what_the_fi
     with dg.instance_for_test() as instance:
         with monkeypatch.context() as broken:
             broken.setattr(Queue, "apply", _failing(2, Queue.apply))
-            with dg.execute_job(dg.reconstructable(brevo_sync), instance) as result:
+            with dg.execute_job(dg.reconstructable(the_job), instance) as result:
                 assert not result.success
         assert people.states() == {"claimed": 5}
         with _again_from_failure(instance, result.run_id) as again:

@@ -1,6 +1,8 @@
 """More processes for a run share one gate; a run of many contacts makes no more events than one of few."""
 
 from collections import Counter
+from collections.abc import Iterator
+from multiprocessing import forkserver
 
 import dagster as dg
 import pytest
@@ -16,6 +18,15 @@ from crm_pipelines_tests.integration.orchestration.spread_job import spread_job
 LIMIT = 20
 
 
+@pytest.fixture
+def fresh_fork_server() -> Iterator[None]:
+    """Its processes get the environment that it was started with, which may be that of a test before."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    yield
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("fresh_fork_server")
 def test_four_processes_of_one_run_share_the_accounts_limit(
     people: People, instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.queue import MAX_CRASHES, Attempt, Claim, Queue, RetryPolicy
+from crm_pipelines.crms.brevo.mapping import SOURCES
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)
@@ -151,6 +152,16 @@ def test_the_payload_is_never_older_than_the_revision_it_is_sent_as(people: Peop
     assert finish(queue, claim, revision=revision) == ["queued"]
 
 
+def test_every_field_that_a_mapping_may_name_is_read(people: People, queue: Queue) -> None:
+    [contact_id] = people.add()
+    named = set(SOURCES) - {"first_name", "last_name"}
+    [loaded], glanced = queue.load(take(queue)), queue.glance(contact_id)
+    assert glanced is not None
+    for delivery in (loaded, glanced):
+        assert delivery.record.keys() >= named
+        assert delivery.record["updated_at"] is not None
+
+
 def test_an_edit_that_the_trigger_missed_is_found(people: People, queue: Queue) -> None:
     [contact_id] = people.add()
     [claim] = take(queue)
@@ -252,6 +263,10 @@ def test_a_run_shows_that_it_lives_by_its_leases_and_its_outcomes(people: People
     finish(queue, claims[0])
     assert queue.is_delivering("run-1")
     people.run("UPDATE crm_attempts SET finished_at = now() - interval '3 min'")
+    assert not queue.is_delivering("run-1")
+    people.run("INSERT INTO crm_walks (crm) VALUES ('brevo')")
+    assert queue.is_delivering("run-1"), "it may be reading the account, which takes five minutes"
+    people.run("UPDATE crm_walks SET begun_at = now() - interval '7 min'")
     assert not queue.is_delivering("run-1")
 
 

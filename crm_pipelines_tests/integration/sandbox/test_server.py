@@ -40,7 +40,7 @@ def stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM
     """Signal, wait, and return the seconds it took."""
     started = time.monotonic()
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     return time.monotonic() - started
 
 

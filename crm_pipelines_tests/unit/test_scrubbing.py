@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.alerts.scrubbing import scrub
+from crm_pipelines.scrubbing import scrub, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,11 @@ def test_no_address_survives_whatever_stands_around_it(text: str, local: str, do
 @given(st.text())
 def test_what_is_left_is_one_printable_line(text: str) -> None:
     assert len(scrub(text).splitlines()) <= 1
+
+
+@given(st.text())
+def test_no_key_survives_whatever_stands_around_it(text: str) -> None:
+    key = "xkeysib-0123456789abcdef"
+    assert "xkeysib-" not in without_secrets(f"{text}{key}", (key,))
+    assert "xkeysib-" not in scrub(f"{text}{key}")
+    assert "\n" not in without_secrets(text)

@@ -1,4 +1,8 @@
-"""Takes addresses, phone numbers and secrets out of words that are not ours: a CRM's message may quote a contact."""
+"""Takes addresses, phone numbers and secrets out of words that are not ours: a CRM's message may quote a contact.
+
+The one place for it: answers of CRMs pass `without_secrets` before they are kept, and `scrub` before they leave for a
+log, Dagster or an alert.
+"""
 
 import re
 
@@ -8,7 +12,8 @@ _ADDRESS = re.compile(r"\S*(?:@|%40)\S*", re.IGNORECASE)
 _DIGITS = re.compile(
     r"(?P<ipv4>\b(?:\d{1,3}\.){3}\d{1,3}\b)|(?<!\w)(?:%2B|\+)?\d[\d ()./-]{5,}\d(?!\w)|\d{9,}", re.IGNORECASE
 )
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_KEY = re.compile(r"xkeysib-[\w-]+")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def scrub(text: str, hide: tuple[str, ...] = ()) -> str:
@@ -21,7 +26,12 @@ def scrub(text: str, hide: tuple[str, ...] = ()) -> str:
 
 
 def without_addresses(text: str, hide: tuple[str, ...] = ()) -> str:
-    """`text` on one line, without e-mail addresses and without the texts in `hide`."""
+    """As `without_secrets`, and without e-mail addresses."""
+    return _ADDRESS.sub(REMOVED, without_secrets(text, hide)).strip()
+
+
+def without_secrets(text: str, hide: tuple[str, ...] = ()) -> str:
+    """`text` on one line, without control characters, without any API key and without the texts in `hide`."""
     for secret in sorted(filter(None, hide), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _ADDRESS.sub(REMOVED, _CONTROL.sub(" ", text)).strip()
+    return _KEY.sub("***", _UNPRINTABLE.sub(" ", text)).strip()

@@ -1,0 +1,429 @@
+"""The guards of the protocol: how each is removed, and which tests must notice. mutation_check.py tries them."""
+
+from dataclasses import dataclass
+
+_QUEUE_SQL = "crm_pipelines/contacts/queue.sql"
+_PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
+_FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
+_GUARDS = "crm_pipelines_tests/integration/chaos/test_guards.py"
+_MATRIX = "crm_pipelines_tests/integration/chaos/test_kill_matrix.py"
+_RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
+_BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
+_FOLLOWING = "crm_pipelines_tests/integration/orchestration/test_following.py"
+_RUN_ENDS = "crm_pipelines_tests/integration/orchestration/test_run_ends.py"
+_SCHEDULE = "crm_pipelines_tests/integration/orchestration/test_schedule.py"
+_PRUNING = "crm_pipelines_tests/integration/orchestration/test_pruning.py"
+_CHECKS = "crm_pipelines_tests/integration/orchestration/test_checks.py"
+_ACCESS = "crm_pipelines_tests/integration/api/test_access.py"
+_WRITING = "crm_pipelines_tests/integration/api/test_writing.py"
+_SIGNING_IN = "crm_pipelines_tests/integration/pages/test_signing_in.py"
+_IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
+_OPS = "crm_pipelines/orchestration/ops.py"
+_IMPORTING = "crm_pipelines/delivery/importing.py"
+_FOLLOWS = "crm_pipelines/orchestration/following.py"
+_SESSION = "crm_pipelines/api/pages/session.py"
+
+_GATE_CHECK = """\
+       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
+"""
+_CLAIM = """WITH picked AS MATERIALIZED (
+    SELECT contact_id, run_at FROM crm_syncs
+     WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0
+       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
+     ORDER BY run_at, contact_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by = :run_id, lease_until = now() + :lease
+  FROM picked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
+RETURNING s.contact_id, s.claim_no, p.run_at
+"""
+_CLAIM_BY_SUBSELECT = """UPDATE crm_syncs s SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by = :run_id,
+       lease_until = now() + :lease
+ WHERE s.crm = :crm AND s.contact_id IN (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0
+       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
+     ORDER BY run_at, contact_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING s.contact_id, s.claim_no, s.run_at
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """One guard: how it is removed (file, text, replacement), and the tests of which one must go red."""
+
+    guard: str
+    changes: tuple[tuple[str, str, str], ...]
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        guard="fence: an outcome counts only with the current claim_no",
+        changes=((_QUEUE_SQL, "AND s.claim_no = o.claim_no\n", "\n"),),
+        tests=(f"{_PROTOCOL}::test_nobody_completes_without_the_current_claim",),
+    ),
+    Mutation(
+        guard="fence: a lease is renewed only with the current claim_no",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "AND s.claim_no = d.claim_no AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev",
+                "AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev",
+            ),
+        ),
+        tests=(f"{_PROTOCOL}::test_nobody_completes_without_the_current_claim",),
+    ),
+    Mutation(
+        guard="revision: only the present one makes a contact synced",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "('synced', 'unchanged') THEN CASE WHEN s.revision = o.revision THEN 'synced' ELSE 'queued' END",
+                "('synced', 'unchanged') THEN 'synced'",
+            ),
+        ),
+        tests=(f"{_PROTOCOL}::test_an_edit_during_delivery_is_delivered_afterwards",),
+    ),
+    Mutation(
+        guard="self-fence: what is no longer held is not sent",
+        changes=(
+            (
+                "crm_pipelines/delivery/fence.py",
+                "            if contact_id not in self._claims:\n                raise ClaimLost\n",
+                "",
+            ),
+        ),
+        tests=(_FENCE_TESTS, f"{_MATRIX}::test_woken_after_its_lease_a_worker_overwrites_nothing[before_fence]"),
+    ),
+    Mutation(
+        guard="TRUST: a renewal counts for seconds only",
+        changes=(
+            (
+                "crm_pipelines/delivery/fence.py",
+                "while self._age() > TRUST.total_seconds():",
+                "while self._age() == float('inf'):",
+            ),
+        ),
+        tests=(_FENCE_TESTS, f"{_MATRIX}::test_woken_after_its_lease_a_worker_overwrites_nothing[before_fence]"),
+    ),
+    Mutation(
+        guard="suspect lane: who may have killed a worker is not among the others",
+        changes=((_QUEUE_SQL, "run_at <= now() AND crashes = 0\n", "run_at <= now()\n"),),
+        tests=(f"{_PROTOCOL}::test_a_crash_is_charged_only_to_contacts_that_were_being_delivered",),
+    ),
+    Mutation(
+        guard="suspect lane: one at a time",
+        changes=(
+            (
+                _OPS,
+                'send = courier.deliver_one_at_a_time if batch.kind == "alone" else courier.deliver',
+                "send = courier.deliver",
+            ),
+        ),
+        tests=(
+            f"{_GUARDS}::test_a_poison_contact_takes_no_neighbour_with_it",
+            f"{_RUNS}::test_crash_suspects_are_delivered_one_at_a_time",
+        ),
+    ),
+    Mutation(
+        guard="MATERIALIZED: a claim never takes more than it was asked for",
+        changes=((_QUEUE_SQL, _CLAIM, _CLAIM_BY_SUBSELECT),),
+        tests=(
+            f"{_PROTOCOL}::test_a_claim_never_exceeds_its_limit_under_a_nested_loop_plan",
+            f"{_GUARDS}::test_a_claim_never_takes_more_than_its_limit_under_any_plan",
+        ),
+    ),
+    Mutation(
+        guard="rescue: a row that somebody is just completing is let be",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
+                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
+            ),
+            (
+                _QUEUE_SQL,
+                "FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm AND s.state = 'claimed'",
+                "FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm",
+            ),
+        ),
+        tests=(f"{_PROTOCOL}::test_a_rescue_never_changes_a_contact_that_was_completed_meanwhile",),
+    ),
+    Mutation(
+        guard="rescue: what the ledger knows is carried over first, whoever's run it was",
+        changes=((_OPS, ", *queue.silent_runs()", ""),),
+        tests=(
+            f"{_MATRIX}::test_killed_at_any_step_nothing_is_lost_and_each_contact_is_sent_twice_at_most[after_record]",
+        ),
+    ),
+    Mutation(
+        guard="hash: only a confirmed delivery moves it",
+        changes=(
+            (
+                "crm_pipelines/delivery/parcels.py",
+                "payload_hash=parcel.payload.hash if synced else None",
+                "payload_hash=parcel.payload.hash",
+            ),
+            (
+                _QUEUE_SQL,
+                "CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END",
+                "coalesce(o.payload_hash, s.payload_hash)",
+            ),
+        ),
+        tests=(f"{_GUARDS}::test_an_update_that_failed_is_sent_again",),
+    ),
+    Mutation(
+        guard="sums: a claimed contact whose fate is unknown fails the run",
+        changes=((_OPS, "    if totals.unaccounted:\n", "    if False:\n"),),
+        tests=(f"{_GUARDS}::test_a_run_fails_when_the_fate_of_a_contact_is_unknown",),
+    ),
+    Mutation(
+        guard="gate: nothing is claimed while it is paused",
+        changes=(
+            (
+                _QUEUE_SQL,
+                f" AND crashes = 0\n{_GATE_CHECK}",
+                " AND crashes = 0\n",
+            ),
+        ),
+        tests=(f"{_PROTOCOL}::test_nothing_is_claimed_while_the_gate_is_paused",),
+    ),
+    Mutation(
+        guard="stop signals: nothing is raised between an answer and its entry in the ledger",
+        changes=(
+            (
+                "crm_pipelines/delivery/courier.py",
+                "delivering = pool.submit(self._deliver, claims)",
+                "return self._deliver(claims)",
+            ),
+        ),
+        tests=(f"{_GUARDS}::test_stop_signals_in_a_row_lose_no_answer",),
+    ),
+    Mutation(
+        guard="consent: whom the walk saw on a block-list goes into no import",
+        changes=((_IMPORTING, " or row.identifiers & blocked", ""),),
+        tests=(f"{_BULK}::test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so",),
+    ),
+    Mutation(
+        guard="consent: no import without a complete walk",
+        changes=((_IMPORTS_SQL, " AND w.completed_at IS NOT NULL", ""),),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+    ),
+    Mutation(
+        guard="consent: a deletion during the walk is noticed",
+        changes=(("crm_pipelines/delivery/surveying.py", "page.contacts[0].remote_id != last.remote_id", "False"),),
+        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import",),
+    ),
+    Mutation(
+        guard="a backlog that does not shrink is left to the schedule",
+        changes=(
+            (
+                _FOLLOWS,
+                "if found is not None and int(left) >= int(found):",
+                "if False:",
+            ),
+        ),
+        tests=(f"{_FOLLOWING}::test_a_backlog_that_does_not_shrink_is_left_to_the_schedule",),
+    ),
+    Mutation(
+        guard="consent: no import after a walk that was long ago",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "w.begun_at > now() - CAST(:walk_trust AS interval)",
+                "w.begun_at > now() - 1000 * CAST(:walk_trust AS interval)",
+            ),
+        ),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+    ),
+    Mutation(
+        guard="consent: no import when the walk did not come to the end of the account",
+        changes=(("crm_pipelines/delivery/surveying.py", "if full or seen < count:", "if False:"),),
+        tests=(f"{_BULK}::test_an_account_that_cannot_be_walked_gets_no_import",),
+    ),
+    Mutation(
+        guard="consent: the blocked are known by phone number and by our id as well",
+        changes=(
+            (
+                "crm_pipelines/crms/brevo/bulk.py",
+                'identifiers=_identifiers(payload.key, {**attributes, "EXT_ID": payload.external_id}),',
+                "identifiers=_identifiers(payload.key, {}),",
+            ),
+        ),
+        tests=(f"{_BULK}::test_a_blocked_contact_is_known_by_its_phone_and_by_our_id_as_well",),
+    ),
+    Mutation(
+        guard="imports: only what was seen as it was sent is delivered",
+        changes=(
+            (
+                "crm_pipelines/delivery/proving.py",
+                "if self._crm.imports.proof(one, told.names) == told.proof:",
+                "if True:",
+            ),
+        ),
+        tests=(f"{_BULK}::test_what_arrives_otherwise_than_it_was_sent_is_not_complete",),
+    ),
+    Mutation(
+        guard="imports: a worker that was away does not send",
+        changes=((_IMPORTING, "if elapsed_clock() - asked_at > planning.TRUST.total_seconds():", "if False:"),),
+        tests=(f"{_BULK}::test_a_worker_that_was_away_before_it_could_send_does_not_send",),
+    ),
+    Mutation(
+        guard="imports: what was taken over meanwhile is not sent",
+        changes=((_IMPORTS_SQL, "AND s.claim_no = r.claim_no AND s.state = 'claimed' OFFSET 0", "OFFSET 0"),),
+        tests=(f"{_BULK}::test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it",),
+    ),
+    Mutation(
+        guard="executed again: nothing is sent on the claims of another run",
+        changes=((_OPS, "if batch.claims and batch.run_id != context.run_id:", "if False:"),),
+        tests=(
+            f"{_RUN_ENDS}::test_a_run_executed_again_from_its_failed_delivery_sends_nothing_on_claims_of_the_dead_run",
+        ),
+    ),
+    Mutation(
+        guard="cancelled between two ops: the claims are given back",
+        changes=(
+            (
+                "crm_pipelines/orchestration/resources.py",
+                "if context.run is not None and _is_being_cancelled(context.run.run_id, context.instance):",
+                "if False:",
+            ),
+        ),
+        tests=(f"{_RUN_ENDS}::test_a_run_cancelled_between_two_ops_gives_its_claims_back",),
+    ),
+    Mutation(
+        guard="cancelled while it claims: the run does not begin anew",
+        changes=(
+            (
+                _OPS,
+                'raise dg.Failure("The run was stopped while it claimed contacts.", allow_retries=False) from None',
+                "raise",
+            ),
+        ),
+        tests=(f"{_RUN_ENDS}::test_a_run_cancelled_while_it_claims_does_not_begin_anew",),
+    ),
+    Mutation(
+        guard="a run without a sign of life holds nobody up",
+        changes=(
+            (
+                "crm_pipelines/orchestration/schedules.py",
+                "if not bury_if_dead(context.instance, record, account.queue)]",
+                "]",
+            ),
+        ),
+        tests=(f"{_SCHEDULE}::test_a_run_without_a_sign_of_life_is_reported_as_failed_and_followed",),
+    ),
+    Mutation(
+        guard="a run that renews its leases is not called dead",
+        changes=(
+            ("crm_pipelines/orchestration/ended_runs.py", " or queue.is_delivering(record.dagster_run.run_id)", ""),
+        ),
+        tests=(f"{_SCHEDULE}::test_a_run_that_renews_its_leases_is_left_alone",),
+    ),
+    Mutation(
+        guard="an edit that a trigger missed is found",
+        changes=((_QUEUE_SQL, "AND s.contact_revision < c.revision\n", "AND s.contact_revision < 0\n"),),
+        tests=(f"{_PROTOCOL}::test_an_edit_that_the_trigger_missed_is_found",),
+    ),
+    Mutation(
+        guard="an address is not sent for its second owner before the first one has left it",
+        changes=(
+            (
+                "crm_pipelines/delivery/parcels.py",
+                'if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:',
+                "if False:",
+            ),
+        ),
+        tests=(f"{_RUNS}::test_an_address_passed_on_to_another_contact_waits_until_its_first_owner_has_left_it",),
+    ),
+    Mutation(
+        guard="follow-up: not while a run is active",
+        changes=(
+            (
+                _FOLLOWS,
+                'dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE)',
+                'dg.RunsFilter(job_name="no_such_job", statuses=ACTIVE)',
+            ),
+        ),
+        tests=(f"{_FOLLOWING}::test_never_two_at_once_and_not_while_the_gate_is_paused",),
+    ),
+    Mutation(
+        guard="follow-up: not while the gate is paused",
+        changes=((_FOLLOWS, "if gate.paused:", "if False:"),),
+        tests=(f"{_FOLLOWING}::test_never_two_at_once_and_not_while_the_gate_is_paused",),
+    ),
+    Mutation(
+        guard="follow-up: not after a run that brought nobody on",
+        changes=(("crm_pipelines/orchestration/words.py", "if due and got_on and not", "if due and not"),),
+        tests=(f"{_FOLLOWING}::test_a_run_that_brought_nobody_on_and_one_that_was_asked_for_some_are_not_followed",),
+    ),
+    Mutation(
+        guard="pruning: an active run stays",
+        changes=(
+            (
+                "crm_pipelines/orchestration/pruning.py",
+                "dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before)",
+                "dg.RunsFilter(updated_before=before)",
+            ),
+        ),
+        tests=(f"{_PRUNING}::test_old_runs_and_their_events_go_but_for_active_ones_and_the_newest_of_each_job",),
+    ),
+    Mutation(
+        guard="pruning: an outcome that nobody carried over yet stays",
+        changes=(
+            ("crm_pipelines/contacts/ledger.sql", " AND applied_at IS NOT NULL\n     ORDER BY", "\n     ORDER BY"),
+        ),
+        tests=(f"{_PRUNING}::test_the_ledger_keeps_as_many_days_as_configured_and_what_nobody_carried_over_yet",),
+    ),
+    Mutation(
+        guard="fidelity: what was edited while it was read does not count",
+        changes=(
+            ("crm_pipelines/delivery/fidelity.py", "if not self._sampler.unchanged([delivery.claim]):", "if False:"),
+        ),
+        tests=(f"{_CHECKS}::test_a_contact_that_is_edited_while_it_is_read_does_not_count",),
+    ),
+    Mutation(
+        guard="idempotency: a repeated write is answered and not done",
+        changes=(("crm_pipelines/api/writing.py", "if kept is not None:", "if False:"),),
+        tests=(f"{_WRITING}::test_the_same_request_with_the_same_key_changes_nothing_and_gets_the_same_answer",),
+    ),
+    Mutation(
+        guard="idempotency: a key stands for one request",
+        changes=(("crm_pipelines/api/writing.py", "if kept.fingerprint != self.fingerprint:", "if False:"),),
+        tests=(f"{_WRITING}::test_a_key_that_came_with_something_else_is_refused",),
+    ),
+    Mutation(
+        guard="API: a token allows what its scopes say",
+        changes=(("crm_pipelines/api/access.py", "if scope not in found.scopes:", "if False:"),),
+        tests=(f"{_ACCESS}::test_each_scope_allows_its_own_and_no_more",),
+    ),
+    Mutation(
+        guard="API: a revoked token is refused",
+        changes=(("crm_pipelines/contacts/tokens.sql", "WHERE id = :id AND revoked_at IS NULL", "WHERE id = :id"),),
+        tests=(
+            f"{_ACCESS}::test_a_revoked_token_is_refused_from_then_on",
+            f"{_SIGNING_IN}::test_a_revoked_token_is_out_at_once",
+        ),
+    ),
+    Mutation(
+        guard="API: a name that somebody else points here is refused",
+        changes=(
+            (
+                "crm_pipelines/api/perimeter.py",
+                'if host is None or host["name"].casefold() not in self._hosts:',
+                "if False:",
+            ),
+        ),
+        tests=(f"{_ACCESS}::test_a_name_that_somebody_else_points_here_is_refused",),
+    ),
+    Mutation(
+        guard="pages: a token for reading changes nothing",
+        changes=((_SESSION, "if not session.may_write:", "if False:"),),
+        tests=(f"{_SIGNING_IN}::test_who_may_read_only_sees_no_button_and_changes_nothing",),
+    ),
+    Mutation(
+        guard="pages: a form of another site changes nothing",
+        changes=((_SESSION, "if not hmac.compare_digest(form_key.encode(), session.form_key.encode()):", "if False:"),),
+        tests=(f"{_SIGNING_IN}::test_a_form_of_another_site_changes_nothing",),
+    ),
+)
