@@ -11,7 +11,7 @@ s.state = :state
 NOT EXISTS (SELECT FROM crm_syncs x WHERE x.contact_id = c.id AND x.crm = :crm AND x.state <> 'unselected')
 
 -- name: domain
-substring(lower(btrim(c.email)) from '[^@]*$') = lower(:domain)
+right(lower(btrim(c.email)), length(lower(:domain)) + 1) = '@' || lower(:domain)
 
 -- name: domain_id
 c.domain_id = :domain_id

@@ -187,8 +187,9 @@ def retry_within(
     connection.execute(_NO_TIMEOUT)
     if kind is not None:
         _require_kind(connection, parameters["crm"], kind)
-    connection.execute(_SQL["choose"], parameters)
-    chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
+    # A million are not put down only to be counted.
+    connection.execute(_SQL["choose"], {**parameters, "everyone": False})
+    chosen = connection.execute(_SQL["count_everyone" if who.everyone else "count_chosen"]).scalar_one()
     connection.execute(_SQL["lock_retryable"], parameters)
     counts = connection.execute(_SQL["count_retryable"]).one()
     if not dry_run:

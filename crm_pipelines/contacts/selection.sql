@@ -12,13 +12,20 @@ SELECT wanted FROM unnest(CAST(:emails AS text[])) wanted
  WHERE NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE lower(btrim(c.email)) = lower(btrim(wanted)))
 
 -- name: choose
--- The chosen contacts, for the statements below.
+-- The chosen contacts, for the statements below. Joined by OR, no part would be found by its index.
 CREATE TEMP TABLE chosen ON COMMIT DROP AS
+SELECT id FROM crm_contacts WHERE :everyone
+UNION
+SELECT id FROM crm_contacts WHERE id = ANY (CAST(CAST(:ids AS text[]) AS uuid[]))
+UNION
+SELECT id FROM crm_contacts
+ WHERE lower(btrim(email)) IN (SELECT lower(btrim(e)) FROM unnest(CAST(:emails AS text[])) e)
+UNION
 SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
- WHERE (:everyone
-        OR c.id IN (SELECT CAST(i AS uuid) FROM unnest(CAST(:ids AS text[])) i)
-        OR lower(btrim(c.email)) IN (SELECT lower(btrim(e)) FROM unnest(CAST(:emails AS text[])) e)
-        OR crm_sync_status(s.state, s.attempts) = CAST(:status AS text))
+ WHERE CAST(:status AS text) IS NOT NULL AND crm_sync_status(s.state, s.attempts) = CAST(:status AS text)
+
+-- name: count_everyone
+SELECT count(*) FROM crm_contacts
 
 -- name: choose_matching
 -- The condition, here and below, is put together from filters.sql.
@@ -62,7 +69,7 @@ SELECT count(*) FROM chosen
 CREATE TEMP TABLE retryable ON COMMIT DROP AS
 WITH locked AS MATERIALIZED (
     SELECT s.contact_id, s.state FROM crm_syncs s
-     WHERE s.crm = :crm AND s.contact_id IN (SELECT id FROM chosen)
+     WHERE s.crm = :crm AND (:everyone OR s.contact_id IN (SELECT id FROM chosen))
        AND (s.state = 'failed' OR (s.state = 'queued' AND s.attempts > 0 AND s.run_at > now()))
        AND (CAST(:kind AS text) IS NULL OR s.last_error_kind = :kind)
      ORDER BY s.contact_id FOR NO KEY UPDATE
@@ -82,5 +89,6 @@ UPDATE crm_syncs SET run_at = now()
  WHERE crm = :crm AND contact_id IN (SELECT contact_id FROM retryable WHERE state = 'queued')
 
 -- name: kinds
-SELECT DISTINCT last_error_kind FROM crm_syncs
- WHERE crm = :crm AND last_error_kind IS NOT NULL AND state IN ('failed', 'queued') ORDER BY 1
+SELECT last_error_kind FROM crm_syncs WHERE crm = :crm AND state = 'failed'
+UNION
+SELECT last_error_kind FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND last_error_kind IS NOT NULL ORDER BY 1

@@ -35,6 +35,16 @@ def test_what_was_made_is_what_is_read(api: Api) -> None:
     assert api.get(f"/contacts/{made['id']}") == made
 
 
+def test_the_originals_requests_about_one_contact_work_as_it_sent_them(api: Api) -> None:
+    sent = {name: value for name, value in ADA.items() if name not in {"custom_fields", "email_type"}}
+    made = api.call("POST", "/contacts/", json={**sent, "email_type": "CORPORATE"})
+    assert made.status_code == 201, made.text
+    path = f"/contacts/{made.json()['id']}"
+    assert api.get(path) == made.json()
+    assert api.call("PUT", path, json={**sent, "name": "Ada King"}).json()["name"] == "Ada King"
+    assert api.call("DELETE", path).status_code == 204
+
+
 def test_put_replaces_all_patch_what_is_given_and_an_edit_is_queued_again(api: Api) -> None:
     made = api.post("/contacts", ADA)
     path = f"/contacts/{made['id']}"

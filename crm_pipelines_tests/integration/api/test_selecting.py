@@ -33,6 +33,10 @@ def test_the_originals_request_selects_with_both_methods_and_either_spelling_of_
     assert answer.status_code == 200, answer.text
     assert answer.json()["crms"][0]["selected"] == 1
     assert api.people.states() == {"queued": 1}
+    everywhere = {"contact_ids": [str(contact)], "crms": ["brevo", "hubspot", "mautic", "n8n"]}
+    told = [api.call(method, path, json={**everywhere, "action": action}).json() for action in ("select", "unselect")]
+    assert [one["selected"] for one in told[0]["crms"]] == [0, 1, 1, 1]
+    assert [one["unselected"] for one in told[1]["crms"]] == [1, 1, 1, 1]
 
 
 def test_every_id_is_accounted_for_with_the_reason(api: Api, contacts: dict[str, UUID]) -> None:
