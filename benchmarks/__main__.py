@@ -24,6 +24,7 @@ def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
     yield "Fixed costs", partial(singles.fixed_costs, scale=scale)
     for contacts, repeats in scale.bulk[:-1]:
         yield f"In bulk, {contacts:,} contacts", partial(bulk.deliver, contacts=contacts, repeats=repeats)
+    yield "Stages of a bulk delivery", partial(bulk.stages, contacts=scale.stages)
     yield "At the limit", partial(singles.at_the_limit, scale=scale)
     yield "From tick to end", singles.from_tick_to_end
     yield "Claims", partial(bulk.claims_with_a_future, scale=scale)

@@ -27,13 +27,11 @@ Processors: the CPU time that each program took, and the share of all processors
 lasted. The sandbox stands on the same machine; Brevo does not.
 
 {processors}
-Stages of the run with {contacts:,} contacts, seconds of its threads: looked at every 20 ms. Two threads work side by
-side, and only one of them runs Python at a time, so the sum is more than the clock showed, and who waits for the
-interpreter counts as at work.
+Stages of a run with {contacts:,} contacts: the CPU time of its threads, and how long they waited, for Postgres, for the
+CRM or for each other. While further imports are put together, a second thread proves those that have ended; only one of
+the two runs Python at a time.
 
 {stages}"""
-# Large enough to say something, small enough to be there in a short benchmark.
-_MOST_FOR_STAGES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +45,25 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """CPU seconds by program during one bulk delivery of `seconds`; `stages`: seconds at work and waiting."""
+    """CPU seconds by program during one bulk delivery of `seconds`."""
 
     contacts: int
     seconds: float
     cpu: Mapping[str, float]
-    stages: Mapping[str, Sequence[float]]
 
 
 class Report:
-    """Rows of the table, points of the picture, and what bulk deliveries spent. `figures`: medians by row."""
+    """Rows of the table, points of the picture, and what bulk deliveries spent. `figures`: medians by row.
+
+    `stages`: a number of contacts, and the seconds of CPU and of waiting by stage.
+    """
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, str]] = []
         self.figures: dict[str, float] = {}
         self.points: list[Point] = []
         self.spent: list[Spent] = []
+        self.stages: tuple[int, Mapping[str, Sequence[float]]] | None = None
 
     def add(self, what: str, values: Sequence[float], unit: str, method: str, digits: int = 1) -> float:
         median = statistics.median(values)
@@ -82,13 +83,8 @@ class Report:
             (("what", "figure", "how it was measured"), list(self.rows)),
             (("target", "aim", "measured", "verdict"), targets),
             (("contacts", *_PROGRAMS, "busy"), [_processors(one) for one in self.spent]),
-            (("stage", "at work, s", "waiting, s"), _stages(self._staged)),
+            (("stage", "CPU, s", "waiting, s"), _stages(self.stages[1] if self.stages else {})),
         ]
-
-    @property
-    def _staged(self) -> Spent | None:
-        fitting = [one for one in self.spent if one.contacts <= _MOST_FOR_STAGES]
-        return max(fitting, key=lambda one: one.contacts, default=None)
 
     def show(self) -> list[Table]:
         shown = []
@@ -107,8 +103,8 @@ class Report:
         )
         figures, targets, processors, stages = (_markdown(*table) for table in self.tables())
         text = f"{head}## Targets\n\n{targets}\n## Figures\n\n{figures}"
-        if self._staged:
-            text += "\n" + _BOUNDS.format(processors=processors, contacts=self._staged.contacts, stages=stages)
+        if self.stages:
+            text += "\n" + _BOUNDS.format(processors=processors, contacts=self.stages[0], stages=stages)
         (docs / "benchmarks.md").write_text(text, encoding="utf-8")
         if self.points:
             draw(self.points, docs / "images" / "benchmarks.png")
@@ -123,9 +119,9 @@ def _processors(one: Spent) -> tuple[str, ...]:
     return (f"{one.contacts:,}", *parts, f"{100 * busy:.0f} % of {one.seconds:,.1f} s")
 
 
-def _stages(one: Spent | None) -> list[tuple[str, ...]]:
-    stages = sorted((one.stages if one else {}).items(), key=lambda item: -sum(item[1]))
-    return [(stage, f"{work:,.1f}", f"{waiting:,.1f}") for stage, (work, waiting) in stages]
+def _stages(seconds: Mapping[str, Sequence[float]]) -> list[tuple[str, ...]]:
+    stages = sorted(seconds.items(), key=lambda item: -item[1][0])
+    return [(stage, f"{cpu:,.2f}", f"{waiting:,.2f}") for stage, (cpu, waiting) in stages]
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

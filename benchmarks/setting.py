@@ -31,11 +31,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together."""
+    """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together.
+
+    `stages`: the size of which the stages are measured, in a run more.
+    """
 
     seconds: float
     repeats: int
     bulk: tuple[tuple[int, int], ...]
+    stages: int
     limit_seconds: int
     due_later: int
     api: bool
@@ -45,11 +49,14 @@ FULL = Scale(
     seconds=800,
     repeats=3,
     bulk=((1_000, 3), (10_000, 3), (100_000, 2), (1_000_000, 1)),
+    stages=100_000,
     limit_seconds=60,
     due_later=100_000,
     api=True,
 )
-QUICK = Scale(seconds=400, repeats=1, bulk=((1_000, 1), (5_000, 1)), limit_seconds=10, due_later=5_000, api=False)
+QUICK = Scale(
+    seconds=400, repeats=1, bulk=((1_000, 1), (5_000, 1)), stages=5_000, limit_seconds=10, due_later=5_000, api=False
+)
 
 
 _LONGEST_FIRST_RUN = 180.0
@@ -126,9 +133,9 @@ class Stage:
         finally:
             engine.dispose()
 
-    def run(self, limit: int | None = None, **environment: str) -> dict[str, Any]:
-        """One run of brevo_sync in a process of its own: its figures. Raises NoTimeLeft."""
-        command = [sys.executable, "-m", "benchmarks.worker", *([str(limit)] if limit else [])]
+    def run(self, limit: int = 0, *, stages: bool = False, **environment: str) -> dict[str, Any]:
+        """Figures of a run of brevo_sync in a process of its own, of at most `limit` contacts. Raises NoTimeLeft."""
+        command = [sys.executable, "-m", "benchmarks.worker", str(limit), *(["stages"] if stages else [])]
         try:
             done = subprocess.run(
                 command,
@@ -142,7 +149,7 @@ class Stage:
         except subprocess.TimeoutExpired:
             raise NoTimeLeft from None
         if done.returncode:
-            raise RuntimeError(f"A measured run failed: {done.stderr[-2000:]}")
+            raise RuntimeError(f"A measured run failed with exit code {done.returncode}: {done.stderr[-2000:]}")
         figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return figures
 

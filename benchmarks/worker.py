@@ -1,6 +1,7 @@
 """One measured run of brevo_sync in a process of its own; prints its figures as JSON.
 
-Argument: at most this many contacts. Environment: CRM_DATABASE_URL, DAGSTER_POSTGRES_URL, DAGSTER_HOME, BREVO_*.
+Arguments: at most this many contacts (0: all), and `stages` to measure those. Environment: CRM_DATABASE_URL,
+DAGSTER_POSTGRES_URL, DAGSTER_HOME, BREVO_*.
 """
 
 import json
@@ -10,14 +11,17 @@ import time
 
 import dagster as dg
 
-from benchmarks.sampling import Sampler
 from crm_pipelines.orchestration.run_now import run_now
 
 
 def main() -> None:
+    stages: dict[str, list[float]] = {}
+    if "stages" in sys.argv[2:]:
+        from benchmarks.stages import Stopwatch
+
+        stages = Stopwatch().seconds
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    with Sampler() as sampler:
-        result = run_now("brevo", limit=int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    result = run_now("brevo", limit=int(sys.argv[1]) or None)
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
     if not result.success:
         sys.exit(f"The run failed: {result.problem}")
@@ -38,7 +42,7 @@ def main() -> None:
                 "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
                 "peak_mb": after.ru_maxrss / 1024,
                 "events": events,
-                "stages": sampler.stages,
+                "stages": stages,
             }
         )
     )

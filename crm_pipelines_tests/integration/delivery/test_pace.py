@@ -7,6 +7,7 @@ slots, however late the threads are, is tested in virtual time (unit/delivery/te
 
 from collections import Counter
 
+from crm_pipelines.contacts.gates import open_gate
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import Delivery
@@ -28,7 +29,8 @@ def begin_try(people: People, sandbox: BrevoSandbox, latency_seconds: float) -> 
     """Of what was refused before, the sandbox and the gate know nothing more."""
     sandbox.reset()
     sandbox.configure(contacts_per_second=LIMIT, latency_seconds=latency_seconds)
-    people.run("UPDATE crm_gates SET slow_until = NULL, paused_until = NULL")
+    open_gate(people.engine, "brevo")
+    people.run("UPDATE crm_gates SET slow_until = NULL")
 
 
 def rate(sandbox: BrevoSandbox) -> float:
