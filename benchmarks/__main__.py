@@ -1,6 +1,6 @@
-"""Runs all benchmarks, prints their table, and writes it with a picture to docs/benchmarks.md. Takes some ten minutes.
+"""Runs all benchmarks, prints their table, and writes it with a picture to docs/benchmarks.md. Takes up to 14 minutes.
 
---quick: a few small ones in about two minutes, to see that they work; nothing is written. A part that fails, or for
+--quick: a few small ones in about three minutes, to see that they work; nothing is written. A part that fails, or for
 which there is no time left, costs its own figures only: the table says which are missing.
 """
 
@@ -25,6 +25,7 @@ def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
     for contacts, repeats in scale.bulk[:-1]:
         yield f"In bulk, {contacts:,} contacts", partial(bulk.deliver, contacts=contacts, repeats=repeats)
     yield "At the limit", partial(singles.at_the_limit, scale=scale)
+    yield "From tick to end", singles.from_tick_to_end
     yield "Claims", partial(bulk.claims_with_a_future, scale=scale)
     if scale.api:
         yield "The HTTP API", api.load
@@ -49,7 +50,7 @@ def main() -> None:
             except Exception as error:  # noqa: BLE001 - whatever it is, the other figures are worth having
                 console.print_exception(max_frames=3)
                 report.missing(name, f"the measurement failed: {type(error).__name__}")
-    console.print(report.table())
+    console.print(*report.show(), sep="\n")
     if not quick:
         report.write(ROOT / "docs")
 

@@ -2,7 +2,7 @@
 
 import statistics
 
-from benchmarks.report import Point, Report
+from benchmarks.report import Point, Report, Spent
 from benchmarks.setting import Scale, Stage
 
 # Long enough for a million in one run: half of the sending time is for importing, at most five minutes.
@@ -19,6 +19,7 @@ def deliver(there: Stage, report: Report, contacts: int, repeats: int) -> None:
         there.queue(contacts)
         if number == 0:
             _claim(there, report, f"Claiming 1,000 of {contacts:,} that are due")
+        before = there.cpu_seconds()
         runs = [there.run(**_IN_BULK)]
         while sum(run["counts"]["synced"] for run in runs) < contacts:
             assert runs[-1]["counts"]["synced"], runs[-1]["counts"]
@@ -26,13 +27,22 @@ def deliver(there: Stage, report: Report, contacts: int, repeats: int) -> None:
         rates.append(contacts / sum(run["ops_seconds"] for run in runs))
         peaks.append(max(run["peak_mb"] for run in runs))
         cpu.append(1000 * sum(run["cpu_seconds"] for run in runs) / contacts)
+        spent = {program: seconds - before[program] for program, seconds in there.cpu_seconds().items()}
+        spent["the run"] = sum(run["cpu_seconds"] for run in runs)
+        seconds = sum(run["seconds"] for run in runs)
+        last = Spent(contacts=contacts, seconds=seconds, cpu=spent, stages=runs[0]["stages"])
     what = f"In bulk, {contacts:,} contacts"
     report.add(what, rates, "contacts/s", "first op to last, each contact seen at the CRM; 10 requests/s allowed", 0)
-    report.add(f"{what}: peak memory", peaks, "MB", "of the run's process", 0)
+    peak = report.add(f"{what}: peak memory", peaks, "MB", "of the run's process", 0)
     report.add(f"{what}: CPU", cpu, "ms per contact", "of the run's process", 2)
     report.points.append(
         Point(contacts=contacts, per_second=statistics.median(rates), peak_mb=statistics.median(peaks))
     )
+    report.spent.append(last)
+    smaller = report.figures.get(f"In bulk, {contacts // 10:,} contacts: peak memory")
+    if smaller is not None:
+        ratio = f"Memory at {contacts:,} against {contacts // 10:,}"
+        report.add(ratio, [peak / smaller], "times", "medians of the rows above", 2)
 
 
 def claims_with_a_future(there: Stage, report: Report, scale: Scale) -> None:

@@ -1,14 +1,16 @@
-"""What was measured: a table for the terminal, docs/benchmarks.md, and a picture of bulk deliveries by size."""
+"""What was measured: tables for the terminal and for docs/benchmarks.md, and a picture of bulk deliveries by size."""
 
 import datetime
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
+
+from benchmarks.targets import TARGETS
 
 _HEAD = """# Benchmarks
 
@@ -18,9 +20,20 @@ server and CRM share its processors: compare the rows with each other, not with 
 
 ![Bulk deliveries by size: throughput and peak memory](images/benchmarks.png)
 
-| what | figure | how it was measured |
-| --- | --- | --- |
 """
+_BOUNDS = """## What bounds a delivery in bulk
+
+Processors: the CPU time that each program took, and the share of all processors that this is for as long as the run
+lasted. The sandbox stands on the same machine; Brevo does not.
+
+{processors}
+Stages of the run with {contacts:,} contacts, seconds of its threads: looked at every 20 ms. Two threads work side by
+side, and only one of them runs Python at a time, so the sum is more than the clock showed, and who waits for the
+interpreter counts as at work.
+
+{stages}"""
+# Large enough to say something, small enough to be there in a short benchmark.
+_MOST_FOR_STAGES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,28 +45,59 @@ class Point:
     peak_mb: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """CPU seconds by program during one bulk delivery of `seconds`; `stages`: seconds at work and waiting."""
+
+    contacts: int
+    seconds: float
+    cpu: Mapping[str, float]
+    stages: Mapping[str, Sequence[float]]
+
+
 class Report:
-    """Rows of the table, and points of the picture."""
+    """Rows of the table, points of the picture, and what bulk deliveries spent. `figures`: medians by row."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, str]] = []
+        self.figures: dict[str, float] = {}
         self.points: list[Point] = []
+        self.spent: list[Spent] = []
 
     def add(self, what: str, values: Sequence[float], unit: str, method: str, digits: int = 1) -> float:
         median = statistics.median(values)
         spread = f" ({min(values):,.{digits}f}–{max(values):,.{digits}f})" if len(values) > 1 else ""
         self.rows.append((what, f"{median:,.{digits}f} {unit}{spread}", method))
+        self.figures[what] = median
         return median
 
     def missing(self, what: str, why: str) -> None:
         """A figure that there is none of."""
         self.rows.append((what, "missing", why))
 
-    def table(self) -> Table:
-        table = Table("what", "figure", "how it was measured")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
+    def tables(self) -> list[tuple[Sequence[str], list[tuple[str, ...]]]]:
+        """Head and rows of each: what was measured, the targets, and the CPU time and the stages of bulk deliveries."""
+        targets = [(one.what, one.aim, *one.verdict(self.figures)) for one in TARGETS]
+        return [
+            (("what", "figure", "how it was measured"), list(self.rows)),
+            (("target", "aim", "measured", "verdict"), targets),
+            (("contacts", *_PROGRAMS, "busy"), [_processors(one) for one in self.spent]),
+            (("stage", "at work, s", "waiting, s"), _stages(self._staged)),
+        ]
+
+    @property
+    def _staged(self) -> Spent | None:
+        fitting = [one for one in self.spent if one.contacts <= _MOST_FOR_STAGES]
+        return max(fitting, key=lambda one: one.contacts, default=None)
+
+    def show(self) -> list[Table]:
+        shown = []
+        for head, rows in self.tables():
+            table = Table(*head)
+            for row in rows:
+                table.add_row(*row)
+            shown.append(table)
+        return shown
 
     def write(self, docs: Path) -> None:
         """docs/benchmarks.md and its picture."""
@@ -61,10 +105,31 @@ class Report:
             date=datetime.datetime.now(datetime.UTC).date(),
             machine=f"{os.cpu_count()} processors, {platform.machine()}, Python {platform.python_version()}",
         )
-        rows = "\n".join(f"| {' | '.join(row)} |" for row in self.rows)
-        (docs / "benchmarks.md").write_text(f"{head}{rows}\n", encoding="utf-8")
+        figures, targets, processors, stages = (_markdown(*table) for table in self.tables())
+        text = f"{head}## Targets\n\n{targets}\n## Figures\n\n{figures}"
+        if self._staged:
+            text += "\n" + _BOUNDS.format(processors=processors, contacts=self._staged.contacts, stages=stages)
+        (docs / "benchmarks.md").write_text(text, encoding="utf-8")
         if self.points:
             draw(self.points, docs / "images" / "benchmarks.png")
+
+
+_PROGRAMS = ("the run", "Postgres", "the sandbox")
+
+
+def _processors(one: Spent) -> tuple[str, ...]:
+    busy = sum(one.cpu.values()) / one.seconds / (os.cpu_count() or 1)
+    parts = (f"{one.cpu[name]:,.1f} s" for name in _PROGRAMS)
+    return (f"{one.contacts:,}", *parts, f"{100 * busy:.0f} % of {one.seconds:,.1f} s")
+
+
+def _stages(one: Spent | None) -> list[tuple[str, ...]]:
+    stages = sorted((one.stages if one else {}).items(), key=lambda item: -sum(item[1]))
+    return [(stage, f"{work:,.1f}", f"{waiting:,.1f}") for stage, (work, waiting) in stages]
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
 
 
 def draw(points: Sequence[Point], file: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psutil
 import requests
 import sqlalchemy as sa
 
@@ -40,14 +42,17 @@ class Scale:
 
 
 FULL = Scale(
-    seconds=690,
+    seconds=800,
     repeats=3,
     bulk=((1_000, 3), (10_000, 3), (100_000, 2), (1_000_000, 1)),
     limit_seconds=60,
     due_later=100_000,
     api=True,
 )
-QUICK = Scale(seconds=240, repeats=1, bulk=((1_000, 1), (5_000, 1)), limit_seconds=10, due_later=5_000, api=False)
+QUICK = Scale(seconds=400, repeats=1, bulk=((1_000, 1), (5_000, 1)), limit_seconds=10, due_later=5_000, api=False)
+
+
+_LONGEST_FIRST_RUN = 180.0
 
 
 class NoTimeLeft(Exception):
@@ -66,10 +71,14 @@ class ClaimCost:
 class Stage:
     """A contacts database, Dagster's database and a sandbox; `ends_at` is a monotonic time."""
 
-    def __init__(self, url: str, dagster_url: str, sandbox: str, ends_at: float) -> None:
+    def __init__(
+        self, url: str, dagster_url: str, sandbox: str, sandbox_process: psutil.Process, folder: Path, ends_at: float
+    ) -> None:
         self.url = url
         self.dagster_url = dagster_url
         self.sandbox = sandbox
+        self._sandbox_process = sandbox_process
+        self._folder = folder
         self.ends_at = ends_at
 
     def time_left(self) -> float:
@@ -119,19 +128,16 @@ class Stage:
 
     def run(self, limit: int | None = None, **environment: str) -> dict[str, Any]:
         """One run of brevo_sync in a process of its own: its figures. Raises NoTimeLeft."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("BREVO_", "CRM_"))}
-        env |= {
-            "CRM_DATABASE_URL": self.url,
-            "DAGSTER_POSTGRES_URL": self.dagster_url,
-            "DAGSTER_HOME": str(ROOT),
-            "BREVO_API_KEY": "benchmark",
-            "BREVO_API_BASE_URL": f"{self.sandbox}/v3",
-            **environment,
-        }
         command = [sys.executable, "-m", "benchmarks.worker", *([str(limit)] if limit else [])]
         try:
             done = subprocess.run(
-                command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=self.time_left()
+                command,
+                env=self._environment(environment),
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=self.time_left(),
             )
         except subprocess.TimeoutExpired:
             raise NoTimeLeft from None
@@ -145,6 +151,67 @@ class Stage:
         with ThreadPoolExecutor(len(limits)) as pool:
             for done in [pool.submit(partial(self.run, limit, **environment)) for limit in limits]:
                 done.result()
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("BREVO_", "CRM_"))}
+        return env | {
+            "CRM_DATABASE_URL": self.url,
+            "DAGSTER_POSTGRES_URL": self.dagster_url,
+            "DAGSTER_HOME": str(ROOT),
+            "CRM_PIPELINES_DATA_DIR": str(self._folder / "data"),
+            "BREVO_API_KEY": "benchmark",
+            "BREVO_API_BASE_URL": f"{self.sandbox}/v3",
+            **more,
+        }
+
+    @contextmanager
+    def under_the_daemon(self, **environment: str) -> Iterator[None]:
+        """`crm-pipelines up` on this stage, with a tick every minute."""
+        env = self._environment({"BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "1", **environment})
+        ports = ("--port", str(free_port()), "--api-port", str(free_port()))
+        command = [sys.executable, "-m", "crm_pipelines", "up", *ports]
+        with subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.DEVNULL) as up:
+            try:
+                yield
+            finally:
+                up.send_signal(signal.SIGINT)
+
+    def first_scheduled_run(self) -> tuple[float, float]:
+        """Seconds from the tick to the run's start and to its end. Raises NoTimeLeft or TimeoutError."""
+        give_up = time.monotonic() + min(_LONGEST_FIRST_RUN, self.time_left())
+        done = dg.RunsFilter(
+            job_name="brevo_sync",
+            tags={"dagster/schedule_name": "brevo_sync_schedule"},
+            statuses=[dg.DagsterRunStatus.SUCCESS],
+        )
+        with dg.DagsterInstance.get() as instance:
+            while not (records := instance.get_run_records(done, limit=1)):
+                if time.monotonic() > give_up:
+                    raise TimeoutError
+                time.sleep(0.5)
+        [record] = records
+        assert record.start_time is not None
+        assert record.end_time is not None
+        created = record.create_timestamp.timestamp()
+        tick = created - created % 60  # one every minute
+        return record.start_time - tick, record.end_time - tick
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """What Postgres and the sandbox have used so far."""
+        engine = sa.create_engine(self.url)
+        try:
+            with engine.connect() as connection:
+                backend = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+                server = psutil.Process(backend).parent()
+                assert server is not None
+                ended = server.cpu_times()
+                own = sum(_cpu_seconds(process) for process in (server, *server.children()))
+        finally:
+            engine.dispose()
+        return {
+            "Postgres": own + ended.children_user + ended.children_system,
+            "the sandbox": _cpu_seconds(self._sandbox_process),
+        }
 
     def execute(self, statement: str) -> None:
         engine = database.create_engine(self.url)
@@ -199,6 +266,14 @@ class Stage:
         return noop_run_seconds()
 
 
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
 @contextmanager
 def stage(ends_at: float) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="crm-pipelines-bench-") as name:
@@ -215,7 +290,10 @@ def stage(ends_at: float) -> Iterator[Stage]:
                 try:
                     assert sandbox.stdout
                     sandbox.stdout.readline()
-                    yield Stage(server.url("contacts"), dagster_url, f"http://127.0.0.1:{port}", ends_at)
+                    process = psutil.Process(sandbox.pid)
+                    yield Stage(
+                        server.url("contacts"), dagster_url, f"http://127.0.0.1:{port}", process, folder, ends_at
+                    )
                 finally:
                     sandbox.terminate()
 

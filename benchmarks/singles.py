@@ -85,7 +85,7 @@ def at_the_limit(there: Stage, report: Report, scale: Scale) -> None:
     share = 100 * (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) / _LIMIT
     method = f"{10 * _LIMIT} contacts each, from the first delivery to the last"
     report.add("Rate of two processes together", [share], "% of the limit", method)
-    report.add("Refused for rate (429) meanwhile", [refused], "requests", "the same", 0)
+    report.add("Refused for rate (429), two processes", [refused], "requests", "the same", 0)
 
 
 def _deliveries(there: Stage) -> tuple[list[float], int, int]:
@@ -97,6 +97,17 @@ def _deliveries(there: Stage) -> tuple[list[float], int, int]:
 
 def _most_in_a_second(arrivals: list[float]) -> int:
     return max(sum(start <= arrived < start + 1 for arrived in arrivals) for start in arrivals)
+
+
+def from_tick_to_end(there: Stage, report: Report) -> None:
+    """Under Dagster's daemon, as in operation: the schedule's tick starts a process for the run."""
+    there.configure()
+    there.queue(10)
+    with there.under_the_daemon(**_RATE_OFF):
+        started, ended = there.first_scheduled_run()
+    method = "a schedule's tick under the daemon, 10 contacts, one run; everything that `make up` starts runs beside it"
+    report.add("From a tick to the start of its run", [started], "s", method)
+    report.add("From a tick to the end of its run", [ended], "s", "the same")
 
 
 def fixed_costs(there: Stage, report: Report, scale: Scale) -> None:

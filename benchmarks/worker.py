@@ -10,12 +10,14 @@ import time
 
 import dagster as dg
 
+from benchmarks.sampling import Sampler
 from crm_pipelines.orchestration.run_now import run_now
 
 
 def main() -> None:
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    result = run_now("brevo", limit=int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    with Sampler() as sampler:
+        result = run_now("brevo", limit=int(sys.argv[1]) if len(sys.argv) > 1 else None)
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
     if not result.success:
         sys.exit(f"The run failed: {result.problem}")
@@ -36,6 +38,7 @@ def main() -> None:
                 "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
                 "peak_mb": after.ru_maxrss / 1024,
                 "events": events,
+                "stages": sampler.stages,
             }
         )
     )

@@ -406,6 +406,8 @@ def load_settings() -> Settings:
                 problems.append(f"{name}: {detail['msg'].removeprefix('Value error, ')}")
         except UnicodeDecodeError:
             raise SettingsError("The file .env is not text in UTF-8. Save it in that encoding.") from None
+        except OSError as error:
+            raise SettingsError(f"The file .env cannot be read: {error.strerror}.") from None
     if problems:
         raise SettingsError(f"Wrong settings. {'; '.join(problems)}. Correct the environment or the file .env.")
     storage, general, brevo, retention, alerts, channels, api = loaded

@@ -1,11 +1,13 @@
 """Who is asking, and whether they may: bearer tokens with scopes, and how often somebody may ask."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -16,6 +18,9 @@ from crm_pipelines.contacts.tokens import Identity, TokenRefused
 
 FAILURES_PER_MINUTE = 10
 """Wrong tokens that one address may try."""
+
+LOOKS_PER_MINUTE = 30
+"""Looks at what a CRM holds, by everybody together: each takes turns at the gate that deliveries would have."""
 
 _BEARER = HTTPBearer(
     auto_error=False, scheme_name="token", description="A token made by `crm-pipelines tokens create`."
@@ -36,6 +41,7 @@ class Authenticator:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._requests = RateLimitItemPerMinute(requests_per_minute)
         self._failures = RateLimitItemPerMinute(failures_per_minute)
+        self._looks = RateLimitItemPerMinute(LOOKS_PER_MINUTE)
         self._right_before: set[int] = set()
 
     def authenticate(self, token: str | None, *, client: str) -> Identity:
@@ -59,6 +65,11 @@ class Authenticator:
             raise _too_many(self._requests, "Too many requests were made with this token.")
         return identity
 
+    def allow_look(self) -> None:
+        """Raises ApiError when the CRM was looked at too often."""
+        if not self._limiter.hit(self._looks, "looks"):
+            raise _too_many(self._looks, "The CRM was looked at too often: deliveries need its limit.")
+
 
 def _too_many(limit: RateLimitItem, message: str) -> ApiError:
     return ApiError(
@@ -73,15 +84,31 @@ def _unauthorized(message: str) -> ApiError:
     return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
 
 
-def requires(scope: str) -> Callable[..., Identity]:
-    """A dependency: the identity of a request whose token allows `scope`; else 401, 403 or 429."""
+class AuthenticatedRoute(APIRoute):
+    """Finds out who is asking before the body is read: what a stranger sends takes no memory and no parsing."""
 
-    def identity(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
-    ) -> Identity:
-        authenticator: Authenticator = request.app.state.authenticator
-        client = request.client.host if request.client else ""
-        found = authenticator.authenticate(credentials.credentials if credentials else None, client=client)
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def authenticate_and_handle(request: Request) -> Response:
+            credentials = await _BEARER(request)
+            authenticator: Authenticator = request.app.state.authenticator
+            request.state.identity = await run_in_threadpool(
+                authenticator.authenticate,
+                credentials.credentials if credentials else None,
+                client=request.client.host if request.client else "",
+            )
+            return await handle(request)
+
+        return authenticate_and_handle
+
+
+def requires(scope: str) -> Callable[..., Identity]:
+    """A dependency of an AuthenticatedRoute: who is asking, if their token allows `scope`; else 403."""
+
+    # The second parameter puts the token into the OpenAPI document.
+    def identity(request: Request, _: Annotated[object, Depends(_BEARER)]) -> Identity:
+        found: Identity = request.state.identity
         if scope not in found.scopes:
             raise ApiError(403, "scope_missing", f"This token does not allow that: it lacks the scope {scope!r}.")
         return found

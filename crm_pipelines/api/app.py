@@ -17,6 +17,16 @@ from crm_pipelines.orchestration.launching import Launcher
 from crm_pipelines.settings import Settings
 
 PREFIX = "/api/v3"
+UVICORN: dict[str, Any] = {
+    "access_log": False,
+    "server_header": False,
+    # Whoever asks from this machine could claim any address in a header, and be throttled under none.
+    "proxy_headers": False,
+    "ws": "none",
+    # Longer than clients and proxies keep an idle connection, so that none sends into one just closed.
+    "timeout_keep_alive": 75,
+}
+"""How the application is to be served."""
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorEnvelope, "description": description}

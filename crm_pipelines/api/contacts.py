@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict, Field
 
 from crm_pipelines.api import models
-from crm_pipelines.api.access import Reader
+from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.models import ContactIn, ContactOut, ContactPatch, Crm, Moment, SyncStatus, Word
 from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
 from crm_pipelines.api.writing import Writing, Written
@@ -19,7 +19,7 @@ from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.records import FIRST
 from crm_pipelines.contacts.selection import count_matching
 
-router = APIRouter(tags=["contacts"])
+router = APIRouter(route_class=AuthenticatedRoute, tags=["contacts"])
 
 
 class ListQuery(Wanted):

@@ -86,8 +86,7 @@ def as_api_error(error: Exception) -> ApiError | None:
         case RequestValidationError():
             return _validation(error)
         case HTTPException(status_code=413):
-            too_large = f"The body is larger than {LARGEST_BODY:,} bytes: send several requests."
-            return ApiError(413, "body_too_large", too_large)
+            return ApiError(413, "body_too_large", error.detail)
         case HTTPException():
             phrase = HTTPStatus(error.status_code).phrase
             return ApiError(

@@ -8,11 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram,
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from crm_pipelines.api.access import Reader
-from crm_pipelines.contacts.crms import CRMS
-from crm_pipelines.contacts.status import crm_status
+from crm_pipelines.api.access import AuthenticatedRoute, Reader
+from crm_pipelines.contacts.status import crm_statuses
 
-router = APIRouter(tags=["status"])
+router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
 
 class Metrics:
@@ -46,8 +45,8 @@ class _Queues(Collector):
         due = GaugeMetricFamily("crm_due", "Contacts that wait for delivery and are due.", labels=["crm"])
         oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
         is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
-        for crm in CRMS:
-            standing = crm_status(self._engine, crm)
+        for standing in crm_statuses(self._engine):
+            crm = standing.crm
             for status, count in standing.counts.items():
                 contacts.add_metric([crm, status], count)
             due.add_metric([crm], standing.due)

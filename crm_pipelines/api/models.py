@@ -25,6 +25,7 @@ CONFIRM_ABOVE = 1000
 """Contacts that a filter may match without the count having to be confirmed."""
 
 _DEEPEST = 20
+_MOST_NAMES = 100
 _AN_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
@@ -59,6 +60,13 @@ def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _few_names(value: Any) -> Any:
+    """Every name that nobody knows is a problem of its own, and so takes memory many times its size."""
+    if isinstance(value, dict) and len(value) > _MOST_NAMES:
+        raise ValueError(f"it has more than {_MOST_NAMES} names")
+    return value
+
+
 def _is_deeper_than(depth: int, value: Any) -> bool:
     level = [value]
     for _ in range(depth):
@@ -90,13 +98,16 @@ Text = Annotated[
 ]
 Address = Annotated[str, Field(max_length=254), AfterValidator(_storable), AfterValidator(usable_address)]
 CustomFields = Annotated[dict[str, Any], AfterValidator(_storable_object)]
-Ids = Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS)]
+# The first that is none ends it: a problem for each of a million would take memory many times the body's size.
+Ids = Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
 
 
 class Body(BaseModel):
     """A body. What is not known in it is refused: it would be a misspelt name."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    _names = model_validator(mode="before")(_few_names)
 
 
 class Filter(Body):

@@ -1,7 +1,6 @@
 """Lists page by page: a cursor says where the last page ended, so that nothing is shown twice or left out."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -43,7 +42,10 @@ def place_of(cursor: str | None, first: Place, parse: Callable[..., Place]) -> P
     if cursor is None:
         return first
     try:
-        parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        parts = json.loads(text)
+        if not all(isinstance(part, str) and part.isprintable() and part.isascii() for part in parts):
+            raise ValueError
         return parse(*parts)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         raise ApiError(422, "invalid_cursor", "The cursor is not one of this list: begin without.") from None

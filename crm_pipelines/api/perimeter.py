@@ -58,7 +58,7 @@ class Perimeter:
 
         try:
             self._check(Headers(scope=scope))
-            await self._app(scope, _bounded(receive), sending)
+            await self._app(scope, bounded(receive, LARGEST_BODY), sending)
         except Exception as error:  # noqa: BLE001 - nothing may leave here but the envelope
             foreseen = as_api_error(error)
             if foreseen is None:
@@ -76,28 +76,33 @@ class Perimeter:
             _log.info("%s %s %s %d %.0f ms", request_id, method, operation, status, 1000 * seconds)
 
     def _check(self, headers: Headers) -> None:
-        host = _HOST.fullmatch(headers.get("host", ""))
+        host = _HOST.fullmatch(", ".join(headers.getlist("host")))
         if host is None or host["name"].casefold() not in self._hosts:
             # A page of somebody else's can have its own name point here, and read the answers.
             raise ApiError(421, "unknown_host", "The API is not served under this name; see API_ALLOWED_HOSTS.")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST_BODY:
-            raise HTTPException(413)
+            raise _too_large(LARGEST_BODY)
 
 
-def _bounded(receive: Receive) -> Receive:
-    """A body without a Content-Length is counted as it comes in."""
+def bounded(receive: Receive, largest: int) -> Receive:
+    """Counts the bytes of a body as they come in: its Content-Length may be missing."""
     read = 0
 
     async def receiving() -> Message:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
-        if read > LARGEST_BODY:
-            raise HTTPException(413)  # no other kind of error passes through the reading of the body
+        if read > largest:
+            raise _too_large(largest)
         return message
 
     return receiving
+
+
+def _too_large(largest: int) -> HTTPException:
+    # No other kind of error passes through the reading of the body.
+    return HTTPException(413, f"The body is larger than {largest:,} bytes: send several requests.")
 
 
 def _place_of(error: BaseException) -> str:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from crm_pipelines.api.access import AuthenticatedRoute
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.api.models import (
     CONFIRM_ABOVE,
@@ -30,7 +31,7 @@ from crm_pipelines.contacts.selection import Decided, MoreThanConfirmed, Who
 from crm_pipelines.contacts.story import ContactUnknown
 from crm_pipelines.orchestration.launching import Launcher, NotLaunched
 
-router = APIRouter(prefix="/contacts/crm", tags=["selection"])
+router = APIRouter(route_class=AuthenticatedRoute, prefix="/contacts/crm", tags=["selection"])
 
 _SUPPRESSED = "Never to be sent, by a user's decision. Unselect it to lift that."
 _CHANGED = ("selected", "claimed", "unselected")

@@ -14,22 +14,22 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from crm_pipelines.api.access import Reader
+from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.models import Crm, SyncStatus, Word
 from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
+from crm_pipelines.api.telling import tell
 from crm_pipelines.contacts import status
 from crm_pipelines.contacts.crms import CRMS
-from crm_pipelines.contacts.status import CrmStatus, crm_status
+from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
-from crm_pipelines.crms.brevo.mapper import BrevoMapper
-from crm_pipelines.delivery.why import Held, Preview, why
+from crm_pipelines.delivery.why import Held, Preview
 from crm_pipelines.orchestration.health import HealthCheck, health
 from crm_pipelines.orchestration.run_now import JOBS
 from crm_pipelines.settings import Settings
 
 OpenInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]
 
-router = APIRouter(tags=["status"])
+router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
 
 class Summary(BaseModel):
@@ -170,17 +170,21 @@ class CausesQuery(Wanted):
 
 
 @router.get("/contacts/{contact_id:uuid}/sync-status", tags=["contacts"], response_model=ContactStory)
-def sync_status(contact_id: UUID, request: Request, _: Reader) -> dict[str, Any]:
+def sync_status(
+    contact_id: UUID,
+    request: Request,
+    _: Reader,
+    live: Annotated[bool, Query(description="Ask the CRM too what it holds now, at the account's pace.")] = False,
+) -> dict[str, Any]:
     """The whole story of one contact: how it stands at every CRM, what was tried, would be sent, and happens next."""
-    engine: sa.Engine = request.app.state.engine
-    return why(engine, story_of(engine, contact_id), [BrevoMapper.without_key(request.app.state.settings)]).as_dict()
+    return tell(request, story_of(request.app.state.engine, contact_id), live=live).as_dict()
 
 
 @router.get("/crm/status/summary", response_model=Summary)
 def summary(request: Request, _: Reader, crm: Crm | None = None) -> dict[str, Any]:
     """Contacts per status and CRM, what is due, errors by kind, and the gates."""
     engine: sa.Engine = request.app.state.engine
-    return {"at": datetime.now(UTC), "crms": [crm_status(engine, name).as_dict() for name in _crms(crm)]}
+    return {"at": datetime.now(UTC), "crms": [one.as_dict() for one in crm_statuses(engine, _crms(crm))]}
 
 
 @router.get("/crm/status/failed", response_model=Page[FailedOut])

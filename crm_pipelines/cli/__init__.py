@@ -56,3 +56,9 @@ def main() -> None:
     except CrmPipelinesError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A folder that is a file, or belongs to somebody else; a disk that is full.
+        click.echo(f"Error: {error.filename} cannot be used: {error.strerror}.", err=True)
+        sys.exit(1)

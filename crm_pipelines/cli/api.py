@@ -38,7 +38,7 @@ def api(host: str, port: int) -> None:
     try:
         import uvicorn
 
-        from crm_pipelines.api.app import create_app
+        from crm_pipelines.api.app import UVICORN, create_app
     except ModuleNotFoundError as error:
         raise ExtraMissing from error
     from crm_pipelines.contacts.tokens import any_token
@@ -62,18 +62,7 @@ def api(host: str, port: int) -> None:
         app = create_app(engine, settings)
         # uvicorn hands the signal on when it has stopped: SIGTERM is then an orderly end, as Ctrl-C is.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        uvicorn.run(
-            app,
-            host=host,
-            port=port,
-            access_log=False,
-            server_header=False,
-            # Whoever asks from this machine could claim any address in a header, and be throttled under none.
-            proxy_headers=False,
-            ws="none",
-            # Longer than clients and proxies keep an idle connection, so that none sends into one just closed.
-            timeout_keep_alive=75,
-        )
+        uvicorn.run(app, host=host, port=port, **UVICORN)
 
 
 @click.group()

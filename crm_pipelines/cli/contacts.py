@@ -21,7 +21,7 @@ from crm_pipelines.cli.output import (
     table,
     working,
 )
-from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES
+from crm_pipelines.contacts.crms import SYNC_STATUSES
 
 if TYPE_CHECKING:
     from crm_pipelines.contacts.importing import ImportReport
@@ -219,13 +219,13 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status brevo --json | jq .counts.Error
     """
     from crm_pipelines.contacts.queue import Queue
-    from crm_pipelines.contacts.status import crm_status
+    from crm_pipelines.contacts.status import crm_status, crm_statuses
     from crm_pipelines.delivery.planning import time_to_empty
     from crm_pipelines.delivery.rates import rate_limit_of
 
     empty_in: dict[str, float | None] = {}
     with contacts_engine() as (settings, engine):
-        told = [crm_status(engine, name) for name in ([crm] if crm else CRMS)]
+        told = [crm_status(engine, crm)] if crm else crm_statuses(engine)
         for one in told:
             rate = rate_limit_of(settings.brevo, one.gate.limit_observed).per_second
             left = time_to_empty(one.due, Queue(engine, one.crm).pace(), rate)

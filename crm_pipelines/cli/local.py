@@ -39,14 +39,14 @@ def url() -> None:
 
     \b
     Example:
-      psql "$(crm-pipelines db url | sed s/+psycopg//)"
+      psql "$(crm-pipelines db url)"
     """
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
 
     settings = load_settings()
     with contacts_database(settings) as in_use:
-        click.echo(in_use)
+        click.echo(in_use.replace("postgresql+psycopg://", "postgresql://", 1))
     if settings.storage.crm_database_url is None:
         click.echo("The embedded Postgres answers there while something uses it, such as `make up`.", err=True)
 

@@ -80,7 +80,7 @@ def _leave_out_values(context: sa.engine.ExceptionContext) -> None:
 def upgrade(url: str) -> list[str]:
     """Create or migrate the tables; returns the revisions applied. Safe to repeat and to run twice at once.
 
-    Raises DatabaseUnreachable.
+    Tables that a newer version has migrated are left as they are: migrations only add. Raises DatabaseUnreachable.
     """
     engine = create_engine(url, application_name="crm-pipelines db upgrade")
     try:
@@ -94,10 +94,11 @@ def upgrade(url: str) -> list[str]:
                     connection.commit()
                     missing = _missing(connection)
                     connection.rollback()
-                    config = _config()
-                    config.attributes["connection"] = connection
-                    command.upgrade(config, "head")
-                    connection.commit()
+                    if missing:
+                        config = _config()
+                        config.attributes["connection"] = connection
+                        command.upgrade(config, "head")
+                        connection.commit()
             finally:
                 lock.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
                 lock.commit()

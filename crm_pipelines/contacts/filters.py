@@ -33,10 +33,17 @@ class ContactFilter:
         """For the conditions. Raises UsageError for an unknown status."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.status is not None:
-            given["status"] = known_status(self.status)
-            # Says nothing new, but an index can be found by it.
-            given["state"] = STATES.get(given["status"])
+            given |= _of_status(known_status(self.status))
         return {name: value for name, value in given.items() if value is not None}
+
+
+def _of_status(status: str) -> dict[str, Any]:
+    """By the state an index is found, and the planner can tell how many there are; by the status, neither."""
+    if status == "New":
+        return {"status": None, "is_new": True}
+    state = STATES[status]
+    says_all = list(STATES.values()).count(state) == 1
+    return {"status": None if says_all else status, "state": state}
 
 
 def matching(statement: sa.TextClause, filter_: ContactFilter) -> sa.TextClause:

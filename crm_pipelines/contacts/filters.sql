@@ -6,6 +6,10 @@ crm_sync_status(s.state, s.attempts) = :status
 -- name: state
 s.state = :state
 
+-- name: is_new
+-- The sync status New. Said in this way, the planner can tell how many they are: a few among a million, or nearly all.
+NOT EXISTS (SELECT FROM crm_syncs x WHERE x.contact_id = c.id AND x.crm = :crm AND x.state <> 'unselected')
+
 -- name: domain
 substring(lower(btrim(c.email)) from '[^@]*$') = lower(:domain)
 

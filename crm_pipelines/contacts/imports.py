@@ -110,12 +110,11 @@ class BulkImports:
             after_run_at=after_run_at,
             after_id=after_id,
         )
-        ordered = sorted(rows, key=lambda row: (row.run_at, row.contact_id))
-        if ordered:
-            self._floor[import_id] = (ordered[-1].run_at.isoformat(), ordered[-1].contact_id)
+        if rows:
+            self._floor[import_id] = (rows[-1].run_at.isoformat(), rows[-1].contact_id)
         return [
             BulkClaim(claim=Claim(contact_id=row.contact_id, claim_no=row.claim_no), revision=row.revision)
-            for row in ordered
+            for row in rows
         ]
 
     def set_apart(self, import_id: UUID, contact_ids: Sequence[UUID]) -> int:

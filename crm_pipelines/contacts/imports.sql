@@ -13,10 +13,13 @@ WITH picked AS MATERIALIZED (
        AND (run_at, contact_id) > (CAST(:after_run_at AS timestamptz), CAST(:after_id AS uuid))
        AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
      ORDER BY run_at, contact_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE crm_syncs s
+       SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by = :holder, lease_until = now() + :lease
+      FROM picked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
+    RETURNING s.contact_id, s.claim_no, s.revision, p.run_at
 )
-UPDATE crm_syncs s SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by = :holder, lease_until = now() + :lease
-  FROM picked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
-RETURNING s.contact_id, s.claim_no, s.revision, p.run_at
+SELECT contact_id, claim_no, revision, run_at FROM claimed ORDER BY run_at, contact_id
 
 -- name: due
 -- Whether at least so many contacts could go in bulk.

@@ -251,6 +251,8 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AN
     OR EXISTS (SELECT 1 FROM crm_attempts WHERE crm = :crm AND finished_at > now() - interval '2 min' AND run_id = :run_id)
     OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended' AND tended_by = :run_id
                   AND tended_at > now() - interval '2 min')
+    -- A run reads the account for up to five minutes before it claims anything.
+    OR EXISTS (SELECT 1 FROM crm_walks WHERE crm = :crm AND begun_at > now() - interval '6 min')
 
 -- name: unattempted
 -- Of these claims, those without an entry in the ledger: free (given back, taken over, deleted) or still held.

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import SYNC_STATUSES, known_crm
+from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES, known_crm
 from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.sql import load_statements
 
@@ -65,12 +65,24 @@ class CrmStatus:
 
 def crm_status(engine: sa.Engine, crm: str) -> CrmStatus:
     """Raises UsageError for an unknown CRM."""
-    crm = known_crm(crm)
+    return crm_statuses(engine, [known_crm(crm)])[0]
+
+
+def crm_statuses(engine: sa.Engine, crms: Sequence[str] = CRMS) -> list[CrmStatus]:
+    """Of several CRMs; their contacts are counted in one pass."""
+    gates = [GateKeeper(engine, crm).read() for crm in crms]
+    counts: dict[str, dict[str, int]] = {crm: {} for crm in crms}
     with engine.connect() as connection:
-        counts: dict[str, int] = dict(connection.execute(_SQL["statuses"], {"crm": crm}).all())
-        due = connection.execute(_SQL["due"], {"crm": crm}).one()
-        next_due = connection.execute(_SQL["next_due"], {"crm": crm}).scalar_one()
-        errors = connection.execute(_SQL["errors"], {"crm": crm}).all()
+        for row in connection.execute(_SQL["statuses"], {"crms": list(crms)}):
+            counts[row.crm][row.status] = row.contacts
+        return [_status(connection, gate, counts[gate.crm]) for gate in gates]
+
+
+def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int]) -> CrmStatus:
+    crm = gate.crm
+    due = connection.execute(_SQL["due"], {"crm": crm}).one()
+    next_due = connection.execute(_SQL["next_due"], {"crm": crm}).scalar_one()
+    errors = connection.execute(_SQL["errors"], {"crm": crm}).all()
     return CrmStatus(
         crm=crm,
         counts={status: counts.get(status, 0) for status in SYNC_STATUSES},
@@ -79,7 +91,7 @@ def crm_status(engine: sa.Engine, crm: str) -> CrmStatus:
         oldest_due_seconds=due.oldest_seconds,
         next_due=next_due,
         errors=tuple(ErrorGroup(**row._mapping) for row in errors),
-        gate=GateKeeper(engine, crm).read(),
+        gate=gate,
     )
 
 

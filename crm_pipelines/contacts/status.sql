@@ -1,12 +1,14 @@
 -- name: statuses
--- Contacts by their sync status, as the view `contacts` derives it. Who has no row is New.
-WITH synced AS (
-    SELECT crm_sync_status(state, attempts) AS status, count(*) AS contacts FROM crm_syncs WHERE crm = :crm GROUP BY 1
+-- Contacts by CRM and sync status, as the view `contacts` derives it, in one pass. Who has no row is New.
+WITH selected AS (
+    SELECT crm, crm_sync_status(state, attempts) AS status, count(*) AS contacts
+      FROM crm_syncs WHERE crm = ANY (:crms) AND state <> 'unselected' GROUP BY 1, 2
 )
-SELECT status, contacts FROM synced WHERE status <> 'New'
+SELECT crm, status, contacts FROM selected
 UNION ALL
-SELECT 'New', (SELECT count(*) FROM crm_contacts) - coalesce(sum(contacts) FILTER (WHERE status <> 'New'), 0)::bigint
-  FROM synced
+SELECT w.crm, 'New', (SELECT count(*) FROM crm_contacts)
+       - coalesce((SELECT sum(contacts) FROM selected s WHERE s.crm = w.crm), 0)::bigint
+  FROM unnest(CAST(:crms AS text[])) w (crm)
 
 -- name: due
 SELECT count(*) AS due, min(run_at) AS oldest, extract(epoch FROM now() - min(run_at))::float8 AS oldest_seconds
@@ -16,11 +18,12 @@ SELECT count(*) AS due, min(run_at) AS oldest, extract(epoch FROM now() - min(ru
 SELECT min(run_at) FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at > now()
 
 -- name: errors
--- Errors that stand at present, with the most recent text of each kind.
+-- Errors that stand at present, with the most recent text of each kind. Two parts, each found by an index of its own.
 SELECT crm_sync_status(state, attempts) AS status, last_error_kind AS kind, count(*) AS contacts,
        (array_agg(last_error ORDER BY last_attempt_at DESC NULLS LAST))[1] AS sample
-  FROM crm_syncs
- WHERE crm = :crm AND last_error_kind IS NOT NULL AND state IN ('failed', 'skipped', 'queued')
+  FROM (SELECT * FROM crm_syncs WHERE crm = :crm AND state IN ('failed', 'skipped')
+        UNION ALL
+        SELECT * FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND last_error_kind IS NOT NULL) s
  GROUP BY 1, 2 ORDER BY (crm_sync_status(state, attempts) = 'Error') DESC, 3 DESC, 2
 
 -- name: count_failed
@@ -42,8 +45,9 @@ WITH causes AS (
     SELECT crm, crm_sync_status(state, attempts) AS status, last_error_kind AS kind,
            crm_error_text(coalesce(last_error, last_error_kind)) AS text, count(*) AS contacts,
            max(last_attempt_at) AS last_seen
-      FROM crm_syncs
-     WHERE crm = ANY (:crms) AND last_error_kind IS NOT NULL AND state IN ('failed', 'skipped', 'queued')
+      FROM (SELECT * FROM crm_syncs WHERE crm = ANY (:crms) AND state IN ('failed', 'skipped')
+            UNION ALL
+            SELECT * FROM crm_syncs WHERE crm = ANY (:crms) AND state = 'queued' AND last_error_kind IS NOT NULL) s
      GROUP BY 1, 2, 3, 4
 ), keyed AS (SELECT *, md5(concat_ws(' ', crm, status, kind, text)) AS key, count(*) OVER () AS total FROM causes)
 SELECT * FROM keyed WHERE (-contacts, key) > (:after_contacts, :after_key) ORDER BY -contacts, key LIMIT :limit

@@ -29,13 +29,14 @@ def pacer_for(gate: GateKeeper, rate_per_second: float) -> Pacer:
     before its end would be refused, and the check would fail for nothing.
     """
 
-    def reserve(slots: int, rate: float) -> Reservation:
-        while (reservation := gate.reserve(slots, rate)) is None:
+    def reserve(_slots: int, rate: float) -> Reservation:
+        # One by one: what is left over of a block would be lost to deliveries.
+        while (reservation := gate.reserve(1, rate)) is None:
             state = gate.read()
             if soon_over(state):
                 time.sleep(max(0.05, state.paused_seconds or 0))
             elif state.paused:
-                return Reservation(slots=slots, first_seconds=1 / rate, spacing_seconds=1 / rate)
+                return Reservation(slots=1, first_seconds=1 / rate, spacing_seconds=1 / rate)
         return reservation
 
     rate = min(rate_per_second, gate.read().limit_observed or rate_per_second)

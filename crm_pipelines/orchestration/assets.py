@@ -126,7 +126,7 @@ def story(totals: Totals, standing: Standing, *, seconds: float, sending_seconds
     yield f"Run: {in_words(totals)}"
     if totals.reasons:
         commonest = ", ".join(f"{count} {kind}" for kind, count in _commonest(totals.reasons)[:5])
-        yield f"Commonest reasons: {commonest}. The words of {standing.crm}: `crm-pipelines status {standing.crm}`."
+        yield f"Commonest reasons: {commonest}. What {standing.crm} said: `crm-pipelines status {standing.crm}`."
     if totals.requests:
         yield (
             f"{totals.requests} requests in {sending_seconds:.1f} s of sending, {seconds:.1f} s in all; the limit is "

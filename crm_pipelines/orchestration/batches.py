@@ -1,7 +1,9 @@
 """What a run is asked for, and what travels between its ops: identifiers and counts, no data of a contact."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+from uuid import UUID
 
 import dagster as dg
 from pydantic import Field
@@ -25,6 +27,23 @@ class FetchConfig(dg.Config):
         description="Only the queued contacts with these ids (column id of contacts), even if they wait for a retry.",
     )
     dry_run: bool = Field(False, description="Show how many contacts would be sent or left out, and send nothing.")
+
+
+def launch_config(run: dg.DagsterRun) -> dict[str, Any]:
+    """What of FetchConfig the run was launched with; empty for one of the schedule."""
+    ops: Any = run.run_config.get("ops") or {}
+    return (ops.get("fetch_queued_contacts") or {}).get("config") or {}
+
+
+def contact_ids(given: Sequence[str]) -> tuple[UUID, ...]:
+    """The ids of a launch config. Raises dagster.Failure, in a sentence, when one is none."""
+    try:
+        return tuple(UUID(one) for one in given)
+    except ValueError:
+        raise dg.Failure(
+            "contact_ids: expected ids as in column id of contacts, such as 123e4567-e89b-12d3-a456-426614174000.",
+            allow_retries=False,
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

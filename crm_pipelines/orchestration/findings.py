@@ -7,20 +7,19 @@ failed against it and runs that ended for it begin no alert of their own.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
 from crm_pipelines.alerts.messages import Reason
 from crm_pipelines.alerts.states import Finding
 from crm_pipelines.contacts.gates import Gate
-from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.contacts.watching import CommonReason, Figures, Watcher
 from crm_pipelines.crms.brevo.outcomes import ADVICE
-from crm_pipelines.orchestration.ops import GATE_TAG
+from crm_pipelines.orchestration.batches import launch_config
 from crm_pipelines.orchestration.resources import Account
 from crm_pipelines.orchestration.run_now import sentence_of
-from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS
+from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, Standing, look_at
+from crm_pipelines.orchestration.tags import GATE_TAG
 from crm_pipelines.settings import AlertSettings
 
 # A state is over when its figure is this much below its threshold: one that moves about it is told once.
@@ -62,15 +61,16 @@ class Look:
     figures: str
 
 
-def look(account: Account, alerts: AlertSettings, *, now: datetime) -> Look:
+def look(account: Account, *, now: datetime) -> Look:
     """Raises sqlalchemy.exc.DBAPIError."""
     crm = account.queue.crm
     watcher = Watcher(account.engine, crm)
-    gate, backlog, figures = account.gate.read(), account.queue.backlog(), watcher.figures()
+    standing = look_at(account)
+    gate, backlog, figures, alerts = standing.gate, standing.backlog, standing.figures, standing.thresholds
     closed = gate_finding(crm, gate, now)
     found = [closed, _error_backlog(watcher, figures, alerts)]
     if closed is None:
-        found += [_failure_rate(watcher, figures, alerts), _oldest_due(watcher, figures, backlog, alerts, now)]
+        found += [_failure_rate(watcher, figures, alerts), _oldest_due(watcher, standing, now)]
     return Look(
         findings=[finding for finding in found if finding],
         unjudged=frozenset({f"{crm}.failure_rate", f"{crm}.oldest_due"} if closed else ()),
@@ -157,18 +157,15 @@ def _failure_rate(watcher: Watcher, figures: Figures, alerts: AlertSettings) -> 
     )
 
 
-def _oldest_due(
-    watcher: Watcher, figures: Figures, backlog: Backlog, alerts: AlertSettings, now: datetime
-) -> Finding | None:
-    crm, threshold = watcher.crm, timedelta(minutes=alerts.oldest_due_minutes)
-    # Time behind a closed gate was told as such.
-    waiting = min(timedelta(seconds=backlog.oldest_due_seconds), figures.open_for)
+def _oldest_due(watcher: Watcher, standing: Standing, now: datetime) -> Finding | None:
+    crm, threshold = watcher.crm, timedelta(minutes=standing.thresholds.oldest_due_minutes)
+    waiting = standing.waiting
     if waiting < threshold * _OVER_BELOW:
         return None
     return Finding(
         key=f"{crm}.oldest_due",
-        headline=f"{backlog.due} contacts are due at {crm}, the oldest for {waiting.total_seconds() / 60:.0f} minutes "
-        f"(alert at {alerts.oldest_due_minutes}).",
+        headline=f"{standing.backlog.due} contacts are due at {crm}, the oldest for "
+        f"{waiting.total_seconds() / 60:.0f} minutes (alert at {standing.thresholds.oldest_due_minutes}).",
         action="See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the "
         "account's rate limit can send.",
         runbook="due-contacts-wait-too-long",
@@ -218,8 +215,7 @@ def run_finding(instance: dg.DagsterInstance, job: str) -> Finding | None:
 
 def is_dry(run: dg.DagsterRun) -> bool:
     """A dry run's success says nothing about deliveries."""
-    config: Any = run.run_config
-    return bool(config.get("ops", {}).get("fetch_queued_contacts", {}).get("config", {}).get("dry_run"))
+    return bool(launch_config(run).get("dry_run"))
 
 
 def will_be_retried(run: dg.DagsterRun) -> bool:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorTick, TickStatus
+from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 
 from crm_pipelines.alerts.messages import in_words
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.orchestration.findings import gate_finding, is_dry, run_finding
+from crm_pipelines.orchestration.schedule_state import schedule_state
 from crm_pipelines.settings import Settings
 
 # Daemons write one every 30 s, and less often while they are busy.
@@ -65,12 +65,10 @@ def _schedule(instance: dg.DagsterInstance, name: str, every: timedelta) -> Heal
 
 
 def _schedule_detail(instance: dg.DagsterInstance, name: str, every: timedelta) -> tuple[bool, str]:
-    states = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
-    # More than one when the code location was renamed: the one that ticks is in use.
-    found = [(state, _latest_tick(instance, state)) for state in states if state.instigator_name == name]
-    if not found:
+    found = schedule_state(instance, name)
+    if found is None:
         return False, "Dagster does not know it: the daemon has not loaded the code yet."
-    state, tick = max(found, key=lambda one: one[1].timestamp if one[1] else 0.0)
+    state, tick = found
     if state.status is InstigatorStatus.STOPPED:
         return False, "Somebody switched it off in Dagster's pages: nothing is delivered."
     if tick is None:
@@ -81,11 +79,6 @@ def _schedule_detail(instance: dg.DagsterInstance, name: str, every: timedelta) 
     if tick.status is TickStatus.FAILURE:
         return False, f"Its last tick, {in_words(age)} ago, failed: see the schedule in Dagster's pages."
     return True, f"Its last tick was {in_words(age)} ago."
-
-
-def _latest_tick(instance: dg.DagsterInstance, state: InstigatorState) -> InstigatorTick | None:
-    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
-    return ticks[0] if ticks else None
 
 
 def _runs(instance: dg.DagsterInstance, job: str) -> HealthCheck:

@@ -5,14 +5,7 @@ import dagster as dg
 from crm_pipelines.delivery.planning import MAX_RUNTIME
 from crm_pipelines.orchestration.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
 from crm_pipelines.orchestration.resources import brevo
-
-SYNC_SLOT_TAG = "crm-pipelines/sync"
-"""Dagster runs one at a time per value of this tag (dagster.yaml)."""
-
-
-def sync_slot(crm: str, number: int) -> dict[str, str]:
-    """The tag of the numbered place among the runs that may go on at the same time."""
-    return {SYNC_SLOT_TAG: f"{crm}-{number}"}
+from crm_pipelines.orchestration.tags import sync_slot
 
 
 @dg.graph(

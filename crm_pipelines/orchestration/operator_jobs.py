@@ -5,7 +5,6 @@ Launch config is kept for ever and shown to everyone who can open the pages, so 
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import dagster as dg
 from pydantic import Field
@@ -15,10 +14,11 @@ from crm_pipelines.contacts.status import crm_status
 from crm_pipelines.crms.base import Finding
 from crm_pipelines.delivery.preflight import Preflight, check_account, provision_account
 from crm_pipelines.orchestration.assets import brevo_account
+from crm_pipelines.orchestration.batches import contact_ids
 from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.ended_runs import ended_runs
-from crm_pipelines.orchestration.ops import GATE_TAG
 from crm_pipelines.orchestration.resources import Account, Destination, brevo, sentences
+from crm_pipelines.orchestration.tags import GATE_TAG
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import BrevoSettings
 
@@ -43,7 +43,7 @@ class RetryConfig(dg.Config):
 def retry_failed(
     context: dg.OpExecutionContext, config: RetryConfig, destination: dg.ResourceParam[Destination]
 ) -> None:
-    who = Who(ids=_ids(config.contact_ids), everyone=not config.contact_ids)
+    who = Who(ids=contact_ids(config.contact_ids), everyone=not config.contact_ids)
     with sentences(), destination.open() as account:
         errors = _errors_by_kind(account)
         done = retry(account.engine, destination.crm, who, kind=config.kind, dry_run=config.dry_run)
@@ -62,16 +62,6 @@ def _retried(done: Retried) -> dict[str, Any]:
         "unknown_ids": len(done.not_found),
         "dry_run": done.dry_run,
     }
-
-
-def _ids(given: list[str]) -> tuple[UUID, ...]:
-    try:
-        return tuple(UUID(one) for one in given)
-    except ValueError:
-        raise dg.Failure(
-            "contact_ids: expected ids as in column id of contacts, such as 123e4567-e89b-12d3-a456-426614174000.",
-            allow_retries=False,
-        ) from None
 
 
 def _errors_by_kind(account: Account) -> str:

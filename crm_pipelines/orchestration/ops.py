@@ -10,19 +10,16 @@ send again what was sent. The next tick is its retry.
 
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import dagster as dg
 
-from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
-from crm_pipelines.delivery.parcels import Parcel, prepare
 from crm_pipelines.delivery.planning import (
     CLAIM_LEASE,
     IMPORT_SILENCE,
@@ -33,18 +30,17 @@ from crm_pipelines.delivery.planning import (
     smallest_batch,
     split,
 )
+from crm_pipelines.delivery.previewing import preview
 from crm_pipelines.delivery.surveying import Survey
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration.assets import describe, in_words, queue_materialization, run_materialization, story
-from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, WrittenBatch
+from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, WrittenBatch, contact_ids
 from crm_pipelines.orchestration.checks import standing_evaluations, sums_evaluation
 from crm_pipelines.orchestration.ended_runs import ended_runs
+from crm_pipelines.orchestration.following import leave_word
 from crm_pipelines.orchestration.resources import Account, Destination, sentences
 from crm_pipelines.orchestration.standing import look_at
-from crm_pipelines.orchestration.words import leave_word
-
-GATE_TAG = "crm-pipelines/gate"
-"""On a run that failed since the gate was closed; its value is the kind of the pause."""
+from crm_pipelines.orchestration.tags import GATE_TAG
 
 
 @dg.op(
@@ -90,22 +86,8 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
             "select those that are to be sent.",
             forgotten,
         )
-    queue.release(context.run_id)
-    orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
-    for run_id in {*orderly, *crashed, *queue.silent_runs()}:
-        queue.apply(run_id, account.policy)
-    rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
-    if rescued.returned:
-        context.log.warning(
-            "%d claims of ended runs returned to the queue; %d of these contacts were being delivered when their "
-            "worker died, %d were given up for it.",
-            rescued.returned,
-            rescued.charged,
-            rescued.given_up,
-        )
+    _take_back(context, account)
     imports = account.imports(context.run_id)
-    if lost := imports.recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
-        context.log.warning("%d contacts of imports whose worker died before they were sent go again.", lost)
     released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
     edited = queue.requeue_edited()
     gate = reopen_if_accepted(account.gate, account.crm)
@@ -138,11 +120,11 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         batches.append(Batch(number=len(batches) + 1, run_id=context.run_id, claims=tuple(suspects), kind="alone"))
     backlog = queue.backlog()
     context.log.info(
-        "Claimed %d contacts in %d batches (%d to be delivered alone); %d more are due. Queued again: %d for a new "
+        "%d contacts claimed (%d to be delivered alone); batches: %d; %d more are due. Queued again: %d for a new "
         "mapping, %d edited.",
         len(claims) + len(suspects),
-        len(batches),
         len(suspects),
+        len(batches),
         backlog.due,
         released_by_mapping,
         edited,
@@ -150,6 +132,26 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     if gate.paused:
         context.log.warning("The gate is paused (%s): %s", gate.pause_kind, gate.pause_reason)
     return batches
+
+
+def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
+    """Carry over what runs that are over have recorded, and return what they left undone to the queue."""
+    queue = account.queue
+    queue.release(context.run_id)
+    orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
+    for run_id in {*orderly, *crashed, *queue.silent_runs()}:
+        queue.apply(run_id, account.policy)
+    rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
+    if rescued.returned:
+        context.log.warning(
+            "%d claims of ended runs returned to the queue; %d of these contacts were being delivered when their "
+            "worker died, %d were given up for it.",
+            rescued.returned,
+            rescued.charged,
+            rescued.given_up,
+        )
+    if lost := account.imports(context.run_id).recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
+        context.log.warning("%d contacts of imports whose worker died before they were sent go again.", lost)
 
 
 def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> Survey | None:
@@ -164,14 +166,7 @@ def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
     """The contacts that the launch config names; None when it names none."""
     if not config.emails and not config.contact_ids:
         return None
-    try:
-        chosen = [UUID(contact_id) for contact_id in config.contact_ids]
-    except ValueError:
-        raise dg.Failure(
-            "contact_ids: expected ids as in column id of contacts, such as 123e4567-e89b-12d3-a456-426614174000.",
-            allow_retries=False,
-        ) from None
-    return chosen + ids_by_email(account.engine, config.emails)
+    return [*contact_ids(config.contact_ids), *ids_by_email(account.engine, config.emails)]
 
 
 @dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")
@@ -179,7 +174,7 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
     started = time.monotonic()
     with sentences(), destination.open() as account:
         if batch.dry_run:
-            return SentBatch(batch=batch, totals=_preview(account, batch.claims))
+            return SentBatch(batch=batch, totals=preview(account.queue, account.crm, batch.claims))
         if batch.claims and batch.run_id != context.run_id:
             context.log.info(
                 "Batch %d is that of run %s, which has ended. Nothing is sent: its contacts return to the queue by "
@@ -222,25 +217,6 @@ def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> S
     totals = importer.run(batch.survey, most=batch.most, budget=budget)
     totals = replace(totals, refused_for_rate=importer.refused_for_rate)
     return SentBatch(batch=batch, totals=totals, halted=importer.halted)
-
-
-def _preview(account: Account, claims: Sequence[Claim]) -> Totals:
-    """What a delivery would come to as far as it can be told without sending."""
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for delivery in account.queue.load(claims):
-        prepared = prepare(account.crm, delivery, revision=0)
-        if isinstance(prepared, Parcel):
-            counts["synced"] += 1
-        else:
-            name = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}.get(
-                prepared.outcome, prepared.outcome
-            )
-            counts[name] += 1
-            if prepared.kind:
-                reasons[prepared.kind] += 1
-    counts["superseded"] = len(claims) - counts.total()
-    return Totals(claimed=len(claims), reasons=dict(reasons), **counts)
 
 
 @dg.op(

@@ -4,8 +4,8 @@ import dagster as dg
 
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
 from crm_pipelines.orchestration.ended_runs import bury_if_dead, ended_runs
-from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, sync_slot
 from crm_pipelines.orchestration.resources import Account, Destination
+from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG, sync_slot
 from crm_pipelines.settings import BrevoSettings
 
 ACTIVE = [

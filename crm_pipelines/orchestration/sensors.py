@@ -50,7 +50,7 @@ def build_brevo_error_backlog_sensor(
         try:
             with destination.open() as account:
                 note_depth(account.engine, account.queue.crm)
-                seen = look(account, settings.alerts, now=now)
+                seen = look(account, now=now)
                 return _kept(_tell(memory, seen.findings, settings, now, unjudged=seen.unjudged), seen.figures)
         except (DatabaseUnreachable, SchemaOutdated) as error:
             problem = str(error)

@@ -1,6 +1,7 @@
 """Settings: names and defaults of the contract, and what a bad value is told."""
 
 import os
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,13 @@ def test_an_empty_variable_does_not_hide_the_file_env(folder: Path, monkeypatch:
 def test_a_file_env_in_another_encoding_is_refused_with_a_sentence(folder: Path) -> None:
     (folder / ".env").write_bytes(b"BREVO_API_KEY=\xe9\n")
     with pytest.raises(SettingsError, match="UTF-8"):
+        load_settings()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that not even root can read")
+def test_a_file_env_that_cannot_be_read_is_refused_with_a_sentence(folder: Path) -> None:
+    (folder / ".env").symlink_to("/proc/self/mem")
+    with pytest.raises(SettingsError, match=r"The file \.env cannot be read: Input/output error"):
         load_settings()
 
 

@@ -17,14 +17,12 @@ from crm_pipelines.api.pages.exporting import rows
 from crm_pipelines.api.pages.overview import Crm, Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
+from crm_pipelines.api.telling import tell
 from crm_pipelines.contacts import api_writes, records, selection
 from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES
 from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.contacts.story import ContactUnknown, Story, story, story_of
-from crm_pipelines.crms.brevo import Brevo
-from crm_pipelines.crms.brevo.mapper import BrevoMapper
-from crm_pipelines.delivery.why import Why, why
 from crm_pipelines.settings import Settings
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -129,29 +127,19 @@ def compare(request: Request, session: Sender, contact_id: UUID) -> Response:
 
 
 def _tell(request: Request, session: Session, found: Story, *, live: bool = False) -> Response:
-    engine, settings = request.app.state.engine, request.app.state.settings
+    settings: Settings = request.app.state.settings
+    engine: sa.Engine = request.app.state.engine
     with engine.connect() as connection:
         record = records.read(connection, found.id)
     return page(
         "contact.html",
         request,
         session=session,
-        told=_why(engine, settings, found, live=live),
+        told=tell(request, found, live=live),
         record=record,
         dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
         can_compare=settings.brevo.api_key is not None,
     )
-
-
-def _why(engine: sa.Engine, settings: Settings, found: Story, *, live: bool) -> Why:
-    mapper = BrevoMapper.without_key(settings)
-    if not live or settings.brevo.api_key is None:
-        return why(engine, found, [mapper])
-    account = Brevo.from_settings(settings)
-    try:
-        return why(engine, found, [mapper], [account], rate_per_second=settings.brevo.rate_limit_per_second)
-    finally:
-        account.close()
 
 
 @router.post("/contacts/{contact_id}/{action}")

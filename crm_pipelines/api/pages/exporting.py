@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 import sqlalchemy as sa
@@ -15,7 +16,8 @@ COLUMNS = (
     "sync_status", "processing_status", "error",
 )  # fmt: skip
 _PAGE = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Wherever a cell may begin: in half of Europe spreadsheets part cells by semicolons, and no quotes hold ours together.
+_FORMULA = re.compile(r"(\A(?=[\t\r\n])|(?:\A|[;\t\r\n]) *(?=[=+\-@]))")
 _BYTE_ORDER_MARK = "\ufeff"  # without it, Excel takes UTF-8 for something else
 
 
@@ -48,5 +50,5 @@ def _line(cells: Iterable[object]) -> str:
 
 
 def neutral(text: str) -> str:
-    """A leading apostrophe keeps a spreadsheet from running what looks like a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """An apostrophe before it keeps a spreadsheet from running what looks like a formula."""
+    return _FORMULA.sub(r"\1'", text)

@@ -14,11 +14,10 @@ from crm_pipelines.api.pages.charts import Bar, Frame
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Writer
 from crm_pipelines.contacts import api_writes, history, selection
-from crm_pipelines.contacts.crms import CRMS
 from crm_pipelines.contacts.history import Step
 from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.selection import Who
-from crm_pipelines.contacts.status import CrmStatus, crm_status, failed
+from crm_pipelines.contacts.status import CrmStatus, crm_statuses, failed
 from crm_pipelines.delivery.planning import time_to_empty
 from crm_pipelines.delivery.rates import rate_limit_of
 from crm_pipelines.settings import Settings
@@ -71,7 +70,7 @@ def overview(
 ) -> Response:
     """The first page; `retried` is what the form before it came to."""
     engine: sa.Engine = request.app.state.engine
-    standings = [crm_status(engine, crm) for crm in CRMS]
+    standings = crm_statuses(engine)
     used = [one for one in standings if one.crm == "brevo" or _is_used(one)]
     return page(
         "overview.html",

@@ -14,8 +14,11 @@ from markupsafe import Markup
 
 from crm_pipelines.api.errors import as_api_error
 from crm_pipelines.api.pages.session import Session, SignedOut
+from crm_pipelines.api.perimeter import bounded
 
 FOLDER = Path(__file__).parent
+LARGEST_FORM = 200_000
+"""Bytes. A form is read before it is known who sends it, so that there may be one to sign in with."""
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -59,7 +62,7 @@ class PageRoute(APIRoute):
 
         async def handle_or_explain(request: Request) -> Response:
             try:
-                return await handle(request)
+                return await handle(Request(request.scope, bounded(request.receive, LARGEST_FORM)))
             except SignedOut:
                 there = request.url.path if request.method == "GET" else "/"
                 return see("/sign-in" if there == "/" else f"/sign-in?{urlencode({'next': there})}")

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, Request, Response
 
@@ -50,8 +49,9 @@ def open_session(request: Request, token: str | None) -> Session:
 
 def remember(request: Request, response: Response, token: str) -> None:
     """Sign in. The cookie is for HTTPS alone where the page is; a proxy's word can only make that stricter."""
-    schemes = {request.url.scheme, request.headers.get("x-forwarded-proto", "")}
-    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure="https" in schemes)
+    forwarded = request.headers.get("x-forwarded-proto", "").casefold()
+    secure = request.url.scheme == "https" or "https" in forwarded
+    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=secure)
 
 
 def forget(response: Response) -> None:
@@ -62,7 +62,7 @@ def forget(response: Response) -> None:
 def of_this_site(request: Request) -> None:
     """Raises ApiError for a form that another site has sent."""
     origin = request.headers.get("origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
     if foreign or request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise _forged()
 

@@ -17,7 +17,10 @@ def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002 -
     try:
         open_session(request, request.cookies.get(COOKIE))
     except SignedOut:
-        return page("sign-in.html", request, next=_inside(next), problem=None)
+        response = page("sign-in.html", request, next=_inside(next), problem=None)
+        # A token that is refused, sent again with every request, would use up the failures that this address may make.
+        forget(response)
+        return response
     return see(_inside(next))
 
 

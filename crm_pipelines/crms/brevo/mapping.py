@@ -92,7 +92,7 @@ class BrevoMapping(BaseModel):
 
     def by_own_name(self, custom_fields: Mapping[str, Any]) -> dict[str, str | None]:
         """For `custom_fields = "all"`: field -> attribute, None where the name is unusable or taken."""
-        if self.custom_fields != "all":
+        if self.custom_fields != "all" or not custom_fields:
             return {}
         mapped = {attribute.source for attribute in self.attributes.values()}
         taken = {None, *PHONES, *RESERVED, *self.attributes}

@@ -10,6 +10,7 @@ from crm_pipelines.crms.brevo.mapping import PHONES
 
 _MIDNIGHTS = frozenset({"T00:00:00", " 00:00:00"})
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?")
+_NO_DIGIT = re.compile(r"\D")
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
@@ -21,7 +22,7 @@ def digest(attributes: Mapping[str, Any], *, on_list: bool) -> bytes:
 
 def digits(phone: Any) -> str:
     """A phone number as Brevo shows it."""
-    return re.sub(r"\D", "", str(phone))
+    return _NO_DIGIT.sub("", str(phone))
 
 
 def normal(name: str, value: Any) -> Any:

@@ -46,6 +46,8 @@ class Converted(NamedTuple):
 
 def convert(raw: object, kind: AttributeType, *, options: Sequence[str] = (), region: str | None = None) -> Converted:
     """`raw` as `kind`; `region` is the country of phone numbers without a country code. Never raises ValueError."""
+    if raw is None:
+        return Converted(None)
     try:
         match kind:
             case AttributeType.TEXT:

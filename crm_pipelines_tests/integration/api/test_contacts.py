@@ -204,4 +204,5 @@ def test_no_url_takes_what_tells_of_a_person(api: Api) -> None:
         "created_before",
         "limit",
         "cursor",
+        "live",
     }

@@ -24,7 +24,8 @@ from crm_pipelines_tests.integration.contacts.states import add_contact, put
 SAMPLES = Path(__file__).parents[3] / "samples" / "contacts.csv"
 PROGRAM = [sys.executable, "-m", "crm_pipelines"]
 
-OURS = ("BREVO_", "CRM_", "DAGSTER_")
+# COLUMNS: pytest's workers have the width of whatever terminal the tests were started in.
+OURS = ("BREVO_", "CRM_", "DAGSTER_", "COLUMNS")
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,10 @@ def test_missing_migrations_are_named_and_can_be_made(run: Run, empty_database_u
     assert run("status", CRM_DATABASE_URL=empty_database_url).returncode == 0
 
 
-def test_the_url_is_printed_alone(run: Run, database_url: str) -> None:
-    assert run("db", "url").stdout == f"{database_url}\n"
+def test_the_url_is_printed_alone_and_as_every_program_takes_it(run: Run, database_url: str) -> None:
+    printed = run("db", "url").stdout
+    assert printed == f"{database_url.replace('+psycopg', '')}\n"
+    assert run("status", CRM_DATABASE_URL=printed.strip()).returncode == 0
 
 
 def test_a_database_that_is_not_there_is_one_sentence(run: Run) -> None:
@@ -160,6 +163,14 @@ def test_a_database_that_is_not_there_is_one_sentence(run: Run) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "127.0.0.1:1/nothing does not answer" in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_a_data_folder_that_cannot_be_used_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for command in ("demo", "up"):
+        done = run(command, CRM_DATABASE_URL="", CRM_PIPELINES_DATA_DIR=str(tmp_path / "file" / "data"))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.fullmatch(r"Error: .*/file/data.* cannot be used: Not a directory\.\n", done.stderr)
 
 
 def test_an_error_of_the_database_shows_no_data(run: Run, engine: sa.Engine, tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ def test_an_upgrade_creates_the_tables_and_repeating_it_changes_nothing(empty_da
     assert database.upgrade(empty_database_url) == []
 
 
+def test_tables_of_a_newer_version_are_left_as_they_are_and_can_be_used(people: People) -> None:
+    with people.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE crm_pipelines_migration SET version_num = '9999'"))
+    assert database.upgrade(people.engine.url.render_as_string(hide_password=False)) == []
+    database.require_current_schema(people.engine)
+
+
 def test_two_upgrades_at_once_wait_for_each_other(empty_database_url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         applied = list(pool.map(lambda _: database.upgrade(empty_database_url), range(2)))

@@ -76,7 +76,7 @@ def test_the_log_of_a_run_tells_its_story_in_a_few_lines() -> None:
     )
     assert list(story(totals, a_standing(), seconds=3, sending_seconds=2)) == [
         "Run: 9 claimed: 6 synced, 3 failed (2 rejected, 1 outage).",
-        "Commonest reasons: 2 rejected, 1 outage. The words of brevo: `crm-pipelines status brevo`.",
+        "Commonest reasons: 2 rejected, 1 outage. What brevo said: `crm-pipelines status brevo`.",
         "12 requests in 2.0 s of sending, 3.0 s in all; the limit is 10 per second; 1 were answered with 429.",
         "7 more contacts are due; the gate is open.",
     ]

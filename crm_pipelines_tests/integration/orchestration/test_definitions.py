@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from dagster._core.remote_representation.external_data import RepositorySnap
 
 from crm_pipelines.orchestration.build import build_definitions
-from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG
+from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import GROUPS, load_settings, project_folder, variable_name
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 

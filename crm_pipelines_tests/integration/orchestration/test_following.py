@@ -1,11 +1,12 @@
 """A backlog is worked on continuously, and nothing keeps runs going without need."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.test_utils import create_run_for_test
 
 from crm_pipelines.contacts.gates import GateKeeper
@@ -13,13 +14,14 @@ from crm_pipelines.contacts.queue import Pace
 from crm_pipelines.delivery.planning import time_to_empty
 from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.batches import FetchConfig
-from crm_pipelines.orchestration.following import FOLLOWS_TAG, FOUND_TAG, build_brevo_follow_up_sensor
-from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG, brevo_sync
+from crm_pipelines.orchestration.following import build_brevo_follow_up_sensor, reason_not_to_follow
+from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.words import LEFT_TAG
+from crm_pipelines.orchestration.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.orchestration.schedule_states import switch
 
 Look = Callable[[], dg.RunRequest | dg.SkipReason]
 
@@ -78,7 +80,7 @@ def test_a_run_that_leaves_contacts_behind_is_followed_at_once_until_none_are_le
     assert isinstance(request, dg.RunRequest)
     assert request.tags[FOUND_TAG] == "2"
     last = run(tags=request.tags)
-    assert f"Run {last.run_id} left nothing behind." in reason(look())
+    assert f"Run {last.run_id} left nothing behind" in reason(look())
     assert people.states() == {"synced": 12}
     told: set[str] = set()
     for event in second.all_events:
@@ -114,12 +116,57 @@ def test_a_run_that_brought_nobody_on_and_one_that_was_asked_for_some_are_not_fo
     people: People, look: Look, run: Run, brevo_sandbox: BrevoSandbox, instance: dg.DagsterInstance
 ) -> None:
     people.add(12)
-    limited = run(limit=5)
-    assert f"Run {limited.run_id} left nothing behind." in reason(look())
+    run(limit=5)
+    assert "no run yet that took whatever is due" in reason(look())
     brevo_sandbox.fault("status", path="/contacts$", status=429, headers={"x-sib-ratelimit-reset": "60"})
     stuck = run()
-    assert f"Run {stuck.run_id} left nothing behind." in reason(look())
+    assert f"Run {stuck.run_id} left nothing behind, or got nowhere." in reason(look())
     assert LEFT_TAG not in (instance.get_run_by_id(stuck.run_id) or stuck.dagster_run).tags
+
+
+def test_a_run_of_chosen_contacts_and_a_dry_run_do_not_end_the_work_on_a_backlog(
+    people: People, look: Look, run: Run
+) -> None:
+    people.add(12)
+    first = run()
+    run(limit=1)
+    run(dry_run=True)
+    request = look()
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags[FOLLOWS_TAG] == first.run_id
+
+
+def test_whoever_switches_the_schedule_off_has_stopped_the_work_on_a_backlog_too(
+    people: People, look: Look, run: Run, instance: dg.DagsterInstance
+) -> None:
+    people.add(12)
+    run()
+    state = switch(instance, InstigatorStatus.STOPPED)
+    assert reason(look()) == "brevo_sync_schedule is switched off."
+    instance.update_instigator_state(state.with_status(InstigatorStatus.RUNNING))
+    assert isinstance(look(), dg.RunRequest)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "left", "followed"), [(1, 6, True), (1, 7, False), (1, 70, False), (4, 7, True), (4, 70, True)]
+)
+def test_a_short_run_must_leave_less_than_it_found_and_a_busy_one_need_not(
+    minutes: int, left: int, followed: bool
+) -> None:
+    now = datetime.now(UTC)
+    record = dg.RunRecord(
+        storage_id=1,
+        dagster_run=dg.DagsterRun(
+            job_name="brevo_sync",
+            status=dg.DagsterRunStatus.SUCCESS,
+            tags={FOLLOWS_TAG: "earlier", FOUND_TAG: "7", LEFT_TAG: str(left)},
+        ),
+        create_timestamp=now,
+        update_timestamp=now,
+        start_time=now.timestamp() - 60 * minutes,
+        end_time=now.timestamp(),
+    )
+    assert (reason_not_to_follow(record, timedelta(minutes=5)) is None) is followed
 
 
 def test_the_estimate_is_by_the_pace_of_late_or_by_the_accounts_rate() -> None:

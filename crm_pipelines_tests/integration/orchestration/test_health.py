@@ -8,15 +8,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-    TickData,
-    TickStatus,
-)
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
@@ -27,8 +19,7 @@ from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-
-SCHEDULE = "brevo_sync_schedule"
+from crm_pipelines_tests.integration.orchestration.schedule_states import SCHEDULE, switch
 
 
 @pytest.fixture
@@ -46,18 +37,6 @@ def beat(instance: dg.DagsterInstance, *, ago: float = 0, only: str | None = Non
     for daemon in instance.get_required_daemon_types():
         if only in {None, daemon}:
             instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - ago, daemon, "id", []))
-
-
-def switch(instance: dg.DagsterInstance, status: InstigatorStatus, location: str = "crm_pipelines") -> InstigatorState:
-    target = LoadableTargetOrigin(module_name="crm_pipelines.definitions")
-    origin = InProcessCodeLocationOrigin(target, location_name=location)
-    state = InstigatorState(
-        RemoteRepositoryOrigin(origin, "__repository__").get_instigator_origin(SCHEDULE),
-        InstigatorType.SCHEDULE,
-        status,
-        ScheduleInstigatorData("*/5 * * * *"),
-    )
-    return instance.add_instigator_state(state)
 
 
 def tick(

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
-from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG
+from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings, project_folder
 
 

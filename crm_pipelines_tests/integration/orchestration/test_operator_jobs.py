@@ -13,7 +13,7 @@ from crm_pipelines.orchestration.operator_jobs import (
     brevo_release_claims,
     brevo_retry_failed,
 )
-from crm_pipelines.orchestration.ops import GATE_TAG
+from crm_pipelines.orchestration.tags import GATE_TAG
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

@@ -14,9 +14,9 @@ from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.delivery.planning import CLAIM_LEASE, DELIVERY_LEASE
 from crm_pipelines.orchestration import ended_runs as ended_runs_module
 from crm_pipelines.orchestration.ended_runs import ended_runs
-from crm_pipelines.orchestration.jobs import SYNC_SLOT_TAG
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule, cron_of
+from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY

@@ -11,7 +11,7 @@ import requests
 import sqlalchemy as sa
 import uvicorn
 
-from crm_pipelines.api.app import create_app
+from crm_pipelines.api.app import UVICORN, create_app
 from crm_pipelines.contacts.tokens import create_token
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -72,7 +72,7 @@ class Site:
 @contextmanager
 def served(engine: sa.Engine) -> Iterator[str]:
     """The root URL of the application on this database."""
-    config = uvicorn.Config(create_app(engine, load_settings()), log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(create_app(engine, load_settings()), log_config=None, **UVICORN)
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

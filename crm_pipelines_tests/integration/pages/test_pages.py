@@ -96,7 +96,7 @@ def test_the_filtered_list_is_downloaded_without_formulas(
     operator: Visitor, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "_PAGE", 2)
-    names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\tx", "plain, with a comma"]
+    names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\tx", "plain, with a comma", "x; =1+1", "a\n-b", "a-b;c\r\nd"]
     for number, name in enumerate(names):
         people.add(email=f"person{number}@example.org", name=name, select=False)
     people.add(email="other@example.com", select=False)
@@ -104,7 +104,8 @@ def test_the_filtered_list_is_downloaded_without_formulas(
     answer = operator.send("/contacts.csv", {"domain": "example.org"})
     assert answer.headers["content-disposition"] == 'attachment; filename="contacts-brevo.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
-    assert [row["name"] for row in rows] == [*(f"'{name}" for name in names[:5]), names[5]]
+    safe = [*(f"'{name}" for name in names[:5]), names[5], "x; '=1+1", "a\n'-b", names[8]]
+    assert [row["name"] for row in rows] == safe
     assert {row["sync_status"] for row in rows} == {"New"}
 
 

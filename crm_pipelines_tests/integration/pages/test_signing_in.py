@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from crm_pipelines.api.access import FAILURES_PER_MINUTE
+from crm_pipelines.api.pages.rendering import LARGEST_FORM
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.tokens import revoke_token
 from crm_pipelines_tests.fixtures.people import People
@@ -22,10 +24,11 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(site: Site) ->
     answer = site.visitor().send("/sign-in", {"token": site.token}, follow=False)
     flags = answer.headers["set-cookie"].split("; ")[1:]
     assert {"HttpOnly", "SameSite=lax"} <= set(flags)
-    behind_tls = site.visitor().send(
-        "/sign-in", {"token": site.token}, headers={"X-Forwarded-Proto": "https"}, follow=False
-    )
-    assert "Secure" in behind_tls.headers["set-cookie"]
+    for protocol in ("https", "https, http", "HTTPS"):
+        behind_tls = site.visitor().send(
+            "/sign-in", {"token": site.token}, headers={"X-Forwarded-Proto": protocol}, follow=False
+        )
+        assert "Secure" in behind_tls.headers["set-cookie"], protocol
 
 
 def test_a_wrong_token_opens_nothing(site: Site) -> None:
@@ -65,8 +68,25 @@ def test_a_form_of_another_site_changes_nothing(operator: Visitor, people: Peopl
 
 def test_another_site_cannot_sign_somebody_in(site: Site) -> None:
     visitor = site.visitor()
-    assert visitor.send("/sign-in", {"token": site.token}, {"Origin": "https://evil.example"}).status_code == 403
-    assert not visitor.session.cookies
+    for origin in ("https://evil.example", "null", "http://[", site.root + ".evil.example", "http://127.0.0.1:1"):
+        assert visitor.send("/sign-in", {"token": site.token}, {"Origin": origin}).status_code == 403, origin
+        assert not visitor.session.cookies
+
+
+def test_a_token_that_was_revoked_does_not_keep_its_browser_from_signing_in_again(
+    site: Site, operator: Visitor, engine: sa.Engine
+) -> None:
+    revoke_token(engine, "operator")
+    for _ in range(FAILURES_PER_MINUTE):
+        assert operator.get("/").url.endswith("/sign-in")
+    assert operator.sign_in(site.reading_token).url == f"{site.root}/"
+
+
+def test_a_stranger_cannot_send_a_form_larger_than_any_there_is(site: Site) -> None:
+    for path in ("/sign-in", "/contacts", "/contacts.csv", "/retry"):
+        answer = site.visitor().send(path, {"token": "x" * (LARGEST_FORM + 1)})
+        assert answer.status_code == 413, path
+        assert "larger than 200,000 bytes" in answer.text
 
 
 def test_signing_in_leads_to_no_other_site(site: Site) -> None:

@@ -264,6 +264,10 @@ def test_a_run_shows_that_it_lives_by_its_leases_and_its_outcomes(people: People
     assert queue.is_delivering("run-1")
     people.run("UPDATE crm_attempts SET finished_at = now() - interval '3 min'")
     assert not queue.is_delivering("run-1")
+    people.run("INSERT INTO crm_walks (crm) VALUES ('brevo')")
+    assert queue.is_delivering("run-1"), "it may be reading the account, which takes five minutes"
+    people.run("UPDATE crm_walks SET begun_at = now() - interval '7 min'")
+    assert not queue.is_delivering("run-1")
 
 
 def test_a_run_that_ended_in_an_orderly_way_charges_nobody(people: People, queue: Queue) -> None:

@@ -1,0 +1,83 @@
+"""What is aimed at on a machine of two processors, and whether what was measured reaches it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """At least so much of `figure`, a row of the report, or at most."""
+
+    what: str
+    figure: str
+    unit: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def aim(self) -> str:
+        if self.at_least is not None:
+            return f"at least {self.at_least:,g} {self.unit}"
+        return f"at most {self.at_most:,g} {self.unit}"
+
+    def verdict(self, figures: Mapping[str, float]) -> tuple[str, str]:
+        """What was measured, and what that means."""
+        measured = figures.get(self.figure)
+        if measured is None:
+            return "", "not measured"
+        met = (self.at_least is None or measured >= self.at_least) and (
+            self.at_most is None or measured <= self.at_most
+        )
+        return f"{measured:,.4g}", "met" if met else "**not met**"
+
+
+TARGETS = (
+    Target(
+        what="One by one, an answer taking 100 ms, against a simple loop",
+        figure="Ratio at 100 ms",
+        unit="times as fast",
+        at_least=20,
+    ),
+    Target(
+        what="CPU for one contact, one by one: a fifth of what a simple scheduler spent",
+        figure="CPU of the run's process",
+        unit="ms",
+        at_most=5.4,
+    ),
+    Target(
+        what="Use of a limit of 10 requests/s",
+        figure="Rate at a limit of 10 requests/s",
+        unit="% over a minute",
+        at_least=95,
+    ),
+    Target(
+        what="Answers that refuse for rate meanwhile",
+        figure="Refused for rate (429) meanwhile",
+        unit="answers",
+        at_most=0,
+    ),
+    Target(
+        what="100,000 in bulk, each seen at the CRM",
+        figure="In bulk, 100,000 contacts",
+        unit="contacts/s",
+        at_least=5000,
+    ),
+    Target(
+        what="Memory for 1,000,000 against that for 100,000",
+        figure="Memory at 1,000,000 against 100,000",
+        unit="times",
+        at_most=1.5,
+    ),
+    Target(
+        what="Peak memory of the run's process at 1,000,000",
+        figure="In bulk, 1,000,000 contacts: peak memory",
+        unit="MB",
+        at_most=400,
+    ),
+    Target(
+        what="Fixed cost of a run with 10 contacts",
+        figure="Fixed cost beyond Dagster's own",
+        unit="s beyond Dagster's own",
+        at_most=2,
+    ),
+)

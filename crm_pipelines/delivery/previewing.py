@@ -1,0 +1,27 @@
+"""What a delivery would come to, as far as it can be told without sending."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from crm_pipelines.contacts.queue import Claim, Queue
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.delivery.parcels import Parcel, prepare
+from crm_pipelines.delivery.totals import Totals
+
+_FATES = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}
+
+
+def preview(queue: Queue, crm: Crm, claims: Sequence[Claim]) -> Totals:
+    """The totals of a run that sends these, if the CRM takes each of them."""
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for delivery in queue.load(claims):
+        prepared = prepare(crm, delivery, revision=0)
+        if isinstance(prepared, Parcel):
+            counts["synced"] += 1
+        else:
+            counts[_FATES.get(prepared.outcome, prepared.outcome)] += 1
+            if prepared.kind:
+                reasons[prepared.kind] += 1
+    counts["superseded"] = len(claims) - counts.total()
+    return Totals(claimed=len(claims), reasons=dict(reasons), **counts)
