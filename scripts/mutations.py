@@ -219,7 +219,7 @@ MUTATIONS = (
         changes=(
             (
                 _FOLLOWS,
-                "if found is not None and int(left) >= int(found):",
+                "if found is not None and int(left) >= int(found) and was_short:",
                 "if False:",
             ),
         ),
@@ -348,13 +348,18 @@ MUTATIONS = (
         tests=(f"{_FOLLOWING}::test_never_two_at_once_and_not_while_the_gate_is_paused",),
     ),
     Mutation(
+        guard="follow-up: not while the schedule is switched off",
+        changes=((_FOLLOWS, 'if is_switched_off(context.instance, "brevo_sync_schedule"):', "if False:"),),
+        tests=(f"{_FOLLOWING}::test_whoever_switches_the_schedule_off_has_stopped_the_work_on_a_backlog_too",),
+    ),
+    Mutation(
         guard="follow-up: not while the gate is paused",
         changes=((_FOLLOWS, "if gate.paused:", "if False:"),),
         tests=(f"{_FOLLOWING}::test_never_two_at_once_and_not_while_the_gate_is_paused",),
     ),
     Mutation(
         guard="follow-up: not after a run that brought nobody on",
-        changes=(("crm_pipelines/orchestration/words.py", "if due and got_on and not", "if due and not"),),
+        changes=((_FOLLOWS, "if due and got_on and not", "if due and not"),),
         tests=(f"{_FOLLOWING}::test_a_run_that_brought_nobody_on_and_one_that_was_asked_for_some_are_not_followed",),
     ),
     Mutation(

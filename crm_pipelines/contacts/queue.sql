@@ -67,15 +67,12 @@ RETURNING s.contact_id, s.revision
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
 -- address_held_by: the state of another contact under whose remote_key this contact's address is (still) known.
--- A moment that Python cannot hold (infinity, say) is none: reading it would fail for all contacts of the batch.
 SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.sent_attributes, s.payload_hash,
        (SELECT o.state FROM crm_syncs o
          WHERE o.crm = s.crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> s.contact_id
          LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
-       c.domain_id, c.page_id, c.custom_fields,
-       CASE WHEN c.created_at BETWEEN '0001-01-02' AND '9999-12-30' THEN c.created_at END AS created_at,
-       CASE WHEN c.updated_at BETWEEN '0001-01-02' AND '9999-12-30' THEN c.updated_at END AS updated_at
+       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
   FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
   JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no
   JOIN crm_contacts c ON c.id = s.contact_id
@@ -88,9 +85,7 @@ SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.
          WHERE o.crm = :crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> c.id
          LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
-       c.domain_id, c.page_id, c.custom_fields,
-       CASE WHEN c.created_at BETWEEN '0001-01-02' AND '9999-12-30' THEN c.created_at END AS created_at,
-       CASE WHEN c.updated_at BETWEEN '0001-01-02' AND '9999-12-30' THEN c.updated_at END AS updated_at
+       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
   FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE c.id = :contact_id
 

@@ -159,6 +159,7 @@ def test_a_blocked_contact_is_known_by_its_phone_and_by_our_id_as_well(
     assert pipeline.run().counts == {"claimed": 30, "synced": 28, "released": 2}
     singly = people.all("SELECT email FROM crm_contacts JOIN crm_syncs ON contact_id = id WHERE NOT bulk_ok ORDER BY 1")
     assert [one["email"] for one in singly] == ["bulk1@example.com", "bulk2@example.com"]
+    assert people.all("SELECT 1 FROM crm_attempts WHERE kind = 'unproved'") == [], "they were in no import"
 
 
 def test_an_address_edited_after_the_walk_is_compared_as_it_is_sent(

@@ -1,7 +1,6 @@
 """Contacts whose texts try to be something else: SQL, a header, a line of a log, a formula, a page."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -39,24 +38,12 @@ def test_hostile_texts_arrive_as_texts_and_get_into_no_log(
     assert "\x1b[2J" not in told
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("custom_fields", '{"n": 1e5000}'),
-        ("custom_fields", '{"n": -1e400}'),
-        ("created_at", "infinity"),
-        ("created_at", "-infinity"),
-        ("updated_at", "20000-01-01"),
-    ],
-)
-def test_a_value_that_python_cannot_hold_takes_no_neighbour_with_it(
-    people: People, pipeline: Pipeline, column: str, value: str
+@pytest.mark.parametrize("number", ["1e5000", "-1e400"])
+def test_a_number_that_python_cannot_hold_takes_no_neighbour_with_it(
+    people: People, pipeline: Pipeline, number: str
 ) -> None:
     people.add(2)
-    absurd: dict[str, Any] = {column: value}
-    people.add(email="absurd@example.com", **absurd)
+    people.add(email="absurd@example.com", custom_fields=f'{{"n": {number}}}')
     run = pipeline.run()
     assert run.success, run.problem
     assert people.states() == {"synced": 3}
-    people.run("SELECT crm_select('brevo', array_agg(id)) FROM crm_contacts")
-    assert pipeline.run(limit=10).counts == {"claimed": 3, "synced": 3}

@@ -440,6 +440,16 @@ def test_the_database_refuses_illegal_states(people: People, change: str) -> Non
         people.run(f"UPDATE crm_syncs SET {change}")
 
 
+@pytest.mark.parametrize("column", ["created_at", "updated_at"])
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "20000-01-01", "0001-01-01 BC"])
+def test_the_database_refuses_moments_that_would_make_a_batch_unreadable(
+    people: People, column: str, moment: str
+) -> None:
+    columns: dict[str, Any] = {column: moment}
+    with pytest.raises(sa.exc.IntegrityError, match="moments_are_of_four_digit_years"):
+        people.add(**columns)
+
+
 def test_two_contacts_cannot_share_an_address(people: People) -> None:
     people.add(email="Ada@Example.com")
     with pytest.raises(sa.exc.IntegrityError):
