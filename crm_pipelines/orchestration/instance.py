@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-from dagster_postgres.utils import DagsterPostgresException
 
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
 
@@ -23,6 +22,8 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
 
     Raises DagsterHomeUnusable or DagsterStorageUnreachable, the latter also for what is done with it in the block.
     """
+    from dagster_postgres.utils import DagsterPostgresException  # takes a tenth of a second
+
     try:
         try:
             instance = dg.DagsterInstance.get()

@@ -1,11 +1,15 @@
 """Whether a schedule is on and when it ticked, by Dagster's records."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorTick
+
+if TYPE_CHECKING:  # it takes an eighth of a second to load, which each run would pay
+    from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick
 
 
-def schedule_state(instance: dg.DagsterInstance, name: str) -> tuple[InstigatorState, InstigatorTick | None] | None:
+def schedule_state(instance: dg.DagsterInstance, name: str) -> "tuple[InstigatorState, InstigatorTick | None] | None":
     """The schedule's state and latest tick; None when no daemon has loaded it yet."""
     states = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
     # More than one when the code location was renamed: the one that ticks is in use.
@@ -16,9 +20,9 @@ def schedule_state(instance: dg.DagsterInstance, name: str) -> tuple[InstigatorS
 def is_switched_off(instance: dg.DagsterInstance, name: str) -> bool:
     """Whether somebody has switched the schedule off in Dagster's pages."""
     found = schedule_state(instance, name)
-    return found is not None and found[0].status is InstigatorStatus.STOPPED
+    return found is not None and found[0].status.value == "STOPPED"
 
 
-def _latest_tick(instance: dg.DagsterInstance, state: InstigatorState) -> InstigatorTick | None:
+def _latest_tick(instance: dg.DagsterInstance, state: "InstigatorState") -> "InstigatorTick | None":
     ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
     return ticks[0] if ticks else None
