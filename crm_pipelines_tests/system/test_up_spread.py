@@ -1,0 +1,42 @@
+"""`make up` with a process per step (BREVO_SYNC_PROCESSES): what the death of a run's worker leaves alive."""
+
+import psutil
+import pytest
+
+from crm_pipelines_tests.fixtures.dagster_pages import until
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.stack import Stack
+from crm_pipelines_tests.system.mid_run import CONTACTS, begin_run, sends
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
+
+
+def worker_of_the_run(stack: Stack) -> psutil.Process:
+    """The process that Dagster knows; the steps are its descendants."""
+    [worker] = [one for one in stack.by_role("code").children() if "resource_tracker" not in " ".join(one.cmdline())]
+    return worker
+
+
+def test_steps_that_outlive_their_killed_run_deliver_what_they_have_and_nobody_else_sends_it(
+    stack_down: Stack, brevo_sandbox: BrevoSandbox
+) -> None:
+    stack = stack_down
+    stack.start(BREVO_SYNC_PROCESSES="2")
+    try:
+        stack.tidy()
+        run_id = begin_run(stack, brevo_sandbox, {"action": "hold"})
+        worker = worker_of_the_run(stack)
+        steps = worker.children(recursive=True)
+        worker.kill()
+        stack.pages.wait(run_id, "FAILURE")
+        under_way = len(brevo_sandbox.requests(path="contacts"))
+        assert any(step.is_running() for step in steps), "Dagster says that the run is over, and they go on"
+        brevo_sandbox.clear_faults()
+        brevo_sandbox.release()
+        stack.pages.wait_for_idle()
+        stack.pages.wait(stack.pages.launch(), "SUCCESS")
+        until(lambda: stack.people.states() == {"synced": CONTACTS}, "all are delivered")
+        assert under_way < CONTACTS
+        assert set(sends(brevo_sandbox).values()) == {1}
+    finally:
+        stack.cut_power()
