@@ -28,5 +28,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /opt/dagster/home
+# Dagster gives SIGTERM the handler of SIGINT: where an init leaves SIGINT ignored, its programs would never stop.
+ENTRYPOINT ["env", "--default-signal"]
 USER 10001:10001
 CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "crm_pipelines.definitions"]

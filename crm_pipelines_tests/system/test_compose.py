@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,13 @@ from psycopg import sql
 
 from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
 from crm_pipelines.contacts.embedded.binaries import find_binaries
-from crm_pipelines_tests.fixtures.compose import ROOT, load_services
+from crm_pipelines_tests import leftovers
+from crm_pipelines_tests.fixtures.compose import ROOT, entrypoint, load_services
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.postgres import FAST, temporary_folder
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
-pytestmark = pytest.mark.system
-
-_HEALTHY_SECONDS = 120
-_STOP_SECONDS = 150
 # Any character is allowed: the password is in no URL.
 _PASSWORD = "p@ss/w:rd#?&%41'\\ \""
 _ENV_FILE = {
@@ -79,6 +76,7 @@ class Stack:
             "DAGSTER_HOME": str(self._home),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
+            leftovers.VARIABLE: os.environ[leftovers.VARIABLE],
         }
         given: dict[str, str] = self._services[service].get("environment", {})
         return image | {name: self.here(value) for name, value in given.items()}
@@ -88,12 +86,14 @@ class Stack:
         """The database that this variable names for `code`."""
         url = sa.make_url(self.environment("code")[variable])
         engine = sa.create_engine(url.set(drivername="postgresql+psycopg", password=_PASSWORD))
-        yield engine
-        engine.dispose()
+        try:
+            yield engine
+        finally:
+            engine.dispose()  # else the connection of a test that failed would be another one's failure
 
     def run_to_end(self, service: str) -> None:
         process = self._start(service, self._services[service]["command"])
-        assert process.wait(_HEALTHY_SECONDS) == 0, self.log()
+        assert process.wait(PATIENCE) == 0, self.log()
 
     def start(self, *services: str) -> None:
         """Start them together, and wait until all are healthy."""
@@ -103,15 +103,16 @@ class Stack:
             self.wait_until_healthy(service)
 
     def wait_until_healthy(self, service: str) -> None:
-        deadline = time.monotonic() + _HEALTHY_SECONDS
-        while not self.is_healthy(service):
+        def healthy() -> bool:
             process = self._running.get(service)
             assert process is None or process.poll() is None, f"{service} has ended.\n{self.log()}"
-            assert time.monotonic() < deadline, f"{service} is not healthy.\n{self.log()}"
+            return self.is_healthy(service)
+
+        wait_until(healthy, lambda: f"{service} is healthy.\n{self.log()}")
 
     def is_healthy(self, service: str) -> bool:
         """What the health check says."""
-        return self._start(service, self._services[service]["healthcheck"]["test"][1:]).wait(_HEALTHY_SECONDS) == 0
+        return self._start(service, self._services[service]["healthcheck"]["test"][1:]).wait(PATIENCE) == 0
 
     def terminate(self, service: str) -> subprocess.Popen[bytes]:
         """Send the signal that Docker sends."""
@@ -126,7 +127,7 @@ class Stack:
     def wait_for_the_end(self, process: subprocess.Popen[bytes]) -> None:
         """In an orderly way, within minutes."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
+            process.wait(PATIENCE)
         assert process.returncode == 0, f"{process.args!r}: {process.returncode}\n{self.log()}"
 
     def new_token(self) -> str:
@@ -140,7 +141,7 @@ class Stack:
             env=self.environment("api"),
             capture_output=True,
             text=True,
-            timeout=_HEALTHY_SECONDS,
+            timeout=PATIENCE,
             check=True,
         ).stdout.strip()
 
@@ -160,7 +161,7 @@ class Stack:
 
     def _start(self, service: str, command: list[str]) -> subprocess.Popen[bytes]:
         environment = self.environment(service)
-        words = [self.here(word) for word in command]
+        words = [*entrypoint(), *(self.here(word) for word in command)]
         program = shutil.which(words[0], path=environment["PATH"])
         assert program, f"{words[0]} is not installed"
         with self._log.open("ab") as log:
@@ -172,7 +173,14 @@ class Stack:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_ignore_signals,
             )
+
+
+def _ignore_signals() -> None:
+    """As an init may leave them."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture
@@ -193,7 +201,6 @@ def stack() -> Iterator[Stack]:
             stack.kill_what_is_left()
 
 
-@pytest.mark.timeout(360)
 def test_the_stack_delivers_a_contact_and_a_stop_lets_the_run_in_flight_end(stack: Stack) -> None:
     stack.wait_until_healthy("postgres")
     stack.run_to_end("migrate")
@@ -208,14 +215,15 @@ def test_the_stack_delivers_a_contact_and_a_stop_lets_the_run_in_flight_end(stac
         run_id = _trigger(stack.root_of_api, token, str(contact))
         sandbox.wait_for_requests(1, method="POST", path="/contacts$")
 
-        stack.stop("api")
-        stack.stop("webserver")
-        stack.stop("daemon")
+        # At once: the request under way has a deadline.
         code = stack.terminate("code")
         with pytest.raises(subprocess.TimeoutExpired):
             code.wait(2)
         sandbox.release()
         stack.wait_for_the_end(code)
+        stack.stop("api")
+        stack.stop("webserver")
+        stack.stop("daemon")
 
         assert len(sandbox.contacts()) == 1
         assert people.states() == {"synced": 1}
@@ -248,7 +256,7 @@ def _trigger(root: str, token: str, contact: str) -> str:
         f"{root}/api/v3/contacts/crm/sync/trigger",
         json={"contact_id": contact, "crm": "brevo"},
         headers={"Authorization": f"Bearer {token}"},
-        timeout=20,
+        timeout=PATIENCE,
     )
     told: dict[str, Any] = answer.json()
     assert answer.status_code == 202, told

@@ -11,7 +11,14 @@ import pytest
 
 from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_RUNTIME
 from crm_pipelines.settings import GROUPS, variable_name
-from crm_pipelines_tests.fixtures.compose import ROOT, VariableMissing, load_services, load_yaml
+from crm_pipelines_tests.fixtures.compose import (
+    ROOT,
+    VariableMissing,
+    entrypoint,
+    load_instructions,
+    load_services,
+    load_yaml,
+)
 
 PASSWORD = {"POSTGRES_PASSWORD": "a password"}
 OURS = {"migrate", "code", "webserver", "daemon", "api", "brevo-sandbox"}
@@ -26,17 +33,18 @@ def services() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions in order: (RUN, its arguments)."""
-    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
-    return [(name, rest) for name, _, rest in (line.partition(" ") for line in lines)]
+    return load_instructions()
 
 
 # docker-compose.yml
 
 
-def test_the_file_is_what_the_compose_specification_allows() -> None:
-    command = ["check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [("compose-spec", "docker-compose.yml"), ("github-workflows", ".github/workflows/ci.yml")],
+)
+def test_the_file_is_what_its_schema_allows(schema: str, file: str) -> None:
+    command = ["check_jsonschema", "--builtin-schema", f"vendor.{schema}", file]
     checked = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
@@ -143,6 +151,7 @@ def test_programs_are_started_without_a_shell_so_that_they_get_the_signals(
             assert isinstance(service["command"], list), name
         if "healthcheck" in service:
             assert service["healthcheck"]["test"][0] == "CMD", name
+    assert entrypoint() == ["env", "--default-signal"], "which then becomes the program"
     [command] = [json.loads(rest) for word, rest in instructions if word == "CMD"]
     assert command == services["code"]["command"]
 
