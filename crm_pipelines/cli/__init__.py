@@ -24,6 +24,7 @@ _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="crm-pipelines")
 def cli() -> None:
     """Deliver contacts from Postgres to a CRM, and see what became of each."""
 

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ import pytest
 from crm_pipelines.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 TELLING = [*DOCUMENTS, *(ROOT / "crm_pipelines").rglob("*.py")]
 """What tells people which commands to type."""
 
@@ -63,22 +64,36 @@ def first_unknown(words: list[str]) -> str | None:
     """The first word that is no command and no option."""
     command: click.Command = cli
     for word in words:
-        if isinstance(command, click.Group):
-            if word not in command.commands:
-                return word
-            command = command.commands[word]
-        elif word.startswith("-"):
+        if word.startswith("-"):
             options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
             if word.partition("=")[0] not in options:
                 return word
+        elif isinstance(command, click.Group):
+            if word not in command.commands:
+                return word
+            command = command.commands[word]
     return None
 
 
 def test_every_document_and_target_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
     for path in TELLING:
         text = path.read_text(encoding="utf-8")
         missing = {name for name in re.findall(r"\bdocs/[\w-]+\.md\b", text) if not (ROOT / name).is_file()}
-        unknown = set(re.findall(r"`make ([a-z]+)", text)) - targets
+        unknown = {target for named in re.findall(r"`make ([a-z -]+)", text) for target in named.split()} - targets
         assert (missing, unknown) == (set(), set()), path
+
+
+def test_the_latest_release_in_the_changelog_is_the_version_of_the_package() -> None:
+    [latest, *_] = re.findall(
+        r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert latest == version("crm-pipelines")
+
+
+def test_every_target_is_described_for_those_who_work_on_it() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
+    told = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+    assert {target for target in targets if not re.search(rf"\bmake {target}\b", told)} == {"help"}
