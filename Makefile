@@ -1,9 +1,9 @@
 # Every target sets up .venv by itself. PYTHON=/path/to/python3.12 chooses the interpreter.
-.PHONY: help demo up test chaos mutations check bench lock
+.PHONY: help demo up venv test test-system chaos mutations check bench lock
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Deliver the sample contacts to a local stand-in for Brevo, and show what happened to each
 	@scripts/setup-venv local
@@ -13,9 +13,16 @@ up: ## Run Dagster at http://127.0.0.1:3000, with schedules and sensors, until C
 	@scripts/setup-venv local
 	@.venv/bin/crm-pipelines up
 
-test: ## Run all tests
+venv: ## Make .venv with what the tests need
 	@scripts/setup-venv test
-	.venv/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+test: ## Run the tests that a change needs; takes minutes
+	@scripts/setup-venv test
+	.venv/bin/pytest -n 4 --dist worksteal
+
+test-system: ## Run what starts whole stacks, and storms; takes minutes more
+	@scripts/setup-venv test
+	.venv/bin/pytest -n 2 --dist loadfile crm_pipelines_tests/system
 
 SECONDS ?= 120
 chaos: ## Two minutes of random trouble (SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md

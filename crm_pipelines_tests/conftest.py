@@ -1,6 +1,17 @@
-"""Fixtures for all tests live in `fixtures`; this names the modules, those first that others import."""
+"""Fixtures for all tests live in `fixtures`; this names the modules, those first that others import.
 
+And what holds for the whole session: how signals stand, when a test counts as hung, and that no process outlives it.
+"""
+
+import os
+import signal
+
+import click
 import pytest
+from hypothesis import HealthCheck, settings
+
+from crm_pipelines_tests import leftovers
+from crm_pipelines_tests.patience import LONGEST_TEST
 
 pytest_plugins = [
     "crm_pipelines_tests.fixtures.postgres",
@@ -14,6 +25,29 @@ pytest_plugins = [
 ]
 
 
+# No time in which an example must be done, and the same examples for the same code: one that fails is no accident of
+# this run. `pytest --hypothesis-profile=default` makes up others.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
+
+
+def pytest_configure() -> None:
+    # A script's background job begins with SIGINT ignored; Dagster would then leave SIGTERM ignored too, here and in
+    # every program that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    leftovers.mark()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that wait for Dagster's daemon come first, so that the others fill their waiting time."""
-    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    for item in items:
+        item.add_marker(pytest.mark.timeout(LONGEST_TEST))
+
+
+@pytest.hookimpl(trylast=True)  # after the workers were told to end
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # the one that started the workers looks, once, when all have ended
+    if found := leftovers.end():
+        lines = ["\nThese processes of the tests had not ended, and were killed:", *found]
+        click.echo("\n  ".join(lines), err=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
