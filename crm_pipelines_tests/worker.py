@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -28,18 +28,10 @@ from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.delivery import courier, fence
 from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
-_PATIENCE_SECONDS = 90.0
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Return as soon as the condition holds; fails after 90 seconds."""
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < give_up, f"this did not happen: {what}"
-        time.sleep(0.005)
 
 
 class Clock:
@@ -92,9 +84,9 @@ class Worker:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def wait(self, seconds: float = _PATIENCE_SECONDS) -> int:
+    def wait(self) -> int:
         """The exit code; negative: the signal that ended it."""
-        self._process.join(seconds)
+        self._process.join(PATIENCE)
         code = self._process.exitcode
         assert code is not None, f"the worker does not end: {self.log.read_text()[-2000:]}"
         return code

@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
+from crm_pipelines_tests.patience import wait_until
 
 FIRST_BATCH = 20
 ANSWERED = 4
@@ -29,7 +29,7 @@ def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) 
     brevo_sandbox.fault(path="contacts", **fault)
     run_id = stack.pages.launch()
     brevo_sandbox.wait_for_requests(FIRST_BATCH, path="contacts")
-    until(lambda: _answers(stack, run_id) == ANSWERED, "the answers that have come are in the ledger")
+    wait_until(lambda: _answers(stack, run_id) == ANSWERED, "the answers that have come are in the ledger")
     return run_id
 
 

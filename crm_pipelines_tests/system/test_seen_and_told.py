@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.postgres import temporary_folder
 from crm_pipelines_tests.fixtures.receivers import HttpReceiver, SmtpReceiver
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import Stack
-
-pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
+from crm_pipelines_tests.patience import wait_until
 
 CONTACTS = 3
 TICKS_BETWEEN = 3
@@ -23,7 +21,7 @@ def hasty_stack(brevo_sandbox_server: str) -> Iterator[Stack]:
     """A stack of its own that is down, whose sensors tick as often as Dagster lets them: every five seconds."""
     with temporary_folder() as folder:
         stack = Stack(folder, f"{brevo_sandbox_server}/v3")
-        for name in ("sensors.py", "checks.py"):
+        for name in ("orchestration/sensors.py", "orchestration/checks.py"):
             stack.change(name, "_INTERVAL_SECONDS = 60", "_INTERVAL_SECONDS = 1")
         try:
             yield stack
@@ -67,8 +65,8 @@ def test_a_failure_is_seen_and_told_once_and_so_is_its_end(
     brevo_sandbox.fault("status", status=400, method="POST", body={"code": "invalid_parameter", "message": "No."})
     people.add(CONTACTS)
     pages.wait(pages.launch(), "SUCCESS")
-    until(lambda: pages.checks().get("error_backlog") == "FAILED", lambda: f"the check is red: {pages.checks()}")
-    until(lambda: told(["begun"]), lambda: f"one alert per channel: {hook.texts} {mail.texts} {events(sentry)}")
+    wait_until(lambda: pages.checks().get("error_backlog") == "FAILED", lambda: f"the check is red: {pages.checks()}")
+    wait_until(lambda: told(["begun"]), lambda: f"one alert per channel: {hook.texts} {mail.texts} {events(sentry)}")
     [alert] = hook.received
     assert alert.json["key"] == "brevo.error_backlog"
     assert alert.json["reasons"] == [{"text": "No.", "contacts": CONTACTS}]
@@ -79,7 +77,7 @@ def test_a_failure_is_seen_and_told_once_and_so_is_its_end(
     before = len(pages.sensor_ticks("brevo_error_backlog_sensor"))
     people.add(CONTACTS)
     people.run("UPDATE crm_syncs SET state = 'failed', last_error_kind = 'rejected' WHERE state = 'queued'")
-    until(
+    wait_until(
         lambda: len(pages.sensor_ticks("brevo_error_backlog_sensor")) >= before + TICKS_BETWEEN,
         "the sensor has ticked again",
     )
@@ -91,6 +89,6 @@ def test_a_failure_is_seen_and_told_once_and_so_is_its_end(
     assert people.states() == {"queued": 2 * CONTACTS}
     pages.wait(pages.launch(), "SUCCESS")
     assert people.states() == {"synced": 2 * CONTACTS}
-    until(lambda: told(["begun", "over"]), lambda: f"one recovery: {hook.texts} {mail.texts} {events(sentry)}")
-    until(lambda: set(pages.checks().values()) == {"SUCCEEDED"}, lambda: f"all is green: {pages.checks()}")
+    wait_until(lambda: told(["begun", "over"]), lambda: f"one recovery: {hook.texts} {mail.texts} {events(sentry)}")
+    wait_until(lambda: set(pages.checks().values()) == {"SUCCEEDED"}, lambda: f"all is green: {pages.checks()}")
     assert mail.messages[1]["Subject"].startswith("[crm-pipelines] Over: ")

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 import requests
 
-from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
 from crm_pipelines_tests.fixtures.traces import command_lines, traces_in_files, traces_in_tables
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 from crm_pipelines_tests.system.mid_run import (
     ANSWER_LATE,
     ANSWERED,
@@ -21,8 +21,6 @@ from crm_pipelines_tests.system.mid_run import (
     begin_run,
     sends,
 )
-
-pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
 
 
 def test_the_pages_know_the_job_its_schedule_its_sensors_and_its_assets(stack: Stack) -> None:
@@ -71,11 +69,11 @@ def test_the_api_is_up_with_a_token_in_a_file_and_has_a_run_started_that_deliver
     headers = {"Authorization": f"Bearer {file.read_text(encoding='utf-8').strip()}"}
     contact, _ = stack.people.add(2, name=NAME, select=False)
     body = {"contact_id": str(contact), "crm": "brevo"}
-    answer = requests.post(f"{stack.api_url}/contacts/crm/sync/trigger", json=body, headers=headers, timeout=60)
+    answer = requests.post(f"{stack.api_url}/contacts/crm/sync/trigger", json=body, headers=headers, timeout=PATIENCE)
     assert answer.status_code == 202, answer.text
     stack.pages.wait(answer.json()["run_id"], "SUCCESS")
     assert stack.people.states() == {"synced": 1}
-    health = requests.get(f"{stack.api_url}/crm/health", headers=headers, timeout=60).json()
+    health = requests.get(f"{stack.api_url}/crm/health", headers=headers, timeout=PATIENCE).json()
     checks = {check["subject"]: check["ok"] for check in health["crms"][0]["checks"]}
     assert checks["daemon SCHEDULER"]
     assert checks["runs of brevo_sync"]
@@ -90,7 +88,7 @@ def test_a_killed_worker_is_retried_once_and_only_what_it_was_sending_is_sent_ag
     stack.people.expire_leases()
     stack.pages.wait(run_id, "FAILURE")
 
-    retry_id = until(lambda: stack.pages.retry_of(run_id), "Dagster retries the run")
+    retry_id = wait_until(lambda: stack.pages.retry_of(run_id), "Dagster retries the run")
     brevo_sandbox.wait_for_requests(FIRST_BATCH + 1, path="contacts")
     assert stack.people.states() == {"synced": ANSWERED, "claimed": CONTACTS - ANSWERED}
     assert stack.people.all("SELECT DISTINCT claimed_by, crashes FROM crm_syncs WHERE state = 'claimed'") == [
@@ -163,7 +161,7 @@ def test_a_dead_key_fails_one_run_tells_people_once_and_is_tried_by_ticks_until_
     assert (tick["status"], tick["runIds"]) == ("SKIPPED", [])
     assert tick["skipReason"].startswith("The gate is paused until the key is accepted: ")
     said = "brevo.gate.credentials: brevo refuses the key"
-    until(lambda: said in stack.log()[logged:], "people are told of the key")
+    wait_until(lambda: said in stack.log()[logged:], "people are told of the key")
 
     brevo_sandbox.configure(revoked_keys=[])
     assert stack.pages.dry_tick() is None, "the probe of a tick opens the gate"

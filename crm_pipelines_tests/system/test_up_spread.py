@@ -1,14 +1,11 @@
 """`make up` with a process per step (BREVO_SYNC_PROCESSES): what the death of a run's worker leaves alive."""
 
 import psutil
-import pytest
 
-from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import Stack
+from crm_pipelines_tests.patience import wait_until
 from crm_pipelines_tests.system.mid_run import CONTACTS, begin_run, sends
-
-pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
 
 
 def worker_of_the_run(stack: Stack) -> psutil.Process:
@@ -35,7 +32,7 @@ def test_steps_that_outlive_their_killed_run_deliver_what_they_have_and_nobody_e
         brevo_sandbox.release()
         stack.pages.wait_for_idle()
         stack.pages.wait(stack.pages.launch(), "SUCCESS")
-        until(lambda: stack.people.states() == {"synced": CONTACTS}, "all are delivered")
+        wait_until(lambda: stack.people.states() == {"synced": CONTACTS}, "all are delivered")
         assert under_way < CONTACTS
         assert set(sends(brevo_sandbox).values()) == {1}
     finally:

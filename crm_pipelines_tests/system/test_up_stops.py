@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines_tests.fixtures.dagster_pages import until
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 from crm_pipelines_tests.system.mid_run import (
     ANSWER_LATE,
     CONTACTS,
@@ -22,9 +22,6 @@ from crm_pipelines_tests.system.mid_run import (
     sends,
 )
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
-
-STOP_SECONDS = 60
 # Whoever is killed cannot hurry the programs below it: their guards give each up to 40 s (local/up.py).
 KILLED_SECONDS = 120
 
@@ -34,7 +31,7 @@ def test_ctrl_c_in_the_middle_of_a_run_ends_all_in_order_and_gives_the_claims_ba
 ) -> None:
     run_id = begin_run(stack, brevo_sandbox, ANSWER_LATE)
     stack.interrupt()
-    assert stack.wait(STOP_SECONDS) == 0
+    assert stack.wait(PATIENCE) == 0
     assert stack.left_behind(0) == []
     brevo_sandbox.clear_faults()
 
@@ -59,7 +56,7 @@ def test_after_a_power_cut_contacts_are_delivered_within_two_ticks(stack: Stack,
     stack.people.add(name=NAME)
     since = time.time()
     stack.pages.start_schedule()
-    until(lambda: stack.people.states() == {"synced": CONTACTS + 1}, "all are delivered", seconds=150)
+    wait_until(lambda: stack.people.states() == {"synced": CONTACTS + 1}, "all are delivered")
     assert len(stack.pages.ticks(since=since)) <= 2
     stack.pages.stop_schedule()
     stack.pages.wait_for_idle()
@@ -79,7 +76,7 @@ def let_minutes_pass(stack: Stack, minutes: int) -> None:
 @pytest.mark.parametrize("role", ["code", "daemon"])
 def test_when_a_part_of_dagster_dies_up_stops_all_and_says_which(stack: Stack, role: str) -> None:
     stack.by_role(role).kill()
-    assert stack.wait(STOP_SECONDS) == 1
+    assert stack.wait(PATIENCE) == 1
     assert f"{role} has ended by itself with exit code 137; " in stack.terminal()
     assert stack.left_behind(0) == []
 
@@ -93,9 +90,9 @@ def test_without_a_key_up_starts_the_sandbox_and_killed_it_leaves_nothing_behind
     stack_down.people.add(3, name=NAME)
     stack_down.pages.wait(stack_down.pages.launch(), "SUCCESS")
     assert len(stack_down.brevo_sandbox.contacts()) == 3
-    until(lambda: not stack_down.has_worker(), "the code server knows that the run's worker has ended")
+    wait_until(lambda: not stack_down.has_worker(), "the code server knows that the run's worker has ended")
     stack_down.kill()
-    stack_down.wait(STOP_SECONDS)
+    stack_down.wait(PATIENCE)
     assert stack_down.left_behind(KILLED_SECONDS) == []
 
 
@@ -106,7 +103,7 @@ def test_a_taken_port_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
         port = holder.getsockname()[1]
         command = [sys.executable, "-m", "crm_pipelines", "up", "--port", str(port)]
         environment = {**os.environ, "CRM_PIPELINES_DATA_DIR": str(tmp_path)}
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert ended.returncode == 1
     assert ended.stdout == ""
     [sentence] = ended.stderr.splitlines()

@@ -4,15 +4,15 @@ import contextlib
 import time
 
 import psutil
-import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.embedded import embedded_postgres
-from crm_pipelines_tests.fixtures.dagster_pages import until
+from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 from crm_pipelines_tests.system.mid_run import (
     ANSWER_LATE,
     CONTACTS,
@@ -20,9 +20,6 @@ from crm_pipelines_tests.system.mid_run import (
     sends,
 )
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(360)]
-
-STOP_SECONDS = 60
 SUSPECTS = 20
 
 
@@ -58,7 +55,7 @@ def test_a_run_that_takes_too_long_is_ended_and_its_contacts_are_delivered_by_it
         connection.execute(
             sa.text("UPDATE runs SET start_time = start_time - 16 * 60 WHERE run_id = :id"), {"id": run_id}
         )
-    until(
+    wait_until(
         lambda: any("Exceeded maximum runtime" in message for message in stack.pages.messages(run_id)),
         "Dagster ends the run",
     )
@@ -79,7 +76,7 @@ def test_when_the_web_page_dies_the_run_ends_in_order_and_of_twenty_missed_ticks
     stack.pages.start_schedule()
     stack.by_role("webserver").kill()
     brevo_sandbox.clear_faults()
-    assert stack.wait(STOP_SECONDS) == 1
+    assert stack.wait(PATIENCE) == 1
     assert "webserver has ended by itself with exit code 137; " in stack.terminal()
     assert stack.left_behind(0) == []
 
@@ -89,7 +86,7 @@ def test_when_the_web_page_dies_the_run_ends_in_order_and_of_twenty_missed_ticks
     assert stack.pages.run(run_id)["status"] == "SUCCESS"
     assert stack.people.states() == {"synced": CONTACTS}
     assert set(sends(brevo_sandbox).values()) == {1}
-    *_, first = until(stack.pages.ticks, "a tick is seen to", seconds=150)
+    *_, first = wait_until(stack.pages.ticks, "a tick is seen to")
     assert first["timestamp"] > since - 2 * 60, "the latest one, and not all of them from the first one on"
     stack.pages.stop_schedule()
     stack.pages.wait_for_idle()
@@ -98,19 +95,18 @@ def test_when_the_web_page_dies_the_run_ends_in_order_and_of_twenty_missed_ticks
 def let_the_schedule_have_been_away(stack: Stack, minutes: int) -> None:
     """Nothing of Dagster runs. As if its last tick had been so long ago."""
     with embedded_postgres(stack.data / "postgres") as server:
-        engine = create_engine(server.url("dagster"))
-        with engine.begin() as connection:
-            connection.execute(sa.text("DELETE FROM job_ticks WHERE type = 'SCHEDULE'"))
-            changed = connection.execute(
-                sa.text(
-                    "UPDATE instigators SET instigator_body = regexp_replace(instigator_body, "
-                    """'"(start_timestamp|last_iteration_timestamp)": [0-9.]+', '"\\1": ' || :began, 'g') """
-                    "WHERE instigator_type = 'SCHEDULE'"
-                ),
-                {"began": str(time.time() - 60 * minutes)},
+        records = People(create_engine(server.url("dagster")))
+        try:
+            records.run("DELETE FROM job_ticks WHERE type = 'SCHEDULE'")
+            changed = records.run(
+                "UPDATE instigators SET instigator_body = regexp_replace(instigator_body, "
+                """'"(start_timestamp|last_iteration_timestamp)": [0-9.]+', '"\\1": ' || :began, 'g') """
+                "WHERE instigator_type = 'SCHEDULE'",
+                began=str(time.time() - 60 * minutes),
             )
-            assert changed.rowcount == 1
-        engine.dispose()
+            assert changed == 1
+        finally:
+            records.engine.dispose()
 
 
 def test_when_postgres_is_killed_in_the_middle_of_a_run_it_comes_back_and_nothing_is_lost_or_sent_twice(
@@ -126,8 +122,8 @@ def test_when_postgres_is_killed_in_the_middle_of_a_run_it_comes_back_and_nothin
             return stack.people.states() == {"synced": CONTACTS}
         return False
 
-    until(delivered, "all are delivered", seconds=150)
+    wait_until(delivered, "all are delivered")
     assert set(sends(brevo_sandbox).values()) == {1}
     stack.interrupt()  # the page has stale connections, each of which costs one answer
-    assert stack.wait(STOP_SECONDS) == 0
+    assert stack.wait(PATIENCE) == 0
     assert stack.left_behind(0) == []

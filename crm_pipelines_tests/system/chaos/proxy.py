@@ -10,9 +10,10 @@ from contextlib import contextmanager
 class Proxy:
     """Passes bytes between 127.0.0.1:`port` and the target until it is told to swallow them."""
 
-    def __init__(self, target: tuple[str, int], port: int) -> None:
+    def __init__(self, target: tuple[str, int], listener: socket.socket) -> None:
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = listener
+        listener.listen()
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -67,10 +68,17 @@ class Proxy:
             end.close()
 
 
+def silent_port() -> socket.socket:
+    """A port of this machine that refuses connections, and that nobody else can take, until a proxy listens there."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder
+
+
 @contextmanager
-def proxy_to(host: str, target_port: int, *, port: int = 0) -> Iterator[Proxy]:
-    """A proxy to `target_port` of the host, at `port` of this machine (0: any)."""
-    proxy = Proxy((host, target_port), port)
+def proxy_to(host: str, target_port: int, *, at: socket.socket | None = None) -> Iterator[Proxy]:
+    """A proxy to `target_port` of the host, at that port of this machine, or at any; the port is free afterwards."""
+    proxy = Proxy((host, target_port), at or silent_port())
     try:
         yield proxy
     finally:

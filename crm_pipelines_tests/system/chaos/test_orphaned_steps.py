@@ -13,7 +13,7 @@ from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.chaos.conftest import StartWorker
+from crm_pipelines_tests.system.chaos.conftest import StartWorker
 
 
 def test_a_process_that_outlives_its_run_delivers_what_it_has_and_nobody_else_sends_it(

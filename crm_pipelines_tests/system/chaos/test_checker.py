@@ -11,6 +11,7 @@ from crm_pipelines_tests.checker import assert_invariants, violations
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE
 
 _UNCHECKED = "ALTER TABLE crm_syncs DROP CONSTRAINT IF EXISTS synced_is_current"
 
@@ -88,11 +89,13 @@ def test_a_second_send_and_overlapping_ones_are_found(
         account.wait_for_requests(13)
         post(account, body)
         account.release()
-        held.result(20)
+        held.result(PATIENCE)
     sentences = "\n".join(violations(engine, account, most_sends=1))
     assert "overlap" in sentences
     assert "sent 3 times" in sentences
 
 
 def post(account: BrevoSandbox, body: dict[str, Any]) -> None:
-    requests.post(f"{account.url}/contacts", json=body, headers={"api-key": API_KEY}, timeout=20).raise_for_status()
+    requests.post(
+        f"{account.url}/contacts", json=body, headers={"api-key": API_KEY}, timeout=PATIENCE
+    ).raise_for_status()

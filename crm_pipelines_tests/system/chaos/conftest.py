@@ -13,7 +13,8 @@ from crm_pipelines_tests.checker import account_attributes
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.worker import Worker, wait_until
+from crm_pipelines_tests.patience import wait_until
+from crm_pipelines_tests.worker import Worker
 
 StartWorker = Callable[..., Worker]
 

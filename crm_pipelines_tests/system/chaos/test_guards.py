@@ -17,8 +17,8 @@ from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.postgres import FAST, temporary_folder
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.chaos.conftest import StartWorker, until_quiet
-from crm_pipelines_tests.integration.chaos.proxy import proxy_to
+from crm_pipelines_tests.system.chaos.conftest import StartWorker, until_quiet
+from crm_pipelines_tests.system.chaos.proxy import proxy_to
 
 LEASE = timedelta(minutes=25)
 _PLANS = [
@@ -223,7 +223,7 @@ def test_a_worker_whose_connections_lead_nowhere_holds_up_nobody(
 
 
 def test_a_restart_of_postgres_while_answers_are_awaited_costs_no_second_request(
-    account: BrevoSandbox, start_worker: StartWorker
+    account: BrevoSandbox, start_worker: StartWorker, request: pytest.FixtureRequest
 ) -> None:
     with temporary_folder() as folder:
         data = folder / "postgres"
@@ -232,6 +232,7 @@ def test_a_restart_of_postgres_while_answers_are_awaited_costs_no_second_request
             url = server.url("contacts")
             database.upgrade(url)
             engine = database.create_engine(url)
+            request.addfinalizer(engine.dispose)
             people = People(engine)
             people.add(12)
             account.fault("hold_after")
@@ -245,4 +246,3 @@ def test_a_restart_of_postgres_while_answers_are_awaited_costs_no_second_request
             assert worker.wait() == 0
             assert people.states() == {"synced": 12}
             assert_invariants(engine, account, most_sends=1)
-            engine.dispose()

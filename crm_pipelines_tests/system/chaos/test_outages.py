@@ -1,21 +1,35 @@
 """The CRM fails for a while, or changes, while the pipeline runs: network, key, rate limit."""
 
+import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.local.processes import free_port
 from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.chaos.proxy import proxy_to
+from crm_pipelines_tests.patience import PATIENCE
+from crm_pipelines_tests.system.chaos.conftest import until_quiet
+from crm_pipelines_tests.system.chaos.proxy import proxy_to, silent_port
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    with silent_port() as holder:
+        yield holder
 
 
 def test_refused_connections_open_the_breaker_probes_prolong_the_pause_and_the_first_answer_ends_it(
-    account: BrevoSandbox, people: People, pipeline: Pipeline, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    account: BrevoSandbox,
+    people: People,
+    pipeline: Pipeline,
+    engine: sa.Engine,
+    silent: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def pause_is_over() -> None:
         people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE paused_until < 'infinity'")
@@ -23,8 +37,7 @@ def test_refused_connections_open_the_breaker_probes_prolong_the_pause_and_the_f
 
     people.add(40)
     sandbox = sa.make_url(account.root)
-    port = free_port()
-    monkeypatch.setenv("BREVO_API_BASE_URL", f"http://127.0.0.1:{port}/v3")
+    monkeypatch.setenv("BREVO_API_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v3")
     run = pipeline.run()
     assert not run.success
     assert "does not answer" in (run.problem or "")
@@ -39,7 +52,7 @@ def test_refused_connections_open_the_breaker_probes_prolong_the_pause_and_the_f
     assert [row["seconds"] for row in lengths] == [30, 60, 120]
     assert account.requests() == []
 
-    with proxy_to(sandbox.host or "", sandbox.port or 0, port=port):
+    with proxy_to(sandbox.host or "", sandbox.port or 0, at=silent):
         pause_is_over()
         assert pipeline.run().counts == {"claimed": 1, "synced": 1}
         people.make_due()
@@ -59,7 +72,7 @@ def test_a_key_that_is_revoked_and_replaced_in_the_middle_of_a_run_charges_and_l
         account.configure(revoked_keys=[API_KEY])
         account.clear_faults()
         account.release()
-        run = running.result(60)
+        run = running.result(PATIENCE)
     assert not run.success
     assert run.counts == {"claimed": 120, "synced": 40, "released": 80}
     assert people.all("SELECT sum(attempts + crashes) AS n FROM crm_syncs") == [{"n": 0}]
@@ -79,13 +92,16 @@ def test_a_rate_limit_that_shrinks_while_contacts_are_sent_is_kept_from_then_on(
         running = pool.submit(pipeline.run)
         account.wait_for_requests(30, finished=True)
         account.configure(contacts_per_second=20)
-        run = running.result(60)
+        run = running.result(PATIENCE)
     assert run.success
-    assert run.counts == {"claimed": 90, "synced": 90}
+    # On a busy machine one may be refused so often that it waits, uncharged, for the next run.
+    assert run.counts["claimed"] == run.counts["synced"] + run.counts.get("released", 0) == 90
     assert GateKeeper(engine, "brevo").read().limit_observed == 20
     log = account.requests()
     refused = [entry["arrived_monotonic"] for entry in log if entry["status"] == 429]
     assert len(refused) <= 60, "those that had their turns already"
     later = [entry["arrived_monotonic"] for entry in log if entry["arrived_monotonic"] > max(refused, default=0)]
     assert later[-1] - later[0] >= 0.9 * (len(later) - 1) / 20
+    until_quiet(people, pipeline, account)
+    assert people.states() == {"synced": 90}
     assert_invariants(engine, account, most_sends=1)

@@ -21,6 +21,7 @@ from crm_pipelines_tests.fixtures.dagster_pages import DagsterPages
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.fixtures.traces import own_command_lines, traces_in_files, traces_in_tables
+from crm_pipelines_tests.patience import PATIENCE
 from crm_pipelines_tests.storm import Storm
 
 SEED = 20
@@ -76,7 +77,7 @@ def shown_by_the_api(api: Api, contact: UUID, cookies: dict[str, str]) -> dict[s
     with requests.Session() as session:
         session.cookies.update(cookies)
         return {
-            f"{method} {path}": session.request(method, f"{api.root}{path}", data=form, timeout=60).text
+            f"{method} {path}": session.request(method, f"{api.root}{path}", data=form, timeout=PATIENCE).text
             for method, path, form in asked
         }
 

@@ -15,7 +15,7 @@ from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.chaos.conftest import StartWorker, until_quiet
+from crm_pipelines_tests.system.chaos.conftest import StartWorker, until_quiet
 
 # Where nothing happens at the first passage, the one at which something does.
 PASSAGE = {"before_fence": 3, "before_send": 3, "after_send": 3}
