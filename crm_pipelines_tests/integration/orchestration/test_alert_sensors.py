@@ -1,7 +1,8 @@
 """Who is told what, when: the sensors against a real database, with real receivers."""
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,17 +63,11 @@ def hook(http_receiver: Callable[[], HttpReceiver], monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
-@pytest.fixture
-def backlog(brevo_environment: BrevoSandbox, instance: dg.DagsterInstance, hook: HttpReceiver) -> Watch:
+def backlog(brevo_environment: BrevoSandbox, in_memory: dg.DagsterInstance, hook: HttpReceiver) -> Watch:
     def build(clock: Callable[[], datetime]) -> dg.SensorDefinition:
         return build_brevo_error_backlog_sensor(load_settings(), Destination("brevo"), clock=clock)
 
-    return Watch(instance, build, hook)
+    return Watch(in_memory, build, hook)
 
 
 @pytest.fixture
@@ -169,7 +164,7 @@ def test_contacts_that_are_due_for_too_long_are_told(people: People, backlog: Wa
     people.add(5)
     people.run("UPDATE crm_syncs SET run_at = now() - interval '61 minutes', last_error_kind = 'x', last_error = 'Why'")
     assert backlog.tick() == [("brevo.oldest_due", "begun")]
-    assert "5 contacts are due at brevo, the oldest for 61 minutes" in backlog.last["headline"]
+    assert re.search("5 contacts are due at brevo, the oldest for 6[0-9] minutes", backlog.last["headline"])
     assert backlog.last["reasons"] == [{"text": "Why", "contacts": 5}]
     people.run("UPDATE crm_syncs SET run_at = now()")
     assert backlog.tick() == [("brevo.oldest_due", "over")]
@@ -204,7 +199,7 @@ def test_each_way_of_being_refused_has_a_sentence_of_its_own(
 def test_an_outage_is_one_alert_however_often_sending_pauses_for_it(
     people: People, backlog: Watch, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    people.add(200)
+    people.add(100)
     brevo_sandbox.fault("status", status=503, body={"message": "maintenance"})
     pipeline.run()
     assert backlog.tick() == [("brevo.gate.outage", "begun")]

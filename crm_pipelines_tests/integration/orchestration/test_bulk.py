@@ -1,9 +1,14 @@
 """Bulk imports: what is Complete was seen at the CRM, and whatever becomes of an import, its contacts get on."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +20,13 @@ from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.delivery import importing, planning, reading
+from crm_pipelines.delivery.importing import Importer
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.orchestration import bulk_worker
+from crm_pipelines_tests.patience import PATIENCE, wait_until
+from crm_pipelines_tests.programs import program
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +34,55 @@ def _small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BREVO_BULK_THRESHOLD", "20")
 
 
+@pytest.fixture(autouse=True)
+def _time_of_its_own(monkeypatch: pytest.MonkeyPatch, brevo_sandbox: BrevoSandbox) -> None:
+    """To a run time passes only while it waits for the CRM, which then does its imports however long they take it."""
+    passed = 0.0
+    pause = Importer._pause
+
+    def wait_for_the_crm(self: Importer, seconds: float) -> None:
+        nonlocal passed
+        pause(self, 0.01)
+        wait_until_ended(brevo_sandbox)
+        passed += seconds
+
+    monkeypatch.setattr(Importer, "_pause", wait_for_the_crm)
+    monkeypatch.setattr(importing, "time", SimpleNamespace(monotonic=lambda: passed))
+    monkeypatch.setattr(importing, "elapsed_clock", lambda: passed)
+    # By the clock of the database, which goes on.
+    monkeypatch.setattr(planning, "POLL_PAUSE", timedelta(hours=1))
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run looks once at what it has sent, and waits no longer."""
     monkeypatch.setattr(planning, "IMPORT_PATIENCE", timedelta())
+
+
+Worker = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="module")
+def killed_at_the_end() -> Iterator[Worker]:
+    """Begins a run in a process of its own, which is killed when the block ends."""
+    command = [sys.executable, "-m", bulk_worker.__name__]
+    with program(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        told, answers = parent.stdin, parent.stdout
+
+        @contextmanager
+        def killed_at_the_end() -> Iterator[None]:
+            told.write(f"{json.dumps(dict(os.environ))}\n")
+            told.flush()
+            worker = int(answers.readline())
+            try:
+                yield
+            finally:
+                os.kill(worker, signal.SIGKILL)  # its parent has not waited for it yet, so the number is its own
+                assert answers.readline() == "ended\n"
+
+        yield killed_at_the_end
 
 
 def add(people: People, count: int, **columns: Any) -> None:
@@ -66,19 +119,33 @@ def submit(imports: BulkImports, import_id: UUID) -> set[str]:
     )
 
 
+def wait_until_ended(sandbox: BrevoSandbox) -> None:
+    """Return once the sandbox has done all its imports, but for those that it holds."""
+
+    def ended() -> bool:
+        state = sandbox.state()
+        under_way = [one for one in state["processes"] if one["status"] in {"queued", "in_process"}]
+        held: int = state["held"]
+        return len(under_way) <= held
+
+    wait_until(ended, "the sandbox has done its imports")
+
+
 def imports(people: People) -> list[tuple[str, str | None]]:
     rows = people.all("SELECT state, ended_as FROM crm_bulk_imports ORDER BY created_at")
     return [(row["state"], row["ended_as"]) for row in rows]
 
 
-def test_5000_contacts_arrive_by_import_and_each_was_seen(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+def test_many_contacts_arrive_by_one_import_and_each_was_seen(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(people, 5000)
+    monkeypatch.setattr(BrevoImports, "page_size", 100)
+    monkeypatch.setattr(importing, "_PORTION", 200)
+    add(people, 500)
     run = pipeline.run()
     assert run.success, run.problem
-    assert run.counts == {"claimed": 5000, "synced": 5000}
-    assert people.states() == {"synced": 5000}
+    assert run.counts == {"claimed": 500, "synced": 500}
+    assert people.states() == {"synced": 500}
     assert len(brevo_sandbox.requests(method="POST", path="/contacts/import")) == 1
     assert brevo_sandbox.requests(method="POST", path="/contacts$") == []
     assert brevo_sandbox.requests(path="/processes") == [], "all were seen, so nobody asked how the import stands"
@@ -90,20 +157,14 @@ def test_5000_contacts_arrive_by_import_and_each_was_seen(
         "count(last_attempt_at) AS attempts "
         "FROM crm_syncs WHERE remote_key IS NOT NULL AND sent_attributes @> '{FIRSTNAME,LASTNAME}'"
     )
-    assert row == {"n": 5000, "ids": 5000, "hashes": 5000, "attempts": 5000}
+    assert row == {"n": 500, "ids": 500, "hashes": 500, "attempts": 500}
     assert people.all("SELECT count(*) AS n FROM crm_bulk_rows") == [{"n": 0}]
     assert imports(people) == [("ended", "proved")]
     assert all(check.passed for check in run.result.get_asset_check_evaluations())
     people.run("SELECT crm_select('brevo', array_agg(contact_id)) FROM crm_syncs")
     poll_again(people)
-    assert pipeline.run().counts["claimed"] == 5000, "a second import uses the list that the first one made"
+    assert pipeline.run().counts["claimed"] == 500, "a second import uses the list that the first one made"
     assert [one["name"] for one in brevo_sandbox.state()["lists"]] == ["Your first list", "crm-pipelines"]
-
-
-def wait_until_ended(sandbox: BrevoSandbox) -> None:
-    """Return once the sandbox has done all its imports."""
-    while any(process["status"] in {"queued", "in_process"} for process in sandbox.state()["processes"]):
-        pass
 
 
 def test_below_the_threshold_contacts_go_singly(
@@ -203,7 +264,7 @@ def test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import(
     def delete_between(self: BrevoImports, since: datetime | None, *, offset: int, **given: Any) -> Any:
         if offset == 9:
             url = f"{brevo_sandbox.url}/contacts/{ids[0]}"
-            requests.delete(url, headers={"api-key": "another tool"}, timeout=20).raise_for_status()
+            requests.delete(url, headers={"api-key": "another tool"}, timeout=PATIENCE).raise_for_status()
         return read(self, since, offset=offset, **given)
 
     monkeypatch.setattr(BrevoImports, "read", delete_between)
@@ -374,12 +435,9 @@ def test_rescue_leaves_an_import_its_claims(people: People, pipeline: Pipeline, 
 def test_a_failed_import_sends_its_contacts_singly(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, end: str
 ) -> None:
-    # Rows of a failed import never appear, so the run waits its full time unless it may ask at once.
     brevo_sandbox.configure(import_status=end)
     add(people, 30)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "IMPORT_PATIENCE", timedelta(seconds=1))
-        assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
     [row] = people.all("SELECT DISTINCT message FROM crm_attempts")
     assert f"ended as {end}" in row["message"]
     assert pipeline.run().counts == {"claimed": 30, "synced": 30}
@@ -430,15 +488,12 @@ def test_what_happens_to_a_contact_during_the_import_counts(
 
 @pytest.mark.parametrize("action", ["hold", "hold_after"])
 def test_a_worker_killed_before_the_process_id_was_written_down_leaves_nobody_behind(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, action: str
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, killed_at_the_end: Worker, action: str
 ) -> None:
     brevo_sandbox.fault(action, path="/contacts/import", times=1)
     add(people, 30)
-    with subprocess.Popen(
-        [sys.executable, "-m", bulk_worker.__name__], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as worker:
+    with killed_at_the_end():
         brevo_sandbox.wait_for_requests(1, path="/contacts/import")
-        worker.kill()
     assert imports(people) == [("submitting", None)]
     assert pipeline.run().counts == {}, "it might still be sending"
     people.run("UPDATE crm_bulk_imports SET tended_at = now() - :silence", silence=planning.IMPORT_SILENCE)
@@ -451,7 +506,7 @@ def test_a_worker_killed_before_the_process_id_was_written_down_leaves_nobody_be
 
 @pytest.mark.usefixtures("impatient")
 def test_a_worker_killed_while_it_reads_back_is_followed_by_one_that_goes_on(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, killed_at_the_end: Worker
 ) -> None:
     brevo_sandbox.configure(hold_imports=True)
     add(people, 30)
@@ -461,11 +516,8 @@ def test_a_worker_killed_while_it_reads_back_is_followed_by_one_that_goes_on(
     poll_again(people)
     brevo_sandbox.fault("hold", method="GET", path="/contacts$", times=1)
     before = len(brevo_sandbox.requests(method="GET", path="/contacts$"))
-    with subprocess.Popen(
-        [sys.executable, "-m", bulk_worker.__name__], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as worker:
+    with killed_at_the_end():
         brevo_sandbox.wait_for_requests(before + 1, method="GET", path="/contacts$")
-        worker.kill()
     people.run("UPDATE crm_bulk_imports SET tended_at = now() - :silence", silence=planning.IMPORT_SILENCE)
     assert pipeline.run().counts == {"claimed": 30, "synced": 30}
     assert len(brevo_sandbox.requests(path="/contacts/import")) == 1
@@ -544,9 +596,7 @@ def test_nothing_goes_to_a_report_with_the_key(people: People, pipeline: Pipelin
     brevo_sandbox.fault("status", path="/processes", status=200, body={"count": 1, "processes": [process]})
     brevo_sandbox.configure(import_status="failed")
     add(people, 30)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "IMPORT_PATIENCE", timedelta())
-        assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert pipeline.run().counts == {"claimed": 30, "released": 30}
     [request] = brevo_sandbox.requests(path="/reports/")
     assert request["key"] is None
 

@@ -19,7 +19,7 @@ from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.standing import Standing
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.pipeline import Pipeline, schedule_context
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
 
@@ -76,16 +76,15 @@ def test_claims_that_wait_for_a_closed_gate_are_not_called_stuck() -> None:
 
 
 @pytest.mark.usefixtures("brevo_environment")
-def test_each_may_be_executed_from_its_page(people: People) -> None:
+def test_each_may_be_executed_from_its_page(people: People, in_memory: dg.DagsterInstance) -> None:
     people.add(1)
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = (
-            build_definitions(load_settings())
-            .get_repository_def()
-            .get_implicit_global_asset_job_def()
-            .get_subset(asset_check_selection={key for key in STANDING_CHECKS if key.asset_key == brevo_queue.key})
-            .execute_in_process(instance=instance)
-        )
+    result = (
+        build_definitions(load_settings())
+        .get_repository_def()
+        .get_implicit_global_asset_job_def()
+        .get_subset(asset_check_selection={key for key in STANDING_CHECKS if key.asset_key == brevo_queue.key})
+        .execute_in_process(instance=in_memory)
+    )
     assert {one.check_name for one in result.get_asset_check_evaluations() if one.passed} == {
         "nothing_stuck",
         "oldest_due",
@@ -119,32 +118,32 @@ class ChecksSensor:
 
 
 @pytest.mark.usefixtures("brevo_environment")
-def test_between_runs_a_sensor_reports_a_verdict_when_it_changes_and_only_then(people: People) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
-        sensor = ChecksSensor(instance)
-        assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
-        assert sensor.tick() == {}
-        GateKeeper(people.engine, "brevo").close("The key was withdrawn.", "fingerprint")
-        assert sensor.tick() == {"gate_is_open": False}
-        assert sensor.tick() == {}
-        GateKeeper(people.engine, "brevo").open()
-        assert sensor.tick() == {"gate_is_open": True}
+def test_between_runs_a_sensor_reports_a_verdict_when_it_changes_and_only_then(
+    people: People, in_memory: dg.DagsterInstance
+) -> None:
+    sensor = ChecksSensor(in_memory)
+    assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
+    assert sensor.tick() == {}
+    GateKeeper(people.engine, "brevo").close("The key was withdrawn.", "fingerprint")
+    assert sensor.tick() == {"gate_is_open": False}
+    assert sensor.tick() == {}
+    GateKeeper(people.engine, "brevo").open()
+    assert sensor.tick() == {"gate_is_open": True}
 
 
 @pytest.mark.usefixtures("brevo_environment")
 def test_the_sensor_reports_the_queue_once_an_hour_and_every_verdict_with_it(
-    people: People, monkeypatch: pytest.MonkeyPatch
+    people: People, in_memory: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.add(2)
-    with dg.DagsterInstance.ephemeral() as instance:
-        sensor = ChecksSensor(instance)
-        sensor.tick()
-        monkeypatch.setattr(checks, "_REPORT_SECONDS", -1)
-        assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
-        event = instance.get_latest_materialization_event(brevo_queue.key)
-        assert event is not None
-        assert event.asset_materialization is not None
-        assert event.asset_materialization.metadata["due"].value == 2
+    sensor = ChecksSensor(in_memory)
+    sensor.tick()
+    monkeypatch.setattr(checks, "_REPORT_SECONDS", -1)
+    assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
+    event = in_memory.get_latest_materialization_event(brevo_queue.key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["due"].value == 2
 
 
 @pytest.mark.usefixtures("brevo_environment")
@@ -152,13 +151,12 @@ def test_a_claim_whose_lease_is_long_over_is_stuck(people: People, pipeline: Pip
     people.add()
     people.run(
         "UPDATE crm_syncs SET state = 'claimed', claim_no = 1, claimed_by = 'nobody', lease_until = now() - :ago",
-        ago=timedelta(minutes=14),
+        ago=timedelta(minutes=11),
     )
-    with dg.DagsterInstance.ephemeral() as instance:
-        sensor = ChecksSensor(instance)
-        assert sensor.tick()["nothing_stuck"], "two ticks may be missed"
-        people.run("UPDATE crm_syncs SET lease_until = now() - interval '16 min'")
-        assert sensor.tick() == {"nothing_stuck": False}
+    sensor = ChecksSensor(pipeline.instance)
+    assert sensor.tick()["nothing_stuck"], "two ticks may be missed"
+    people.run("UPDATE crm_syncs SET lease_until = now() - interval '16 min'")
+    assert sensor.tick() == {"nothing_stuck": False}
     pipeline.run()
     assert people.states() == {"synced": 1}, "a run frees it"
 
@@ -283,7 +281,7 @@ def test_the_hourly_look_skips_when_nothing_was_delivered(people: People, instan
     pipeline = Pipeline(instance)
 
     def reason() -> str | None:
-        return schedule.evaluate_tick(dg.build_schedule_context(instance=instance)).skip_message
+        return schedule.evaluate_tick(schedule_context(instance)).skip_message
 
     assert reason() == "Nothing was delivered since the last look."
     people.add(1)

@@ -1,6 +1,5 @@
 """How a run may end between two ops, and how it is executed again from there."""
 
-import os
 import signal
 from typing import Any
 
@@ -20,7 +19,7 @@ def cancel(instance: dg.DagsterInstance, run_id: str) -> None:
     run = instance.get_run_by_id(run_id)
     assert run is not None
     instance.report_run_canceling(run)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)  # comes at once, and to this thread
 
 
 def status_of(instance: dg.DagsterInstance, run: Run) -> dg.DagsterRunStatus:
@@ -99,36 +98,34 @@ def _failing(times: int, method: Any) -> Any:
 
 
 def test_a_run_executed_again_from_its_failed_delivery_sends_nothing_on_claims_of_the_dead_run(
-    people: People, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+    people: People, instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.add(5)
-    with dg.instance_for_test() as instance:
-        with monkeypatch.context() as broken:
-            broken.setattr(Queue, "load", _failing(1, Queue.load))
-            broken.setattr(Queue, "release", lambda *_, **__: 0)  # as after a kill: nobody gives the claims back
-            with dg.execute_job(dg.reconstructable(the_job), instance) as result:
-                assert not result.success
-        assert people.states() == {"claimed": 5}
-        with _again_from_failure(instance, result.run_id) as again:
-            assert again.success
-            counts = again.output_for_node("report_run")
-        assert (counts["claimed"], counts["superseded"]) == (5, 5)
-        assert brevo_environment.requests() == []
-        assert people.all("SELECT DISTINCT claimed_by FROM crm_syncs") == [{"claimed_by": result.run_id}]
+    with monkeypatch.context() as broken:
+        broken.setattr(Queue, "load", _failing(1, Queue.load))
+        broken.setattr(Queue, "release", lambda *_, **__: 0)  # as after a kill: nobody gives the claims back
+        with dg.execute_job(dg.reconstructable(the_job), instance) as result:
+            assert not result.success
+    assert people.states() == {"claimed": 5}
+    with _again_from_failure(instance, result.run_id) as again:
+        assert again.success
+        counts = again.output_for_node("report_run")
+    assert (counts["claimed"], counts["superseded"]) == (5, 5)
+    assert brevo_environment.requests() == []
+    assert people.all("SELECT DISTINCT claimed_by FROM crm_syncs") == [{"claimed_by": result.run_id}]
 
 
 def test_a_run_executed_again_from_its_failed_write_back_writes_back_what_the_first_one_sent(
-    people: People, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+    people: People, instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.add(5)
-    with dg.instance_for_test() as instance:
-        with monkeypatch.context() as broken:
-            broken.setattr(Queue, "apply", _failing(2, Queue.apply))
-            with dg.execute_job(dg.reconstructable(the_job), instance) as result:
-                assert not result.success
-        assert people.states() == {"claimed": 5}
-        with _again_from_failure(instance, result.run_id) as again:
-            assert again.success
-            assert again.output_for_node("report_run")["synced"] == 5
+    with monkeypatch.context() as broken:
+        broken.setattr(Queue, "apply", _failing(2, Queue.apply))
+        with dg.execute_job(dg.reconstructable(the_job), instance) as result:
+            assert not result.success
+    assert people.states() == {"claimed": 5}
+    with _again_from_failure(instance, result.run_id) as again:
+        assert again.success
+        assert again.output_for_node("report_run")["synced"] == 5
     assert people.states() == {"synced": 5}
     assert len(brevo_environment.requests()) == 5

@@ -19,8 +19,9 @@ from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule, cro
 from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import API_KEY
+from crm_pipelines_tests.fixtures.pipeline import API_KEY, schedule_context
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import LONGEST_TEST
 
 Status = dg.DagsterRunStatus
 Tick = Callable[[], dg.RunRequest | dg.SkipReason]
@@ -32,7 +33,7 @@ def tick(instance: dg.DagsterInstance, brevo_environment: BrevoSandbox) -> Tick:
 
     def evaluate() -> dg.RunRequest | dg.SkipReason:
         schedule = build_brevo_sync_schedule(load_settings().brevo, Destination("brevo"))
-        answer = schedule(dg.build_schedule_context(instance=instance))
+        answer = schedule(schedule_context(instance))
         assert isinstance(answer, dg.RunRequest | dg.SkipReason)
         return answer
 
@@ -238,7 +239,10 @@ def test_a_run_that_renews_its_leases_is_left_alone(
     assert reason(tick()) == f"Run {alive} is still active."
 
 
-def test_a_run_that_started_just_now_is_left_alone(tick: Tick, people: People, instance: dg.DagsterInstance) -> None:
+def test_a_run_that_started_just_now_is_left_alone(
+    tick: Tick, people: People, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_runs_module, "_SILENT_SECONDS", LONGEST_TEST)
     people.add()
     young = a_started_run(instance)
     assert reason(tick()) == f"Run {young} is still active."
