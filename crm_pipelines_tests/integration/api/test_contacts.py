@@ -7,6 +7,7 @@ import pytest
 
 from crm_pipelines_tests.fixtures.api import Api
 from crm_pipelines_tests.integration.contacts.states import put
+from crm_pipelines_tests.patience import PATIENCE
 
 ADA = {
     "email": "ada@example.com",
@@ -195,7 +196,7 @@ def test_a_list_that_makes_no_sense_is_refused(api: Api, query: dict[str, Any]) 
 
 
 def test_no_url_takes_what_tells_of_a_person(api: Api) -> None:
-    document = api.session.get(f"{api.root}/api/v3/openapi.json", timeout=60).json()
+    document = api.session.get(f"{api.root}/api/v3/openapi.json", timeout=PATIENCE).json()
     names = {
         parameter["name"]
         for path in document["paths"].values()

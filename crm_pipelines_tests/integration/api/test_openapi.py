@@ -10,6 +10,7 @@ import pytest
 
 from crm_pipelines.api.access import Authenticator
 from crm_pipelines_tests.fixtures.api import ENOUGH, Api
+from crm_pipelines_tests.patience import LONGEST_TEST, PATIENCE
 
 # Left out: the schema cannot say which cursors, addresses and keys are good, so `positive_data_acceptance` blames what
 # is right.
@@ -26,7 +27,6 @@ CHECKS = [
 ]
 
 
-@pytest.mark.timeout(240)
 def test_generated_requests_meet_no_server_error_and_only_what_is_documented(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,12 +41,12 @@ def test_generated_requests_meet_no_server_error_and_only_what_is_documented(
             *("-H", f"Authorization: Bearer {api.token}", f"--checks={','.join(CHECKS)}"),
             *("--phases=examples,coverage,fuzzing", "--max-examples=8", "--seed=1", "--no-shrink"),
             # A busy machine is no failure of the API.
-            *("--request-timeout=60", "--suppress-health-check=all"),
+            *(f"--request-timeout={PATIENCE}", "--suppress-health-check=all"),
         ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=220,
+        timeout=LONGEST_TEST,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
@@ -54,7 +54,7 @@ def test_generated_requests_meet_no_server_error_and_only_what_is_documented(
 
 
 def test_every_operation_is_documented_with_its_errors_and_every_body_with_an_example(api: Api) -> None:
-    document = api.session.get(f"{api.url}/openapi.json", timeout=60).json()
+    document = api.session.get(f"{api.url}/openapi.json", timeout=PATIENCE).json()
     schemas = document["components"]["schemas"]
     paths = document["paths"].items()
     operations = [(f"{method} {path}", one) for path, methods in paths for method, one in methods.items()]

@@ -14,6 +14,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines_tests.fixtures.api import Api, error_of
 from crm_pipelines_tests.integration.contacts.states import STATES, add_contact, put
+from crm_pipelines_tests.patience import PATIENCE
 
 KEY = "xkeysib-secret-of-a-test"
 
@@ -103,7 +104,8 @@ def test_health_is_200_when_all_goes_on_and_503_with_the_reason_when_not(
 
         monkeypatch.setattr(api.app.state, "open_instance", opened, raising=False)
         for daemon in instance.get_required_daemon_types():
-            instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), daemon, "id", []))
+            # From the future: it does not grow old while this runs.
+            instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() + 3600, daemon, "id", []))
         monkeypatch.setattr("crm_pipelines.orchestration.health._schedule_detail", lambda *_: (True, "It ticks."))
         [brevo] = api.get("/crm/health")["crms"]
         assert brevo["healthy"] is True
@@ -134,7 +136,7 @@ def test_health_is_503_when_dagsters_records_cannot_be_read(api: Api, monkeypatc
 def test_metrics_tell_of_queues_and_requests_and_of_nobody(api: Api, contacts: dict[str, UUID]) -> None:
     api.post("/contacts/crm/select", {"contact_ids": [str(contacts["synced"])], "crms": ["brevo"]})
     for url in (f"{api.url}/metrics", f"{api.root}/metrics"):
-        answer = api.session.get(url, timeout=60)
+        answer = api.session.get(url, timeout=PATIENCE)
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert 'crm_contacts{crm="brevo",status="Error"} 2.0' in answer.text
         assert 'crm_gate_open{crm="brevo"} 1.0' in answer.text

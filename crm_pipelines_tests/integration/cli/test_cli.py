@@ -1,74 +1,28 @@
 """The program crm-pipelines: what it prints, where, and how it exits."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.cli import cli, main
+from crm_pipelines.cli import cli
 from crm_pipelines.cli.output import printable
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.cli.conftest import Run
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
+from crm_pipelines_tests.patience import PATIENCE, wait_until
+from crm_pipelines_tests.programs import program
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "contacts.csv"
 PROGRAM = [sys.executable, "-m", "crm_pipelines"]
-
-# COLUMNS: pytest's workers have the width of whatever terminal the tests were started in.
-OURS = ("BREVO_", "CRM_", "DAGSTER_", "COLUMNS")
-
-
-@dataclass(frozen=True)
-class Done:
-    """How the program ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def environment(database_url: str) -> dict[str, str]:
-    """For the program in a process of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**kept, "CRM_DATABASE_URL": database_url}
-
-
-@pytest.fixture
-def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The program in this process, from its arguments to its exit code."""
-    for name in [name for name in os.environ if name.startswith(OURS)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("CRM_DATABASE_URL", database_url)
-    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "")
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, **variables: str) -> Done:
-        with monkeypatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["crm-pipelines", *arguments])
-            with pytest.raises(SystemExit) as exit_:
-                main()
-        printed = capsys.readouterr()
-        assert exit_.value.code is None or isinstance(exit_.value.code, int)
-        return Done(exit_.value.code or 0, printed.out, printed.err)
-
-    return run
 
 
 def test_help_needs_nothing_that_is_heavy() -> None:
@@ -80,11 +34,6 @@ def test_help_needs_nothing_that_is_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-
-
-def test_definitions_do_not_import_pandas() -> None:
-    code = "import sys, crm_pipelines.definitions\nsys.exit('pandas' in sys.modules)"
-    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
 
 
 def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: Path) -> None:
@@ -194,36 +143,29 @@ def test_an_error_of_the_database_shows_no_data(run: Run, engine: sa.Engine, tmp
 
 
 def test_a_reader_that_has_gone_is_no_error(environment: Mapping[str, str]) -> None:
-    program = subprocess.Popen(
-        [*PROGRAM, "status"], env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert program.stdout is not None
-    assert program.stderr is not None
-    program.stdout.close()
-    said = program.stderr.read()
-    program.stderr.close()
-    program.wait(60)
+    with program([*PROGRAM, "status"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reading:
+        assert reading.stdout
+        assert reading.stderr
+        reading.stdout.close()
+        said = reading.stderr.read()
     assert said == ""
 
 
 def test_ctrl_c_ends_without_a_traceback(environment: Mapping[str, str], engine: sa.Engine, tmp_path: Path) -> None:
     file = tmp_path / "contacts.csv"
     file.write_text("email\na@example.com\n", encoding="utf-8")
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+        "WHERE NOT l.granted AND d.datname = current_database()"
+    )
+    command = [*PROGRAM, "contacts", "import", str(file)]
     with engine.begin() as holder:
         holder.execute(sa.text("LOCK TABLE crm_contacts"))
-        program = subprocess.Popen(
-            [*PROGRAM, "contacts", "import", str(file)], env=dict(environment), stderr=subprocess.PIPE, text=True
-        )
-        waiting = sa.text(
-            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
-            "WHERE NOT l.granted AND d.datname = current_database()"
-        )
-        deadline = time.monotonic() + 30
-        while not holder.execute(waiting).scalar_one():
-            assert time.monotonic() < deadline
-        program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=90)
-    assert program.returncode == 130
+        with program(command, env=environment, stderr=subprocess.PIPE) as importing:
+            wait_until(lambda: holder.execute(waiting).scalar_one(), "the import waits for the table")
+            importing.send_signal(signal.SIGINT)
+            _, said = importing.communicate(timeout=PATIENCE)
+    assert importing.returncode == 130
     assert "Traceback" not in said
 
 
@@ -280,25 +222,13 @@ def test_each_command_has_help_with_an_example() -> None:
     assert without == []
 
 
-def test_sync_runs_the_job_to_its_end(
-    environment: Mapping[str, str], engine: sa.Engine, brevo_sandbox: BrevoSandbox, tmp_path: Path
-) -> None:
+def test_sync_runs_the_job_to_its_end(run: Run, engine: sa.Engine, brevo_sandbox: BrevoSandbox, tmp_path: Path) -> None:
     with engine.begin() as connection:
         put(connection, add_contact(connection, "ada@example.com"), "waiting", run_at=sa.text("now() + interval '1 h'"))
         put(connection, add_contact(connection, "b@example.com"), "queued")
-    variables = {
-        "BREVO_API_KEY": "xkeysib-test-0123456789abcdef",
-        "BREVO_API_BASE_URL": brevo_sandbox.url,
-        "DAGSTER_HOME": str(tmp_path),
-    }
+    account = {"BREVO_API_KEY": "xkeysib-test-0123456789abcdef", "BREVO_API_BASE_URL": brevo_sandbox.url}
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
-    done = subprocess.run(
-        [*PROGRAM, "sync", "brevo", "--email", "ADA@example.com"],
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run("sync", "brevo", "--email", "ADA@example.com", **account)
     assert done.returncode == 0, done.stderr
     assert "1 claimed, 1 synced" in done.stdout
     assert brevo_sandbox.contact("ada@example.com") is not None

@@ -27,7 +27,7 @@ _DIFFERENT_EACH_TIME = [
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<time>"),
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{8}\b", "<run>"),
-    (r"\b\d+ of them left", "<left>"),
+    (r"\b\d+ requests, \d+ of them left", "<limit>"),
     (r"[ ─]+", " "),  # a column is as wide as what stands in it
 ]
 
@@ -61,8 +61,8 @@ def test_every_command_of_the_first_hour_prints_what_is_shown(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
-    brevo_environment.configure(contacts_per_second=10, contacts_per_hour=36_000)
-    monkeypatch.setenv("BREVO_RATE_LIMIT_PER_SECOND", "10")
+    # With the real limit, a machine that stutters would make requests too early, and so more than are shown.
+    brevo_environment.configure(contacts_per_second=1000)
     provision(load_settings(), engine)  # as `make up` does
     capfd.readouterr()
     run = 0

@@ -1,15 +1,16 @@
 """crm-pipelines tokens: made once, shown once, listed without secrets, revoked."""
 
 import json
+import logging
 
 import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.tokens import TokenRefused, authenticate
-from crm_pipelines_tests.integration.cli.test_cli import Run, run  # noqa: F401 - a fixture
+from crm_pipelines_tests.integration.cli.conftest import Run
 
 
-def test_a_token_is_printed_alone_and_allows_what_was_said(run: Run, engine: sa.Engine) -> None:  # noqa: F811
+def test_a_token_is_printed_alone_and_allows_what_was_said(run: Run, engine: sa.Engine) -> None:
     made = run("tokens", "create", "web app", "--scope", "write", "--scope", "read")
     assert made.returncode == 0
     assert made.stderr == "Keep it: it cannot be shown again.\n"
@@ -17,7 +18,7 @@ def test_a_token_is_printed_alone_and_allows_what_was_said(run: Run, engine: sa.
     assert authenticate(engine, run("tokens", "create", "monitor").stdout.strip()).scopes == {"read"}
 
 
-def test_tokens_are_listed_without_their_secrets_and_refused_once_revoked(run: Run, engine: sa.Engine) -> None:  # noqa: F811
+def test_tokens_are_listed_without_their_secrets_and_refused_once_revoked(run: Run, engine: sa.Engine) -> None:
     token = run("tokens", "create", "gone").stdout.strip()
     authenticate(engine, token)
     assert run("tokens", "revoke", "gone").stdout == "The token gone is revoked.\n"
@@ -32,7 +33,7 @@ def test_tokens_are_listed_without_their_secrets_and_refused_once_revoked(run: R
     assert run("tokens", "create", "gone").returncode == 0, "the name is free again"
 
 
-def test_a_name_that_is_taken_and_one_that_is_unknown_are_mistakes(run: Run) -> None:  # noqa: F811
+def test_a_name_that_is_taken_and_one_that_is_unknown_are_mistakes(run: Run) -> None:
     run("tokens", "create", "web")
     taken = run("tokens", "create", "web")
     assert (taken.returncode, taken.stdout) == (2, "")
@@ -42,3 +43,14 @@ def test_a_name_that_is_taken_and_one_that_is_unknown_are_mistakes(run: Run) -> 
     assert "`crm-pipelines tokens list` shows" in unknown.stderr
     assert run("tokens", "create", " ").returncode == 2
     assert run("tokens", "create", "x" * 101).returncode == 2
+
+
+def test_beyond_this_machine_the_api_is_served_only_when_there_is_a_token(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "crm_pipelines.api")  # the command sets it, and this sets it back
+    served: list[object] = []
+    monkeypatch.setattr("uvicorn.run", lambda *_, **options: served.append(options["host"]))
+    refused = run("api", "--host", "0.0.0.0", "--port", "65000")
+    assert (refused.returncode, served) == (2, [])
+    assert refused.stderr.startswith("Error: Without a token the API is served on this machine only: make one with")

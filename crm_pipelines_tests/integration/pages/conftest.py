@@ -1,22 +1,18 @@
-"""The status page on a real server, with this test's database and the sandbox behind it."""
+"""The status page on a real server, with a database of its own and the sandbox behind it."""
 
 import re
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import requests
 import sqlalchemy as sa
-import uvicorn
 
-from crm_pipelines.api.app import UVICORN, create_app
+from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines.contacts.tokens import create_token
-from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.fixtures.api import Served, api_settings, served_on_own_database
+from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-
-_SECONDS = 60
+from crm_pipelines_tests.patience import PATIENCE
 
 
 class Visitor:
@@ -28,7 +24,7 @@ class Visitor:
         self._form_key = ""
 
     def get(self, path: str) -> requests.Response:
-        return self._seen(self.session.get(self.root + path, timeout=_SECONDS))
+        return self._seen(self.session.get(self.root + path, timeout=PATIENCE))
 
     def send(
         self,
@@ -41,7 +37,7 @@ class Visitor:
         """Send a form with the key of the last page seen."""
         data = {"form_key": self._form_key, **(form or {})}
         return self._seen(
-            self.session.post(self.root + path, data=data, headers=headers, timeout=_SECONDS, allow_redirects=follow)
+            self.session.post(self.root + path, data=data, headers=headers, timeout=PATIENCE, allow_redirects=follow)
         )
 
     def sign_in(self, token: str) -> requests.Response:
@@ -69,27 +65,27 @@ class Site:
         return visitor
 
 
-@contextmanager
-def served(engine: sa.Engine) -> Iterator[str]:
-    """The root URL of the application on this database."""
-    config = uvicorn.Config(create_app(engine, load_settings()), log_config=None, **UVICORN)
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # from here on connections wait for the server, so nobody has to wait for it to be up
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(_SECONDS)
+@pytest.fixture(scope="module")
+def _served(postgres_server: EmbeddedPostgres, _template: str, brevo_sandbox_server: str) -> Iterator[Served]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("BREVO_API_KEY", API_KEY)
+        environment.setenv("BREVO_API_BASE_URL", f"{brevo_sandbox_server}/v3")
+        settings = api_settings()
+    with served_on_own_database(postgres_server, _template, settings) as served:
+        yield served
 
 
 @pytest.fixture
-def site(brevo_environment: BrevoSandbox, engine: sa.Engine) -> Iterator[Site]:
-    with served(engine) as root:
-        yield Site(root, engine)
+def engine(_served: Served) -> sa.Engine:
+    """An engine on the database behind the page, which is empty."""
+    _served.begin_anew()
+    return _served.engine
+
+
+@pytest.fixture
+def site(_served: Served, engine: sa.Engine, brevo_sandbox: BrevoSandbox, still_minute: None) -> Site:
+    """The page on an empty database; its server is that of the module."""
+    return Site(_served.root, engine)
 
 
 @pytest.fixture

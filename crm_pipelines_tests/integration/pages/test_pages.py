@@ -127,14 +127,14 @@ def written(people: People) -> list[tuple[str, int]]:
 
 
 def test_the_contact_page_tells_the_story_and_what_the_crm_holds(
-    operator: Visitor, engine: sa.Engine, brevo_environment: BrevoSandbox
+    operator: Visitor, engine: sa.Engine, brevo_sandbox: BrevoSandbox
 ) -> None:
     with engine.begin() as connection:
         contact = add_contact(connection, name="Ada Lovelace", phone_number="nonsense")
         put(connection, contact, "rejected")
         said = {"id": contact, "claim_no": 1, "outcome": "rejected", "message": "Invalid phone number"}
         connection.execute(ATTEMPT, said)
-    brevo_environment.seed({"email": "ada@example.com", "attributes": {"FIRSTNAME": "Augusta"}})
+    brevo_sandbox.seed({"email": "ada@example.com", "attributes": {"FIRSTNAME": "Augusta"}})
     text = operator.get(f"/contacts/{contact}").text
     for words in ("Parked, and not tried again", "Invalid phone number", "left out: not a phone number", "LASTNAME"):
         assert words in text

@@ -3,11 +3,13 @@
 import sqlalchemy as sa
 
 from crm_pipelines.api.access import FAILURES_PER_MINUTE
+from crm_pipelines.api.app import create_app
 from crm_pipelines.api.pages.rendering import LARGEST_FORM
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.tokens import revoke_token
+from crm_pipelines_tests.fixtures.api import api_settings, serving
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.integration.pages.conftest import Site, Visitor, served
+from crm_pipelines_tests.integration.pages.conftest import Site, Visitor
 
 
 def test_who_is_signed_out_is_led_in_and_on_to_where_they_wanted(site: Site) -> None:
@@ -103,9 +105,9 @@ def test_who_may_read_only_sees_no_button_and_changes_nothing(site: Site, people
     assert people.states() == {"queued": 1}
 
 
-def test_a_database_that_is_gone_is_a_page_that_says_so(brevo_environment: object) -> None:
+def test_a_database_that_is_gone_is_a_page_that_says_so() -> None:
     gone = database.create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    with served(gone) as root:
+    with serving(create_app(gone, api_settings())) as root:
         answer = Visitor(root).send("/sign-in", {"token": "crmp_00000000_" + "a" * 43})
     assert answer.status_code == 503
     assert "does not answer at the moment" in answer.text

@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE
 
 
 class Api:
@@ -18,7 +19,7 @@ class Api:
         self.session.headers["api-key"] = "xkeysib-test"
 
     def __call__(self, method: str, path: str, json: Any = None, **options: Any) -> requests.Response:
-        options.setdefault("timeout", 20)
+        options.setdefault("timeout", PATIENCE)
         return self.session.request(method, f"{self.url}{path}", json=json, **options)
 
     def post(self, path: str, json: Any = None, **options: Any) -> requests.Response:

@@ -9,6 +9,7 @@ import requests
 from crm_pipelines.sandbox.brevo.quirks import QUIRKS
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.sandbox.conftest import Api
+from crm_pipelines_tests.patience import PATIENCE
 
 
 def test_the_log_tells_who_asked_for_what_and_never_the_key(api: Api, brevo_sandbox: BrevoSandbox) -> None:
@@ -22,7 +23,7 @@ def test_the_log_tells_who_asked_for_what_and_never_the_key(api: Api, brevo_sand
     assert second["query"] == "limit=5"
     assert first["client_port"] == second["client_port"]
     assert first["key"] == second["key"] != third["key"]
-    assert first["arrived"] <= first["finished"] <= second["arrived"]
+    assert first["arrived_monotonic"] <= first["finished_monotonic"] <= second["arrived_monotonic"]
     assert "xkeysib-test" not in str(brevo_sandbox.requests())
 
 
@@ -36,7 +37,7 @@ def test_a_new_connection_shows_in_the_log(api: Api, brevo_sandbox: BrevoSandbox
 
 @pytest.mark.parametrize("path", ["/", "/v3/account", "/v3/nothing", "/_sandbox/state", "/nothing", "/reports/1/x.csv"])
 def test_every_answer_says_that_it_is_the_sandbox(brevo_sandbox: BrevoSandbox, path: str) -> None:
-    assert requests.get(f"{brevo_sandbox.root}{path}", timeout=10).headers["x-sandbox"] == "crm-pipelines"
+    assert requests.get(f"{brevo_sandbox.root}{path}", timeout=PATIENCE).headers["x-sandbox"] == "crm-pipelines"
 
 
 def test_answers_of_faults_and_to_nonsense_say_so_too(api: Api, brevo_sandbox: BrevoSandbox) -> None:
@@ -44,7 +45,7 @@ def test_answers_of_faults_and_to_nonsense_say_so_too(api: Api, brevo_sandbox: B
     assert api.get("/account").headers["x-sandbox"] == "crm-pipelines"
     address = urlsplit(brevo_sandbox.root)
     assert address.hostname is not None
-    with socket.create_connection((address.hostname, address.port or 0), 10) as connection:
+    with socket.create_connection((address.hostname, address.port or 0), PATIENCE) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         assert b"x-sandbox: crm-pipelines" in connection.recv(4096).lower()
 
@@ -57,13 +58,13 @@ def test_every_api_answer_has_its_own_request_id(api: Api) -> None:
 @pytest.mark.parametrize("path", ["/", "/v3/account", "/_sandbox/state", "/_sandbox/reset"])
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example:80", ""])
 def test_a_foreign_host_name_is_refused_everywhere(brevo_sandbox: BrevoSandbox, path: str, host: str) -> None:
-    answer = requests.get(f"{brevo_sandbox.root}{path}", headers={"Host": host, "api-key": "k"}, timeout=10)
+    answer = requests.get(f"{brevo_sandbox.root}{path}", headers={"Host": host, "api-key": "k"}, timeout=PATIENCE)
     assert (answer.status_code, answer.headers["x-sandbox"]) == (403, "crm-pipelines")
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1234", "[::1]:80", "127.0.0.1"])
 def test_names_of_this_machine_are_accepted(brevo_sandbox: BrevoSandbox, host: str) -> None:
-    assert requests.get(brevo_sandbox.root, headers={"Host": host}, timeout=10).ok
+    assert requests.get(brevo_sandbox.root, headers={"Host": host}, timeout=PATIENCE).ok
 
 
 @pytest.mark.parametrize("path", ["reset", "config", "faults", "release", "contacts"])
@@ -73,7 +74,7 @@ def test_a_simple_form_of_a_foreign_page_cannot_change_anything(
 ) -> None:
     brevo_sandbox.seed({"email": "ann@example.org"})
     answer = requests.post(
-        f"{brevo_sandbox.root}/_sandbox/{path}", data="{}", headers={"Content-Type": content_type}, timeout=10
+        f"{brevo_sandbox.root}/_sandbox/{path}", data="{}", headers={"Content-Type": content_type}, timeout=PATIENCE
     )
     assert answer.status_code == 415
     assert len(brevo_sandbox.contacts()) == 1
@@ -93,7 +94,7 @@ def test_a_simple_form_of_a_foreign_page_cannot_change_anything(
     ],
 )
 def test_wrong_orders_are_refused(brevo_sandbox: BrevoSandbox, path: str, body: object) -> None:
-    assert requests.post(f"{brevo_sandbox.root}/_sandbox/{path}", json=body, timeout=10).status_code == 400
+    assert requests.post(f"{brevo_sandbox.root}/_sandbox/{path}", json=body, timeout=PATIENCE).status_code == 400
 
 
 def test_seeded_contacts_leave_no_trace_in_the_log(brevo_sandbox: BrevoSandbox) -> None:
@@ -111,7 +112,7 @@ def test_the_page_shows_contacts_requests_faults_and_quirks_escaped(api: Api, br
     api.post("/contacts", {"email": "ann@example.org", "attributes": {"FIRSTNAME": "<script>alert(1)</script>"}})
     api.get("/contacts/%3Cb%3E")
     brevo_sandbox.fault("status", path="<i>")
-    answer = requests.get(brevo_sandbox.root, timeout=10)
+    answer = requests.get(brevo_sandbox.root, timeout=PATIENCE)
     assert "This is not Brevo" in answer.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
     assert not any(raw in answer.text for raw in ("<script>", "<b>alert", "/<b>", "<i>"))
@@ -121,6 +122,6 @@ def test_the_page_shows_contacts_requests_faults_and_quirks_escaped(api: Api, br
 
 
 def test_the_page_is_readable_when_there_is_nothing(brevo_sandbox: BrevoSandbox) -> None:
-    text = requests.get(brevo_sandbox.root, timeout=10).text
+    text = requests.get(brevo_sandbox.root, timeout=PATIENCE).text
     assert "No contacts yet." in text
     assert "No requests yet." in text

@@ -15,11 +15,12 @@ from brevo.core.api_error import ApiError
 from brevo.errors import BadRequestError, NotFoundError, UnauthorizedError
 
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE
 
 
 @pytest.fixture
 def client(brevo_sandbox: BrevoSandbox) -> Iterator[Brevo]:
-    with httpx.Client(timeout=20, trust_env=False) as http:
+    with httpx.Client(timeout=PATIENCE, trust_env=False) as http:
         yield Brevo(api_key="xkeysib-test", base_url=brevo_sandbox.url, httpx_client=http, max_retries=0)
 
 

@@ -1,60 +1,59 @@
-"""The process: its start, its end, and its memory."""
+"""The program: its start, its end, and its memory."""
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
-from crm_pipelines.sandbox.brevo.server import PortTakenError, serve
+from crm_pipelines.sandbox.brevo.__main__ import main
+from crm_pipelines.sandbox.brevo.server import PortTakenError, SandboxOptions, create_app, serve
+from crm_pipelines_tests.fixtures.api import serving
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE, wait_until
+from crm_pipelines_tests.programs import program
 
 COMMAND = [sys.executable, "-m", "crm_pipelines.sandbox.brevo"]
 KEY = {"api-key": "k"}
 
 
 @contextlib.contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], BrevoSandbox]]:
-    with subprocess.Popen([*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        sandbox = BrevoSandbox(line.split()[-1])
+def keeping(file: Path) -> Iterator[BrevoSandbox]:
+    """A sandbox that keeps its account in the file; it runs in this process, and ends in an orderly way."""
+    with serving(create_app(SandboxOptions(state_file=file))) as root:
+        sandbox = BrevoSandbox(root)
         try:
-            yield process, sandbox
+            yield sandbox
         finally:
             sandbox.close()
-            if process.poll() is None:
-                process.kill()
-
-
-def stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> float:
-    """Signal, wait, and return the seconds it took."""
-    started = time.monotonic()
-    process.send_signal(number)
-    assert process.wait(60) == 0
-    return time.monotonic() - started
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_within_a_second_although_requests_are_held(number: signal.Signals) -> None:
+def test_it_stops_although_requests_are_held(number: signal.Signals) -> None:
     waiting: list[Future[requests.Response]] = []
-    with running() as (process, sandbox), ThreadPoolExecutor(3) as pool:
+    with (
+        ThreadPoolExecutor(3) as pool,
+        program([*COMMAND, "--port", "0"], stdout=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None
+        sandbox = BrevoSandbox(process.stdout.readline().split()[-1])
         for action, path in (("hold", "/contacts"), ("timeout_before", "/account"), ("latency", "/processes")):
-            sandbox.fault(action, path=path, seconds=60 if action == "latency" else 0)
-            waiting.append(pool.submit(requests.get, f"{sandbox.url}{path}", headers=KEY, timeout=20))
+            sandbox.fault(action, path=path, seconds=10 * PATIENCE if action == "latency" else 0)
+            waiting.append(pool.submit(requests.get, f"{sandbox.url}{path}", headers=KEY, timeout=10 * PATIENCE))
         sandbox.wait_for_requests(3)
-        assert stop(process, number) < 1
+        sandbox.close()
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 0
         # Cut off, as by a server that dies; not told of a failure that there was none.
-        assert {type(request.exception(10)) for request in waiting} == {requests.ConnectionError}
+        assert {type(request.exception(PATIENCE)) for request in waiting} == {requests.ConnectionError}
 
 
 def test_a_taken_port_is_named_in_one_sentence() -> None:
@@ -69,17 +68,18 @@ def test_a_taken_port_is_named_in_one_sentence() -> None:
 
 def test_the_account_survives_a_restart_in_its_file(tmp_path: Path) -> None:
     file = tmp_path / "new folder" / "state.json"
-    with running("--state", str(file)) as (process, sandbox):
-        sandbox.configure(attributes={"DOMAIN_ID": "text"}, import_seconds=60)
+    with keeping(file) as sandbox:
+        sandbox.configure(attributes={"DOMAIN_ID": "text"}, import_seconds=10 * PATIENCE)
         sandbox.seed(
             {"email": "a@example.org", "attributes": {"SMS": "+14196056306", "DOMAIN_ID": "d"}, "listIds": [2]}
         )
         body = {"newList": {"listName": "L", "folderId": 1}, "jsonBody": [{"email": "b@example.org"}]}
-        assert requests.post(f"{sandbox.url}/contacts/import", json=body, headers=KEY, timeout=10).status_code == 202
+        assert (
+            requests.post(f"{sandbox.url}/contacts/import", json=body, headers=KEY, timeout=PATIENCE).status_code == 202
+        )
         before = sandbox.state()
-        stop(process)
     assert file.stat().st_mode & 0o777 == 0o600
-    with running("--state", str(file)) as (process, sandbox):
+    with keeping(file) as sandbox:
         after = sandbox.state()
         assert after["contacts"][0] == before["contacts"][0]
         assert after["attributes"] == before["attributes"]
@@ -87,22 +87,19 @@ def test_the_account_survives_a_restart_in_its_file(tmp_path: Path) -> None:
         assert [contact["listIds"] for contact in after["contacts"]] == [[2], [3]]
         assert after["processes"][0]["status"] == "completed"
         duplicate = {"email": "c@example.org", "attributes": {"SMS": "14196056306"}}
-        assert requests.post(f"{sandbox.url}/contacts", json=duplicate, headers=KEY, timeout=10).status_code == 400
-        stop(process)
+        assert (
+            requests.post(f"{sandbox.url}/contacts", json=duplicate, headers=KEY, timeout=PATIENCE).status_code == 400
+        )
 
 
 def test_the_account_is_saved_soon_after_a_change_too(tmp_path: Path) -> None:
     file = tmp_path / "state.json"
-    with running("--state", str(file)) as (process, sandbox):
+    with keeping(file) as sandbox:
         sandbox.seed({"email": "a@example.org"})
-        deadline = time.monotonic() + 10
-        while not file.exists() or not json.loads(file.read_text())["contacts"]:
-            assert time.monotonic() < deadline
-            os.sched_yield()
-        process.kill()
-    with running("--state", str(file)) as (process, sandbox):
-        assert len(sandbox.contacts()) == 1
-        stop(process)
+        wait_until(lambda: file.exists() and json.loads(file.read_text())["contacts"], "the account is in its file")
+        # As it would be found by the next one if this one were killed now.
+        found = create_app(SandboxOptions(state_file=file)).state.sandbox.account.contacts
+        assert [contact.email for contact in found.values()] == ["a@example.org"]
 
 
 EMPTY_PARTS: dict[str, list[object]] = {
@@ -115,8 +112,7 @@ OTHER_VERSION = {**EMPTY_PARTS, "version": 99, "sequences": [0, 0, 0]}
 def test_a_broken_state_file_is_named_and_left_alone(tmp_path: Path, content: str) -> None:
     file = tmp_path / "state.json"
     file.write_text(content)
-    ended = subprocess.run([*COMMAND, "--port", "0", "--state", str(file)], capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(f"Error: The sandbox cannot use its state file {file}")
-    assert "Traceback" not in ended.stderr
+    ended = CliRunner().invoke(main, ["--port", "0", "--state", str(file)])
+    assert ended.exit_code == 1
+    assert ended.output.startswith(f"Error: The sandbox cannot use its state file {file}")
     assert file.read_text() == content

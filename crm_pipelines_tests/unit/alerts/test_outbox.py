@@ -11,6 +11,7 @@ from crm_pipelines.alerts.memory import Memory
 from crm_pipelines.alerts.messages import Alert, Phase
 from crm_pipelines.alerts.outbox import Box, post, troubles
 from crm_pipelines.alerts.states import Told
+from crm_pipelines_tests.patience import PATIENCE
 
 NOW = datetime(2026, 11, 22, 3, 14, tzinfo=UTC)
 SECRET = "s3cr3t"
@@ -127,18 +128,33 @@ def test_what_was_taken_in_part_is_not_sent_again(caplog: pytest.LogCaptureFixtu
     assert "refused 1 of 2" in caplog.text
 
 
-def test_a_channel_that_hangs_does_not_hold_the_others_and_keeps_its_alerts() -> None:
-    going, hanging = threading.Event(), threading.Event()
+def test_a_channel_that_hangs_does_not_hold_the_others_and_keeps_its_alerts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    going, hanging, taken = threading.Event(), threading.Event(), threading.Event()
 
     class Hangs(Fake):
         def send(self, alert: Alert) -> None:
             going.set()
-            hanging.wait(20)
+            hanging.wait(PATIENCE)
             super().send(alert)
 
-    up = Fake("email")
-    boxes = post({}, [Hangs("slack"), up], [alert()], now=NOW, patience=timedelta(seconds=0.2))
-    assert going.is_set()
+    class Takes(Fake):
+        def send(self, alert: Alert) -> None:
+            super().send(alert)
+            taken.set()
+
+    class WhenBothAreAtIt(threading.Timer):
+        """The time is over as soon as there is something to be seen."""
+
+        def run(self) -> None:
+            going.wait(PATIENCE)
+            taken.wait(PATIENCE)
+            self.function()
+
+    monkeypatch.setattr(threading, "Timer", WhenBothAreAtIt)
+    up = Takes("email")
+    boxes = post({}, [Hangs("slack"), up], [alert()], now=NOW)
     assert len(up.taken) == 1
     assert boxes["slack"].reason == "It did not end in time."
     assert len(boxes["slack"].letters) == 1

@@ -16,9 +16,9 @@ class VirtualTime(threading.Event):
         self.now = 0.0
         self._lateness = itertools.cycle(lateness)
         self._running = 0
-        self._sleepers: list[tuple[float, int]] = []
+        self._sleepers: list[tuple[float, int, threading.Lock]] = []
         self._numbers = itertools.count()
-        self._awake = threading.Condition()
+        self._lock = threading.Lock()
 
     def clock(self) -> float:
         return self.now
@@ -34,27 +34,28 @@ class VirtualTime(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         assert timeout is not None
-        with self._awake:
-            me = next(self._numbers)
-            heapq.heappush(self._sleepers, (self.now + timeout + next(self._lateness), me))
+        asleep = threading.Lock()
+        asleep.acquire()
+        with self._lock:
+            heapq.heappush(self._sleepers, (self.now + timeout + next(self._lateness), next(self._numbers), asleep))
             self._leave()
-            while any(number == me for _, number in self._sleepers):
-                self._awake.wait()
+        asleep.acquire()  # whoever goes to sleep last wakes the one whose time comes first
         return self.is_set()
 
     def _one(self, call: Callable[[], None]) -> None:
         try:
             call()
         finally:
-            with self._awake:
+            with self._lock:
                 self._leave()
 
     def _leave(self) -> None:
         self._running -= 1
         if not self._running and self._sleepers:
-            self.now = max(self.now, heapq.heappop(self._sleepers)[0])
+            until, _, asleep = heapq.heappop(self._sleepers)
+            self.now = max(self.now, until)
             self._running = 1
-            self._awake.notify_all()
+            asleep.release()
 
 
 class VirtualGate:
