@@ -34,7 +34,7 @@ def test_attempts_are_counted_in_their_step_and_old_ones_in_none(engine: sa.Engi
     assert [one.failed for one in steps if one.failed] == [1, 1]
     last = history.last_delivery(engine, "brevo")
     assert last is not None
-    assert datetime.now(UTC) - last < timedelta(minutes=5)
+    assert datetime.now(UTC) - last < HOUR
 
 
 def test_the_queue_is_noted_once_a_minute_and_forgotten_after_a_month(engine: sa.Engine, people: People) -> None:
@@ -44,7 +44,8 @@ def test_the_queue_is_noted_once_a_minute_and_forgotten_after_a_month(engine: sa
         history.note_depth(engine, "brevo")
     noted = people.all("SELECT due, waiting, claimed FROM crm_queue_depths")
     assert noted[0] == {"due": 3, "waiting": 0, "claimed": 0}
-    assert len(noted) <= 2, "three looks take no more than two minutes"
+    minutes = people.all("SELECT DISTINCT date_trunc('minute', at) FROM crm_queue_depths")
+    assert len(noted) == len(minutes)
     depths = [one.depth for one in history.steps(engine, "brevo", step=HOUR, count=24)]
     assert depths[-2:].count(3) >= 1
     assert depths[:-2] == [None] * 22

@@ -1,7 +1,7 @@
 """A courier of a test's own, on connections that a test can tell apart and cut."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,30 +10,31 @@ import sqlalchemy as sa
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Claim, Queue
+from crm_pipelines.crms import transport
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.delivery import passage
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.planning import CLAIM_LEASE, retry_policy
 from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE
 
 RUN = "run-1"
 POLICY = retry_policy(3, 5, exponential=True)
 _CONNECTION = "courier under test"
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Return as soon as the condition holds; fails after a minute."""
-    give_up = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < give_up, f"this did not happen: {what}"
-        time.sleep(0.01)
-
-
 def brevo(base_url: str) -> Brevo:
-    return Brevo(api_key="xkeysib-test", base_url=base_url, mapping=load_mapping(None))
+    """A client that waits for a held answer as long as tests wait for anything."""
+    return Brevo(
+        api_key="xkeysib-test",
+        base_url=base_url,
+        mapping=load_mapping(None),
+        longest_request=timedelta(seconds=PATIENCE),
+    )
 
 
 class Delivery:
@@ -81,7 +82,9 @@ class Delivery:
 
 
 @pytest.fixture
-def delivery(database_url: str, brevo_sandbox: BrevoSandbox) -> Iterator[Delivery]:
+def delivery(database_url: str, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Delivery]:
+    monkeypatch.setattr(transport, "READ_SECONDS", PATIENCE)
+    monkeypatch.setattr(passage, "_PATIENCE_TO_SEND", timedelta(seconds=PATIENCE))
     engine = database.create_engine(database_url, application_name=_CONNECTION)
     crm = brevo(brevo_sandbox.url)
     yield Delivery(engine, crm)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,12 @@ import pytest
 from crm_pipelines.contacts.gates import GateKeeper, Tally
 from crm_pipelines.contacts.queue import Attempt, Claim, Queue
 from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Payload, Result, Unsendable
+from crm_pipelines.delivery import courier
+from crm_pipelines.delivery.pacing import Pacer
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import RUN, Delivery
+from crm_pipelines_tests.patience import PATIENCE
 
 
 def names(sandbox: BrevoSandbox) -> list[str]:
@@ -44,7 +48,7 @@ def test_an_edit_during_delivery_is_delivered_afterwards(
         brevo_sandbox.wait_for_requests(1)
         people.run("UPDATE crm_contacts SET name = 'After' WHERE id = :id", id=contact_id)
         brevo_sandbox.release()
-        sending.result(20)
+        sending.result(PATIENCE)
     assert delivery.apply() == {"queued": 1}
     assert names(brevo_sandbox) == ["Before"]
     delivery.courier().deliver(delivery.claim())
@@ -74,7 +78,7 @@ def test_a_contact_unselected_during_delivery_stays_unselected_and_the_delivery_
         brevo_sandbox.wait_for_requests(1)
         people.run("SELECT crm_unselect('brevo', ARRAY[CAST(:id AS uuid)])", id=contact_id)
         brevo_sandbox.release()
-        receipt = sending.result(20)
+        receipt = sending.result(PATIENCE)
     assert receipt.released == 0
     assert delivery.apply() == {"superseded": 1}
     assert people.sync(contact_id)["state"] == "unselected"
@@ -104,7 +108,7 @@ def test_a_contact_deleted_during_delivery_breaks_nothing(
         brevo_sandbox.wait_for_requests(2)
         people.run("DELETE FROM crm_contacts WHERE id = :id", id=goes)
         brevo_sandbox.release()
-        receipt = sending.result(20)
+        receipt = sending.result(PATIENCE)
     assert (receipt.released, receipt.halted) == (0, None)
     assert delivery.apply() == {"synced": 1}
     assert people.sync(stays)["state"] == "synced"
@@ -154,7 +158,7 @@ def test_a_stop_lets_what_is_under_way_end_and_gives_the_rest_back_uncharged(
         stop.set()
         brevo_sandbox.clear_faults()
         brevo_sandbox.release()
-        receipt = sending.result(20)
+        receipt = sending.result(PATIENCE)
     sent = len(brevo_sandbox.requests())
     assert sent <= 4
     assert receipt.halted == "the run is being stopped"
@@ -177,10 +181,10 @@ def test_once_halted_a_courier_sends_nothing_more(
             renewed.append(len(claims))
             return super().renew(claims, lease=lease)
 
-    courier = delivery.courier(queue=Renewing(delivery.engine, "brevo"))
-    assert courier.deliver(claims[:2]).halted == "the gate is paused"
+    halted = delivery.courier(queue=Renewing(delivery.engine, "brevo"))
+    assert halted.deliver(claims[:2]).halted == "the gate is paused"
     delivery.gate.open()
-    assert courier.deliver(claims[2:]).released == 2
+    assert halted.deliver(claims[2:]).released == 2
     assert brevo_sandbox.requests() == []
     assert people.states() == {"queued": 4}
     assert renewed == [2], "what is not sent is not begun"
@@ -199,9 +203,9 @@ def test_an_interruption_while_outcomes_are_recorded_loses_none_and_goes_on(
             super().record(run_id, attempts)
 
     people.add(10)
-    courier = delivery.courier(queue=Interrupted(delivery.engine, "brevo"))
+    interrupted = delivery.courier(queue=Interrupted(delivery.engine, "brevo"))
     with pytest.raises(KeyboardInterrupt):
-        courier.deliver(delivery.claim())
+        interrupted.deliver(delivery.claim())
     sent = len(brevo_sandbox.requests())
     assert sent > 0
     assert people.all("SELECT count(*) AS n FROM crm_attempts WHERE outcome = 'synced'") == [{"n": sent}]
@@ -217,7 +221,7 @@ def test_the_breaker_hears_of_outcomes_in_the_order_of_their_arrival(people: Peo
         def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
             before_request()
             if payload.attributes["FIRSTNAME"] == "Good":
-                assert all(failed.acquire(timeout=60) for _ in range(9))
+                assert all(failed.acquire(timeout=PATIENCE) for _ in range(9))
                 return Outcome(result=Result.SYNCED, requests=1, remote_key=payload.key)
             failed.release()
             return Outcome(result=Result.RETRY, kind="outage", requests=1)
@@ -239,13 +243,27 @@ def test_the_breaker_hears_of_outcomes_in_the_order_of_their_arrival(people: Peo
 
 
 def test_the_time_of_an_attempt_is_that_of_its_requests_without_the_wait_for_its_turn(
-    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+    people: People, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people.add(4)
-    brevo_sandbox.configure(latency_seconds=0.1)
-    delivery.courier(rate=4).deliver(delivery.claim())
+    now = 1000.0
+
+    def wait(_pacer: Pacer) -> None:
+        nonlocal now
+        now += 100
+
+    class TakesTwoSeconds(Wrapped):
+        def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
+            nonlocal now
+            before_request()
+            now += 2
+            return Outcome(result=Result.SYNCED, requests=1, remote_key=payload.key)
+
+    monkeypatch.setattr(courier, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(Pacer, "wait", wait)
+    people.add(2)
+    delivery.courier(crm=TakesTwoSeconds(delivery.crm)).deliver_one_at_a_time(delivery.claim())
     rows = people.all("SELECT extract(epoch FROM finished_at - started_at)::float8 AS seconds FROM crm_attempts")
-    assert [0.1 <= row["seconds"] < 0.6 for row in rows] == [True] * 4
+    assert [row["seconds"] for row in rows] == [2, 2]
 
 
 def test_suspects_are_sent_one_after_the_other(people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox) -> None:
@@ -256,7 +274,7 @@ def test_suspects_are_sent_one_after_the_other(people: People, delivery: Deliver
         brevo_sandbox.wait_for_requests(1)
         assert people.all("SELECT count(*) AS n FROM crm_syncs WHERE delivery_started_at IS NOT NULL") == [{"n": 1}]
         brevo_sandbox.release()
-        assert sending.result(20).released == 0
+        assert sending.result(PATIENCE).released == 0
     log = brevo_sandbox.requests()
     assert [one["finished"] <= two["arrived"] for one, two in pairwise(log)] == [True, True]
 

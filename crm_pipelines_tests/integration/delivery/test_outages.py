@@ -18,7 +18,8 @@ from crm_pipelines.delivery.planning import CLAIM_LEASE, TRUST
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.postgres import temporary_folder
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.delivery.conftest import POLICY, Delivery, brevo, wait_until
+from crm_pipelines_tests.integration.delivery.conftest import POLICY, Delivery, brevo
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_full_disk_below_postgres_costs_no_answer_and_no_second_request(
         sending = pool.submit(delivery.courier(queue=Watched(delivery.engine, "brevo")).deliver, claims)
         wait_until(lambda: len(refused) > 1, "the ledger finds no room")
         make_room()
-        receipt = sending.result(60)
+        receipt = sending.result(PATIENCE)
         assert (receipt.halted, receipt.released) == (None, 0)
         assert delivery.apply() == {"synced": 12}
     assert "No space left on device" in refused[0]
@@ -105,7 +106,7 @@ def test_a_stop_that_waits_for_a_slow_answer_keeps_its_leases_until_the_answer_i
             wait_until(lambda: _leases_left(people) > 60, "the leases are renewed although the run is being stopped")
         rescued = Queue(people.engine, "brevo").rescue()
         brevo_sandbox.release()
-        receipt = sending.result(30)
+        receipt = sending.result(PATIENCE)
     assert rescued.returned == 0
     assert receipt.released == 0
     assert delivery.apply() == {"synced": 3}
@@ -120,7 +121,7 @@ def _leases_left(people: People) -> float:
 def test_one_crm_is_delivered_to_at_once_while_another_has_much_to_do_and_does_not_answer(
     people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, engine: sa.Engine
 ) -> None:
-    people.run("INSERT INTO crm_contacts (email) SELECT 'many' || n || '@example.com' FROM generate_series(1, 20000) n")
+    people.run("INSERT INTO crm_contacts (email) SELECT 'many' || n || '@example.com' FROM generate_series(1, 2000) n")
     people.run("INSERT INTO crm_syncs (contact_id, crm) SELECT id, 'brevo' FROM crm_contacts")
     [contact_id] = People(engine, "hubspot").add(email="other@example.com")
     other = brevo(brevo_sandbox.url)  # any client will do: what is looked at is the queue and the gate
@@ -138,7 +139,7 @@ def test_one_crm_is_delivered_to_at_once_while_another_has_much_to_do_and_does_n
             log = brevo_sandbox.requests()
             stuck._halt("enough")
             brevo_sandbox.release()
-            sending.result(30)
+            sending.result(PATIENCE)
     finally:
         other.close()
     assert [entry["ext_id"] for entry in log if entry["finished"] is not None] == [str(contact_id)]

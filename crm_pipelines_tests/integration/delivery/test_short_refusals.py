@@ -1,32 +1,38 @@
 """A refusal for rate that is over soon is waited out; an interrupted wait loses neither the contact nor the count."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.delivery.conftest import Delivery, wait_until
+from crm_pipelines_tests.integration.delivery.conftest import Delivery
 
 
 @pytest.mark.parametrize("interruption", ["stop", "longer pause"])
 def test_a_wait_that_is_interrupted_leaves_the_contact_snoozed_uncharged_and_its_request_counted(
     people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, interruption: str
 ) -> None:
-    [contact_id] = people.add()
-    seconds = 10 if interruption == "stop" else 2
-    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": str(seconds)}, times=1)
     stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(delivery.courier(stop=stop).deliver, delivery.claim())
-        wait_until(lambda: delivery.gate.read().paused, "the gate is paused")
-        if interruption == "stop":
-            stop.set()
-        else:
-            delivery.gate.pause("rate_limit", "busy elsewhere", timedelta(minutes=5))
-        receipt = sending.result(20)
+
+    class Interrupted(GateKeeper):
+        """As soon as the courier sees for how short the gate is paused, and is about to wait."""
+
+        def read(self) -> Gate:
+            gate = super().read()
+            if interruption == "stop":
+                stop.set()
+            elif gate.pause_reason != "busy elsewhere":
+                self.pause("rate_limit", "busy elsewhere", timedelta(minutes=5))
+                gate = replace(gate, paused_seconds=0)
+            return gate
+
+    [contact_id] = people.add()
+    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "10"}, times=1)
+    receipt = delivery.courier(stop=stop, gate=Interrupted(delivery.engine, "brevo")).deliver(delivery.claim())
     assert (receipt.released, receipt.halted is None) == (0, False)
     assert people.all("SELECT outcome, requests FROM crm_attempts") == [{"outcome": "snoozed", "requests": 1}]
     assert delivery.apply() == {"queued": 1}

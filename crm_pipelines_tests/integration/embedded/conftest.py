@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from crm_pipelines.contacts.embedded import embedded_postgres
+from crm_pipelines.contacts.embedded import embedded_postgres, server
+from crm_pipelines.contacts.embedded.binaries import find_binaries
 from crm_pipelines_tests.fixtures.postgres import FAST, temporary_folder
 from crm_pipelines_tests.integration.embedded.helpers import processes_of, wait_until_gone
+from crm_pipelines_tests.patience import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def _patience_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last user waits for the end of the server however slow the machine is."""
+    monkeypatch.setattr(server, "_STOP_SECONDS", PATIENCE)
 
 
 @pytest.fixture
@@ -26,6 +34,16 @@ def _pattern() -> Iterator[Path]:
         with embedded_postgres(parent / "postgres", settings=FAST):
             pass
         yield parent / "postgres"
+
+
+@pytest.fixture
+def bare(folder: Path) -> Path:
+    """What is looked at of a folder before Postgres is started on it, with data of the present programs."""
+    (folder / "data").mkdir(parents=True)
+    folder.chmod(0o711)
+    (folder / "data" / "PG_VERSION").write_text(f"{find_binaries(None).major}\n")
+    (folder / "password").write_text("secret")
+    return folder
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import psutil
 
 from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.postgres import FAST
-
-WAIT_SECONDS = 90
+from crm_pipelines_tests.patience import PATIENCE
 
 _USER = """
 import json, sys
@@ -55,7 +54,7 @@ class User:
 
     def leave(self) -> None:
         """Returns when the process has ended."""
-        self.process.communicate("\n", timeout=WAIT_SECONDS)
+        self.process.communicate("\n", timeout=PATIENCE)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -95,17 +94,27 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 
 def command_lines_of(folder: Path) -> list[str]:
-    """What a list of processes shows of them; without those that end meanwhile, as Postgres' own helpers do."""
-    lines = []
+    """What a list of processes shows of them."""
+    return _of_each(folder, lambda process: " ".join(process.cmdline()))
+
+
+def owners_of(folder: Path) -> set[str]:
+    """The accounts that run them."""
+    return set(_of_each(folder, lambda process: process.username()))
+
+
+def _of_each(folder: Path, look: Callable[[psutil.Process], str]) -> list[str]:
+    """Without those that end meanwhile, as Postgres' own helpers do."""
+    found = []
     for process in processes_of(folder):
-        with contextlib.suppress(psutil.Error):
-            lines.append(" ".join(process.cmdline()))
-    return lines
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(look(process))
+    return found
 
 
 def wait_until_gone(processes: list[psutil.Process]) -> None:
     """Fails when one of them still lives after a while."""
-    _, alive = psutil.wait_procs(processes, timeout=WAIT_SECONDS)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
     assert not alive
 
 

@@ -16,21 +16,21 @@ def _fails(folder: Path, bin_dir: Path | None = None) -> str:
     return str(caught.value)
 
 
-def test_data_of_another_version_is_named_with_both_versions(made: Path) -> None:
-    (made / "data" / "PG_VERSION").write_text("13\n")
-    sentence = _fails(made)
+def test_data_of_another_version_is_named_with_both_versions(bare: Path) -> None:
+    (bare / "data" / "PG_VERSION").write_text("13\n")
+    sentence = _fails(bare)
     assert "was made by Postgres 13" in sentence
     assert "CRM_POSTGRES_BIN" in sentence
 
 
-def test_a_data_folder_without_version_is_named(made: Path) -> None:
-    (made / "data" / "PG_VERSION").unlink()
-    assert "is no Postgres data folder" in _fails(made)
+def test_a_data_folder_without_version_is_named(bare: Path) -> None:
+    (bare / "data" / "PG_VERSION").unlink()
+    assert "is no Postgres data folder" in _fails(bare)
 
 
-def test_a_lost_password_is_named(made: Path) -> None:
-    (made / "password").unlink()
-    assert "password" in _fails(made)
+def test_a_lost_password_is_named(bare: Path) -> None:
+    (bare / "password").unlink()
+    assert "password" in _fails(bare)
 
 
 def test_a_changed_password_is_named(made: Path) -> None:

@@ -3,58 +3,58 @@
 import contextlib
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
 from crm_pipelines.contacts.embedded.account import choose_account
 from crm_pipelines.contacts.embedded.binaries import find_binaries
+from crm_pipelines.contacts.embedded.cluster import Cluster
+from crm_pipelines.contacts.embedded.layout import Layout
 from crm_pipelines_tests.fixtures.postgres import FAST
 from crm_pipelines_tests.integration.embedded.helpers import (
-    WAIT_SECONDS,
-    User,
     postmaster_of,
     processes_of,
     user,
     wait_until_gone,
 )
+from crm_pipelines_tests.patience import PATIENCE, wait_until
+from crm_pipelines_tests.programs import program
 
 
 def test_the_server_stays_until_its_last_user_leaves(made: Path) -> None:
-    with user(made) as first, user(made) as second:
+    with user(made) as first, embedded_postgres(made, settings=FAST) as second:
         started = first.answer()["started"]
-        assert second.answer()["started"] == started
         first.leave()
-        with embedded_postgres(made) as server, server.connect() as connection:
+        with embedded_postgres(made, settings=FAST):
+            pass
+        with second.connect() as connection:
             assert connection.execute("SELECT pg_postmaster_start_time()::text").fetchone() == (started,)
-        second.leave()
     assert processes_of(made) == []
 
 
-def test_four_processes_that_start_at_once_share_one_server(folder: Path) -> None:
-    users = [User(folder) for _ in range(4)]
-    try:
-        answers = [each.answer() for each in users]
-        assert len({(answer["port"], answer["started"]) for answer in answers}) == 1
-        for each in users:
-            each.leave()
-        assert processes_of(folder) == []
-    finally:
-        for each in users:
-            each.kill()
+def test_four_that_start_at_once_share_one_server_and_who_comes_while_it_stops_is_served_too(folder: Path) -> None:
+    # Each with a lock of its own, as processes have.
+    start, leave = threading.Barrier(4), threading.Barrier(4)
 
+    def use(_: int) -> list[object]:
+        started: list[object] = []
+        for _ in range(2):
+            start.wait(PATIENCE)
+            with embedded_postgres(folder, settings=FAST) as server, server.connect() as connection:
+                started.append(connection.execute("SELECT pg_postmaster_start_time()").fetchone())
+                leave.wait(PATIENCE)
+        return started
 
-def test_users_that_come_and_go_all_the_time_are_all_served(made: Path) -> None:
-    for _ in range(2):
-        users = [User(made) for _ in range(3)]
-        for each in users:
-            assert "port" in each.answer()
-            each.leave()
+    with ThreadPoolExecutor(4) as pool:
+        rounds = list(zip(*pool.map(use, range(4)), strict=True))
+    assert [len(set(started)) for started in rounds] == [1, 1]
+    assert processes_of(folder) == []
 
 
 @pytest.mark.parametrize("moment", ["while it is used", "while it is being started"])
@@ -77,7 +77,7 @@ def test_a_server_whose_starter_was_killed_serves_the_next_user(folder: Path) ->
             first.kill()
             assert "port" in second.answer()
             second.leave()
-    assert processes_of(folder) == []
+    wait_until_gone(processes_of(folder))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start stops it, as the test below says")
@@ -107,46 +107,47 @@ def test_a_killed_postgres_comes_back_on_its_port_with_its_data_and_still_stops_
 
 
 def connect_again(server: EmbeddedPostgres) -> psycopg.Connection:
-    give_up = time.monotonic() + WAIT_SECONDS
-    while True:
+    def connected() -> psycopg.Connection | None:
         try:
             return server.connect()
         except psycopg.OperationalError:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+            return None
+
+    return wait_until(connected, "it answers again")
 
 
 def test_a_left_over_postgres_on_the_folder_is_stopped_before_a_new_one_starts(made: Path) -> None:
-    with embedded_postgres(made, settings=FAST) as server:
-        pass
-    orphan = subprocess.Popen(
-        [find_binaries(None).folder / "postgres", "-D", made / "data", "-p", str(server.port), "-k", ""],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd="/",
-        **(account.popen if (account := choose_account()) else {}),
-    )
-    with orphan:
+    # Without a port: that of the last start may be somebody else's by now.
+    command = [find_binaries(None).folder / "postgres", "-D", made / "data", "-c", "listen_addresses=", "-k", "."]
+    account = choose_account()
+    with program(command, stderr=subprocess.PIPE, cwd="/", **(account.popen if account else {})) as orphan:
         assert orphan.stderr
-        assert any("ready to accept connections" in line for line in orphan.stderr)
+        said = []
+        for line in orphan.stderr:
+            said.append(line)
+            if "ready to accept connections" in line:
+                break
+        assert orphan.poll() is None, said
         with embedded_postgres(made, settings=FAST) as new:
-            assert orphan.wait(WAIT_SECONDS) == 0
+            assert orphan.wait(PATIENCE) == 0
             assert postmaster_of(new).pid != orphan.pid
 
 
 @pytest.mark.parametrize("rest", ["\n/somewhere/else\n", ""])
-def test_a_stale_pid_file_does_not_harm_the_program_that_now_has_that_number(made: Path, rest: str) -> None:
+def test_a_stale_pid_file_does_not_harm_the_program_that_now_has_that_number(bare: Path, rest: str) -> None:
     with _other_program() as other:
-        (made / "data" / "postmaster.pid").write_text(f"{other.pid}{rest}")
-        with embedded_postgres(made, settings=FAST) as server:
-            server.connect().close()
+        pid_file = bare / "data" / "postmaster.pid"
+        pid_file.write_text(f"{other.pid}{rest}")
+        Cluster(Layout(bare), None, FAST).prepare()
+        assert not pid_file.exists()
         assert other.poll() is None
 
 
-def test_an_empty_pid_file_is_no_obstacle(made: Path) -> None:
-    (made / "data" / "postmaster.pid").touch()
-    with embedded_postgres(made, settings=FAST) as server:
-        server.connect().close()
+def test_an_empty_pid_file_is_no_obstacle(bare: Path) -> None:
+    pid_file = bare / "data" / "postmaster.pid"
+    pid_file.touch()
+    Cluster(Layout(bare), None, FAST).prepare()
+    assert not pid_file.exists()
 
 
 def test_a_half_made_data_folder_is_made_again(folder: Path) -> None:
@@ -162,12 +163,13 @@ def test_a_half_made_data_folder_is_made_again(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _other_program() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as program:
-        yield program
-        program.communicate(b"\n")
+    with subprocess.Popen(["sleep", "infinity"]) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def _wait_for_initdb(folder: Path) -> None:
     # No event tells of a folder; the process that makes it is starting at this moment.
-    while not ((folder / "data.new").exists() or (folder / "data").exists()):
-        psutil.cpu_percent(interval=0.01)
+    wait_until(lambda: (folder / "data.new").exists() or (folder / "data").exists(), "initdb makes the data folder")

@@ -1,6 +1,7 @@
 """What a user of the embedded Postgres gets."""
 
 import contextlib
+import random
 import socket
 import stat
 from pathlib import Path
@@ -12,16 +13,23 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.embedded import embedded_postgres
 from crm_pipelines_tests.fixtures.postgres import FAST
-from crm_pipelines_tests.integration.embedded.helpers import command_lines_of, is_root, postmaster_of, processes_of
+from crm_pipelines_tests.integration.embedded.helpers import (
+    command_lines_of,
+    is_root,
+    postmaster_of,
+    processes_of,
+)
 
 
-def test_data_and_port_survive_a_restart(folder: Path) -> None:
-    with embedded_postgres(folder, settings=FAST) as first:
+def test_data_and_port_survive_a_restart(made: Path) -> None:
+    # Of those that the system gives to nobody: others cannot come by it meanwhile.
+    (made / "port").write_text(str(random.randrange(20_000, 32_000)))
+    with embedded_postgres(made, settings=FAST) as first:
         first.create_database("kept")
         with psycopg.connect(_conninfo(first.url("kept"))) as connection:
             connection.execute("CREATE TABLE t AS SELECT 42 AS n")
-    assert processes_of(folder) == []
-    with embedded_postgres(folder, settings=FAST) as second:
+    assert processes_of(made) == []
+    with embedded_postgres(made, settings=FAST) as second:
         assert second.port == first.port
         with psycopg.connect(_conninfo(second.url("kept"))) as connection:
             assert connection.execute("SELECT n FROM t").fetchone() == (42,)

@@ -18,7 +18,7 @@ def main() -> None:
     ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)" if "--stubborn" in options else "pass"
     if "--stubborn" in options:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    waiter = [sys.executable, "-c", WAIT.format(ignore)]
+    waiter = [sys.executable, "-IS", "-c", WAIT.format(ignore)]
     own_session = subprocess.Popen(waiter, stdout=subprocess.PIPE, start_new_session=True)
     assert own_session.stdout
     own_session.stdout.readline()
@@ -28,6 +28,7 @@ def main() -> None:
     orphan = subprocess.run(
         [
             sys.executable,
+            "-IS",
             "-c",
             f"{start_orphan}; p.stdout.readline(); print(p.pid, flush=True); import os; os._exit(0)",
         ],

@@ -1,5 +1,6 @@
 """Children never outlive us, and what happens to them is said in words."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,10 +13,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from crm_pipelines.local.processes import PortTakenError, ProcessError, Processes, free_port_or_explain
+from crm_pipelines.local.processes import (
+    PortTakenError,
+    ProcessError,
+    Processes,
+    free_port,
+    free_port_or_explain,
+)
+from crm_pipelines_tests.patience import PATIENCE, wait_until
+from crm_pipelines_tests.programs import program
 
 FAMILY = Path(__file__).with_name("family.py")
-WAIT_SECONDS = 90
 
 SLEEP = [sys.executable, "-c", "import signal; signal.pause()"]
 PARENT = """
@@ -28,7 +36,8 @@ with Processes(Path(folder) / "log") as processes:
     try:
         for name in ("first", "second"):
             made = Path(folder) / f"{name}.json"
-            processes.start(name, [sys.executable, family, folder, name, *options], ready=made.exists, grace=0.5)
+            program = [sys.executable, family, folder, name, *options]
+            processes.start(name, program, ready=made.exists, timeout=600, grace=0.5)
         print("up", flush=True)
         print(processes.wait(), flush=True)
     except KeyboardInterrupt:  # the signal was faster than wait()
@@ -41,22 +50,27 @@ def _family(folder: Path, name: str) -> list[psutil.Process]:
 
 
 def _gone(processes: list[psutil.Process]) -> bool:
-    return not psutil.wait_procs(processes, timeout=WAIT_SECONDS)[1]
+    return not psutil.wait_procs(processes, timeout=PATIENCE)[1]
 
 
-@pytest.mark.parametrize("options", [[], ["--stubborn"]], ids=["polite", "stubborn"])
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("end", "options"),
+    [
+        pytest.param(signal.SIGINT, [], id="Ctrl-C, polite"),
+        pytest.param(signal.SIGTERM, ["--stubborn"], id="SIGTERM, stubborn"),
+        pytest.param(signal.SIGKILL, [], id="SIGKILL, polite"),
+        pytest.param(signal.SIGKILL, ["--stubborn"], id="SIGKILL, stubborn"),
+    ],
+)
 def test_however_the_parent_ends_nothing_of_its_children_is_left(
     tmp_path: Path, end: signal.Signals, options: list[str]
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, tmp_path, FAMILY, *options], stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with program([sys.executable, "-c", PARENT, tmp_path, FAMILY, *options], stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "up\n"
         everyone = _family(tmp_path, "first") + _family(tmp_path, "second")
         parent.send_signal(end)
-        rest, _ = parent.communicate(timeout=WAIT_SECONDS)
+        rest, _ = parent.communicate(timeout=PATIENCE)
         if end is signal.SIGKILL:
             assert _gone(everyone)
         else:
@@ -65,10 +79,20 @@ def test_however_the_parent_ends_nothing_of_its_children_is_left(
             assert not [process for process in everyone if process.is_running()]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_signal_that_ends_a_program_is_heard_as_ctrl_c(tmp_path: Path, number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup, say
+    try:
+        with Processes(tmp_path / "log"), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
+
+
 def test_what_a_killed_starters_program_waits_for_is_told_at_once_and_does_not_use_up_the_programs_grace(
     tmp_path: Path,
 ) -> None:
-    program = (
+    waiting = (
         "import json, os, signal, subprocess, sys, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "child = subprocess.Popen([sys.executable, '-c', 'import signal; "
         "signal.signal(signal.SIGTERM, signal.SIG_DFL); print(flush=True); signal.pause()'], stdout=subprocess.PIPE);"
@@ -84,9 +108,8 @@ def test_what_a_killed_starters_program_waits_for_is_told_at_once_and_does_not_u
         "                    ready=Path(sys.argv[1]).exists, grace=10 * int(sys.argv[3]))\n"
         "    print(flush=True); processes.wait()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", parent, made, program, str(WAIT_SECONDS)], stdout=subprocess.PIPE
-    ) as starter:
+    command = [sys.executable, "-c", parent, made, waiting, str(int(PATIENCE))]
+    with program(command, stdout=subprocess.PIPE) as starter:
         assert starter.stdout
         starter.stdout.readline()
         family = _family(tmp_path, "waiting")
@@ -96,19 +119,29 @@ def test_what_a_killed_starters_program_waits_for_is_told_at_once_and_does_not_u
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_background_job_of_a_script_which_begins_with_ctrl_c_ignored_can_still_be_interrupted(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, tmp_path, FAMILY],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN) and None,
-    ) as parent:
+    command = [sys.executable, "-c", PARENT, tmp_path, FAMILY]
+    with program(command, ignored=[signal.SIGINT], stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "up\n"
         for process in _family(tmp_path, "first"):
             ignored = int(Path(f"/proc/{process.pid}/status").read_text().split("SigIgn:")[1].split()[0], 16)
             assert not ignored & 1 << (signal.SIGINT - 1)
         parent.send_signal(signal.SIGINT)
-        assert parent.communicate(timeout=WAIT_SECONDS)[0] == "None\n"
+        assert parent.communicate(timeout=PATIENCE)[0] == "None\n"
+
+
+def test_under_nohup_a_hang_up_ends_nothing_and_sigterm_still_ends_all(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, tmp_path, FAMILY]
+    ignored = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT]
+    with program(command, ignored=ignored, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "up\n"
+        family = _family(tmp_path, "first")
+        parent.send_signal(signal.SIGHUP)
+        assert all(process.is_running() for process in family)
+        parent.send_signal(signal.SIGTERM)
+        assert parent.communicate(timeout=PATIENCE)[0] == "None\n"
+        assert not [process for process in family if process.is_running()]
 
 
 def test_a_child_that_ends_by_itself_is_named_with_its_code_and_what_it_left_is_ended(tmp_path: Path) -> None:
@@ -184,13 +217,20 @@ def test_a_taken_port_is_explained_with_who_holds_it_and_a_free_one_is_fine() ->
             free_port_or_explain(port, "Dagster's web page", "--port")
         assert f"Port {port}, meant for Dagster's web page, is taken by" in str(caught.value)
         assert f"(process {os.getpid()})" in str(caught.value)
-    free_port_or_explain(port, "Dagster's web page", "--port")
+
+    def free_one_is_fine() -> bool:
+        with contextlib.suppress(PortTakenError):  # somebody else was faster
+            free_port_or_explain(free_port(), "Dagster's web page", "--port")
+            return True
+        return False
+
+    wait_until(free_one_is_fine, "a free port is found to be free")
 
 
 def test_nobody_else_can_read_the_log_or_what_a_child_writes(tmp_path: Path) -> None:
     written = tmp_path / "written"
     with Processes(tmp_path / "log") as processes:
-        program = f"import pathlib; pathlib.Path({str(written)!r}).write_text('x')"
-        processes.start("writer", [sys.executable, "-c", program])
+        code = f"import pathlib; pathlib.Path({str(written)!r}).write_text('x')"
+        processes.start("writer", [sys.executable, "-c", code])
         processes.wait()
     assert [oct(path.stat().st_mode & 0o777) for path in (tmp_path / "log", written)] == ["0o600", "0o600"]

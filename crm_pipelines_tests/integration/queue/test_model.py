@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -238,7 +237,6 @@ class QueueModel(RuleBasedStateMachine):
             assert {name: found[contact][name] for name in expected} == expected
 
 
-@pytest.mark.timeout(120)
 def test_the_queue_does_what_its_model_says_in_any_order_of_events(engine: sa.Engine) -> None:
     class Model(QueueModel):
         pass
