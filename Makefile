@@ -22,7 +22,7 @@ test: ## Run the tests that a change needs; takes minutes
 
 test-system: ## Run what starts whole stacks, and storms; takes minutes more
 	@scripts/setup-venv test
-	.venv/bin/pytest -n 2 --dist loadfile crm_pipelines_tests/system
+	.venv/bin/pytest -n 3 --dist loadfile crm_pipelines_tests/system
 
 SECONDS ?= 120
 chaos: ## Two minutes of random trouble (SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md
