@@ -1,7 +1,6 @@
 """Commands that talk to a CRM."""
 
 import os
-import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -66,8 +65,6 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
         report_unknown(not_found)
         if emails and not ids:
             raise ContactsUnknown
-        # A script's background job begins with SIGINT ignored, and Dagster gives SIGTERM the handler of SIGINT.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         with working(f"Running {crm}_sync"):
             result = run_now(crm, limit=limit, contact_ids=ids or None, dry_run=dry_run)
     if as_json:
