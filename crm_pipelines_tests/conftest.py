@@ -26,8 +26,10 @@ pytest_plugins = [
 
 
 # No time in which an example must be done, and the same examples for the same code: one that fails is no accident of
-# this run. `pytest --hypothesis-profile=default` makes up others.
-settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# this run. `pytest --hypothesis-profile=searching` makes up others.
+_ON_ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("searching", _ON_ANY_MACHINE)
+settings.register_profile("repeatable", _ON_ANY_MACHINE, derandomize=True)
 settings.load_profile("repeatable")
 
 
