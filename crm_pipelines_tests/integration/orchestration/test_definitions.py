@@ -20,7 +20,7 @@ from crm_pipelines.settings import GROUPS, load_settings, project_folder, variab
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.patience import PATIENCE
 
-FORBIDDEN = "pandas numpy pyarrow openpyxl matplotlib plotly fastapi starlette uvicorn brevo psutil rich"
+FORBIDDEN = "pandas numpy pyarrow openpyxl matplotlib plotly fastapi starlette uvicorn brevo psutil rich sentry_sdk"
 LOAD = """
 import socket, sys
 
