@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 _QUEUE_SQL = "crm_pipelines/contacts/queue.sql"
+_COURIER = "crm_pipelines/delivery/courier.py"
+_COURIER_TESTS = "crm_pipelines_tests/integration/delivery/test_courier.py"
 _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
@@ -57,6 +59,13 @@ class Mutation:
 
 
 MUTATIONS = (
+    Mutation(
+        guard="stop: signals in a row end the sending, too",
+        changes=((_COURIER, "deferred(partial(self._halt, _INTERRUPTED)),", "threading.Lock(),"),),
+        tests=(
+            f"{_COURIER_TESTS}::test_stop_signals_end_the_sending_also_those_that_come_while_one_is_being_dealt_with",
+        ),
+    ),
     Mutation(
         guard="fence: an outcome counts only with the current claim_no",
         changes=((_QUEUE_SQL, "AND s.claim_no = o.claim_no\n", "\n"),),

@@ -25,6 +25,7 @@ from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prep
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.signals import deferred
 from crm_pipelines.faults import fault_point
 
 _FLUSH_SECONDS = 0.5
@@ -68,13 +69,16 @@ class Courier(Passage):
     def deliver(self, claims: Sequence[Claim]) -> Receipt:
         """Send every contact that is still ours, record every outcome, give the rest back.
 
-        What interrupts the run (a stop signal, say) is raised again after known outcomes are recorded and the unsent
-        claims are given back.
+        A stop signal ends the sending; its handler hears of it after known outcomes are recorded and the unsent claims
+        are given back. So does whatever else interrupts the run.
         """
-        # In a thread of its own: what a signal brings is raised in the main thread, wherever that is just then, and
+        # In a thread of its own: what interrupts is raised in the main thread, wherever that is just then, and
         # nothing may be raised between an answer and its entry in the ledger.
         interruption: BaseException | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool:
+        with (
+            deferred(partial(self._halt, _INTERRUPTED)),
+            ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool,
+        ):
             delivering = pool.submit(self._deliver, claims)
             while not delivering.done():
                 try:

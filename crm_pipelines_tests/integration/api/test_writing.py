@@ -129,7 +129,8 @@ def test_every_write_is_written_down_with_who_what_and_how_many_and_reads_are_no
     assert {one["name"] for one in log} == {"tester"}
     assert str(log[0]["contact_ids"][0]) == contact
     assert log[0]["request_id"] == created.headers["X-Request-ID"]
-    assert "ada" not in json.dumps(log, default=str).lower()
+    written = json.dumps(log, default=str).lower()
+    assert [word for word in ("@", "lovelace", "king") if word in written] == []
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "with space", "\xe9"])

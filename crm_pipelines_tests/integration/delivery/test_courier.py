@@ -1,13 +1,16 @@
 """The courier: what becomes of each contact when something happens during its delivery."""
 
 import logging
+import os
+import signal
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -17,6 +20,7 @@ from crm_pipelines.contacts.queue import Attempt, Claim, Queue
 from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Payload, Result, Unsendable
 from crm_pipelines.delivery import courier
 from crm_pipelines.delivery.pacing import Pacer
+from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import RUN, Delivery
@@ -212,6 +216,38 @@ def test_an_interruption_while_outcomes_are_recorded_loses_none_and_goes_on(
     delivery.apply()
     assert people.states().get("synced") == sent
     assert people.states().get("queued", 0) == 10 - sent
+
+
+def test_stop_signals_end_the_sending_also_those_that_come_while_one_is_being_dealt_with(
+    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, request: pytest.FixtureRequest
+) -> None:
+    class Impatient(courier.Courier):
+        def _halt(self, reason: str) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            super()._halt(reason)
+
+    class Signalling(Wrapped):
+        def deliver(self, payload: Payload, **how: Any) -> Outcome:
+            outcome = self._crm.deliver(payload, **how)
+            os.kill(os.getpid(), signal.SIGTERM)  # for the process: the main thread gets it
+            return outcome
+
+    request.addfinalizer(partial(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    people.add(100)
+    stopped = Impatient(
+        queue=delivery.queue,
+        gate=delivery.gate,
+        crm=cast("Crm", Signalling(delivery.crm)),
+        run_id=RUN,
+        limit=RateLimit(20, is_ceiling=True),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        stopped.deliver(delivery.claim())
+    assert 0 < len(brevo_sandbox.requests()) < 100
+    assert "claimed" not in delivery.apply()
+    assert people.all("SELECT sum(attempts + crashes) AS n FROM crm_syncs") == [{"n": 0}]
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
 
 
 def test_the_breaker_hears_of_outcomes_in_the_order_of_their_arrival(people: People, delivery: Delivery) -> None:
