@@ -82,7 +82,8 @@ class Courier(Passage):
             delivering = pool.submit(self._deliver, claims)
             while not delivering.done():
                 try:
-                    wait([delivering])
+                    # A signal that comes right before the wait, or to another thread, is heard of only after it.
+                    wait([delivering], timeout=_FLUSH_SECONDS)
                 except BaseException as error:  # noqa: BLE001 - raised again, once what is known is in the ledger
                     self._halt(_INTERRUPTED)
                     interruption = error
