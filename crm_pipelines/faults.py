@@ -22,6 +22,8 @@ POINTS = (
     "after_claim",
     "before_renew",
     "after_renew",
+    "before_intend",
+    "after_intend",
     "before_fence",
     "before_send",
     "after_send",

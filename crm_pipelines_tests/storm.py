@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from crm_pipelines.contacts import database
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
@@ -125,7 +127,9 @@ class Storm:
             self._ask_to_end: 0.5,
             self._cut_connections: 1,
             self._edit: 12,
+            self._revert: 6,
             self._change_address: 2,
+            self._pass_addresses_on: 1,
             self._select: 4,
             self._unselect: 1,
             self._trouble_the_crm: 4,
@@ -219,6 +223,31 @@ class Storm:
             name=name,
             ids=self._some(),
         )
+
+    def _revert(self) -> None:
+        """Values that the contacts have had before, or may have."""
+        one = self._random.randrange(2)
+        self._tried["contacts set to former values"] += self._people.run(
+            "UPDATE crm_contacts SET name = :name, has_gmail = :yes, email_type = :type WHERE id = ANY (:ids)",
+            name=f"Zebedee Quux{one}",
+            yes=bool(one),
+            type="work" if one else None,
+            ids=self._some(),
+        )
+
+    def _pass_addresses_on(self) -> None:
+        """Two to four contacts take over each other's addresses."""
+        ids = self._random.sample(self._ids, self._random.randint(2, 4))
+        with self._engine.begin() as connection:
+            found = connection.execute(
+                sa.text("SELECT id, email FROM crm_contacts WHERE id = ANY (:ids)"), {"ids": ids}
+            )
+            emails = {row.id: row.email for row in found}
+            update = sa.text("UPDATE crm_contacts SET email = :email WHERE id = :id")
+            connection.execute(update, [{"id": one, "email": f"via.{emails[one]}"} for one in ids])
+            ring = zip(ids, [*ids[1:], ids[0]], strict=True)
+            connection.execute(update, [{"id": one, "email": emails[next_one]} for one, next_one in ring])
+        self._tried["contacts that took over each other's addresses"] += len(ids)
 
     def _change_address(self) -> None:
         self._tried["addresses changed"] += self._people.run(

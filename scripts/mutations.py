@@ -19,6 +19,8 @@ _CHECKS = "crm_pipelines_tests/integration/orchestration/test_checks.py"
 _ACCESS = "crm_pipelines_tests/integration/api/test_access.py"
 _WRITING = "crm_pipelines_tests/integration/api/test_writing.py"
 _SIGNING_IN = "crm_pipelines_tests/integration/pages/test_signing_in.py"
+_INTENTS = "crm_pipelines_tests/integration/delivery/test_intents.py"
+_RINGS = "crm_pipelines_tests/integration/delivery/test_address_rings.py"
 _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
@@ -59,6 +61,77 @@ class Mutation:
 
 
 MUTATIONS = (
+    Mutation(
+        guard="intent: before a request, the hash of the last confirmed delivery is forgotten",
+        changes=((_QUEUE_SQL, "    payload_hash = NULL,\n    sent_attributes = ARRAY", "    sent_attributes = ARRAY"),),
+        tests=(f"{_INTENTS}::test_a_former_value_is_sent_again_after_a_request_whose_answer_was_lost",),
+    ),
+    Mutation(
+        guard="intent: what an import is about to tell is written down, too",
+        changes=((_IMPORTING, "        self._patiently(partial(self._queue.intend, intents))\n", ""),),
+        tests=(
+            f"{_BULK}::test_former_values_are_sent_again_after_an_import_whose_answer_was_lost",
+            f"{_BULK}::test_former_values_are_sent_again_after_an_import_that_was_not_seen_to_arrive",
+            f"{_BULK}::test_former_values_are_sent_again_after_a_worker_died_with_its_import",
+        ),
+    ),
+    Mutation(
+        guard="intent: an attribute that may have arrived is one that can be cleared",
+        changes=((_QUEUE_SQL, " UNION SELECT unnest(d.names) ORDER BY 1", ""),),
+        tests=(f"{_INTENTS}::test_an_attribute_of_a_request_whose_answer_was_lost_is_cleared_when_it_is_blank_again",),
+    ),
+    Mutation(
+        guard="intent: an address that the contact may have at the CRM is remembered",
+        changes=((_QUEUE_SQL, "ELSE s.maybe_keys || d.key END", "ELSE s.maybe_keys END"),),
+        tests=(
+            f"{_INTENTS}::test_a_former_address_is_restored_after_a_change_whose_answer_was_lost",
+            f"{_INTENTS}::test_nobody_takes_over_an_address_under_which_the_crm_may_hold_somebody_else",
+        ),
+    ),
+    Mutation(
+        guard="intent: only for a claim that is still held",
+        changes=(
+            (
+                _QUEUE_SQL,
+                " AND s.claim_no = d.claim_no AND s.state = 'claimed'\nRETURNING s.contact_id\n\n-- name: record",
+                "\nRETURNING s.contact_id\n\n-- name: record",
+            ),
+        ),
+        tests=(f"{_INTENTS}::test_what_is_held_by_somebody_else_is_not_sent_and_keeps_what_is_known",),
+    ),
+    Mutation(
+        guard="addresses: a former one of a contact whose first delivery was not confirmed is remembered",
+        changes=(
+            (
+                "crm_pipelines/contacts/migrations/versions/0009_intents.sql",
+                "remote_key IS NULL AND claim_no > 0",
+                "false",
+            ),
+        ),
+        tests=(f"{_RINGS}::test_a_ring_of_contacts_whose_first_delivery_was_not_confirmed_arrives_too",),
+    ),
+    Mutation(
+        guard="addresses: of contacts that wait for each other one gives way",
+        changes=(("crm_pipelines/delivery/parcels.py", "if delivery.gives_way and", "if False and"),),
+        tests=(f"{_RINGS}::test_contacts_that_pass_their_addresses_on_in_a_ring_all_arrive",),
+    ),
+    Mutation(
+        guard="age: who is put off is as old as when first due",
+        changes=(
+            (_QUEUE_SQL, "THEN coalesce(s.due_since, s.run_at) END,\n        run_at", "THEN NULL END,\n        run_at"),
+        ),
+        tests=(f"{_INTENTS}::test_a_contact_that_is_put_off_again_and_again_grows_old",),
+    ),
+    Mutation(
+        guard="age: who is given back is as old as when first due",
+        changes=((_QUEUE_SQL, "due_since = coalesce(s.due_since, s.run_at), run_at = greatest", "run_at = greatest"),),
+        tests=(f"{_INTENTS}::test_a_contact_that_is_given_back_again_and_again_grows_old",),
+    ),
+    Mutation(
+        guard="schedule: an edit that its trigger missed is work",
+        changes=(("crm_pipelines/orchestration/schedules.py", " or queue.anything_edited():", ":"),),
+        tests=(f"{_SCHEDULE}::test_an_edit_that_ends_after_its_contact_was_delivered_is_work",),
+    ),
     Mutation(
         guard="stop: signals in a row end the sending, too",
         changes=((_COURIER, "deferred(partial(self._halt, _INTERRUPTED)),", "threading.Lock(),"),),

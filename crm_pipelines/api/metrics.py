@@ -43,6 +43,7 @@ class _Queues(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         contacts = GaugeMetricFamily("crm_contacts", "Contacts by sync status.", labels=["crm", "status"])
         due = GaugeMetricFamily("crm_due", "Contacts that wait for delivery and are due.", labels=["crm"])
+        put_off = GaugeMetricFamily("crm_put_off", "Contacts that were due and wait, uncharged, again.", labels=["crm"])
         oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
         is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
         for standing in crm_statuses(self._engine):
@@ -50,9 +51,10 @@ class _Queues(Collector):
             for status, count in standing.counts.items():
                 contacts.add_metric([crm, status], count)
             due.add_metric([crm], standing.due)
+            put_off.add_metric([crm], standing.put_off)
             oldest.add_metric([crm], standing.oldest_due_seconds or 0)
             is_open.add_metric([crm], 0 if standing.gate.paused else 1)
-        yield from (contacts, due, oldest, is_open)
+        yield from (contacts, due, put_off, oldest, is_open)
 
 
 @router.get(

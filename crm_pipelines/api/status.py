@@ -45,6 +45,7 @@ class CrmSummary(BaseModel):
     crm: Crm
     counts: dict[SyncStatus, int]
     due: int
+    put_off: int
     oldest_due: datetime | None
     oldest_due_seconds: float | None
     next_due: datetime | None

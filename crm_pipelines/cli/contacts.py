@@ -245,7 +245,8 @@ def status(crm: str | None, as_json: bool) -> None:
 
 def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
     if told.oldest_due_seconds is not None:
-        click.echo(f"{told.crm}: {told.due} due, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
+        put_off = f" and {told.put_off} put off" if told.put_off else ""
+        click.echo(f"{told.crm}: {told.due} due{put_off}, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
         if empty_in_seconds is not None:
             click.echo(f"{told.crm}: at this pace they are delivered in {max(1, empty_in_seconds / 60):.0f} minutes.")
     if told.next_due is not None:

@@ -4,14 +4,16 @@ Every function is one short transaction and may be repeated. The fence is `claim
 neither renew nor complete. All times are the database's. The statements stand in queue.sql.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.rings import first_of_rings
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.faults import fault_point
 
@@ -33,17 +35,29 @@ class Claim:
 class Delivery:
     """What a claim's holder needs to know: the contact's present data and what the CRM is known to hold.
 
-    `record` is the row of crm_contacts. `address_held_by` is the state of another contact under whose address, as far
-    as we know, the CRM still holds that other person.
+    `record` is the row of crm_contacts. `maybe_keys` are addresses under which the CRM may hold it beside `remote_key`.
+    `address_held_by` is the state of another contact whom, as far as we know, the CRM still holds under this one's
+    address. `gives_way`: they wait for each other, and this one has to make room.
     """
 
     claim: Claim
     record: dict[str, Any]
     remote_key: str | None
     remote_id: str | None
+    maybe_keys: frozenset[str]
     sent_attributes: frozenset[str]
     payload_hash: bytes | None
     address_held_by: str | None
+    gives_way: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """What a request is about to tell the CRM of a contact: the address, and the names of attributes with a value."""
+
+    claim: Claim
+    key: str
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,11 +119,22 @@ class Rescued:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backlog:
-    """Contacts that could be claimed now, and since when the longest waiting one is due."""
+    """Contacts that could be claimed now, and since when the longest waiting one has been due.
+
+    `put_off` were due and wait, uncharged, for a later time; their age counts as well.
+    """
 
     due: int
     oldest_due: datetime | None
     oldest_due_seconds: float
+    put_off: int = 0
+
+    @property
+    def and_put_off(self) -> str:
+        return f" and {self.put_off} put off" if self.put_off else ""
+
+    def __str__(self) -> str:
+        return f"{self.due} contacts are due{self.and_put_off}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,12 +209,40 @@ class Queue:
         rows = self._all("load", **_keys(claims))
         names = rows[0]._fields if rows else ()  # of each row anew they cost as much as all the rest
         found = {one.claim.contact_id: one for one in (_delivery(names, row) for row in rows)}
+        found |= self._making_way(found.values())
         return [found[claim.contact_id] for claim in claims if claim.contact_id in found]
 
     def glance(self, contact_id: UUID) -> Delivery | None:
         """What `load` would give for the contact, without a claim. None if there is no such contact."""
         rows = self._all("glance", contact_id=contact_id)
-        return _delivery(rows[0]._fields, rows[0]) if rows else None
+        found = [_delivery(row._fields, row) for row in rows]
+        return self._making_way(found).get(contact_id, found[0]) if found else None
+
+    def _making_way(self, deliveries: Iterable[Delivery]) -> dict[UUID, Delivery]:
+        """Those that have to make room, since the contacts wait for each other's addresses in a ring."""
+        waiting = {one.record["id"]: one for one in deliveries if one.address_held_by in {"queued", "claimed"}}
+        if not waiting:
+            return {}
+        waits = [(row.contact_id, row.holder) for row in self._all("waits", contact_ids=list(waiting))]
+        return {one: replace(waiting[one], gives_way=True) for one in first_of_rings(waits) & waiting.keys()}
+
+    def intend(self, intents: Sequence[Intent]) -> set[UUID]:
+        """Write down what is about to be sent, and forget what was known; returns the contacts that may be sent.
+
+        To be called before the first request of a delivery. Claims taken over meanwhile are left out.
+        """
+        if not intents:
+            return set()
+        told = [
+            {
+                "contact_id": str(one.claim.contact_id),
+                "claim_no": one.claim.claim_no,
+                "key": one.key,
+                "names": sorted(one.names),
+            }
+            for one in intents
+        ]
+        return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
 
     def record(self, run_id: str, attempts: Sequence[Attempt]) -> None:
         """Write outcomes into the ledger; a second one for the same claim is ignored."""
@@ -273,10 +326,17 @@ class Queue:
         """Queue contacts whose edit the trigger missed; returns how many."""
         return len(self._all("requeue_edited"))
 
+    def anything_edited(self) -> bool:
+        """Whether there is an edit that its trigger missed: of a contact that was selected in the same moment, say."""
+        return bool(self._all("any_edited")[0][0])
+
     def backlog(self) -> Backlog:
         row = self._all("backlog")[0]
         return Backlog(
-            due=row.due, oldest_due=row.oldest_due, oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0)
+            due=row.due,
+            put_off=row.put_off,
+            oldest_due=row.oldest_due,
+            oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0),
         )
 
     def pace(self) -> Pace:
@@ -306,6 +366,7 @@ def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
         claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
         remote_key=record.pop("remote_key"),
         remote_id=record.pop("remote_id"),
+        maybe_keys=frozenset(record.pop("maybe_keys")),
         sent_attributes=frozenset(record.pop("sent_attributes")),
         payload_hash=record.pop("payload_hash"),
         address_held_by=record.pop("address_held_by"),

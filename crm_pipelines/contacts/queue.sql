@@ -66,11 +66,9 @@ RETURNING s.contact_id, s.revision
 
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
--- address_held_by: the state of another contact under whose remote_key this contact's address is (still) known.
-SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.sent_attributes, s.payload_hash,
-       (SELECT o.state FROM crm_syncs o
-         WHERE o.crm = s.crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> s.contact_id
-         LIMIT 1) AS address_held_by,
+-- address_held_by: the state of another contact under whom the CRM holds this contact's address, or may hold it.
+SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.maybe_keys, s.sent_attributes, s.payload_hash,
+       (SELECT o.state FROM crm_address_holders(s.crm, c.email, c.id) o LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
        c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
   FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
@@ -80,14 +78,42 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.sent_attributes, s
 -- name: glance
 -- What `load` would give for a contact without a claim, selected or not.
 SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id,
-       coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
-       (SELECT o.state FROM crm_syncs o
-         WHERE o.crm = :crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> c.id
-         LIMIT 1) AS address_held_by,
+       coalesce(s.maybe_keys, '{}') AS maybe_keys, coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
+       (SELECT o.state FROM crm_address_holders(:crm, c.email, c.id) o LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
        c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
   FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE c.id = :contact_id
+
+-- name: waits
+-- Who waits for whom, from these contacts on: the CRM still holds the address of the one under the other.
+WITH RECURSIVE waits (contact_id, holder) AS (
+    SELECT s.contact_id, o.contact_id
+      FROM crm_syncs s JOIN crm_contacts c ON c.id = s.contact_id,
+           LATERAL crm_address_holders(s.crm, c.email, s.contact_id) o
+     WHERE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) AND s.crm = :crm
+       AND s.remote_key IS DISTINCT FROM lower(btrim(c.email)) AND o.state IN ('queued', 'claimed')
+    UNION
+    SELECT s.contact_id, o.contact_id
+      FROM waits w JOIN crm_syncs s ON s.contact_id = w.holder AND s.crm = :crm JOIN crm_contacts c ON c.id = s.contact_id,
+           LATERAL crm_address_holders(s.crm, c.email, s.contact_id) o
+     WHERE s.remote_key IS DISTINCT FROM lower(btrim(c.email)) AND o.state IN ('queued', 'claimed')
+)
+SELECT contact_id, holder FROM waits
+
+-- name: intend
+-- Before a request: what the CRM was known to hold is forgotten, what it may hold from now on is remembered. If no answer
+-- comes, a former value counts as a change again, and a new one can be cleared.
+-- maybe_keys only with a change of address, so that a first delivery does not pay for an index: should its address change
+-- before it is confirmed, the trigger on crm_contacts notes the former one.
+UPDATE crm_syncs s SET
+    payload_hash = NULL,
+    sent_attributes = ARRAY(SELECT unnest(s.sent_attributes) UNION SELECT unnest(d.names) ORDER BY 1),
+    maybe_keys = CASE WHEN s.remote_key IS NULL OR s.remote_key = d.key OR s.maybe_keys @> ARRAY[d.key] THEN s.maybe_keys
+                      ELSE s.maybe_keys || d.key END
+  FROM jsonb_to_recordset(CAST(:intents AS jsonb)) AS d(contact_id uuid, claim_no bigint, key text, names text[])
+ WHERE s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
+RETURNING s.contact_id
 
 -- name: record
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
@@ -116,6 +142,7 @@ WITH outcome AS MATERIALIZED (
             WHEN o.outcome = 'skipped' THEN CASE WHEN s.revision = o.revision THEN 'skipped' ELSE 'queued' END
             WHEN o.outcome = 'retry' THEN CASE WHEN s.attempts >= :max_retries THEN 'failed' ELSE 'queued' END
             ELSE 'queued' END,
+        due_since = CASE WHEN o.outcome IN ('snoozed', 'refused') THEN coalesce(s.due_since, s.run_at) END,
         run_at = CASE
             WHEN o.outcome = 'retry' AND s.attempts < :max_retries
                 THEN now() + (CAST(:delays AS interval[]))[s.attempts + 1] * (1 + 0.1 * random())
@@ -125,9 +152,12 @@ WITH outcome AS MATERIALIZED (
         synced_revision = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.revision ELSE s.synced_revision END,
         synced_at = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN now() ELSE s.synced_at END,
         payload_hash = CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END,
-        sent_attributes = CASE WHEN o.outcome = 'synced' THEN o.sent_attributes ELSE s.sent_attributes END,
-        remote_key = CASE WHEN o.outcome = 'synced' THEN coalesce(o.remote_key, s.remote_key) ELSE s.remote_key END,
-        remote_id = CASE WHEN o.outcome = 'synced' THEN coalesce(o.remote_id, s.remote_id) ELSE s.remote_id END,
+        -- With a remote_key the CRM has confirmed a request: a delivery, or a step aside.
+        sent_attributes = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN o.sent_attributes
+                               ELSE s.sent_attributes END,
+        maybe_keys = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN '{}' ELSE s.maybe_keys END,
+        remote_key = coalesce(o.remote_key, s.remote_key),
+        remote_id = coalesce(o.remote_id, s.remote_id),
         mapping_version = coalesce(o.mapping_version, s.mapping_version),
         attempts = CASE
             WHEN o.outcome IN ('synced', 'unchanged', 'skipped') THEN 0
@@ -166,7 +196,7 @@ SELECT o.outcome, coalesce(c.state, 'superseded') AS state, o.kind, count(*) AS 
 -- name: release
 -- Gives claims back uncharged. Without ids: all that this run holds and has not begun to deliver.
 UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
-       run_at = greatest(s.run_at, now() + CAST(:delay AS interval))
+       due_since = coalesce(s.due_since, s.run_at), run_at = greatest(s.run_at, now() + CAST(:delay AS interval))
  WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :run_id
    AND CASE WHEN CAST(:contact_ids AS uuid[]) IS NULL THEN s.delivery_started_at IS NULL
             ELSE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) END
@@ -207,6 +237,7 @@ WITH lost AS MATERIALIZED (
 UPDATE crm_syncs s SET
     state = CASE WHEN l.charged AND s.crashes + 1 >= :max_crashes THEN 'failed' ELSE 'queued' END,
     crashes = s.crashes + l.charged::int,
+    due_since = CASE WHEN l.charged AND s.crashes + 1 >= :max_crashes THEN NULL ELSE coalesce(s.due_since, s.run_at) END,
     run_at = now(),
     claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
     last_error_kind = CASE WHEN l.charged THEN 'crash' ELSE s.last_error_kind END,
@@ -228,12 +259,22 @@ UPDATE crm_syncs SET state = 'queued', run_at = now(), attempts = 0,
 -- The promise behind the trigger on crm_contacts: an edit that it missed (disabled during a restore, say) is found.
 SELECT crm_requeue_edited(c.id, c.revision)
   FROM crm_contacts c JOIN crm_syncs s ON s.contact_id = c.id
- WHERE s.crm = :crm AND c.updated_at > now() - interval '1 day' AND s.contact_revision < c.revision
+ WHERE s.crm = :crm AND c.revision > 1 AND c.updated_at > now() - interval '1 day' AND s.contact_revision < c.revision
+
+-- name: any_edited
+SELECT EXISTS (SELECT 1 FROM crm_contacts c JOIN crm_syncs s ON s.contact_id = c.id
+                WHERE s.crm = :crm AND c.revision > 1 AND c.updated_at > now() - interval '1 day'
+                  AND s.contact_revision < c.revision)
 
 -- name: backlog
--- due: could be claimed now. oldest_due: since when the longest waiting one has been due.
-SELECT count(*) AS due, min(run_at) AS oldest_due, extract(epoch FROM now() - min(run_at))::float8 AS oldest_due_seconds
-  FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now()
+-- due: could be claimed now. put_off: were due, and wait uncharged for a later time. oldest_due: since when the longest
+-- waiting one of both has been due; an age of before the present selection does not count.
+SELECT due, put_off, least(d.oldest, p.oldest) AS oldest_due,
+       extract(epoch FROM now() - least(d.oldest, p.oldest))::float8 AS oldest_due_seconds
+  FROM (SELECT count(*) AS due, min(run_at) AS oldest
+          FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now()) d,
+       (SELECT count(*) FILTER (WHERE run_at > now()) AS put_off, min(greatest(due_since, selected_at)) AS oldest
+          FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND due_since IS NOT NULL) p
 
 -- name: pace
 SELECT count(*) AS contacts, extract(epoch FROM now() - min(finished_at))::float8 AS seconds

@@ -13,6 +13,7 @@ from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("status")
+_BACKLOG = load_statements("queue")["backlog"]
 _MORE_THAN_ANY = 2**62
 
 
@@ -30,13 +31,14 @@ class ErrorGroup:
 class CrmStatus:
     """The contacts by sync status (every status of the contract has a count), and what holds them up.
 
-    `oldest_due_seconds` is how long the longest waiting contact has been due; `next_due` is when the next one of those
-    that wait for their time becomes due.
+    `oldest_due_seconds` is how long the longest waiting contact has been due, `put_off` ones among them: were due, and
+    wait uncharged for a later time. `next_due` is when the next one of those that wait for their time becomes due.
     """
 
     crm: str
     counts: dict[str, int]
     due: int
+    put_off: int
     oldest_due: datetime | None
     oldest_due_seconds: float | None
     next_due: datetime | None
@@ -50,6 +52,7 @@ class CrmStatus:
             "crm": self.crm,
             "counts": self.counts,
             "due": self.due,
+            "put_off": self.put_off,
             "oldest_due": _iso(self.oldest_due),
             "oldest_due_seconds": self.oldest_due_seconds,
             "next_due": _iso(self.next_due),
@@ -80,15 +83,16 @@ def crm_statuses(engine: sa.Engine, crms: Sequence[str] = CRMS) -> list[CrmStatu
 
 def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int]) -> CrmStatus:
     crm = gate.crm
-    due = connection.execute(_SQL["due"], {"crm": crm}).one()
+    backlog = connection.execute(_BACKLOG, {"crm": crm}).one()
     next_due = connection.execute(_SQL["next_due"], {"crm": crm}).scalar_one()
     errors = connection.execute(_SQL["errors"], {"crm": crm}).all()
     return CrmStatus(
         crm=crm,
         counts={status: counts.get(status, 0) for status in SYNC_STATUSES},
-        due=due.due,
-        oldest_due=due.oldest,
-        oldest_due_seconds=due.oldest_seconds,
+        due=backlog.due,
+        put_off=backlog.put_off,
+        oldest_due=backlog.oldest_due,
+        oldest_due_seconds=backlog.oldest_due_seconds,
         next_due=next_due,
         errors=tuple(ErrorGroup(**row._mapping) for row in errors),
         gate=gate,

@@ -10,10 +10,6 @@ SELECT w.crm, 'New', (SELECT count(*) FROM crm_contacts)
        - coalesce((SELECT sum(contacts) FROM selected s WHERE s.crm = w.crm), 0)::bigint
   FROM unnest(CAST(:crms AS text[])) w (crm)
 
--- name: due
-SELECT count(*) AS due, min(run_at) AS oldest, extract(epoch FROM now() - min(run_at))::float8 AS oldest_seconds
-  FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now()
-
 -- name: next_due
 SELECT min(run_at) FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at > now()
 

@@ -245,12 +245,18 @@ class Crm(Mapper, Protocol):
     imports: Imports
 
     def deliver(
-        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+        self,
+        payload: Payload,
+        *,
+        remote_key: str | None,
+        remote_id: str | None,
+        maybe_keys: frozenset[str] = frozenset(),
+        before_request: BeforeRequest,
     ) -> Outcome:
         """Send one contact.
 
         `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own
-        id, None if not known.
+        id, None if not known. `maybe_keys` are addresses that a request without a known answer may have given it.
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.

@@ -109,8 +109,8 @@ class Courier(Passage):
 
     def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
         prepared = [prepare(self._crm, one, fence.revisions[one.claim.contact_id]) for one in deliveries]
-        parcels = [one for one in prepared if isinstance(one, Parcel)]
         self._record([one for one in prepared if isinstance(one, Attempt)], recorded)
+        parcels = self._intend([one for one in prepared if isinstance(one, Parcel)])
         if not parcels:
             return
         answered: list[Attempt] = []  # in order of arrival; what was recorded stays, so that no interruption loses any
@@ -129,6 +129,11 @@ class Courier(Passage):
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             self._record(answered, recorded)
+
+    def _intend(self, parcels: Sequence[Parcel]) -> list[Parcel]:
+        """Those that may be sent, now that it is written down what of."""
+        ours = self._patiently(lambda: self._queue.intend([one.intent for one in parcels]))
+        return [one for one in parcels if one.delivery.claim.contact_id in ours]
 
     def _send(self, parcel: Parcel, fence: Fence, answered: list[Attempt]) -> None:
         contact_id = parcel.delivery.claim.contact_id
@@ -169,6 +174,7 @@ class Courier(Passage):
                 parcel.payload,
                 remote_key=parcel.delivery.remote_key,
                 remote_id=parcel.delivery.remote_id,
+                maybe_keys=parcel.delivery.maybe_keys,
                 before_request=before_request,
             )
         except ClaimLost:

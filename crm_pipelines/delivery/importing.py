@@ -17,7 +17,7 @@ from uuid import UUID
 
 from crm_pipelines.contacts.blocklist import Blocklist, Walk
 from crm_pipelines.contacts.imports import BulkClaim, ImportLost, OpenImport, ToldRow, holder
-from crm_pipelines.contacts.queue import Attempt, Delivery
+from crm_pipelines.contacts.queue import Attempt, Delivery, Intent
 from crm_pipelines.crms.base import ImportRow, ImportTarget, Result
 from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.bodies import Body, told_of
@@ -213,6 +213,7 @@ class Importer(Prover):
                 ready.append((prepared, row))
         blocked = self._blocked([row for _, row in ready], survey.walk)
         told: list[ToldRow] = []
+        intents: list[Intent] = []
         for parcel, row in ready:
             taken = row.identifiers & body.seen or row.identifiers & blocked
             if taken or body.size + len(row.content) >= body.most_bytes:
@@ -220,6 +221,7 @@ class Importer(Prover):
                 continue
             body.add(parcel.payload.key, row)
             told.append(told_of(parcel, row))
+            intents.append(replace(parcel.intent, names=frozenset(row.names)))
         if apart:
             returned = self._patiently(partial(self._imports.set_apart, import_id, apart))
             self.fates.released += returned
@@ -227,6 +229,7 @@ class Importer(Prover):
         if known:
             self._patiently(partial(self._queue.record, holder(import_id), known))
             self._carry_over(import_id, [one.claim.contact_id for one in known])
+        self._patiently(partial(self._queue.intend, intents))
         self._patiently(partial(self._imports.note, import_id, told))
 
     def _blocked(self, rows: Sequence[ImportRow], walk: Walk) -> set[str]:
@@ -236,7 +239,7 @@ class Importer(Prover):
 
     def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
-        if delivery.remote_key not in {None, parcel.payload.key}:
+        if delivery.remote_key not in {None, parcel.payload.key} or delivery.maybe_keys - {parcel.payload.key}:
             return None
         try:
             row = self._crm.imports.row(parcel.payload, target)

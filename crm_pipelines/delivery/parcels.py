@@ -2,12 +2,12 @@
 
 import logging
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from crm_pipelines.contacts.queue import Attempt, Delivery
+from crm_pipelines.contacts.queue import Attempt, Delivery, Intent
 from crm_pipelines.crms.base import Mapper, Outcome, Payload, Result, Unsendable
 
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
@@ -17,11 +17,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """One contact ready to be sent."""
+    """One contact ready to be sent.
+
+    `steps_aside`: under an interim address, to make room in a ring of contacts that wait for each other's addresses.
+    """
 
     delivery: Delivery
     payload: Payload
     revision: int
+    steps_aside: bool = False
+
+    @property
+    def intent(self) -> Intent:
+        names = frozenset(self.payload.attributes)
+        return Intent(claim=self.delivery.claim, key=self.payload.key, names=names)
 
 
 def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
@@ -40,6 +49,9 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
         return finish(outcome="retry", kind=failure.kind, message=failure.message)
     if isinstance(payload, Unsendable):
         return finish(outcome="skipped", kind=payload.kind, message=payload.message)
+    if delivery.gives_way and delivery.remote_key != payload.key:
+        aside = replace(payload, key=interim_address(delivery))
+        return Parcel(delivery=delivery, payload=aside, revision=revision, steps_aside=True)
     if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:
         # The other contact has left this address, but the CRM does not know yet. Sent now, this one would take over
         # the other's entry, and the other's change of address would then rename it.
@@ -61,10 +73,15 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
     return Parcel(delivery=delivery, payload=payload, revision=revision)
 
 
+def interim_address(delivery: Delivery) -> str:
+    """Where a contact waits while others take the address that it leaves. Nobody gets mail there (RFC 2606)."""
+    return f"{delivery.record['id']}@address-change.invalid"
+
+
 def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_version: str) -> Attempt:
     """The ledger's entry of a delivery that came to `outcome` after `duration`."""
     synced = outcome.result is Result.SYNCED
-    return Attempt(
+    attempt = Attempt(
         claim=parcel.delivery.claim,
         revision=parcel.revision,
         outcome=outcome.result.value,
@@ -84,6 +101,29 @@ def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_ve
         mapping_version=mapping_version,
         warnings=(*parcel.payload.warnings, *outcome.warnings),
     )
+    return _aside(attempt) if parcel.steps_aside else attempt
+
+
+def _aside(attempt: Attempt) -> Attempt:
+    """What a step aside came to: it delivers nothing yet."""
+    if attempt.outcome == Result.SYNCED:
+        return replace(
+            attempt,
+            outcome="snoozed",
+            kind="address_ring",
+            message="Contacts take over each other's addresses, so this one stands under an interim address at the CRM "
+            "until its new one is free.",
+            retry_after=_PENDING_ADDRESS_DELAY,
+            payload_hash=None,
+        )
+    if attempt.outcome == Result.REJECTED:
+        return replace(
+            attempt,
+            kind="address_ring",
+            message="Contacts take over each other's addresses, and the CRM refused this one an interim address: change "
+            f"one of their addresses at the CRM by hand. {attempt.message}",
+        )
+    return attempt
 
 
 def own_failure(error: Exception) -> Outcome:

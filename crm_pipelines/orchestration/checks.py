@@ -91,11 +91,12 @@ def standing_evaluations(standing: Standing) -> Iterator[dg.AssetCheckEvaluation
     yield _verdict(
         "oldest_due",
         passed=waiting < timedelta(minutes=limits.oldest_due_minutes),
-        description=f"{standing.backlog.due} contacts are due, the oldest for {in_words(waiting)}."
-        if standing.backlog.due
+        description=f"{standing.backlog}, the oldest for {in_words(waiting)}."
+        if standing.backlog.due or standing.backlog.put_off
         else "Nothing is due.",
         metadata={
             "due": standing.backlog.due,
+            "put_off": standing.backlog.put_off,
             "oldest_due_minutes": round(waiting.total_seconds() / 60, 1),
             "threshold_minutes": limits.oldest_due_minutes,
         },

@@ -75,7 +75,7 @@ def look(account: Account, *, now: datetime) -> Look:
         findings=[finding for finding in found if finding],
         unjudged=frozenset({f"{crm}.failure_rate", f"{crm}.oldest_due"} if closed else ()),
         figures=f"{figures.failed} failed; {figures.failed_attempts} of {figures.attempts} attempts failed lately; "
-        f"{backlog.due} due, the oldest for {backlog.oldest_due_seconds / 60:.0f} min; "
+        f"{backlog.due} due{backlog.and_put_off}, the oldest for {backlog.oldest_due_seconds / 60:.0f} min; "
         f"gate {f'paused ({gate.pause_kind})' if gate.paused else 'open'}.",
     )
 
@@ -164,10 +164,10 @@ def _oldest_due(watcher: Watcher, standing: Standing, now: datetime) -> Finding 
         return None
     return Finding(
         key=f"{crm}.oldest_due",
-        headline=f"{standing.backlog.due} contacts are due at {crm}, the oldest for "
+        headline=f"{standing.backlog} at {crm}, the oldest for "
         f"{waiting.total_seconds() / 60:.0f} minutes (alert at {standing.thresholds.oldest_due_minutes}).",
         action="See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the "
-        "account's rate limit can send.",
+        "account's rate limit can send, or contacts are put off again and again: `crm-pipelines why` tells for what.",
         runbook="due-contacts-wait-too-long",
         page=f"/locations/crm_pipelines/jobs/{crm}_sync",
         since=now - waiting,

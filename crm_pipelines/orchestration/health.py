@@ -99,10 +99,10 @@ def _gate(engine: sa.Engine, crm: str) -> HealthCheck:
 
 def _queue(engine: sa.Engine, crm: str, longest: timedelta) -> HealthCheck:
     backlog = Queue(engine, crm).backlog()
-    if not backlog.due:
+    if not backlog.due and not backlog.put_off:
         return HealthCheck(subject=f"queue of {crm}", ok=True, detail="Nothing is due.")
     waiting = timedelta(seconds=backlog.oldest_due_seconds)
-    detail = f"{backlog.due} contacts are due, the oldest for {in_words(waiting)}."
+    detail = f"{backlog}, the oldest for {in_words(waiting)}."
     return HealthCheck(subject=f"queue of {crm}", ok=waiting < longest, detail=detail)
 
 

@@ -58,7 +58,7 @@ def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None
         until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else "until the key is accepted"
         return f"The gate is paused {until}: {gate.pause_reason}"
     queue = account.queue
-    if queue.anything_due() or queue.anything_parked(account.crm.mapping_version):
+    if queue.anything_due() or queue.anything_parked(account.crm.mapping_version) or queue.anything_edited():
         return None
     if any(ended_runs(instance, queue.holders(except_run=""))):
         return None

@@ -73,13 +73,20 @@ class Brevo(BrevoMapper):
         )
 
     def deliver(
-        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+        self,
+        payload: Payload,
+        *,
+        remote_key: str | None,
+        remote_id: str | None,
+        maybe_keys: frozenset[str] = frozenset(),
+        before_request: BeforeRequest,
     ) -> Outcome:
         """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
         return Upsert(
             payload,
             remote_key=remote_key,
             remote_id=remote_id,
+            maybe_keys=maybe_keys,
             send=self._transport.request,
             before_request=before_request,
             list_ids=self._list_ids,

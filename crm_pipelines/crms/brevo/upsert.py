@@ -70,6 +70,7 @@ class Upsert:
         *,
         remote_key: str | None,
         remote_id: str | None,
+        maybe_keys: frozenset[str] = frozenset(),
         send: Send,
         before_request: BeforeRequest,
         list_ids: Sequence[int] = (),
@@ -77,6 +78,7 @@ class Upsert:
     ) -> None:
         self._payload = payload
         self._former = _former_address(remote_key, payload.key)
+        self._maybe_elsewhere = maybe_keys - {payload.key}
         self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
         self._send = send
         self._before_request = before_request
@@ -86,14 +88,14 @@ class Upsert:
         self._warnings: list[str] = []
         self._requests = 0
         phones = (str(payload.attributes.get(name, "")) for name in PHONES)
-        self._hide = (*secrets, payload.key, remote_key or "", *phones)
+        self._hide = (*secrets, payload.key, remote_key or "", *maybe_keys, *phones)
 
     def run(self) -> Outcome:
         """Deliver. What `before_request` raises passes through."""
         return replace(self._deliver(), requests=self._requests, warnings=tuple(self._warnings))
 
     def _deliver(self) -> Outcome:
-        target = self._find_former() if self._former else None
+        target = self._find_former() if self._former or self._maybe_elsewhere else None
         while not isinstance(target, Outcome):
             outcome, answer = self._write(target)
             if outcome.result is Result.SYNCED:
@@ -150,7 +152,7 @@ class Upsert:
             return True
         # Another number than the one we know. Our mark alone may have been put there by others; with an address that
         # we know too, it is our contact, made anew since.
-        return found_by == "ext_id" and _address(contact) in {self._former, self._payload.key}
+        return found_by == "ext_id" and _address(contact) in {self._former, self._payload.key, *self._maybe_elsewhere}
 
     def _repair(self, refused: Outcome, answer: Answer, target: _Known | None) -> _Known | Outcome | None:
         """Where to write next (None: create or update by address), or the end of this delivery."""

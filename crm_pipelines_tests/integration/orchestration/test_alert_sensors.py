@@ -170,6 +170,17 @@ def test_contacts_that_are_due_for_too_long_are_told(people: People, backlog: Wa
     assert backlog.tick() == [("brevo.oldest_due", "over")]
 
 
+def test_contacts_that_are_put_off_for_too_long_are_told(people: People, backlog: Watch) -> None:
+    gate_open_since(people, "1 day")
+    people.add(2)
+    people.run(
+        "UPDATE crm_syncs SET run_at = now() + interval '1 minute', due_since = now() - interval '61 minutes', "
+        "selected_at = now() - interval '1 day'"
+    )
+    assert backlog.tick() == [("brevo.oldest_due", "begun")]
+    assert re.search("0 contacts are due and 2 put off at brevo, the oldest for 6[0-9]", backlog.last["headline"])
+
+
 @pytest.mark.parametrize(
     ("reason", "headline", "action"),
     [

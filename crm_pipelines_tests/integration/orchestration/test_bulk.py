@@ -336,6 +336,72 @@ def test_a_large_account_is_not_read_for_a_few_contacts(
     assert brevo_sandbox.requests(path="/contacts/import") == []
 
 
+def rename(people: People, name: str) -> None:
+    people.run("UPDATE crm_contacts SET name = :name || ' ' || right(email, -4)", name=name)
+
+
+def first_names(sandbox: BrevoSandbox) -> set[str]:
+    return {one["attributes"]["FIRSTNAME"] for one in sandbox.contacts()}
+
+
+def test_former_values_are_sent_again_after_an_import_whose_answer_was_lost(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    add(people, 30)
+    rename(people, "Ada")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    rename(people, "Wrong")
+    people.run('UPDATE crm_contacts SET custom_fields = \'{"nickname": "Wrong"}\'')
+    brevo_sandbox.configure(attributes={"NICKNAME": "text"})
+    brevo_sandbox.fault("reset_after", path="/contacts/import", times=1)
+    pipeline.run()
+    wait_until_ended(brevo_sandbox)
+    assert first_names(brevo_sandbox) == {"Wrong"}
+    rename(people, "Ada")
+    people.run("UPDATE crm_contacts SET custom_fields = '{}'")
+    for _ in range(2):
+        pipeline.run()
+    assert people.states() == {"synced": 30}
+    assert first_names(brevo_sandbox) == {"Ada"}
+    assert [one for one in brevo_sandbox.contacts() if "NICKNAME" in one["attributes"]] == []
+
+
+def test_former_values_are_sent_again_after_an_import_that_was_not_seen_to_arrive(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(people, 30)
+    rename(people, "Ada")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    rename(people, "Wrong")
+    with monkeypatch.context() as unseen:
+        unseen.setattr(BrevoImports, "proof", lambda *_: b"another")
+        assert pipeline.run().counts == {"claimed": 30, "released": 30}
+    assert first_names(brevo_sandbox) == {"Wrong"}
+    rename(people, "Ada")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert first_names(brevo_sandbox) == {"Ada"}
+
+
+def test_former_values_are_sent_again_after_a_worker_died_with_its_import(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, killed_at_the_end: Worker
+) -> None:
+    add(people, 30)
+    rename(people, "Ada")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    rename(people, "Wrong")
+    brevo_sandbox.fault("hold_after", path="/contacts/import", times=1)
+    with killed_at_the_end():
+        brevo_sandbox.wait_for_requests(2, path="/contacts/import")
+    rename(people, "Ada")
+    people.run("UPDATE crm_bulk_imports SET tended_at = now() - :silence", silence=planning.IMPORT_SILENCE)
+    brevo_sandbox.release()
+    wait_until_ended(brevo_sandbox)
+    assert first_names(brevo_sandbox) == {"Wrong"}
+    poll_again(people)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert first_names(brevo_sandbox) == {"Ada"}
+
+
 def test_a_row_that_brevo_drops_goes_singly_and_its_reason_comes_out(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:

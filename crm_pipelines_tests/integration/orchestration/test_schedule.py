@@ -19,7 +19,7 @@ from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule, cro
 from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import API_KEY, schedule_context
+from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, schedule_context
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.patience import LONGEST_TEST
 
@@ -105,6 +105,21 @@ def test_contacts_that_were_refused_under_another_mapping_are_work(tick: Tick, p
     assert reason(tick()) == "Nothing is due."
     people.run(failed, version="an older one")
     assert slot(tick()) == "brevo-1"
+
+
+def test_an_edit_that_ends_after_its_contact_was_delivered_is_work(
+    tick: Tick, people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact_id] = people.add(name="Before", select=False)
+    with people.engine.connect() as editing:
+        editing.execute(sa.text("UPDATE crm_contacts SET name = 'After' WHERE id = :id"), {"id": contact_id})
+        people.run("SELECT crm_select('brevo', ARRAY[CAST(:id AS uuid)])", id=contact_id)
+        assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+        editing.commit()
+    assert slot(tick()) == "brevo-1"
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert brevo_sandbox.contacts()[0]["attributes"]["FIRSTNAME"] == "After"
+    assert reason(tick()) == "Nothing is due."
 
 
 def test_a_tick_names_the_pause_and_its_end(tick: Tick, people: People, gate: GateKeeper) -> None:

@@ -17,18 +17,22 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from crm_pipelines.contacts.queue import MAX_CRASHES, Attempt, Claim, Queue, RetryPolicy
+from crm_pipelines.contacts.queue import MAX_CRASHES, Attempt, Claim, Intent, Queue, RetryPolicy
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)
 POLICY = RetryPolicy(delays=(timedelta(minutes=5), timedelta(minutes=10)))
 PEOPLE = 4
 _one = st.integers(0, PEOPLE - 1)
+_word = st.sampled_from(["x", "y"])
 
 
 @dataclass
 class Row:
-    """What a row of crm_syncs is expected to hold; the last three count while it is claimed."""
+    """What a row of crm_syncs is expected to hold; the last three count while it is claimed.
+
+    `known`: what the CRM holds is known for sure. `maybe`: what it may hold. `put_off`: it waits without being charged.
+    """
 
     state: str = "queued"
     revision: int = 1
@@ -37,12 +41,17 @@ class Row:
     attempts: int = 0
     crashes: int = 0
     due: bool = True
+    known: bytes | None = None
+    maybe: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    remote_key: str | None = None
+    put_off: bool = False
     run: str = ""
     begun: bool = False
     lapsed: bool = False
 
-    def queue(self, *, due: bool = True) -> None:
-        self.state, self.due = "queued", due
+    def queue(self, *, due: bool = True, put_off: bool = False) -> None:
+        self.state, self.due, self.put_off = "queued", due, put_off
 
 
 @dataclass(frozen=True)
@@ -77,10 +86,12 @@ class QueueModel(RuleBasedStateMachine):
             self.rows[contact] = Row()
         elif row.state == "claimed":
             row.revision += 1
+            row.known = None
         elif row.state != "queued":
             row.revision += 1
+            row.known = None
             row.attempts, row.crashes = 0, min(row.crashes, 1)
-            row.queue()
+            row.queue(put_off=row.put_off)
 
     @rule(contact=_one)
     def unselect(self, contact: int) -> None:
@@ -139,9 +150,31 @@ class QueueModel(RuleBasedStateMachine):
             assert renewed == {}
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), outcome=st.sampled_from(["synced", "unchanged", "retry", "rejected", "skipped", "snoozed"]))
-    def finish(self, data: st.DataObject, outcome: str) -> None:
+    @rule(data=st.data(), name=_word, key=_word)
+    def intend(self, data: st.DataObject, name: str, key: str) -> None:
         held = data.draw(st.sampled_from(self.claims))
+        row = self.rows[held.contact]
+        intent = Intent(claim=held.claim, key=key, names=frozenset({name}))
+        if row.state == "claimed" and self._is_current(held):
+            assert self.queue.intend([intent]) == {held.claim.contact_id}
+            row.known = None
+            row.maybe |= {name}
+            if row.remote_key not in {None, key}:
+                row.addresses |= {key}
+        else:
+            assert self.queue.intend([intent]) == set()
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        data=st.data(),
+        name=_word,
+        key=_word,
+        outcome=st.sampled_from(["synced", "unchanged", "retry", "rejected", "skipped", "snoozed", "stepped aside"]),
+    )
+    def finish(self, data: st.DataObject, name: str, key: str, outcome: str) -> None:
+        held = data.draw(st.sampled_from(self.claims))
+        confirmed = outcome in {"synced", "stepped aside"}
+        outcome = outcome.replace("stepped aside", "snoozed")
         attempt = Attempt(
             claim=held.claim,
             revision=held.revision,
@@ -149,6 +182,9 @@ class QueueModel(RuleBasedStateMachine):
             duration=timedelta(),
             kind=None if outcome in {"synced", "unchanged"} else "some",
             retry_after=timedelta(minutes=1) if outcome == "snoozed" else None,
+            payload_hash=name.encode() if outcome == "synced" else None,
+            remote_key=key if confirmed else None,
+            sent_attributes=frozenset({name} if confirmed else ()),
         )
         self.queue.record(held.run, [attempt])
         applied = [row.state for row in self.queue.apply(held.run, POLICY)]
@@ -162,13 +198,18 @@ class QueueModel(RuleBasedStateMachine):
         if not self._is_current(held) or not (row.state == "claimed" or late):
             assert applied == ["superseded"]
             return
+        if outcome == "synced":
+            row.known = name.encode()
+        if confirmed:
+            row.maybe, row.addresses, row.remote_key = frozenset({name}), frozenset(), key
         self._complete(row, outcome, held.revision)
         assert applied == [row.state]
 
     def _complete(self, row: Row, outcome: str, revision: int) -> None:
         if outcome == "snoozed":
-            row.queue(due=False)
+            row.queue(due=False, put_off=True)
             return
+        row.put_off = False
         row.crashes = 0
         if outcome in {"synced", "unchanged"}:
             row.synced_revision = revision
@@ -200,11 +241,12 @@ class QueueModel(RuleBasedStateMachine):
         for row in self.rows.values():
             if row.state == "claimed" and (row.lapsed or (row.run == ended and not row.begun)):
                 returned += 1
-                row.queue()
+                row.queue(put_off=True)
                 if row.begun and not (orderly and row.run == ended):
                     charged += 1
                     row.crashes += 1
-                    row.state = "failed" if row.crashes >= MAX_CRASHES else "queued"
+                    if row.crashes >= MAX_CRASHES:
+                        row.state, row.put_off = "failed", False
         assert (rescued.returned, rescued.charged) == (returned, charged)
 
     @rule(run=st.sampled_from(["a", "b"]))
@@ -212,7 +254,7 @@ class QueueModel(RuleBasedStateMachine):
         self.queue.release(run)
         for row in self.rows.values():
             if row.state == "claimed" and row.run == run and not row.begun:
-                row.queue()
+                row.queue(put_off=True)
 
     @rule()
     def let_back_offs_end(self) -> None:
@@ -224,16 +266,25 @@ class QueueModel(RuleBasedStateMachine):
     def table_and_model_agree(self) -> None:
         if not hasattr(self, "rows"):
             return
-        columns = "state, revision, synced_revision, claim_no, attempts, crashes"
+        columns = "state, revision, synced_revision, claim_no, attempts, crashes, remote_key"
+        more = (
+            "run_at <= now() AS due, payload_hash AS known, sent_attributes AS maybe, maybe_keys AS addresses, "
+            "due_since IS NOT NULL AS put_off"
+        )
         found: dict[int, dict[str, Any]] = {
             self.ids.index(row.pop("contact_id")): row
-            for row in self.people.all(f"SELECT contact_id, {columns}, run_at <= now() AS due FROM crm_syncs")
+            for row in self.people.all(f"SELECT contact_id, {columns}, {more} FROM crm_syncs")
         }
         assert found.keys() == self.rows.keys()
         for contact, row in self.rows.items():
-            expected = {name: getattr(row, name) for name in columns.split(", ")}
+            expected = {name: getattr(row, name) for name in columns.split(", ")} | {
+                "known": row.known,
+                "maybe": sorted(row.maybe),
+                "addresses": sorted(row.addresses),
+            }
+            found[contact]["addresses"].sort()
             if row.state == "queued":
-                expected["due"] = row.due
+                expected |= {"due": row.due, "put_off": row.put_off}
             assert {name: found[contact][name] for name in expected} == expected
 
 
