@@ -193,9 +193,11 @@ class BulkImports:
         """Note in which of the CRM's reports (value) a contact (key) was found."""
         self._all("report", id=import_id, keys=list(reported), reports=list(reported.values()))
 
-    def end(self, import_id: UUID, ended_as: str) -> None:
-        """Nothing more will come of it."""
-        self._all("end", id=import_id, ended_as=ended_as)
+    def end(self, import_id: UUID, ended_as: str) -> int:
+        """Nothing more will come of it; returns of how many contacts no outcome could be recorded."""
+        with self._engine.begin() as connection:
+            self._execute(connection, "end", id=import_id, ended_as=ended_as)
+            return len(self._execute(connection, "drop_rows", id=import_id))
 
     def give_back(self, import_id: UUID) -> int:
         """End an import that was not sent, or whose sending failed; its claims are queued again, uncharged."""

@@ -1,4 +1,6 @@
 -- Bulk imports: claims that a whole import holds, under the name 'import:<id>'. docs/architecture.md, "In bulk".
+-- No statement waits for a row that somebody's transaction holds. What an import leaves behind for that reason when it
+-- ends, `rescue` in queue.sql returns.
 
 -- name: begin
 INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, walk_id)
@@ -32,9 +34,13 @@ UPDATE crm_bulk_imports SET tended_at = now() WHERE id = :id AND tended_by = :ru
 
 -- name: set_apart
 -- Gives claims back uncharged, to be delivered singly.
+WITH free AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'claimed' AND claimed_by = :holder AND contact_id = ANY (CAST(:contact_ids AS uuid[]))
+       FOR NO KEY UPDATE SKIP LOCKED
+)
 UPDATE crm_syncs s SET state = 'queued', bulk_ok = false, claimed_by = NULL, lease_until = NULL
- WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :holder
-   AND s.contact_id = ANY (CAST(:contact_ids AS uuid[]))
+  FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
 -- name: submitting
@@ -85,15 +91,21 @@ UPDATE crm_bulk_imports SET state = 'proving', tended_at = now() WHERE id = :id 
 SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY (CAST(:keys AS text[]))
 
 -- name: record_proved
--- The ledger entries of contacts that were seen at the CRM as they were sent. A contact deleted meanwhile leaves none.
+-- The ledger entries of contacts that were seen at the CRM as they were sent. A contact deleted meanwhile leaves none; one
+-- that somebody's transaction holds is left for the next call.
 -- FULL JOIN, here and below, for the reason that stands at `apply` in queue.sql.
-WITH proved AS (
+WITH kept AS MATERIALIZED (
+    SELECT r.*, d.remote_id
+      FROM unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[])) AS d(key, remote_id)
+      JOIN crm_bulk_rows r ON r.import_id = :id AND r.key = d.key
+      JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c SKIP LOCKED
+), proved AS (
     DELETE FROM crm_bulk_rows r
      USING unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[])) AS d(key, remote_id)
      WHERE r.import_id = :id AND r.key = d.key
-    RETURNING r.*, d.remote_id
-), kept AS MATERIALIZED (
-    SELECT p.* FROM proved p JOIN crm_contacts c ON c.id = p.contact_id FOR KEY SHARE OF c
+       AND (r.contact_id IN (SELECT contact_id FROM kept)
+            OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
+    RETURNING r.contact_id
 ), entry AS (
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, payload_hash,
                               sent_attributes, mapping_version, warnings, started_at)
@@ -108,13 +120,15 @@ SELECT p.contact_id, k.contact_id IS NULL AS gone FROM proved p FULL JOIN kept k
 
 -- name: record_unproved
 -- The ledger entries of some of the others. They go back to the queue uncharged and are delivered singly.
-WITH unproved AS (
+WITH kept AS MATERIALIZED (
+    SELECT r.* FROM crm_bulk_rows r JOIN crm_contacts c ON c.id = r.contact_id
+     WHERE r.import_id = :id ORDER BY r.key LIMIT :limit FOR KEY SHARE OF c SKIP LOCKED
+), unproved AS (
     DELETE FROM crm_bulk_rows r
      WHERE r.import_id = :id
-       AND r.key IN (SELECT key FROM crm_bulk_rows WHERE import_id = :id ORDER BY key LIMIT :limit)
-    RETURNING r.*
-), kept AS MATERIALIZED (
-    SELECT u.* FROM unproved u JOIN crm_contacts c ON c.id = u.contact_id FOR KEY SHARE OF c
+       AND (r.contact_id IN (SELECT contact_id FROM kept)
+            OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
+    RETURNING r.contact_id
 ), entry AS (
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, message, mapping_version,
                               warnings, started_at)
@@ -138,12 +152,16 @@ UPDATE crm_bulk_imports SET state = 'ended', ended_as = :ended_as, ended_at = no
  WHERE id = :id AND state <> 'ended'
 
 -- name: give_back
+WITH free AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'claimed' AND claimed_by = :holder FOR NO KEY UPDATE SKIP LOCKED
+)
 UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL
- WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :holder
+  FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
 -- name: drop_rows
-DELETE FROM crm_bulk_rows WHERE import_id = :id
+DELETE FROM crm_bulk_rows WHERE import_id = :id RETURNING key
 
 -- name: lose
 -- Imports whose worker died before the CRM's answer was written down. One that was still being prepared by a run that has
@@ -164,7 +182,7 @@ SET LOCAL enable_nestloop = off
 WITH held AS MATERIALIZED (
     SELECT s.contact_id, r.key IS NOT NULL AS ready
       FROM crm_syncs s LEFT JOIN crm_bulk_rows r ON r.import_id = :id AND r.contact_id = s.contact_id
-     WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :holder
+     WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :holder FOR NO KEY UPDATE OF s SKIP LOCKED
 )
 UPDATE crm_syncs s SET state = 'queued', bulk_ok = h.ready, claimed_by = NULL, lease_until = NULL
   FROM held h WHERE s.contact_id = h.contact_id AND s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :holder

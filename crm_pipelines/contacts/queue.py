@@ -5,7 +5,8 @@ neither renew nor complete. All times are the database's. The statements stand i
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,9 @@ from crm_pipelines.faults import fault_point
 
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
+
+PAUSES_FOR_LOCKS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between tries of what somebody's transaction holds up. After the last, one goes on without the row."""
 
 _SQL = load_statements("queue")
 
@@ -199,10 +203,16 @@ class Queue:
     def renew(self, claims: Sequence[Claim], *, lease: timedelta) -> dict[UUID, int]:
         """Begin or go on delivering: set the leases anew; returns the contact's revision per claim still held.
 
-        A crash from here on is charged to these contacts.
+        A crash from here on is charged to these contacts. A row that somebody's transaction holds counts as lost.
         """
-        rows = self._all("renew", "renew", lease=lease, **_keys(claims))
-        return {row.contact_id: row.revision for row in rows}
+        held: dict[UUID, int] = {}
+        for _ in tries():
+            missing = [claim for claim in claims if claim.contact_id not in held]
+            rows = self._all("renew", "renew", lease=lease, **_keys(missing))
+            held |= {row.contact_id: row.revision for row in rows if row.revision is not None}
+            if all(row.revision is not None for row in rows):
+                break
+        return held
 
     def load(self, claims: Sequence[Claim]) -> list[Delivery]:
         """The present data behind the claims, in their order; claims taken over meanwhile are left out."""
@@ -244,11 +254,28 @@ class Queue:
         ]
         return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
 
-    def record(self, run_id: str, attempts: Sequence[Attempt]) -> None:
-        """Write outcomes into the ledger; a second one for the same claim is ignored."""
+    def record(self, run_id: str, attempts: Sequence[Attempt]) -> set[Claim]:
+        """Write outcomes into the ledger; a second one for the same claim is ignored.
+
+        Returns the claims of which that is done, be it since the contact is gone. The others' contacts are held by
+        somebody's transaction: to be tried again.
+        """
         if not attempts:
-            return
-        rows = [
+            return set()
+        with self._engine.begin() as connection:
+            found = connection.execute(
+                _SQL["lock_contacts"], {"contact_ids": [attempt.claim.contact_id for attempt in attempts]}
+            ).all()
+            locked = {row.id for row in found if not row.free}
+            writable = [attempt for attempt in attempts if attempt.claim.contact_id not in locked]
+            if writable:
+                connection.execute(_SQL["record"], self._entries(run_id, writable))
+            fault_point("before_record")
+        fault_point("after_record")
+        return {attempt.claim for attempt in writable}
+
+    def _entries(self, run_id: str, attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
+        return [
             {
                 "crm": self.crm,
                 "run_id": run_id,
@@ -260,27 +287,39 @@ class Queue:
             }
             for attempt in attempts
         ]
-        with self._engine.begin() as connection:
-            connection.execute(_SQL["record"], rows)
-            fault_point("before_record")
-        fault_point("after_record")
 
     def apply(self, run_id: str, policy: RetryPolicy, contact_ids: Sequence[UUID] | None = None) -> list[Applied]:
-        """Carry recorded outcomes of the run over to the state machine, fenced; None: for all its contacts."""
-        rows = self._all(
-            "apply",
-            "apply",
-            run_id=run_id,
-            contact_ids=None if contact_ids is None else list(contact_ids),
-            max_retries=policy.max_retries,
-            delays=list(policy.delays) or [timedelta()],
-        )
-        return [Applied(**{**row._mapping, "requests": int(row.requests)}) for row in rows]
+        """Carry recorded outcomes of the run over to the state machine, fenced; None: for all its contacts.
+
+        What somebody's transaction holds stays in the ledger for the next call.
+        """
+        given: dict[str, Any] = {
+            "run_id": run_id,
+            "contact_ids": None if contact_ids is None else list(contact_ids),
+        }
+        applied: list[Applied] = []
+        for _ in tries():
+            rows = self._all(
+                "apply",
+                "apply",
+                **given,
+                max_retries=policy.max_retries,
+                delays=list(policy.delays) or [timedelta()],
+            )
+            applied += [Applied(**{**row._mapping, "requests": int(row.requests)}) for row in rows]
+            if not self._all("any_unapplied", **given)[0][0]:
+                break
+        return applied
 
     def release(self, run_id: str, contact_ids: Sequence[UUID] | None = None, *, delay: timedelta = timedelta()) -> int:
         """Give claims back uncharged, due again after `delay`; None: all that the run has not begun to deliver."""
         ids = None if contact_ids is None else list(contact_ids)
-        return len(self._all("release", "release", run_id=run_id, contact_ids=ids, delay=delay))
+        released = 0
+        for _ in tries():
+            released += len(self._all("release", "release", run_id=run_id, contact_ids=ids, delay=delay))
+            if ids is None or released == len(ids):
+                break
+        return released
 
     def holders(self, *, except_run: str) -> list[str]:
         """The other runs that hold claims."""
@@ -291,7 +330,7 @@ class Queue:
         return {row.run_id: row.claims for row in self._all("claims_by_run")}
 
     def silent_runs(self) -> list[str]:
-        """The runs that let a lease run out."""
+        """The runs that let a lease run out, and the imports that are over and still hold claims."""
         return [row[0] for row in self._all("silent_runs")]
 
     def rescue(self, *, orderly_runs: Sequence[str] = (), crashed_runs: Sequence[str] = ()) -> Rescued:
@@ -358,6 +397,14 @@ class Queue:
         """Claims without an entry in the ledger: how many are free again, and how many are still held."""
         row = self._all("unattempted", **_keys(claims))[0]
         return row.free, row.held
+
+
+def tries() -> Iterator[None]:
+    """Once, and again after short pauses: most transactions that hold a row are soon over."""
+    yield
+    for seconds in PAUSES_FOR_LOCKS:
+        time.sleep(seconds)
+        yield
 
 
 def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:

@@ -1,4 +1,5 @@
 -- The queue protocol. docs/architecture.md says why each guard is there.
+-- No statement waits for a row that somebody's transaction holds: it skips the row, and says so where that matters.
 
 -- name: claim
 -- Disjoint (SKIP LOCKED), never more than asked for (MATERIALIZED), fenced by a growing claim_no.
@@ -58,11 +59,23 @@ SELECT contact_id, claim_no, run_at FROM crm_syncs
  ORDER BY run_at, contact_id LIMIT :limit
 
 -- name: renew
--- What does not come back is lost: it must not be sent. A crash from here on is charged to the row.
-UPDATE crm_syncs s SET lease_until = now() + :lease, delivery_started_at = coalesce(s.delivery_started_at, now())
-  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
- WHERE s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
-RETURNING s.contact_id, s.revision
+-- What does not come back is lost: it must not be sent. A crash from here on is charged to the row. Without a revision:
+-- still ours, but not renewed, since somebody's transaction holds the row.
+WITH given AS MATERIALIZED (
+    SELECT s.contact_id
+      FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
+      JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
+), free AS MATERIALIZED (
+    SELECT s.contact_id
+      FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
+      JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+), renewed AS (
+    UPDATE crm_syncs s SET lease_until = now() + :lease, delivery_started_at = coalesce(s.delivery_started_at, now())
+      FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
+    RETURNING s.contact_id, s.revision
+)
+SELECT contact_id, r.revision FROM given FULL JOIN renewed r USING (contact_id)
 
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
@@ -106,14 +119,27 @@ SELECT contact_id, holder FROM waits
 -- comes, a former value counts as a change again, and a new one can be cleared.
 -- maybe_keys only with a change of address, so that a first delivery does not pay for an index: should its address change
 -- before it is confirmed, the trigger on crm_contacts notes the former one.
+WITH free AS MATERIALIZED (
+    SELECT d.*
+      FROM jsonb_to_recordset(CAST(:intents AS jsonb)) AS d(contact_id uuid, claim_no bigint, key text, names text[])
+      JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+)
 UPDATE crm_syncs s SET
     payload_hash = NULL,
     sent_attributes = ARRAY(SELECT unnest(s.sent_attributes) UNION SELECT unnest(d.names) ORDER BY 1),
     maybe_keys = CASE WHEN s.remote_key IS NULL OR s.remote_key = d.key OR s.maybe_keys @> ARRAY[d.key] THEN s.maybe_keys
                       ELSE s.maybe_keys || d.key END
-  FROM jsonb_to_recordset(CAST(:intents AS jsonb)) AS d(contact_id uuid, claim_no bigint, key text, names text[])
- WHERE s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
+  FROM free d WHERE s.contact_id = d.contact_id AND s.crm = :crm
 RETURNING s.contact_id
+
+-- name: lock_contacts
+-- Those that exist, and whether an entry about them can be written now: an entry needs its contact to stay.
+WITH free AS MATERIALIZED (
+    SELECT id FROM crm_contacts WHERE id = ANY (CAST(:contact_ids AS uuid[])) FOR KEY SHARE SKIP LOCKED
+)
+SELECT c.id, EXISTS (SELECT 1 FROM free f WHERE f.id = c.id) AS free
+  FROM crm_contacts c WHERE c.id = ANY (CAST(:contact_ids AS uuid[]))
 
 -- name: record
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
@@ -133,7 +159,10 @@ WITH outcome AS MATERIALIZED (
     SELECT * FROM crm_attempts
      WHERE crm = :crm AND run_id = :run_id AND applied_at IS NULL
        AND (CAST(:contact_ids AS uuid[]) IS NULL OR contact_id = ANY (CAST(:contact_ids AS uuid[])))
-     ORDER BY contact_id FOR UPDATE
+     ORDER BY contact_id FOR UPDATE SKIP LOCKED
+), free AS MATERIALIZED (
+    SELECT o.* FROM outcome o JOIN crm_syncs s ON s.contact_id = o.contact_id AND s.crm = :crm
+       FOR NO KEY UPDATE OF s SKIP LOCKED
 ), changed AS (
     UPDATE crm_syncs s SET
         state = CASE
@@ -180,26 +209,36 @@ WITH outcome AS MATERIALIZED (
         last_http_status = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN NULL
                                 WHEN o.outcome IN ('snoozed', 'refused') THEN s.last_http_status ELSE o.http_status END,
         last_attempt_at = CASE WHEN o.requests > 0 OR o.outcome = 'synced' THEN o.finished_at ELSE s.last_attempt_at END
-      FROM outcome o
+      FROM free o
      WHERE s.contact_id = o.contact_id AND s.crm = :crm AND s.claim_no = o.claim_no
        AND (s.state = 'claimed' OR (s.state = 'queued' AND o.outcome IN ('synced', 'unchanged')))
     RETURNING s.contact_id, s.state
 ), marked AS (
-    UPDATE crm_attempts a SET applied_at = now() FROM outcome o WHERE a.id = o.id
+    UPDATE crm_attempts a SET applied_at = now() FROM free o WHERE a.id = o.id
 )
 -- FULL, though what changed is a part of the outcomes: for want of statistics a LEFT JOIN is planned as a nested loop, and
 -- compares every row with every other.
 SELECT o.outcome, coalesce(c.state, 'superseded') AS state, o.kind, count(*) AS contacts, sum(o.requests) AS requests
-  FROM outcome o FULL JOIN changed c ON c.contact_id = o.contact_id
+  FROM free o FULL JOIN changed c ON c.contact_id = o.contact_id
  GROUP BY 1, 2, 3
+
+-- name: any_unapplied
+SELECT EXISTS (SELECT 1 FROM crm_attempts
+                WHERE crm = :crm AND run_id = :run_id AND applied_at IS NULL
+                  AND (CAST(:contact_ids AS uuid[]) IS NULL OR contact_id = ANY (CAST(:contact_ids AS uuid[]))))
 
 -- name: release
 -- Gives claims back uncharged. Without ids: all that this run holds and has not begun to deliver.
+WITH free AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs s
+     WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :run_id
+       AND CASE WHEN CAST(:contact_ids AS uuid[]) IS NULL THEN s.delivery_started_at IS NULL
+                ELSE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) END
+       FOR NO KEY UPDATE SKIP LOCKED
+)
 UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
        due_since = coalesce(s.due_since, s.run_at), run_at = greatest(s.run_at, now() + CAST(:delay AS interval))
- WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :run_id
-   AND CASE WHEN CAST(:contact_ids AS uuid[]) IS NULL THEN s.delivery_started_at IS NULL
-            ELSE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) END
+  FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
 -- name: abandoned_runs
@@ -214,14 +253,17 @@ SELECT claimed_by AS run_id, count(*) AS claims FROM crm_syncs
  WHERE crm = :crm AND state = 'claimed' AND claimed_by NOT LIKE 'import:%' GROUP BY 1 ORDER BY 2 DESC, 1
 
 -- name: silent_runs
--- Runs that let a lease run out, whatever Dagster knows of them.
-SELECT DISTINCT claimed_by FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now()
+-- Runs that let a lease run out, whatever Dagster knows of them, and imports that are over.
+SELECT DISTINCT claimed_by FROM crm_syncs
+ WHERE crm = :crm AND state = 'claimed'
+   AND (lease_until < now() OR claimed_by IN (SELECT 'import:' || id FROM crm_bulk_imports
+                                               WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day'))
 
 -- name: any_parked
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'failed' AND mapping_version <> :mapping_version)
 
 -- name: rescue
--- Claims whose lease ran out, and those not begun whose run is known to have ended: before such a row is sent, its
+-- Claims whose lease ran out, those of imports that are over (somebody's transaction held the row then), and those not begun whose run is known to have ended: before such a row is sent, its
 -- lease must be renewed, and that fails from now on. The predicate is checked again under the lock.
 -- Only a row that was being delivered is charged, and only when its run did not end in an orderly way.
 WITH lost AS MATERIALIZED (
@@ -230,6 +272,8 @@ WITH lost AS MATERIALIZED (
       FROM crm_syncs
      WHERE crm = :crm AND state = 'claimed'
        AND (lease_until < now()
+            OR claimed_by IN (SELECT 'import:' || id FROM crm_bulk_imports
+                               WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day')
             OR (delivery_started_at IS NULL AND (claimed_by = ANY (CAST(:orderly_runs AS text[]))
                                                  OR claimed_by = ANY (CAST(:crashed_runs AS text[])))))
      FOR NO KEY UPDATE SKIP LOCKED
@@ -251,15 +295,23 @@ RETURNING l.charged, s.state
 
 -- name: requeue_parked
 -- Contacts that were refused for good under another mapping get a new chance.
-UPDATE crm_syncs SET state = 'queued', run_at = now(), attempts = 0,
+WITH parked AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'failed' AND mapping_version <> :mapping_version FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'queued', run_at = now(), attempts = 0,
        last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
- WHERE crm = :crm AND state = 'failed' AND mapping_version <> :mapping_version
+  FROM parked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
 
 -- name: requeue_edited
 -- The promise behind the trigger on crm_contacts: an edit that it missed (disabled during a restore, say) is found.
-SELECT crm_requeue_edited(c.id, c.revision)
-  FROM crm_contacts c JOIN crm_syncs s ON s.contact_id = c.id
- WHERE s.crm = :crm AND c.revision > 1 AND c.updated_at > now() - interval '1 day' AND s.contact_revision < c.revision
+WITH edited AS MATERIALIZED (
+    SELECT c.id, c.revision
+      FROM crm_contacts c JOIN crm_syncs s ON s.contact_id = c.id
+     WHERE s.crm = :crm AND c.revision > 1 AND c.updated_at > now() - interval '1 day' AND s.contact_revision < c.revision
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+SELECT crm_requeue_edited(id, revision) FROM edited
 
 -- name: any_edited
 SELECT EXISTS (SELECT 1 FROM crm_contacts c JOIN crm_syncs s ON s.contact_id = c.id
@@ -284,6 +336,9 @@ SELECT count(*) AS contacts, extract(epoch FROM now() - min(finished_at))::float
 -- name: any_due
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())
     OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now())
+    OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed'
+                  AND claimed_by IN (SELECT 'import:' || id FROM crm_bulk_imports
+                                      WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day'))
     OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended')
 
 -- name: is_delivering

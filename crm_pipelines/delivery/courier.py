@@ -16,7 +16,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
+from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue, tries
 from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
 from crm_pipelines.delivery.fence import ClaimLost, Fence
 from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, tally
@@ -38,10 +38,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """How a batch went: `released` claims were given back unsent; `halted` says why sending stopped early."""
+    """How a batch went: `released` claims were given back unsent; `halted` says why sending stopped early.
+
+    `locked` claims could be neither given back nor have their outcome written down, since somebody's transaction holds
+    the contact. They return to the queue by themselves.
+    """
 
     released: int
     halted: str | None
+    locked: int = 0
 
 
 class Courier(Passage):
@@ -63,8 +68,12 @@ class Courier(Passage):
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
-        released = sum(self.deliver([claim]).released for claim in claims)
-        return Receipt(released=released, halted=self.halted)
+        receipts = [self.deliver([claim]) for claim in claims]
+        return Receipt(
+            released=sum(one.released for one in receipts),
+            locked=sum(one.locked for one in receipts),
+            halted=self.halted,
+        )
 
     def deliver(self, claims: Sequence[Claim]) -> Receipt:
         """Send every contact that is still ours, record every outcome, give the rest back.
@@ -103,9 +112,17 @@ class Courier(Passage):
         except Stopped:
             self._halt(STOPPED)
         finally:
-            unsent = [claim.contact_id for claim in claims if claim not in recorded]
-            released = self._insistently(lambda: self._queue.release(self._run_id, unsent)) if unsent else 0
-        return Receipt(released=released, halted=self.halted)
+            released, locked = self._give_back([claim for claim in claims if claim not in recorded])
+        return Receipt(released=released, halted=self.halted, locked=locked)
+
+    def _give_back(self, unsent: Sequence[Claim]) -> tuple[int, int]:
+        """How many of the claims are free now, and how many somebody's transaction keeps from being so."""
+        if not unsent:
+            return 0, 0
+        ids = [claim.contact_id for claim in unsent]
+        released = self._insistently(lambda: self._queue.release(self._run_id, ids))
+        _, locked = self._insistently(lambda: self._queue.unattempted(unsent)) if released < len(ids) else (0, 0)
+        return released, locked
 
     def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
         prepared = [prepare(self._crm, one, fence.revisions[one.claim.contact_id]) for one in deliveries]
@@ -128,7 +145,10 @@ class Courier(Passage):
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            self._record(answered, recorded)
+            for _ in tries():
+                self._record(answered, recorded)
+                if all(attempt.claim in recorded for attempt in answered):
+                    break
 
     def _intend(self, parcels: Sequence[Parcel]) -> list[Parcel]:
         """Those that may be sent, now that it is written down what of."""
@@ -193,9 +213,13 @@ class Courier(Passage):
         new = [attempt for attempt in attempts if attempt.claim not in recorded]
         if not new:
             return
-        self._insistently(partial(self._queue.record, self._run_id, new))
-        recorded.update(attempt.claim for attempt in new)
-        verdict = self._insistently(partial(self._gate.judge, tally(new)))
+        written = self._insistently(partial(self._queue.record, self._run_id, new))
+        recorded.update(written)
+        if not written:
+            return
+        verdict = self._insistently(
+            partial(self._gate.judge, tally([attempt for attempt in new if attempt.claim in written]))
+        )
         if verdict is not None:
             self._halt(f"the circuit breaker opened: {verdict}")
 

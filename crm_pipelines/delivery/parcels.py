@@ -120,8 +120,8 @@ def _aside(attempt: Attempt) -> Attempt:
         return replace(
             attempt,
             kind="address_ring",
-            message="Contacts take over each other's addresses, and the CRM refused this one an interim address: change "
-            f"one of their addresses at the CRM by hand. {attempt.message}",
+            message="Contacts take over each other's addresses, and the CRM refused this one an interim address. "
+            f"Change one of their addresses at the CRM by hand. {attempt.message}",
         )
     return attempt
 

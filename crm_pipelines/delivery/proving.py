@@ -121,7 +121,8 @@ class Prover(Reader):
                 break
             self._superseded(gone)
             self._carry_over(one.id, found)
-        self._insistently(partial(self._imports.end, one.id, ended_as))
+        # What is left, somebody's transaction holds. It returns to the queue by itself.
+        self._superseded(self._insistently(partial(self._imports.end, one.id, ended_as)))
 
     def _superseded(self, contacts: int) -> None:
         with self._lock:
@@ -131,4 +132,6 @@ class Prover(Reader):
         """Outcomes from the ledger to the state machine; returns of how many contacts."""
         applied = self._insistently(partial(self._queue.apply, holder(import_id), self._policy, contact_ids))
         self.fates.applied += applied
-        return sum(row.contacts for row in applied)
+        carried = sum(row.contacts for row in applied)
+        self._superseded(max(0, len(contact_ids or ()) - carried))
+        return carried

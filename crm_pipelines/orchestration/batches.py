@@ -70,6 +70,7 @@ class SentBatch:
 
     batch: Batch
     released: int = 0
+    locked: int = 0
     halted: str | None = None
     totals: Totals | None = None
     refused_for_rate: int = 0

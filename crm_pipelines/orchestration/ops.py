@@ -206,6 +206,7 @@ def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> Sen
     return SentBatch(
         batch=batch,
         released=receipt.released,
+        locked=receipt.locked,
         halted=receipt.halted,
         refused_for_rate=courier.refused_for_rate,
     )
@@ -236,7 +237,7 @@ def write_statuses(
         free, held = account.queue.unattempted(claims)
     # Recorded by this run, which then slept: another one has carried them over.
     elsewhere = len(claims) - free - held - sum(row.contacts for row in applied)
-    taken_over = max(0, free - sent.released) + max(0, elsewhere)
+    taken_over = max(0, free - sent.released) + max(0, elsewhere) + min(held, sent.locked)
     totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=taken_over)
     totals = replace(totals, refused_for_rate=sent.refused_for_rate)
     context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))

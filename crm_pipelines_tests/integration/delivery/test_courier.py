@@ -200,11 +200,11 @@ def test_an_interruption_while_outcomes_are_recorded_loses_none_and_goes_on(
     class Interrupted(Queue):
         interrupted = False
 
-        def record(self, run_id: str, attempts: Sequence[Attempt]) -> None:
+        def record(self, run_id: str, attempts: Sequence[Attempt]) -> set[Claim]:
             if not self.interrupted:
                 self.interrupted = True
                 raise KeyboardInterrupt
-            super().record(run_id, attempts)
+            return super().record(run_id, attempts)
 
     people.add(10)
     interrupted = delivery.courier(queue=Interrupted(delivery.engine, "brevo"))

@@ -95,7 +95,7 @@ def test_a_connection_cut_while_claims_are_given_back_leaves_none_behind(
     courier = delivery.courier()
     courier.halted = "already halted"
     with ThreadPoolExecutor(1) as pool, engine.connect() as holder:
-        holder.execute(sa.text("SELECT 1 FROM crm_syncs FOR UPDATE"))
+        holder.execute(sa.text("LOCK TABLE crm_syncs IN EXCLUSIVE MODE"))
         giving_back = pool.submit(courier.deliver, claims)
         wait_until(lambda: delivery.waiting(people), "the release waits for the lock")
         delivery.cut(people)

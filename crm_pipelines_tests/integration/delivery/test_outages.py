@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Queue
+from crm_pipelines.contacts.queue import Claim, Queue
 from crm_pipelines.delivery.planning import CLAIM_LEASE, TRUST
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.postgres import temporary_folder
@@ -68,9 +68,9 @@ def test_a_full_disk_below_postgres_costs_no_answer_and_no_second_request(
     refused: list[str] = []
 
     class Watched(Queue):
-        def record(self, run_id: str, attempts: Any) -> None:
+        def record(self, run_id: str, attempts: Any) -> set[Claim]:
             try:
-                super().record(run_id, attempts)
+                return super().record(run_id, attempts)
             except sa.exc.DBAPIError as error:
                 refused.append(str(error))
                 raise
