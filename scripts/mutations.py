@@ -21,6 +21,16 @@ _WRITING = "crm_pipelines_tests/integration/api/test_writing.py"
 _SIGNING_IN = "crm_pipelines_tests/integration/pages/test_signing_in.py"
 _INTENTS = "crm_pipelines_tests/integration/delivery/test_intents.py"
 _RINGS = "crm_pipelines_tests/integration/delivery/test_address_rings.py"
+_RELEASE_SKIPS = """\
+       FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, delivery"""
+_REFUSED = "crm_pipelines_tests/integration/orchestration/test_refused.py"
+_RESCUE_OF_IMPORTS = """\
+            OR claimed_by IN (SELECT 'import:' || id FROM crm_bulk_imports
+                               WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day')
+"""
+_LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
 _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
@@ -114,6 +124,88 @@ MUTATIONS = (
         guard="addresses: of contacts that wait for each other one gives way",
         changes=(("crm_pipelines/delivery/parcels.py", "if delivery.gives_way and", "if False and"),),
         tests=(f"{_RINGS}::test_contacts_that_pass_their_addresses_on_in_a_ring_all_arrive",),
+    ),
+    Mutation(
+        guard="locks: a renewal skips who is held",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "       FOR NO KEY UPDATE OF s SKIP LOCKED\n), renewed",
+                "       FOR NO KEY UPDATE OF s\n), renewed",
+            ),
+        ),
+        tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
+    ),
+    Mutation(
+        guard="locks: an intent skips who is held",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "       FOR NO KEY UPDATE OF s SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    payload_hash",
+                "       FOR NO KEY UPDATE OF s\n)\nUPDATE crm_syncs s SET\n    payload_hash",
+            ),
+        ),
+        tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
+    ),
+    Mutation(
+        guard="locks: the ledger skips who is held",
+        changes=((_QUEUE_SQL, "FOR KEY SHARE SKIP LOCKED\n)\nSELECT c.id", "FOR KEY SHARE\n)\nSELECT c.id"),),
+        tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
+    ),
+    Mutation(
+        guard="locks: carrying over skips who is held",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "       FOR NO KEY UPDATE OF s SKIP LOCKED\n), changed",
+                "       FOR NO KEY UPDATE OF s\n), changed",
+            ),
+        ),
+        tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
+    ),
+    Mutation(
+        guard="locks: giving back skips who is held",
+        changes=((_QUEUE_SQL, _RELEASE_SKIPS, _RELEASE_SKIPS.replace(" SKIP LOCKED", "")),),
+        tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
+    ),
+    Mutation(
+        guard="locks: a proof skips who is held",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c SKIP LOCKED\n), proved",
+                "JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c\n), proved",
+            ),
+        ),
+        tests=(f"{_LOCKS}::test_who_is_held_during_an_import_waits_alone",),
+    ),
+    Mutation(
+        guard="locks: what an import that is over left behind returns",
+        changes=((_QUEUE_SQL, _RESCUE_OF_IMPORTS, ""),),
+        tests=(f"{_LOCKS}::test_who_is_held_during_an_import_waits_alone",),
+    ),
+    Mutation(
+        guard="gate: a page that is no answer of the CRM's closes nothing for the key",
+        changes=(
+            ("crm_pipelines/crms/brevo/outcomes.py", "if status in {401, 402, 403} and body is None", "if False"),
+        ),
+        tests=(f"{_REFUSED}::test_a_contact_that_is_refused_alone_is_given_up_in_time_and_its_neighbours_arrive",),
+    ),
+    Mutation(
+        guard="gate: who is refused alone is charged",
+        changes=(
+            (
+                "crm_pipelines/delivery/gatekeeping.py",
+                "            queue.pass_over_refused(state.changed_at, policy)\n",
+                "",
+            ),
+        ),
+        tests=(f"{_REFUSED}::test_a_contact_that_is_refused_alone_is_given_up_in_time_and_its_neighbours_arrive",),
+    ),
+    Mutation(
+        guard="gate: while nobody gets through, nobody is charged",
+        changes=((_QUEUE_SQL, "attempts = s.attempts + r.charged::int", "attempts = s.attempts + 1"),),
+        tests=(f"{_REFUSED}::test_while_the_account_may_not_write_at_all_nobody_is_charged",),
     ),
     Mutation(
         guard="age: who is put off is as old as when first due",

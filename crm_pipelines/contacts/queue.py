@@ -351,6 +351,20 @@ class Queue:
             given_up=sum(row.state == "failed" for row in rows),
         )
 
+    def pass_over_refused(self, since: datetime, policy: RetryPolicy) -> int:
+        """Send those to the back of the queue whom the CRM refused since then, though it accepts the credentials.
+
+        Where others got through meanwhile, they are charged an attempt. Returns how many went back.
+        """
+        return len(
+            self._all(
+                "pass_over_refused",
+                since=since,
+                max_retries=policy.max_retries,
+                delays=list(policy.delays) or [timedelta()],
+            )
+        )
+
     def requeue_parked(self, mapping_version: str) -> int:
         """Queue the contacts that were refused for good under another mapping."""
         with self._engine.begin() as connection:

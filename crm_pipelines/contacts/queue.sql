@@ -293,6 +293,36 @@ UPDATE crm_syncs s SET
   FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm AND s.state = 'claimed'
 RETURNING l.charged, s.state
 
+-- name: pass_over_refused
+-- After the CRM has accepted the credentials: whom it refused before goes to the back of the queue, since what was
+-- refused was not the account. Where others got through since its first refusal, it is the contact: it is charged.
+WITH refused AS MATERIALIZED (
+    SELECT s.contact_id, a.kind, a.code, a.message, a.http_status,
+           EXISTS (SELECT 1 FROM crm_attempts o
+                    WHERE o.crm = a.crm AND o.outcome = 'synced' AND o.finished_at > (
+                          SELECT min(f.finished_at) FROM crm_attempts f
+                           WHERE f.contact_id = a.contact_id AND f.crm = a.crm AND f.outcome = 'refused'
+                             AND f.finished_at >= s.selected_at)) AS charged
+      FROM crm_attempts a
+      JOIN crm_syncs s ON s.contact_id = a.contact_id AND s.crm = a.crm AND s.claim_no = a.claim_no AND s.state = 'queued'
+     -- An outcome may have been recorded a moment before the gate was closed for it.
+     WHERE a.crm = :crm AND a.outcome = 'refused' AND a.finished_at >= CAST(:since AS timestamptz) - interval '1 min'
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE crm_syncs s SET
+    state = CASE WHEN r.charged AND s.attempts >= :max_retries THEN 'failed' ELSE 'queued' END,
+    attempts = s.attempts + r.charged::int,
+    due_since = CASE WHEN r.charged THEN NULL ELSE coalesce(s.due_since, s.run_at) END,
+    run_at = CASE WHEN r.charged AND s.attempts < :max_retries
+                      THEN now() + (CAST(:delays AS interval[]))[s.attempts + 1] * (1 + 0.1 * random())
+                  ELSE now() END,
+    last_error_kind = CASE WHEN r.charged THEN r.kind ELSE s.last_error_kind END,
+    last_error_code = CASE WHEN r.charged THEN r.code ELSE s.last_error_code END,
+    last_error = CASE WHEN r.charged THEN coalesce(r.message, r.kind) ELSE s.last_error END,
+    last_http_status = CASE WHEN r.charged THEN r.http_status ELSE s.last_http_status END
+  FROM refused r WHERE s.contact_id = r.contact_id AND s.crm = :crm
+RETURNING r.charged
+
 -- name: requeue_parked
 -- Contacts that were refused for good under another mapping get a new chance.
 WITH parked AS MATERIALIZED (

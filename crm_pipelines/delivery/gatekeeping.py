@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from crm_pipelines.contacts.gates import Gate, GateKeeper, Reservation, Tally
-from crm_pipelines.contacts.queue import Attempt
+from crm_pipelines.contacts.queue import Attempt, Queue, RetryPolicy
 from crm_pipelines.crms.base import Crm, Result
 from crm_pipelines.delivery.pacing import Pacer
 
@@ -43,11 +43,12 @@ def pacer_for(gate: GateKeeper, rate_per_second: float) -> Pacer:
     return Pacer(reserve, rate_per_second=rate, stop=threading.Event())
 
 
-def reopen_if_accepted(gate: GateKeeper, crm: Crm) -> Gate:
+def reopen_if_accepted(gate: GateKeeper, crm: Crm, queue: Queue, policy: RetryPolicy) -> Gate:
     """The gate as it stands after this attempt.
 
     A new key opens it at once. The same key opens it when one cheap request succeeds: an address that is allowed on the
-    CRM's side changes no key.
+    CRM's side changes no key. Then those contacts that were refused go to the back of the queue: should the CRM refuse
+    them alone, the others get on.
     """
     state = gate.read()
     if not state.closed_for_credentials:
@@ -57,6 +58,7 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm) -> Gate:
     else:
         outcome = crm.probe(before_request=lambda: None)
         if outcome.result is Result.SYNCED:
+            queue.pass_over_refused(state.changed_at, policy)
             gate.open()
         elif outcome.result is Result.REFUSED:
             gate.close(outcome.message or outcome.kind or "", crm.credentials_fingerprint)

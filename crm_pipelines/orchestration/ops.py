@@ -90,7 +90,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     imports = account.imports(context.run_id)
     released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
     edited = queue.requeue_edited()
-    gate = reopen_if_accepted(account.gate, account.crm)
+    gate = reopen_if_accepted(account.gate, account.crm, account.queue, account.policy)
     if gate.probing:
         limit = 1
     survey = _survey(context, config, account) if chosen is None and not gate.paused and not gate.probing else None

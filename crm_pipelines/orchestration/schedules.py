@@ -53,7 +53,7 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
 
 def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None:
     """Why a run started now would have nothing to do; None when there is work."""
-    gate = reopen_if_accepted(account.gate, account.crm)
+    gate = reopen_if_accepted(account.gate, account.crm, account.queue, account.policy)
     if gate.paused:
         until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else "until the key is accepted"
         return f"The gate is paused {until}: {gate.pause_reason}"

@@ -3,7 +3,7 @@
 | seen | result, kind |
 | --- | --- |
 | 201, 204, other 2xx with a JSON object | synced |
-| 2xx that is not JSON, 1xx, 3xx, 407, 404 and 405 without a word of Brevo | retry, `outage` |
+| 2xx that is not JSON, 1xx, 3xx, 407, 401 to 405 with a page that is not JSON | retry, `outage` |
 | 408, 425, 5xx, `account_in_process`, no connection, broken answer | retry, `outage` |
 | no answer in time | retry, `timeout` |
 | 429 | snoozed, `rate_limit` |
@@ -150,6 +150,9 @@ def _verdict(
         return Result.RETRY, "outage", "not_brevo"
     if status == 429:
         return Result.SNOOZED, "rate_limit", None
+    if status in {401, 402, 403} and body is None and has_body:
+        # Brevo refuses in JSON. This is a firewall's page or a proxy's, and may be about this one request.
+        return Result.RETRY, "outage", "not_brevo"
     if status == 401:
         return Result.REFUSED, "ip_not_authorised" if _UNKNOWN_IP.search(said) else "credentials", None
     if status in {402, 403}:

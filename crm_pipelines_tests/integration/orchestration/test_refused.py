@@ -1,0 +1,53 @@
+"""A contact that the CRM, or a firewall before it, refuses alone keeps no other from getting on."""
+
+from typing import Any
+
+import pytest
+
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+
+FIREWALL: dict[str, Any] = {"action": "html", "status": 403}
+PERMISSION: dict[str, Any] = {
+    "action": "status",
+    "status": 403,
+    "body": {"code": "permission_denied", "message": "Not for this one"},
+}
+
+
+@pytest.mark.parametrize("refusal", [FIREWALL, PERMISSION], ids=["a firewall", "the CRM"])
+def test_a_contact_that_is_refused_alone_is_given_up_in_time_and_its_neighbours_arrive(
+    refusal: dict[str, Any],
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BREVO_RATE_LIMIT_PER_SECOND", "10")
+    [refused] = people.add(email="refused@example.com")
+    people.run("UPDATE crm_syncs SET run_at = run_at - interval '1 h'")
+    people.add(11)
+    brevo_sandbox.fault(**refusal, email="refused@example.com", method="POST")
+    for _ in range(8):
+        people.make_due()
+        people.run("UPDATE crm_gates SET paused_until = now() WHERE pause_kind IN ('outage', 'rate_limit')")
+        pipeline.run()
+    assert people.states() == {"synced": 11, "failed": 1}
+    row = people.sync(refused)
+    assert (row["state"], row["attempts"]) == ("failed", 4)
+
+
+def test_while_the_account_may_not_write_at_all_nobody_is_charged(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(12)
+    brevo_sandbox.fault(**PERMISSION, method="POST")
+    for _ in range(6):
+        pipeline.run()
+    assert people.states() == {"queued": 12}
+    assert people.all("SELECT sum(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+    brevo_sandbox.clear_faults()
+    for _ in range(2):
+        pipeline.run()
+    assert people.states() == {"synced": 12}
