@@ -29,7 +29,7 @@ def test_a_contact_that_is_refused_alone_is_given_up_in_time_and_its_neighbours_
     people.run("UPDATE crm_syncs SET run_at = run_at - interval '1 h'")
     people.add(11)
     brevo_sandbox.fault(**refusal, email="refused@example.com", method="POST")
-    for _ in range(8):
+    for _ in range(12):
         people.make_due()
         people.run("UPDATE crm_gates SET paused_until = now() WHERE pause_kind IN ('outage', 'rate_limit')")
         pipeline.run()
