@@ -19,6 +19,7 @@ pytest_plugins = [
     "crm_pipelines_tests.fixtures.sandbox",
     "crm_pipelines_tests.fixtures.browser",
     "crm_pipelines_tests.fixtures.pipeline",
+    "crm_pipelines_tests.fixtures.accounts",
     "crm_pipelines_tests.fixtures.api",
     "crm_pipelines_tests.fixtures.receivers",
     "crm_pipelines_tests.fixtures.stack",

@@ -36,6 +36,14 @@ _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
 _FOLLOWS = "crm_pipelines/orchestration/following.py"
 _SESSION = "crm_pipelines/api/pages/session.py"
+_GATES_SQL = "crm_pipelines/contacts/gates.sql"
+_ACCOUNTS = "crm_pipelines/delivery/accounts.py"
+_ACCOUNT_TESTS = "crm_pipelines_tests/integration/orchestration/test_accounts.py"
+_ACCOUNT_CHANGE = (
+    "crm_pipelines_tests/system/chaos/test_account_change.py"
+    "::test_nothing_that_a_woken_worker_of_the_former_account_did_counts"
+)
+_OURS_TESTS = "crm_pipelines_tests/integration/crms/test_brevo_ours.py"
 
 _GATE_CHECK = """\
        AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
@@ -604,5 +612,130 @@ MUTATIONS = (
         guard="pages: a form of another site changes nothing",
         changes=((_SESSION, "if not hmac.compare_digest(form_key.encode(), session.form_key.encode()):", "if False:"),),
         tests=(f"{_SIGNING_IN}::test_a_form_of_another_site_changes_nothing",),
+    ),
+    Mutation(
+        guard="account: slots are given for the account of the contacts only",
+        changes=((_GATES_SQL, "AND (CAST(:account AS text) IS NULL OR account = :account) FOR UPDATE", "FOR UPDATE"),),
+        tests=(f"{_ACCOUNT_TESTS}::test_a_run_of_the_former_account_gets_no_turn_after_the_change",),
+    ),
+    Mutation(
+        guard="account: nothing is claimed before the slots of the former one are over",
+        changes=(
+            (
+                _GATES_SQL,
+                "paused_until = greatest(next_slot_at, clock_timestamp()) + interval '1 s', pause_kind = 'rate_limit'",
+                "paused_until = NULL, pause_kind = NULL",
+            ),
+        ),
+        tests=(f"{_ACCOUNT_TESTS}::test_until_the_slots_of_the_former_account_are_over_nothing_is_claimed",),
+    ),
+    Mutation(
+        guard="account: claims of the former one are void",
+        changes=((_GATES_SQL, "claim_no = s.claim_no + 1, claimed_by = NULL", "claimed_by = NULL"),),
+        tests=(f"{_ACCOUNT_TESTS}::test_an_answer_of_the_former_account_that_comes_after_the_change_does_not_count",),
+    ),
+    Mutation(
+        guard="account: numbers and addresses of the former one are forgotten",
+        changes=((_GATES_SQL, "remote_key = NULL, remote_id = NULL, ", ""),),
+        tests=(f"{_ACCOUNT_TESTS}::test_in_another_account_everything_is_new_and_no_stranger_is_touched",),
+    ),
+    Mutation(
+        guard="account: imports under way at the former one are over",
+        changes=((_GATES_SQL, "WHERE crm = :crm AND state <> 'ended'", "WHERE crm = :crm AND false"),),
+        tests=(f"{_ACCOUNT_TESTS}::test_the_account_changes_in_the_middle_of_a_backlog_with_imports_under_way",),
+    ),
+    Mutation(
+        guard="account: a run sends to the account of the contacts only",
+        changes=((_OPS, "            account = account.admitted()\n", ""),),
+        tests=(f"{_ACCOUNT_TESTS}::test_the_account_changes_in_the_middle_of_a_backlog_with_imports_under_way",),
+    ),
+    Mutation(
+        guard="account: it is not asked for again with the same key",
+        changes=(
+            (
+                _ACCOUNTS,
+                "if state.account is not None and state.knows(crm.credentials_fingerprint):",
+                "if state.account is not None and not state.crm:",
+            ),
+        ),
+        tests=(f"{_ACCOUNT_TESTS}::test_the_account_is_asked_for_once_per_key_and_is_what_the_crm_calls_it",),
+    ),
+    Mutation(
+        guard="account: only a run forgets the former one",
+        changes=((_ACCOUNTS, "crm.credentials_fingerprint, move=False)", "crm.credentials_fingerprint)"),),
+        tests=(f"{_ACCOUNT_TESTS}::test_nothing_is_created_shown_or_read_back_in_another_account",),
+    ),
+    Mutation(
+        guard="account: a run of the former one does not change it back",
+        changes=((_OPS, "admit(move=context.retry_number == 0)", "admit(move=True)"),),
+        tests=(f"{_ACCOUNT_CHANGE}[before_claim-a moment]",),
+    ),
+    Mutation(
+        guard="account: a new key is work for a run",
+        changes=(
+            (
+                "crm_pipelines/orchestration/schedules.py",
+                "if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):",
+                "if gate.account is None and gate.account is not None:",
+            ),
+        ),
+        tests=(f"{_ACCOUNT_TESTS}::test_the_schedule_starts_a_run_for_a_new_key_though_nothing_is_due",),
+    ),
+    Mutation(
+        guard="account: contacts of a real one are not marked by the sandbox",
+        changes=(
+            (
+                "crm_pipelines/contacts/gates.py",
+                "if bound is not None and bound != SANDBOX and account == SANDBOX:",
+                "if bound is not None and bound == SANDBOX and account == bound + bound:",
+            ),
+        ),
+        tests=(
+            f"{_ACCOUNT_TESTS}::test_contacts_of_a_real_account_on_a_loopback_address_are_not_marked_by_the_sandbox",
+        ),
+    ),
+    Mutation(
+        guard="account: what a stranger's holds is not shown as ours",
+        changes=(
+            (
+                "crm_pipelines/delivery/why.py",
+                "        admit(gate, account, before_request=turns)\n",
+                "        gate.read()\n",
+            ),
+        ),
+        tests=(f"{_ACCOUNT_TESTS}::test_nothing_is_created_shown_or_read_back_in_another_account",),
+    ),
+    Mutation(
+        guard="ours: a number alone makes no entry ours",
+        changes=(
+            (
+                "crm_pipelines/crms/brevo/ours.py",
+                "return same_number and (address_known or mark == external_id)",
+                "return same_number",
+            ),
+        ),
+        tests=(_OURS_TESTS,),
+    ),
+    Mutation(
+        guard="ours: an entry that is not ours is not shown",
+        changes=(
+            (
+                "crm_pipelines/crms/brevo/looking.py",
+                "            if ours.is_ours(\n",
+                "            if body or ours.is_ours(\n",
+            ),
+        ),
+        tests=(_OURS_TESTS,),
+    ),
+    Mutation(
+        guard="reports: none is fetched from this machine or its network for a real account",
+        changes=(
+            (
+                "crm_pipelines/crms/brevo/bulk.py",
+                'if inside is not local or (not inside and urlsplit(url).scheme != "https"):',
+                'if not inside and urlsplit(url).scheme != "https":',
+            ),
+        ),
+        tests=(f"{_ACCOUNT_TESTS}::test_a_real_account_cannot_have_an_address_of_this_machine_asked",),
     ),
 )

@@ -50,6 +50,7 @@ class CrmSummary(BaseModel):
     oldest_due_seconds: float | None
     next_due: datetime | None
     errors: list["ErrorSummary"]
+    account: "AccountSummary"
     gate: "GateSummary"
 
 
@@ -60,6 +61,18 @@ class ErrorSummary(BaseModel):
     kind: str
     contacts: int
     sample: str | None
+
+
+class AccountSummary(BaseModel):
+    """Which account the contacts were delivered to, by the CRM's own name of it; null before the first run.
+
+    Where it took the place of a former one: since when, and how many contacts are New again for it.
+    """
+
+    name: str | None
+    since: datetime | None
+    former: str | None
+    contacts_forgotten: int
 
 
 class GateSummary(BaseModel):

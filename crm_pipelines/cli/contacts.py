@@ -244,6 +244,8 @@ def status(crm: str | None, as_json: bool) -> None:
 
 
 def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
+    if told.gate.account is not None:
+        click.echo(f"{told.crm}: account {printable(told.gate.account)}{printable(told.gate.account_change)}.")
     if told.oldest_due_seconds is not None:
         put_off = f" and {told.put_off} put off" if told.put_off else ""
         click.echo(f"{told.crm}: {told.due} due{put_off}, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")

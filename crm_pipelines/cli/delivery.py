@@ -13,6 +13,7 @@ from crm_pipelines.cli.output import (
     cells,
     print_json,
     print_table,
+    printable,
     report_unknown,
     table,
     verdict,
@@ -51,6 +52,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
       crm-pipelines sync brevo --limit 10
       crm-pipelines sync brevo --email ada@example.com
     """
+    from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.selection import Who, ids_by_email, unknown
     from crm_pipelines.local.databases import dagster_storage_url
     from crm_pipelines.orchestration.run_now import run_now
@@ -65,8 +67,13 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
         report_unknown(not_found)
         if emails and not ids:
             raise ContactsUnknown
+        gate = GateKeeper(engine, crm)
+        known_change = gate.read().account_since
         with working(f"Running {crm}_sync"):
             result = run_now(crm, limit=limit, contact_ids=ids or None, dry_run=dry_run)
+        if (now := gate.read()).account_since != known_change:
+            told = f"{crm}: the key opens account {now.account}{now.account_change}. Select those that are to go there."
+            click.echo(printable(told), err=True)
     if as_json:
         print_json({"crm": crm, "dry_run": dry_run, **asdict(result), "not_found": not_found})
     if not result.success:

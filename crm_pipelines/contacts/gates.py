@@ -19,6 +19,9 @@ SANDBOX = "sandbox"
 
 MAX_FAILURES_IN_A_ROW = 10
 
+# Of the keys that are known to open the account, the latest: while a key is replaced, two machines may use two.
+_MOST_FINGERPRINTS = 8
+
 _SQL = load_statements("gates")
 
 
@@ -26,12 +29,25 @@ class AccountMixup(CrmPipelinesError):
     """The contacts of this database are in a real CRM account; the sandbox must not mark them as delivered."""
 
 
+class OtherAccount(CrmPipelinesError):
+    """The credentials open another account than the one that the contacts of this database were delivered to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """The gate as it stands. `paused_until` is None for an open gate and for a pause without end."""
+    """The gate as it stands. `paused_until` is None for an open gate and for a pause without end.
+
+    `account` is the CRM's own name of the account that the contacts were delivered to, SANDBOX, or None before the
+    first run; `account_fingerprints` are of credentials that open it. `account_since`, `former_account` and
+    `contacts_forgotten` (how many became New) tell of its last change.
+    """
 
     crm: str
     account: str | None
+    account_fingerprints: Sequence[str]
+    account_since: datetime | None
+    former_account: str | None
+    contacts_forgotten: int
     paused: bool
     paused_until: datetime | None
     paused_seconds: float | None
@@ -42,6 +58,28 @@ class Gate:
     limit_observed: float | None
     consecutive_failures: int
     changed_at: datetime
+
+    def knows(self, fingerprint: str) -> bool:
+        """Whether these credentials are known to open the account."""
+        return self.account is not None and fingerprint in self.account_fingerprints
+
+    @property
+    def account_is_open(self) -> bool:
+        """Whether the account that the next run's credentials open becomes the account: nothing of another is known.
+
+        Without any fingerprint it is the API's host name, which earlier versions wrote down.
+        """
+        return self.account is None or (self.account != SANDBOX and not self.account_fingerprints)
+
+    @property
+    def account_change(self) -> str:
+        """That the account took the place of another one, to go after its name; empty if it never did."""
+        if self.account_since is None:
+            return ""
+        return (
+            f", since {self.account_since:%Y-%m-%d %H:%M} UTC in place of {self.former_account}; "
+            f"{self.contacts_forgotten} contacts became New then"
+        )
 
     @property
     def closed_for_credentials(self) -> bool:
@@ -70,11 +108,16 @@ class Tally:
 
 
 class GateKeeper:
-    """The gate of one CRM's account."""
+    """The gate of one CRM's account. With an `account` it gives slots only while that is the gate's."""
 
-    def __init__(self, engine: sa.Engine, crm: str) -> None:
+    def __init__(self, engine: sa.Engine, crm: str, *, account: str | None = None) -> None:
         self._engine = engine
         self.crm = crm
+        self.account = account
+
+    def of(self, account: str) -> "GateKeeper":
+        """The same gate, for somebody who sends to this account only."""
+        return GateKeeper(self._engine, self.crm, account=account)
 
     def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
         with self._engine.begin() as connection:
@@ -85,8 +128,8 @@ class GateKeeper:
         return Gate(**self._all("read")[0]._mapping)
 
     def reserve(self, slots: int, rate_per_second: float) -> Reservation | None:
-        """Reserve `slots` requests at `rate_per_second`; None while the gate is paused."""
-        rows = self._all("reserve", slots=slots, rate=rate_per_second)
+        """Reserve `slots` requests at `rate_per_second`; None while the gate is paused, and at another account's."""
+        rows = self._all("reserve", slots=slots, rate=rate_per_second, account=self.account)
         if not rows:
             return None
         spacing, end = rows[0].spacing, rows[0].end_seconds
@@ -130,28 +173,43 @@ class GateKeeper:
         """Let nobody ask for `pause`."""
         self._all("delay_poll", pause=pause)
 
-    def bind_account(self, account: str) -> int:
-        """Make sure that what this database calls delivered was delivered to `account`.
+    def bind_account(self, account: str, fingerprint: str, *, move: bool = True) -> int:
+        """Make sure that what this database calls delivered was delivered to `account`, which these credentials open.
 
-        When it leaves the sandbox for a real account, every contact is New again: returns how many. Raises
-        AccountMixup on the way from a real account to the sandbox.
+        When it was another one, that one is forgotten: every contact but the suppressed ones is New again; returns how
+        many of them were not. With `move` false it raises OtherAccount instead. Raises AccountMixup on the way from a
+        real account to the sandbox. An account without any fingerprint is the API's host name, which earlier versions
+        wrote down: the real account that the credentials open takes its place.
         """
         with self._engine.begin() as connection:
-            bound = connection.execute(_SQL["lock_account"], {"crm": self.crm}).scalar_one()
-            if bound == account:
-                return 0
-            if bound is not None and account == SANDBOX:
+            bound, known = connection.execute(_SQL["lock_account"], {"crm": self.crm}).one()
+            if bound is not None and bound != SANDBOX and account == SANDBOX:
                 raise AccountMixup(
                     f"The contacts of this database were delivered to {bound}, so the sandbox is not used with it: "
                     f"it would mark contacts as delivered that are not. Set the key of {self.crm}, or use another "
                     "CRM_DATABASE_URL to try things out."
                 )
-            forgotten = 0
-            if bound == SANDBOX:
-                connection.execute(_SQL["forget_imports"], {"crm": self.crm})
-                forgotten = connection.execute(_SQL["forget_sandbox"], {"crm": self.crm}).rowcount
-            connection.execute(_SQL["set_account"], {"crm": self.crm, "account": account})
-            return forgotten
+            if bound in {None, account} or (bound != SANDBOX and not known):
+                others = [one for one in known if one != fingerprint]
+                fingerprints = [*others, fingerprint][-_MOST_FINGERPRINTS:]
+                given = {"crm": self.crm, "account": account, "fingerprints": fingerprints}
+                connection.execute(_SQL["remember_account"], given)
+                return 0
+            if not move:
+                raise OtherAccount(
+                    f"The credentials open the account {account} of {self.crm}, but the contacts of this database were "
+                    f"delivered to {bound}. If that is meant, `crm-pipelines sync {self.crm}` makes every contact New "
+                    f"again; if not, set the key of {bound}."
+                )
+            return self._change_account(connection, account, fingerprint)
+
+    def _change_account(self, connection: sa.Connection, account: str, fingerprint: str) -> int:
+        for name in ("at_leisure", "forget_rows", "forget_imports", "forget_walks"):
+            connection.execute(_SQL[name], {"crm": self.crm})
+        forgotten: int = connection.execute(_SQL["forget_deliveries"], {"crm": self.crm}).scalar_one()
+        changed = {"crm": self.crm, "account": account, "fingerprints": [fingerprint], "forgotten": forgotten}
+        connection.execute(_SQL["change_account"], changed)
+        return forgotten
 
 
 def open_gate(engine: sa.Engine, crm: str) -> None:

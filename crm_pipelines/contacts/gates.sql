@@ -2,7 +2,8 @@
 
 -- name: read
 -- paused_until is NULL for a pause without end, which psycopg cannot represent.
-SELECT crm, account, paused_until IS NOT NULL AND paused_until > now() AS paused,
+SELECT crm, account, account_fingerprints, account_since, former_account, contacts_forgotten,
+       paused_until IS NOT NULL AND paused_until > now() AS paused,
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
        pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at
@@ -17,7 +18,9 @@ SELECT crm, account, paused_until IS NOT NULL AND paused_until > now() AS paused
 WITH pace AS (
     SELECT crm, (CASE WHEN slow_until > now() OR next_slot_at < clock_timestamp() - interval '5 s' THEN 2 ELSE 1 END
                  / :rate)::float8 AS spacing
-      FROM crm_gates WHERE crm = :crm AND (paused_until IS NULL OR paused_until <= now()) FOR UPDATE
+      FROM crm_gates WHERE crm = :crm AND (paused_until IS NULL OR paused_until <= now())
+       -- Whose account is no longer that of the deliveries has no business here.
+       AND (CAST(:account AS text) IS NULL OR account = :account) FOR UPDATE
 )
 UPDATE crm_gates g SET
     next_slot_at = greatest(least(next_slot_at, clock_timestamp() + interval '60 s'), clock_timestamp())
@@ -100,21 +103,57 @@ UPDATE crm_gates SET next_poll_at = now() + CAST(:pause AS interval)
 UPDATE crm_gates SET next_poll_at = greatest(next_poll_at, now() + CAST(:pause AS interval)) WHERE crm = :crm
 
 -- name: lock_account
-SELECT account FROM crm_gates WHERE crm = :crm FOR UPDATE
+SELECT account, account_fingerprints FROM crm_gates WHERE crm = :crm FOR UPDATE
 
--- name: set_account
-UPDATE crm_gates SET account = :account, limit_observed = NULL WHERE crm = :crm
+-- name: remember_account
+UPDATE crm_gates SET account = :account, account_fingerprints = :fingerprints WHERE crm = :crm
+
+-- name: change_account
+-- What was counted and learned belongs to the former account. The pause lasts until all slots that were reserved for it
+-- are over: meanwhile nothing is claimed, so no request to it can be about a claim that was made after this.
+UPDATE crm_gates SET
+    account = :account, account_fingerprints = :fingerprints, account_since = now(), former_account = account,
+    -- Who goes to and fro within a day forgets nothing the second time; people are to hear of the first all the same.
+    contacts_forgotten = :forgotten
+                         + CASE WHEN account_since > now() - interval '1 day' THEN contacts_forgotten ELSE 0 END,
+    limit_observed = NULL, next_poll_at = now(), consecutive_failures = 0, pause_seconds = 0, probing = false,
+    counting_since = now(), changed_at = now(),
+    paused_until = greatest(next_slot_at, clock_timestamp()) + interval '1 s', pause_kind = 'rate_limit',
+    pause_reason = 'The account has changed; requests to the former one come to their end first.'
+ WHERE crm = :crm
+
+-- name: at_leisure
+-- There may be millions of contacts; but whoever is waited for holds up everybody at the gate.
+SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '20s', true)
+
+-- name: forget_rows
+DELETE FROM crm_bulk_rows r USING crm_bulk_imports i WHERE r.import_id = i.id AND i.crm = :crm
 
 -- name: forget_imports
--- The real CRM's processes have numbers, too.
+-- The other account's processes have numbers, too.
 UPDATE crm_bulk_imports SET state = 'ended', ended_as = 'lost', ended_at = now(), tended_by = NULL
  WHERE crm = :crm AND state <> 'ended'
 
--- name: forget_sandbox
--- What the sandbox holds, the real CRM does not: nothing is delivered, and nothing goes there unless the user says so.
-UPDATE crm_syncs SET state = 'unselected', claim_no = claim_no + 1, claimed_by = NULL, lease_until = NULL,
-       delivery_started_at = NULL, attempts = 0, crashes = 0, synced_revision = 0, payload_hash = NULL,
-       sent_attributes = '{}', mapping_version = NULL, remote_key = NULL, remote_id = NULL, maybe_keys = '{}',
-       synced_at = NULL, due_since = NULL,
-       last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
- WHERE crm = :crm AND NOT (state = 'skipped' AND last_error_kind = 'suppressed')
+-- name: forget_walks
+DELETE FROM crm_walks WHERE crm = :crm
+
+-- name: forget_deliveries
+-- What one account holds, another does not: nothing is delivered, and nothing goes there unless the user says so. Who is
+-- suppressed stays so, but is not known there either.
+WITH kept AS MATERIALIZED (
+    SELECT contact_id, state, state = 'skipped' AND last_error_kind = 'suppressed' AS suppressed
+      FROM crm_syncs WHERE crm = :crm FOR NO KEY UPDATE
+), forgotten AS (
+    UPDATE crm_syncs s SET
+        state = CASE WHEN k.suppressed THEN s.state ELSE 'unselected' END,
+        claim_no = s.claim_no + 1, claimed_by = NULL, lease_until = NULL,
+        delivery_started_at = NULL, attempts = 0, crashes = 0, synced_revision = 0, payload_hash = NULL,
+        sent_attributes = '{}', mapping_version = NULL, remote_key = NULL, remote_id = NULL, synced_at = NULL,
+        bulk_ok = true,
+        last_error_kind = CASE WHEN k.suppressed THEN s.last_error_kind END,
+        last_error_code = CASE WHEN k.suppressed THEN s.last_error_code END,
+        last_error = CASE WHEN k.suppressed THEN s.last_error END,
+        last_http_status = NULL
+      FROM kept k WHERE s.contact_id = k.contact_id AND s.crm = :crm
+)
+SELECT count(*) FROM kept WHERE NOT suppressed AND state <> 'unselected'

@@ -57,6 +57,12 @@ class CrmStatus:
             "oldest_due_seconds": self.oldest_due_seconds,
             "next_due": _iso(self.next_due),
             "errors": [asdict(group) for group in self.errors],
+            "account": {
+                "name": gate.account,
+                "since": _iso(gate.account_since),
+                "former": gate.former_account,
+                "contacts_forgotten": gate.contacts_forgotten,
+            },
             "gate": {
                 "paused": gate.paused,
                 "paused_until": _iso(gate.paused_until) if gate.paused else None,

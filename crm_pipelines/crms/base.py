@@ -58,6 +58,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Identity:
+    """An account as the CRM tells of it.
+
+    `account` is what the CRM calls it, and stays the same for as long as it exists. `sandbox`: nothing there is real.
+    """
+
+    account: str
+    sandbox: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unsendable:
     """A contact that can never be sent as it stands: `kind` is `no_address` or `invalid_address`."""
 
@@ -205,8 +216,11 @@ class Imports(Protocol):
     def look(self, *, before_request: BeforeRequest) -> tuple[Outcome, Mapping[str, ImportStatus]]:
         """How the latest imports stand, by the names of their processes. The budget for this is small."""
 
-    def refused(self, status: ImportStatus) -> Mapping[str, str]:
-        """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key."""
+    def refused(self, status: ImportStatus, *, local: bool) -> Mapping[str, str]:
+        """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key.
+
+        `local`: reports may be on this machine or in its network, since the account is a sandbox.
+        """
 
     def read(
         self, since: datetime | None, *, offset: int, size: int, before_request: BeforeRequest
@@ -239,8 +253,7 @@ class Mapper(Protocol):
 class Crm(Mapper, Protocol):
     """One account at one CRM. Safe to use from several threads."""
 
-    account: str  # identity of the destination: the API's host name, or "sandbox" for one on a loopback address
-    credentials_fingerprint: str  # changes with the key, and tells nothing about it
+    credentials_fingerprint: str  # changes with the key and with where it is sent, and tells nothing about them
     longest_request: timedelta  # total deadline of a single HTTP request
     imports: Imports
 
@@ -270,14 +283,26 @@ class Crm(Mapper, Protocol):
     def compare(self, payload: Payload, held: Held) -> list[Compared]:
         """Field by field, in the CRM's normal form. Pure."""
 
+    def identify(self, *, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
+        """Ask which account the credentials open. SYNCED and None: the CRM does not tell. The budget for this is small.
+
+        The outcome tells nothing about the rate of contacts.
+        """
+
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
 
-    def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
+    def check(
+        self,
+        *,
+        before_request: BeforeRequest,
+        custom_fields: Mapping[str, Any] | None = None,
+        judge: Callable[[Identity | None], Finding] | None = None,
+    ) -> list[Finding]:
         """Preflight: everything that would keep contacts from arriving.
 
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
-        are looked at too.
+        are looked at too. `judge` says whether the account is the right one; None: the CRM does not tell which it is.
         """
 
     def plan(

@@ -291,6 +291,26 @@ class Transport:
         self._adapter.close()
 
 
+def is_inside(url: str) -> bool:
+    """Whether the URL leads to this machine or its network, whatever name it has there.
+
+    A name that is known to the proxy only counts as outside.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return is_loopback(url)
+    return not all(_is_public(str(address[0])) for *_, address in found)
+
+
+def _is_public(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return found.is_global and not found.is_multicast
+
+
 def is_loopback(url: str) -> bool:
     """Whether the URL names this machine itself."""
     host = urlsplit(url).hostname or ""

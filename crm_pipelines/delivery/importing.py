@@ -73,7 +73,10 @@ class Importer(Prover):
             importing = self._insistently(self._imports.leave)
             if survey is not None:
                 self._insistently(partial(self._blocklist.forget, survey.walk.id))
-        return self.fates.totals(importing=importing, requests=self.requests)
+        totals = self.fates.totals(importing=importing, requests=self.requests)
+        if self._insistently(self._belongs_to_another_account):  # which forgot the imports of this one
+            totals = replace(totals, superseded=totals.superseded + totals.unaccounted)
+        return totals
 
     def _take_up(self) -> None:
         for one in self._patiently(partial(self._imports.tend, silence=planning.IMPORT_SILENCE)):

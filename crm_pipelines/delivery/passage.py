@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, GateKeeper, Reservation
+from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, Gate, GateKeeper, Reservation
 from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import Crm, Outcome, Result
 from crm_pipelines.delivery.gatekeeping import soon_over
@@ -17,6 +17,7 @@ _PATIENCE_TO_RECORD = timedelta(minutes=5)
 _PATIENCE_TO_SEND = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 STOPPED = "the run is being stopped"
+OTHER_ACCOUNT = "the contacts belong to another account now"
 
 T = TypeVar("T")
 
@@ -67,11 +68,18 @@ class Passage:
             if reservation is not None:
                 return reservation
             gate = self._patiently(self._gate.read)
+            if self._belongs_to_another_account(gate):
+                self._halt(OTHER_ACCOUNT)
+                raise Stopped
             if not gate.paused:
                 continue
             if not soon_over(gate):
                 return None
             self._pause(max(0.05, gate.paused_seconds or 0))
+
+    def _belongs_to_another_account(self, gate: Gate | None = None) -> bool:
+        """Whether the gate is that of another account by now than the one that this is sent to."""
+        return self._gate.account is not None and (gate or self._gate.read()).account != self._gate.account
 
     def _halt(self, reason: str) -> None:
         if self.halted is None:

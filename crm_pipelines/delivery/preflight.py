@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.crms.base import Crm, Finding, NewAttribute
+from crm_pipelines.contacts.gates import SANDBOX, GateKeeper, OtherAccount
+from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, NewAttribute
+from crm_pipelines.delivery.accounts import admit, finding
 from crm_pipelines.delivery.gatekeeping import pacer_for
 
 
@@ -28,7 +29,9 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
     """Everything that would keep contacts from arriving. When all is well, a gate closed for the key is opened."""
     gate = GateKeeper(engine, crm.name)
     findings = crm.check(
-        before_request=pacer_for(gate, rate_per_second).wait, custom_fields=custom_fields_in_use(engine)
+        before_request=pacer_for(gate, rate_per_second).wait,
+        custom_fields=custom_fields_in_use(engine),
+        judge=lambda identity: finding(gate.read(), identity),
     )
     reopened = all(one.ok for one in findings if one.blocking) and gate.read().closed_for_credentials
     if reopened:
@@ -37,17 +40,32 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
 
 
 def plan_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> list[NewAttribute]:
-    """What `provision_account` would create."""
+    """What `provision_account` would create. Raises as that does."""
     return crm.plan(
-        before_request=pacer_for(GateKeeper(engine, crm.name), rate_per_second).wait,
+        before_request=_turns(engine, crm, rate_per_second),
         custom_fields=custom_fields_in_use(engine),
     )
 
 
 def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dry_run: bool) -> list[str]:
-    """Create the attributes that the mapping and the contacts' custom fields need; returns their names."""
+    """Create the attributes that the mapping and the contacts' custom fields need; returns their names.
+
+    Raises OtherAccount, AccountMixup or AccountUnknown when the account is not the one of the contacts.
+    """
     return crm.provision(
         dry_run=dry_run,
-        before_request=pacer_for(GateKeeper(engine, crm.name), rate_per_second).wait,
+        before_request=_turns(engine, crm, rate_per_second),
         custom_fields=custom_fields_in_use(engine),
     )
+
+
+def _turns(engine: sa.Engine, crm: Crm, rate_per_second: float) -> BeforeRequest:
+    """Turns for requests to the account of the contacts; after the sandbox, to the real one that is got ready."""
+    gate = GateKeeper(engine, crm.name)
+    turns = pacer_for(gate, rate_per_second).wait
+    try:
+        admit(gate, crm, before_request=turns)
+    except OtherAccount:
+        if gate.read().account != SANDBOX:
+            raise
+    return turns

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from crm_pipelines.contacts.gates import SANDBOX
 from crm_pipelines.contacts.imports import BulkImports, OpenImport, holder
 from crm_pipelines.contacts.queue import Applied, Queue, RetryPolicy
 from crm_pipelines.crms.base import Held, ImportStatus, Page, Result
@@ -75,9 +76,12 @@ class Prover(Reader):
         for one in ended:
             status = statuses.get(one.process_id)
             if left > 0 and status is not None and status.reports:
-                self._insistently(partial(self._imports.report, one.id, self._crm.imports.refused(status)))
+                self._insistently(partial(self._imports.report, one.id, self._refused(status)))
             self._give_up(one, "proved", "The bulk import did not bring this contact in as it was sent.")
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
+
+    def _refused(self, status: ImportStatus) -> Mapping[str, str]:
+        return self._crm.imports.refused(status, local=self._gate.account == SANDBOX)
 
     def _read_back(self, imports: Sequence[OpenImport], *, first: int = 0) -> int:
         """Record the contacts that are there as they were sent; returns how many are not."""

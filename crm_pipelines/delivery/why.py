@@ -15,8 +15,10 @@ from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Delivery, Queue
 from crm_pipelines.contacts.story import Story
 from crm_pipelines.crms.base import Compared, Crm, Line, Mapper, Result, Unsendable
+from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.parcels import prepare
+from crm_pipelines.errors import CrmPipelinesError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,16 +111,19 @@ def _look(engine: sa.Engine, account: Crm, delivery: Delivery, rate_per_second: 
     payload = account.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
     if isinstance(payload, Unsendable):
         return Held(crm=crm, found=None, says=f"Not asked: {payload.message}")
+    gate = GateKeeper(engine, crm)
+    turns = pacer_for(gate, rate_per_second).wait
+    try:
+        admit(gate, account, before_request=turns)
+    except CrmPipelinesError as reason:  # what a stranger's account holds is not shown as ours
+        return Held(crm=crm, found=None, says=f"Not asked: {reason}")
     outcome, held = account.look_up(
-        payload,
-        remote_key=delivery.remote_key,
-        remote_id=delivery.remote_id,
-        before_request=pacer_for(GateKeeper(engine, crm), rate_per_second).wait,
+        payload, remote_key=delivery.remote_key, remote_id=delivery.remote_id, before_request=turns
     )
     if outcome.result is not Result.SYNCED:
         return Held(crm=crm, found=None, says=f"No answer. {outcome.message or outcome.kind or ''}".strip())
     if held is None:
-        return Held(crm=crm, found=False, says="It holds no contact with our id, its own number or the address.")
+        return Held(crm=crm, found=False, says="It holds no contact with our id or an address that we know of it.")
     fields = tuple(account.compare(payload, held))
     different = [one.attribute for one in fields if one.same is False]
     says = f"It differs in {', '.join(different)}." if different else "It holds what a delivery would send."

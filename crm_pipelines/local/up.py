@@ -73,7 +73,7 @@ def _reason_against_sandbox(contacts_url: str) -> str | None:
         account = GateKeeper(engine, "brevo").read().account
     if account in {None, SANDBOX}:
         return None
-    return f"BREVO_API_KEY is not set, and these contacts went to {account}, so the sandbox is not used with them."
+    return f"BREVO_API_KEY is not set, and these contacts went to account {account}: the sandbox is not used with them."
 
 
 def _use_sandbox(processes: Processes, settings: Settings, contacts_url: str, port: int) -> None:

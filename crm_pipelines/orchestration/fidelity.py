@@ -38,7 +38,7 @@ def fidelity(
 ) -> dg.AssetCheckResult:
     since, now = last_look(context.instance), datetime.now(UTC)
     with sentences(), destination.open() as account:
-        found = _reader(account).read(since, config.sample)
+        found = _reader(account.admitted()).read(since, config.sample)
     context.log.info(
         "%d contacts compared, %d edited meanwhile, %d not readable. %s",
         found.compared,

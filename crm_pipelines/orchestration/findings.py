@@ -26,6 +26,8 @@ from crm_pipelines.settings import AlertSettings
 _OVER_BELOW = 0.8
 # The breaker for rejects pauses 15 minutes; what comes in the next 15 decides whether the mapping was mended.
 _REJECTS_LAST = timedelta(minutes=30)
+# People are told once, and reminded while it can still be put right without much ado.
+_CHANGE_LASTS = timedelta(days=1)
 _RUNS_LOOKED_AT = 25
 
 _REFUSALS = {
@@ -68,7 +70,7 @@ def look(account: Account, *, now: datetime) -> Look:
     standing = look_at(account)
     gate, backlog, figures, alerts = standing.gate, standing.backlog, standing.figures, standing.thresholds
     closed = gate_finding(crm, gate, now)
-    found = [closed, _error_backlog(watcher, figures, alerts)]
+    found = [closed, account_finding(crm, gate, now), _error_backlog(watcher, figures, alerts)]
     if closed is None:
         found += [_failure_rate(watcher, figures, alerts), _oldest_due(watcher, standing, now)]
     return Look(
@@ -118,6 +120,22 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
             reasons=lambda: reasons,
         )
     return None
+
+
+def account_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
+    """For a day after another account took the place of the former one, if anything was known of that one."""
+    if gate.account_since is None or not gate.contacts_forgotten or now - gate.account_since > _CHANGE_LASTS:
+        return None
+    return Finding(
+        key=f"{crm}.account",
+        headline=f"{crm}: the key opens another account than it did; {gate.contacts_forgotten} contacts are New again.",
+        action=f"If that is meant, select those that are to go there. If not, set the key of {gate.former_account}; "
+        "either way nothing is sent before contacts are selected.",
+        runbook="another-account",
+        page=f"/assets/{crm}/contacts",
+        since=gate.account_since,
+        reasons=lambda: (Reason(text=f"The account is {gate.account}{gate.account_change}."),),
+    )
 
 
 def _refusal(reason: str) -> tuple[str, str]:

@@ -18,8 +18,10 @@ from uuid import UUID
 import dagster as dg
 
 from crm_pipelines.contacts.selection import ids_by_email
+from crm_pipelines.delivery.accounts import AccountUnknown
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.delivery.pacing import GatePaused
 from crm_pipelines.delivery.planning import (
     CLAIM_LEASE,
     IMPORT_SILENCE,
@@ -75,22 +77,27 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))
+        if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):
+            context.log.warning(
+                "These credentials are new: should they open another account than %s, a run forgets what is known of "
+                "that one, and sends nothing before it is selected.",
+                gate.account,
+            )
         return [
             Batch(number=number, run_id=context.run_id, claims=tuple(claims), dry_run=True)
             for number, claims in enumerate(split(seen, smallest) or [()], start=1)
         ]
 
-    if forgotten := account.gate.bind_account(account.crm.account):
-        context.log.warning(
-            "This database was used with the sandbox. %d contacts that only the sandbox holds are New again: "
-            "select those that are to be sent.",
-            forgotten,
-        )
+    reopen_if_accepted(account.gate, account.crm, queue, account.policy)
+    admitted = _admitted(context, account)
     _take_back(context, account)
+    if admitted is None:
+        return []
+    account = admitted
     imports = account.imports(context.run_id)
     released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
     edited = queue.requeue_edited()
-    gate = reopen_if_accepted(account.gate, account.crm, account.queue, account.policy)
+    gate = account.gate.read()
     if gate.probing:
         limit = 1
     survey = _survey(context, config, account) if chosen is None and not gate.paused and not gate.probing else None
@@ -132,6 +139,28 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     if gate.paused:
         context.log.warning("The gate is paused (%s): %s", gate.pause_kind, gate.pause_reason)
     return batches
+
+
+def _admitted(context: dg.OpExecutionContext, account: Account) -> Account | None:
+    """With a gate for the account that the credentials open; None when that cannot be told before the gate opens."""
+    try:
+        # Not a second time: a run that began before the account changed must not change it back.
+        admitted = account.registrar().admit(move=context.retry_number == 0)
+    except (GatePaused, AccountUnknown) as reason:
+        gate = account.gate.read()
+        if isinstance(reason, AccountUnknown) and not gate.paused:
+            raise
+        context.log.warning("The account is not known yet, so nothing is claimed. %s", gate.pause_reason or reason)
+        return None
+    if admitted.forgotten:
+        context.log.warning(
+            "The credentials open the account %s, and not %s any more. What was known of that one is forgotten: %d "
+            "contacts are New again, and none is sent until it is selected.",
+            admitted.gate.account,
+            admitted.gate.read().former_account,
+            admitted.forgotten,
+        )
+    return replace(account, gate=admitted.gate)
 
 
 def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
@@ -184,6 +213,7 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
             )
             return SentBatch(batch=batch, totals=Totals(claimed=len(batch.claims), superseded=len(batch.claims)))
         with account.settled_at_an_end(context.run_id):
+            account = account.admitted()
             sent = _import(context, account, batch) if batch.kind == "import" else _send(context, account, batch)
     seconds = time.monotonic() - started
     contacts = len(batch.claims)

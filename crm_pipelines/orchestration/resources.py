@@ -6,7 +6,7 @@ would follow.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 import sqlalchemy as sa
@@ -18,6 +18,8 @@ from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.contacts.queue import Queue, RetryPolicy
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.delivery.accounts import Registrar, admit
+from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.importing import Importer
 from crm_pipelines.delivery.planning import retry_policy
 from crm_pipelines.delivery.rates import RateLimit, rate_limit_of
@@ -68,6 +70,14 @@ class Account:
     @property
     def blocklist(self) -> Blocklist:
         return Blocklist(self.engine, self.queue.crm)
+
+    def registrar(self) -> Registrar:
+        return Registrar(gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+
+    def admitted(self) -> "Account":
+        """The same, with turns at the gate only while this is the account of the contacts; see `accounts.admit`."""
+        turns = pacer_for(self.gate, self.brevo.rate_limit_per_second)
+        return replace(self, gate=admit(self.gate, self.crm, before_request=turns.wait))
 
     def imports(self, run_id: str) -> BulkImports:
         return BulkImports(self.engine, self.queue.crm, run_id)

@@ -57,6 +57,8 @@ def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None
     if gate.paused:
         until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else "until the key is accepted"
         return f"The gate is paused {until}: {gate.pause_reason}"
+    if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):
+        return None  # the run finds out whose account it is: nothing may be due only because another one has it all
     queue = account.queue
     if queue.anything_due() or queue.anything_parked(account.crm.mapping_version) or queue.anything_edited():
         return None

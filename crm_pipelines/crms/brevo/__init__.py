@@ -5,7 +5,9 @@
 | `mapping`, `mapping.toml`, `values` | which field goes to which attribute, and its type |
 | `payload` | from a row to what is to be sent |
 | `mapper` | both, for whoever has no key |
+| `identity` | which account the key opens |
 | `upsert` | the requests of one delivery, with the repairs |
+| `ours` | whether an entry at Brevo is our contact's |
 | `outcomes` | what an answer means |
 | `bulk` | imports of many contacts, and reading them back |
 | `normal_form` | what is the same to Brevo, for reading back |
@@ -13,23 +15,32 @@
 | `preflight` | the account: check and provision |
 """
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Compared, Finding, Held, Imports, NewAttribute, Outcome, Payload
+from crm_pipelines.crms.base import (
+    BeforeRequest,
+    Compared,
+    Finding,
+    Held,
+    Identity,
+    Imports,
+    NewAttribute,
+    Outcome,
+    Payload,
+)
 from crm_pipelines.crms.brevo.bulk import BrevoImports
+from crm_pipelines.crms.brevo.identity import fingerprint, identify
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
-from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport, is_loopback
+from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import Settings
 
@@ -50,8 +61,7 @@ class Brevo(BrevoMapper):
         if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
             raise SettingsError("BREVO_API_KEY holds characters that no key has: copy the key again.")
         super().__init__(mapping=mapping, list_id=list_id, phone_region=phone_region)
-        self.account = "sandbox" if is_loopback(base_url) else urlsplit(base_url).hostname or base_url
-        self.credentials_fingerprint = hashlib.sha256(b"crm-pipelines brevo key " + api_key.encode()).hexdigest()[:16]
+        self.credentials_fingerprint = fingerprint(api_key, base_url)
         self.longest_request = longest_request
         self._list_id = list_id
         self._secrets = (api_key,)
@@ -110,6 +120,10 @@ class Brevo(BrevoMapper):
         """Field by field; see `looking`. Pure."""
         return compare(payload, held, self._list_ids)
 
+    def identify(self, *, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
+        """One GET /account, of which Brevo allows 100 an hour; see `identity`."""
+        return identify(self._transport.request, before_request=before_request, secrets=self._secrets)
+
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
         before_request()
@@ -119,9 +133,15 @@ class Brevo(BrevoMapper):
             return classify_exception(error)
         return classify(answer, hide=self._secrets)
 
-    def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
-        """Key, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
-        return self._preflight(before_request, custom_fields).check()
+    def check(
+        self,
+        *,
+        before_request: BeforeRequest,
+        custom_fields: Mapping[str, Any] | None = None,
+        judge: Callable[[Identity | None], Finding] | None = None,
+    ) -> list[Finding]:
+        """Key, account, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
+        return self._preflight(before_request, custom_fields).check(judge)
 
     def plan(
         self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None

@@ -33,7 +33,7 @@ from crm_pipelines.crms.base import (
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
-from crm_pipelines.crms.transport import Answer, Transport, is_loopback
+from crm_pipelines.crms.transport import Answer, Transport, is_inside
 
 MOST_BYTES = 8_000_000
 """Of one body. Brevo takes 10 MB and advises 8 (POST /contacts/import)."""
@@ -197,17 +197,21 @@ class BrevoImports:
             str(row["id"]): _status(row) for row in _rows(body, "processes") if isinstance(row.get("id"), int)
         }
 
-    def refused(self, status: ImportStatus) -> Mapping[str, str]:
+    def refused(self, status: ImportStatus, *, local: bool) -> Mapping[str, str]:
         """Whatever stands in the rows of the reports, lower-cased: which column holds the address is not documented."""
         found: dict[str, str] = {}
         for kind, url in list(status.reports.items())[:_REPORTS_READ]:
-            for line in csv.reader(io.StringIO(self._download(url)), delimiter=";"):
+            for line in csv.reader(io.StringIO(self._download(url, local=local)), delimiter=";"):
                 found.update((cell.strip().lower(), kind) for cell in line if cell.strip())
         return found
 
-    def _download(self, url: str) -> str:
-        """A report, or nothing: it explains, it proves nothing. The URL is the answer's, so it never gets the key."""
-        if urlsplit(url).scheme != "https" and not is_loopback(url):
+    def _download(self, url: str, *, local: bool) -> str:
+        """A report, or nothing: it explains, it proves nothing. The URL is the answer's, so it never gets the key.
+
+        And it leads to no service of this machine or its network, unless the account is a sandbox, which is there.
+        """
+        inside = is_inside(url)
+        if inside is not local or (not inside and urlsplit(url).scheme != "https"):
             return ""
         transport = Transport(url, _NoKey())
         try:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import requests
 
 from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payload, Result
+from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.normal_form import normal
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
@@ -26,7 +27,9 @@ def look_up(
 ) -> tuple[Outcome, Held | None]:
     """Up to four requests: by our id, Brevo's number, the address that it was delivered under, and its present one.
 
-    SYNCED and None: Brevo has no such contact. An address stands in the path of its request: Brevo offers no other way.
+    SYNCED and None: Brevo has none that is this contact (see `ours`).
+
+    An address stands in the path of its request: Brevo offers no other way.
     """
     number = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
     ways = [
@@ -34,6 +37,7 @@ def look_up(
         ("contact_id", number),
         *[("email_id", address) for address in dict.fromkeys([remote_key, payload.key])],
     ]
+    known = ours.known_addresses(payload, remote_key)
     outcome = Outcome(result=Result.SYNCED)
     for identifier_type, identifier in ways:
         if not identifier:
@@ -46,8 +50,11 @@ def look_up(
         outcome = classify(answer, hide=(*secrets, payload.key, remote_key or ""))
         if outcome.result is Result.SYNCED:
             body = json_object(answer) or {}
-            return outcome, Held(key=str(body.get("email") or ""), remote_id=str(body.get("id", "")), fields=body)
-        if outcome.http_status != 404 and outcome.kind != "invalid_address":
+            if ours.is_ours(
+                body, found_by=identifier_type, external_id=payload.external_id, number=number, known=known
+            ):
+                return outcome, Held(key=str(body.get("email") or ""), remote_id=str(body.get("id", "")), fields=body)
+        elif outcome.http_status != 404 and outcome.kind != "invalid_address":
             return outcome, None
     return Outcome(result=Result.SYNCED, http_status=outcome.http_status), None
 

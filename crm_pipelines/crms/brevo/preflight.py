@@ -1,6 +1,6 @@
 """Compares a Brevo account with what the deliveries need, and creates the attributes that are missing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Finding, NewAttribute, Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import BeforeRequest, Finding, Identity, NewAttribute, Outcome, RateHeaders, Result
+from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
@@ -57,7 +58,7 @@ class Preflight:
             name: _Wanted(natural_type(custom_fields[field]), mapped=False) for field, name in own.items() if name
         }
 
-    def check(self) -> list[Finding]:
+    def check(self, judge: Callable[[Identity | None], Finding] | None = None) -> list[Finding]:
         """One finding per thing that was looked at; only the first when the key is not accepted."""
         outcome, account = self._get("/account")
         if outcome.result is not Result.SYNCED:
@@ -66,6 +67,7 @@ class Preflight:
         detail = f"accepted, account of {company}" if isinstance(company, str) and company else "accepted"
         return [
             Finding(ok=True, subject="API key", detail=detail),
+            *([judge(identity_of(account))] if judge else []),
             *self._check_list(),
             *self._check_attributes(),
             self._rate_limit(),

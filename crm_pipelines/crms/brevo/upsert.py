@@ -9,16 +9,14 @@ the path of that one request: Brevo offers no other way.
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
-from uuid import UUID
 
 import requests
 
-from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import BeforeRequest, Outcome, Payload, Result
+from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, duplicate_identifiers, json_object
 from crm_pipelines.crms.brevo.values import Value
@@ -77,8 +75,9 @@ class Upsert:
         secrets: tuple[str, ...] = (),
     ) -> None:
         self._payload = payload
-        self._former = _former_address(remote_key, payload.key)
-        self._maybe_elsewhere = maybe_keys - {payload.key}
+        self._known = ours.known_addresses(payload, remote_key, maybe_keys)
+        former = ours.normal_address(remote_key)
+        self._former = former if former not in {"", payload.key} else None
         self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
         self._send = send
         self._before_request = before_request
@@ -95,7 +94,7 @@ class Upsert:
         return replace(self._deliver(), requests=self._requests, warnings=tuple(self._warnings))
 
     def _deliver(self) -> Outcome:
-        target = self._find_former() if self._former or self._maybe_elsewhere else None
+        target = self._find_former() if self._known - {self._payload.key} else None
         while not isinstance(target, Outcome):
             outcome, answer = self._write(target)
             if outcome.result is Result.SYNCED:
@@ -135,24 +134,20 @@ class Upsert:
         unsubscribed, remote_id = contact.get("emailBlacklisted"), outcome.remote_id
         if not isinstance(unsubscribed, bool) or remote_id is None:
             return replace(outcome, result=Result.RETRY, kind="outage", message=NO_ANSWER, remote_id=None)
-        ours = self._is_ours(contact, remote_id, identifier_type)
-        moved = ours and _address(contact) == self._payload.key
+        is_ours = ours.is_ours(
+            contact,
+            found_by=identifier_type,
+            external_id=self._payload.external_id,
+            number=self._remote_id,
+            known=self._known,
+        )
+        address = ours.address_of(contact)
+        if identifier_type == "contact_id" and not is_ours and address not in self._known:
+            return None  # a stranger with the number that our contact had elsewhere: his consent is not ours to ask for
+        moved = is_ours and address == self._payload.key
         if unsubscribed and not moved:
             return replace(outcome, result=Result.REJECTED, kind="consent", message=NO_CONSENT, remote_id=None)
-        return _Known(remote_id, moved, by_external_id=identifier_type == "ext_id") if ours else None
-
-    def _is_ours(self, contact: dict[str, Any], remote_id: str, found_by: str) -> bool:
-        """Whether what was found agrees with what is known of the contact."""
-        marked = _external_id(contact)
-        if marked not in {"", self._payload.external_id} and (found_by == "ext_id" or _is_uuid(marked)):
-            # The mark of another contact of ours: the address has passed on to that one, and with it the entry, which
-            # must not be renamed. Other marks, a shop's say, tell nothing; but they are no answer to our own id.
-            return False
-        if found_by == "email_id" or self._remote_id in {None, remote_id}:
-            return True
-        # Another number than the one we know. Our mark alone may have been put there by others; with an address that
-        # we know too, it is our contact, made anew since.
-        return found_by == "ext_id" and _address(contact) in {self._former, self._payload.key, *self._maybe_elsewhere}
+        return _Known(remote_id, moved, by_external_id=identifier_type == "ext_id") if is_ours else None
 
     def _repair(self, refused: Outcome, answer: Answer, target: _Known | None) -> _Known | Outcome | None:
         """Where to write next (None: create or update by address), or the end of this delivery."""
@@ -199,31 +194,3 @@ class Upsert:
         except requests.RequestException as error:
             return classify_exception(error), None
         return classify(answer, hide=self._hide), answer
-
-
-def _address(contact: dict[str, Any]) -> str:
-    found = contact.get("email")
-    return found.lower() if isinstance(found, str) else ""
-
-
-def _external_id(contact: dict[str, Any]) -> str:
-    """Empty when Brevo shows none; it does so among the attributes, if at all."""
-    attributes = contact.get("attributes")
-    found = attributes.get("EXT_ID") if isinstance(attributes, dict) else None
-    return found.lower() if isinstance(found, str) else ""
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _former_address(remote_key: str | None, key: str) -> str | None:
-    """The address under which Brevo holds the contact, in its normal form; None if it is still `key`."""
-    former = remote_key or ""
-    with suppress(ValueError):  # an address of old that would not pass today may still stand in Brevo
-        former = normalize.address(former) or ""
-    return former if former not in {"", key} else None

@@ -91,7 +91,8 @@ Launch = Callable[[Process, Iterator[None]], None]
 class Account:
     """Contacts, lists, folders, attributes and processes. `revision` grows with every change.
 
-    `imports_unblock`: the bad case, in which an import takes contacts off the block-lists.
+    `imports_unblock`: the bad case, in which an import takes contacts off the block-lists. `organization` and
+    `owner_email` are what GET /account tells of it; None: nothing.
     """
 
     def __init__(self, language: str, launch: Launch) -> None:
@@ -99,6 +100,8 @@ class Account:
         self.revision = 0
         self._last_filtered: tuple[object, list[Contact]] = (None, [])
         self.imports_unblock = False
+        self.organization: str | None = None
+        self.owner_email: str | None = None
         self.contacts: dict[int, Contact] = {}
         self.owners: dict[str, dict[str, Contact]] = {name: {} for name in IDENTIFIERS}
         # A new account has this folder and this list (live capture by the authors of estuary/connectors).

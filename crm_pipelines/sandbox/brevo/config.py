@@ -20,6 +20,12 @@ class SandboxConfig(BaseModel):
     refusal: Literal["ip", "credits", "permission", "validation"] | None = Field(
         None, description="Refuse every request: for the caller's address, for credits, permission, or validation."
     )
+    organization: str | None = Field(
+        "crm-pipelines-sandbox",
+        description="What GET /account calls the account; null: nothing. The initial name says that it is a sandbox; "
+        "with another one it passes for a real account.",
+    )
+    owner: str | None = Field("sandbox@example.com", description="Address of the account's owner; null: none.")
     language: Literal["en", "fr", "it"] = Field("en", description="Of the account: names of its own attributes.")
     attributes: dict[str, Literal["text", "date", "float", "boolean"]] = Field(
         {}, description="Normal attributes of the account besides Brevo's own. Setting it or the language resets both."

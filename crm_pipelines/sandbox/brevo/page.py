@@ -42,6 +42,7 @@ def page(sandbox: Sandbox) -> Callable[[Request], Awaitable[Response]]:
         text = template.render(
             base_url=f"http://{request.headers['host']}/v3",
             contacts=[account.as_json(contact) for contact in contacts],
+            organization=account.organization,
             contact_count=len(account.contacts),
             lists=account.lists.values(),
             attributes=account.attributes.values(),

@@ -32,16 +32,20 @@ class Sandbox:
         self.config = self._initial
         self.limiter = RateLimiter(self.config.limits())
         self.account = Account(self.config.language, self._launch)
-        self.account.imports_unblock = self.config.import_unblocks
+        self._describe_account()
         self._build_attributes()
 
     def configure(self, given: Mapping[str, Any]) -> None:
         """Change some settings. Raises pydantic.ValidationError for a wrong one."""
         self.config = SandboxConfig.model_validate({**self.config.model_dump(), **given})
         self.limiter = RateLimiter(self.config.limits())
-        self.account.imports_unblock = self.config.import_unblocks
+        self._describe_account()
         if given.keys() & {"language", "attributes"}:
             self._build_attributes()
+
+    def _describe_account(self) -> None:
+        self.account.imports_unblock = self.config.import_unblocks
+        self.account.organization, self.account.owner_email = self.config.organization, self.config.owner
 
     def _build_attributes(self) -> None:
         own = attributes_of_new_account(self.config.language)

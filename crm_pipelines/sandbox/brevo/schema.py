@@ -63,16 +63,16 @@ def delete_option(account: Account, _: Call, name: str, option: str) -> Answer:
     return reply(204)
 
 
-def read_account(_account: Account, _call: Call) -> Answer:
+def read_account(account: Account, _call: Call) -> Answer:
     """GET /account."""
+    told = {"organization_id": account.organization, "email": account.owner_email}
     return reply(
         200,
         {
-            "organization_id": "0123456789abcdef01234567",
+            **{name: value for name, value in told.items() if value is not None},
             "user_id": 1,
             "enterprise": False,
             "companyName": "crm-pipelines sandbox",
-            "email": "sandbox@example.com",
             "firstName": "Sandbox",
             "lastName": "Account",
             "address": {"street": "", "city": "", "zipCode": "", "country": ""},

@@ -222,6 +222,29 @@ def test_each_command_has_help_with_an_example() -> None:
     assert without == []
 
 
+def test_another_account_is_told_by_sync_and_status(
+    run: Run, engine: sa.Engine, brevo_sandbox: BrevoSandbox, tmp_path: Path
+) -> None:
+    with engine.begin() as connection:
+        put(connection, add_contact(connection), "queued")
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    url = {"BREVO_API_BASE_URL": brevo_sandbox.url}
+    brevo_sandbox.configure(organization="first")
+    done = run("sync", "brevo", BREVO_API_KEY="xkeysib-test-first", **url)
+    assert done.returncode == 0, done.stderr
+    assert "account" not in done.stderr
+    assert "brevo: account first.\n" in run("status", "brevo").stdout
+    brevo_sandbox.configure(organization="second")
+    done = run("sync", "brevo", BREVO_API_KEY="xkeysib-test-second", **url)
+    assert done.returncode == 0, done.stderr
+    assert "brevo: the key opens account second, since " in done.stderr
+    assert " in place of first; 1 contacts became New then. Select those" in done.stderr
+    assert " in place of first; 1 contacts became New then." in run("status", "brevo").stdout
+    told = json.loads(run("status", "brevo", "--json").stdout)["account"]
+    assert told.pop("since")
+    assert told == {"name": "second", "former": "first", "contacts_forgotten": 1}
+
+
 def test_sync_runs_the_job_to_its_end(run: Run, engine: sa.Engine, brevo_sandbox: BrevoSandbox, tmp_path: Path) -> None:
     with engine.begin() as connection:
         put(connection, add_contact(connection, "ada@example.com"), "waiting", run_at=sa.text("now() + interval '1 h'"))

@@ -48,11 +48,11 @@ def test_a_dry_run_counts_and_sends_nothing(people: People, brevo_sandbox: Brevo
 
 def test_the_problem_is_one_sentence_of_ours_without_the_name_of_a_class(people: People) -> None:
     people.add()
-    GateKeeper(people.engine, "brevo").bind_account("api.brevo.com")
+    GateKeeper(people.engine, "brevo").bind_account("5f8a", "another key")
     result = run_now("brevo")
     assert not result.success
     assert result.problem is not None
-    assert result.problem.startswith("The contacts of this database were delivered to api.brevo.com")
+    assert result.problem.startswith("The contacts of this database were delivered to 5f8a")
     assert "\n" not in result.problem
 
 

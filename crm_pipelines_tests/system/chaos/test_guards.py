@@ -235,12 +235,12 @@ def test_a_restart_of_postgres_while_answers_are_awaited_costs_no_second_request
             request.addfinalizer(engine.dispose)
             people = People(engine)
             people.add(12)
-            account.fault("hold_after")
+            account.fault("hold_after", method="POST")
             worker = start_worker({"CRM_DATABASE_URL": url})
-            account.wait_for_requests(12)
+            account.wait_for_requests(12, method="POST")
         account.clear_faults()
         account.release()
-        account.wait_for_requests(12, finished=True)
+        account.wait_for_requests(12, method="POST", finished=True)
         with embedded_postgres(data, settings=FAST) as server:
             assert server.url("contacts") == url
             assert worker.wait() == 0

@@ -1,11 +1,14 @@
+import re
 from collections.abc import Callable
 
 import pytest
 
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.errors import SettingsError
+from crm_pipelines.sandbox.brevo.config import SandboxConfig
 from crm_pipelines.settings import load_settings
 
 Build = Callable[..., Brevo]
@@ -32,19 +35,40 @@ def test_brevo_is_a_crm(build: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "account"),
+    ("told", "account"),
     [
-        ("https://api.brevo.com/v3", "api.brevo.com"),
-        ("http://127.0.0.1:8025/v3", "sandbox"),
-        ("http://localhost:8025/v3", "sandbox"),
-        ("http://[::1]:8025/v3", "sandbox"),
+        ({"organization_id": "5f8a1bc2de3f4a5b6c7d8e9f", "email": "owner@example.com"}, "5f8a1bc2de3f4a5b6c7d8e9f"),
+        ({"organization_id": 4711}, "4711"),
+        ({"organization_id": "", "email": "owner@example.com"}, "owner-"),
+        ({"organization_id": True, "email": " OWNER@example.com"}, "owner-"),
+        ({"organization_id": "a name\nof two lines", "email": "owner@example.com"}, "owner-"),
+        ({"email": 7}, None),
+        ({}, None),
     ],
 )
-def test_the_account_is_the_host_or_the_sandbox(build: Build, url: str, account: str) -> None:
-    assert build(BREVO_API_BASE_URL=url).account == account
+def test_the_account_is_what_brevo_calls_it_else_a_digest_of_its_owner(
+    told: dict[str, object], account: str | None
+) -> None:
+    found = identity_of(told)
+    if account is None:
+        assert found is None
+    elif account == "owner-":
+        assert found == identity_of({"email": "owner@example.com"})
+        assert found is not None
+        assert re.fullmatch("owner-[0-9a-f]{24}", found.account)
+    else:
+        assert found is not None
+        assert (found.account, found.sandbox) == (account, False)
 
 
-def test_the_fingerprint_changes_with_the_key_and_does_not_show_it(build: Build) -> None:
+def test_the_stand_in_says_that_it_is_one() -> None:
+    found = identity_of({"organization_id": SandboxConfig().organization})
+    assert found is not None
+    assert found.sandbox
+
+
+def test_the_fingerprint_changes_with_key_and_address_and_does_not_show_them(build: Build) -> None:
+    assert build().credentials_fingerprint != build(BREVO_API_BASE_URL="https://other/v3").credentials_fingerprint
     one, two = build("xkeysib-1").credentials_fingerprint, build("xkeysib-2").credentials_fingerprint
     assert one != two
     assert one == build("xkeysib-1").credentials_fingerprint

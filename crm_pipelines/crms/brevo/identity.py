@@ -1,0 +1,52 @@
+"""Which account the credentials open: Brevo's `organization_id` (GET /account), never the API's address.
+
+A proxy, another name of the same host or a loopback address tell nothing about whose contacts are behind them.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import requests
+
+from crm_pipelines.crms.base import BeforeRequest, Identity, Outcome, RateHeaders, Result
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.upsert import Send
+
+SANDBOX_ORGANIZATION = "crm-pipelines-sandbox"
+"""What our stand-in answers unless it is told to be another account."""
+
+
+def identify(send: Send, *, before_request: BeforeRequest, secrets: tuple[str, ...]) -> tuple[Outcome, Identity | None]:
+    """One request of the 100 an hour. SYNCED and None: the answer does not tell.
+
+    Without the rate headers: their limit is not that of the contacts.
+    """
+    before_request()
+    try:
+        answer = send("GET", "/account")
+    except requests.RequestException as error:
+        return classify_exception(error), None
+    outcome = classify(answer, hide=secrets)
+    told = identity_of(json_object(answer) or {}) if outcome.result is Result.SYNCED else None
+    return replace(outcome, rate=RateHeaders()), told
+
+
+def identity_of(account: Mapping[str, Any]) -> Identity | None:
+    """From the body of GET /account. Without an organization a digest of the owner's address stands in for it. Pure."""
+    organization, owner = account.get("organization_id"), account.get("email")
+    if isinstance(organization, int) and not isinstance(organization, bool):
+        organization = str(organization)
+    if isinstance(organization, str) and re.fullmatch(r"[\w.:-]{1,100}", organization):
+        return Identity(account=organization, sandbox=organization == SANDBOX_ORGANIZATION)
+    if isinstance(owner, str) and owner.strip():
+        digest = hashlib.sha256(b"crm-pipelines brevo owner " + owner.strip().lower().encode("utf-8", "replace"))
+        return Identity(account=f"owner-{digest.hexdigest()[:24]}")
+    return None
+
+
+def fingerprint(api_key: str, base_url: str) -> str:
+    """Of the credentials: changes with the key and with where it is sent, and tells nothing about either."""
+    return hashlib.sha256(f"crm-pipelines brevo key {api_key} at {base_url}".encode()).hexdigest()[:16]

@@ -1,0 +1,72 @@
+"""Whether an entry at Brevo is our contact's: by our mark, or by an address that we know; never by a number alone.
+
+A number is worth something in one account only: in another one it is a stranger's.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from crm_pipelines.crms import normalize
+from crm_pipelines.crms.base import Payload
+
+
+def known_addresses(
+    payload: Payload, remote_key: str | None, maybe_keys: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """The addresses under which Brevo may hold the contact.
+
+    The present one, the one it was delivered under, and those that requests without a known answer may have given it.
+    """
+    return frozenset({payload.key, normal_address(remote_key), *map(normal_address, maybe_keys)} - {""})
+
+
+def is_ours(
+    entry: Mapping[str, Any], *, found_by: str, external_id: str, number: str | None, known: frozenset[str]
+) -> bool:
+    """Whether what was found agrees with what is known of the contact.
+
+    `found_by` is the identifierType that was asked for; `number` is the one that we know of, if any. Pure.
+    """
+    mark, address_known = mark_of(entry), address_of(entry) in known
+    if mark not in {"", external_id} and (found_by == "ext_id" or _is_uuid(mark)):
+        # The mark of another contact of ours: the address has passed on to that one, and with it the entry, which
+        # must not be renamed. Other marks, a shop's say, tell nothing; but they are no answer to our own id.
+        return False
+    same_number = number in {None, str(entry.get("id"))}
+    if found_by == "contact_id":
+        return same_number and (address_known or mark == external_id)
+    if found_by == "ext_id":
+        # With another number than the one we know, our mark alone may have been put there by others; with an address
+        # that we know too, it is our contact, made anew since.
+        return same_number or address_known
+    return address_known or (same_number and mark == external_id)
+
+
+def address_of(entry: Mapping[str, Any]) -> str:
+    """In the form in which ours are sent: a domain in other scripts is spelt `xn--…` there. Empty if there is none."""
+    found = entry.get("email")
+    return normal_address(found) if isinstance(found, str) else ""
+
+
+def mark_of(entry: Mapping[str, Any]) -> str:
+    """EXT_ID. Empty when Brevo shows none; it does so among the attributes, if at all."""
+    attributes = entry.get("attributes")
+    found = attributes.get("EXT_ID") if isinstance(attributes, dict) else None
+    return found.lower() if isinstance(found, str) else ""
+
+
+def normal_address(given: str | None) -> str:
+    """The address in the form in which ours are sent; one of old that would not pass today only in lower case."""
+    with suppress(ValueError):
+        return normalize.address(given or "") or ""
+    return (given or "").strip().lower()
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""Which account the credentials open, and whether it is the one that the contacts of this database were delivered to.
+
+Every way to a CRM passes here first: what is kept of one account (states, numbers, hashes) says nothing about another.
+For credentials that are known to open the account, no request is made. Failure policy: closed. While it cannot be told
+which account it is, nothing is claimed or sent.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, Tally
+from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, Identity, Outcome, Result
+from crm_pipelines.delivery.passage import LONGEST_PAUSE, Passage
+from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.scrubbing import scrub
+
+
+class AccountUnknown(CrmPipelinesError):
+    """Which account the credentials open is not known, so nothing is sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """The gate for whoever sends to this account, and how many contacts are New again since it is another one."""
+
+    gate: GateKeeper
+    forgotten: int = 0
+
+
+class Registrar(Passage):
+    """Admits a run: takes its turn at the gate when the account has to be asked for."""
+
+    def admit(self, *, move: bool) -> Admitted:
+        """With `move`, the account that the credentials open takes the place of another one, which is forgotten.
+
+        Raises OtherAccount without it, AccountUnknown, AccountMixup, or GatePaused when the account is not known and
+        cannot be asked for.
+        """
+        account = account_of(self._gate, self._crm, before_request=self._pacer.wait)
+        bind = partial(self._gate.bind_account, account, self._crm.credentials_fingerprint, move=move)
+        return Admitted(forgotten=self._patiently(bind), gate=self._gate.of(account))
+
+
+def admit(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> GateKeeper:
+    """The gate for whoever goes on with what is known of the account; before the first run, for any account.
+
+    Nothing is forgotten here. Raises OtherAccount, AccountMixup or AccountUnknown, and what `before_request` raises.
+    """
+    if gate.read().account_is_open:
+        return gate
+    account = account_of(gate, crm, before_request=before_request)
+    gate.bind_account(account, crm.credentials_fingerprint, move=False)
+    return gate.of(account)
+
+
+def account_of(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> str:
+    """The account that the credentials open; asked for unless it is known. Raises AccountUnknown."""
+    state = gate.read()
+    if state.account is not None and state.knows(crm.credentials_fingerprint):
+        return state.account
+    outcome, identity = crm.identify(before_request=before_request)
+    _tell(gate, crm, outcome)
+    if outcome.result is not Result.SYNCED:
+        said = scrub(outcome.message or outcome.kind or "")
+        raise AccountUnknown(f"{crm.name} did not tell which account the credentials open, so nothing is sent. {said}")
+    if identity is None:
+        raise AccountUnknown(_untold(crm.name))
+    return _name_of(identity)
+
+
+def finding(gate: Gate, identity: Identity | None) -> Finding:
+    """For people who check an account: which one it is, and whether it is that of the contacts. Pure."""
+    said = partial(Finding, subject="Account")
+    if identity is None:
+        return said(ok=False, detail=_untold(gate.crm))
+    account = _name_of(identity)
+    if gate.account is None:
+        return said(ok=True, detail=f"{account}; nothing was delivered from this database so far")
+    if gate.account == account or (gate.account_is_open and account != SANDBOX):
+        return said(ok=True, detail=f"{account}, the one of this database{gate.account_change}")
+    if gate.account == SANDBOX:
+        detail = f"{account}; this database was used with the sandbox, so the next run makes its contacts New again"
+        return said(ok=False, detail=f"{detail}.", blocking=False)
+    detail = f"{account}, but the contacts of this database were delivered to {gate.account}."
+    if account == SANDBOX:
+        return said(ok=False, detail=f"{detail} The sandbox is not used with it: set the key of that account.")
+    return said(
+        ok=False,
+        detail=f"{detail} The next run makes every contact New again, and none is sent until it is selected. "
+        "If that is not meant, set the key of that account before.",
+    )
+
+
+def _untold(crm: str) -> str:
+    return (
+        f"{crm}'s answer does not tell which account the credentials open, so nothing is sent. Check the base URL of "
+        "its API and any proxy in between."
+    )
+
+
+def _name_of(identity: Identity) -> str:
+    return SANDBOX if identity.sandbox else identity.account
+
+
+def _tell(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
+    """The gate hears of it as of a delivery's outcome."""
+    reason = outcome.message or outcome.kind or ""
+    if outcome.result is Result.REFUSED:
+        gate.close(reason, crm.credentials_fingerprint)
+    elif outcome.result is Result.SNOOZED:
+        pause = min(outcome.retry_after or timedelta(seconds=1), LONGEST_PAUSE)
+        gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", pause)
+    elif outcome.result is Result.RETRY:
+        gate.judge(Tally(successes=0, failures=1, trailing_failures=1, rejects=0, last_failure=reason))
