@@ -1,8 +1,8 @@
 -- Bulk imports: claims that a whole import holds, under the name 'import:<id>'. docs/architecture.md, "In bulk".
 
 -- name: begin
-INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, walk_id)
-VALUES (:crm, :run_id, :mapping_version, :walk_id) RETURNING id
+INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, attributes_version, walk_id)
+VALUES (:crm, :run_id, :mapping_version, :attributes_version, :walk_id) RETURNING id
 
 -- name: claim
 -- As for single deliveries. Crash suspects and contacts that an import failed to bring in go singly.
@@ -96,9 +96,9 @@ WITH proved AS (
     SELECT p.* FROM proved p JOIN crm_contacts c ON c.id = p.contact_id FOR KEY SHARE OF c
 ), entry AS (
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, payload_hash,
-                              sent_attributes, mapping_version, warnings, started_at)
+                              sent_attributes, mapping_version, warnings, left_out, attributes_version, started_at)
     SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'synced', k.key, k.remote_id, k.payload_hash,
-           k.names, i.mapping_version, k.warnings, i.submitted_at
+           k.names, i.mapping_version, k.warnings, k.left_out, i.attributes_version, i.submitted_at
       FROM kept k JOIN crm_bulk_imports i ON i.id = k.import_id
     ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 ), counted AS (

@@ -93,10 +93,10 @@ SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
 INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, code, message, http_status,
                           request_id, requests, retry_after, remote_key, remote_id, payload_hash, sent_attributes,
-                          mapping_version, warnings, started_at)
+                          mapping_version, warnings, left_out, attributes_version, started_at)
 SELECT c.id, :crm, :claim_no, :run_id, :revision, :outcome, :kind, :code, left(:message, 1000), :http_status,
        :request_id, :requests, :retry_after, :remote_key, :remote_id, :payload_hash, :sent_attributes,
-       :mapping_version, :warnings, now() - CAST(:duration AS interval)
+       :mapping_version, :warnings, :left_out, :attributes_version, now() - CAST(:duration AS interval)
   FROM crm_contacts c WHERE c.id = :contact_id FOR KEY SHARE
 ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 
@@ -128,6 +128,9 @@ WITH outcome AS MATERIALIZED (
         sent_attributes = CASE WHEN o.outcome = 'synced' THEN o.sent_attributes ELSE s.sent_attributes END,
         remote_key = CASE WHEN o.outcome = 'synced' THEN coalesce(o.remote_key, s.remote_key) ELSE s.remote_key END,
         remote_id = CASE WHEN o.outcome = 'synced' THEN coalesce(o.remote_id, s.remote_id) ELSE s.remote_id END,
+        left_out = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.left_out ELSE s.left_out END,
+        attributes_version = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.attributes_version
+                                  ELSE s.attributes_version END,
         mapping_version = coalesce(o.mapping_version, s.mapping_version),
         attempts = CASE
             WHEN o.outcome IN ('synced', 'unchanged', 'skipped') THEN 0

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.fields import custom_fields_in_use
+from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.crms.base import Crm, Finding, NewAttribute
+from crm_pipelines.crms.base import Crm, Finding, InUse, NewAttribute, ValuesInUse
 from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.learning import learn_now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,9 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
     """Everything that would keep contacts from arriving. When all is well, a gate closed for the key is opened."""
     gate = GateKeeper(engine, crm.name)
     findings = crm.check(
-        before_request=pacer_for(gate, rate_per_second).wait, custom_fields=custom_fields_in_use(engine)
+        before_request=pacer_for(gate, rate_per_second).wait,
+        custom_fields=custom_fields_in_use(engine),
+        values_in_use=_values_in_use(engine),
     )
     reopened = all(one.ok for one in findings if one.blocking) and gate.read().closed_for_credentials
     if reopened:
@@ -41,13 +44,31 @@ def plan_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> list[Ne
     return crm.plan(
         before_request=pacer_for(GateKeeper(engine, crm.name), rate_per_second).wait,
         custom_fields=custom_fields_in_use(engine),
+        values_in_use=_values_in_use(engine),
     )
 
 
 def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dry_run: bool) -> list[str]:
-    """Create the attributes that the mapping and the contacts' custom fields need; returns their names."""
-    return crm.provision(
+    """Create the attributes and options that the mapping and the contacts' custom fields need; returns their names.
+
+    Contacts that left out a value which can be sent now are queued at once.
+    """
+    turn = pacer_for(GateKeeper(engine, crm.name), rate_per_second).wait
+    names = crm.provision(
         dry_run=dry_run,
-        before_request=pacer_for(GateKeeper(engine, crm.name), rate_per_second).wait,
+        before_request=turn,
         custom_fields=custom_fields_in_use(engine),
+        values_in_use=_values_in_use(engine),
     )
+    if names and not dry_run:
+        learn_now(engine, crm, turn)
+    return names
+
+
+def _values_in_use(engine: sa.Engine) -> ValuesInUse:
+    def find(fields: Sequence[str]) -> dict[str, InUse]:
+        return {
+            field: InUse(values=values, more=more) for field, (values, more) in values_in_use(engine, fields).items()
+        }
+
+    return find

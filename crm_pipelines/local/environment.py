@@ -9,10 +9,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
-from crm_pipelines.contacts.fields import custom_fields_in_use
-from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.crms.brevo import Brevo
-from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.preflight import provision_account
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.local.processes import Processes
 from crm_pipelines.orchestration.instance import dagster_instance
@@ -53,10 +51,9 @@ def start_sandbox(processes: Processes, port: int, state_file: Path) -> str:
 
 def provision(settings: Settings, engine: sa.Engine) -> list[str]:
     """Create the attributes that the mapping and the custom fields in use need; returns their names."""
-    pacer = pacer_for(GateKeeper(engine, "brevo"), settings.brevo.rate_limit_per_second)
     brevo = Brevo.from_settings(settings)
     try:
-        return brevo.provision(dry_run=False, before_request=pacer.wait, custom_fields=custom_fields_in_use(engine))
+        return provision_account(engine, brevo, settings.brevo.rate_limit_per_second, dry_run=False)
     finally:
         brevo.close()
 

@@ -32,16 +32,21 @@ class Sandbox:
         self.config = self._initial
         self.limiter = RateLimiter(self.config.limits())
         self.account = Account(self.config.language, self._launch)
-        self.account.imports_unblock = self.config.import_unblocks
+        self._set_habits()
         self._build_attributes()
 
     def configure(self, given: Mapping[str, Any]) -> None:
         """Change some settings. Raises pydantic.ValidationError for a wrong one."""
         self.config = SandboxConfig.model_validate({**self.config.model_dump(), **given})
         self.limiter = RateLimiter(self.config.limits())
-        self.account.imports_unblock = self.config.import_unblocks
+        self._set_habits()
         if given.keys() & {"language", "attributes"}:
             self._build_attributes()
+
+    def _set_habits(self) -> None:
+        self.account.imports_unblock = self.config.import_unblocks
+        self.account.imports_ignore_false = self.config.import_ignores_false
+        self.account.habits = self.config.habits()
 
     def _build_attributes(self) -> None:
         own = attributes_of_new_account(self.config.language)
