@@ -145,7 +145,7 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json({"crm": crm, "dry_run": dry_run, "plan": [asdict(one) for one in plan], "created": created})
     elif plan:
-        click.echo("Nothing was created." if dry_run else f"Created or extended: {', '.join(created)}.")
+        click.echo("Nothing was created." if dry_run else f"Created: {', '.join(created)}.")
 
 
 def _tell_plan(crm: str, plan: "list[NewAttribute]") -> None:

@@ -105,7 +105,8 @@ class Known:
 class AccountAttributes:
     """All attributes of one account; `rows` as `described` gives them.
 
-    `version` is 16 hex digits that change with whatever decides if a value can be sent.
+    `version` is 16 hex digits that change with whatever decides if a value can be sent. `as_is` are the types in Python
+    of which an attribute takes every value unchanged.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -113,6 +114,7 @@ class AccountAttributes:
         self._missing: dict[str, Converted] = {}
         canonical = json.dumps(sorted(rows, key=lambda row: str(row["name"])), sort_keys=True)
         self.version = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        self.as_is = {one.name: _AS_IT_IS.get(one.type, ()) for one in self._known.values() if one.writable}
         self.writable = frozenset(one.name for one in self._known.values() if one.writable)
 
     @property

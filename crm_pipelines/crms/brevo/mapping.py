@@ -133,13 +133,18 @@ class BrevoMapping(BaseModel):
         values: dict[str, Value] = {}
         warnings: list[str] = []
         left_out: list[str] = []
+        as_is = None if account is None else account.as_is
         custom: Mapping[str, Any] = record.get("custom_fields") or {}
         first, last = normalize.name_parts(record.get("name"))
         own_fields = {CUSTOM + key: value for key, value in custom.items()}
         fields = {**record, **own_fields, "first_name": first, "last_name": last}
 
         def put(name: str | None, source: str, kind: AttributeType, options: tuple[str, ...] = ()) -> None:
-            value, remark, misfit = fitting(name, fields.get(source), kind, options, region=region, account=account)
+            value, remark = convert(fields.get(source), kind, options=options, region=region)
+            misfit = False
+            # `refit` by itself would do; this is asked for each value of each contact, and most stay as they are.
+            if value is not None and (name is None or (as_is is not None and type(value) not in as_is.get(name, ()))):
+                value, remark, misfit = refit(name, value, remark, account)
             if remark:
                 label = (normalize.text(source) or "")[:80]
                 warnings.append(f"{label} {remark}")
@@ -166,12 +171,14 @@ def fitting(
 ) -> Fitting:
     """A field as it is sent as the attribute `name`: brought to `kind`, then to the type that the account has."""
     value, remark = convert(raw, kind, options=options, region=region)
-    if value is None:
-        return Fitting(None, remark, misfit=False)
+    return Fitting(None, remark, misfit=False) if value is None else refit(name, value, remark, account)
+
+
+def refit(name: str | None, value: Value, remark: str | None, account: AccountAttributes | None) -> Fitting:
+    """A value of the mapping's type, with the remark that it has, as the account takes it."""
     if name is None:
-        return Fitting(
-            None, "left out: it has no attribute name of its own, so name one in the mapping file", misfit=False
-        )
+        why = "left out: it has no attribute name of its own, so name one in the mapping file"
+        return Fitting(None, why, misfit=False)
     if account is None or name in PHONES:
         return Fitting(value, remark, misfit=False)
     fitted, left_out = account.fit(name, value)

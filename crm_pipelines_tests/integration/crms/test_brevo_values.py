@@ -77,7 +77,7 @@ def test_an_attribute_that_a_refusal_names_is_left_out_alone(brevo: Brevo, brevo
     body = {**REFUSED, "message": "attributes/CITY should be one of the options, not NOTED"}
     brevo_sandbox.fault("status", method="POST", status=400, body=body, times=1)
     outcome = deliver(brevo, BIRTHDAY="1984-04-05", CITY="Paris", NOTE="x")
-    assert (outcome.result, outcome.left_out) == (Result.SYNCED, {"CITY"})
+    assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"CITY"}))
     assert held(brevo_sandbox) == {"FIRSTNAME": "Ada", "BIRTHDAY": "1984-04-05", "NOTE": "x"}
 
 
@@ -92,13 +92,13 @@ def test_a_refused_value_that_brevo_has_an_older_one_of_is_cleared(brevo: Brevo,
     body = {**REFUSED, "message": "CITY is wrong"}
     brevo_sandbox.fault("status", method="POST", status=400, body=body, times=1)
     outcome = deliver(brevo, {"FIRSTNAME", "CITY"}, CITY="Rome")
-    assert (outcome.result, outcome.left_out) == (Result.SYNCED, {"CITY"})
+    assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"CITY"}))
     assert "CITY" not in held(brevo_sandbox)
     assert outcome.sent_attributes == {"FIRSTNAME"}
 
 
 def test_endless_refusals_come_to_an_end(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
-    custom = {f"NOTE{number}": "x" for number in range(20)}
+    custom: dict[str, Any] = {f"NOTE{number}": "x" for number in range(20)}
     brevo_sandbox.configure(attributes=dict.fromkeys(custom, "text"))
     learn(brevo)
     for name in custom:
@@ -144,7 +144,7 @@ def test_what_brevo_keeps_though_it_was_cleared_is_told_and_cleared_again(
     assert [warning.split(" is blank here")[0] for warning in outcome.warnings] == ["CITY"]
     brevo_sandbox.configure(keeps_cleared=[])
     again = deliver(brevo, outcome.sent_attributes)
-    assert (again.sent_attributes, again.warnings) == ({"FIRSTNAME"}, ())
+    assert (again.sent_attributes, again.warnings) == (frozenset({"FIRSTNAME"}), ())
     assert held(brevo_sandbox) == {"FIRSTNAME": "Ada"}
 
 
@@ -160,7 +160,7 @@ def test_what_could_not_be_looked_at_does_not_count_as_cleared(
     deliver(brevo, CITY="Paris")
     brevo_sandbox.fault("status", method="GET", status=status, body=body)
     outcome = deliver(brevo, {"FIRSTNAME", "CITY"})
-    assert (outcome.result, outcome.sent_attributes) == (Result.SYNCED, {"FIRSTNAME", "CITY"})
+    assert (outcome.result, outcome.sent_attributes) == (Result.SYNCED, frozenset({"FIRSTNAME", "CITY"}))
     assert "did not show whether it is cleared" in outcome.warnings[0]
 
 

@@ -131,6 +131,21 @@ def test_what_keeps_a_value_from_being_sent_is_shown_by_why(
     assert "SCORE at Brevo takes a number" in (remarks["SCORE"] or "")
 
 
+def test_a_value_that_does_not_fit_is_not_tried_again_while_the_account_is_as_it_was(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(attributes={"SCORE": "float"})
+    add(people, Score="many")
+    pipeline.run()
+    later(people)
+    assert pipeline.run().counts == {}
+    brevo_sandbox.configure(attributes={"SCORE": "float", "OTHER": "text"})
+    later(people)
+    assert pipeline.run().counts == {"claimed": 1, "unchanged": 1}, "judged anew, and nothing sent for it"
+    later(people)
+    assert pipeline.run().counts == {}
+
+
 def test_provision_queues_at_once_whom_it_concerns_and_nobody_else(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
