@@ -174,7 +174,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/parcels.py",
-                "payload_hash=parcel.payload.hash if synced else None",
+                "payload_hash=parcel.payload.hash if synced and not outcome.left_out else None",
                 "payload_hash=parcel.payload.hash",
             ),
             (
