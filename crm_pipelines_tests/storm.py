@@ -269,7 +269,7 @@ class Storm:
     def _trouble_the_crm(self) -> None:
         fault = self._random.choice(_CRM_FAULTS)
         times = self._random.randint(1, 4)
-        self._sandbox.fault(**fault, times=times)
+        self._sandbox.fault(**{"path": "/v3", **fault}, times=times)  # whatever is asked for, attributes too
         self._tried[f"CRM: {fault['action']} {fault.get('status', '')}".rstrip()] += times
 
     def _open_gate(self) -> None:

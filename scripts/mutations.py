@@ -34,6 +34,10 @@ _LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
 _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
+_LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
+_VALUES = "crm_pipelines_tests/integration/crms/test_brevo_values.py"
+_ATTRIBUTES_SQL = "crm_pipelines/contacts/account_attributes.sql"
+_UPSERT = "crm_pipelines/crms/brevo/upsert.py"
 _FOLLOWS = "crm_pipelines/orchestration/following.py"
 _SESSION = "crm_pipelines/api/pages/session.py"
 _GATES_SQL = "crm_pipelines/contacts/gates.sql"
@@ -343,7 +347,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/parcels.py",
-                "payload_hash=parcel.payload.hash if synced else None",
+                "payload_hash=parcel.payload.hash if synced and not outcome.left_out else None",
                 "payload_hash=parcel.payload.hash",
             ),
             (
@@ -737,5 +741,81 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_ACCOUNT_TESTS}::test_a_real_account_cannot_have_an_address_of_this_machine_asked",),
+    ),
+    Mutation(
+        guard="values: what the account does not take is not sent, and not called sent",
+        changes=(
+            (
+                "crm_pipelines/crms/brevo/mapping.py",
+                "as_is = None if account is None else account.as_is",
+                "as_is = None",
+            ),
+        ),
+        tests=(f"{_LEFT_OUT}::test_a_value_without_an_attribute_is_told_and_goes_once_it_is_created_by_hand",),
+    ),
+    Mutation(
+        guard="values: nothing is claimed before it is known what the account takes",
+        changes=(
+            (_OPS, "    raise dg.Failure(said, allow_retries=False)\n", "    context.log.warning(said)\n"),
+            (_OPS, "limit = 1 if known else 0", "limit = 1"),
+        ),
+        tests=(f"{_LEFT_OUT}::test_nothing_is_claimed_while_it_was_never_seen_what_the_account_takes",),
+    ),
+    Mutation(
+        guard="values: what was left out is judged again by another state of the account",
+        changes=((_ATTRIBUTES_SQL, "AND left_out && CAST(:names AS text[])", "AND false"),),
+        tests=(f"{_LEFT_OUT}::test_a_delivery_that_ends_after_the_account_was_seen_anew_is_judged_again",),
+    ),
+    Mutation(
+        guard="values: what was left out is not judged again by the same state of the account",
+        changes=((_ATTRIBUTES_SQL, "AND attributes_version IS DISTINCT FROM CAST(:version AS text)", ""),),
+        tests=(f"{_LEFT_OUT}::test_a_value_that_does_not_fit_is_not_tried_again_while_the_account_is_as_it_was",),
+    ),
+    Mutation(
+        guard="values: what went with a deleted attribute is not called sent",
+        changes=(("crm_pipelines/contacts/account_attributes.py", "sorted(gone | made_anew)", "sorted(set())"),),
+        tests=(f"{_LEFT_OUT}::test_values_that_go_with_a_deleted_attribute_go_again_when_it_is_back",),
+    ),
+    Mutation(
+        guard="values: what another account has does not count",
+        changes=((_ATTRIBUTES_SQL, "AND a.account IS NOT DISTINCT FROM g.account", ""),),
+        tests=(f"{_LEFT_OUT}::test_what_another_account_had_does_not_count",),
+    ),
+    Mutation(
+        guard="values: a delivery of which a part was refused is made again",
+        changes=(
+            (
+                "crm_pipelines/delivery/parcels.py",
+                "if synced and not outcome.left_out else None",
+                "if synced else None",
+            ),
+        ),
+        tests=(f"{_LEFT_OUT}::test_a_refused_attribute_is_left_out_and_goes_when_the_account_has_changed",),
+    ),
+    Mutation(
+        guard="values: what is left out is looked for once an hour, and no more",
+        changes=((_ATTRIBUTES_SQL, "looked_at > now() - CAST(:pause AS interval)", "false"),),
+        tests=(f"{_LEFT_OUT}::test_a_value_without_an_attribute_is_told_and_goes_once_it_is_created_by_hand",),
+    ),
+    Mutation(
+        guard="values: only what was seen to be gone is cleared",
+        changes=((_UPSERT, "if not cleared:", "if True:"),),
+        tests=(f"{_VALUES}::test_what_brevo_keeps_though_it_was_cleared_is_told_and_cleared_again",),
+    ),
+    Mutation(
+        guard="values: only our own contact tells what is cleared",
+        changes=(
+            (
+                _UPSERT,
+                " or ours.address_of(contact) != self._payload.key:\n            self._warn",
+                ":\n            self._warn",
+            ),
+        ),
+        tests=(f"{_VALUES}::test_another_contact_with_the_number_that_was_known_says_nothing_of_what_is_cleared",),
+    ),
+    Mutation(
+        guard="values: a look that does not come loses no delivery",
+        changes=((_UPSERT, "except Exception:  # noqa", "except ZeroDivisionError:  # noqa"),),
+        tests=(f"{_VALUES}::test_a_gate_that_closes_after_the_write_loses_no_delivery",),
     ),
 )

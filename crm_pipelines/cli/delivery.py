@@ -123,7 +123,9 @@ def check(crm: str, as_json: bool) -> None:
 def provision(crm: str, dry_run: bool, as_json: bool) -> None:
     """Create the attributes at CRM that the mapping and the contacts' custom fields need.
 
-    The plan is shown first. Attributes that are there already stay as they are, so this is safe to repeat.
+    Attributes of choices get the options that the contacts have. The plan is shown first. Attributes that are there
+    already keep their type and their options, and get those that they lack, so this is safe to repeat. Contacts of
+    which a value was left out for it are queued again.
 
     \b
     Examples:
@@ -143,7 +145,7 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
             if not as_json:
                 _tell_plan(crm, plan)
             if plan and not dry_run:
-                with working(f"Creating {len(plan)} attributes"):
+                with working(f"Creating or extending {len(plan)} attributes"):
                     created = provision_account(engine, account, rate, dry_run=False)
         finally:
             account.close()
@@ -157,7 +159,8 @@ def _tell_plan(crm: str, plan: "list[NewAttribute]") -> None:
     if not plan:
         click.echo(f"{crm}: nothing is missing.")
         return
-    shown = table("Attribute", "Type", "Options", title=f"To be created at {crm}")
+    shown = table("Attribute", "Type", "Options", "Remark", title=f"To be created at {crm}")
     for one in plan:
-        shown.add_row(*cells(one.name, one.type, ", ".join(one.options)))
+        remarks = ["exists, gets these options" if one.exists else "", one.remark]
+        shown.add_row(*cells(one.name, one.type, ", ".join(one.options), "; ".join(filter(None, remarks))))
     print_table(shown)

@@ -17,7 +17,8 @@ from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
 
 _SQL = load_statements("imports")
-_COLUMNS = "import_id, key, contact_id, claim_no, revision, payload_hash, proof, names, warnings"  # order of _copy_row
+# In the order of _copy_row.
+_COLUMNS = "import_id, key, contact_id, claim_no, revision, payload_hash, proof, names, warnings, left_out"
 _PORTION = 5000
 _START = ("-infinity", UUID(int=0))
 
@@ -45,6 +46,7 @@ class ToldRow:
     proof: bytes
     names: tuple[str, ...]
     warnings: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,9 +96,10 @@ class BulkImports:
         """Whether at least so many contacts that may go in bulk are due."""
         return bool(self._all("due", threshold=threshold)[0][0])
 
-    def begin(self, mapping_version: str, *, walk_id: UUID) -> UUID:
+    def begin(self, mapping_version: str, *, walk_id: UUID, attributes_version: str | None = None) -> UUID:
         """A new import, with nothing in it yet, of contacts that the walk saw on no block-list."""
-        found: UUID = self._all("begin", mapping_version=mapping_version, walk_id=walk_id)[0].id
+        versions = {"mapping_version": mapping_version, "attributes_version": attributes_version}
+        found: UUID = self._all("begin", walk_id=walk_id, **versions)[0].id
         return found
 
     def claim(self, import_id: UUID, *, limit: int, lease: timedelta) -> list[BulkClaim]:
@@ -234,4 +237,5 @@ def _copy_row(import_id: UUID, row: ToldRow) -> tuple[Any, ...]:
         row.proof,
         list(row.names),
         list(row.warnings),
+        list(row.left_out),
     )

@@ -3,8 +3,8 @@
 -- ends, `rescue` in queue.sql returns.
 
 -- name: begin
-INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, walk_id)
-VALUES (:crm, :run_id, :mapping_version, :walk_id) RETURNING id
+INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, attributes_version, walk_id)
+VALUES (:crm, :run_id, :mapping_version, :attributes_version, :walk_id) RETURNING id
 
 -- name: claim
 -- As for single deliveries. Crash suspects and contacts that an import failed to bring in go singly.
@@ -108,9 +108,9 @@ WITH kept AS MATERIALIZED (
     RETURNING r.contact_id
 ), entry AS (
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, payload_hash,
-                              sent_attributes, mapping_version, warnings, started_at)
+                              sent_attributes, mapping_version, warnings, left_out, attributes_version, started_at)
     SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'synced', k.key, k.remote_id, k.payload_hash,
-           k.names, i.mapping_version, k.warnings, i.submitted_at
+           k.names, i.mapping_version, k.warnings, k.left_out, i.attributes_version, i.submitted_at
       FROM kept k JOIN crm_bulk_imports i ON i.id = k.import_id
     ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 ), counted AS (

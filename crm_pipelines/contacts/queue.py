@@ -85,9 +85,11 @@ class Attempt:
     sent_attributes: frozenset[str] = frozenset()
     mapping_version: str | None = None
     warnings: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
+    attributes_version: str | None = None
 
 
-_PLAIN_COLUMNS = [f.name for f in fields(Attempt) if f.name not in {"claim", "sent_attributes", "warnings"}]
+_PLAIN_COLUMNS = [f.name for f in fields(Attempt) if f.name not in {"claim", "sent_attributes", "warnings", "left_out"}]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,6 +285,7 @@ class Queue:
                 "claim_no": attempt.claim.claim_no,
                 "sent_attributes": sorted(attempt.sent_attributes),
                 "warnings": list(attempt.warnings),
+                "left_out": sorted(attempt.left_out),
                 **{name: getattr(attempt, name) for name in _PLAIN_COLUMNS},
             }
             for attempt in attempts

@@ -145,10 +145,10 @@ SELECT c.id, EXISTS (SELECT 1 FROM free f WHERE f.id = c.id) AS free
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
 INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, code, message, http_status,
                           request_id, requests, retry_after, remote_key, remote_id, payload_hash, sent_attributes,
-                          mapping_version, warnings, started_at)
+                          mapping_version, warnings, left_out, attributes_version, started_at)
 SELECT c.id, :crm, :claim_no, :run_id, :revision, :outcome, :kind, :code, left(:message, 1000), :http_status,
        :request_id, :requests, :retry_after, :remote_key, :remote_id, :payload_hash, :sent_attributes,
-       :mapping_version, :warnings, now() - CAST(:duration AS interval)
+       :mapping_version, :warnings, :left_out, :attributes_version, now() - CAST(:duration AS interval)
   FROM crm_contacts c WHERE c.id = :contact_id FOR KEY SHARE
 ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 
@@ -187,6 +187,9 @@ WITH outcome AS MATERIALIZED (
         maybe_keys = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN '{}' ELSE s.maybe_keys END,
         remote_key = coalesce(o.remote_key, s.remote_key),
         remote_id = coalesce(o.remote_id, s.remote_id),
+        left_out = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.left_out ELSE s.left_out END,
+        attributes_version = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.attributes_version
+                                  ELSE s.attributes_version END,
         mapping_version = coalesce(o.mapping_version, s.mapping_version),
         attempts = CASE
             WHEN o.outcome IN ('synced', 'unchanged', 'skipped') THEN 0

@@ -43,7 +43,8 @@ class Standing:
 
     `condition` says the same in one word of CONDITIONS. `due_at` is set for what waits in the queue, `claimed_by` and
     `lease_until` for what is being delivered. `edited_since`: what the CRM holds is older than the contact. The gate is
-    that of the CRM's account; `gate_until` is None for a pause without end.
+    that of the CRM's account; `gate_until` is None for a pause without end. `left_out` are attributes of which the
+    CRM holds no value, or not all of it, since its account did not take it.
     """
 
     crm: str
@@ -63,6 +64,7 @@ class Standing:
     synced_at: datetime | None
     remote_key: str | None
     remote_id: str | None
+    left_out: list[str]
     gate_paused: bool
     gate_until: datetime | None
     gate_reason: str | None
@@ -152,6 +154,7 @@ def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> Standin
         synced_at=row.synced_at,
         remote_key=row.remote_key,
         remote_id=row.remote_id,
+        left_out=list(row.left_out),
         gate_paused=gate.paused,
         gate_until=gate.paused_until if gate.paused else None,
         gate_reason=gate.pause_reason if gate.paused else None,
@@ -191,7 +194,7 @@ def _next(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None
         case "overdue":
             return f"The claim of run {row.claimed_by} ran out at {_time(row.lease_until)}; the next run takes it back."
         case "delivered":
-            return f"Delivered at {_time(row.synced_at)}. An edit of the contact queues it again."
+            return f"Delivered at {_time(row.synced_at)}{_but_left_out(row)}. An edit of the contact queues it again."
         case "parked":
             return (
                 "Parked, and not tried again by itself. An edit of the contact, a changed mapping, or "
@@ -205,6 +208,13 @@ def _next(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None
             return "Cannot be sent as it stands. An edit of the contact queues it again."
         case _:
             return f"Not selected. `crm-pipelines contacts select {row.crm} --email …` queues it."
+
+
+def _but_left_out(row: sa.Row[Any]) -> str:
+    if not row.left_out:
+        return ""
+    names = ", ".join(row.left_out)
+    return f", without {names}, which the account did not take. Once it does, the contact is queued again by itself"
 
 
 def _next_of_queued(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> str:

@@ -11,7 +11,7 @@ SELECT id, email, created_at, updated_at, revision FROM crm_contacts WHERE id = 
 SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processing_status(s.state) AS processing_status,
        coalesce(s.state, 'unselected') AS state, s.run_at, s.claimed_by, s.lease_until, coalesce(s.attempts, 0) AS attempts,
        coalesce(s.crashes, 0) AS crashes, s.last_error_kind, s.last_error, s.last_http_status, s.synced_at,
-       s.remote_key, s.remote_id, s.selected_at, now() AS now,
+       s.remote_key, s.remote_id, s.selected_at, coalesce(s.left_out, '{}') AS left_out, now() AS now,
        -- Whoever is selected again is sent without an edit.
        coalesce(s.selected_at <= s.synced_at AND s.synced_revision < s.revision, false) AS edited_since
   FROM unnest(CAST(:crms AS text[])) WITH ORDINALITY w (crm, position)

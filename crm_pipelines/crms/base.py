@@ -39,7 +39,8 @@ class Outcome:
     `kind` is a stable word for grouping (such as `outage`, `rate_limit`, `rejected`, `credentials`,
     `ip_not_authorised`, `consent`, `duplicate_phone`); `code` and `message` are the CRM's own words without secrets,
     `message` at most 500 characters. `retry_after` is how long the CRM asks us to wait. `sent_attributes` are the
-    names that the CRM now holds a value of ours for; `warnings` are those of the delivery, beside the payload's own.
+    names that the CRM now holds a value of ours for; `left_out` those that it refused, so that the rest was sent;
+    `warnings` are those of the delivery, beside the payload's own.
     """
 
     result: Result
@@ -53,6 +54,7 @@ class Outcome:
     remote_id: str | None = None
     warnings: tuple[str, ...] = ()
     sent_attributes: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
     requests: int = 0
     rate: RateHeaders = field(default_factory=RateHeaders)
 
@@ -82,7 +84,8 @@ class Payload:
 
     `hash` (32 bytes) covers the desired state: the address, every attribute with a value, the lists, the mapping
     version. `clear` names the attributes that were sent before and are blank now. `warnings` say in words what was left
-    out and why; they name fields, never values.
+    out and why; they name fields, never values. `left_out` names the attributes that have a value here which the
+    account does not take as it is now.
     """
 
     key: str
@@ -92,6 +95,7 @@ class Payload:
     hash: bytes
     sent_before: frozenset[str] = frozenset()  # names the CRM holds a value of ours for
     warnings: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,23 +133,39 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class NewAttribute:
-    """An attribute that the mapping needs and the account lacks; `type` in the CRM's own word."""
+    """An attribute that the mapping needs and the account lacks; `type` in the CRM's own word.
+
+    `exists`: only these options of it are missing. `remark`: what could not be planned, and why.
+    """
 
     name: str
     type: str
     options: tuple[str, ...] = ()
+    exists: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InUse:
+    """The distinct values of a custom field, the most frequent first; `more`: how many others there are besides."""
+
+    values: tuple[str, ...] = ()
+    more: int = 0
+
+
+ValuesInUse = Callable[[Sequence[str]], Mapping[str, InUse]]
+"""Of these custom fields: the values of lists one by one, those of texts as "a;b" gives them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportTarget:
     """Where imports go, as the account was when it was looked at.
 
-    `list_id`: a list that every contact of the import is put on. `types`: the account's attributes that can be written,
-    with their types. `moment`: by the CRM's clock; imports that are begun from now on change nothing before it.
+    `list_id`: a list that every contact of the import is put on. `moment`: by the CRM's clock; imports that are begun
+    from now on change nothing before it.
     """
 
     list_id: int
-    types: Mapping[str, str]
     moment: datetime
 
 
@@ -155,14 +175,13 @@ class ImportRow:
 
     `content` is its part of the body. `proof` hashes what the CRM should hold afterwards: the attributes in `names`.
     `identifiers` are all by which the CRM may find the contact, in the form of `Imports.blocked`; none must occur twice
-    in one import. `warnings` are those of the import, beside the payload's own.
+    in one import.
     """
 
     content: bytes
     proof: bytes
     names: tuple[str, ...]
     identifiers: frozenset[str]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +224,7 @@ class Imports(Protocol):
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
         """Look at the account, and create the list if there is none."""
 
-    def row(self, payload: Payload, target: ImportTarget) -> ImportRow | None:
+    def row(self, payload: Payload) -> ImportRow | None:
         """The contact as part of an import; None if it has to go singly. Pure."""
 
     def submit(
@@ -242,6 +261,20 @@ class Mapper(Protocol):
 
     name: str
     mapping_version: str
+
+    @property
+    def attributes_version(self) -> str | None:
+        """Changes with whatever decides if the account takes a value; None: its attributes are not known."""
+
+    @property
+    def writable(self) -> frozenset[str]:
+        """Names of the account's attributes that deliveries may write; empty while they are not known."""
+
+    def know(self, attributes: Sequence[Mapping[str, Any]] | None) -> None:
+        """Go by these attributes of the account, as `Crm.attributes` gave them; None: they are not known.
+
+        To be called before anything is prepared, not while others use this.
+        """
 
     def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
         """Map, normalize and validate one row of crm_contacts (column name -> value). Pure."""
@@ -289,6 +322,9 @@ class Crm(Mapper, Protocol):
         The outcome tells nothing about the rate of contacts.
         """
 
+    def attributes(self, *, before_request: BeforeRequest) -> tuple[Outcome, list[dict[str, Any]] | None]:
+        """The account's attributes as JSON, in one request; None unless SYNCED."""
+
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
 
@@ -298,22 +334,36 @@ class Crm(Mapper, Protocol):
         before_request: BeforeRequest,
         custom_fields: Mapping[str, Any] | None = None,
         judge: Callable[[Identity | None], Finding] | None = None,
+        values_in_use: ValuesInUse | None = None,
     ) -> list[Finding]:
         """Preflight: everything that would keep contacts from arriving.
 
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
-        are looked at too. `judge` says whether the account is the right one; None: the CRM does not tell which it is.
+        are looked at too; `values_in_use` tells those of which the account has to know every one. `judge` says whether
+        the account is the right one; None: the CRM does not tell which it is.
         """
 
     def plan(
-        self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+        self,
+        *,
+        before_request: BeforeRequest,
+        custom_fields: Mapping[str, Any] | None = None,
+        values_in_use: ValuesInUse | None = None,
     ) -> list[NewAttribute]:
         """What `provision` would create."""
 
     def provision(
-        self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+        self,
+        *,
+        dry_run: bool,
+        before_request: BeforeRequest,
+        custom_fields: Mapping[str, Any] | None = None,
+        values_in_use: ValuesInUse | None = None,
     ) -> list[str]:
-        """Create what the mapping needs in the account; returns what was (or would be) created. Safe to repeat."""
+        """Create what the mapping needs in the account; returns the names that it was (or would be) done for.
+
+        Safe to repeat.
+        """
 
     def close(self) -> None:
         """Close the connections."""

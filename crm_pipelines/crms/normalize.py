@@ -28,6 +28,8 @@ LONGEST_ADDRESS = 254
 _PLAIN_LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*", re.ASCII)
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+# Day and month, in either order unless there are dots; a time of day is dropped.
+_WRITTEN_DAY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ]\d{1,2}:\d\d(?::\d\d)?)?", re.ASCII)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -136,7 +138,10 @@ def boolean(value: object) -> bool | None:
 
 
 def iso_date(value: object) -> str | None:
-    """A day as `YYYY-MM-DD`, from a date, a datetime or an ISO 8601 text (its time of day is dropped)."""
+    """A day as `YYYY-MM-DD`, from a date, a datetime or an ISO 8601 text (its time of day is dropped).
+
+    Of other texts, 5.4.1984 (the day first), and 23/6/1912 and 6/23/1912, where only one order makes a day.
+    """
     if isinstance(value, datetime):
         return value.date().isoformat()
     cleaned = text(value)
@@ -146,6 +151,22 @@ def iso_date(value: object) -> str | None:
         raise ValueError("not a date in the form YYYY-MM-DD")
     try:
         return datetime.fromisoformat(cleaned).date().isoformat()
+    except ValueError:
+        return _written_day(cleaned).isoformat()
+
+
+def _written_day(text: str) -> date:
+    """Raises ValueError for what is no day, and for what may be two."""
+    match = _WRITTEN_DAY.fullmatch(text)
+    if not match:
+        raise ValueError("not a date in the form YYYY-MM-DD")
+    first, second, year = int(match[1]), int(match[3]), int(match[4])
+    dotted = match[2] == "."
+    if not dotted and first <= 12 and second <= 12 and first != second:
+        raise ValueError("day or month first is not clear, use the form YYYY-MM-DD")
+    day, month = (first, second) if dotted or second <= 12 else (second, first)
+    try:
+        return date(year, month, day)
     except ValueError:
         raise ValueError("not a date in the form YYYY-MM-DD") from None
 

@@ -42,5 +42,6 @@ def told_of(parcel: Parcel, row: ImportRow) -> ToldRow:
         payload_hash=parcel.payload.hash,
         proof=row.proof,
         names=row.names,
-        warnings=(*parcel.payload.warnings, *row.warnings),
+        warnings=parcel.payload.warnings,
+        left_out=tuple(sorted(parcel.payload.left_out)),
     )

@@ -170,7 +170,7 @@ class Courier(Passage):
 
         def answer(outcome: Outcome) -> None:
             duration = timedelta(seconds=time.monotonic() - started if started else 0)
-            answered.append(attempt_of(parcel, outcome, duration, self._crm.mapping_version))
+            answered.append(attempt_of(parcel, outcome, duration, self._crm))
 
         for sends_left in reversed(range(_MOST_SENDS)):
             latest = self._hand_over(parcel, before_request)

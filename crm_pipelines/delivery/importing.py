@@ -166,7 +166,14 @@ class Importer(Prover):
 
     def _send_one(self, survey: Survey, most: int) -> bool:
         """One import; False when there is nothing left for a further one, or no use in trying."""
-        import_id = self._patiently(partial(self._imports.begin, self._crm.mapping_version, walk_id=survey.walk.id))
+        import_id = self._patiently(
+            partial(
+                self._imports.begin,
+                self._crm.mapping_version,
+                walk_id=survey.walk.id,
+                attributes_version=self._crm.attributes_version,
+            )
+        )
         body = Body(self._crm.imports.most_bytes)
         sent = False
         try:
@@ -210,7 +217,7 @@ class Importer(Prover):
             prepared = prepare(self._crm, delivery, revisions[contact_id])
             if isinstance(prepared, Attempt):
                 known.append(prepared)
-            elif (row := self._row(delivery, prepared, survey.target)) is None:
+            elif (row := self._row(delivery, prepared)) is None:
                 apart.append(contact_id)
             else:
                 ready.append((prepared, row))
@@ -240,12 +247,12 @@ class Importer(Prover):
         identifiers = [identifier for row in rows for identifier in row.identifiers]
         return self._patiently(partial(self._blocklist.among, walk, identifiers))
 
-    def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
+    def _row(self, delivery: Delivery, parcel: Parcel) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
         if delivery.remote_key not in {None, parcel.payload.key} or delivery.maybe_keys - {parcel.payload.key}:
             return None
         try:
-            row = self._crm.imports.row(parcel.payload, target)
+            row = self._crm.imports.row(parcel.payload)
         except Exception as error:  # noqa: BLE001 - our own defect: the single path charges it to the contact
             _log.error("Unexpected %s while a contact was put into an import", type(error).__name__)
             return None

@@ -41,6 +41,7 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
         revision=revision,
         duration=timedelta(),
         mapping_version=crm.mapping_version,
+        attributes_version=crm.attributes_version,
     )
     try:
         payload = crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
@@ -69,7 +70,9 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
             "Mend that one first, or unselect it.",
         )
     if payload.hash == delivery.payload_hash and delivery.remote_key == payload.key:
-        return finish(outcome="unchanged", payload_hash=payload.hash, warnings=payload.warnings)
+        return finish(
+            outcome="unchanged", payload_hash=payload.hash, warnings=payload.warnings, left_out=payload.left_out
+        )
     return Parcel(delivery=delivery, payload=payload, revision=revision)
 
 
@@ -78,7 +81,7 @@ def interim_address(delivery: Delivery) -> str:
     return f"{delivery.record['id']}@address-change.invalid"
 
 
-def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_version: str) -> Attempt:
+def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, crm: Mapper) -> Attempt:
     """The ledger's entry of a delivery that came to `outcome` after `duration`."""
     synced = outcome.result is Result.SYNCED
     attempt = Attempt(
@@ -95,11 +98,14 @@ def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_ve
         retry_after=outcome.retry_after,
         remote_key=outcome.remote_key,
         remote_id=outcome.remote_id,
-        # Only a confirmed delivery moves the hash: a rejected payload must be sent again.
-        payload_hash=parcel.payload.hash if synced else None,
+        # Only a confirmed delivery moves the hash: a rejected payload must be sent again, and so must one of which the
+        # CRM refused a part.
+        payload_hash=parcel.payload.hash if synced and not outcome.left_out else None,
         sent_attributes=outcome.sent_attributes if synced else frozenset(),
-        mapping_version=mapping_version,
+        mapping_version=crm.mapping_version,
+        attributes_version=crm.attributes_version,
         warnings=(*parcel.payload.warnings, *outcome.warnings),
+        left_out=parcel.payload.left_out | outcome.left_out,
     )
     return _aside(attempt) if parcel.steps_aside else attempt
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.fields import custom_fields_in_use
+from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
 from crm_pipelines.contacts.gates import SANDBOX, GateKeeper, OtherAccount
-from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, NewAttribute
+from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, InUse, NewAttribute, ValuesInUse
 from crm_pipelines.delivery.accounts import admit, finding
 from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.learning import learn_now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
         before_request=pacer_for(gate, rate_per_second).wait,
         custom_fields=custom_fields_in_use(engine),
         judge=lambda identity: finding(gate.read(), identity),
+        values_in_use=_values_in_use(engine),
     )
     reopened = all(one.ok for one in findings if one.blocking) and gate.read().closed_for_credentials
     if reopened:
@@ -44,19 +46,26 @@ def plan_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> list[Ne
     return crm.plan(
         before_request=_turns(engine, crm, rate_per_second),
         custom_fields=custom_fields_in_use(engine),
+        values_in_use=_values_in_use(engine),
     )
 
 
 def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dry_run: bool) -> list[str]:
-    """Create the attributes that the mapping and the contacts' custom fields need; returns their names.
+    """Create the attributes and options that the mapping and the contacts' custom fields need; returns their names.
 
-    Raises OtherAccount, AccountMixup or AccountUnknown when the account is not the one of the contacts.
+    Contacts that left out a value which can be sent now are queued at once. Raises OtherAccount, AccountMixup or
+    AccountUnknown when the account is not the one of the contacts.
     """
-    return crm.provision(
+    turn = _turns(engine, crm, rate_per_second)
+    names = crm.provision(
         dry_run=dry_run,
-        before_request=_turns(engine, crm, rate_per_second),
+        before_request=turn,
         custom_fields=custom_fields_in_use(engine),
+        values_in_use=_values_in_use(engine),
     )
+    if names and not dry_run:
+        learn_now(engine, crm, turn)
+    return names
 
 
 def _turns(engine: sa.Engine, crm: Crm, rate_per_second: float) -> BeforeRequest:
@@ -69,3 +78,12 @@ def _turns(engine: sa.Engine, crm: Crm, rate_per_second: float) -> BeforeRequest
         if gate.read().account != SANDBOX:
             raise
     return turns
+
+
+def _values_in_use(engine: sa.Engine) -> ValuesInUse:
+    def find(fields: Sequence[str]) -> dict[str, InUse]:
+        return {
+            field: InUse(values=values, more=more) for field, (values, more) in values_in_use(engine, fields).items()
+        }
+
+    return find

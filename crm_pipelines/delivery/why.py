@@ -17,6 +17,7 @@ from crm_pipelines.contacts.story import Story
 from crm_pipelines.crms.base import Compared, Crm, Line, Mapper, Result, Unsendable
 from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.learning import remind
 from crm_pipelines.delivery.parcels import prepare
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -71,6 +72,8 @@ def why(
     rate_per_second: float = 1,
 ) -> Why:
     """`mappers`: of the CRMs of which to tell what would be sent. `accounts`: those to ask, at the account's pace."""
+    for one in (*mappers, *accounts):
+        remind(engine, one)
     return Why(
         story=story,
         previews=tuple(told for mapper in mappers if (told := preview(engine, mapper, story.id))),

@@ -223,7 +223,7 @@ class ProvisionConfig(dg.Config):
     dry_run: bool = _DRY_RUN
 
 
-@dg.op(description="Creates the attributes that the mapping and the contacts' custom fields need.")
+@dg.op(description="Creates the attributes and options that the mapping and the contacts' custom fields need.")
 def create_attributes(
     context: dg.OpExecutionContext, config: ProvisionConfig, destination: dg.ResourceParam[Destination]
 ) -> None:
@@ -231,7 +231,7 @@ def create_attributes(
         names = provision_account(
             account.engine, account.crm, account.brevo.rate_limit_per_second, dry_run=config.dry_run
         )
-    done = "would be created" if config.dry_run else "created"
+    done = "would be created or extended" if config.dry_run else "created or extended"
     context.log.info("%d attributes %s: %s", len(names), done, ", ".join(names) or "nothing is missing")
     context.add_output_metadata({"attributes": names, "dry_run": config.dry_run})
 
@@ -239,8 +239,9 @@ def create_attributes(
 @dg.job(
     **_JOB,
     tags=_SHORT,
-    description="Creates in the Brevo account the attributes that the mapping needs and the account does not have. "
-    "Existing ones stay as they are; safe to repeat. With `dry_run` (on unless switched off) it only names them.",
+    description="Creates in the Brevo account the attributes that the mapping needs and the account does not have, and "
+    "adds options that contacts have to attributes of choices. All else stays as it is; safe to repeat. With `dry_run` "
+    "(on unless switched off) it only names them.",
 )
 def brevo_provision() -> None:
     create_attributes()

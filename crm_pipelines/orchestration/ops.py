@@ -98,9 +98,14 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
     edited = queue.requeue_edited()
     gate = account.gate.read()
-    if gate.probing:
-        limit = 1
-    survey = _survey(context, config, account) if chosen is None and not gate.paused and not gate.probing else None
+    if not gate.paused and (chosen is not None or queue.anything_due() or account.attributes.look_is_due()):
+        _learn(context, account)
+        gate = account.gate.read()
+    known = account.crm.attributes_version is not None
+    if gate.probing or not known:
+        limit = 1 if known else 0
+    in_bulk = known and chosen is None and not gate.paused and not gate.probing
+    survey = _survey(context, config, account) if in_bulk else None
     if survey is not None and config.limit is not None:
         limit = 0  # the import takes as many
     claims = queue.claim(
@@ -161,6 +166,23 @@ def _admitted(context: dg.OpExecutionContext, account: Account) -> Account | Non
             admitted.forgotten,
         )
     return replace(account, gate=admitted.gate)
+
+
+def _learn(context: dg.OpExecutionContext, account: Account) -> None:
+    """See what the account takes. Raises dagster.Failure when that was never seen, unless the gate tells why."""
+    learned = account.learner().learn()
+    if learned.queued:
+        context.log.info("%d contacts are queued again: the account takes what it did not before.", learned.queued)
+    if learned.problem is None:
+        return
+    if account.crm.attributes_version is not None:
+        context.log.warning("The account's attributes are taken as they were last seen: %s", learned.problem)
+        return
+    said = f"Which attributes the account has is not known yet, so nothing was claimed. {learned.problem}"
+    if account.gate.read().paused:
+        context.log.warning(said)
+        return
+    raise dg.Failure(said, allow_retries=False)
 
 
 def _take_back(context: dg.OpExecutionContext, account: Account) -> None:

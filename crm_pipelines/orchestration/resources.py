@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.account_attributes import AttributeStore
 from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.database import create_engine, require_current_schema
 from crm_pipelines.contacts.gates import Gate, GateKeeper
@@ -21,6 +22,7 @@ from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.delivery.accounts import Registrar, admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.importing import Importer
+from crm_pipelines.delivery.learning import Learner, remind
 from crm_pipelines.delivery.planning import retry_policy
 from crm_pipelines.delivery.rates import RateLimit, rate_limit_of
 from crm_pipelines.delivery.surveying import Surveyor
@@ -79,6 +81,13 @@ class Account:
         turns = pacer_for(self.gate, self.brevo.rate_limit_per_second)
         return replace(self, gate=admit(self.gate, self.crm, before_request=turns.wait))
 
+    @property
+    def attributes(self) -> AttributeStore:
+        return AttributeStore(self.engine, self.queue.crm)
+
+    def learner(self) -> Learner:
+        return Learner(store=self.attributes, gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+
     def imports(self, run_id: str) -> BulkImports:
         return BulkImports(self.engine, self.queue.crm, run_id)
 
@@ -134,6 +143,7 @@ class Destination:
             require_current_schema(engine)
             crm = Brevo.from_settings(settings)
             try:
+                remind(engine, crm)
                 yield Account(
                     settings=settings,
                     engine=engine,

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
 from crm_pipelines_tests.patience import wait_until
 
@@ -25,10 +25,10 @@ def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) 
     stack.people.add(SECOND_BATCH, name=NAME)
     stack.people.run("UPDATE crm_syncs SET crashes = 1")
     stack.people.add(FIRST_BATCH, name=NAME)
-    brevo_sandbox.fault("latency", path="contacts", times=ANSWERED)
-    brevo_sandbox.fault(path="contacts", **fault)
+    brevo_sandbox.fault("latency", path=DELIVERIES, times=ANSWERED)
+    brevo_sandbox.fault(path=DELIVERIES, **fault)
     run_id = stack.pages.launch()
-    brevo_sandbox.wait_for_requests(FIRST_BATCH, path="contacts")
+    brevo_sandbox.wait_for_requests(FIRST_BATCH, path=DELIVERIES)
     wait_until(lambda: _answers(stack, run_id) == ANSWERED, "the answers that have come are in the ledger")
     return run_id
 
@@ -40,7 +40,7 @@ def _answers(stack: Stack, run_id: str) -> int:
 
 def sends(brevo_sandbox: BrevoSandbox) -> Counter[str]:
     """How many requests came for each contact."""
-    return Counter(request["ext_id"] for request in brevo_sandbox.requests(path="contacts"))
+    return Counter(request["ext_id"] for request in brevo_sandbox.requests(path=DELIVERIES))
 
 
 def assert_given_back(stack: Stack, run_id: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
 from crm_pipelines_tests.fixtures.traces import command_lines, traces_in_files, traces_in_tables
 from crm_pipelines_tests.patience import PATIENCE, wait_until
@@ -89,7 +89,7 @@ def test_a_killed_worker_is_retried_once_and_only_what_it_was_sending_is_sent_ag
     stack.pages.wait(run_id, "FAILURE")
 
     retry_id = wait_until(lambda: stack.pages.retry_of(run_id), "Dagster retries the run")
-    brevo_sandbox.wait_for_requests(FIRST_BATCH + 1, path="contacts")
+    brevo_sandbox.wait_for_requests(FIRST_BATCH + 1, path=DELIVERIES)
     assert stack.people.states() == {"synced": ANSWERED, "claimed": CONTACTS - ANSWERED}
     assert stack.people.all("SELECT DISTINCT claimed_by, crashes FROM crm_syncs WHERE state = 'claimed'") == [
         {"claimed_by": retry_id, "crashes": 1}
@@ -128,9 +128,9 @@ def test_of_two_runs_at_once_one_waits_the_schedule_skips_and_nobody_is_sent_twi
     stack: Stack, brevo_sandbox: BrevoSandbox
 ) -> None:
     stack.people.add(FIRST_BATCH, name=NAME)
-    brevo_sandbox.fault("hold", path="contacts")
+    brevo_sandbox.fault("hold", path=DELIVERIES)
     both = [stack.pages.launch() for _ in range(2)]
-    brevo_sandbox.wait_for_requests(FIRST_BATCH, path="contacts")
+    brevo_sandbox.wait_for_requests(FIRST_BATCH, path=DELIVERIES)
     status = {run_id: stack.pages.run(run_id)["status"] for run_id in both}
     assert sorted(status.values()) == ["QUEUED", "STARTED"]
     assert stack.pages.dry_tick() in {f"Run {run_id} is still active." for run_id in both}

@@ -2,7 +2,7 @@
 
 import psutil
 
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import Stack
 from crm_pipelines_tests.patience import wait_until
 from crm_pipelines_tests.system.mid_run import CONTACTS, begin_run, sends
@@ -26,7 +26,7 @@ def test_steps_that_outlive_their_killed_run_deliver_what_they_have_and_nobody_e
         steps = worker.children(recursive=True)
         worker.kill()
         stack.pages.wait(run_id, "FAILURE")
-        under_way = len(brevo_sandbox.requests(path="contacts"))
+        under_way = len(brevo_sandbox.requests(path=DELIVERIES))
         assert any(step.is_running() for step in steps), "Dagster says that the run is over, and they go on"
         brevo_sandbox.clear_faults()
         brevo_sandbox.release()

@@ -10,7 +10,7 @@ from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.embedded import embedded_postgres
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.fixtures.stack import NAME, Stack
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 from crm_pipelines_tests.system.mid_run import (
@@ -42,7 +42,7 @@ def test_a_failed_run_is_executed_again_from_the_page_without_harm_and_what_the_
     assert stack.people.states() == {"synced": CONTACTS}
     latest = stack.pages.materializations("brevo", "contacts")[0]
     assert (latest["runId"], latest["metadata"]["synced"]) == (everything, CONTACTS)
-    assert [request["status"] for request in brevo_sandbox.requests(path="contacts")].count(201) == CONTACTS
+    assert [request["status"] for request in brevo_sandbox.requests(path=DELIVERIES)].count(201) == CONTACTS
 
 
 def test_a_run_that_takes_too_long_is_ended_and_its_contacts_are_delivered_by_its_retry(

@@ -6,6 +6,7 @@
 | `payload` | from a row to what is to be sent |
 | `mapper` | both, for whoever has no key |
 | `identity` | which account the key opens |
+| `attributes` | the attributes that the account has, and what fits them |
 | `upsert` | the requests of one delivery, with the repairs |
 | `ours` | whether an entry at Brevo is our contact's |
 | `outcomes` | what an answer means |
@@ -31,13 +32,16 @@ from crm_pipelines.crms.base import (
     NewAttribute,
     Outcome,
     Payload,
+    Result,
+    ValuesInUse,
 )
+from crm_pipelines.crms.brevo.attributes import described
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.identity import fingerprint, identify
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
@@ -66,7 +70,9 @@ class Brevo(BrevoMapper):
         self._list_id = list_id
         self._secrets = (api_key,)
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
-        self.imports: Imports = BrevoImports(self._transport.request, list_id=list_id, secrets=self._secrets)
+        self.imports: Imports = BrevoImports(
+            self._transport.request, list_id=list_id, secrets=self._secrets, account=lambda: self._account
+        )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Brevo":
@@ -101,6 +107,7 @@ class Brevo(BrevoMapper):
             before_request=before_request,
             list_ids=self._list_ids,
             secrets=self._secrets,
+            account=self._account,
         ).run()
 
     def look_up(
@@ -118,7 +125,23 @@ class Brevo(BrevoMapper):
 
     def compare(self, payload: Payload, held: Held) -> list[Compared]:
         """Field by field; see `looking`. Pure."""
-        return compare(payload, held, self._list_ids)
+        return compare(payload, held, self._list_ids, self._account)
+
+    def attributes(self, *, before_request: BeforeRequest) -> tuple[Outcome, list[dict[str, Any]] | None]:
+        """What `know` takes. An answer that lists none at all counts as an outage."""
+        before_request()
+        try:
+            answer = self._transport.request("GET", "/contacts/attributes")
+        except requests.RequestException as error:
+            return classify_exception(error), None
+        outcome = classify(answer, hide=self._secrets)
+        if outcome.result is not Result.SYNCED:
+            return outcome, None
+        rows = described(json_object(answer) or {})
+        if rows is None:
+            said = "Brevo's answer does not tell which attributes the account has."
+            return Outcome(result=Result.RETRY, kind="outage", message=said, rate=outcome.rate), None
+        return outcome, rows
 
     def identify(self, *, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
         """One GET /account, of which Brevo allows 100 an hour; see `identity`."""
@@ -139,32 +162,48 @@ class Brevo(BrevoMapper):
         before_request: BeforeRequest,
         custom_fields: Mapping[str, Any] | None = None,
         judge: Callable[[Identity | None], Finding] | None = None,
+        values_in_use: ValuesInUse | None = None,
     ) -> list[Finding]:
         """Key, account, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
-        return self._preflight(before_request, custom_fields).check(judge)
+        return self._preflight(before_request, custom_fields, values_in_use).check(judge)
 
     def plan(
-        self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+        self,
+        *,
+        before_request: BeforeRequest,
+        custom_fields: Mapping[str, Any] | None = None,
+        values_in_use: ValuesInUse | None = None,
     ) -> list[NewAttribute]:
-        """The missing attributes. Raises ProvisionError."""
-        return self._preflight(before_request, custom_fields).plan()
+        """The missing attributes and options. Raises ProvisionError."""
+        return self._preflight(before_request, custom_fields, values_in_use).plan()
 
     def provision(
-        self, *, dry_run: bool, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None
+        self,
+        *,
+        dry_run: bool,
+        before_request: BeforeRequest,
+        custom_fields: Mapping[str, Any] | None = None,
+        values_in_use: ValuesInUse | None = None,
     ) -> list[str]:
-        """Create the missing attributes, category `normal`. Raises ProvisionError."""
-        return self._preflight(before_request, custom_fields).provision(dry_run=dry_run)
+        """Create the missing attributes, category `normal`, and the missing options. Raises ProvisionError."""
+        return self._preflight(before_request, custom_fields, values_in_use).provision(dry_run=dry_run)
 
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
 
-    def _preflight(self, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None) -> Preflight:
+    def _preflight(
+        self,
+        before_request: BeforeRequest,
+        custom_fields: Mapping[str, Any] | None,
+        values_in_use: ValuesInUse | None,
+    ) -> Preflight:
         return Preflight(
             self._transport.request,
             self._mapping,
             before_request=before_request,
             list_id=self._list_id,
             custom_fields=custom_fields or {},
+            values_in_use=values_in_use,
             secrets=self._secrets,
         )

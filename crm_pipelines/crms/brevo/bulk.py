@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -30,6 +30,7 @@ from crm_pipelines.crms.base import (
     Payload,
     Result,
 )
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
@@ -48,15 +49,6 @@ LIST_NAME = "crm-pipelines"
 _MARGIN = timedelta(seconds=30)
 _LISTED = 50
 _REPORTS_READ = 20
-# Which types of Brevo keep a JSON value of each kind; of any other the value is dropped without a word.
-_KEPT_BY: dict[type, frozenset[str]] = {
-    bool: frozenset({"boolean"}),
-    int: frozenset({"float"}),
-    float: frozenset({"float"}),
-    str: frozenset({"text", "date", "user", "category"}),
-    list: frozenset({"multiple-choice"}),
-}
-_WRITABLE = frozenset({"normal", "category", "transactional"})
 
 # Made once: json.dumps makes a new one for every call with arguments like these.
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -93,27 +85,30 @@ class BrevoImports:
     most_bytes = MOST_BYTES
     page_size = PAGE_SIZE
 
-    def __init__(self, send: Send, *, list_id: int | None, secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        *,
+        list_id: int | None,
+        secrets: tuple[str, ...],
+        account: Callable[[], AccountAttributes | None] = lambda: None,
+    ) -> None:
         self._send = send
+        self._account = account
         self._list_id = list_id
         self._secrets = secrets
 
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
-        """One request, and up to four more when the user named no list."""
-        outcome, body, moment = self._request("GET", "/contacts/attributes", before_request)
+        """One request, for Brevo's time, and up to four more when the user named no list."""
+        outcome, _, moment = self._request("GET", "/contacts", before_request, params={"limit": "1"})
         if outcome.result is not Result.SYNCED:
             return outcome, None
-        types = {
-            row["name"]: str(row.get("type", row["category"]))
-            for row in _rows(body, "attributes")
-            if isinstance(row.get("name"), str) and row.get("category") in _WRITABLE
-        }
         list_id = self._list_id
         if list_id is None:
             outcome, list_id = self._own_list(before_request)
             if list_id is None:
                 return outcome, None
-        return outcome, ImportTarget(list_id=list_id, types=types, moment=moment - _MARGIN)
+        return outcome, ImportTarget(list_id=list_id, moment=moment - _MARGIN)
 
     def _own_list(self, before_request: BeforeRequest) -> tuple[Outcome, int | None]:
         outcome, folder = self._find_or_create("folders", "/contacts/folders", {}, before_request)
@@ -142,7 +137,7 @@ class BrevoImports:
         found = body.get("id")
         return outcome, found if isinstance(found, int) else None
 
-    def row(self, payload: Payload, target: ImportTarget) -> ImportRow | None:
+    def row(self, payload: Payload) -> ImportRow | None:
         """None for a contact of which something is to be cleared.
 
         `emptyContactsAttributes` would clear it, and with it whatever else is blank in any other row, if Brevo counts a
@@ -150,24 +145,14 @@ class BrevoImports:
         """
         if payload.clear:
             return None
-        attributes: dict[str, Any] = {}
-        left_out: list[str] = []
-        for name, value in payload.attributes.items():
-            if target.types.get(name) in _KEPT_BY[type(value)]:
-                attributes[name] = value
-            else:
-                left_out.append(name)
-        warnings = (
-            (f"{', '.join(left_out)} left out: at Brevo there is no such attribute of this type",) if left_out else ()
-        )
+        attributes = payload.attributes
         # EXT_ID in the attributes: undocumented, seen at work. By it a later change of address finds the contact.
         content = {"email": payload.key, "attributes": {**attributes, "EXT_ID": payload.external_id}}
         return ImportRow(
             content=_compact(content).encode(),
-            proof=digest(attributes, on_list=True),
+            proof=digest(attributes, on_list=True, account=self._account()),
             names=tuple(attributes),
             identifiers=_identifiers(payload.key, {**attributes, "EXT_ID": payload.external_id}),
-            warnings=warnings,
         )
 
     def submit(
@@ -267,7 +252,7 @@ class BrevoImports:
         attributes = attributes if isinstance(attributes, dict) else {}
         lists = held.fields.get("listIds")
         on_list = self._list_id is None or (isinstance(lists, list) and self._list_id in lists)
-        return digest({name: attributes.get(name) for name in names}, on_list=on_list)
+        return digest({name: attributes.get(name) for name in names}, on_list=on_list, account=self._account())
 
     def _request(
         self, method: str, path: str, before_request: BeforeRequest, **sent: Any

@@ -9,6 +9,7 @@ import requests
 
 from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payload, Result
 from crm_pipelines.crms.brevo import ours
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.normal_form import normal
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
@@ -59,15 +60,17 @@ def look_up(
     return Outcome(result=Result.SYNCED, http_status=outcome.http_status), None
 
 
-def compare(payload: Payload, held: Held, list_ids: tuple[int, ...]) -> list[Compared]:
+def compare(
+    payload: Payload, held: Held, list_ids: tuple[int, ...], account: AccountAttributes | None = None
+) -> list[Compared]:
     """Field by field in the normal form of deliveries: the address, then attributes; what Brevo has besides comes last.
 
     An attribute of ours that is blank counts as the same as one that Brevo does not show. Pure.
     """
     theirs = _attributes(held.fields)
-    compared = [_compared("EMAIL", payload.key, held.key.lower())]
-    compared += [_compared(name, value, theirs.get(name)) for name, value in payload.attributes.items()]
-    compared += [_compared(name, None, theirs.get(name)) for name in sorted(payload.clear)]
+    compared = [_compared("EMAIL", payload.key, held.key.lower(), account)]
+    compared += [_compared(name, value, theirs.get(name), account) for name, value in payload.attributes.items()]
+    compared += [_compared(name, None, theirs.get(name), account) for name in sorted(payload.clear)]
     if list_ids:
         lists = held.fields.get("listIds")
         on = sorted(set(list_ids) & set(lists if isinstance(lists, list) else []))
@@ -82,9 +85,11 @@ def compare(payload: Payload, held: Held, list_ids: tuple[int, ...]) -> list[Com
     ]
 
 
-def _compared(name: str, ours: Any, theirs: Any) -> Compared:
+def _compared(name: str, ours: Any, theirs: Any, account: AccountAttributes | None) -> Compared:
     blank = ours in (None, "") and theirs in (None, "")
-    same = blank or (theirs is not None and ours is not None and normal(name, ours) == normal(name, theirs))
+    same = blank or (
+        theirs is not None and ours is not None and normal(name, ours, account) == normal(name, theirs, account)
+    )
     return Compared(attribute=name, ours=ours, theirs=theirs, same=same)
 
 

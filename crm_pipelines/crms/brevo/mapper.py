@@ -1,15 +1,16 @@
 """What of a contact goes to Brevo, told without a key: nothing here makes a request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import phonenumbers
 
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import Line, Payload, Unsendable
-from crm_pipelines.crms.brevo.mapping import CUSTOM, SOURCES, BrevoMapping, load_mapping
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, SOURCES, BrevoMapping, fitting, load_mapping
 from crm_pipelines.crms.brevo.payload import build_payload
-from crm_pipelines.crms.brevo.values import AttributeType, convert, natural_type
+from crm_pipelines.crms.brevo.values import AttributeType, natural_type
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import Settings
 
@@ -29,6 +30,7 @@ class BrevoMapper:
         self._mapping = mapping
         self._phone_region = phone_region
         self._list_ids = () if list_id is None else (list_id,)
+        self._account: AccountAttributes | None = None
 
     @classmethod
     def without_key(cls, settings: Settings) -> "BrevoMapper":
@@ -39,6 +41,20 @@ class BrevoMapper:
             phone_region=settings.general.crm_phone_region,
         )
 
+    def know(self, attributes: Sequence[Mapping[str, Any]] | None) -> None:
+        """The account's attributes, as `attributes` of an account gave them; None: they are not known."""
+        self._account = None if attributes is None else AccountAttributes(attributes)
+
+    @property
+    def attributes_version(self) -> str | None:
+        """Changes with whatever decides if the account takes a value; None: its attributes are not known."""
+        return None if self._account is None else self._account.version
+
+    @property
+    def writable(self) -> frozenset[str]:
+        """Names of the account's attributes that deliveries may write; empty while they are not known."""
+        return frozenset() if self._account is None else self._account.writable | PHONES
+
     def prepare(self, record: Mapping[str, Any], *, sent_attributes: frozenset[str]) -> Payload | Unsendable:
         """Map, normalize and validate one row of crm_contacts. Pure."""
         return build_payload(
@@ -47,6 +63,7 @@ class BrevoMapper:
             region=self._phone_region,
             list_ids=self._list_ids,
             sent_attributes=sent_attributes,
+            account=self._account,
         )
 
     def explain(self, record: Mapping[str, Any]) -> list[Line]:
@@ -76,7 +93,5 @@ class BrevoMapper:
     def _line(
         self, name: str | None, source: str, raw: object, kind: AttributeType, options: tuple[str, ...] = ()
     ) -> Line:
-        value, remark = convert(raw, kind, options=options, region=self._phone_region)
-        if name is None and value is not None:
-            value, remark = None, "left out: it has no attribute name of its own, so name one in the mapping file"
+        value, remark, _ = fitting(name, raw, kind, options, region=self._phone_region, account=self._account)
         return Line(source=source, attribute=name, value=value, remark=remark)

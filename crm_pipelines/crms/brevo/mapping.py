@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from crm_pipelines.crms import normalize
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.values import LONGEST_NAME, AttributeType, Value, attribute_name, convert, natural_type
 from crm_pipelines.errors import SettingsError
 
@@ -35,6 +36,23 @@ SOURCES = (
 
 class MappingError(SettingsError):
     """The mapping file cannot be used."""
+
+
+class Applied(NamedTuple):
+    """The attributes that have a value, a warning for each that was left out or cut, and the names that the account
+    keeps from being sent as they are."""
+
+    values: dict[str, Value]
+    warnings: tuple[str, ...]
+    left_out: frozenset[str]
+
+
+class Fitting(NamedTuple):
+    """`value` None: nothing to send. `misfit`: some or all of it was left out for what the account has."""
+
+    value: Value | None
+    remark: str | None
+    misfit: bool
 
 
 def _source(value: str) -> str:
@@ -105,13 +123,17 @@ class BrevoMapping(BaseModel):
             taken.add(name)
         return found
 
-    def apply(self, record: Mapping[str, Any], *, region: str | None) -> tuple[dict[str, Value], tuple[str, ...]]:
-        """The attributes that have a value, and a warning for each value that was left out or cut.
+    def apply(
+        self, record: Mapping[str, Any], *, region: str | None, account: AccountAttributes | None = None
+    ) -> Applied:
+        """What is sent of a contact, in the types of the account (None: not known, then in those of the mapping).
 
         `record` is a row of crm_contacts; `region` the country of phone numbers without a country code.
         """
         values: dict[str, Value] = {}
         warnings: list[str] = []
+        left_out: list[str] = []
+        as_is = None if account is None else account.as_is
         custom: Mapping[str, Any] = record.get("custom_fields") or {}
         first, last = normalize.name_parts(record.get("name"))
         own_fields = {CUSTOM + key: value for key, value in custom.items()}
@@ -119,19 +141,50 @@ class BrevoMapping(BaseModel):
 
         def put(name: str | None, source: str, kind: AttributeType, options: tuple[str, ...] = ()) -> None:
             value, remark = convert(fields.get(source), kind, options=options, region=region)
-            if name is None and value is not None:
-                remark = "left out: it has no attribute name of its own, so name one in the mapping file"
+            misfit = False
+            # `refit` by itself would do; this is asked for each value of each contact, and most stay as they are.
+            if value is not None and (name is None or (as_is is not None and type(value) not in as_is.get(name, ()))):
+                value, remark, misfit = refit(name, value, remark, account)
             if remark:
                 label = (normalize.text(source) or "")[:80]
                 warnings.append(f"{label} {remark}")
             if name is not None and value is not None:
                 values[name] = value
+            if misfit and name is not None:
+                left_out.append(name)
 
         for name, attribute in self.attributes.items():
             put(name, attribute.source, attribute.type, attribute.options)
         for field, own_name in self.by_own_name(custom).items():
             put(own_name, CUSTOM + field, natural_type(custom[field]))
-        return values, tuple(warnings)
+        return Applied(values, tuple(warnings), frozenset(left_out))
+
+
+def fitting(
+    name: str | None,
+    raw: object,
+    kind: AttributeType,
+    options: tuple[str, ...] = (),
+    *,
+    region: str | None,
+    account: AccountAttributes | None,
+) -> Fitting:
+    """A field as it is sent as the attribute `name`: brought to `kind`, then to the type that the account has."""
+    value, remark = convert(raw, kind, options=options, region=region)
+    return Fitting(None, remark, misfit=False) if value is None else refit(name, value, remark, account)
+
+
+def refit(name: str | None, value: Value, remark: str | None, account: AccountAttributes | None) -> Fitting:
+    """A value of the mapping's type, with the remark that it has, as the account takes it."""
+    if name is None:
+        why = "left out: it has no attribute name of its own, so name one in the mapping file"
+        return Fitting(None, why, misfit=False)
+    if account is None or name in PHONES:
+        return Fitting(value, remark, misfit=False)
+    fitted, left_out = account.fit(name, value)
+    if left_out is None:
+        return Fitting(fitted, remark, misfit=False)
+    return Fitting(fitted, left_out if remark is None else f"{remark}; {left_out}", misfit=True)
 
 
 def load_mapping(path: Path | None) -> BrevoMapping:

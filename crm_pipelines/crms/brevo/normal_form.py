@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 
 _MIDNIGHTS = frozenset({"T00:00:00", " 00:00:00"})
@@ -14,9 +15,9 @@ _NO_DIGIT = re.compile(r"\D")
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
-def digest(attributes: Mapping[str, Any], *, on_list: bool) -> bytes:
+def digest(attributes: Mapping[str, Any], *, on_list: bool, account: AccountAttributes | None = None) -> bytes:
     """32 bytes that are equal when all the attributes are the same to Brevo."""
-    fields = {name: normal(name, value) for name, value in attributes.items()}
+    fields = {name: normal(name, value, account) for name, value in attributes.items()}
     return hashlib.sha256(_canonical([fields, on_list]).encode()).digest()
 
 
@@ -25,8 +26,14 @@ def digits(phone: Any) -> str:
     return _NO_DIGIT.sub("", str(phone))
 
 
-def normal(name: str, value: Any) -> Any:
-    """What is the same to Brevo: phones without the plus, 5 and 5.0, a day with and without its midnight."""
+def normal(name: str, value: Any, account: AccountAttributes | None = None) -> Any:
+    """What is the same to Brevo: phones without the plus, 5 and 5.0, a day with and without its midnight.
+
+    With the account's attributes also a category's number and its label, and what Brevo shows in another type.
+    """
+    known = account.get(name) if account is not None and value is not None and name not in PHONES else None
+    if known is not None:
+        value = known.same_form(value)
     if isinstance(value, bool):
         return value
     if name in PHONES:

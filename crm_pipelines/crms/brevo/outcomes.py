@@ -19,7 +19,7 @@ known by `metadata.duplicate_identifiers`, then by its message, never by its cod
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -28,6 +28,7 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from crm_pipelines.crms.base import Outcome, RateHeaders, Result
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.scrubbing import without_secrets
@@ -65,6 +66,9 @@ _CONFLICT = re.compile(r"already associated with another|contact already exist",
 _IDENTIFIER = re.compile(r"\b(email|sms|ext_id|whatsapp|landline_number)\b", re.IGNORECASE)
 _UNKNOWN_IP = re.compile(r"unrecogni[sz]ed IP|authori[sz]ed_ips", re.IGNORECASE)
 _INVALID_PHONE = re.compile(r"invalid phone number", re.IGNORECASE)
+_NAME = re.compile(r"(?<![A-Za-z0-9_-])[A-Z0-9_-]+(?![A-Za-z0-9_-])")
+_INVALID_DATE = re.compile(r"invalid date|date format", re.IGNORECASE)
+_TRANSACTIONAL = re.compile(r"transactional attribute", re.IGNORECASE)
 _INVALID_ADDRESS = re.compile(r"invalid email|invalid value passed for identifierType email_id", re.IGNORECASE)
 
 
@@ -117,6 +121,21 @@ def classify_exception(error: requests.RequestException) -> Outcome:
 def duplicate_identifiers(answer: Answer) -> frozenset[str]:
     """Upper-case names of the identifiers that another contact at Brevo has (EMAIL, SMS, EXT_ID …); empty when none."""
     return _duplicates(json_object(answer))
+
+
+def refused_attributes(answer: Answer, sent: Collection[str], account: AccountAttributes | None) -> frozenset[str]:
+    """Of the attributes that were sent, those that this refusal can mean: named, all dates, or all transactional ones.
+
+    Empty when it names none: then it is about the contact.
+    """
+    said = _own_words(json_object(answer))[1] or ""
+    if named := frozenset(_NAME.findall(said)) & frozenset(sent):
+        return named
+    if account is not None and _INVALID_DATE.search(said):
+        return account.of_type("date") & frozenset(sent)
+    if account is not None and _TRANSACTIONAL.search(said):
+        return frozenset(sent) - account.writable - PHONES
+    return frozenset()
 
 
 def json_object(answer: Answer) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import Payload, Unsendable
-from crm_pipelines.crms.brevo.mapping import BrevoMapping
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
 
 # Made once: json.dumps makes a new one for every call with arguments like these.
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -20,15 +21,19 @@ def build_payload(
     region: str | None,
     list_ids: Sequence[int],
     sent_attributes: frozenset[str],
+    account: AccountAttributes | None = None,
 ) -> Payload | Unsendable:
-    """The desired state of one contact; `sent_attributes` are the names that Brevo holds a value of ours for."""
+    """The desired state of one contact; `sent_attributes` are the names that Brevo holds a value of ours for.
+
+    `account` None: which attributes it has is not known, so nothing is left out for them.
+    """
     try:
         key = normalize.address(record.get("email"))
     except ValueError:
         return Unsendable(kind="invalid_address", message="The e-mail address is not valid: correct it.")
     if key is None:
         return Unsendable(kind="no_address", message="The contact has no e-mail address: add one.")
-    attributes, warnings = mapping.apply(record, region=region)
+    attributes, warnings, left_out = mapping.apply(record, region=region, account=account)
     external_id = str(record["id"])
     state = {
         "email": key,
@@ -42,8 +47,13 @@ def build_payload(
         key=key,
         external_id=external_id,
         attributes=attributes,
-        clear=frozenset(name for name in sent_attributes - attributes.keys() if mapping.owns(name)),
+        clear=frozenset(
+            name
+            for name in sent_attributes - attributes.keys()
+            if mapping.owns(name) and (account is None or name in account.writable or name in PHONES)
+        ),
         sent_before=sent_attributes,
         hash=hashlib.sha256(canonical.encode()).digest(),
         warnings=warnings,
+        left_out=left_out,
     )

@@ -1,4 +1,4 @@
-"""Compares a Brevo account with what the deliveries need, and creates the attributes that are missing."""
+"""Compares a Brevo account with what the deliveries need, and creates the attributes and options that are missing."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,9 +8,20 @@ from urllib.parse import quote
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Finding, Identity, NewAttribute, Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import (
+    BeforeRequest,
+    Finding,
+    Identity,
+    InUse,
+    NewAttribute,
+    Outcome,
+    RateHeaders,
+    Result,
+    ValuesInUse,
+)
+from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, described
 from crm_pipelines.crms.brevo.identity import identity_of
-from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
+from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, BrevoMapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
@@ -21,11 +32,19 @@ _TRANSLATED = {
     "FIRSTNAME": ("PRENOM", "NOME", "VORNAME", "NOMBRE"),
     "LASTNAME": ("NOM", "COGNOME", "NACHNAME", "APELLIDOS"),
 }
-_WRITABLE = ("normal", "category", "transactional")
+_LONGEST_OPTION = 200
+_PROVISION = "Run crm-pipelines provision brevo."
+# Types of which some value can be brought to another type of the account; of all others none can.
+_CONVERTIBLE = {
+    AttributeType.TEXT: frozenset({"float", "boolean", "date", "multiple-choice", "category", "user"}),
+    AttributeType.FLOAT: frozenset({"text", "boolean", "multiple-choice", "category", "user"}),
+    AttributeType.BOOLEAN: frozenset({"text", "multiple-choice", "category", "user"}),
+    AttributeType.DATE: frozenset({"text", "multiple-choice", "category", "user"}),
+}
 
 
 class ProvisionError(CrmPipelinesError):
-    """Brevo did not create an attribute."""
+    """Brevo did not create an attribute or an option."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +52,14 @@ class _Wanted:
     type: AttributeType
     options: tuple[str, ...] = ()
     mapped: bool = True  # False: a custom field under its own name
+    custom_field: str | None = None  # from which it comes
 
 
 class Preflight:
-    """Looks at one account. `custom_fields` holds one example value of each custom field in use."""
+    """Looks at one account. `custom_fields` holds one example value of each custom field in use.
+
+    `values_in_use` None: options are those of the mapping file only.
+    """
 
     def __init__(
         self,
@@ -46,6 +69,7 @@ class Preflight:
         before_request: BeforeRequest,
         list_id: int | None,
         custom_fields: Mapping[str, Any],
+        values_in_use: ValuesInUse | None = None,
         secrets: tuple[str, ...],
     ) -> None:
         self._send = send
@@ -54,8 +78,15 @@ class Preflight:
         self._secrets = secrets
         self._rate = RateHeaders()
         own = mapping.by_own_name(custom_fields)
-        self._wanted = {name: _Wanted(line.type, line.options) for name, line in mapping.attributes.items()} | {
-            name: _Wanted(natural_type(custom_fields[field]), mapped=False) for field, name in own.items() if name
+        self._values_in_use = values_in_use
+        self._options_there: dict[str, tuple[str, ...]] = {}
+        self._wanted = {
+            name: _Wanted(line.type, line.options, custom_field=_custom_field(line.source))
+            for name, line in mapping.attributes.items()
+        } | {
+            name: _Wanted(natural_type(custom_fields[field]), mapped=False, custom_field=field)
+            for field, name in own.items()
+            if name
         }
 
     def check(self, judge: Callable[[Identity | None], Finding] | None = None) -> list[Finding]:
@@ -74,32 +105,61 @@ class Preflight:
         ]
 
     def plan(self) -> list[NewAttribute]:
-        """The missing attributes, by name. Raises ProvisionError."""
+        """The missing attributes, by name, then attributes of which options are missing. Raises ProvisionError."""
         outcome, body = self._get("/contacts/attributes")
         if outcome.result is not Result.SYNCED:
             raise ProvisionError(f"Brevo did not tell which attributes exist. {outcome.message}")
-        missing = sorted(self._wanted.keys() - _attributes(body).keys() - PHONES)
-        return [
-            NewAttribute(name=name, type=wanted.type.in_brevo, options=wanted.options)
-            for name in missing
-            for wanted in [self._wanted[name]]
+        existing = AccountAttributes(described(body) or ())
+        wanted = {name: self._wanted[name] for name in sorted(self._wanted.keys() - PHONES)}
+        in_use = self._options_in_use(existing)
+        missing = [
+            _new(name, one.type.in_brevo, _options(one, in_use.get(name)))
+            for name, one in wanted.items()
+            if existing.get(name) is None
         ]
+        grown = [
+            _new(name, known.type, _options(one, in_use.get(name)), known)
+            for name, one in wanted.items()
+            if (known := existing.get(name)) is not None and known.writable and known.type == "multiple-choice"
+        ]
+        return [*missing, *(one for one in grown if one.options)]
 
     def provision(self, *, dry_run: bool) -> list[str]:
-        """Create missing attributes; existing ones stay as they are. Raises ProvisionError."""
-        return [one.name for one in self.plan() if dry_run or self._create(one.name, self._wanted[one.name])]
+        """Create missing attributes and options; all else stays as it is. Raises ProvisionError."""
+        return [one.name for one in self.plan() if dry_run or (self._grow(one) if one.exists else self._create(one))]
 
-    def _create(self, name: str, wanted: _Wanted) -> bool:
+    def _create(self, new: NewAttribute) -> bool:
         """Whether it was created; False if somebody else was faster."""
-        definition: dict[str, Any] = {"type": wanted.type.in_brevo}
-        if wanted.options:
-            definition["multiCategoryOptions"] = list(wanted.options)
-        outcome, _ = self._request("POST", f"/contacts/attributes/normal/{quote(name, safe='')}", json=definition)
+        definition: dict[str, Any] = {"type": new.type}
+        if new.options:
+            definition["multiCategoryOptions"] = list(new.options)
+        outcome, _ = self._request("POST", _path(new.name), json=definition)
         if outcome.result is Result.SYNCED:
             return True
         if outcome.result is Result.REJECTED and "must be unique" in (outcome.message or ""):
             return False
-        raise ProvisionError(f"Brevo did not create the attribute {name}. {outcome.message}")
+        raise ProvisionError(f"Brevo did not create the attribute {new.name}. {outcome.message}")
+
+    def _grow(self, new: NewAttribute) -> bool:
+        # Whether this list is added to the options or replaces them is said nowhere, so it holds those there are, too.
+        kept = self._options_there[new.name]
+        outcome, _ = self._request("PUT", _path(new.name), json={"multiCategoryOptions": [*kept, *new.options]})
+        if outcome.result is Result.SYNCED:
+            return True
+        raise ProvisionError(f"Brevo did not add options to the attribute {new.name}. {outcome.message}")
+
+    def _options_in_use(self, existing: AccountAttributes) -> dict[str, InUse]:
+        """By attribute: the values of the contacts, where the attribute is or will be one of choices or labels."""
+        fields = {
+            name: one.custom_field
+            for name, one in self._wanted.items()
+            if one.custom_field is not None and _has_options(one, existing.get(name))
+        }
+        self._options_there = {name: known.options for name in fields if (known := existing.get(name))}
+        if self._values_in_use is None or not fields:
+            return {}
+        found = self._values_in_use(sorted(set(fields.values())))
+        return {name: found[field] for name, field in fields.items() if field in found}
 
     def _check_list(self) -> list[Finding]:
         if self._list_id is None:
@@ -116,12 +176,13 @@ class Preflight:
         outcome, body = self._get("/contacts/attributes")
         if outcome.result is not Result.SYNCED:
             return [Finding(ok=False, subject="Attributes", detail=outcome.message or "")]
-        existing = _attributes(body)
+        existing = AccountAttributes(described(body) or ())
+        in_use = self._options_in_use(existing)
         # Brevo may not list the phone attributes, which every account has.
         return [
-            _judge(name, wanted, existing)
+            _judge(name, wanted, existing, in_use.get(name))
             for name, wanted in self._wanted.items()
-            if name in existing or name not in PHONES
+            if existing.get(name) is not None or name not in PHONES
         ]
 
     def _rate_limit(self) -> Finding:
@@ -145,28 +206,79 @@ class Preflight:
         return outcome, json_object(answer) or {}
 
 
-def _attributes(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    listed = body.get("attributes")
-    rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    return {row["name"]: row for row in rows if isinstance(row.get("name"), str)}
+def _custom_field(source: str) -> str | None:
+    return source.removeprefix(CUSTOM) if source.startswith(CUSTOM) else None
 
 
-def _judge(name: str, wanted: _Wanted, existing: dict[str, dict[str, Any]]) -> Finding:
+def _path(name: str) -> str:
+    return f"/contacts/attributes/normal/{quote(name, safe='')}"
+
+
+def _has_options(wanted: _Wanted, known: Known | None) -> bool:
+    if known is None:
+        return wanted.type is AttributeType.CHOICES
+    return known.writable and known.type in {"multiple-choice", "category"}
+
+
+def _options(wanted: _Wanted, in_use: InUse | None) -> InUse:
+    """What the attribute has to offer. The mapping file's options are all that it lets through."""
+    if wanted.options:
+        return InUse(values=wanted.options)
+    return in_use or InUse()
+
+
+def _new(name: str, kind: str, options: InUse, known: Known | None = None) -> NewAttribute:
+    """With `known`, those that are missing."""
+    there = {one.casefold() for one in known.options} if known else set()
+    missing = [one for one in options.values if one.casefold() not in there]
+    takes = [one for one in missing if len(one) <= _LONGEST_OPTION]
+    remarks = []
+    if len(takes) < len(missing):
+        remarks.append(f"{len(missing) - len(takes)} values of more than {_LONGEST_OPTION} characters are no options")
+    if options.more:
+        remarks.append(f"{options.more} rarer values are not among the options")
+    remark = "; ".join(remarks)
+    return NewAttribute(name=name, type=kind, options=tuple(takes), exists=known is not None, remark=remark)
+
+
+def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUse | None) -> Finding:
     subject = f"Attribute {name}"
     found = existing.get(name)
     if found is None:
-        near = next((other for other in _TRANSLATED.get(name, ()) if other in existing), None)
-        near = near or next(iter(get_close_matches(name, existing, n=1)), None)
+        there = existing.names
+        near = next((other for other in _TRANSLATED.get(name, ()) if other in there), None)
+        near = near or next(iter(get_close_matches(name, there, n=1)), None)
         hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
-        detail = f"does not exist, and Brevo drops its values without a word. {hint} crm-pipelines provision brevo."
+        detail = f"does not exist, so its values are left out. {hint} crm-pipelines provision brevo."
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
-    category, kind = found.get("category"), found.get("type", found.get("category"))
-    if category not in _WRITABLE:
-        detail = f"is {category}: Brevo computes it, and it cannot be written. Take it out of the mapping file."
+    if not found.writable:
+        why = "belongs to orders" if found.category == "transactional" else "Brevo computes it"
+        detail = f"is {found.category}: {why}, and it cannot be written. Name another one in the mapping file."
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
-    if kind != wanted.type.in_brevo:
-        detail = f"is of type {kind}, not {wanted.type}: Brevo drops values of another type without a word."
-        # A category takes a text that is one of its labels; a date attribute takes a text that is a date.
-        maybe = wanted.type is AttributeType.TEXT and (kind == "category" or not wanted.mapped)
-        return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped and not maybe)
-    return Finding(ok=True, subject=subject, detail=f"exists, {kind}")
+    if found.type == "category" and not found.numbers:
+        detail = "is a category of which Brevo tells no labels, so only numbers are sent. Add its labels at Brevo."
+        return Finding(ok=False, subject=subject, detail=detail, blocking=False)
+    if missing := _not_known(found, _options(wanted, in_use)):
+        kind, add = ("labels", "Add them at Brevo.") if found.type == "category" else ("options", _PROVISION)
+        detail = f"exists, {found.type}, but {missing} values in use are none of its {kind} and are left out. {add}"
+        return Finding(ok=False, subject=subject, detail=detail, blocking=False)
+    if found.type != wanted.type.in_brevo and (wanted.mapped or not _convertible(wanted.type, found.type)):
+        fits = _convertible(wanted.type, found.type)
+        what = "values that fit it are converted, others left out" if fits else "its values are left out"
+        detail = f"is of type {found.type}, not {wanted.type}: {what}. Correct the type in the mapping file."
+        return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped and not fits)
+    return Finding(ok=True, subject=subject, detail=f"exists, {found.type}")
+
+
+def _convertible(ours: AttributeType, theirs: str) -> bool:
+    return theirs in _CONVERTIBLE.get(ours, ())
+
+
+def _not_known(known: Known, in_use: InUse) -> int:
+    """How many of these values the attribute has no option or label for."""
+    if known.type == "category":
+        return sum(known.number_of(one) is None for one in in_use.values) + in_use.more
+    if known.type == "multiple-choice":
+        there = {one.casefold() for one in known.options}
+        return sum(one.casefold() not in there for one in in_use.values) + in_use.more
+    return 0

@@ -1,24 +1,32 @@
 """Delivers one contact: creates or updates it at Brevo, with the known repairs of a refusal.
 
-Every request before the last has no effect at Brevo (a look-up, or a write that was refused whole), so a delivery can
-be broken off between two requests and begun again from the start. Two risks stay. Somebody who unsubscribes between the
+Every request before the write that succeeds has no effect at Brevo (a look-up, or a write that was refused whole), so a
+delivery can be broken off between two requests and begun again from the start. Where something was cleared, a look
+follows that write: Brevo may keep what was to be cleared. Two risks stay. Somebody who unsubscribes between the
 look-up and the change of address is subscribed again, because Brevo has no conditional update. And a contact that Brevo
 knows neither by our id nor by a number of its own that we know is looked up by its former address, which then stands in
 the path of that one request: Brevo offers no other way.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Outcome, Payload, Result
+from crm_pipelines.crms.base import BeforeRequest, Outcome, Payload, RateHeaders, Result
 from crm_pipelines.crms.brevo import ours
+from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, duplicate_identifiers, json_object
+from crm_pipelines.crms.brevo.outcomes import (
+    classify,
+    classify_exception,
+    duplicate_identifiers,
+    json_object,
+    refused_attributes,
+)
 from crm_pipelines.crms.brevo.values import Value
 from crm_pipelines.crms.transport import Answer
 
@@ -73,8 +81,10 @@ class Upsert:
         before_request: BeforeRequest,
         list_ids: Sequence[int] = (),
         secrets: tuple[str, ...] = (),
+        account: AccountAttributes | None = None,
     ) -> None:
         self._payload = payload
+        self._account = account
         self._known = ours.known_addresses(payload, remote_key, maybe_keys)
         former = ours.normal_address(remote_key)
         self._former = former if former not in {"", payload.key} else None
@@ -84,6 +94,7 @@ class Upsert:
         self._list_ids = list(list_ids)
         self._attributes: dict[str, Value] = {**payload.attributes, **dict.fromkeys(payload.clear, CLEARED)}
         self._not_cleared: set[str] = set()
+        self._refused: set[str] = set()
         self._warnings: list[str] = []
         self._requests = 0
         phones = (str(payload.attributes.get(name, "")) for name in PHONES)
@@ -91,7 +102,10 @@ class Upsert:
 
     def run(self) -> Outcome:
         """Deliver. What `before_request` raises passes through."""
-        return replace(self._deliver(), requests=self._requests, warnings=tuple(self._warnings))
+        outcome = self._deliver()
+        return replace(
+            outcome, requests=self._requests, warnings=tuple(self._warnings), left_out=frozenset(self._refused)
+        )
 
     def _deliver(self) -> Outcome:
         target = self._find_former() if self._known - {self._payload.key} else None
@@ -154,7 +168,11 @@ class Upsert:
         if self._requests >= MOST_REQUESTS or refused.result is not Result.REJECTED:
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
-            return target if self._leave_out_phones(refused, answer) else refused
+            phones = duplicate_identifiers(answer) & PHONES or PHONES
+            return target if self._leave_out(phones & self._attributes.keys(), refused) else refused
+        if names := self._refused_by(refused, answer):
+            self._refused |= names & self._payload.attributes.keys()
+            return target if self._leave_out(names, refused) else refused
         if refused.kind == "duplicate_external_id" and not (target and target.by_external_id):
             # Brevo holds our contact under an address that we do not know of.
             found = self._find(self._payload.external_id, "ext_id")
@@ -163,9 +181,14 @@ class Upsert:
             return None  # deleted at Brevo since the look-up
         return refused
 
-    def _leave_out_phones(self, refused: Outcome, answer: Answer) -> bool:
-        """Whether there was something to leave out. A number that Brevo has from us is cleared: it is wrong now."""
-        names = (duplicate_identifiers(answer) & PHONES or PHONES) & self._attributes.keys()
+    def _refused_by(self, refused: Outcome, answer: Answer) -> frozenset[str]:
+        """The attributes that are refused, if it is not the contact."""
+        if refused.kind != "rejected" or refused.http_status == 404:
+            return frozenset()
+        return refused_attributes(answer, self._attributes.keys() - PHONES, self._account)
+
+    def _leave_out(self, names: Set[str], refused: Outcome) -> bool:
+        """Whether there was something to leave out. A value that Brevo has from us is cleared: it is wrong now."""
         for name in names:
             if self._attributes.pop(name) == CLEARED:
                 self._not_cleared.add(name)
@@ -177,12 +200,47 @@ class Upsert:
 
     def _synced(self, outcome: Outcome, target: _Known | None) -> Outcome:
         sent = {name for name, value in self._attributes.items() if value != CLEARED}
+        remote_id = outcome.remote_id or (target.remote_id if target else None)
+        kept, rate = self._kept(remote_id or self._remote_id)
         return replace(
             outcome,
             remote_key=self._payload.key,
-            remote_id=outcome.remote_id or (target.remote_id if target else None),
-            sent_attributes=frozenset(sent | self._not_cleared),
+            remote_id=remote_id,
+            sent_attributes=frozenset(sent | self._not_cleared | kept),
+            rate=rate or outcome.rate,
         )
+
+    def _kept(self, remote_id: str | None) -> tuple[set[str], RateHeaders | None]:
+        """What was to be cleared and was not seen to be; and the rate headers of the look, if there was one."""
+        cleared = {name for name, value in self._attributes.items() if value == CLEARED}
+        if not cleared:
+            return set(), None
+        way = ("contact_id", remote_id) if remote_id else ("ext_id", self._payload.external_id)
+        contact, rate = self._look(*way)
+        if contact is None or ours.address_of(contact) != self._payload.key:
+            self._warnings.append(
+                f"{', '.join(sorted(cleared))} is blank here, but Brevo did not show whether it is cleared there: the "
+                "next delivery clears it again"
+            )
+            return cleared, rate
+        shown = contact.get("attributes")
+        held = shown if isinstance(shown, dict) else {}
+        kept = {name for name in cleared if held.get(name) not in (None, "", [])}
+        if kept:
+            self._warnings.append(
+                f"{', '.join(sorted(kept))} is blank here, but Brevo keeps its value: clear it there by hand"
+            )
+        return kept, rate
+
+    def _look(self, identifier_type: str, identifier: str) -> tuple[dict[str, Any] | None, RateHeaders | None]:
+        """The contact as Brevo shows it now; None if it does not. The delivery is made and must not fail any more."""
+        path = f"/contacts/{quote(identifier, safe='')}"
+        try:
+            outcome, answer = self._request("GET", path, params={"identifierType": identifier_type})
+        except Exception:  # noqa: BLE001 - its turn did not come: the gate closed, say, or the claim was lost
+            return None, None
+        found = json_object(answer) if answer is not None and outcome.result is Result.SYNCED else None
+        return found, outcome.rate
 
     def _request(
         self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None

@@ -13,6 +13,7 @@ from typing import Any
 from crm_pipelines.sandbox.brevo.attributes import (
     IDENTIFIERS,
     Attribute,
+    Habits,
     Value,
     attributes_of_new_account,
 )
@@ -91,7 +92,8 @@ Launch = Callable[[Process, Iterator[None]], None]
 class Account:
     """Contacts, lists, folders, attributes and processes. `revision` grows with every change.
 
-    `imports_unblock`: the bad case, in which an import takes contacts off the block-lists. `organization` and
+    `imports_unblock`: the bad case, in which an import takes contacts off the block-lists. `imports_ignore_false`:
+    the one in which `false` in an imported row has no effect. `habits`: what becomes of values. `organization` and
     `owner_email` are what GET /account tells of it; None: nothing.
     """
 
@@ -102,6 +104,8 @@ class Account:
         self.imports_unblock = False
         self.organization: str | None = None
         self.owner_email: str | None = None
+        self.imports_ignore_false = False
+        self.habits = Habits()
         self.contacts: dict[int, Contact] = {}
         self.owners: dict[str, dict[str, Contact]] = {name: {} for name in IDENTIFIERS}
         # A new account has this folder and this list (live capture by the authors of estuary/connectors).

@@ -56,6 +56,16 @@ class Attribute:
         return described
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What the account does with values, where people report that real ones differ. `refuses_…`: with 400."""
+
+    takes_labels: bool = False
+    keeps_cleared: frozenset[str] = frozenset()
+    refuses_ill_dates: bool = False
+    refuses_transactional: bool = False
+
+
 def attributes_of_new_account(language: str) -> dict[str, Attribute]:
     """What Brevo itself puts into a new account: names, the identifiers, and one global counter."""
     texts = [*NAME_ATTRIBUTES[language], *IDENTIFIERS[1:]]
@@ -64,6 +74,9 @@ def attributes_of_new_account(language: str) -> dict[str, Attribute]:
         "BLACKLIST", "global", "float", formula="COUNT[BLACKLISTED,BLACKLISTED,<,NOW()]"
     )
     return attributes
+
+
+_PLAIN = Habits()
 
 
 def normal_email(text: object) -> str | None:
@@ -87,7 +100,11 @@ def normal_phone(value: object) -> str | None:
 
 
 def read_attributes(
-    known: Mapping[str, Attribute], given: Mapping[str, object], *, refuse_phones: bool = True
+    known: Mapping[str, Attribute],
+    given: Mapping[str, object],
+    *,
+    refuse_phones: bool = True,
+    habits: Habits = _PLAIN,
 ) -> tuple[dict[str, str], dict[str, Value | None]]:
     """Split attributes into identifiers and values as they will be stored; "" or None clears.
 
@@ -113,9 +130,14 @@ def read_attributes(
             elif refuse_phones:
                 raise invalid("Invalid phone number" if name in PHONES else f"Invalid {name}")
         elif value == "":
-            values[name] = None
+            if name not in habits.keeps_cleared:
+                values[name] = None
+        elif habits.refuses_transactional and attribute.category == "transactional":
+            raise invalid("Transactional attribute as primary Key is missing")
         else:
-            fitting = _fitting(attribute, value)
+            fitting = _fitting(attribute, value, takes_labels=habits.takes_labels)
+            if fitting is _MISFIT and attribute.type == "date" and habits.refuses_ill_dates:
+                raise invalid("Invalid date format")
             if fitting is not _MISFIT:
                 values[attribute.name] = fitting
     return identifiers, values
@@ -129,7 +151,7 @@ def _identifier(name: str, value: object) -> str | None:
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
-def _fitting(attribute: Attribute, value: object) -> Any:
+def _fitting(attribute: Attribute, value: object, *, takes_labels: bool) -> Any:
     """The value as it is stored, or _MISFIT."""
     match attribute.type:
         case "text" | "user" | "id":
@@ -146,9 +168,9 @@ def _fitting(attribute: Attribute, value: object) -> Any:
             return _day(value)
         case "multiple-choice":
             chosen = value if isinstance(value, list) else [value]
-            return chosen if all(choice in attribute.choices for choice in chosen) else _MISFIT
+            return [choice for choice in chosen if choice in attribute.choices] or _MISFIT
         case "category" if attribute.category == "category":
-            return _option(attribute, value)
+            return _option(attribute, value, takes_labels=takes_labels)
     return _MISFIT
 
 
@@ -168,8 +190,8 @@ def _day(value: object) -> Any:
         return _MISFIT
 
 
-def _option(attribute: Attribute, value: object) -> Any:
+def _option(attribute: Attribute, value: object, *, takes_labels: bool) -> Any:
     for number, label in attribute.options.items():
-        if value in (number, str(number), label):
+        if value in (number, str(number)) or (takes_labels and value == label):
             return number
     return _MISFIT

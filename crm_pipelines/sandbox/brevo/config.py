@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from crm_pipelines.sandbox.brevo.attributes import Habits
 from crm_pipelines.sandbox.brevo.limits import Limits
 
 
@@ -40,6 +41,23 @@ class SandboxConfig(BaseModel):
     import_unblocks: bool = Field(
         default=False, description="Imports take contacts off the block-lists: Brevo does not say that they do not."
     )
+
+    import_ignores_false: bool = Field(default=False, description="`false` in a row of an import has no effect.")
+    category_labels: bool = Field(
+        default=False, description="A category attribute takes a label for its number; else a label is dropped."
+    )
+    keeps_cleared: list[str] = Field([], description='Attributes that an empty text ("") does not clear.')
+    refuse_dates: bool = Field(default=False, description="400 for a date that is none; else it is dropped.")
+    refuse_transactional: bool = Field(default=False, description="400 for a value of a transactional attribute.")
+
+    def habits(self) -> Habits:
+        """What becomes of values."""
+        return Habits(
+            takes_labels=self.category_labels,
+            keeps_cleared=frozenset(self.keeps_cleared),
+            refuses_ill_dates=self.refuse_dates,
+            refuses_transactional=self.refuse_transactional,
+        )
 
     def limits(self) -> Limits:
         """The rate limits by bucket."""

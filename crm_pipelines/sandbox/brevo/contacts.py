@@ -127,7 +127,7 @@ def read_change(account: Account, body: dict[str, Any]) -> Change:
     attributes = body.get("attributes") or {}
     if not isinstance(attributes, dict):
         raise invalid("attributes should be type object")
-    identifiers, values = read_attributes(account.attributes, attributes)
+    identifiers, values = read_attributes(account.attributes, attributes, habits=account.habits)
     if body.get("ext_id") is not None:
         identifiers["EXT_ID"] = str(body["ext_id"])
     if body.get("email") is not None:

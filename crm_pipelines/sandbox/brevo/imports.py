@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from crm_pipelines.sandbox.brevo.account import Account, Change, Process
 from crm_pipelines.sandbox.brevo.answers import Answer, ApiError, Call, invalid, not_found, reply
-from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, normal_email, read_attributes
+from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, Habits, normal_email, read_attributes
 from crm_pipelines.sandbox.brevo.contacts import find_existing, read_list_ids
 from crm_pipelines.sandbox.brevo.groups import add_list, existing_folder
 
@@ -139,8 +139,13 @@ def _work(account: Account, process: Process, rows: list[Row], options: _Options
 
 def _store(account: Account, row: Row, options: _Options, seen: set[str]) -> str | None:
     """Store one row, or say in which report it belongs."""
-    given = {name: value for name, value in row.items() if name != "EMAIL" and value is not None}
-    identifiers, values = read_attributes(account.attributes, given, refuse_phones=False)
+    given = {
+        name: value
+        for name, value in row.items()
+        if name != "EMAIL" and value is not None and not (value is False and account.imports_ignore_false)
+    }
+    habits = Habits(takes_labels=account.habits.takes_labels)
+    identifiers, values = read_attributes(account.attributes, given, refuse_phones=False, habits=habits)
     if not options.empty_erases:
         identifiers = {name: value for name, value in identifiers.items() if value}
         values = {name: value for name, value in values.items() if value is not None}

@@ -31,7 +31,26 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("An attribute in lower case counts as unknown.", "API reference asks for capitals", False),
     Quirk("A value that does not fit the attribute's type is dropped without a word.", "API reference", True),
     Quirk("A date must be YYYY-MM-DD; numbers are taken into text attributes.", "assumed", False),
-    Quirk('An empty text ("") clears an attribute.', "assumed", False),
+    Quirk('An empty text ("") clears an attribute, but for those in keeps_cleared.', "assumed", False),
+    Quirk(
+        "A category attribute takes its number; a label is dropped, unless category_labels is set.",
+        "issue sendinblue/APIv3-python-library#65",
+        True,
+    ),
+    Quirk("Of a list, options that the attribute does not have are dropped.", "assumed", False),
+    Quirk(
+        "With refuse_dates a date that is none is refused: 400 Invalid date format.", "issue studiomitte/brevo#10", True
+    ),
+    Quirk(
+        "With refuse_transactional: 400 Transactional attribute as primary Key is missing.",
+        "issue sendinblue/APIv3-php-library#102",
+        True,
+    ),
+    Quirk(
+        "With import_ignores_false, false in a row of an import has no effect.",
+        "issue sendinblue/APIv3-python-library#95",
+        True,
+    ),
     Quirk("Addresses are stored in lower case.", "measured live by a third party", True),
     Quirk("SMS is stored as digits with the country code, without a plus.", "live capture, estuary/connectors", True),
     Quirk("An impossible phone number is refused: 400 Invalid phone number.", "betagouv/mon-service-securise", True),

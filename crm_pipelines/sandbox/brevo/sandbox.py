@@ -46,6 +46,8 @@ class Sandbox:
     def _describe_account(self) -> None:
         self.account.imports_unblock = self.config.import_unblocks
         self.account.organization, self.account.owner_email = self.config.organization, self.config.owner
+        self.account.imports_ignore_false = self.config.import_ignores_false
+        self.account.habits = self.config.habits()
 
     def _build_attributes(self) -> None:
         own = attributes_of_new_account(self.config.language)

@@ -385,7 +385,8 @@ def test_a_phone_that_brevo_calls_invalid_is_left_out(
     invalid = {"code": "invalid_parameter", "message": "Invalid phone number"}
     brevo_sandbox.fault("status", method="POST", status=400, body=invalid, times=refusals)
     outcome = sender.deliver(phone_number=OTHER_PHONE)
-    assert (outcome.result, outcome.requests, len(outcome.warnings)) == (Result.SYNCED, 1 + refusals, refusals)
+    look = 1 if refusals == 1 else 0  # whether it was cleared
+    assert (outcome.result, outcome.requests, len(outcome.warnings)) == (Result.SYNCED, 1 + refusals + look, refusals)
     # Brevo did not even take the clearing: it still has our old number, and it is to be cleared the next time.
     assert outcome.sent_attributes == ({"SMS"} if refusals == 2 else frozenset())
 
@@ -545,10 +546,10 @@ def test_the_preflight_names_every_missing_attribute_and_the_near_match(
     assert "Is it PRENOM?" in findings["Attribute FIRSTNAME"].detail
     assert "Is it DOMAINID?" in findings["Attribute DOMAIN_ID"].detail
     assert "is of type text, not boolean" in findings["Attribute HAS_GMAIL"].detail
-    assert findings["Attribute HAS_GMAIL"].blocking
+    assert not findings["Attribute HAS_GMAIL"].blocking, "yes and no become texts"
     assert findings["Attribute SMS"].ok
-    for name in ("SCORE", "OTHER"):
-        assert (findings[f"Attribute {name}"].ok, findings[f"Attribute {name}"].blocking) == (False, False)
+    assert findings["Attribute SCORE"].ok, "a number is taken as a text"
+    assert (findings["Attribute OTHER"].ok, findings["Attribute OTHER"].blocking) == (False, False)
 
 
 def test_an_account_that_does_not_list_its_phone_attributes_has_them(

@@ -210,6 +210,8 @@ def test_each_way_of_being_refused_has_a_sentence_of_its_own(
 def test_an_outage_is_one_alert_however_often_sending_pauses_for_it(
     people: People, backlog: Watch, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
+    people.add(1)
+    pipeline.run()  # from now on it is known which attributes the account has
     people.add(100)
     brevo_sandbox.fault("status", status=503, body={"message": "maintenance"})
     pipeline.run()

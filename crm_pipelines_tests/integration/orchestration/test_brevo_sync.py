@@ -49,7 +49,7 @@ def test_500_then_201_is_two_requests_and_complete(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     [contact_id] = people.add()
-    brevo_sandbox.fault("status", status=500, body={"message": "upstream is down"}, times=1)
+    brevo_sandbox.fault("status", method="POST", status=500, body={"message": "upstream is down"}, times=1)
     assert pipeline.run().counts == {"claimed": 1, "retrying": 1}
     [row] = people.all("SELECT * FROM contacts WHERE id = :id", id=contact_id)
     assert (row["brevo_sync_status"], row["brevo_processing_status"]) == ("Queued", "Queued")
@@ -58,7 +58,7 @@ def test_500_then_201_is_two_requests_and_complete(
     assert pipeline.run().counts == {}, "not before its time"
     people.make_due()
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
-    assert len(brevo_sandbox.requests()) == 2
+    assert len(brevo_sandbox.sent()) == 2
     assert people.states() == {"synced": 1}
 
 
@@ -66,7 +66,7 @@ def test_four_attempts_then_error_and_the_run_reports_it(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     [contact_id] = people.add()
-    brevo_sandbox.fault("status", status=503, body={"message": "maintenance"})
+    brevo_sandbox.fault("status", method="POST", status=503, body={"message": "maintenance"})
     for _ in range(4):
         people.make_due()
         run = pipeline.run()
@@ -77,7 +77,7 @@ def test_four_attempts_then_error_and_the_run_reports_it(
     assert row["last_failed_crm"] == "brevo"
     people.make_due()
     assert pipeline.run().counts == {}
-    assert len(brevo_sandbox.requests()) == 4
+    assert len(brevo_sandbox.sent()) == 4
 
 
 def test_a_rejected_contact_is_parked_with_brevos_words_and_the_run_succeeds(
@@ -108,7 +108,7 @@ def test_contacts_without_a_usable_address_are_skipped_without_a_request(
     run = pipeline.run()
     assert run.success
     assert run.counts == {"claimed": 2, "skipped": 2}
-    assert brevo_sandbox.requests() == []
+    assert brevo_sandbox.sent() == []
     assert people.sync(nobody)["last_error_kind"] == "no_address"
     assert people.sync(typo)["last_error_kind"] == "invalid_address"
     [row] = people.all("SELECT * FROM contacts WHERE id = :id", id=nobody)
@@ -124,7 +124,7 @@ def test_a_dead_key_costs_a_handful_of_requests_and_charges_nobody(
     assert not run.success
     assert "Key not found" in (run.problem or "")
     assert API_KEY not in (run.problem or "")
-    assert len(brevo_sandbox.requests()) <= 33, "as many as there are threads, and the one that closed the gate"
+    assert len(brevo_sandbox.sent()) <= 33, "as many as there are threads, and the one that closed the gate"
     assert people.states() == {"queued": 60}
     assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
     assert GateKeeper(engine, "brevo").read().closed_for_credentials
@@ -147,9 +147,9 @@ def test_an_address_allowed_at_brevos_side_opens_the_gate_by_one_probe(
     brevo_sandbox.configure(refusal="ip")
     run = pipeline.run()
     assert "authorised_ips" in (run.problem or "")
-    before = len(brevo_sandbox.requests())
+    before = len(brevo_sandbox.sent())
     assert not pipeline.run().success
-    assert len(brevo_sandbox.requests()) == before + 1, "one probe, no contact"
+    assert len(brevo_sandbox.sent()) == before + 1, "one probe, no contact"
     brevo_sandbox.configure(refusal=None)
     assert pipeline.run().counts == {"claimed": 3, "synced": 3}
 
@@ -158,17 +158,17 @@ def test_a_short_429_is_waited_out_and_charges_nobody(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     people.add(20)
-    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"}, times=1)
+    brevo_sandbox.fault("status", method="POST", status=429, headers={"x-sib-ratelimit-reset": "1"}, times=1)
     run = pipeline.run()
     assert run.success
     assert run.counts == {"claimed": 20, "synced": 20}
-    assert run.metadata["requests"] == len(brevo_sandbox.requests()) == 21
+    assert run.metadata["requests"] == len(brevo_sandbox.sent()) == 21
     ledger = people.all("SELECT contact_id, outcome, requests FROM crm_attempts ORDER BY requests")
     assert [(row["outcome"], row["requests"]) for row in ledger] == [("synced", 1)] * 19 + [("synced", 2)]
-    [refused] = [request for request in brevo_sandbox.requests() if request["status"] == 429]
+    [refused] = [request for request in brevo_sandbox.sent() if request["status"] == 429]
     [again] = [
         request
-        for request in brevo_sandbox.requests()
+        for request in brevo_sandbox.sent()
         if request["ext_id"] == refused["ext_id"] and request["status"] != 429
     ]
     assert again["arrived_monotonic"] >= refused["arrived_monotonic"] + 1
@@ -179,11 +179,11 @@ def test_a_contact_that_is_refused_for_rate_again_and_again_waits_for_the_next_r
 ) -> None:
     monkeypatch.setattr(courier, "_MOST_SENDS", 2)
     [contact_id] = people.add()
-    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "1"})
+    brevo_sandbox.fault("status", method="POST", status=429, headers={"x-sib-ratelimit-reset": "1"})
     run = pipeline.run()
     assert run.success
     assert run.counts == {"claimed": 1, "released": 1}
-    log = brevo_sandbox.requests()
+    log = brevo_sandbox.sent()
     assert run.metadata["requests"] == len(log) == 2
     assert all(two["arrived_monotonic"] >= one["arrived_monotonic"] + 1 for one, two in pairwise(log))
     sync = people.sync(contact_id)
@@ -198,14 +198,14 @@ def test_after_a_long_429_nothing_is_sent_before_the_reset(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, engine: sa.Engine
 ) -> None:
     people.add(100)
-    brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "600"}, times=1)
+    brevo_sandbox.fault("status", method="POST", status=429, headers={"x-sib-ratelimit-reset": "600"}, times=1)
     run = pipeline.run()
     assert run.success, "the account is busy; nothing is wrong"
     assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
-    sent = len(brevo_sandbox.requests())
+    sent = len(brevo_sandbox.sent())
     people.make_due()
     assert pipeline.run().counts == {}
-    assert len(brevo_sandbox.requests()) == sent
+    assert len(brevo_sandbox.sent()) == sent
     gate = GateKeeper(engine, "brevo").read()
     assert gate.paused_until == gate.changed_at + timedelta(seconds=600)
 
@@ -214,10 +214,10 @@ def test_an_outage_opens_the_breaker_and_fails_the_run(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     people.add(100)
-    brevo_sandbox.fault("status", status=503)
+    brevo_sandbox.fault("status", method="POST", status=503)
     run = pipeline.run()
     assert not run.success
-    assert len(brevo_sandbox.requests()) < 80
+    assert len(brevo_sandbox.sent()) < 80
     states = people.all("SELECT count(*) FILTER (WHERE attempts = 0) AS uncharged, count(*) AS n FROM crm_syncs")[0]
     assert states["n"] == 100
     assert states["uncharged"] > 20
@@ -235,7 +235,7 @@ def test_the_claims_of_a_dead_run_are_returned_and_its_recorded_outcomes_kept(
     assert pipeline.run().counts == {}, "the lease holds"
     people.expire_leases()
     assert pipeline.run().counts == {"claimed": 5, "synced": 5}
-    assert len(brevo_sandbox.requests()) == 5
+    assert len(brevo_sandbox.sent()) == 5
 
 
 def test_a_recorded_outcome_of_a_run_that_vanished_is_kept_and_nothing_is_sent_again(
@@ -249,7 +249,7 @@ def test_a_recorded_outcome_of_a_run_that_vanished_is_kept_and_nothing_is_sent_a
     people.expire_leases()
     assert pipeline.run().counts == {}
     assert people.sync(contact_id)["state"] == "synced"
-    assert brevo_sandbox.requests() == []
+    assert brevo_sandbox.sent() == []
 
 
 def test_an_unchanged_contact_costs_no_request(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
@@ -257,7 +257,7 @@ def test_an_unchanged_contact_costs_no_request(people: People, pipeline: Pipelin
     pipeline.run()
     people.run("UPDATE crm_contacts SET name = '  Ada ', context = 'seen again' WHERE id = :id", id=contact_id)
     assert pipeline.run().counts == {"claimed": 1, "unchanged": 1}
-    assert len(brevo_sandbox.requests()) == 1
+    assert len(brevo_sandbox.sent()) == 1
     assert people.states() == {"synced": 1}
 
 
@@ -271,7 +271,7 @@ def test_selecting_a_complete_contact_again_sends_it_again(
         id=contact_id,
     )
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
-    assert len(brevo_sandbox.requests()) == 2
+    assert len(brevo_sandbox.sent()) == 2
 
 
 def test_a_changed_address_renames_the_contact_in_brevo(
@@ -317,7 +317,7 @@ def test_a_dry_run_sends_nothing_and_claims_nothing(
     assert run.result.output_for_node("report_run")["synced"] == 3
     assert run.result.output_for_node("report_run")["skipped"] == 1
     assert run.metadata == {}, "no materialization: nothing changed"
-    assert brevo_sandbox.requests() == []
+    assert brevo_sandbox.sent() == []
     assert people.states() == {"queued": 4}
 
 
@@ -335,7 +335,7 @@ def test_a_chosen_contact_need_not_wait_for_its_retry(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     [contact_id] = people.add(email="wait@example.com")
-    brevo_sandbox.fault("status", status=500, times=1)
+    brevo_sandbox.fault("status", method="POST", status=500, times=1)
     pipeline.run()
     assert pipeline.run(emails=["WAIT@example.com"]).counts == {"claimed": 1, "synced": 1}
     assert people.sync(contact_id)["state"] == "synced"
@@ -373,7 +373,7 @@ def test_crash_suspects_are_delivered_one_at_a_time(
     # Else one that is answered at once would be over before the next could begin.
     brevo_sandbox.fault("latency", seconds=0.1)
     assert pipeline.run().counts == {"claimed": 3, "synced": 3}
-    log = brevo_sandbox.requests()
+    log = brevo_sandbox.sent()
     assert all(one["finished_monotonic"] <= two["arrived_monotonic"] for one, two in pairwise(log))
     assert people.all("SELECT max(crashes) AS n FROM crm_syncs") == [{"n": 0}]
 

@@ -231,9 +231,9 @@ def test_an_address_edited_after_the_walk_is_compared_as_it_is_sent(
     add(people, 30)
     begin = BulkImports.begin
 
-    def edit_first(self: BulkImports, mapping_version: str, *, walk_id: UUID) -> UUID:
+    def edit_first(self: BulkImports, mapping_version: str, **more: Any) -> UUID:
         people.run("UPDATE crm_contacts SET email = 'gone@example.com' WHERE email = 'bulk1@example.com'")
-        return begin(self, mapping_version, walk_id=walk_id)
+        return begin(self, mapping_version, **more)
 
     monkeypatch.setattr(BulkImports, "begin", edit_first)
     assert pipeline.run().counts == {"claimed": 30, "synced": 29, "released": 1}
@@ -424,10 +424,12 @@ def test_a_row_that_brevo_drops_goes_singly_and_its_reason_comes_out(
 def test_what_arrives_otherwise_than_it_was_sent_is_not_complete(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    brevo_sandbox.configure(attributes={"DOMAIN_ID": "date"})  # takes texts, but not this one
-    add(people, 30)
-    people.run("UPDATE crm_contacts SET domain_id = gen_random_uuid() WHERE email ~ 'bulk[12]@'")
+    brevo_sandbox.configure(attributes={"HAS_GMAIL": "boolean"}, import_ignores_false=True)
+    add(people, 30, has_gmail=True)
+    people.run("UPDATE crm_contacts SET has_gmail = false WHERE email ~ 'bulk[12]@'")
     assert pipeline.run().counts == {"claimed": 30, "synced": 28, "released": 2}
+    assert pipeline.run().counts == {"claimed": 2, "synced": 2}
+    assert (brevo_sandbox.contact("bulk1@example.com") or {})["attributes"]["HAS_GMAIL"] is False
 
 
 def test_an_attribute_that_brevo_does_not_have_is_left_out_and_said_so(
@@ -436,7 +438,9 @@ def test_an_attribute_that_brevo_does_not_have_is_left_out_and_said_so(
     add(people, 30, source_url="https://example.com")
     assert pipeline.run().counts == {"claimed": 30, "synced": 30}
     [row] = people.all("SELECT DISTINCT warnings, sent_attributes FROM crm_attempts")
-    assert row["warnings"] == ["SOURCE_URL left out: at Brevo there is no such attribute of this type"]
+    assert row["warnings"] == [
+        "source_url left out: Brevo has no attribute SOURCE_URL, so run crm-pipelines provision brevo"
+    ]
     assert row["sent_attributes"] == ["FIRSTNAME", "LASTNAME"]
 
 

@@ -195,8 +195,10 @@ def test_contacts_that_are_at_brevo_as_they_were_sent_pass(people: People, pipel
 def test_a_field_that_brevo_dropped_is_named_and_no_value_is(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    people.add(2, custom_fields='{"Shoe size": "Zanzibar"}')  # the account has no such attribute
+    brevo_sandbox.configure(attributes={"SHOE_SIZE": "text"})
+    people.add(2, custom_fields='{"Shoe size": "Zanzibar"}')
     pipeline.run()
+    brevo_sandbox.delete_attribute("SHOE_SIZE")
     evaluation = look(pipeline)
     assert not evaluation.passed
     assert evaluation.description == "Below 95 %: SHOE_SIZE 0 %."

@@ -119,7 +119,7 @@ def test_missing_attributes_are_found_named_created_and_then_found_well(
 ) -> None:
     people.add(1)
     _, problem = launch(pipeline, brevo_check_account)
-    assert "does not exist, and Brevo drops its values without a word" in problem
+    assert "does not exist, so its values are left out" in problem
     named, _ = launch(pipeline, brevo_provision)
     assert "HAS_GMAIL" in named["attributes"]
     assert "HAS_GMAIL" not in {one["name"] for one in brevo_sandbox.state()["attributes"]}

@@ -48,7 +48,7 @@ def test_a_run_cancelled_between_two_ops_gives_its_claims_back(
     assert status_of(instance, run) is dg.DagsterRunStatus.CANCELED
     assert people.states() == {"queued": 5}
     assert people.all("SELECT sum(attempts + crashes) AS n FROM crm_syncs") == [{"n": 0}]
-    assert brevo_sandbox.requests() == []
+    assert brevo_sandbox.sent() == []
 
 
 def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
@@ -68,7 +68,7 @@ def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
     assert run.problem == "The run was stopped while it claimed contacts."
     assert status_of(pipeline.instance, run) is dg.DagsterRunStatus.CANCELED
     assert people.states() == {"queued": 5}
-    assert brevo_sandbox.requests() == []
+    assert brevo_sandbox.sent() == []
 
 
 def the_job() -> dg.JobDefinition:
@@ -111,7 +111,7 @@ def test_a_run_executed_again_from_its_failed_delivery_sends_nothing_on_claims_o
         assert again.success
         counts = again.output_for_node("report_run")
     assert (counts["claimed"], counts["superseded"]) == (5, 5)
-    assert brevo_environment.requests() == []
+    assert brevo_environment.sent() == []
     assert people.all("SELECT DISTINCT claimed_by FROM crm_syncs") == [{"claimed_by": result.run_id}]
 
 
@@ -128,4 +128,4 @@ def test_a_run_executed_again_from_its_failed_write_back_writes_back_what_the_fi
         assert again.success
         assert again.output_for_node("report_run")["synced"] == 5
     assert people.states() == {"synced": 5}
-    assert len(brevo_environment.requests()) == 5
+    assert len(brevo_environment.sent()) == 5

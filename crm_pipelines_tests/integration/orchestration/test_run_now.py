@@ -43,7 +43,7 @@ def test_limit_and_chosen_contacts_are_passed_on(people: People) -> None:
 def test_a_dry_run_counts_and_sends_nothing(people: People, brevo_sandbox: BrevoSandbox) -> None:
     people.add(2)
     assert run_now("brevo", dry_run=True).counts["synced"] == 2
-    assert brevo_sandbox.requests() == []
+    assert brevo_sandbox.sent() == []
 
 
 def test_the_problem_is_one_sentence_of_ours_without_the_name_of_a_class(people: People) -> None:
@@ -124,5 +124,5 @@ def test_launch_config_cannot_send_the_key_to_another_host(
         )
     except DagsterInvalidConfigError:
         return
-    assert len(brevo_sandbox.requests()) == 1, "sent to where the environment says"
+    assert len(brevo_sandbox.sent()) == 1, "sent to where the environment says"
     assert people.states() == {"synced": 1}

@@ -12,7 +12,7 @@ from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines_tests.checker import account_attributes
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.patience import wait_until
 from crm_pipelines_tests.worker import Worker
 
@@ -27,12 +27,27 @@ _PASSED_ON = (
 )
 
 
+class Deliveries(BrevoSandbox):
+    """The same sandbox. Unless told otherwise, faults meet deliveries only, and the log tells of nothing else."""
+
+    def fault(self, action: str, **rule: Any) -> None:
+        super().fault(action, **{"path": DELIVERIES, **rule})
+
+    def requests(self, *, path: str | None = DELIVERIES, **asked: Any) -> list[dict[str, Any]]:
+        return super().requests(path=path, **asked)
+
+    def wait_for_requests(self, n: int, *, path: str | None = DELIVERIES, **asked: Any) -> list[dict[str, Any]]:
+        return super().wait_for_requests(n, path=path, **asked)
+
+
 @pytest.fixture
-def account(brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> BrevoSandbox:
+def account(brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[BrevoSandbox]:
     """A sandbox whose account keeps everything that is sent; one batch, since each costs time."""
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "100")
     brevo_environment.configure(attributes=account_attributes(load_mapping(None)))
-    return brevo_environment
+    sandbox = Deliveries(brevo_environment.root)
+    yield sandbox
+    sandbox.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from dagster._core.test_utils import create_run_for_test
 from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.system.chaos.conftest import StartWorker
 
 
@@ -24,7 +24,7 @@ def test_a_process_that_outlives_its_run_delivers_what_it_has_and_nobody_else_se
     pipeline: Pipeline,
     engine: sa.Engine,
 ) -> None:
-    account.fault("hold_after", path="contacts")
+    account.fault("hold_after", path=DELIVERIES)
     worker = start_worker()
     account.wait_for_requests(12)
     [holder] = people.all("SELECT DISTINCT claimed_by AS run_id FROM crm_syncs")

@@ -128,7 +128,7 @@ def test_in_mapped_mode_nothing_else_is_sent(tmp_path: Path) -> None:
         ("no", AttributeType.BOOLEAN, False),
         ("perhaps", AttributeType.BOOLEAN, None),
         ("2024-02-29T10:00:00Z", AttributeType.DATE, "2024-02-29"),
-        ("29.02.2024", AttributeType.DATE, None),
+        ("04/05/1984", AttributeType.DATE, None),
         (["a", "b"], AttributeType.CHOICES, ["a", "b"]),
         ({"a": 1}, AttributeType.TEXT, None),
         (7, AttributeType.TEXT, "7"),

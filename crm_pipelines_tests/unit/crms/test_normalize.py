@@ -160,13 +160,34 @@ def test_booleans_are_read_from_words(raw: object, sent: bool) -> None:
         (datetime(2024, 2, 29, 23, 59, tzinfo=UTC), "2024-02-29"),
         ("2024-02-29", "2024-02-29"),
         ("2024-02-29T23:59:00+02:00", "2024-02-29"),
+        ("29.02.2024", "2024-02-29"),
+        ("05.04.1984", "1984-04-05"),
+        ("5.4.1984 10:30", "1984-04-05"),
+        ("29/02/2024", "2024-02-29"),
+        ("6/23/1912", "1912-06-23"),
+        ("23-6-1912", "1912-06-23"),
+        ("4/4/1984", "1984-04-04"),
     ],
 )
 def test_dates_are_sent_as_iso_days(raw: object, sent: str) -> None:
     assert normalize.iso_date(raw) == sent
 
 
-@pytest.mark.parametrize("bad", ["29/02/2024", "2023-02-29", 20240229, True, "soon"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "29.02.2023",
+        "13/13/2024",
+        "1/2-2024",
+        "0.1.2024",
+        "04/05/1984",
+        "1-2-1984",
+        "2023-02-29",
+        20240229,
+        True,
+        "soon",
+    ],
+)
 def test_what_is_no_iso_date_is_refused(bad: object) -> None:
     with pytest.raises(ValueError, match="YYYY-MM-DD"):
         normalize.iso_date(bad)

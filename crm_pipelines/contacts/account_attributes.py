@@ -1,0 +1,77 @@
+"""What the account of a CRM takes: its attributes as they were last seen, and the contacts of which it took not all.
+
+The statements stand in account_attributes.sql.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.sql import load_statements
+
+LOOK_PAUSE = timedelta(hours=1)
+"""Between two looks at the account while nothing is due: only for what was left out."""
+
+_SQL = load_statements("account_attributes")
+_PORTION = 5000
+
+Attributes = Sequence[Mapping[str, Any]]
+"""Of each attribute: name, category, type, and what else the CRM's module wants to know of it."""
+
+
+class AttributeStore:
+    """The attributes of one CRM's account, for all who prepare, compare or explain; each may have its own process."""
+
+    def __init__(self, engine: sa.Engine, crm: str) -> None:
+        self._engine = engine
+        self._crm = crm
+
+    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        with self._engine.begin() as connection:
+            result = connection.execute(_SQL[name], {"crm": self._crm, **parameters})
+            return result.all() if result.returns_rows else []
+
+    def read(self) -> Attributes | None:
+        """As they were last seen in the account that this database delivers to; None: never."""
+        rows = self._all("read")
+        return rows[0].attributes if rows else None
+
+    def note_look(self) -> None:
+        """They are asked for now, whatever comes of it."""
+        self._all("note_look")
+
+    def look_is_due(self) -> bool:
+        """Whether something was left out, and nobody has asked for LOOK_PAUSE. Two look-ups in indexes."""
+        return bool(self._all("look_is_due", pause=LOOK_PAUSE)[0][0])
+
+    def keep(self, attributes: Attributes, version: str, writable: Collection[str]) -> int:
+        """Write down what was seen now; returns how many contacts were queued for it.
+
+        Those are contacts that left out a value which may be sent now, or whose values went with an attribute.
+        `writable` are the names that can be written.
+        """
+        before = self.read()
+        if before != list(attributes):
+            self._forget_lost(before, attributes, writable)
+        self._all("keep", attributes=json.dumps(attributes), version=version)
+        return self._in_portions("requeue", names=sorted(writable), version=version)
+
+    def _forget_lost(self, before: Attributes | None, now: Attributes, writable: Collection[str]) -> None:
+        kinds = {one["name"]: (one["category"], one["type"]) for one in before or ()}
+        made_anew = {one["name"] for one in now if kinds.get(one["name"], _kind(one)) != _kind(one)}
+        gone = {row.name for row in self._all("sent_names")} - set(writable)
+        if names := sorted(gone | made_anew):
+            self._in_portions("forget_sent", names=names)
+
+    def _in_portions(self, name: str, **parameters: Any) -> int:
+        changed = 0
+        while rows := self._all(name, limit=_PORTION, **parameters):
+            changed += len(rows)
+        return changed
+
+
+def _kind(attribute: Mapping[str, Any]) -> tuple[str, str]:
+    return attribute["category"], attribute["type"]

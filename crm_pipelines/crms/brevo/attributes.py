@@ -1,0 +1,206 @@
+"""The attributes of one Brevo account, and which values fit them. Pure.
+
+Brevo drops what an attribute does not take and still reports success, so every value is brought to the account's type
+before it is sent, and what does not fit is left out, with a remark.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from crm_pipelines.crms import normalize
+from crm_pipelines.crms.brevo.values import Converted, Value
+
+WRITABLE = frozenset({"normal", "category"})
+"""Categories whose values a delivery may write. Transactional ones belong to an order, and others are computed."""
+
+# Types in Python that an attribute of each type takes as they are.
+_AS_IT_IS: dict[str, tuple[type, ...]] = {
+    "text": (str,),
+    "user": (str,),
+    "float": (int, float),
+    "boolean": (bool,),
+}
+_IN_WORDS = {"float": "a number", "boolean": "true or false", "date": "a date", "text": "a text", "user": "a text"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """One attribute of the account. `numbers` has the value of a category by its label, `options` the choices."""
+
+    name: str
+    category: str
+    type: str
+    numbers: Mapping[str, int | str]
+    options: tuple[str, ...]
+
+    @property
+    def writable(self) -> bool:
+        """Whether a delivery may write it."""
+        return self.category in WRITABLE
+
+    def fit(self, value: Value) -> Converted:
+        """`value` as this attribute takes it; with a remark for what of it is left out. Never raises ValueError."""
+        if not self.writable:
+            remark = f"left out: {self.name} is {self.category} at Brevo and cannot be written, so name another one"
+            return Converted(None, f"{remark} in the mapping file")
+        if type(value) in _AS_IT_IS.get(self.type, ()):
+            return Converted(value)
+        if self.type == "multiple-choice":
+            return self._chosen(value)
+        if self.type == "category":
+            number = self.number_of(value)
+            return Converted(number, None if number is not None else self._misfit("one of its labels"))
+        try:
+            return Converted(_as_type(value, self.type))
+        except ValueError as error:
+            return Converted(None, self._misfit(_IN_WORDS.get(self.type, f"of type {self.type}"), f" ({error})"))
+
+    def number_of(self, value: object) -> int | str | None:
+        """The value of the category that this label or number means; None when it means none."""
+        said = (_as_text(value) if isinstance(value, float) else None) or str(value).strip()
+        if said in self.numbers:
+            return self.numbers[said]
+        found = self._by_spelling.get(said.casefold())
+        # With labels that the account does not tell, a number is all that can be right.
+        return found if found is not None or self.numbers or not said.isdecimal() else int(said)
+
+    def same_form(self, value: Any) -> Any:
+        """A value that was sent or read back, in the form in which two that mean the same are equal."""
+        if self.type == "category":
+            number = self.number_of(value)
+            return str(value if number is None else number)
+        if self.type in _IN_WORDS and self.type != "date" and not isinstance(value, list | dict):
+            fitting = self.fit(value).value
+            return value if fitting is None else fitting
+        return value
+
+    def _chosen(self, value: Value) -> Converted:
+        given = value.split(";") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        chosen = normalize.choices(given) or []
+        spelt = [item if item in self.options else self._by_spelling.get(item.casefold()) for item in chosen]
+        known = [str(item) for item in spelt if item is not None]
+        kept = list(dict.fromkeys(known))
+        if len(known) == len(chosen):
+            return Converted(kept or None)
+        remark = f"left out where it is none of the options of {self.name} at Brevo: add them there, or run"
+        return Converted(kept or None, f"{remark} crm-pipelines provision brevo")
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, int | str]:
+        """Labels, numbers and options whatever their case, with what is sent for them."""
+        numbers = {str(number): number for number in self.numbers.values()}
+        return {
+            text.casefold(): sent
+            for text, sent in [*numbers.items(), *self.numbers.items(), *((one, one) for one in self.options[::-1])]
+        }
+
+    def _misfit(self, wanted: str, why: str = "") -> str:
+        return f"left out: {self.name} at Brevo takes {wanted}{why}, so correct the value or the attribute"
+
+
+class AccountAttributes:
+    """All attributes of one account; `rows` as `described` gives them.
+
+    `version` is 16 hex digits that change with whatever decides if a value can be sent. `as_is` are the types in Python
+    of which an attribute takes every value unchanged.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._known = {row["name"]: _known(row) for row in rows}
+        self._missing: dict[str, Converted] = {}
+        canonical = json.dumps(sorted(rows, key=lambda row: str(row["name"])), sort_keys=True)
+        self.version = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        self.as_is = {one.name: _AS_IT_IS.get(one.type, ()) for one in self._known.values() if one.writable}
+        self.writable = frozenset(one.name for one in self._known.values() if one.writable)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all attributes."""
+        return list(self._known)
+
+    def get(self, name: str) -> Known | None:
+        """None for an attribute that the account does not have."""
+        return self._known.get(name)
+
+    def fit(self, name: str, value: Value) -> Converted:
+        """See `Known.fit`."""
+        known = self._known.get(name)
+        if known is not None:
+            return known.fit(value)
+        if name not in self._missing:
+            remark = f"left out: Brevo has no attribute {name}, so run crm-pipelines provision brevo"
+            self._missing[name] = Converted(None, remark)
+        return self._missing[name]
+
+    def of_type(self, kind: str) -> frozenset[str]:
+        """Names of the attributes of this type that can be written."""
+        return frozenset(name for name in self.writable if self._known[name].type == kind)
+
+
+def described(body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """What of an answer of GET /contacts/attributes is worth keeping, by name; None when it lists none at all."""
+    listed = body.get("attributes")
+    if not isinstance(listed, list):
+        return None
+    rows = {
+        row["name"]: _described(row) for row in listed if isinstance(row, dict) and isinstance(row.get("name"), str)
+    }
+    return [rows[name] for name in sorted(rows)]
+
+
+def _described(row: Mapping[str, Any]) -> dict[str, Any]:
+    category = str(row.get("category") or "normal")
+    found: dict[str, Any] = {"name": row["name"], "category": category, "type": str(row.get("type") or category)}
+    if isinstance(row.get("enumeration"), list):
+        found["enumeration"] = [
+            {"value": _number(one), "label": str(one.get("label") or "").strip()}
+            for one in row["enumeration"]
+            if isinstance(one, dict)
+        ]
+    if isinstance(row.get("multiCategoryOptions"), list):
+        found["options"] = [str(one) for one in row["multiCategoryOptions"]]
+    return found
+
+
+def _number(row: Mapping[str, Any]) -> int | str:
+    """Of one label. `value` is 0 for one that is no number; then `valueStr` has it."""
+    value, text = row.get("value"), row.get("valueStr")
+    if isinstance(value, int) and (not isinstance(text, str) or text in {"", str(value)}):
+        return value
+    return str(text if isinstance(text, str) else value)
+
+
+def _known(row: Mapping[str, Any]) -> Known:
+    return Known(
+        name=row["name"],
+        category=row["category"],
+        type=row["type"],
+        numbers={one["label"]: one["value"] for one in row.get("enumeration", ())},
+        options=tuple(row.get("options", ())),
+    )
+
+
+def _as_type(value: Value, kind: str) -> Value | None:
+    if isinstance(value, list):
+        raise ValueError("not a single value")
+    match kind:
+        case "text" | "user":
+            return _as_text(value)
+        case "float":
+            return normalize.number(value)
+        case "boolean":
+            return normalize.boolean(value)
+        case "date":
+            return normalize.iso_date(value)
+    raise ValueError("nothing is known of that type")
+
+
+def _as_text(value: Value) -> str | None:
+    """A number that a spreadsheet made a float of stays whole: 1042.0 is "1042"."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return normalize.text(value)

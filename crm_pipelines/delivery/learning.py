@@ -1,0 +1,74 @@
+"""Learns which attributes the account has, before anything is claimed for it.
+
+The turns come from the gate like those of deliveries. Failure policy: open where the account was seen before, since
+attributes change seldom; closed where it never was, since a value that the account drops would count as sent.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.account_attributes import AttributeStore
+from crm_pipelines.crms.base import BeforeRequest, Crm, Mapper, Outcome, Result
+from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS
+from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.reading import Reader
+
+# Refused for rate this often, although each pause was kept, it waits for the next run.
+_MOST_ASKED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What came of a look: how many contacts were queued for it, and why there was no answer, if there was none."""
+
+    queued: int = 0
+    problem: str | None = None
+
+
+class Learner(Reader):
+    """Looks at one account on behalf of a run."""
+
+    def __init__(self, *, store: AttributeStore, **passage: Any) -> None:
+        super().__init__(**passage)
+        self._store = store
+
+    def learn(self) -> Learned:
+        """Tell the CRM's module what the account has now. Without an answer it goes by what was seen before, if any."""
+        self._insistently(self._store.note_look)
+        try:
+            for _ in range(_MOST_ASKED):
+                outcome, attributes = self._crm.attributes(before_request=self._turn)
+                self._heed(outcome)
+                if attributes is not None:
+                    return Learned(queued=take_in(self._store, self._crm, attributes))
+                if not _is_short_refusal(outcome):
+                    break
+        except GatePaused:
+            return Learned(problem="The gate is paused.")
+        except Stopped:
+            return Learned(problem=f"Stopped: {self.halted}.")
+        return Learned(problem=outcome.message or outcome.kind or "No answer.")
+
+
+def take_in(store: AttributeStore, crm: Crm, attributes: list[dict[str, Any]]) -> int:
+    """Go by these from now on, and keep them for all others; returns how many contacts were queued for it."""
+    crm.know(attributes)
+    return store.keep(attributes, crm.attributes_version or "", crm.writable)
+
+
+def learn_now(engine: sa.Engine, crm: Crm, before_request: BeforeRequest) -> int:
+    """On a person's demand; 0 as well when there was no answer: the next run asks again."""
+    _, attributes = crm.attributes(before_request=before_request)
+    return 0 if attributes is None else take_in(AttributeStore(engine, crm.name), crm, attributes)
+
+
+def remind(engine: sa.Engine, mapper: Mapper) -> None:
+    """Tell the CRM's module what was last seen of its account."""
+    mapper.know(AttributeStore(engine, mapper.name).read())
+
+
+def _is_short_refusal(outcome: Outcome) -> bool:
+    wait = outcome.retry_after
+    return outcome.result is Result.SNOOZED and (wait is None or wait.total_seconds() <= SHORT_PAUSE_SECONDS)
