@@ -114,6 +114,6 @@ UPDATE crm_bulk_imports SET state = 'ended', ended_as = 'lost', ended_at = now()
 -- What the sandbox holds, the real CRM does not: nothing is delivered, and nothing goes there unless the user says so.
 UPDATE crm_syncs SET state = 'unselected', claim_no = claim_no + 1, claimed_by = NULL, lease_until = NULL,
        delivery_started_at = NULL, attempts = 0, crashes = 0, synced_revision = 0, payload_hash = NULL,
-       sent_attributes = '{}', mapping_version = NULL, remote_key = NULL, remote_id = NULL, synced_at = NULL,
+       sent_attributes = '{}', mapping_version = NULL, remote_key = NULL, remote_id = NULL, remote_mark = NULL, lists = '{}', synced_at = NULL,
        last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
  WHERE crm = :crm AND NOT (state = 'skipped' AND last_error_kind = 'suppressed')

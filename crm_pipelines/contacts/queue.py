@@ -4,7 +4,7 @@ Every function is one short transaction and may be repeated. The fence is `claim
 neither renew nor complete. All times are the database's. The statements stand in queue.sql.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +33,9 @@ class Claim:
 class Delivery:
     """What a claim's holder needs to know: the contact's present data and what the CRM is known to hold.
 
-    `record` is the row of crm_contacts. `address_held_by` is the state of another contact under whose address, as far
+    `record` is the row of crm_contacts. `lists` are those that the contact was put on, or had left before; None if a
+    version delivered it that noted none. `remote_mark` is the external id of another system that was kept at the CRM.
+    `address_held_by` is the state of another contact under whose address, as far
     as we know, the CRM still holds that other person.
     """
 
@@ -44,6 +46,8 @@ class Delivery:
     sent_attributes: frozenset[str]
     payload_hash: bytes | None
     address_held_by: str | None
+    lists: frozenset[str] | None = frozenset()
+    remote_mark: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,13 +67,15 @@ class Attempt:
     retry_after: timedelta | None = None
     remote_key: str | None = None
     remote_id: str | None = None
+    remote_mark: str | None = None
+    lists: frozenset[str] = frozenset()
     payload_hash: bytes | None = None
     sent_attributes: frozenset[str] = frozenset()
     mapping_version: str | None = None
     warnings: tuple[str, ...] = ()
 
 
-_PLAIN_COLUMNS = [f.name for f in fields(Attempt) if f.name not in {"claim", "sent_attributes", "warnings"}]
+_PLAIN_COLUMNS = [f.name for f in fields(Attempt) if f.name not in {"claim", "lists", "sent_attributes", "warnings"}]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,6 +197,11 @@ class Queue:
         rows = self._all("glance", contact_id=contact_id)
         return _delivery(rows[0]._fields, rows[0]) if rows else None
 
+    def suppressed(self, keys: Mapping[UUID, str]) -> set[UUID]:
+        """Those of the contacts that must never be sent; `keys` are their addresses as they would be sent."""
+        rows = self._all("suppressed", contact_ids=list(keys), keys=list(keys.values())) if keys else ()
+        return {row.contact_id for row in rows}
+
     def record(self, run_id: str, attempts: Sequence[Attempt]) -> None:
         """Write outcomes into the ledger; a second one for the same claim is ignored."""
         if not attempts:
@@ -201,6 +212,7 @@ class Queue:
                 "run_id": run_id,
                 "contact_id": attempt.claim.contact_id,
                 "claim_no": attempt.claim.claim_no,
+                "lists": sorted(attempt.lists),
                 "sent_attributes": sorted(attempt.sent_attributes),
                 "warnings": list(attempt.warnings),
                 **{name: getattr(attempt, name) for name in _PLAIN_COLUMNS},
@@ -302,10 +314,13 @@ class Queue:
 
 def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
     record = dict(zip(names, row, strict=True))
+    lists = record.pop("lists")
     return Delivery(
         claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
         remote_key=record.pop("remote_key"),
         remote_id=record.pop("remote_id"),
+        remote_mark=record.pop("remote_mark"),
+        lists=None if lists is None else frozenset(lists),
         sent_attributes=frozenset(record.pop("sent_attributes")),
         payload_hash=record.pop("payload_hash"),
         address_held_by=record.pop("address_held_by"),

@@ -67,7 +67,7 @@ RETURNING s.contact_id, s.revision
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
 -- address_held_by: the state of another contact under whose remote_key this contact's address is (still) known.
-SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.sent_attributes, s.payload_hash,
+SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.sent_attributes, s.payload_hash,
        (SELECT o.state FROM crm_syncs o
          WHERE o.crm = s.crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> s.contact_id
          LIMIT 1) AS address_held_by,
@@ -79,7 +79,7 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.sent_attributes, s
 
 -- name: glance
 -- What `load` would give for a contact without a claim, selected or not.
-SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id,
+SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists,
        coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
        (SELECT o.state FROM crm_syncs o
          WHERE o.crm = :crm AND o.remote_key = lower(btrim(c.email)) AND o.contact_id <> c.id
@@ -89,13 +89,23 @@ SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.
   FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE c.id = :contact_id
 
+-- name: suppressed
+-- Those of the contacts that must not be sent: by their id, by their address as it stands here, and by the address in
+-- the form in which it would be sent. Asked right before; whatever let the contact get so far was not enough.
+SELECT d.contact_id
+  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:keys AS text[])) AS d(contact_id, key), crm_digest_keys k
+ WHERE k.id = 1
+   AND EXISTS (SELECT 1 FROM crm_suppressions x
+                WHERE x.crm = :crm AND x.lifted_at IS NULL
+                  AND x.digest IN (crm_digest(k, 'contact', d.contact_id::text), crm_digest(k, 'email', d.key)))
+
 -- name: record
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
 INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, code, message, http_status,
-                          request_id, requests, retry_after, remote_key, remote_id, payload_hash, sent_attributes,
-                          mapping_version, warnings, started_at)
+                          request_id, requests, retry_after, remote_key, remote_id, remote_mark, lists, payload_hash,
+                          sent_attributes, mapping_version, warnings, started_at)
 SELECT c.id, :crm, :claim_no, :run_id, :revision, :outcome, :kind, :code, left(:message, 1000), :http_status,
-       :request_id, :requests, :retry_after, :remote_key, :remote_id, :payload_hash, :sent_attributes,
+       :request_id, :requests, :retry_after, :remote_key, :remote_id, :remote_mark, :lists, :payload_hash, :sent_attributes,
        :mapping_version, :warnings, now() - CAST(:duration AS interval)
   FROM crm_contacts c WHERE c.id = :contact_id FOR KEY SHARE
 ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
@@ -128,6 +138,10 @@ WITH outcome AS MATERIALIZED (
         sent_attributes = CASE WHEN o.outcome = 'synced' THEN o.sent_attributes ELSE s.sent_attributes END,
         remote_key = CASE WHEN o.outcome = 'synced' THEN coalesce(o.remote_key, s.remote_key) ELSE s.remote_key END,
         remote_id = CASE WHEN o.outcome = 'synced' THEN coalesce(o.remote_id, s.remote_id) ELSE s.remote_id END,
+        remote_mark = CASE WHEN o.outcome = 'synced' THEN o.remote_mark ELSE s.remote_mark END,
+        -- Only more: what was asked for once is not asked for again.
+        lists = CASE WHEN o.outcome <> 'synced' OR o.lists <@ s.lists THEN s.lists
+                     ELSE ARRAY(SELECT unnest(s.lists) UNION SELECT unnest(o.lists)) END,
         mapping_version = coalesce(o.mapping_version, s.mapping_version),
         attempts = CASE
             WHEN o.outcome IN ('synced', 'unchanged', 'skipped') THEN 0

@@ -40,6 +40,7 @@ class Outcome:
     `ip_not_authorised`, `consent`, `duplicate_phone`); `code` and `message` are the CRM's own words without secrets,
     `message` at most 500 characters. `retry_after` is how long the CRM asks us to wait. `sent_attributes` are the
     names that the CRM now holds a value of ours for; `warnings` are those of the delivery, beside the payload's own.
+    `lists` and `remote_mark` are to be remembered as `Remembered`.
     """
 
     result: Result
@@ -51,10 +52,29 @@ class Outcome:
     retry_after: timedelta | None = None
     remote_key: str | None = None
     remote_id: str | None = None
+    remote_mark: str | None = None
+    lists: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     sent_attributes: frozenset[str] = frozenset()
     requests: int = 0
     rate: RateHeaders = field(default_factory=RateHeaders)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """What earlier deliveries of a contact left to be remembered, beside its address and the CRM's own id.
+
+    `lists` are those that it was put on, or had left: they are never asked for again. None: it was delivered before
+    that was noted. `remote_mark` is the external id of another system that was kept at the CRM. `certain` is whether
+    the last request had an answer, so that the CRM is known to hold the contact under `remote_key`.
+    """
+
+    lists: frozenset[str] | None = frozenset()
+    remote_mark: str | None = None
+    certain: bool = True
+
+
+NOTHING_REMEMBERED = Remembered()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +265,13 @@ class Crm(Mapper, Protocol):
     imports: Imports
 
     def deliver(
-        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+        self,
+        payload: Payload,
+        *,
+        remote_key: str | None,
+        remote_id: str | None,
+        before_request: BeforeRequest,
+        remembered: Remembered = NOTHING_REMEMBERED,
     ) -> Outcome:
         """Send one contact.
 

@@ -23,7 +23,7 @@ from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.bodies import Body, told_of
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import Parcel, prepare
+from crm_pipelines.delivery.parcels import Parcel, prepare, without_suppressed
 from crm_pipelines.delivery.passage import STOPPED
 from crm_pipelines.delivery.proving import Prover
 from crm_pipelines.delivery.reading import BrokenOff
@@ -202,15 +202,15 @@ class Importer(Prover):
         known: list[Attempt] = []
         apart: list[UUID] = []
         ready: list[tuple[Parcel, ImportRow]] = []
-        for delivery in deliveries:
-            contact_id = delivery.claim.contact_id
-            prepared = prepare(self._crm, delivery, revisions[contact_id])
-            if isinstance(prepared, Attempt):
-                known.append(prepared)
-            elif (row := self._row(delivery, prepared, survey.target)) is None:
-                apart.append(contact_id)
+        prepared = [prepare(self._crm, one, revisions[one.claim.contact_id]) for one in deliveries]
+        version = self._crm.mapping_version
+        for one in self._patiently(partial(without_suppressed, self._queue, prepared, version)):
+            if isinstance(one, Attempt):
+                known.append(one)
+            elif (row := self._row(one.delivery, one, survey.target)) is None:
+                apart.append(one.delivery.claim.contact_id)
             else:
-                ready.append((prepared, row))
+                ready.append((one, row))
         blocked = self._blocked([row for _, row in ready], survey.walk)
         told: list[ToldRow] = []
         for parcel, row in ready:

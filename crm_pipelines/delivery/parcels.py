@@ -2,13 +2,14 @@
 
 import logging
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from crm_pipelines.contacts.queue import Attempt, Delivery
-from crm_pipelines.crms.base import Mapper, Outcome, Payload, Result, Unsendable
+from crm_pipelines.contacts.queue import Attempt, Delivery, Queue
+from crm_pipelines.crms.base import Mapper, Outcome, Payload, Remembered, Result, Unsendable
 
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
 
@@ -22,6 +23,15 @@ class Parcel:
     delivery: Delivery
     payload: Payload
     revision: int
+
+    @property
+    def remembered(self) -> Remembered:
+        """What the CRM's module needs to know of earlier deliveries."""
+        known = self.delivery
+        # Without a hash it is not known what the last request came to, or the user wants all of it sent again.
+        return Remembered(
+            lists=known.lists, remote_mark=known.remote_mark, certain=known.payload_hash is not None
+        )
 
 
 def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
@@ -61,6 +71,28 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
     return Parcel(delivery=delivery, payload=payload, revision=revision)
 
 
+def without_suppressed(
+    queue: Queue, prepared: Sequence[Parcel | Attempt], mapping_version: str
+) -> list[Parcel | Attempt]:
+    """The same, but that nobody who must never be sent is to be sent: asked of the database, of the form that is sent."""
+    keys = {one.delivery.claim.contact_id: one.payload.key for one in prepared if isinstance(one, Parcel)}
+    suppressed = queue.suppressed(keys)
+    return [
+        Attempt(
+            claim=one.delivery.claim,
+            revision=one.revision,
+            outcome="skipped",
+            kind="suppressed",
+            message="Suppressed: never to be sent to this CRM.",
+            duration=timedelta(),
+            mapping_version=mapping_version,
+        )
+        if isinstance(one, Parcel) and one.delivery.claim.contact_id in suppressed
+        else one
+        for one in prepared
+    ]
+
+
 def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_version: str) -> Attempt:
     """The ledger's entry of a delivery that came to `outcome` after `duration`."""
     synced = outcome.result is Result.SYNCED
@@ -78,6 +110,8 @@ def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, mapping_ve
         retry_after=outcome.retry_after,
         remote_key=outcome.remote_key,
         remote_id=outcome.remote_id,
+        remote_mark=outcome.remote_mark,
+        lists=outcome.lists,
         # Only a confirmed delivery moves the hash: a rejected payload must be sent again.
         payload_hash=parcel.payload.hash if synced else None,
         sent_attributes=outcome.sent_attributes if synced else frozenset(),

@@ -21,7 +21,18 @@ from urllib.parse import urlsplit
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Compared, Finding, Held, Imports, NewAttribute, Outcome, Payload
+from crm_pipelines.crms.base import (
+    NOTHING_REMEMBERED,
+    BeforeRequest,
+    Compared,
+    Finding,
+    Held,
+    Imports,
+    NewAttribute,
+    Outcome,
+    Payload,
+    Remembered,
+)
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
@@ -45,6 +56,7 @@ class Brevo(BrevoMapper):
         mapping: BrevoMapping,
         list_id: int | None = None,
         phone_region: str | None = None,
+        keep_marks: bool = True,
         longest_request: timedelta = LONGEST_REQUEST,
     ) -> None:
         if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
@@ -54,6 +66,7 @@ class Brevo(BrevoMapper):
         self.credentials_fingerprint = hashlib.sha256(b"crm-pipelines brevo key " + api_key.encode()).hexdigest()[:16]
         self.longest_request = longest_request
         self._list_id = list_id
+        self._keep_marks = keep_marks
         self._secrets = (api_key,)
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
         self.imports: Imports = BrevoImports(self._transport.request, list_id=list_id, secrets=self._secrets)
@@ -70,10 +83,17 @@ class Brevo(BrevoMapper):
             mapping=load_mapping(brevo.mapping_file),
             list_id=brevo.list_id,
             phone_region=settings.general.crm_phone_region,
+            keep_marks=brevo.ext_id == "keep",
         )
 
     def deliver(
-        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+        self,
+        payload: Payload,
+        *,
+        remote_key: str | None,
+        remote_id: str | None,
+        before_request: BeforeRequest,
+        remembered: Remembered = NOTHING_REMEMBERED,
     ) -> Outcome:
         """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
         return Upsert(
@@ -84,6 +104,8 @@ class Brevo(BrevoMapper):
             before_request=before_request,
             list_ids=self._list_ids,
             secrets=self._secrets,
+            remembered=remembered,
+            keep_marks=self._keep_marks,
         ).run()
 
     def look_up(
