@@ -149,13 +149,15 @@ class NewAttribute:
 class ImportTarget:
     """Where imports go, as the account was when it was looked at.
 
-    `list_id`: a list that every contact of the import is put on. `types`: the account's attributes that can be written,
-    with their types. `moment`: by the CRM's clock; imports that are begun from now on change nothing before it.
+    `list_id`: a list that every contact of the import is put on; `own`: it is one of ours, since the user named none.
+    `types`: the account's attributes that can be written, with their types. `moment`: by the CRM's clock; imports that
+    are begun from now on change nothing before it.
     """
 
     list_id: int
     types: Mapping[str, str]
     moment: datetime
+    own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +166,8 @@ class ImportRow:
 
     `content` is its part of the body. `proof` hashes what the CRM should hold afterwards: the attributes in `names`.
     `identifiers` are all by which the CRM may find the contact, in the form of `Imports.blocked`; none must occur twice
-    in one import. `warnings` are those of the import, beside the payload's own.
+    in one import. `warnings` are those of the import, beside the payload's own. `lists` are those that it puts the
+    contact on.
     """
 
     content: bytes
@@ -172,6 +175,7 @@ class ImportRow:
     names: tuple[str, ...]
     identifiers: frozenset[str]
     warnings: tuple[str, ...]
+    lists: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,8 +218,11 @@ class Imports(Protocol):
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
         """Look at the account, and create the list if there is none."""
 
-    def row(self, payload: Payload, target: ImportTarget) -> ImportRow | None:
-        """The contact as part of an import; None if it has to go singly. Pure."""
+    def row(self, payload: Payload, target: ImportTarget, *, marked: bool = True) -> ImportRow | None:
+        """The contact as part of an import; None if it has to go singly. Pure.
+
+        Without `marked` its external id at the CRM stays as it is.
+        """
 
     def submit(
         self, rows: Sequence[bytes], target: ImportTarget, *, before_request: BeforeRequest
@@ -235,6 +242,15 @@ class Imports(Protocol):
 
     def blocked(self, held: Held) -> frozenset[str]:
         """Every identifier of a contact that an import might subscribe again; none of any other contact. Pure."""
+
+    def mark(self, held: Held) -> str | None:
+        """The external id of a contact if it is to be kept, should it be another system's. Pure."""
+
+    def addresses(self, held: Held) -> frozenset[str]:
+        """Its address in every form in which `Payload.key` may have it. Pure."""
+
+    def is_on(self, held: Held, target: ImportTarget) -> bool:
+        """Whether the contact is on the list that imports put contacts on. Pure."""
 
     def identifier(self, remote_id: str) -> str:
         """The CRM's own id in the form of `blocked`. Pure."""

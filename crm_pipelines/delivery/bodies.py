@@ -43,4 +43,5 @@ def told_of(parcel: Parcel, row: ImportRow) -> ToldRow:
         proof=row.proof,
         names=row.names,
         warnings=(*parcel.payload.warnings, *row.warnings),
+        lists=row.lists,
     )

@@ -27,7 +27,7 @@ from crm_pipelines.delivery.parcels import Parcel, prepare, without_suppressed
 from crm_pipelines.delivery.passage import STOPPED
 from crm_pipelines.delivery.proving import Prover
 from crm_pipelines.delivery.reading import BrokenOff
-from crm_pipelines.delivery.surveying import Survey
+from crm_pipelines.delivery.surveying import Survey, kept_mark, on_list
 from crm_pipelines.delivery.totals import Totals
 
 # Contacts that are read and prepared at a time.
@@ -211,10 +211,16 @@ class Importer(Prover):
                 apart.append(one.delivery.claim.contact_id)
             else:
                 ready.append((one, row))
-        blocked = self._blocked([row for _, row in ready], survey.walk)
+        seen = self._walked(ready, survey.walk)
         told: list[ToldRow] = []
         for parcel, row in ready:
-            taken = row.identifiers & body.seen or row.identifiers & blocked
+            if kept_mark(parcel.payload.key) in seen:
+                row = self._crm.imports.row(parcel.payload, survey.target, marked=False) or row
+            taken = (
+                row.identifiers & body.seen
+                or row.identifiers & seen
+                or (_was_put_on(parcel.delivery, survey.target) and not self._is_on(parcel.delivery, seen))
+            )
             if taken or body.size + len(row.content) >= body.most_bytes:
                 apart.append(parcel.delivery.claim.contact_id)
                 continue
@@ -229,10 +235,18 @@ class Importer(Prover):
             self._carry_over(import_id, [one.claim.contact_id for one in known])
         self._patiently(partial(self._imports.note, import_id, told))
 
-    def _blocked(self, rows: Sequence[ImportRow], walk: Walk) -> set[str]:
-        """Identifiers in these rows that somebody has who is on a block-list."""
-        identifiers = [identifier for row in rows for identifier in row.identifiers]
+    def _walked(self, rows: Sequence[tuple[Parcel, ImportRow]], walk: Walk) -> set[str]:
+        """What the walk has written down of these contacts."""
+        identifiers = [identifier for _, row in rows for identifier in row.identifiers]
+        identifiers += [kept_mark(parcel.payload.key) for parcel, _ in rows]
+        identifiers += [self._on_list(parcel.delivery) for parcel, _ in rows]
         return self._patiently(partial(self._blocklist.among, walk, identifiers))
+
+    def _is_on(self, delivery: Delivery, seen: set[str]) -> bool:
+        return self._on_list(delivery) in seen
+
+    def _on_list(self, delivery: Delivery) -> str:
+        return on_list(self._crm.imports.identifier(delivery.remote_id or ""))
 
     def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
@@ -290,3 +304,10 @@ class Importer(Prover):
             self._give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
             return True
         return process_id is not None
+
+
+def _was_put_on(delivery: Delivery, target: ImportTarget) -> bool:
+    """Whether an earlier delivery put the contact on this list, or may have done so."""
+    if delivery.lists is None:  # not noted then; every delivery asked for the user's list
+        return delivery.remote_key is not None and not target.own
+    return str(target.list_id) in delivery.lists

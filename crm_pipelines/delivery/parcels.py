@@ -29,9 +29,7 @@ class Parcel:
         """What the CRM's module needs to know of earlier deliveries."""
         known = self.delivery
         # Without a hash it is not known what the last request came to, or the user wants all of it sent again.
-        return Remembered(
-            lists=known.lists, remote_mark=known.remote_mark, certain=known.payload_hash is not None
-        )
+        return Remembered(lists=known.lists, remote_mark=known.remote_mark, certain=known.payload_hash is not None)
 
 
 def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
@@ -74,7 +72,7 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
 def without_suppressed(
     queue: Queue, prepared: Sequence[Parcel | Attempt], mapping_version: str
 ) -> list[Parcel | Attempt]:
-    """The same, but that nobody who must never be sent is to be sent: asked of the database, of the form that is sent."""
+    """The same, but with the outcome of those who must never be sent: known by the form in which they would be."""
     keys = {one.delivery.claim.contact_id: one.payload.key for one in prepared if isinstance(one, Parcel)}
     suppressed = queue.suppressed(keys)
     return [

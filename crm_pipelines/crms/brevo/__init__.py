@@ -69,7 +69,9 @@ class Brevo(BrevoMapper):
         self._keep_marks = keep_marks
         self._secrets = (api_key,)
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
-        self.imports: Imports = BrevoImports(self._transport.request, list_id=list_id, secrets=self._secrets)
+        self.imports: Imports = BrevoImports(
+            self._transport.request, list_id=list_id, secrets=self._secrets, keep_marks=keep_marks
+        )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Brevo":

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -93,9 +93,10 @@ class BrevoImports:
     most_bytes = MOST_BYTES
     page_size = PAGE_SIZE
 
-    def __init__(self, send: Send, *, list_id: int | None, secrets: tuple[str, ...]) -> None:
+    def __init__(self, send: Send, *, list_id: int | None, secrets: tuple[str, ...], keep_marks: bool = True) -> None:
         self._send = send
         self._list_id = list_id
+        self._keep_marks = keep_marks
         self._secrets = secrets
 
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
@@ -113,7 +114,8 @@ class BrevoImports:
             outcome, list_id = self._own_list(before_request)
             if list_id is None:
                 return outcome, None
-        return outcome, ImportTarget(list_id=list_id, types=types, moment=moment - _MARGIN)
+        own = self._list_id is None
+        return outcome, ImportTarget(list_id=list_id, types=types, moment=moment - _MARGIN, own=own)
 
     def _own_list(self, before_request: BeforeRequest) -> tuple[Outcome, int | None]:
         outcome, folder = self._find_or_create("folders", "/contacts/folders", {}, before_request)
@@ -142,7 +144,7 @@ class BrevoImports:
         found = body.get("id")
         return outcome, found if isinstance(found, int) else None
 
-    def row(self, payload: Payload, target: ImportTarget) -> ImportRow | None:
+    def row(self, payload: Payload, target: ImportTarget, *, marked: bool = True) -> ImportRow | None:
         """None for a contact of which something is to be cleared.
 
         `emptyContactsAttributes` would clear it, and with it whatever else is blank in any other row, if Brevo counts a
@@ -161,13 +163,15 @@ class BrevoImports:
             (f"{', '.join(left_out)} left out: at Brevo there is no such attribute of this type",) if left_out else ()
         )
         # EXT_ID in the attributes: undocumented, seen at work. By it a later change of address finds the contact.
-        content = {"email": payload.key, "attributes": {**attributes, "EXT_ID": payload.external_id}}
+        mark = {"EXT_ID": payload.external_id} if marked else {}
+        content = {"email": payload.key, "attributes": {**attributes, **mark}}
         return ImportRow(
             content=_compact(content).encode(),
             proof=digest(attributes, on_list=True),
             names=tuple(attributes),
             identifiers=_identifiers(payload.key, {**attributes, "EXT_ID": payload.external_id}),
             warnings=warnings,
+            lists=frozenset({str(target.list_id)}),
         )
 
     def submit(
@@ -251,7 +255,26 @@ class BrevoImports:
             return frozenset()
         attributes = fields.get("attributes")
         known = _identifiers(held.key, attributes if isinstance(attributes, dict) else {})
-        return known | {self.identifier(held.remote_id), *_other_spelling(held.key)}
+        addresses = {f"EMAIL {address}" for address in self.addresses(held)}
+        return known | {self.identifier(held.remote_id)} | addresses
+
+    def mark(self, held: Held) -> str | None:
+        """Its EXT_ID, unless those of other systems are to be overwritten."""
+        attributes = held.fields.get("attributes")
+        found = attributes.get("EXT_ID") if self._keep_marks and isinstance(attributes, dict) else None
+        return str(found) if found else None
+
+    def addresses(self, held: Held) -> frozenset[str]:
+        """As Brevo has it, and as ours are sent: a domain in other scripts is spelt `xn--…` there."""
+        ours = None
+        with suppress(ValueError):
+            ours = normalize.address(held.key)
+        return frozenset({held.key, ours or held.key})
+
+    def is_on(self, held: Held, target: ImportTarget) -> bool:
+        """By its `listIds`."""
+        lists = held.fields.get("listIds")
+        return isinstance(lists, list) and target.list_id in lists
 
     def identifier(self, remote_id: str) -> str:
         """The number of a contact."""
@@ -284,12 +307,6 @@ def _identifiers(key: str, attributes: Mapping[str, Any]) -> frozenset[str]:
     """All by which Brevo finds a contact, phones as digits, as it shows them."""
     phones = {f"{name} {digits(attributes[name])}" for name in PHONES & attributes.keys()}
     return frozenset({f"EMAIL {key}", *phones, *({f"EXT_ID {attributes['EXT_ID']}"} if "EXT_ID" in attributes else ())})
-
-
-def _other_spelling(key: str) -> Iterator[str]:
-    """The address in the form in which ours are sent: a domain in other scripts is spelt `xn--…` there."""
-    with suppress(ValueError):
-        yield f"EMAIL {normalize.address(key)}"
 
 
 def _status(row: Mapping[str, Any]) -> ImportStatus:

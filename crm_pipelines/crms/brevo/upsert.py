@@ -14,10 +14,10 @@ be broken off between two requests and begun again from the start.
 Only a creation, and an update of what was seen a moment ago, put somebody on a list or set EXT_ID: neither then undoes
 what the person or another system has decided.
 
-Risks that stay, because Brevo has no conditional update: somebody who unsubscribes, or leaves the list, between the look
-and the update is subscribed, or on it, again. And a contact that Brevo knows neither by our id nor by a number of its
-own that we know is looked up by its address, which then stands in the path of that one request: Brevo offers no other
-way.
+Risks that stay, because Brevo has no conditional update: somebody who unsubscribes, or leaves the list, between the
+look and the update is subscribed, or on it, again. And a contact that Brevo knows neither by our id nor by a number of
+its own that we know is looked up by its address, which then stands in the path of that one request: Brevo offers no
+other way.
 """
 
 import re
@@ -177,9 +177,9 @@ class Upsert:
         return self._new_lists if target is None else []
 
     def _has_left(self, target: _Known, list_id: int) -> bool:
-        """As Brevo says, or since it bears our mark although no delivery is known: one whose answer was lost created it.
+        """As Brevo says; or it bears our mark, although no delivery is known, and is not on the list.
 
-        That one put it on the list, so somebody has taken it off since.
+        A delivery whose answer was lost created it then, on the list, and somebody has taken it off since.
         """
         ours = not self._delivered and target.mark == self._payload.external_id
         return list_id in target.left or (ours and list_id not in target.lists)

@@ -67,7 +67,7 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     Quirk(
         "Taken off a list by contacts/remove, a contact shows that list in listUnsubscribed: it counts as the person's "
-        "own act; unlinkListIds and {\"all\": true} do not.",
+        'own act; unlinkListIds and {"all": true} do not.',
         "assumed: the answers of public code show the field, no document says what fills it",
         False,
     ),

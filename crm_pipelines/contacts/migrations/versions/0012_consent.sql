@@ -33,7 +33,7 @@ END $$;
 
 -- HMAC-SHA-256 of an identifier; p_kind keeps identifiers of two kinds apart. The planner inlines it.
 CREATE FUNCTION crm_digest(p_key crm_digest_keys, p_kind text, p_identifier text) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT sha256((p_key).outer_block || sha256((p_key).inner_block
                                                 || convert_to(p_kind || ':' || p_identifier, 'UTF8')))
 $$;
@@ -60,7 +60,8 @@ CREATE INDEX crm_suppressions_person_idx ON crm_suppressions (person) WHERE lift
 -- The digests by which contacts are known. An address in another spelling of the same is found before it is sent.
 CREATE FUNCTION crm_identifiers(p_contact_ids uuid[]) RETURNS TABLE (contact_id uuid, digest bytea)
 LANGUAGE sql STABLE AS $$
-    SELECT id, crm_digest(k, 'contact', id::text) FROM unnest(p_contact_ids) id, crm_digest_keys k WHERE k.id = 1
+    SELECT given, crm_digest(k, 'contact', given::text)
+      FROM unnest(p_contact_ids) given, crm_digest_keys k WHERE k.id = 1
     UNION ALL
     SELECT c.id, crm_digest(k, 'email', lower(btrim(c.email)))
       FROM crm_contacts c, crm_digest_keys k WHERE k.id = 1 AND c.id = ANY (p_contact_ids) AND c.email IS NOT NULL
