@@ -137,7 +137,7 @@ class Brevo(BrevoMapper):
         return classify(answer, hide=self._secrets)
 
     def check(self, *, before_request: BeforeRequest, custom_fields: Mapping[str, Any] | None = None) -> list[Finding]:
-        """Key, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
+        """Key, list, attributes, EXT_ID and rate limit, in four requests at most, one of them of the 100 an hour."""
         return self._preflight(before_request, custom_fields).check()
 
     def plan(
@@ -162,6 +162,7 @@ class Brevo(BrevoMapper):
             self._mapping,
             before_request=before_request,
             list_id=self._list_id,
+            keep_marks=self._keep_marks,
             custom_fields=custom_fields or {},
             secrets=self._secrets,
         )

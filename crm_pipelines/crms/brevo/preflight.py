@@ -11,7 +11,7 @@ import requests
 from crm_pipelines.crms.base import BeforeRequest, Finding, NewAttribute, Outcome, RateHeaders, Result
 from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
-from crm_pipelines.crms.brevo.upsert import Send
+from crm_pipelines.crms.brevo.upsert import Send, is_foreign_mark
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -20,6 +20,8 @@ _TRANSLATED = {
     "FIRSTNAME": ("PRENOM", "NOME", "VORNAME", "NOMBRE"),
     "LASTNAME": ("NOM", "COGNOME", "NACHNAME", "APELLIDOS"),
 }
+# Of which EXT_ID is looked at; their answer stays far below what is read of one.
+_SURVEYED = 100
 _WRITABLE = ("normal", "category", "transactional")
 
 
@@ -44,12 +46,14 @@ class Preflight:
         *,
         before_request: BeforeRequest,
         list_id: int | None,
+        keep_marks: bool,
         custom_fields: Mapping[str, Any],
         secrets: tuple[str, ...],
     ) -> None:
         self._send = send
         self._before_request = before_request
         self._list_id = list_id
+        self._keep_marks = keep_marks
         self._secrets = secrets
         self._rate = RateHeaders()
         own = mapping.by_own_name(custom_fields)
@@ -68,6 +72,7 @@ class Preflight:
             Finding(ok=True, subject="API key", detail=detail),
             *self._check_list(),
             *self._check_attributes(),
+            self._check_marks(),
             self._rate_limit(),
         ]
 
@@ -122,19 +127,39 @@ class Preflight:
             if name in existing or name not in PHONES
         ]
 
+    def _check_marks(self) -> Finding:
+        """Of the newest contacts only, in one request: a sample tells that there is another system."""
+        outcome, body = self._get("/contacts", limit=str(_SURVEYED))
+        if outcome.result is not Result.SYNCED:
+            return Finding(ok=False, subject="EXT_ID", detail=outcome.message or "", blocking=False)
+        listed = body.get("contacts")
+        contacts = listed if isinstance(listed, list) else []
+        foreign = sum(is_foreign_mark(contact) for contact in contacts if isinstance(contact, dict))
+        if not foreign:
+            detail = f"of the newest {len(contacts)} contacts none bears that of another system"
+            return Finding(ok=True, subject="EXT_ID", detail=detail, blocking=False)
+        found = f"{foreign} of the newest {len(contacts)} contacts bear that of another system"
+        if self._keep_marks:
+            detail = f"{found}; it stays (BREVO_EXT_ID=keep), and each update of such a contact takes a request more"
+            return Finding(ok=True, subject="EXT_ID", detail=detail, blocking=False)
+        detail = f"{found}, and a delivery overwrites it: set BREVO_EXT_ID=keep unless you want that."
+        return Finding(ok=False, subject="EXT_ID", detail=detail, blocking=False)
+
     def _rate_limit(self) -> Finding:
         if self._rate.limit is None:
             return Finding(ok=True, subject="Rate limit", detail="Brevo's answers name none", blocking=False)
         detail = f"Brevo names a limit of {self._rate.limit} requests, {self._rate.remaining} of them left"
         return Finding(ok=True, subject="Rate limit", detail=detail, blocking=False)
 
-    def _get(self, path: str) -> tuple[Outcome, dict[str, Any]]:
-        return self._request("GET", path)
+    def _get(self, path: str, **params: str) -> tuple[Outcome, dict[str, Any]]:
+        return self._request("GET", path, params=params or None)
 
-    def _request(self, method: str, path: str, *, json: Any = None) -> tuple[Outcome, dict[str, Any]]:
+    def _request(
+        self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None
+    ) -> tuple[Outcome, dict[str, Any]]:
         self._before_request()
         try:
-            answer = self._send(method, path, json=json)
+            answer = self._send(method, path, params=params, json=json)
         except requests.RequestException as error:
             return classify_exception(error), {}
         outcome = classify(answer, hide=self._secrets)

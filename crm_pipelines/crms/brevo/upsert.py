@@ -312,6 +312,12 @@ def _numbers(listed: Any) -> frozenset[int]:
     return frozenset(one for one in listed if isinstance(one, int)) if isinstance(listed, list) else frozenset()
 
 
+def is_foreign_mark(contact: dict[str, Any]) -> bool:
+    """Whether its EXT_ID is certainly another system's: ours are UUIDs, as those of some others are."""
+    mark = _external_id(contact)
+    return bool(mark) and not _is_uuid(mark)
+
+
 def _is_uuid(text: str) -> bool:
     try:
         UUID(text)

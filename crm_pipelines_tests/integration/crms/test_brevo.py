@@ -602,8 +602,8 @@ def test_preflight_and_provision_wait_for_their_turn_before_each_request(
 
     brevo.provision(dry_run=False, before_request=turn)
     brevo.check(before_request=turn)
-    assert len(brevo_sandbox.requests()) == len(MAPPED) + 4
-    assert seen == list(range(len(MAPPED) + 4))
+    assert len(brevo_sandbox.requests()) == len(MAPPED) + 5
+    assert seen == list(range(len(MAPPED) + 5))
 
 
 def test_an_attribute_that_somebody_else_creates_meanwhile_is_no_error(

@@ -77,12 +77,13 @@ BEGIN
     WITH known AS MATERIALIZED (
         SELECT i.contact_id, i.digest FROM crm_identifiers(p_contact_ids) i
     ), persons AS MATERIALIZED (
-        SELECT k.contact_id, coalesce(min(x.person::text)::uuid, gen_random_uuid()) AS person, min(x.reason) AS reason
+        SELECT k.contact_id, coalesce(min(x.person::text)::uuid, gen_random_uuid()) AS person,
+               coalesce(min(x.reason), p_reason) AS reason, coalesce(min(x.by), p_by, session_user) AS by
           FROM known k LEFT JOIN crm_suppressions x ON x.digest = k.digest AND x.crm = p_crm AND x.lifted_at IS NULL
          GROUP BY k.contact_id
     )
     INSERT INTO crm_suppressions (person, crm, digest, reason, by)
-    SELECT p.person, p_crm, k.digest, coalesce(p.reason, p_reason), coalesce(p_by, session_user)
+    SELECT p.person, p_crm, k.digest, p.reason, p.by
       FROM known k JOIN persons p ON p.contact_id = k.contact_id ORDER BY k.digest
     ON CONFLICT (digest, crm) WHERE lifted_at IS NULL DO NOTHING;
     RETURN QUERY
