@@ -215,12 +215,9 @@ class Importer(Prover):
         told: list[ToldRow] = []
         for parcel, row in ready:
             if kept_mark(parcel.payload.key) in seen:
-                row = self._crm.imports.row(parcel.payload, survey.target, marked=False) or row
-            taken = (
-                row.identifiers & body.seen
-                or row.identifiers & seen
-                or (_was_put_on(parcel.delivery, survey.target) and not self._is_on(parcel.delivery, seen))
-            )
+                row = self._unmarked(parcel, row, survey.target)
+            off = _was_put_on(parcel.delivery, survey.target) and self._on_list(parcel.delivery) not in seen
+            taken = off or row.identifiers & body.seen or row.identifiers & seen
             if taken or body.size + len(row.content) >= body.most_bytes:
                 apart.append(parcel.delivery.claim.contact_id)
                 continue
@@ -242,8 +239,9 @@ class Importer(Prover):
         identifiers += [self._on_list(parcel.delivery) for parcel, _ in rows]
         return self._patiently(partial(self._blocklist.among, walk, identifiers))
 
-    def _is_on(self, delivery: Delivery, seen: set[str]) -> bool:
-        return self._on_list(delivery) in seen
+    def _unmarked(self, parcel: Parcel, row: ImportRow, target: ImportTarget) -> ImportRow:
+        unmarked = self._crm.imports.row(parcel.payload, target, marked=False)
+        return replace(unmarked, identifiers=row.identifiers) if unmarked else row
 
     def _on_list(self, delivery: Delivery) -> str:
         return on_list(self._crm.imports.identifier(delivery.remote_id or ""))
