@@ -205,10 +205,8 @@ def test_the_mark_of_a_shop_stays_whatever_is_delivered(
 ) -> None:
     brevo_sandbox.seed({"email": ADA, "ext_id": mark})
     sender = connect()
-    requests_made = [
-        sender.deliver(**change).requests for change in ({}, {"name": "Ada"}, {"email": "new@example.com"})
-    ]
-    assert requests_made == [3, 2, 3]
+    changes: list[dict[str, Any]] = [{}, {"name": "Ada"}, {"email": "new@example.com"}]
+    assert [sender.deliver(**change).requests for change in changes] == [3, 2, 3]
     [held] = brevo_sandbox.contacts()
     assert (held["email"], held["attributes"]["FIRSTNAME"], held["attributes"]["EXT_ID"]) == (
         "new@example.com",
