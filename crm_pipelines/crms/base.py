@@ -292,7 +292,8 @@ class Crm(Mapper, Protocol):
         """Send one contact.
 
         `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own
-        id, None if not known.
+        id, None if not known; `remembered` what the last Outcome left to be remembered. Nobody is put on a list that
+        they have left, or were put on before.
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.

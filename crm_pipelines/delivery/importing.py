@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from crm_pipelines.contacts.blocklist import Blocklist, Walk
+from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkClaim, ImportLost, OpenImport, ToldRow, holder
 from crm_pipelines.contacts.queue import Attempt, Delivery
 from crm_pipelines.crms.base import ImportRow, ImportTarget, Result
@@ -211,7 +211,7 @@ class Importer(Prover):
                 apart.append(one.delivery.claim.contact_id)
             else:
                 ready.append((one, row))
-        seen = self._walked(ready, survey.walk)
+        seen = self._walked(ready, survey)
         told: list[ToldRow] = []
         for parcel, row in ready:
             if kept_mark(parcel.payload.key) in seen:
@@ -232,12 +232,13 @@ class Importer(Prover):
             self._carry_over(import_id, [one.claim.contact_id for one in known])
         self._patiently(partial(self._imports.note, import_id, told))
 
-    def _walked(self, rows: Sequence[tuple[Parcel, ImportRow]], walk: Walk) -> set[str]:
+    def _walked(self, rows: Sequence[tuple[Parcel, ImportRow]], survey: Survey) -> set[str]:
         """What the walk has written down of these contacts."""
         identifiers = [identifier for _, row in rows for identifier in row.identifiers]
         identifiers += [kept_mark(parcel.payload.key) for parcel, _ in rows]
-        identifiers += [self._on_list(parcel.delivery) for parcel, _ in rows]
-        return self._patiently(partial(self._blocklist.among, walk, identifiers))
+        put_on = [parcel.delivery for parcel, _ in rows if _was_put_on(parcel.delivery, survey.target)]
+        identifiers += [self._on_list(delivery) for delivery in put_on]
+        return self._patiently(partial(self._blocklist.among, survey.walk, identifiers))
 
     def _unmarked(self, parcel: Parcel, row: ImportRow, target: ImportTarget) -> ImportRow:
         unmarked = self._crm.imports.row(parcel.payload, target, marked=False)

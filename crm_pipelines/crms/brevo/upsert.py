@@ -112,7 +112,6 @@ class Upsert:
         self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
         self._send = send
         self._before_request = before_request
-        self._list_ids = list(list_ids)
         asked = remembered.lists
         if asked is None:  # by a version that asked for the list each time
             asked = frozenset(map(str, list_ids)) if self._delivered else frozenset()
