@@ -8,7 +8,7 @@ descriptions here.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import sqlalchemy as sa
@@ -218,7 +218,17 @@ class BrevoSettings(CrmSettings):
         None,
         description="Required for Brevo. Unset: its schedule and sensors skip, with that reason; nothing is claimed.",
     )
-    list_id: int | None = Field(None, ge=1, description="If set, contacts are added to this list.")
+    list_id: int | None = Field(
+        None,
+        ge=1,
+        description="If set, contacts are added to this list with their first delivery to it, but for those who have "
+        "left it.",
+    )
+    ext_id: Literal["keep", "ours"] = Field(
+        "keep",
+        description="What becomes of an EXT_ID that another system, a shop say, has given a contact at Brevo. keep: it "
+        "stays, and ours is set only where there is none; ours: it is overwritten.",
+    )
     api_base_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://api.brevo.com/v3", description="Where Brevo's API is."
     )

@@ -49,6 +49,16 @@ _ACCOUNT_CHANGE = (
 )
 _OURS_TESTS = "crm_pipelines_tests/integration/crms/test_brevo_ours.py"
 
+_UPSERT = "crm_pipelines/crms/brevo/upsert.py"
+_LISTS = "crm_pipelines_tests/integration/crms/test_brevo_lists_and_marks.py"
+_SUPPRESSIONS = "crm_pipelines_tests/integration/contacts/test_suppressions.py"
+_IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
+_CONSENT_SQL = "crm_pipelines/contacts/migrations/versions/0012_consent.sql"
+_STAYS_SUPPRESSED = """
+       AND NOT (s.state = 'skipped' AND s.last_error_kind = 'suppressed')
+    RETURNING s.contact_id;
+"""
+
 _GATE_CHECK = """\
        AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
 """
@@ -387,7 +397,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="consent: whom the walk saw on a block-list goes into no import",
-        changes=((_IMPORTING, " or row.identifiers & blocked", ""),),
+        changes=((_IMPORTING, " or row.identifiers & seen", ""),),
         tests=(f"{_BULK}::test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so",),
     ),
     Mutation(
@@ -817,5 +827,110 @@ MUTATIONS = (
         guard="values: a look that does not come loses no delivery",
         changes=((_UPSERT, "except Exception:  # noqa", "except ZeroDivisionError:  # noqa"),),
         tests=(f"{_VALUES}::test_a_gate_that_closes_after_the_write_loses_no_delivery",),
+    ),
+    Mutation(
+        guard="consent: a list is asked for once",
+        changes=((_UPSERT, "[one for one in list_ids if str(one) not in asked]", "list(list_ids)"),),
+        tests=(f"{_LISTS}::test_who_is_off_the_list_is_not_put_back",),
+    ),
+    Mutation(
+        guard="consent: what was asked for is remembered",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "CASE WHEN o.outcome <> 'synced' OR o.lists <@ s.lists THEN s.lists",
+                "CASE WHEN true THEN s.lists",
+            ),
+        ),
+        tests=(
+            f"{_RUNS}::test_who_is_off_the_list_stays_off_it_after_edits_and_selecting_again",
+            f"{_BULK}::test_who_is_off_the_list_is_put_back_by_no_import",
+        ),
+    ),
+    Mutation(
+        guard="consent: who has left a list is not put on it",
+        changes=((_UPSERT, "return list_id in target.left or ", "return "),),
+        tests=(f"{_LISTS}::test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery",),
+    ),
+    Mutation(
+        guard="consent: nor who was taken off it since a delivery whose answer was lost",
+        changes=((_UPSERT, "(ours and list_id not in target.lists)", "False"),),
+        tests=(f"{_LISTS}::test_a_retry_after_a_lost_answer_puts_nobody_back",),
+    ),
+    Mutation(
+        guard="consent: whom Brevo has already is looked at before the first delivery",
+        changes=((_UPSERT, '"updateEnabled": update}', '"updateEnabled": True}'),),
+        tests=(f"{_LISTS}::test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery",),
+    ),
+    Mutation(
+        guard="consent: an import puts nobody back on a list",
+        changes=(
+            (
+                _IMPORTING,
+                "_was_put_on(parcel.delivery, survey.target) and self._on_list(parcel.delivery) not in seen",
+                "False",
+            ),
+        ),
+        tests=(f"{_BULK}::test_who_is_off_the_list_is_put_back_by_no_import",),
+    ),
+    Mutation(
+        guard="marks: a delivery keeps that of another system",
+        changes=((_UPSERT, "return self._keep_marks and target.mark not in", "return False and target.mark not in"),),
+        tests=(f"{_LISTS}::test_the_mark_of_a_shop_stays_whatever_is_delivered",),
+    ),
+    Mutation(
+        guard="marks: an import keeps that of another system",
+        changes=((_IMPORTING, "if kept_mark(parcel.payload.key) in seen:", "if False:"),),
+        tests=(f"{_BULK}::test_an_import_keeps_the_mark_of_another_system_and_later_deliveries_do",),
+    ),
+    Mutation(
+        guard="never send: asked right before a delivery",
+        changes=(
+            (
+                _COURIER,
+                "lambda: without_suppressed(self._queue, prepared, self._crm.mapping_version)",
+                "lambda: prepared",
+            ),
+        ),
+        tests=(f"{_SUPPRESSIONS}::test_whoever_got_as_far_as_the_request_is_not_sent_whatever_the_spelling",),
+    ),
+    Mutation(
+        guard="never send: asked before an import",
+        changes=(
+            (_IMPORTING, "self._patiently(partial(without_suppressed, self._queue, prepared, version))", "prepared"),
+        ),
+        tests=(f"{_BULK}::test_whoever_is_suppressed_is_in_no_import",),
+    ),
+    Mutation(
+        guard="never send: no unselect lifts it",
+        changes=((_CONSENT_SQL, _STAYS_SUPPRESSED, "\n    RETURNING s.contact_id;\n"),),
+        tests=(f"{_SUPPRESSIONS}::test_nothing_lifts_a_suppression_but_saying_so",),
+    ),
+    Mutation(
+        guard="never send: it outlives the contact",
+        changes=(
+            (
+                _CONSENT_SQL,
+                "FOR EACH STATEMENT EXECUTE FUNCTION crm_suppress_added();",
+                "FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION crm_suppress_added();",
+            ),
+        ),
+        tests=(f"{_SUPPRESSIONS}::test_who_comes_under_a_suppressed_address_is_suppressed",),
+    ),
+    Mutation(
+        guard="never send: it holds for a new address too",
+        changes=(
+            (
+                _CONSENT_SQL,
+                "FOR EACH STATEMENT EXECUTE FUNCTION crm_suppress_moved();",
+                "FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION crm_suppress_moved();",
+            ),
+        ),
+        tests=(f"{_SUPPRESSIONS}::test_a_suppressed_person_takes_the_suppression_along_to_a_new_address",),
+    ),
+    Mutation(
+        guard="import --select: who was taken back stays so",
+        changes=(("crm_pipelines/contacts/importing/loading.sql", "FROM known WHERE state IS NULL)", "FROM known)"),),
+        tests=(f"{_IMPORTING_TESTS}::test_selecting_leaves_alone_what_was_selected_before",),
     ),
 )

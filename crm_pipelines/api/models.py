@@ -93,6 +93,7 @@ Crm = Annotated[Literal["brevo", "hubspot", "mautic", "n8n"], BeforeValidator(_l
 SyncStatus = Literal["New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Word = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_storable)]
+Reason = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_storable)]
 Text = Annotated[
     Annotated[str, Field(max_length=LONGEST_CELL), AfterValidator(_storable)] | None, BeforeValidator(_blank_is_none)
 ]
@@ -207,7 +208,7 @@ class SelectAnswer(BaseModel):
                             "contact_id": _AN_ID,
                             "crm": "brevo",
                             "reason": "suppressed",
-                            "message": "Never to be sent, by a user's decision. Unselect it to lift that.",
+                            "message": "Never to be sent, by a user's decision. /contacts/{id}/unsuppress lifts it.",
                         }
                     ],
                 }
@@ -227,6 +228,31 @@ class FilteredSelectAnswer(BaseModel):
     dry_run: bool
     contacts: int
     crms: list[Counts]
+
+
+class SuppressRequest(Body):
+    """Never send this contact, nor anybody with its address; `crm` null: to no CRM."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"crm": "brevo", "reason": "objected by letter"}]})
+
+    crm: Crm | None = None
+    reason: Reason | None = None
+
+
+class UnsuppressRequest(Body):
+    """Let this contact be selected again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "asked for it by phone"}]})
+
+    crm: Crm | None = None
+    reason: Reason
+
+
+class SuppressionAnswer(BaseModel):
+    """For which CRMs something changed."""
+
+    contact_id: UUID
+    crms: list[Crm]
 
 
 class TriggerRequest(Body):

@@ -33,7 +33,7 @@ from crm_pipelines.orchestration.launching import Launcher, NotLaunched
 
 router = APIRouter(route_class=AuthenticatedRoute, prefix="/contacts/crm", tags=["selection"])
 
-_SUPPRESSED = "Never to be sent, by a user's decision. Unselect it to lift that."
+_SUPPRESSED = "Never to be sent, by a user's decision. /contacts/{id}/unsuppress lifts it."
 _CHANGED = ("selected", "claimed", "unselected")
 
 

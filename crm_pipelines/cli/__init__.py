@@ -3,6 +3,7 @@
 | module | commands |
 | --- | --- |
 | `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry` |
+| `suppressions` | `suppress`, `unsuppress`, `suppressions list` |
 | `why` | `why` |
 | `delivery` | `sync`, `check`, `provision` |
 | `watching` | `alerts test`, `health` |
@@ -17,7 +18,7 @@ import sys
 
 import click
 
-from crm_pipelines.cli import api, contacts, delivery, local, watching, why
+from crm_pipelines.cli import api, contacts, delivery, local, suppressions, watching, why
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -32,6 +33,9 @@ def cli() -> None:
 cli.add_command(contacts.contacts)
 cli.add_command(contacts.status)
 cli.add_command(contacts.retry)
+cli.add_command(suppressions.suppress)
+cli.add_command(suppressions.unsuppress)
+cli.add_command(suppressions.suppressions)
 cli.add_command(why.why)
 cli.add_command(delivery.sync)
 cli.add_command(delivery.check)

@@ -36,7 +36,7 @@ def contacts() -> None:
 
 @contacts.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--select", "crms", type=CRM, multiple=True, help="Queue the contacts for this CRM that it never had.")
+@click.option("--select", "crms", type=CRM, multiple=True, help="Queue those that were never selected for this CRM.")
 @click.option("--encoding", help="Encoding of a CSV file, when the detected one is wrong.")
 @as_json
 def import_(file: Path, crms: tuple[str, ...], encoding: str | None, as_json: bool) -> None:
@@ -82,6 +82,17 @@ def _tell_import(report: "ImportReport") -> None:
         click.echo(f"Columns left out: {printable(', '.join(report.ignored_columns))}.")
     for crm, count in report.selected.items():
         click.echo(f"Queued for {crm}: {count}.")
+        _tell_left_alone(crm, report.taken_back[crm], report.suppressed[crm])
+
+
+def _tell_left_alone(crm: str, taken_back: int, suppressed: int) -> None:
+    if taken_back:
+        click.echo(
+            f"Left alone: {taken_back} that were taken back from {crm} before. "
+            f"`crm-pipelines contacts select {crm} --email …` queues one, `--where-status New` all of them."
+        )
+    if suppressed:
+        click.echo(f"Left alone: {suppressed} that must never be sent to {crm} (`crm-pipelines suppressions list`).")
 
 
 def _choosing(command: Callable[..., None]) -> Callable[..., None]:
@@ -148,6 +159,8 @@ def unselect(
 ) -> None:
     """Take contacts back from CRM's queue. What the CRM holds already stays there.
 
+    Who is suppressed (never sent) stays so, unless named by --id or --email.
+
     \b
     Examples:
       crm-pipelines contacts unselect brevo --email ada@example.com
@@ -161,7 +174,9 @@ def unselect(
     if as_json:
         _end_as_json(crm, asdict(done))
         return
-    click.echo(f"{crm}: {done.unselected} taken back, {done.unchanged} were not selected.")
+    said = [f"{done.unselected} taken back", f"{done.unchanged} were not selected"]
+    said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
+    click.echo(f"{crm}: {', '.join(said)}.")
     _end(done.not_found)
 
 

@@ -1,10 +1,13 @@
-"""Whom the CRM has on its block-lists, as one walk over the account saw it: digests, no addresses.
+"""Whom the CRM has on its block-lists, and what else an import must know of, as one walk over the account saw it.
+
+Digests, no addresses.
 
 An import is sent only if a walk that is complete and young stands behind it (`submitting` in imports.sql). The
 statements stand in blocklist.sql.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +19,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("blocklist")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +49,7 @@ class Blocklist:
         return found
 
     def note(self, walk_id: UUID, identifiers: Iterable[str]) -> None:
-        """Write down that whoever has one of these is blocked."""
+        """Write down that these were seen."""
         digests = {_digest(walk_id, one) for one in identifiers}
         with self._engine.begin() as connection:
             driver: Any = connection.connection.driver_connection
@@ -58,12 +62,17 @@ class Blocklist:
         return Walk(id=walk_id, blocked=self._all("complete", id=walk_id)[0].blocked)
 
     def among(self, walk: Walk, identifiers: Iterable[str]) -> set[str]:
-        """Those of the identifiers that belong to somebody who is blocked."""
+        """Those of the identifiers that were written down."""
         if not walk.blocked:
             return set()
         by_digest = {_digest(walk.id, one): one for one in identifiers}
         rows = self._all("among", id=walk.id, digests=list(by_digest))
         return {by_digest[bytes(row.digest)] for row in rows}
+
+    def ours(self, marks: Iterable[str]) -> set[str]:
+        """Those of the external ids, in lower case, that are ids of contacts here."""
+        ids = [one for one in marks if _UUID.fullmatch(one)]
+        return {row.id for row in self._all("ours", ids=ids)} if ids else set()
 
     def forget(self, walk_id: UUID) -> None:
         """Delete what the walk has left; no import can be sent on it any more."""

@@ -15,3 +15,6 @@ SELECT DISTINCT digest FROM crm_blocked WHERE walk_id = :id AND digest = ANY (CA
 
 -- name: forget
 DELETE FROM crm_walks WHERE id = :id
+
+-- name: ours
+SELECT id::text FROM crm_contacts WHERE id = ANY (CAST(:ids AS uuid[]))

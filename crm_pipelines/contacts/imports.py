@@ -18,7 +18,7 @@ from crm_pipelines.errors import CrmPipelinesError
 
 _SQL = load_statements("imports")
 # In the order of _copy_row.
-_COLUMNS = "import_id, key, contact_id, claim_no, revision, payload_hash, proof, names, warnings, left_out"
+_COLUMNS = "import_id, key, contact_id, claim_no, revision, payload_hash, proof, names, warnings, left_out, lists"
 _PORTION = 5000
 _START = ("-infinity", UUID(int=0))
 
@@ -47,6 +47,7 @@ class ToldRow:
     names: tuple[str, ...]
     warnings: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    lists: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,14 +180,13 @@ class BulkImports:
         rows = self._all("expected", id=import_id, keys=list(keys))
         return [Expected(key=row.key, names=tuple(row.names), proof=bytes(row.proof)) for row in rows]
 
-    def record_proved(self, import_id: UUID, remote_ids: Mapping[str, str]) -> tuple[list[UUID], int]:
-        """Enter these (key -> the CRM's id) into the ledger as delivered.
+    def record_proved(self, import_id: UUID, proved: Mapping[str, tuple[str, str | None]]) -> tuple[list[UUID], int]:
+        """Enter these (key -> the CRM's id, and the external id that it shows) into the ledger as delivered.
 
         Returns the contacts, and how many more were deleted meanwhile.
         """
-        return _present(
-            self._all("record_proved", id=import_id, keys=list(remote_ids), remote_ids=list(remote_ids.values()))
-        )
+        ids, marks = [one for one, _ in proved.values()], [mark for _, mark in proved.values()]
+        return _present(self._all("record_proved", id=import_id, keys=list(proved), remote_ids=ids, marks=marks))
 
     def record_unproved(self, import_id: UUID, reason: str) -> tuple[list[UUID], int]:
         """Enter some thousand of the others into the ledger as not delivered; returns as `record_proved` does."""
@@ -238,4 +238,5 @@ def _copy_row(import_id: UUID, row: ToldRow) -> tuple[Any, ...]:
         list(row.names),
         list(row.warnings),
         list(row.left_out),
+        sorted(row.lists),
     )

@@ -95,22 +95,24 @@ SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY 
 -- that somebody's transaction holds is left for the next call.
 -- FULL JOIN, here and below, for the reason that stands at `apply` in queue.sql.
 WITH kept AS MATERIALIZED (
-    SELECT r.*, d.remote_id
-      FROM unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[])) AS d(key, remote_id)
+    SELECT r.*, d.remote_id, nullif(lower(d.mark), r.contact_id::text) AS remote_mark
+      FROM unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[]), CAST(:marks AS text[])) AS d(key, remote_id, mark)
       JOIN crm_bulk_rows r ON r.import_id = :id AND r.key = d.key
       JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c SKIP LOCKED
 ), proved AS (
     DELETE FROM crm_bulk_rows r
-     USING unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[])) AS d(key, remote_id)
+     USING unnest(CAST(:keys AS text[])) AS d(key)
      WHERE r.import_id = :id AND r.key = d.key
        AND (r.contact_id IN (SELECT contact_id FROM kept)
             OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
     RETURNING r.contact_id
 ), entry AS (
-    INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, payload_hash,
-                              sent_attributes, mapping_version, warnings, left_out, attributes_version, started_at)
-    SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'synced', k.key, k.remote_id, k.payload_hash,
-           k.names, i.mapping_version, k.warnings, k.left_out, i.attributes_version, i.submitted_at
+    INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, remote_mark,
+                              lists, payload_hash, sent_attributes, mapping_version, warnings, left_out,
+                              attributes_version, started_at)
+    SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'synced', k.key, k.remote_id, k.remote_mark,
+           k.lists, k.payload_hash, k.names, i.mapping_version, k.warnings, k.left_out,
+           i.attributes_version, i.submitted_at
       FROM kept k JOIN crm_bulk_imports i ON i.id = k.import_id
     ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 ), counted AS (

@@ -6,7 +6,7 @@ neither renew nor complete. All times are the database's. The statements stand i
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,8 +40,10 @@ class Delivery:
     """What a claim's holder needs to know: the contact's present data and what the CRM is known to hold.
 
     `record` is the row of crm_contacts. `maybe_keys` are addresses under which the CRM may hold it beside `remote_key`.
-    `address_held_by` is the state of another contact whom, as far as we know, the CRM still holds under this one's
-    address. `gives_way`: they wait for each other, and this one has to make room.
+    `lists` are those that the contact was put on, or had left before; None if a version delivered it that noted none.
+    `remote_mark` is the external id of another system that was kept at the CRM. `address_held_by` is the state of
+    another contact whom, as far as we know, the CRM still holds under this one's address. `gives_way`: they wait for
+    each other, and this one has to make room.
     """
 
     claim: Claim
@@ -52,6 +54,8 @@ class Delivery:
     sent_attributes: frozenset[str]
     payload_hash: bytes | None
     address_held_by: str | None
+    lists: frozenset[str] | None = frozenset()
+    remote_mark: str | None = None
     gives_way: bool = False
 
 
@@ -81,6 +85,8 @@ class Attempt:
     retry_after: timedelta | None = None
     remote_key: str | None = None
     remote_id: str | None = None
+    remote_mark: str | None = None
+    lists: frozenset[str] = frozenset()
     payload_hash: bytes | None = None
     sent_attributes: frozenset[str] = frozenset()
     mapping_version: str | None = None
@@ -89,7 +95,9 @@ class Attempt:
     attributes_version: str | None = None
 
 
-_PLAIN_COLUMNS = [f.name for f in fields(Attempt) if f.name not in {"claim", "sent_attributes", "warnings", "left_out"}]
+_PLAIN_COLUMNS = [
+    f.name for f in fields(Attempt) if f.name not in {"claim", "lists", "sent_attributes", "warnings", "left_out"}
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,6 +264,11 @@ class Queue:
         ]
         return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
 
+    def suppressed(self, keys: Mapping[UUID, str]) -> set[UUID]:
+        """Those of the contacts that must never be sent; `keys` are their addresses as they would be sent."""
+        rows = self._all("suppressed", contact_ids=list(keys), keys=list(keys.values())) if keys else ()
+        return {row.contact_id for row in rows}
+
     def record(self, run_id: str, attempts: Sequence[Attempt]) -> set[Claim]:
         """Write outcomes into the ledger; a second one for the same claim is ignored.
 
@@ -283,6 +296,7 @@ class Queue:
                 "run_id": run_id,
                 "contact_id": attempt.claim.contact_id,
                 "claim_no": attempt.claim.claim_no,
+                "lists": sorted(attempt.lists),
                 "sent_attributes": sorted(attempt.sent_attributes),
                 "warnings": list(attempt.warnings),
                 "left_out": sorted(attempt.left_out),
@@ -426,11 +440,14 @@ def tries() -> Iterator[None]:
 
 def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
     record = dict(zip(names, row, strict=True))
+    lists = record.pop("lists")
     return Delivery(
         claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
         remote_key=record.pop("remote_key"),
         remote_id=record.pop("remote_id"),
         maybe_keys=frozenset(record.pop("maybe_keys")),
+        remote_mark=record.pop("remote_mark"),
+        lists=None if lists is None else frozenset(lists),
         sent_attributes=frozenset(record.pop("sent_attributes")),
         payload_hash=record.pop("payload_hash"),
         address_held_by=record.pop("address_held_by"),

@@ -80,7 +80,7 @@ SELECT contact_id, r.revision FROM given FULL JOIN renewed r USING (contact_id)
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
 -- address_held_by: the state of another contact under whom the CRM holds this contact's address, or may hold it.
-SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.maybe_keys, s.sent_attributes, s.payload_hash,
+SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.maybe_keys, s.sent_attributes, s.payload_hash,
        (SELECT o.state FROM crm_address_holders(s.crm, c.email, c.id) o LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
        c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
@@ -90,7 +90,7 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.maybe_keys, s.sent
 
 -- name: glance
 -- What `load` would give for a contact without a claim, selected or not.
-SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id,
+SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists,
        coalesce(s.maybe_keys, '{}') AS maybe_keys, coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
        (SELECT o.state FROM crm_address_holders(:crm, c.email, c.id) o LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
@@ -141,14 +141,24 @@ WITH free AS MATERIALIZED (
 SELECT c.id, EXISTS (SELECT 1 FROM free f WHERE f.id = c.id) AS free
   FROM crm_contacts c WHERE c.id = ANY (CAST(:contact_ids AS uuid[]))
 
+-- name: suppressed
+-- Those of the contacts that must not be sent: by their id, by their address as it stands here, and by the address in
+-- the form in which it would be sent. Asked right before; whatever let the contact get so far was not enough.
+SELECT d.contact_id
+  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:keys AS text[])) AS d(contact_id, key), crm_digest_keys k
+ WHERE k.id = 1
+   AND EXISTS (SELECT 1 FROM crm_suppressions x
+                WHERE x.crm = :crm AND x.lifted_at IS NULL
+                  AND x.digest IN (crm_digest(k, 'contact', d.contact_id::text), crm_digest(k, 'email', d.key)))
+
 -- name: record
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
 INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, code, message, http_status,
-                          request_id, requests, retry_after, remote_key, remote_id, payload_hash, sent_attributes,
-                          mapping_version, warnings, left_out, attributes_version, started_at)
+                          request_id, requests, retry_after, remote_key, remote_id, remote_mark, lists, payload_hash,
+                          sent_attributes, mapping_version, warnings, left_out, attributes_version, started_at)
 SELECT c.id, :crm, :claim_no, :run_id, :revision, :outcome, :kind, :code, left(:message, 1000), :http_status,
-       :request_id, :requests, :retry_after, :remote_key, :remote_id, :payload_hash, :sent_attributes,
-       :mapping_version, :warnings, :left_out, :attributes_version, now() - CAST(:duration AS interval)
+       :request_id, :requests, :retry_after, :remote_key, :remote_id, :remote_mark, :lists, :payload_hash,
+       :sent_attributes, :mapping_version, :warnings, :left_out, :attributes_version, now() - CAST(:duration AS interval)
   FROM crm_contacts c WHERE c.id = :contact_id FOR KEY SHARE
 ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 
@@ -190,6 +200,10 @@ WITH outcome AS MATERIALIZED (
         left_out = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.left_out ELSE s.left_out END,
         attributes_version = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.attributes_version
                                   ELSE s.attributes_version END,
+        remote_mark = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN o.remote_mark ELSE s.remote_mark END,
+        -- Only more: what was asked for once is not asked for again.
+        lists = CASE WHEN (o.outcome <> 'synced' AND o.remote_key IS NULL) OR o.lists <@ s.lists THEN s.lists
+                     ELSE ARRAY(SELECT unnest(s.lists) UNION SELECT unnest(o.lists)) END,
         mapping_version = coalesce(o.mapping_version, s.mapping_version),
         attempts = CASE
             WHEN o.outcome IN ('synced', 'unchanged', 'skipped') THEN 0

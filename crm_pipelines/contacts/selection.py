@@ -50,10 +50,11 @@ class Selected:
 
 @dataclass(frozen=True, kw_only=True)
 class Unselected:
-    """Contacts that unselect() took back, and those that were not selected anyway."""
+    """Contacts that unselect() took back, those that were not selected anyway, and suppressed ones: they stay so."""
 
     unselected: int
     unchanged: int
+    suppressed: int = 0
     not_found: tuple[str, ...] = ()
 
 
@@ -114,12 +115,18 @@ def select(engine: sa.Engine, crm: str, who: Who) -> Selected:
 
 
 def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
-    """Take contacts back from `crm`; a suppression is lifted too. Raises UsageError for an unknown CRM or status."""
+    """Take contacts back from `crm`. Raises UsageError for an unknown CRM or status.
+
+    Whoever is suppressed stays so, unless named by id or address: that lifts the suppression.
+    """
     parameters = _parameters(crm, who)
     with engine.begin() as connection:
         connection.execute(_NO_TIMEOUT)
+        lifted = _unsuppress_named(connection, parameters["crm"], who)
         connection.execute(_SQL["choose"], parameters)
-        return Unselected(**_unselect_chosen(connection, parameters["crm"]), not_found=_unknown(connection, who))
+        counts = _unselect_chosen(connection, parameters["crm"])
+        counts |= {"unselected": counts["unselected"] + lifted, "unchanged": counts["unchanged"] - lifted}
+        return Unselected(**counts, not_found=_unknown(connection, who))
 
 
 def count_matching(connection: sa.Connection, crm: str, filter_: ContactFilter) -> Decided:
@@ -152,11 +159,13 @@ def decide(connection: sa.Connection, crm: str, ids: Collection[UUID], action: A
     """Select or unselect contacts for `crm`. Ids that nobody has are not in the answer.
 
     It says of each `selected`, `already_queued`, `claimed` (under way, goes again afterwards) or `suppressed`; or
-    `unselected` or `unchanged`. Raises UsageError for an unknown CRM.
+    `unselected`, `suppressed` or `unchanged`. To unselect a single contact lifts its suppression; one among several
+    keeps it, since a list of many names nobody. Raises UsageError for an unknown CRM.
     """
+    given = {"crm": known_crm(crm), "ids": list(ids)}
     statement = _SQL["select_these" if action == "select" else "unselect_these"]
-    rows = connection.execute(statement, {"crm": known_crm(crm), "ids": list(ids)})
-    return {row.contact_id: row.outcome for row in rows}
+    lifted = _unsuppress(connection, known_crm(crm), ids) if action == "unselect" and len(ids) == 1 else {}
+    return {row.contact_id: row.outcome for row in connection.execute(statement, given)} | lifted
 
 
 def put_first(connection: sa.Connection, crm: str, contact_id: UUID) -> str | None:
@@ -211,8 +220,19 @@ def _select_chosen(connection: sa.Connection, crm: str) -> dict[str, int]:
 
 def _unselect_chosen(connection: sa.Connection, crm: str) -> dict[str, int]:
     chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
+    suppressed = connection.execute(_SQL["count_suppressed"], {"crm": crm}).scalar_one()
     unselected = connection.execute(_SQL["unselect"], {"crm": crm}).scalar_one()
-    return {"unselected": unselected, "unchanged": chosen - unselected}
+    return {"unselected": unselected, "unchanged": chosen - unselected - suppressed, "suppressed": suppressed}
+
+
+def _unsuppress_named(connection: sa.Connection, crm: str, who: Who) -> int:
+    named = list(who.ids) + list(connection.execute(_SQL["ids_by_email"], {"emails": list(who.emails)}).scalars())
+    return len(_unsuppress(connection, crm, named))
+
+
+def _unsuppress(connection: sa.Connection, crm: str, ids: Collection[UUID]) -> dict[UUID, str]:
+    given = {"crm": crm, "ids": list(ids), "reason": "unselected by name", "by": None}
+    return {row.contact_id: row.outcome for row in connection.execute(_SQL["unsuppress_these"], given)}
 
 
 def _parameters(crm: str, who: Who) -> dict[str, Any]:

@@ -48,9 +48,17 @@ SELECT contact_id, CASE outcome WHEN 'unchanged' THEN 'already_queued' ELSE outc
   FROM crm_select(:crm, CAST(:ids AS uuid[]))
 
 -- name: unselect_these
-SELECT c.id AS contact_id, CASE WHEN u.contact_id IS NULL THEN 'unchanged' ELSE 'unselected' END AS outcome
-  FROM crm_contacts c LEFT JOIN crm_unselect(:crm, CAST(:ids AS uuid[])) u ON u.contact_id = c.id
+-- The states are those of before: a statement does not see what a function in it changes.
+SELECT c.id AS contact_id, CASE WHEN u.contact_id IS NOT NULL THEN 'unselected'
+                                WHEN s.state = 'skipped' AND s.last_error_kind = 'suppressed' THEN 'suppressed'
+                                ELSE 'unchanged' END AS outcome
+  FROM crm_contacts c
+  LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+  LEFT JOIN crm_unselect(:crm, CAST(:ids AS uuid[])) u ON u.contact_id = c.id
  WHERE c.id = ANY (CAST(:ids AS uuid[]))
+
+-- name: unsuppress_these
+SELECT contact_id, 'unselected' AS outcome FROM crm_unsuppress(:crm, CAST(:ids AS uuid[]), :reason, :by)
 
 -- name: put_first
 -- Ahead of everything that is due; attempts already made stay counted.
@@ -60,6 +68,10 @@ UPDATE crm_syncs SET run_at = least(now(), (SELECT min(run_at) FROM crm_syncs WH
 
 -- name: unselect
 SELECT count(*) FROM crm_unselect(:crm, ARRAY(SELECT id FROM chosen))
+
+-- name: count_suppressed
+SELECT count(*) FROM crm_syncs s JOIN chosen c ON c.id = s.contact_id
+ WHERE s.crm = :crm AND s.state = 'skipped' AND s.last_error_kind = 'suppressed'
 
 -- name: count_chosen
 SELECT count(*) FROM chosen

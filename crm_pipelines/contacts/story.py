@@ -201,9 +201,7 @@ def _next(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None
                 f"`crm-pipelines retry {row.crm} --email …` releases it."
             )
         case "suppressed":
-            return (
-                f"Never sent, by a user's decision. `crm-pipelines contacts unselect {row.crm} --email …` lifts that."
-            )
+            return "Never sent, by a user's decision. `crm-pipelines unsuppress EMAIL --reason …` lifts that."
         case "unsendable":
             return "Cannot be sent as it stands. An edit of the contact queues it again."
         case _:

@@ -40,7 +40,8 @@ class Outcome:
     `ip_not_authorised`, `consent`, `duplicate_phone`); `code` and `message` are the CRM's own words without secrets,
     `message` at most 500 characters. `retry_after` is how long the CRM asks us to wait. `sent_attributes` are the
     names that the CRM now holds a value of ours for; `left_out` those that it refused, so that the rest was sent;
-    `warnings` are those of the delivery, beside the payload's own.
+    `warnings` are those of the delivery, beside the payload's own. `lists` and `remote_mark` are to be remembered as
+    `Remembered`.
     """
 
     result: Result
@@ -52,6 +53,8 @@ class Outcome:
     retry_after: timedelta | None = None
     remote_key: str | None = None
     remote_id: str | None = None
+    remote_mark: str | None = None
+    lists: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     sent_attributes: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
@@ -68,6 +71,23 @@ class Identity:
 
     account: str
     sandbox: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """What earlier deliveries of a contact left to be remembered, beside its address and the CRM's own id.
+
+    `lists` are those that it was put on, or had left: they are never asked for again. None: it was delivered before
+    that was noted. `remote_mark` is the external id of another system that was kept at the CRM. `certain` is whether
+    the last request had an answer, so that the CRM is known to hold the contact under `remote_key`.
+    """
+
+    lists: frozenset[str] | None = frozenset()
+    remote_mark: str | None = None
+    certain: bool = True
+
+
+NOTHING_REMEMBERED = Remembered()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,12 +181,13 @@ ValuesInUse = Callable[[Sequence[str]], Mapping[str, InUse]]
 class ImportTarget:
     """Where imports go, as the account was when it was looked at.
 
-    `list_id`: a list that every contact of the import is put on. `moment`: by the CRM's clock; imports that are begun
-    from now on change nothing before it.
+    `list_id`: a list that every contact of the import is put on; `own`: it is one of ours, since the user named none.
+    `moment`: by the CRM's clock; imports that are begun from now on change nothing before it.
     """
 
     list_id: int
     moment: datetime
+    own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,13 +196,14 @@ class ImportRow:
 
     `content` is its part of the body. `proof` hashes what the CRM should hold afterwards: the attributes in `names`.
     `identifiers` are all by which the CRM may find the contact, in the form of `Imports.blocked`; none must occur twice
-    in one import.
+    in one import. `lists` are those that it puts the contact on.
     """
 
     content: bytes
     proof: bytes
     names: tuple[str, ...]
     identifiers: frozenset[str]
+    lists: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,8 +246,11 @@ class Imports(Protocol):
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
         """Look at the account, and create the list if there is none."""
 
-    def row(self, payload: Payload) -> ImportRow | None:
-        """The contact as part of an import; None if it has to go singly. Pure."""
+    def row(self, payload: Payload, target: ImportTarget, *, marked: bool = True) -> ImportRow | None:
+        """The contact as part of an import; None if it has to go singly. Pure.
+
+        Without `marked` its external id at the CRM stays as it is.
+        """
 
     def submit(
         self, rows: Sequence[bytes], target: ImportTarget, *, before_request: BeforeRequest
@@ -248,6 +273,15 @@ class Imports(Protocol):
 
     def blocked(self, held: Held) -> frozenset[str]:
         """Every identifier of a contact that an import might subscribe again; none of any other contact. Pure."""
+
+    def mark(self, held: Held) -> str | None:
+        """The external id of a contact if it is to be kept, should it be another system's. Pure."""
+
+    def addresses(self, held: Held) -> frozenset[str]:
+        """Its address in every form in which `Payload.key` may have it. Pure."""
+
+    def is_on(self, held: Held, target: ImportTarget) -> bool:
+        """Whether the contact is on the list that imports put contacts on. Pure."""
 
     def identifier(self, remote_id: str) -> str:
         """The CRM's own id in the form of `blocked`. Pure."""
@@ -298,11 +332,14 @@ class Crm(Mapper, Protocol):
         remote_id: str | None,
         maybe_keys: frozenset[str] = frozenset(),
         before_request: BeforeRequest,
+        remembered: Remembered = NOTHING_REMEMBERED,
     ) -> Outcome:
         """Send one contact.
 
         `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own
-        id, None if not known. `maybe_keys` are addresses that a request without a known answer may have given it.
+        id, None if not known. `maybe_keys` are addresses that a request without a known answer may have given it;
+        `remembered` is what the last Outcome left to be remembered. Nobody is put on a list that they have left, or
+        were put on before.
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.

@@ -44,4 +44,5 @@ def told_of(parcel: Parcel, row: ImportRow) -> ToldRow:
         names=row.names,
         warnings=parcel.payload.warnings,
         left_out=tuple(sorted(parcel.payload.left_out)),
+        lists=row.lists,
     )

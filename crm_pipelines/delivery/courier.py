@@ -21,7 +21,7 @@ from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
 from crm_pipelines.delivery.fence import ClaimLost, Fence
 from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, tally
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prepare
+from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prepare, without_suppressed
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
@@ -126,6 +126,7 @@ class Courier(Passage):
 
     def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
         prepared = [prepare(self._crm, one, fence.revisions[one.claim.contact_id]) for one in deliveries]
+        prepared = self._patiently(lambda: without_suppressed(self._queue, prepared, self._crm.mapping_version))
         self._record([one for one in prepared if isinstance(one, Attempt)], recorded)
         parcels = self._intend([one for one in prepared if isinstance(one, Parcel)])
         if not parcels:
@@ -196,6 +197,7 @@ class Courier(Passage):
                 remote_id=parcel.delivery.remote_id,
                 maybe_keys=parcel.delivery.maybe_keys,
                 before_request=before_request,
+                remembered=parcel.remembered,
             )
         except ClaimLost:
             return None

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from crm_pipelines.contacts.blocklist import Blocklist, Walk
+from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkClaim, ImportLost, OpenImport, ToldRow, holder
 from crm_pipelines.contacts.queue import Attempt, Delivery, Intent
 from crm_pipelines.crms.base import ImportRow, ImportTarget, Result
@@ -23,11 +23,11 @@ from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.bodies import Body, told_of
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import Parcel, prepare
+from crm_pipelines.delivery.parcels import Parcel, prepare, without_suppressed
 from crm_pipelines.delivery.passage import STOPPED
 from crm_pipelines.delivery.proving import Prover
 from crm_pipelines.delivery.reading import BrokenOff
-from crm_pipelines.delivery.surveying import Survey
+from crm_pipelines.delivery.surveying import Survey, kept_mark, on_list
 from crm_pipelines.delivery.totals import Totals
 
 # Contacts that are read and prepared at a time.
@@ -212,20 +212,23 @@ class Importer(Prover):
         known: list[Attempt] = []
         apart: list[UUID] = []
         ready: list[tuple[Parcel, ImportRow]] = []
-        for delivery in deliveries:
-            contact_id = delivery.claim.contact_id
-            prepared = prepare(self._crm, delivery, revisions[contact_id])
-            if isinstance(prepared, Attempt):
-                known.append(prepared)
-            elif (row := self._row(delivery, prepared)) is None:
-                apart.append(contact_id)
+        prepared = [prepare(self._crm, one, revisions[one.claim.contact_id]) for one in deliveries]
+        version = self._crm.mapping_version
+        for one in self._patiently(partial(without_suppressed, self._queue, prepared, version)):
+            if isinstance(one, Attempt):
+                known.append(one)
+            elif (row := self._row(one.delivery, one, survey.target)) is None:
+                apart.append(one.delivery.claim.contact_id)
             else:
-                ready.append((prepared, row))
-        blocked = self._blocked([row for _, row in ready], survey.walk)
+                ready.append((one, row))
+        seen = self._walked(ready, survey)
         told: list[ToldRow] = []
         intents: list[Intent] = []
         for parcel, row in ready:
-            taken = row.identifiers & body.seen or row.identifiers & blocked
+            if kept_mark(parcel.payload.key) in seen:
+                row = self._unmarked(parcel, row, survey.target)
+            off = _was_put_on(parcel.delivery, survey.target) and self._on_list(parcel.delivery) not in seen
+            taken = off or row.identifiers & body.seen or row.identifiers & seen
             if taken or body.size + len(row.content) >= body.most_bytes:
                 apart.append(parcel.delivery.claim.contact_id)
                 continue
@@ -242,17 +245,27 @@ class Importer(Prover):
         self._patiently(partial(self._queue.intend, intents))
         self._patiently(partial(self._imports.note, import_id, told))
 
-    def _blocked(self, rows: Sequence[ImportRow], walk: Walk) -> set[str]:
-        """Identifiers in these rows that somebody has who is on a block-list."""
-        identifiers = [identifier for row in rows for identifier in row.identifiers]
-        return self._patiently(partial(self._blocklist.among, walk, identifiers))
+    def _walked(self, rows: Sequence[tuple[Parcel, ImportRow]], survey: Survey) -> set[str]:
+        """What the walk has written down of these contacts."""
+        identifiers = [identifier for _, row in rows for identifier in row.identifiers]
+        identifiers += [kept_mark(parcel.payload.key) for parcel, _ in rows]
+        put_on = [parcel.delivery for parcel, _ in rows if _was_put_on(parcel.delivery, survey.target)]
+        identifiers += [self._on_list(delivery) for delivery in put_on]
+        return self._patiently(partial(self._blocklist.among, survey.walk, identifiers))
 
-    def _row(self, delivery: Delivery, parcel: Parcel) -> ImportRow | None:
+    def _unmarked(self, parcel: Parcel, row: ImportRow, target: ImportTarget) -> ImportRow:
+        unmarked = self._crm.imports.row(parcel.payload, target, marked=False)
+        return replace(unmarked, identifiers=row.identifiers) if unmarked else row
+
+    def _on_list(self, delivery: Delivery) -> str:
+        return on_list(self._crm.imports.identifier(delivery.remote_id or ""))
+
+    def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
         if delivery.remote_key not in {None, parcel.payload.key} or delivery.maybe_keys - {parcel.payload.key}:
             return None
         try:
-            row = self._crm.imports.row(parcel.payload)
+            row = self._crm.imports.row(parcel.payload, target)
         except Exception as error:  # noqa: BLE001 - our own defect: the single path charges it to the contact
             _log.error("Unexpected %s while a contact was put into an import", type(error).__name__)
             return None
@@ -303,3 +316,10 @@ class Importer(Prover):
             self._give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
             return True
         return process_id is not None
+
+
+def _was_put_on(delivery: Delivery, target: ImportTarget) -> bool:
+    """Whether an earlier delivery put the contact on this list, or may have done so."""
+    if delivery.lists is None:  # not noted then; every delivery asked for the user's list
+        return delivery.remote_key is not None and not target.own
+    return str(target.list_id) in delivery.lists

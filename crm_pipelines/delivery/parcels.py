@@ -2,13 +2,14 @@
 
 import logging
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from crm_pipelines.contacts.queue import Attempt, Delivery, Intent
-from crm_pipelines.crms.base import Mapper, Outcome, Payload, Result, Unsendable
+from crm_pipelines.contacts.queue import Attempt, Delivery, Intent, Queue
+from crm_pipelines.crms.base import Mapper, Outcome, Payload, Remembered, Result, Unsendable
 
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
 
@@ -31,6 +32,13 @@ class Parcel:
     def intent(self) -> Intent:
         names = frozenset(self.payload.attributes)
         return Intent(claim=self.delivery.claim, key=self.payload.key, names=names)
+
+    @property
+    def remembered(self) -> Remembered:
+        """What the CRM's module needs to know of earlier deliveries."""
+        known = self.delivery
+        # Without a hash it is not known what the last request came to, or the user wants all of it sent again.
+        return Remembered(lists=known.lists, remote_mark=known.remote_mark, certain=known.payload_hash is not None)
 
 
 def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
@@ -76,6 +84,28 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
     return Parcel(delivery=delivery, payload=payload, revision=revision)
 
 
+def without_suppressed(
+    queue: Queue, prepared: Sequence[Parcel | Attempt], mapping_version: str
+) -> list[Parcel | Attempt]:
+    """The same, but with the outcome of those who must never be sent: known by the form in which they would be."""
+    keys = {one.delivery.claim.contact_id: one.payload.key for one in prepared if isinstance(one, Parcel)}
+    suppressed = queue.suppressed(keys)
+    return [
+        Attempt(
+            claim=one.delivery.claim,
+            revision=one.revision,
+            outcome="skipped",
+            kind="suppressed",
+            message="Suppressed: never to be sent to this CRM.",
+            duration=timedelta(),
+            mapping_version=mapping_version,
+        )
+        if isinstance(one, Parcel) and one.delivery.claim.contact_id in suppressed
+        else one
+        for one in prepared
+    ]
+
+
 def interim_address(delivery: Delivery) -> str:
     """Where a contact waits while others take the address that it leaves. Nobody gets mail there (RFC 2606)."""
     return f"{delivery.record['id']}@address-change.invalid"
@@ -98,6 +128,8 @@ def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, crm: Mappe
         retry_after=outcome.retry_after,
         remote_key=outcome.remote_key,
         remote_id=outcome.remote_id,
+        remote_mark=outcome.remote_mark,
+        lists=outcome.lists,
         # Only a confirmed delivery moves the hash: a rejected payload must be sent again, and so must one of which the
         # CRM refused a part.
         payload_hash=parcel.payload.hash if synced and not outcome.left_out else None,

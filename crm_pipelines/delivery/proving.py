@@ -99,21 +99,21 @@ class Prover(Reader):
 
     def _compare(self, import_ids: list[UUID], page: Page) -> int:
         """Record those of the page that are as they were sent; returns how many."""
-        arrived: dict[UUID, dict[str, str]] = {}
+        arrived: dict[UUID, dict[str, tuple[str, str | None]]] = {}
         sought: dict[str, Held] = {one.key: one for one in page.contacts}
         for import_id in list(import_ids):
             for told in self._patiently(partial(self._imports.expected, import_id, list(sought))):
                 one = sought.pop(told.key)
                 if self._crm.imports.proof(one, told.names) == told.proof:
-                    arrived.setdefault(import_id, {})[told.key] = one.remote_id
+                    arrived.setdefault(import_id, {})[told.key] = (one.remote_id, self._crm.imports.mark(one))
             if not sought:
                 break
         # A page follows another within the same import: there it is looked for first.
         import_ids.sort(key=lambda import_id: import_id not in arrived)
-        for import_id, remote_ids in arrived.items():
-            found, gone = self._insistently(partial(self._imports.record_proved, import_id, remote_ids))
+        for import_id, proved in arrived.items():
+            found, gone = self._insistently(partial(self._imports.record_proved, import_id, proved))
             self._superseded(gone)
-            self._seen[import_id] += len(remote_ids)
+            self._seen[import_id] += len(proved)
             self._carry_over(import_id, found)
         return sum(map(len, arrived.values()))
 

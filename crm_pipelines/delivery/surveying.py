@@ -1,12 +1,14 @@
 """Whether contacts go in bulk: only where that is cheaper, and only after the account's block-lists were read.
 
 The CRM does not say whether an import leaves people who unsubscribed on its block-list. So an import holds only
-contacts that were on none a moment ago: the account is read to its end, and whoever is blocked goes singly.
+contacts that were on none a moment ago: the account is read to its end, and whoever is blocked goes singly. So does who
+was put on the list once and is not seen on it any more. And a contact that another system has given an external id is
+imported without ours.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +29,16 @@ class Survey:
 
     target: ImportTarget
     walk: Walk
+
+
+def on_list(identifier: str) -> str:
+    """For the walk: whoever has this identifier is on the list that imports put contacts on."""
+    return f"ON THE LIST {identifier}"
+
+
+def kept_mark(address: str) -> str:
+    """For the walk: whoever has this address bears the external id of another system, which is to be kept."""
+    return f"MARKED {address}"
 
 
 class Surveyor(Reader):
@@ -52,15 +64,18 @@ class Surveyor(Reader):
             self._heed(outcome)
             if target is None:
                 raise BrokenOff(outcome.message)
-            return Survey(target=target, walk=self._walk())
+            return Survey(target=target, walk=self._walk(target))
         except BrokenOff as reason:
             _log.warning("No bulk import, contacts go singly: %s", reason)
         except (GatePaused, Stopped):
             pass
         return None
 
-    def _walk(self) -> Walk:
-        """Write down who is blocked. Raises BrokenOff unless the account was seen to its end, without a gap."""
+    def _walk(self, target: ImportTarget) -> Walk:
+        """Write down who is blocked, on the list, or marked by others.
+
+        Raises BrokenOff unless the account was seen to its end, without a gap.
+        """
         until = time.monotonic() + planning.LONGEST_WALK.total_seconds()
         walk_id: UUID = self._patiently(partial(self._blocklist.begin, longest_life=planning.WALK_TRUST))
         last: Held | None = None
@@ -73,11 +88,26 @@ class Surveyor(Reader):
             if time.monotonic() > until:
                 raise BrokenOff(f"The account could not be read within {planning.LONGEST_WALK}.")
             new = page.contacts if last is None else page.contacts[1:]
-            blocked = [identifier for held in new for identifier in self._crm.imports.blocked(held)]
-            if blocked:
-                self._patiently(partial(self._blocklist.note, walk_id, blocked))
+            noted = self._noted(new, target)
+            if noted:
+                self._patiently(partial(self._blocklist.note, walk_id, noted))
             last = page.contacts[-1] if page.contacts else last
             seen, count, full = seen + len(new), page.count or 0, page.full
         if full or seen < count:
             raise BrokenOff(f"Of the account's {count} contacts only {seen} could be read.")
         return self._patiently(partial(self._blocklist.complete, walk_id))
+
+    def _noted(self, contacts: Sequence[Held], target: ImportTarget) -> list[str]:
+        imports = self._crm.imports
+        marks = {held.remote_id: mark.lower() for held in contacts if (mark := imports.mark(held))}
+        ours = self._patiently(partial(self._blocklist.ours, marks.values()))
+        return [
+            *(identifier for held in contacts for identifier in imports.blocked(held)),
+            *(on_list(imports.identifier(held.remote_id)) for held in contacts if imports.is_on(held, target)),
+            *(
+                kept_mark(address)
+                for held in contacts
+                if marks.get(held.remote_id, "") not in {"", *ours}
+                for address in imports.addresses(held)
+            ),
+        ]

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from crm_pipelines.api import suppressing
 from crm_pipelines.api.pages.exporting import rows
 from crm_pipelines.api.pages.overview import Crm, Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
@@ -28,6 +29,8 @@ from crm_pipelines.settings import Settings
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _PAGE = 50
+_REASON = "on the status page"
+Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
 Status = Literal["", "New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
 
 
@@ -147,14 +150,14 @@ def decide(
     request: Request,
     session: Writer,
     contact_id: UUID,
-    action: Literal["select", "unselect", "retry"],
+    action: Action,
     crm: Annotated[Crm, Form()],
 ) -> Response:
     """What the user decides about one contact at one CRM."""
     engine: sa.Engine = request.app.state.engine
     with engine.begin() as connection:
         records.read(connection, contact_id)
-        changed = _decide(connection, crm, contact_id, action)
+        changed = _decide(connection, crm, contact_id, action, by=session.identity.name)
         api_writes.record(
             connection,
             token_id=session.identity.token_id,
@@ -167,9 +170,11 @@ def decide(
     return see(f"/contacts/{contact_id}")
 
 
-def _decide(
-    connection: sa.Connection, crm: str, contact_id: UUID, action: Literal["select", "unselect", "retry"]
-) -> int:
+def _decide(connection: sa.Connection, crm: str, contact_id: UUID, action: Action, *, by: str) -> int:
+    if action == "suppress":
+        return len(suppressing.suppress(connection, contact_id, crm, reason=_REASON, by=by))
+    if action == "unsuppress":
+        return len(suppressing.unsuppress(connection, contact_id, crm, reason=_REASON, by=by))
     if action == "retry":
         done = selection.retry_within(connection, crm, Who(ids=(contact_id,)))
         return done.requeued + done.hastened

@@ -44,7 +44,9 @@ class ImportReport:
     """What an import came to: rows = added + updated + unchanged + duplicates + rejected.
 
     `duplicates` were merged into an earlier row with the same address. `rejects` are the first of the rejected rows;
-    all of them are in `rejects_file`. `selected` counts, per CRM, the contacts that are selected now and never were.
+    all of them are in `rejects_file`. `selected` counts, per CRM, the contacts that are selected now and never were;
+    `taken_back` and `suppressed` those that were left alone, since somebody had taken them back or they must never be
+    sent.
     """
 
     file: str
@@ -60,6 +62,8 @@ class ImportReport:
     custom_fields: tuple[str, ...]
     ignored_columns: tuple[str, ...]
     selected: dict[str, int]
+    taken_back: dict[str, int]
+    suppressed: dict[str, int]
 
     @property
     def summary(self) -> str:
@@ -130,6 +134,8 @@ def import_contacts(
         custom_fields=tuple(columns.custom.values()),
         ignored_columns=columns.ignored,
         selected=loader.selected,
+        taken_back=loader.taken_back,
+        suppressed=loader.suppressed,
     )
 
 

@@ -33,6 +33,8 @@ class Loader:
         self._connection = engine.connect()
         self._written = 0
         self.selected = dict.fromkeys(crms, 0)
+        self.taken_back = dict.fromkeys(crms, 0)
+        self.suppressed = dict.fromkeys(crms, 0)
 
     def __enter__(self) -> Self:
         self._connection.execute(_SQL["stage"])
@@ -68,6 +70,9 @@ class Loader:
                     )
             counts = self._connection.execute(_SQL["upsert"]).one()
             for crm in self.selected:
-                self.selected[crm] += self._connection.execute(_SQL["select"], {"crm": crm}).scalar_one()
+                of_crm = self._connection.execute(_SQL["select"], {"crm": crm}).one()
+                self.selected[crm] += of_crm.selected
+                self.taken_back[crm] += of_crm.taken_back
+                self.suppressed[crm] += of_crm.suppressed
         self._written += counts.added + counts.updated
         return Loaded(counts.added, counts.updated)

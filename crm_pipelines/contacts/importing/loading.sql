@@ -39,6 +39,15 @@ SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added 
   FROM written JOIN imported i ON lower(btrim(i.email)) = key
 
 -- name: select
-SELECT count(*) FROM crm_select(:crm, ARRAY(
-    SELECT c.id FROM crm_contacts c JOIN imported i ON lower(btrim(c.email)) = lower(btrim(i.email))), true)
- WHERE outcome = 'selected'
+-- Only who was never selected: whoever has a row was, or was taken back by somebody, or must never be sent.
+WITH known AS MATERIALIZED (
+    SELECT c.id, s.state, s.last_error_kind
+      FROM crm_contacts c JOIN (SELECT DISTINCT lower(btrim(email)) AS email FROM imported WHERE NOT repeated) i
+        ON lower(btrim(c.email)) = i.email
+      LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+)
+SELECT (SELECT count(*) FROM crm_select(:crm, ARRAY(SELECT id FROM known WHERE state IS NULL), true)
+         WHERE outcome = 'selected') AS selected,
+       count(*) FILTER (WHERE state = 'unselected') AS taken_back,
+       count(*) FILTER (WHERE state = 'skipped' AND last_error_kind = 'suppressed') AS suppressed
+  FROM known

@@ -23,6 +23,7 @@ from typing import Any
 import requests
 
 from crm_pipelines.crms.base import (
+    NOTHING_REMEMBERED,
     BeforeRequest,
     Compared,
     Finding,
@@ -32,6 +33,7 @@ from crm_pipelines.crms.base import (
     NewAttribute,
     Outcome,
     Payload,
+    Remembered,
     Result,
     ValuesInUse,
 )
@@ -60,6 +62,7 @@ class Brevo(BrevoMapper):
         mapping: BrevoMapping,
         list_id: int | None = None,
         phone_region: str | None = None,
+        keep_marks: bool = True,
         longest_request: timedelta = LONGEST_REQUEST,
     ) -> None:
         if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
@@ -68,10 +71,15 @@ class Brevo(BrevoMapper):
         self.credentials_fingerprint = fingerprint(api_key, base_url)
         self.longest_request = longest_request
         self._list_id = list_id
+        self._keep_marks = keep_marks
         self._secrets = (api_key,)
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
         self.imports: Imports = BrevoImports(
-            self._transport.request, list_id=list_id, secrets=self._secrets, account=lambda: self._account
+            self._transport.request,
+            list_id=list_id,
+            secrets=self._secrets,
+            account=lambda: self._account,
+            keep_marks=keep_marks,
         )
 
     @classmethod
@@ -86,6 +94,7 @@ class Brevo(BrevoMapper):
             mapping=load_mapping(brevo.mapping_file),
             list_id=brevo.list_id,
             phone_region=settings.general.crm_phone_region,
+            keep_marks=brevo.ext_id == "keep",
         )
 
     def deliver(
@@ -96,6 +105,7 @@ class Brevo(BrevoMapper):
         remote_id: str | None,
         maybe_keys: frozenset[str] = frozenset(),
         before_request: BeforeRequest,
+        remembered: Remembered = NOTHING_REMEMBERED,
     ) -> Outcome:
         """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
         return Upsert(
@@ -108,6 +118,8 @@ class Brevo(BrevoMapper):
             list_ids=self._list_ids,
             secrets=self._secrets,
             account=self._account,
+            remembered=remembered,
+            keep_marks=self._keep_marks,
         ).run()
 
     def look_up(
@@ -164,7 +176,7 @@ class Brevo(BrevoMapper):
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,
     ) -> list[Finding]:
-        """Key, account, list, attributes and rate limit, in three requests at most, one of them of the 100 an hour."""
+        """Key, account, list, attributes, EXT_ID and rate limit: four requests at most, one of the 100 an hour."""
         return self._preflight(before_request, custom_fields, values_in_use).check(judge)
 
     def plan(
@@ -203,6 +215,7 @@ class Brevo(BrevoMapper):
             self._mapping,
             before_request=before_request,
             list_id=self._list_id,
+            keep_marks=self._keep_marks,
             custom_fields=custom_fields or {},
             values_in_use=values_in_use,
             secrets=self._secrets,

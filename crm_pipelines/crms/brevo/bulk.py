@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -92,10 +92,12 @@ class BrevoImports:
         list_id: int | None,
         secrets: tuple[str, ...],
         account: Callable[[], AccountAttributes | None] = lambda: None,
+        keep_marks: bool = True,
     ) -> None:
         self._send = send
         self._account = account
         self._list_id = list_id
+        self._keep_marks = keep_marks
         self._secrets = secrets
 
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
@@ -108,7 +110,8 @@ class BrevoImports:
             outcome, list_id = self._own_list(before_request)
             if list_id is None:
                 return outcome, None
-        return outcome, ImportTarget(list_id=list_id, moment=moment - _MARGIN)
+        own = self._list_id is None
+        return outcome, ImportTarget(list_id=list_id, moment=moment - _MARGIN, own=own)
 
     def _own_list(self, before_request: BeforeRequest) -> tuple[Outcome, int | None]:
         outcome, folder = self._find_or_create("folders", "/contacts/folders", {}, before_request)
@@ -137,7 +140,7 @@ class BrevoImports:
         found = body.get("id")
         return outcome, found if isinstance(found, int) else None
 
-    def row(self, payload: Payload) -> ImportRow | None:
+    def row(self, payload: Payload, target: ImportTarget, *, marked: bool = True) -> ImportRow | None:
         """None for a contact of which something is to be cleared.
 
         `emptyContactsAttributes` would clear it, and with it whatever else is blank in any other row, if Brevo counts a
@@ -147,12 +150,14 @@ class BrevoImports:
             return None
         attributes = payload.attributes
         # EXT_ID in the attributes: undocumented, seen at work. By it a later change of address finds the contact.
-        content = {"email": payload.key, "attributes": {**attributes, "EXT_ID": payload.external_id}}
+        mark = {"EXT_ID": payload.external_id} if marked else {}
+        content = {"email": payload.key, "attributes": {**attributes, **mark}}
         return ImportRow(
             content=_compact(content).encode(),
             proof=digest(attributes, on_list=True, account=self._account()),
             names=tuple(attributes),
             identifiers=_identifiers(payload.key, {**attributes, "EXT_ID": payload.external_id}),
+            lists=frozenset({str(target.list_id)}),
         )
 
     def submit(
@@ -240,7 +245,26 @@ class BrevoImports:
             return frozenset()
         attributes = fields.get("attributes")
         known = _identifiers(held.key, attributes if isinstance(attributes, dict) else {})
-        return known | {self.identifier(held.remote_id), *_other_spelling(held.key)}
+        addresses = {f"EMAIL {address}" for address in self.addresses(held)}
+        return known | {self.identifier(held.remote_id)} | addresses
+
+    def mark(self, held: Held) -> str | None:
+        """Its EXT_ID, unless those of other systems are to be overwritten."""
+        attributes = held.fields.get("attributes")
+        found = attributes.get("EXT_ID") if self._keep_marks and isinstance(attributes, dict) else None
+        return str(found) if found else None
+
+    def addresses(self, held: Held) -> frozenset[str]:
+        """As Brevo has it, and as ours are sent: a domain in other scripts is spelt `xn--…` there."""
+        ours = None
+        with suppress(ValueError):
+            ours = normalize.address(held.key)
+        return frozenset({held.key, ours or held.key})
+
+    def is_on(self, held: Held, target: ImportTarget) -> bool:
+        """By its `listIds`."""
+        lists = held.fields.get("listIds")
+        return isinstance(lists, list) and target.list_id in lists
 
     def identifier(self, remote_id: str) -> str:
         """The number of a contact."""
@@ -273,12 +297,6 @@ def _identifiers(key: str, attributes: Mapping[str, Any]) -> frozenset[str]:
     """All by which Brevo finds a contact, phones as digits, as it shows them."""
     phones = {f"{name} {digits(attributes[name])}" for name in PHONES & attributes.keys()}
     return frozenset({f"EMAIL {key}", *phones, *({f"EXT_ID {attributes['EXT_ID']}"} if "EXT_ID" in attributes else ())})
-
-
-def _other_spelling(key: str) -> Iterator[str]:
-    """The address in the form in which ours are sent: a domain in other scripts is spelt `xn--…` there."""
-    with suppress(ValueError):
-        yield f"EMAIL {normalize.address(key)}"
 
 
 def _status(row: Mapping[str, Any]) -> ImportStatus:

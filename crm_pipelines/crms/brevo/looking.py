@@ -65,7 +65,8 @@ def compare(
 ) -> list[Compared]:
     """Field by field in the normal form of deliveries: the address, then attributes; what Brevo has besides comes last.
 
-    An attribute of ours that is blank counts as the same as one that Brevo does not show. Pure.
+    An attribute of ours that is blank counts as the same as one that Brevo does not show. Being off the list is no
+    difference: who is not on it any more has left it, and is not put back. Pure.
     """
     theirs = _attributes(held.fields)
     compared = [_compared("EMAIL", payload.key, held.key.lower(), account)]
@@ -74,7 +75,8 @@ def compare(
     if list_ids:
         lists = held.fields.get("listIds")
         on = sorted(set(list_ids) & set(lists if isinstance(lists, list) else []))
-        compared.append(Compared(attribute="lists", ours=list(list_ids), theirs=on, same=on == sorted(list_ids)))
+        same = True if on == sorted(list_ids) else None
+        compared.append(Compared(attribute="lists", ours=list(list_ids), theirs=on, same=same))
     if held.fields.get("emailBlacklisted") is True:
         compared.append(Compared(attribute="unsubscribed", ours=None, theirs=True, same=None))
     known = {one.attribute for one in compared} | _OURS_ALONE

@@ -23,14 +23,21 @@ def known_addresses(
 
 
 def is_ours(
-    entry: Mapping[str, Any], *, found_by: str, external_id: str, number: str | None, known: frozenset[str]
+    entry: Mapping[str, Any],
+    *,
+    found_by: str,
+    external_id: str,
+    number: str | None,
+    known: frozenset[str],
+    kept_mark: str | None = None,
 ) -> bool:
     """Whether what was found agrees with what is known of the contact.
 
-    `found_by` is the identifierType that was asked for; `number` is the one that we know of, if any. Pure.
+    `found_by` is the identifierType that was asked for; `number` is the one that we know of, if any, and `kept_mark`
+    another system's mark that an earlier delivery left there. Pure.
     """
     mark, address_known = mark_of(entry), address_of(entry) in known
-    if mark not in {"", external_id} and (found_by == "ext_id" or _is_uuid(mark)):
+    if mark not in {"", external_id, kept_mark} and (found_by == "ext_id" or _is_uuid(mark)):
         # The mark of another contact of ours: the address has passed on to that one, and with it the entry, which
         # must not be renamed. Other marks, a shop's say, tell nothing; but they are no answer to our own id.
         return False
@@ -55,6 +62,12 @@ def mark_of(entry: Mapping[str, Any]) -> str:
     attributes = entry.get("attributes")
     found = attributes.get("EXT_ID") if isinstance(attributes, dict) else None
     return found.lower() if isinstance(found, str) else ""
+
+
+def is_foreign_mark(entry: Mapping[str, Any]) -> bool:
+    """Whether its EXT_ID is certainly another system's: ours are UUIDs, as those of some others are."""
+    mark = mark_of(entry)
+    return bool(mark) and not _is_uuid(mark)
 
 
 def normal_address(given: str | None) -> str:

@@ -22,6 +22,7 @@ from crm_pipelines.crms.base import (
 from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, described
 from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, BrevoMapping
+from crm_pipelines.crms.brevo.ours import is_foreign_mark
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
@@ -41,6 +42,8 @@ _CONVERTIBLE = {
     AttributeType.BOOLEAN: frozenset({"text", "multiple-choice", "category", "user"}),
     AttributeType.DATE: frozenset({"text", "multiple-choice", "category", "user"}),
 }
+# Of which EXT_ID is looked at; their answer stays far below what is read of one.
+_SURVEYED = 100
 
 
 class ProvisionError(CrmPipelinesError):
@@ -68,6 +71,7 @@ class Preflight:
         *,
         before_request: BeforeRequest,
         list_id: int | None,
+        keep_marks: bool,
         custom_fields: Mapping[str, Any],
         values_in_use: ValuesInUse | None = None,
         secrets: tuple[str, ...],
@@ -75,6 +79,7 @@ class Preflight:
         self._send = send
         self._before_request = before_request
         self._list_id = list_id
+        self._keep_marks = keep_marks
         self._secrets = secrets
         self._rate = RateHeaders()
         own = mapping.by_own_name(custom_fields)
@@ -101,6 +106,7 @@ class Preflight:
             *([judge(identity_of(account))] if judge else []),
             *self._check_list(),
             *self._check_attributes(),
+            self._check_marks(),
             self._rate_limit(),
         ]
 
@@ -185,19 +191,39 @@ class Preflight:
             if existing.get(name) is not None or name not in PHONES
         ]
 
+    def _check_marks(self) -> Finding:
+        """Of the newest contacts only, in one request: a sample tells that there is another system."""
+        outcome, body = self._get("/contacts", limit=str(_SURVEYED))
+        if outcome.result is not Result.SYNCED:
+            return Finding(ok=False, subject="EXT_ID", detail=outcome.message or "", blocking=False)
+        listed = body.get("contacts")
+        contacts = listed if isinstance(listed, list) else []
+        foreign = sum(is_foreign_mark(contact) for contact in contacts if isinstance(contact, dict))
+        if not foreign:
+            detail = f"of the newest {len(contacts)} contacts none bears that of another system"
+            return Finding(ok=True, subject="EXT_ID", detail=detail, blocking=False)
+        found = f"{foreign} of the newest {len(contacts)} contacts bear that of another system"
+        if self._keep_marks:
+            detail = f"{found}; it stays (BREVO_EXT_ID=keep), and each update of such a contact takes a request more"
+            return Finding(ok=True, subject="EXT_ID", detail=detail, blocking=False)
+        detail = f"{found}, and a delivery overwrites it: set BREVO_EXT_ID=keep unless you want that."
+        return Finding(ok=False, subject="EXT_ID", detail=detail, blocking=False)
+
     def _rate_limit(self) -> Finding:
         if self._rate.limit is None:
             return Finding(ok=True, subject="Rate limit", detail="Brevo's answers name none", blocking=False)
         detail = f"Brevo names a limit of {self._rate.limit} requests, {self._rate.remaining} of them left"
         return Finding(ok=True, subject="Rate limit", detail=detail, blocking=False)
 
-    def _get(self, path: str) -> tuple[Outcome, dict[str, Any]]:
-        return self._request("GET", path)
+    def _get(self, path: str, **params: str) -> tuple[Outcome, dict[str, Any]]:
+        return self._request("GET", path, params=params or None)
 
-    def _request(self, method: str, path: str, *, json: Any = None) -> tuple[Outcome, dict[str, Any]]:
+    def _request(
+        self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None
+    ) -> tuple[Outcome, dict[str, Any]]:
         self._before_request()
         try:
-            answer = self._send(method, path, json=json)
+            answer = self._send(method, path, params=params, json=json)
         except requests.RequestException as error:
             return classify_exception(error), {}
         outcome = classify(answer, hide=self._secrets)

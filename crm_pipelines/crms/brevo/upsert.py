@@ -2,10 +2,23 @@
 
 Every request before the write that succeeds has no effect at Brevo (a look-up, or a write that was refused whole), so a
 delivery can be broken off between two requests and begun again from the start. Where something was cleared, a look
-follows that write: Brevo may keep what was to be cleared. Two risks stay. Somebody who unsubscribes between the
-look-up and the change of address is subscribed again, because Brevo has no conditional update. And a contact that Brevo
-knows neither by our id nor by a number of its own that we know is looked up by its former address, which then stands in
-the path of that one request: Brevo offers no other way.
+follows that write: Brevo may keep what was to be cleared.
+
+| the contact | requests |
+| --- | --- |
+| is new to us and to Brevo | 1: `POST /contacts` that creates or is refused, with the list and our mark |
+| is new to us, and Brevo has it | 3: that one, refused; a look; an update of what was seen |
+| was delivered before and bears our mark (EXT_ID) | 1: an update of whoever bears it |
+| was delivered before and bears another system's | 2: a look by Brevo's number; an update |
+| was delivered before, and something is not certain | 2: a look by our mark; an update |
+
+Only a creation, and an update of what was seen a moment ago, put somebody on a list or set EXT_ID: neither then undoes
+what the person or another system has decided.
+
+Risks that stay, because Brevo has no conditional update: somebody who unsubscribes, or leaves the list, between the
+look and the update is subscribed, or on it, again. And a contact that Brevo knows neither by our id nor by a number of
+its own that we know is looked up by its address, which then stands in the path of that one request: Brevo offers no
+other way.
 """
 
 import re
@@ -16,7 +29,15 @@ from urllib.parse import quote
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Outcome, Payload, RateHeaders, Result
+from crm_pipelines.crms.base import (
+    NOTHING_REMEMBERED,
+    BeforeRequest,
+    Outcome,
+    Payload,
+    RateHeaders,
+    Remembered,
+    Result,
+)
 from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
@@ -33,9 +54,9 @@ from crm_pipelines.crms.transport import Answer
 CLEARED: Value = ""
 """Erases an attribute. An assumption: Brevo documents no way to do so for a single contact."""
 
-MOST_REQUESTS = 9
-"""Of one delivery, after which no repair is begun. All look-ups and repairs together need nine; more means that Brevo's
-answers contradict each other."""
+MOST_REQUESTS = 12
+"""Of one delivery, after which no repair is begun. All look-ups and repairs together need twelve; more means that
+Brevo's answers contradict each other."""
 
 NO_CONSENT = (
     "Brevo holds this contact under its former address, where it is unsubscribed, and would subscribe it again with "
@@ -55,16 +76,30 @@ class Send(Protocol):
 
 @dataclass(frozen=True)
 class _Known:
-    """A contact that Brevo has and that is ours. Unless `moved`, it has another address, and is not unsubscribed."""
+    """A contact that Brevo has and that is ours. Unless `moved`, it has another address, and is not unsubscribed.
+
+    `mark` is its EXT_ID, empty if it has none; `lists` are those that it is on, `left` those that the person has left.
+    """
 
     remote_id: str
     moved: bool
     by_external_id: bool
+    mark: str
+    lists: frozenset[int]
+    left: frozenset[int]
 
     @property
     def path(self) -> str:
         """The number, however the contact was found: what is written is what was looked at."""
         return f"/contacts/{self.remote_id}"
+
+
+@dataclass(frozen=True)
+class _Marked:
+    """The contact that bears our mark, whichever that is: nobody has looked. An update creates nothing."""
+
+    path: str
+    by_external_id: bool = True
 
 
 class Upsert:
@@ -82,16 +117,25 @@ class Upsert:
         list_ids: Sequence[int] = (),
         secrets: tuple[str, ...] = (),
         account: AccountAttributes | None = None,
+        remembered: Remembered = NOTHING_REMEMBERED,
+        keep_marks: bool = True,
     ) -> None:
         self._payload = payload
         self._account = account
         self._known = ours.known_addresses(payload, remote_key, maybe_keys)
         former = ours.normal_address(remote_key)
         self._former = former if former not in {"", payload.key} else None
+        self._delivered = remote_key is not None
+        self._remembered = remembered
+        self._keep_marks = keep_marks
         self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
         self._send = send
         self._before_request = before_request
-        self._list_ids = list(list_ids)
+        asked = remembered.lists
+        if asked is None:  # by a version that asked for the list each time
+            asked = frozenset(map(str, list_ids)) if self._delivered else frozenset()
+        self._asked = asked
+        self._new_lists = [one for one in list_ids if str(one) not in asked]
         self._attributes: dict[str, Value] = {**payload.attributes, **dict.fromkeys(payload.clear, CLEARED)}
         self._not_cleared: set[str] = set()
         self._refused: set[str] = set()
@@ -108,7 +152,7 @@ class Upsert:
         )
 
     def _deliver(self) -> Outcome:
-        target = self._find_former() if self._known - {self._payload.key} else None
+        target = self._begin()
         while not isinstance(target, Outcome):
             outcome, answer = self._write(target)
             if outcome.result is Result.SYNCED:
@@ -116,21 +160,56 @@ class Upsert:
             target = outcome if answer is None else self._repair(outcome, answer, target)
         return target
 
-    def _write(self, target: _Known | None) -> tuple[Outcome, Answer | None]:
+    def _begin(self) -> _Known | _Marked | Outcome | None:
+        """Where to write first; None: create the contact."""
+        elsewhere = self._known - {self._payload.key}
+        if not self._delivered:
+            return self._find_known({"ext_id": self._payload.external_id}) if elsewhere else None
+        if elsewhere or self._new_lists or not self._remembered.certain:
+            return self._find_known({"ext_id": self._payload.external_id, "contact_id": self._remote_id})
+        if self._remembered.remote_mark is not None:
+            return self._find_known({"contact_id": self._remote_id})
+        return _Marked(f"/contacts/{quote(self._payload.external_id, safe='')}")
+
+    def _write(self, target: _Known | _Marked | None) -> tuple[Outcome, Answer | None]:
         """Never with emailBlacklisted or smsBlacklisted: sent as false, they subscribe people again."""
-        body: dict[str, Any] = {"ext_id": self._payload.external_id, "attributes": self._attributes}
-        if self._list_ids:
-            body["listIds"] = self._list_ids
+        body: dict[str, Any] = {"attributes": self._attributes}
+        if not (isinstance(target, _Known) and self._keeps_mark_of(target)):
+            body["ext_id"] = self._payload.external_id
+        if lists := self._lists_for(target):
+            body["listIds"] = lists
         if target is None:
-            return self._request("POST", "/contacts", json={**body, "email": self._payload.key, "updateEnabled": True})
+            # Refused if Brevo has the address: then it has not been looked at yet what the person has decided there.
+            update = not self._keep_marks and not lists
+            return self._request(
+                "POST", "/contacts", json={**body, "email": self._payload.key, "updateEnabled": update}
+            )
+        if isinstance(target, _Marked):
+            return self._request("PUT", target.path, params={"identifierType": "ext_id"}, json=body)
         if not target.moved:
             body["attributes"] = {**self._attributes, "EMAIL": self._payload.key}
         return self._request("PUT", target.path, params={"identifierType": "contact_id"}, json=body)
 
-    def _find_former(self) -> _Known | Outcome | None:
-        """The contact that has another address now, by what tells least of the person first."""
-        identities = {"ext_id": self._payload.external_id, "contact_id": self._remote_id, "email_id": self._former}
-        for identifier_type, identifier in identities.items():
+    def _keeps_mark_of(self, target: _Known) -> bool:
+        return self._keep_marks and target.mark not in {"", self._payload.external_id}
+
+    def _lists_for(self, target: _Known | _Marked | None) -> list[int]:
+        """The lists to put the contact on: never one that it has left, nor one that it was put on before."""
+        if isinstance(target, _Known):
+            return [one for one in self._new_lists if one not in target.lists and not self._has_left(target, one)]
+        return self._new_lists if target is None else []
+
+    def _has_left(self, target: _Known, list_id: int) -> bool:
+        """As Brevo says; or it bears our mark, although no delivery is known, and is not on the list.
+
+        A delivery whose answer was lost created it then, on the list, and somebody has taken it off since.
+        """
+        ours = not self._delivered and target.mark == self._payload.external_id
+        return list_id in target.left or (ours and list_id not in target.lists)
+
+    def _find_known(self, identities: dict[str, str | None]) -> _Known | Outcome | None:
+        """The contact that was delivered before, by what tells least of the person first."""
+        for identifier_type, identifier in {**identities, "email_id": self._former}.items():
             found = self._find(identifier, identifier_type) if identifier else None
             if found is not None:
                 return found
@@ -148,23 +227,37 @@ class Upsert:
         unsubscribed, remote_id = contact.get("emailBlacklisted"), outcome.remote_id
         if not isinstance(unsubscribed, bool) or remote_id is None:
             return replace(outcome, result=Result.RETRY, kind="outage", message=NO_ANSWER, remote_id=None)
-        is_ours = ours.is_ours(
+        address = ours.address_of(contact)
+        at_present_address = address == self._payload.key
+        # Whoever has the present address is updated there, whatever its mark.
+        is_ours = (identifier_type == "email_id" and at_present_address) or ours.is_ours(
             contact,
             found_by=identifier_type,
             external_id=self._payload.external_id,
             number=self._remote_id,
             known=self._known,
+            kept_mark=self._remembered.remote_mark,
         )
-        address = ours.address_of(contact)
         if identifier_type == "contact_id" and not is_ours and address not in self._known:
             return None  # a stranger with the number that our contact had elsewhere: his consent is not ours to ask for
-        moved = is_ours and address == self._payload.key
+        moved = is_ours and at_present_address
         if unsubscribed and not moved:
             return replace(outcome, result=Result.REJECTED, kind="consent", message=NO_CONSENT, remote_id=None)
-        return _Known(remote_id, moved, by_external_id=identifier_type == "ext_id") if is_ours else None
+        if not is_ours:
+            return None
+        return _Known(
+            remote_id,
+            moved,
+            by_external_id=identifier_type == "ext_id",
+            mark=ours.mark_of(contact),
+            lists=_numbers(contact.get("listIds")),
+            left=_numbers(contact.get("listUnsubscribed")),
+        )
 
-    def _repair(self, refused: Outcome, answer: Answer, target: _Known | None) -> _Known | Outcome | None:
-        """Where to write next (None: create or update by address), or the end of this delivery."""
+    def _repair(
+        self, refused: Outcome, answer: Answer, target: _Known | _Marked | None
+    ) -> _Known | _Marked | Outcome | None:
+        """Where to write next (None: create), or the end of this delivery."""
         if self._requests >= MOST_REQUESTS or refused.result is not Result.REJECTED:
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
@@ -177,6 +270,10 @@ class Upsert:
             # Brevo holds our contact under an address that we do not know of.
             found = self._find(self._payload.external_id, "ext_id")
             return refused if found is None else found
+        if refused.kind == "duplicate_address" and target is None:
+            return self._find(self._payload.key, "email_id")
+        if isinstance(target, _Marked) and refused.http_status == 404:
+            return self._find_known({"contact_id": self._remote_id})
         if target is not None and refused.http_status == 404:
             return None  # deleted at Brevo since the look-up
         return refused
@@ -198,14 +295,20 @@ class Upsert:
             self._warnings.append(f"{', '.join(sorted(names))} left out, the rest was sent. Brevo: {refused.message}")
         return bool(names)
 
-    def _synced(self, outcome: Outcome, target: _Known | None) -> Outcome:
+    def _synced(self, outcome: Outcome, target: _Known | _Marked | None) -> Outcome:
         sent = {name for name, value in self._attributes.items() if value != CLEARED}
-        remote_id = outcome.remote_id or (target.remote_id if target else None)
+        seen = target if isinstance(target, _Known) else None
+        for one in self._new_lists if seen else ():
+            if seen and self._has_left(seen, one):
+                self._warnings.append(f"not put on list {one}, since it was taken off that list at Brevo")
+        remote_id = outcome.remote_id or (seen.remote_id if seen else None)
         kept, rate = self._kept(remote_id or self._remote_id)
         return replace(
             outcome,
             remote_key=self._payload.key,
             remote_id=remote_id,
+            remote_mark=seen.mark if seen and self._keeps_mark_of(seen) else None,
+            lists=self._asked | frozenset(map(str, self._new_lists)),
             sent_attributes=frozenset(sent | self._not_cleared | kept),
             rate=rate or outcome.rate,
         )
@@ -252,3 +355,7 @@ class Upsert:
         except requests.RequestException as error:
             return classify_exception(error), None
         return classify(answer, hide=self._hide), answer
+
+
+def _numbers(listed: Any) -> frozenset[int]:
+    return frozenset(one for one in listed if isinstance(one, int)) if isinstance(listed, list) else frozenset()

@@ -35,7 +35,7 @@ def as_time(milliseconds: int) -> str:
 class Contact:
     """One contact. Identifiers other than the address are attributes, as at Brevo."""
 
-    __slots__ = ("attributes", "created", "email", "email_blacklisted", "id", "modified", "sms_blacklisted")
+    __slots__ = ("attributes", "created", "email", "email_blacklisted", "id", "left", "modified", "sms_blacklisted")
 
     def __init__(self, contact_id: int, created: int) -> None:
         self.id = contact_id
@@ -43,6 +43,7 @@ class Contact:
         self.attributes: dict[str, Value] = {}
         self.email_blacklisted = False
         self.sms_blacklisted = False
+        self.left: set[int] = set()  # numbers of lists
         self.created = created
         self.modified = created
 
@@ -166,11 +167,26 @@ class Account:
         if change.sms_blacklisted is not None:
             contact.sms_blacklisted = change.sms_blacklisted
         for list_id in change.link:
-            self.lists[list_id].members.add(contact.id)
+            self.join(contact, self.lists[list_id])
         for list_id in change.unlink:
             self.lists[list_id].members.discard(contact.id)
         contact.modified = now_ms()
         self.revision += 1
+
+    def join(self, contact: Contact, group: MailingList) -> bool:
+        """Put the contact on the list, also if the person has left it; whether it was off it."""
+        was_off = contact.id not in group.members
+        group.members.add(contact.id)
+        contact.left.discard(group.id)
+        return was_off
+
+    def leave(self, contact: Contact, group: MailingList) -> bool:
+        """Take the contact off the list as the person's own act; whether it was on it."""
+        was_on = contact.id in group.members
+        if was_on:
+            group.members.discard(contact.id)
+            contact.left.add(group.id)
+        return was_on
 
     def _identify(self, contact: Contact, name: str, value: str) -> None:
         old = contact.identifier(name)
@@ -217,7 +233,7 @@ class Account:
             "createdAt": as_time(contact.created),
             "modifiedAt": as_time(contact.modified),
             "listIds": [group.id for group in self.lists.values() if contact.id in group.members],
-            "listUnsubscribed": None,
+            "listUnsubscribed": sorted(contact.left & self.lists.keys()) or None,
             "subscriptions": {},
             "attributes": contact.attributes,
         }

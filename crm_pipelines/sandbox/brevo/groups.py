@@ -76,12 +76,12 @@ def add_to_list(account: Account, call: Call, list_id: str) -> Answer:
     """POST /contacts/lists/{id}/contacts/add: existing contacts only."""
     group = _list(account, list_id)
 
-    def add(contact: Contact) -> bool:
-        is_new = contact.id not in group.members
-        group.members.add(contact.id)
-        return is_new
-
-    return _move(account, call.body(), add, "Contact already in list and/or does not exist")
+    return _move(
+        account,
+        call.body(),
+        lambda contact: account.join(contact, group),
+        "Contact already in list and/or does not exist",
+    )
 
 
 def remove_from_list(account: Account, call: Call, list_id: str) -> Answer:
@@ -95,12 +95,12 @@ def remove_from_list(account: Account, call: Call, list_id: str) -> Answer:
         process.status = "completed"
         return reply(201, {"contacts": {"processId": process.id, "total": total}})
 
-    def remove(contact: Contact) -> bool:
-        was_member = contact.id in group.members
-        group.members.discard(contact.id)
-        return was_member
-
-    return _move(account, body, remove, "Contact already removed from list and/or does not exist")
+    return _move(
+        account,
+        body,
+        lambda contact: account.leave(contact, group),
+        "Contact already removed from list and/or does not exist",
+    )
 
 
 def list_folders(account: Account, call: Call) -> Answer:
@@ -155,7 +155,11 @@ def _move(account: Account, body: dict[str, Any], move: Callable[[Contact], bool
     failure: list[Any] = []
     for name in names:
         contact = _named(account, given[0], name)
-        (success if contact is not None and move(contact) else failure).append(name)
+        if contact is not None and move(contact):
+            contact.modified = now_ms()
+            success.append(name)
+        else:
+            failure.append(name)
     if not success:
         raise invalid(all_failed)
     account.revision += 1

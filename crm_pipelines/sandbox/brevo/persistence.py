@@ -11,7 +11,7 @@ from crm_pipelines.sandbox.brevo.account import Account, Contact, MailingList, P
 from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, Attribute
 from crm_pipelines.sandbox.brevo.sandbox import Sandbox
 
-_VERSION = 1
+_VERSION = 2
 
 
 class StateFile:
@@ -74,14 +74,14 @@ def _snapshot(account: Account) -> dict[str, Any]:
         "lists": [[g.id, g.name, g.folder_id, g.created, sorted(g.members)] for g in account.lists.values()],
         "processes": [[p.id, p.name, p.status, p.notification, p.reports] for p in account.processes.values()],
         "contacts": [
-            [c.id, c.email, c.attributes, c.email_blacklisted, c.sms_blacklisted, c.created, c.modified]
+            [c.id, c.email, c.attributes, c.email_blacklisted, c.sms_blacklisted, sorted(c.left), c.created, c.modified]
             for c in account.contacts.values()
         ],
     }
 
 
 def _restore(account: Account, state: dict[str, Any]) -> None:
-    if state["version"] != _VERSION:
+    if state["version"] not in {1, _VERSION}:
         raise ValueError("written by another version")
     account.last_contact_id, account.last_group_id, account.last_process_id = state["sequences"]
     account.attributes = {
@@ -95,12 +95,13 @@ def _restore(account: Account, state: dict[str, Any]) -> None:
     }
     account.processes = {row[0]: Process(*row) for row in state["processes"]}
     account.contacts = {}
-    for number, email, attributes, email_blacklisted, sms_blacklisted, created, modified in state["contacts"]:
+    for number, email, attributes, email_blacklisted, sms_blacklisted, *left, created, modified in state["contacts"]:
         contact = account.contacts[number] = Contact(number, created)
         contact.email = email
         contact.attributes = attributes
         contact.email_blacklisted = email_blacklisted
         contact.sms_blacklisted = sms_blacklisted
+        contact.left = set(*left)  # version 1 knew of none
         contact.modified = modified
     account.owners = {
         name: {value: contact for contact in account.contacts.values() if (value := contact.identifier(name))}

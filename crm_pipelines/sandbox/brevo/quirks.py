@@ -84,6 +84,17 @@ QUIRKS: tuple[Quirk, ...] = (
         "measured live by a third party",
         True,
     ),
+    Quirk(
+        "Taken off a list by contacts/remove, a contact shows that list in listUnsubscribed: it counts as the person's "
+        'own act; unlinkListIds and {"all": true} do not.',
+        "assumed: the answers of public code show the field, no document says what fills it",
+        False,
+    ),
+    Quirk(
+        "Whoever is put on a list again, by listIds or an import too, is no longer in listUnsubscribed.",
+        "assumed, as the bad case",
+        False,
+    ),
     Quirk("A new account has the folder 1 and the list 2.", "live capture, estuary/connectors", True),
     Quirk(
         "Attributes of a new account: names in its language, the identifiers, BLACKLIST.", "partly live capture", False

@@ -91,12 +91,13 @@ def test_selecting_leaves_alone_what_was_selected_before(engine: sa.Engine, writ
     file = write(
         "email\nsynced@example.com\nfailed@example.com\nsuppressed@example.com\nunselected@example.com\nnew@example.com\n"
     )
-    assert import_contacts(engine, file, select=["brevo"]).selected == {"brevo": 2}
+    report = import_contacts(engine, file, select=["brevo"])
+    assert (report.selected, report.taken_back, report.suppressed) == ({"brevo": 1}, {"brevo": 1}, {"brevo": 1})
     with engine.connect() as connection:
         states = connection.execute(
             sa.text("SELECT state FROM crm_syncs JOIN crm_contacts ON id = contact_id ORDER BY email")
         )
-        assert states.scalars().all() == ["failed", "queued", "skipped", "synced", "queued"]
+        assert states.scalars().all() == ["failed", "queued", "skipped", "synced", "unselected"]
 
 
 def test_a_changed_contact_is_queued_again(engine: sa.Engine, write: Callable[[str], Path]) -> None:

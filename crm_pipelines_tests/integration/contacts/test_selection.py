@@ -55,8 +55,19 @@ def test_contacts_are_chosen_by_their_status(engine: sa.Engine, contacts: dict[s
 
 
 def test_unselecting_takes_everyone_back(engine: sa.Engine, contacts: dict[str, UUID]) -> None:
-    assert unselect(engine, "brevo", Who(everyone=True)) == Unselected(unselected=8, unchanged=2)
-    assert set(states(engine).values()) == {"unselected"}
+    assert unselect(engine, "brevo", Who(everyone=True)) == Unselected(unselected=7, unchanged=2, suppressed=1)
+    after = states(engine)
+    assert after.pop(contacts["suppressed"]) == "skipped"
+    assert set(after.values()) == {"unselected"}
+
+
+def test_only_naming_the_person_lifts_a_suppression(engine: sa.Engine, contacts: dict[str, UUID]) -> None:
+    assert unselect(engine, "brevo", Who(status="Skipped")) == Unselected(unselected=1, unchanged=0, suppressed=1)
+    assert states(engine)[contacts["suppressed"]] == "skipped"
+    named = Who(emails=("Suppressed@example.com",))
+    assert unselect(engine, "brevo", named) == Unselected(unselected=1, unchanged=0)
+    assert states(engine)[contacts["suppressed"]] == "unselected"
+    assert select(engine, "brevo", named).selected == 1
 
 
 def test_retry_requeues_the_failed_and_hastens_the_waiting(engine: sa.Engine, contacts: dict[str, UUID]) -> None:

@@ -137,7 +137,7 @@ def test_a_contact_that_never_failed_has_no_retries(connection: sa.Connection) -
         ("queued", ("New", "Queued"), ("New", None)),
         ("claimed", ("New", None), ("New", None)),
         ("failed", ("New", "Error"), ("New", None)),
-        ("suppressed", ("New", None), ("New", None)),
+        ("suppressed", ("New", None), ("Skipped", None)),
         (None, ("Skipped", None), ("Skipped", None)),
         ("queued", ("Skipped", None), ("Skipped", None)),
         ("queued", (None, None), ("New", None)),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.crms.base import Outcome, Payload, Result
+from crm_pipelines.crms.base import Outcome, Payload, Remembered, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.preflight import ProvisionError
@@ -35,6 +35,7 @@ class Sender:
         self.sent: frozenset[str] = frozenset()
         self.remote_key: str | None = None
         self.remote_id: str | None = None
+        self.remembered = Remembered()
         self.waited = 0
 
     def payload(self) -> Payload:
@@ -45,10 +46,15 @@ class Sender:
     def deliver(self, **changes: Any) -> Outcome:
         self.record |= changes
         outcome = self.brevo.deliver(
-            self.payload(), remote_key=self.remote_key, remote_id=self.remote_id, before_request=self.wait
+            self.payload(),
+            remote_key=self.remote_key,
+            remote_id=self.remote_id,
+            before_request=self.wait,
+            remembered=self.remembered,
         )
         if outcome.result is Result.SYNCED:
             self.sent, self.remote_key = outcome.sent_attributes, outcome.remote_key
+            self.remembered = Remembered(lists=outcome.lists, remote_mark=outcome.remote_mark)
             self.remote_id = outcome.remote_id or self.remote_id
         return outcome
 
@@ -281,6 +287,7 @@ def test_an_answer_that_echoes_key_address_and_phone_is_redacted(sender: Sender,
 
 
 def test_a_remote_key_in_another_spelling_is_no_change_of_address(sender: Sender) -> None:
+    sender.deliver()
     sender.remote_key = " ADA@Example.com"
     assert sender.deliver().requests == 1
 
@@ -383,7 +390,7 @@ def test_a_phone_that_brevo_calls_invalid_is_left_out(
 ) -> None:
     sender.deliver(phone_number=PHONE)
     invalid = {"code": "invalid_parameter", "message": "Invalid phone number"}
-    brevo_sandbox.fault("status", method="POST", status=400, body=invalid, times=refusals)
+    brevo_sandbox.fault("status", method="PUT", status=400, body=invalid, times=refusals)
     outcome = sender.deliver(phone_number=OTHER_PHONE)
     look = 1 if refusals == 1 else 0  # whether it was cleared
     assert (outcome.result, outcome.requests, len(outcome.warnings)) == (Result.SYNCED, 1 + refusals + look, refusals)
@@ -596,8 +603,8 @@ def test_preflight_and_provision_wait_for_their_turn_before_each_request(
 
     brevo.provision(dry_run=False, before_request=turn)
     brevo.check(before_request=turn)
-    assert len(brevo_sandbox.requests()) == len(MAPPED) + 4
-    assert seen == list(range(len(MAPPED) + 4))
+    assert len(brevo_sandbox.requests()) == len(MAPPED) + 5
+    assert seen == list(range(len(MAPPED) + 5))
 
 
 def test_an_attribute_that_somebody_else_creates_meanwhile_is_no_error(

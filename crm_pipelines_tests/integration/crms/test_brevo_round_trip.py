@@ -90,7 +90,7 @@ def test_what_is_read_back_is_what_was_sent_and_what_is_gone_is_cleared(
         sent = outcome.sent_attributes
         held = held_by(brevo, payload)
         assert [one for one in brevo.compare(payload, held) if one.same is False] == []
-        row = brevo.imports.row(payload)
+        row = brevo.imports.row(payload, target)
         if payload.clear:
             assert row is None
         else:

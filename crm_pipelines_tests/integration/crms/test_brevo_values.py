@@ -9,6 +9,7 @@ import pytest
 from crm_pipelines.crms.base import Finding, InUse, Outcome, Payload, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 KEY = "xkeysib-test"
@@ -48,8 +49,10 @@ def deliver(
     remote_id: str | None = None,
     **custom: Any,
 ) -> Outcome:
+    """The first delivery, or a further one of a contact that was `sent` some attributes."""
+    told = payload(brevo, sent, **custom)
     return brevo.deliver(
-        payload(brevo, sent, **custom), remote_key=None, remote_id=remote_id, before_request=before_request
+        told, remote_key=told.key if sent else None, remote_id=remote_id, before_request=before_request
     )
 
 
@@ -90,7 +93,7 @@ def test_a_refusal_that_names_no_attribute_is_about_the_contact(brevo: Brevo, br
 def test_a_refused_value_that_brevo_has_an_older_one_of_is_cleared(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
     deliver(brevo, CITY="Paris")
     body = {**REFUSED, "message": "CITY is wrong"}
-    brevo_sandbox.fault("status", method="POST", status=400, body=body, times=1)
+    brevo_sandbox.fault("status", method="PUT", status=400, body=body, times=1)
     outcome = deliver(brevo, {"FIRSTNAME", "CITY"}, CITY="Rome")
     assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"CITY"}))
     assert "CITY" not in held(brevo_sandbox)
@@ -105,7 +108,7 @@ def test_endless_refusals_come_to_an_end(brevo: Brevo, brevo_sandbox: BrevoSandb
         body = {**REFUSED, "message": f"{name} is wrong"}
         brevo_sandbox.fault("status", method="POST", status=400, body=body, times=1)
     outcome = deliver(brevo, **custom)
-    assert (outcome.result, outcome.requests) == (Result.REJECTED, 9)
+    assert (outcome.result, outcome.requests) == (Result.REJECTED, MOST_REQUESTS)
 
 
 def test_an_account_that_refuses_dates_and_transactional_attributes_gets_neither(

@@ -52,7 +52,7 @@ def test_a_former_value_is_sent_again_after_a_request_whose_answer_was_lost(
     if lost["action"] == "timeout_after":
         monkeypatch.setattr(transport, "READ_SECONDS", 0.5)
     edit(people, delivered, name="Wrong")
-    brevo_sandbox.fault(**lost, method="POST", times=1)
+    brevo_sandbox.fault(**lost, method="PUT", times=1)
     assert deliver(people, delivery) == {"queued": 1}
     edit(people, delivered, name="Ada")
     assert deliver(people, delivery) == {"synced": 1}

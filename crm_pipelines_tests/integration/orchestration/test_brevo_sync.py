@@ -3,9 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import dagster as dg
 import pytest
+import requests
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
@@ -15,6 +17,7 @@ from crm_pipelines.delivery.planning import CLAIM_LEASE as LEASE
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, Run
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE
 
 
 def test_queued_contacts_arrive_and_are_complete(
@@ -261,6 +264,33 @@ def test_an_unchanged_contact_costs_no_request(people: People, pipeline: Pipelin
     assert people.states() == {"synced": 1}
 
 
+@pytest.mark.parametrize("how", [{"emails": ["ada@example.com"]}, {"all": True}], ids=["left", "removed"])
+def test_who_is_off_the_list_stays_off_it_after_edits_and_selecting_again(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    how: dict[str, Any],
+) -> None:
+    monkeypatch.setenv("BREVO_LIST_ID", "2")
+    people.add(email="ada@example.com")
+    pipeline.run()
+    assert brevo_sandbox.contacts()[0]["listIds"] == [2]
+    url = f"{brevo_sandbox.url}/contacts/lists/2/contacts/remove"
+    requests.post(url, json=how, headers={"api-key": "another tool"}, timeout=PATIENCE).raise_for_status()
+    for change in (
+        "UPDATE contacts SET name = 'Ada King'",
+        "UPDATE contacts SET email = 'new@example.com'",
+        "UPDATE contacts SET brevo_sync_status = 'New', brevo_processing_status = NULL",
+        "UPDATE contacts SET brevo_sync_status = 'Selected', brevo_processing_status = 'Queued'",
+    ):
+        people.run(change)
+        pipeline.run()
+    [held] = brevo_sandbox.contacts()
+    assert (held["email"], held["listIds"]) == ("new@example.com", [])
+    assert people.states() == {"synced": 1}
+
+
 def test_selecting_a_complete_contact_again_sends_it_again(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
@@ -271,7 +301,7 @@ def test_selecting_a_complete_contact_again_sends_it_again(
         id=contact_id,
     )
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
-    assert len(brevo_sandbox.sent()) == 2
+    assert [one["method"] for one in brevo_sandbox.sent()] == ["POST", "GET", "PUT"]
 
 
 def test_a_changed_address_renames_the_contact_in_brevo(

@@ -185,6 +185,88 @@ def test_the_users_list_is_used_and_being_on_it_is_part_of_the_proof(
     assert len(brevo_sandbox.state()["lists"]) == 1
 
 
+def take_off(sandbox: BrevoSandbox, list_id: int, body: dict[str, Any]) -> None:
+    """Somebody, at Brevo, takes contacts off a list."""
+    url = f"{sandbox.url}/contacts/lists/{list_id}/contacts/remove"
+    requests.post(url, json=body, headers={"api-key": "another tool"}, timeout=PATIENCE).raise_for_status()
+
+
+@pytest.mark.parametrize("list_id", [2, None], ids=["the user's list", "a list of ours"])
+@pytest.mark.parametrize("how", [{"emails": ["bulk7@example.com"]}, {"all": True}], ids=["left", "removed"])
+def test_who_is_off_the_list_is_put_back_by_no_import(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    list_id: int | None,
+    how: dict[str, Any],
+) -> None:
+    if list_id:
+        monkeypatch.setenv("BREVO_LIST_ID", str(list_id))
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    [on] = {tuple(one["listIds"]) for one in brevo_sandbox.contacts()}
+    take_off(brevo_sandbox, on[0], how)
+    off = 1 if "emails" in how else 30
+    people.run("UPDATE crm_contacts SET name = 'Changed Name'")
+    poll_again(people)
+    first = pipeline.run().counts
+    assert first.get("released", 0) == off
+    assert pipeline.run().counts == {"claimed": off, "synced": off}
+    held = brevo_sandbox.contacts()
+    assert {one["attributes"]["FIRSTNAME"] for one in held} == {"Changed"}
+    assert len([one for one in held if not one["listIds"]]) == off
+
+
+def test_who_left_the_list_before_us_is_put_back_neither_by_an_import_nor_singly(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREVO_LIST_ID", "2")
+    brevo_sandbox.seed({"email": "bulk7@example.com", "listIds": [2]}, {"email": "bulk8@example.com"})
+    take_off(brevo_sandbox, 2, {"emails": ["bulk7@example.com"]})
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 29, "released": 1}
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert (brevo_sandbox.contact("bulk7@example.com") or {})["listIds"] == []
+    assert (brevo_sandbox.contact("bulk8@example.com") or {})["listIds"] == [2]
+
+
+@pytest.mark.parametrize("mark", ["shop-4711", "7C9E6679-7425-40de-944b-e07fc1f90ae7"])
+def test_an_import_keeps_the_mark_of_another_system_and_later_deliveries_do(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, mark: str
+) -> None:
+    brevo_sandbox.seed({"email": "bulk7@example.com", "ext_id": mark})
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert len(brevo_sandbox.requests(path="/contacts/import")) == 1
+    people.run("UPDATE crm_contacts SET email = 'moved@example.com', name = 'B' WHERE email = 'bulk7@example.com'")
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    marks = {one["email"]: one["attributes"]["EXT_ID"] for one in brevo_sandbox.contacts()}
+    assert (len(marks), marks.pop("moved@example.com")) == (30, mark)
+    assert set(marks.values()) < {str(row["id"]) for row in people.all("SELECT id FROM crm_contacts")}
+
+
+def test_the_user_may_have_imports_overwrite_marks(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREVO_EXT_ID", "ours")
+    brevo_sandbox.seed({"email": "bulk7@example.com", "ext_id": "shop-4711"})
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    [row] = people.all("SELECT id FROM crm_contacts WHERE email = 'bulk7@example.com'")
+    assert (brevo_sandbox.contact("bulk7@example.com") or {})["attributes"]["EXT_ID"] == str(row["id"])
+
+
+def test_whoever_is_suppressed_is_in_no_import(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+    people.run("ALTER TABLE crm_contacts DISABLE TRIGGER USER")  # as if written in the same moment
+    people.add(email="bulk7@example.com", select=False)
+    people.run("SELECT crm_suppress('brevo', array_agg(id)) FROM crm_contacts")
+    people.run("DELETE FROM crm_contacts")
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 29, "skipped": 1}
+    assert brevo_sandbox.contact("bulk7@example.com") is None
+
+
 def test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:

@@ -118,6 +118,11 @@ def test_decisions_about_a_contact_are_carried_out_and_written_down(operator: Vi
     assert "the next run takes it" in operator.send(f"/contacts/{contact}/retry", {"crm": "brevo"}).text
     assert "Not selected." in operator.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).text
     assert written(people) == [("select", 1), ("retry", 1), ("unselect", 1)]
+    suppressed = operator.send(f"/contacts/{contact}/suppress", {"crm": "brevo"}).text
+    assert "Never sent, by a user" in suppressed
+    assert f"/contacts/{contact}/unselect" not in suppressed
+    assert "Not selected." in operator.send(f"/contacts/{contact}/unsuppress", {"crm": "brevo"}).text
+    assert written(people)[3:] == [("suppress", 1), ("unsuppress", 1)]
 
 
 def written(people: People) -> list[tuple[str, int]]:

@@ -199,6 +199,15 @@ def test_leaving_the_sandbox_makes_every_contact_new_again(people: People, gate:
     assert (row["state"], row["remote_key"], row["payload_hash"]) == ("unselected", None, None)
 
 
+def test_a_real_account_knows_nothing_of_the_sandboxs_lists_and_marks(people: People, gate: GateKeeper) -> None:
+    [contact_id] = people.add()
+    gate.bind_account("sandbox", "key")
+    people.run("UPDATE crm_syncs SET lists = '{2}', remote_mark = 'shop-1'")
+    gate.bind_account("5f8a", "another key")
+    row = people.sync(contact_id)
+    assert (row["lists"], row["remote_mark"]) == ([], None)
+
+
 def test_the_sandbox_is_refused_for_contacts_of_a_real_account(gate: GateKeeper) -> None:
     gate.bind_account("5f8a", "key")
     with pytest.raises(AccountMixup, match="5f8a"):

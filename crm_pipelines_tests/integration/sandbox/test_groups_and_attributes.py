@@ -56,6 +56,28 @@ def test_list_membership_is_added_read_and_removed(api: Api, brevo_sandbox: Brev
     assert api.get("/contacts/lists/2").json()["uniqueSubscribers"] == 0
 
 
+def test_who_is_taken_off_a_list_by_name_has_left_it_until_put_on_it_again(
+    api: Api, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.seed({"email": "ada@example.com", "listIds": [2]})
+
+    def left() -> object:
+        return api.get("/contacts/ada@example.com").json()["listUnsubscribed"]
+
+    assert left() is None
+    api.put("/contacts/ada@example.com", {"unlinkListIds": [2]})
+    assert left() is None, "not the person's own act"
+    before = brevo_sandbox.contacts()[0]["modifiedAt"]
+    brevo_sandbox.seed({"email": "ada@example.com", "listIds": [2]})
+    api.post("/contacts/lists/2/contacts/remove", {"emails": ["ada@example.com"]})
+    assert left() == [2]
+    assert brevo_sandbox.contacts()[0]["modifiedAt"] >= before
+    api.put("/contacts/ada@example.com", {"attributes": {"FIRSTNAME": "Ada"}})
+    assert left() == [2]
+    api.post("/contacts", {"email": "ada@example.com", "listIds": [2], "updateEnabled": True})
+    assert left() is None
+
+
 @pytest.mark.parametrize("emails", [["A@example.org"], ["nobody@example.org"], ["b@example.org"]])
 def test_adding_nobody_says_the_same_for_case_absence_and_membership(
     api: Api, brevo_sandbox: BrevoSandbox, emails: list[str]

@@ -102,6 +102,21 @@ def test_the_account_is_saved_soon_after_a_change_too(tmp_path: Path) -> None:
         assert [contact.email for contact in found.values()] == ["a@example.org"]
 
 
+def test_who_has_left_a_list_has_left_it_after_a_restart_and_a_file_of_old_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    with keeping(file) as sandbox:
+        sandbox.seed({"email": "a@example.org", "listIds": [2]})
+        url = f"{sandbox.url}/contacts/lists/2/contacts/remove"
+        requests.post(url, json={"emails": ["a@example.org"]}, headers=KEY, timeout=PATIENCE).raise_for_status()
+    with keeping(file) as sandbox:
+        assert sandbox.contacts()[0]["listUnsubscribed"] == [2]
+    state = json.loads(file.read_text())
+    [contact] = state["contacts"]
+    file.write_text(json.dumps({**state, "version": 1, "contacts": [contact[:5] + contact[6:]]}))
+    with keeping(file) as sandbox:
+        assert sandbox.contacts()[0]["listUnsubscribed"] is None
+
+
 EMPTY_PARTS: dict[str, list[object]] = {
     part: [] for part in ("attributes", "folders", "lists", "processes", "contacts")
 }

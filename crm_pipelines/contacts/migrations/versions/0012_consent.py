@@ -1,0 +1,14 @@
+"""Lists that contacts were put on, marks of other systems, and people who must never be sent."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    sql = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    # Without parameters a % in the text is only a %.
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
