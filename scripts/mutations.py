@@ -24,6 +24,8 @@ _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
 _FOLLOWS = "crm_pipelines/orchestration/following.py"
 _SESSION = "crm_pipelines/api/pages/session.py"
+_DAGSTER_PAGE = "crm_pipelines/api/dagster_page.py"
+_DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
 _GATE_CHECK = """\
        AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
@@ -424,7 +426,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/api/perimeter.py",
-                'if host is None or host["name"].casefold() not in self._hosts:',
+                "if host_name(headers) not in self._hosts:",
                 "if False:",
             ),
         ),
@@ -439,5 +441,47 @@ MUTATIONS = (
         guard="pages: a form of another site changes nothing",
         changes=((_SESSION, "if not hmac.compare_digest(form_key.encode(), session.form_key.encode()):", "if False:"),),
         tests=(f"{_SIGNING_IN}::test_a_form_of_another_site_changes_nothing",),
+    ),
+    Mutation(
+        guard="Dagster's page: a name that somebody else points here is refused",
+        changes=((_DAGSTER_PAGE, "if host_name(headers) not in self._hosts:", "if False:"),),
+        tests=(f"{_DAGSTER_PAGE_TESTS}::test_a_name_that_somebody_else_points_here_shows_and_changes_nothing",),
+    ),
+    Mutation(
+        guard="Dagster's page: another origin is refused, for a web socket too",
+        changes=((_DAGSTER_PAGE, "if has_foreign_origin(headers, own=self._origins):", "if False:"),),
+        tests=(f"{_DAGSTER_PAGE_TESTS}::test_a_page_of_another_origin_is_refused_and_so_is_its_web_socket",),
+    ),
+    Mutation(
+        guard="Dagster's page: another site may only link to it",
+        changes=(
+            (
+                _DAGSTER_PAGE,
+                "if is_from_another_site(headers) and not _is_plain_navigation(scope, headers):",
+                "if False:",
+            ),
+        ),
+        tests=(
+            f"{_DAGSTER_PAGE_TESTS}::test_a_foreign_page_may_link_to_dagster_and_neither_embed_it_nor_fetch_from_it",
+        ),
+    ),
+    Mutation(
+        guard="Dagster's page: no query comes by GET",
+        changes=(
+            (
+                _DAGSTER_PAGE,
+                'if scope["path"].startswith(_GRAPHQL) and "text/html" not in headers.get("accept", ""):',
+                "if False:",
+            ),
+        ),
+        tests=(f"{_DAGSTER_PAGE_TESTS}::test_what_an_image_of_a_foreign_page_fetches_runs_no_query",),
+    ),
+    Mutation(
+        guard="Dagster's page: what a form may send is no JSON",
+        changes=((_DAGSTER_PAGE, 'if types != ["application/json"]:', "if False:"),),
+        tests=(
+            f"{_DAGSTER_PAGE_TESTS}::test_a_form_of_a_foreign_page_runs_no_mutation",
+            f"{_DAGSTER_PAGE_TESTS}::test_a_foreign_form_reports_nothing_of_an_asset",
+        ),
     ),
 )

@@ -138,7 +138,7 @@ def _start_dagster(processes: Processes, data: Path, port: int, webserver: Webse
     processes.start("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)], cwd=folder)
     processes.start(
         "webserver",
-        [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)],
+        [sys.executable, "-m", "crm_pipelines", "webserver", "--port", str(port), "--workspace", str(workspace)],
         cwd=folder,
         ready=lambda: webserver.is_ready() and listens(api_port),
         timeout=120,

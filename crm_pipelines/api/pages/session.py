@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import Depends, Form, Request, Response
 
 from crm_pipelines.api.errors import ApiError
+from crm_pipelines.api.same_origin import has_foreign_origin, is_from_another_site
 from crm_pipelines.contacts.tokens import Identity
 
 COOKIE = "crm_pipelines_token"
@@ -61,9 +62,7 @@ def forget(response: Response) -> None:
 
 def of_this_site(request: Request) -> None:
     """Raises ApiError for a form that another site has sent."""
-    origin = request.headers.get("origin")
-    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
-    if foreign or request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+    if has_foreign_origin(request.headers) or is_from_another_site(request.headers):
         raise _forged()
 
 
