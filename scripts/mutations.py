@@ -19,6 +19,8 @@ _CHECKS = "crm_pipelines_tests/integration/orchestration/test_checks.py"
 _ACCESS = "crm_pipelines_tests/integration/api/test_access.py"
 _WRITING = "crm_pipelines_tests/integration/api/test_writing.py"
 _SIGNING_IN = "crm_pipelines_tests/integration/pages/test_signing_in.py"
+_PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
+_MIGRATE = "crm_pipelines_tests/integration/contacts/test_migrate.py"
 _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
@@ -564,5 +566,58 @@ MUTATIONS = (
             f"{_SIGNING_IN}::test_a_form_of_another_site_changes_nothing",
             f"{_SIGNING_IN}::test_another_site_cannot_sign_somebody_in",
         ),
+    ),
+    Mutation(
+        guard="pages: a download is written down",
+        changes=(
+            (
+                "crm_pipelines/api/pages/contacts.py",
+                """        api_writes.record(
+            connection,
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action="export",
+""",
+                """        dict(
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action="export",
+""",
+            ),
+        ),
+        tests=(
+            f"{_PAGES}::test_the_filtered_list_is_downloaded_without_formulas",
+            f"{_PAGES}::test_a_download_that_cannot_be_written_down_is_none",
+        ),
+    ),
+    Mutation(
+        guard="pruning: the audit log keeps as many days as configured",
+        changes=(
+            ("crm_pipelines/contacts/api_writes.sql", "WHERE at < now() - make_interval(days => :days) ORDER", "ORDER"),
+        ),
+        tests=(f"{_PRUNING}::test_the_audit_log_keeps_as_many_days_as_configured_and_so_do_answers_kept_for_a_day",),
+    ),
+    Mutation(
+        guard="Compose: services have another password than the superuser",
+        changes=(("deploy/migrate.py", "if of_services == password:", "if False:"),),
+        tests=(f"{_MIGRATE}::test_one_password_for_both_is_refused",),
+    ),
+    Mutation(
+        guard="Compose: what a former version made gets its owner",
+        changes=(
+            ("deploy/roles.sql", "        EXECUTE one.change;\n    END LOOP;\n\n", "        NULL;\n    END LOOP;\n\n"),
+        ),
+        tests=(f"{_MIGRATE}::test_what_a_former_version_made_as_superuser_gets_its_owner_and_nothing_else_does",),
+    ),
+    Mutation(
+        guard="db psql: the password is in nobody's process list",
+        changes=(
+            (
+                "crm_pipelines/local/psql.py",
+                '_secret(parameters.pop("password", None))',
+                '_secret(parameters.get("password", None))',
+            ),
+        ),
+        tests=("crm_pipelines_tests/integration/cli/test_psql.py::test_the_password_is_in_nobodys_process_list",),
     ),
 )

@@ -62,9 +62,8 @@ def psql(arguments: tuple[str, ...]) -> None:
     """Open psql on the contacts database; ARGUMENTS are psql's own.
 
     \b
-    Examples:
+    Example:
       crm-pipelines db psql
-      crm-pipelines db psql -c "SELECT email, brevo_sync_status FROM contacts"
     """
     from crm_pipelines.local.psql import psql as run
     from crm_pipelines.settings import load_settings
