@@ -550,7 +550,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="pages: behind TLS no cookie of another host is taken",
-        changes=((_SESSION, "return _COOKIE_BEHIND_TLS if _is_behind_tls(request) else COOKIE", "return COOKIE"),),
+        changes=((_SESSION, "return _COOKIE_BEHIND_TLS if is_behind_tls(request) else COOKIE", "return COOKIE"),),
         tests=(f"{_SIGNING_IN}::test_behind_tls_the_cookie_is_bound_to_the_host_and_no_other_is_taken",),
     ),
     Mutation(

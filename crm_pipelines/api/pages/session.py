@@ -59,24 +59,24 @@ def sign_in_with(request: Request, response: Response, token: str) -> None:
     identity = request.app.state.authenticator.authenticate(token, client=client)
     sign_out_from(request, response)
     value = begin_session(request.app.state.engine, identity)
-    response.set_cookie(_cookie(request), value, httponly=True, samesite="lax", secure=_is_behind_tls(request))
+    response.set_cookie(_cookie(request), value, httponly=True, samesite="lax", secure=is_behind_tls(request))
 
 
 def sign_out_from(request: Request, response: Response) -> None:
     """End the session of this browser, if any, here and there."""
     if value := request.cookies.get(_cookie(request)):
         end_session(request.app.state.engine, value)
-    secure = _is_behind_tls(request)
+    secure = is_behind_tls(request)
     for name in (_cookie(request), _FORMER_COOKIE):
         if name in request.cookies:
             response.delete_cookie(name, httponly=True, samesite="lax", secure=secure)
 
 
 def _cookie(request: Request) -> str:
-    return _COOKIE_BEHIND_TLS if _is_behind_tls(request) else COOKIE
+    return _COOKIE_BEHIND_TLS if is_behind_tls(request) else COOKIE
 
 
-def _is_behind_tls(request: Request) -> bool:
+def is_behind_tls(request: Request) -> bool:
     """A proxy's word, or whoever says it in its place, can only make it stricter."""
     return request.url.scheme == "https" or "https" in request.headers.get("x-forwarded-proto", "").casefold()
 

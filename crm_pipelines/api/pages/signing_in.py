@@ -9,6 +9,7 @@ from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import (
     Sender,
     SignedOut,
+    is_behind_tls,
     of_this_site,
     open_session,
     sign_in_with,
@@ -73,7 +74,7 @@ def _own_url(request: Request) -> str | None:
     """Where the page has a name of its own, for who has opened it under one that other programs share."""
     settings: Settings = request.app.state.settings
     name = host_name(request.headers)
-    if name not in LOOPBACK_NAMES or STATUS_PAGE_NAME not in settings.api.hosts:
+    if name not in LOOPBACK_NAMES or STATUS_PAGE_NAME not in settings.api.hosts or is_behind_tls(request):
         return None
     return f"http://{STATUS_PAGE_NAME}{request.headers['host'].casefold().removeprefix(name)}"
 

@@ -9,6 +9,7 @@ from crm_pipelines.api.pages.rendering import LARGEST_FORM
 from crm_pipelines.api.pages.session import COOKIE
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.tokens import revoke_token
+from crm_pipelines.settings import STATUS_PAGE_NAME
 from crm_pipelines_tests.fixtures.api import api_settings, serving
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.pages.conftest import Site, Visitor
@@ -118,6 +119,19 @@ def test_behind_tls_the_cookie_is_bound_to_the_host_and_no_other_is_taken(site: 
     assert "Domain" not in cookie
     planted = operator.session.get(f"{site.root}/", headers=behind_tls, timeout=PATIENCE)
     assert planted.url.endswith("/sign-in"), "one without the prefix may come from another host of the domain"
+
+
+def test_the_door_names_the_pages_own_address_only_to_who_came_by_one_that_other_programs_share(site: Site) -> None:
+    port = site.root.rpartition(":")[2]
+    own = f'href="http://{STATUS_PAGE_NAME}:{port}"'
+
+    def door(**headers: str) -> str:
+        return site.visitor().session.get(f"{site.root}/sign-in", headers=headers, timeout=PATIENCE).text
+
+    assert own in door()
+    assert own in door(Host=f"LOCALHOST:{port}")
+    assert STATUS_PAGE_NAME not in door(Host=f"{STATUS_PAGE_NAME}:{port}")
+    assert STATUS_PAGE_NAME not in door(**{"X-Forwarded-Proto": "https"}), "a proxy elsewhere"
 
 
 def test_failures_from_its_address_do_not_keep_anybody_from_signing_in(site: Site, operator: Visitor) -> None:
