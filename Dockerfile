@@ -19,7 +19,7 @@ FROM python:3.12-slim
 RUN groupadd --gid 10001 crm && useradd --uid 10001 --gid crm --no-create-home --home-dir /nonexistent crm
 COPY --from=build /opt/venv /opt/venv
 COPY dagster.yaml deploy/workspace.yaml /opt/dagster/home/
-COPY deploy/migrate.py /opt/dagster/
+COPY deploy/migrate.py deploy/roles.sql /opt/dagster/
 # A new named volume takes over the owner of the folder that it covers.
 RUN install -d -o crm -g crm /opt/dagster/home/storage
 

@@ -18,6 +18,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm_pipelines.errors import SettingsError
 
+STATUS_PAGE_NAME = "crm-pipelines.localhost"
+"""The status page's own name on this machine: browsers keep cookies by name, and not by port.
+
+Chromium and Firefox (84 and later) lead every name in `.localhost` to this machine, as RFC 6761 has it; Safari leaves
+it to macOS, which knows `localhost` alone.
+"""
+
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -280,6 +287,9 @@ class RetentionSettings(_EnvironmentSettings):
     attempts_days: int = Field(
         90, ge=31, le=3650, description="Days to keep the ledger of deliveries, `crm_attempts`, per contact."
     )
+    audit_days: int = Field(
+        365, ge=31, le=3650, description="Days to keep the audit log of the API and the status page, `crm_api_writes`."
+    )
 
 
 class AlertSettings(_EnvironmentSettings):
@@ -348,7 +358,7 @@ class ApiSettings(_EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="API_")
 
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
-        "localhost, 127.0.0.1, [::1]",
+        f"localhost, 127.0.0.1, [::1], {STATUS_PAGE_NAME}",
         description="Names under which people and programs reach it, separated by commas, without ports. A request "
         "for another name is refused, so that no web page can use a browser to get in.",
     )

@@ -24,7 +24,7 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="crm-pipelines-mutations-") as name:
         tree = Path(name)
         tree.chmod(0o711)
-        for folder in ("crm_pipelines", "crm_pipelines_tests"):
+        for folder in ("crm_pipelines", "crm_pipelines_tests", "deploy"):
             shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
         for file in ("pyproject.toml", "dagster.yaml"):
             shutil.copy(ROOT / file, tree / file)

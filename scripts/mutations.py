@@ -31,6 +31,8 @@ _RESCUE_OF_IMPORTS = """\
                                WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day')
 """
 _LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
+_PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
+_MIGRATE = "crm_pipelines_tests/integration/contacts/test_migrate.py"
 _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
@@ -58,6 +60,9 @@ _STAYS_SUPPRESSED = """
        AND NOT (s.state = 'skipped' AND s.last_error_kind = 'suppressed')
     RETURNING s.contact_id;
 """
+_SESSIONS_SQL = "crm_pipelines/contacts/sessions.sql"
+_DAGSTER_PAGE = "crm_pipelines/api/dagster_page.py"
+_DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
 _GATE_CHECK = """\
        AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
@@ -601,17 +606,14 @@ MUTATIONS = (
     Mutation(
         guard="API: a revoked token is refused",
         changes=(("crm_pipelines/contacts/tokens.sql", "WHERE id = :id AND revoked_at IS NULL", "WHERE id = :id"),),
-        tests=(
-            f"{_ACCESS}::test_a_revoked_token_is_refused_from_then_on",
-            f"{_SIGNING_IN}::test_a_revoked_token_is_out_at_once",
-        ),
+        tests=(f"{_ACCESS}::test_a_revoked_token_is_refused_from_then_on",),
     ),
     Mutation(
         guard="API: a name that somebody else points here is refused",
         changes=(
             (
                 "crm_pipelines/api/perimeter.py",
-                'if host is None or host["name"].casefold() not in self._hosts:',
+                "if host_name(headers) not in self._hosts:",
                 "if False:",
             ),
         ),
@@ -932,5 +934,183 @@ MUTATIONS = (
         guard="import --select: who was taken back stays so",
         changes=(("crm_pipelines/contacts/importing/loading.sql", "FROM known WHERE state IS NULL)", "FROM known)"),),
         tests=(f"{_IMPORTING_TESTS}::test_selecting_leaves_alone_what_was_selected_before",),
+    ),
+    Mutation(
+        guard="Dagster's page: a name that somebody else points here is refused",
+        changes=((_DAGSTER_PAGE, "if host_name(headers) not in self._hosts:", "if False:"),),
+        tests=(f"{_DAGSTER_PAGE_TESTS}::test_a_name_that_somebody_else_points_here_shows_and_changes_nothing",),
+    ),
+    Mutation(
+        guard="Dagster's page: another origin is refused, for a web socket too",
+        changes=((_DAGSTER_PAGE, "if has_foreign_origin(headers, own=self._origins):", "if False:"),),
+        tests=(f"{_DAGSTER_PAGE_TESTS}::test_a_page_of_another_origin_is_refused_and_so_is_its_web_socket",),
+    ),
+    Mutation(
+        guard="Dagster's page: another site may only link to it",
+        changes=(
+            (
+                _DAGSTER_PAGE,
+                "if is_from_another_site(headers) and not _is_plain_navigation(scope, headers):",
+                "if False:",
+            ),
+        ),
+        tests=(
+            f"{_DAGSTER_PAGE_TESTS}::test_a_foreign_page_may_link_to_dagster_and_neither_embed_it_nor_fetch_from_it",
+        ),
+    ),
+    Mutation(
+        guard="Dagster's page: no query comes by GET",
+        changes=(
+            (
+                _DAGSTER_PAGE,
+                'if scope["path"].startswith(_GRAPHQL) and "text/html" not in headers.get("accept", ""):',
+                "if False:",
+            ),
+        ),
+        tests=(f"{_DAGSTER_PAGE_TESTS}::test_what_an_image_of_a_foreign_page_fetches_runs_no_query",),
+    ),
+    Mutation(
+        guard="Dagster's page: what a form may send is no JSON",
+        changes=((_DAGSTER_PAGE, 'if types != ["application/json"]:', "if False:"),),
+        tests=(
+            f"{_DAGSTER_PAGE_TESTS}::test_a_form_of_a_foreign_page_runs_no_mutation",
+            f"{_DAGSTER_PAGE_TESTS}::test_a_foreign_form_reports_nothing_of_an_asset",
+        ),
+    ),
+    Mutation(
+        guard="API: an expired token is refused",
+        changes=(("crm_pipelines/contacts/tokens.sql", " AND (expires_at IS NULL OR expires_at > now())", ""),),
+        tests=(f"{_ACCESS}::test_an_expired_token_is_refused_from_then_on",),
+    ),
+    Mutation(
+        guard="API: others' failures lock no valid token out",
+        changes=(
+            (
+                "crm_pipelines/api/access.py",
+                """        try:
+            identity = tokens.authenticate(self._engine, token)
+""",
+                """        if not self._limiter.test(self._failures, "failures", client):
+            raise _too_many(self._failures, "Too many wrong tokens came from this address.")
+        try:
+            identity = tokens.authenticate(self._engine, token)
+""",
+            ),
+        ),
+        tests=(
+            f"{_ACCESS}::test_a_valid_token_is_never_locked_out_by_failures_from_its_address_nor_after_a_restart",
+            f"{_SIGNING_IN}::test_failures_from_its_address_do_not_keep_anybody_from_signing_in",
+        ),
+    ),
+    Mutation(
+        guard="API: guesses are throttled",
+        changes=(
+            (
+                "crm_pipelines/api/access.py",
+                'if not self._limiter.hit(self._failures, "failures", client):',
+                "if False:",
+            ),
+        ),
+        tests=(f"{_ACCESS}::test_guesses_are_throttled",),
+    ),
+    Mutation(
+        guard="pages: a session ends with its token",
+        changes=(
+            (
+                _SESSIONS_SQL,
+                """
+   AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())""",
+                "",
+            ),
+        ),
+        tests=(
+            f"{_SIGNING_IN}::test_a_session_ends_after_some_hours_and_with_its_token",
+            f"{_SIGNING_IN}::test_a_revoked_token_is_out_at_once",
+        ),
+    ),
+    Mutation(
+        guard="pages: a session ends after some hours",
+        changes=((_SESSIONS_SQL, " AND s.expires_at > now()", ""),),
+        tests=(f"{_SIGNING_IN}::test_a_session_ends_after_some_hours_and_with_its_token",),
+    ),
+    Mutation(
+        guard="pages: signing out ends the session",
+        changes=((_SESSION, "        end_session(request.app.state.engine, value)", "        pass"),),
+        tests=(
+            f"{_SIGNING_IN}::test_signing_out_ends_the_session_for_whoever_has_its_cookie",
+            f"{_SIGNING_IN}::test_signing_in_again_ends_the_session_before",
+        ),
+    ),
+    Mutation(
+        guard="pages: behind TLS no cookie of another host is taken",
+        changes=((_SESSION, "return _COOKIE_BEHIND_TLS if is_behind_tls(request) else COOKIE", "return COOKIE"),),
+        tests=(f"{_SIGNING_IN}::test_behind_tls_the_cookie_is_bound_to_the_host_and_no_other_is_taken",),
+    ),
+    Mutation(
+        guard="pages: a form of another origin changes nothing",
+        changes=(
+            (
+                _SESSION,
+                "if has_foreign_origin(request.headers) or is_from_another_site(request.headers):",
+                "if False:",
+            ),
+        ),
+        tests=(
+            f"{_SIGNING_IN}::test_a_form_of_another_site_changes_nothing",
+            f"{_SIGNING_IN}::test_another_site_cannot_sign_somebody_in",
+        ),
+    ),
+    Mutation(
+        guard="pages: a download is written down",
+        changes=(
+            (
+                "crm_pipelines/api/pages/contacts.py",
+                """        api_writes.record(
+            connection,
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action="export",
+""",
+                """        dict(
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action="export",
+""",
+            ),
+        ),
+        tests=(
+            f"{_PAGES}::test_the_filtered_list_is_downloaded_without_formulas",
+            f"{_PAGES}::test_a_download_that_cannot_be_written_down_is_none",
+        ),
+    ),
+    Mutation(
+        guard="pruning: the audit log keeps as many days as configured",
+        changes=(
+            ("crm_pipelines/contacts/api_writes.sql", "WHERE at < now() - make_interval(days => :days) ORDER", "ORDER"),
+        ),
+        tests=(f"{_PRUNING}::test_the_audit_log_keeps_as_many_days_as_configured_and_so_do_answers_kept_for_a_day",),
+    ),
+    Mutation(
+        guard="Compose: services have another password than the superuser",
+        changes=(("deploy/migrate.py", "if of_services == password:", "if False:"),),
+        tests=(f"{_MIGRATE}::test_one_password_for_both_is_refused",),
+    ),
+    Mutation(
+        guard="Compose: what a former version made gets its owner",
+        changes=(
+            ("deploy/roles.sql", "        EXECUTE one.change;\n    END LOOP;\n\n", "        NULL;\n    END LOOP;\n\n"),
+        ),
+        tests=(f"{_MIGRATE}::test_what_a_former_version_made_as_superuser_gets_its_owner_and_nothing_else_does",),
+    ),
+    Mutation(
+        guard="db psql: the password is in nobody's process list",
+        changes=(
+            (
+                "crm_pipelines/local/psql.py",
+                '_secret(parameters.pop("password", None))',
+                '_secret(parameters.get("password", None))',
+            ),
+        ),
+        tests=("crm_pipelines_tests/integration/cli/test_psql.py::test_the_password_is_in_nobodys_process_list",),
     ),
 )

@@ -10,4 +10,6 @@
 | `models`, `paging` | what requests say and answers tell; lists page by page |
 | `writing` | a write: one transaction, audited, done once however often it is sent |
 | `perimeter` | what every request passes: host, size, headers, request id |
+| `same_origin` | whether a browser sent it on behalf of a page of ours |
+| `dagster_page` | Dagster's web page, guarded; served by a command of its own |
 """

@@ -13,7 +13,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from crm_pipelines.api.errors import ApiError
-from crm_pipelines.contacts import tokens
+from crm_pipelines.contacts import sessions, tokens
 from crm_pipelines.contacts.tokens import Identity, TokenRefused
 
 FAILURES_PER_MINUTE = 10
@@ -28,10 +28,11 @@ _BEARER = HTTPBearer(
 
 
 class Authenticator:
-    """Tells whose token it is, and keeps guesses and floods away.
+    """Tells whose token or session it is, and keeps guesses and floods away.
 
-    An address that was wrong too often in a minute is no longer listened to, but for tokens that were right before:
-    somebody behind the same proxy must not be able to lock a working application out.
+    Only failures are throttled, by the address that they come from: whoever is behind the same proxy, or on the same
+    machine, must not be able to lock a working application out. That takes a look at the table for each guess; as a
+    guess at 256 random bits it is hopeless however often it is made.
     """
 
     def __init__(
@@ -42,25 +43,28 @@ class Authenticator:
         self._requests = RateLimitItemPerMinute(requests_per_minute)
         self._failures = RateLimitItemPerMinute(failures_per_minute)
         self._looks = RateLimitItemPerMinute(LOOKS_PER_MINUTE)
-        self._right_before: set[int] = set()
 
     def authenticate(self, token: str | None, *, client: str) -> Identity:
         """Whose token it is; `client` is the address that the request came from.
 
-        Raises ApiError: 401 for a token that is missing, unknown or revoked, 429 for too many requests or failures.
+        Raises ApiError: 401 for a token that is missing, unknown, revoked or expired, 429 for too many requests or
+        failures.
         """
         if token is None:
             raise _unauthorized("Send a token: `Authorization: Bearer …`. `crm-pipelines tokens create` makes one.")
-        known = hash(token) in self._right_before
-        if not known and not self._limiter.test(self._failures, "failures", client):
-            raise _too_many(self._failures, "Too many wrong tokens came from this address.")
         try:
             identity = tokens.authenticate(self._engine, token)
-        except TokenRefused:
-            self._right_before.discard(hash(token))
-            self._limiter.hit(self._failures, "failures", client)
-            raise _unauthorized("The token is unknown or was revoked.") from None
-        self._right_before.add(hash(token))
+        except TokenRefused as error:
+            if not self._limiter.hit(self._failures, "failures", client):
+                raise _too_many(self._failures, "Too many wrong tokens came from this address.") from None
+            raise _unauthorized(str(error)) from None
+        return self._counted(identity)
+
+    def find_session(self, value: str) -> Identity:
+        """Whose session of the status page it is. Raises SessionEnded, and ApiError for too many requests."""
+        return self._counted(sessions.find_session(self._engine, value))
+
+    def _counted(self, identity: Identity) -> Identity:
         if not self._limiter.hit(self._requests, "requests", identity.token_id):
             raise _too_many(self._requests, "Too many requests were made with this token.")
         return identity

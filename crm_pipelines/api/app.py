@@ -32,7 +32,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorEnvelope, "description": description}
     for status, description in {
         400: "The body is not valid JSON.",
-        401: "The token is missing, unknown or revoked.",
+        401: "The token is missing, unknown, revoked or expired.",
         403: "The token lacks the scope.",
         404: "There is no such contact.",
         409: "It is in conflict with what is there.",

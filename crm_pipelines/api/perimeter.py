@@ -1,7 +1,6 @@
 """What every request passes before and after the application: its host, size, request id and headers."""
 
 import logging
-import re
 import time
 import traceback
 import uuid
@@ -12,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crm_pipelines.api.errors import LARGEST_BODY, ApiError, as_api_error, envelope
+from crm_pipelines.api.same_origin import host_name
 
 _log = logging.getLogger("crm_pipelines.api")
 
@@ -25,7 +25,6 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d+)?", re.ASCII)
 
 
 class Perimeter:
@@ -76,8 +75,7 @@ class Perimeter:
             _log.info("%s %s %s %d %.0f ms", request_id, method, operation, status, 1000 * seconds)
 
     def _check(self, headers: Headers) -> None:
-        host = _HOST.fullmatch(", ".join(headers.getlist("host")))
-        if host is None or host["name"].casefold() not in self._hosts:
+        if host_name(headers) not in self._hosts:
             # A page of somebody else's can have its own name point here, and read the answers.
             raise ApiError(421, "unknown_host", "The API is not served under this name; see API_ALLOWED_HOSTS.")
         length = headers.get("content-length", "0")

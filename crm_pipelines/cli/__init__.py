@@ -8,7 +8,8 @@
 | `delivery` | `sync`, `check`, `provision` |
 | `watching` | `alerts test`, `health` |
 | `api` | `api`, `tokens create`, `list`, `revoke` |
-| `local` | `db upgrade`, `db url`, `sandbox`, `up`, `demo` |
+| `webserver` | `webserver` |
+| `local` | `db upgrade`, `db url`, `db psql`, `sandbox`, `up`, `demo` |
 
 The modules import what is heavy inside their functions, so that `--help` answers at once.
 """
@@ -18,7 +19,7 @@ import sys
 
 import click
 
-from crm_pipelines.cli import api, contacts, delivery, local, suppressions, watching, why
+from crm_pipelines.cli import api, contacts, delivery, local, suppressions, watching, webserver, why
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -44,6 +45,7 @@ cli.add_command(watching.alerts)
 cli.add_command(watching.health)
 cli.add_command(api.api)
 cli.add_command(api.tokens)
+cli.add_command(webserver.webserver)
 cli.add_command(local.db)
 cli.add_command(local.sandbox)
 cli.add_command(local.up)

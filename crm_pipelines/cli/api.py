@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from contextlib import suppress
 
 import click
 
@@ -44,7 +45,7 @@ def api(host: str, port: int) -> None:
         raise ExtraMissing from error
     from crm_pipelines.contacts.tokens import any_token
     from crm_pipelines.local.databases import dagster_storage_url
-    from crm_pipelines.local.processes import free_port_or_explain
+    from crm_pipelines.local.processes import free_port_or_explain, loopback_listeners
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("crm_pipelines.api").setLevel(logging.INFO)
@@ -61,9 +62,12 @@ def api(host: str, port: int) -> None:
         if host in _LOOPBACK | _EVERYWHERE:
             free_port_or_explain(port, "the HTTP API", "--port")
         app = create_app(engine, settings)
+        # Browsers try ::1 first for a name in .localhost: nobody else may answer there.
+        sockets = loopback_listeners(port, "the HTTP API", "--port") if host == "127.0.0.1" else None
         # uvicorn hands the signal on when it has stopped: SIGTERM is then an orderly end, as Ctrl-C is.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        uvicorn.run(app, host=host, port=port, **UVICORN)
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(uvicorn.Config(app, host=host, port=port, **UVICORN)).run(sockets=sockets)
 
 
 @click.group()
@@ -76,18 +80,20 @@ def tokens() -> None:
 @click.option(
     "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, default=["read"], show_default=True
 )
-def create(name: str, scopes: tuple[str, ...]) -> None:
+@click.option("--expires", "days", type=click.IntRange(1, 3650), metavar="DAYS", help="Refuse it after so many days.")
+def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     """Make a token and print it; it is shown this once. NAME says who uses it.
 
     \b
     Examples:
       crm-pipelines tokens create monitor
       crm-pipelines tokens create web-app --scope read --scope write
+      crm-pipelines tokens create grace --expires 30
     """
     from crm_pipelines.contacts.tokens import create_token
 
     with contacts_engine() as (_, engine):
-        token = create_token(engine, name, scopes)
+        token = create_token(engine, name, scopes, days=days)
     click.echo("Keep it: it cannot be shown again.", err=True)
     click.echo(token)
 
@@ -110,9 +116,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json([asdict(token) for token in found])
         return
-    shown = table("Name", "Id", "Scopes", "Created (UTC)", "Last used (UTC)", "Revoked (UTC)")
+    shown = table("Name", "Id", "Scopes", "Created (UTC)", "Last used (UTC)", "Expires (UTC)", "Revoked (UTC)")
     for token in found:
-        times = [token.created_at, token.last_used_at, token.revoked_at]
+        times = [token.created_at, token.last_used_at, token.expires_at, token.revoked_at]
         shown.add_row(
             *cells(
                 token.name,

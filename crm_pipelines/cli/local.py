@@ -1,5 +1,6 @@
 """Commands for the machine that one sits at, and for the database."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -38,9 +39,12 @@ def upgrade() -> None:
 def url() -> None:
     """Print the URL of the contacts database in use, with its password.
 
+    Hand it to a program in a file or a variable: everybody on the machine can read a program's arguments. For psql
+    there is `crm-pipelines db psql`.
+
     \b
     Example:
-      psql "$(crm-pipelines db url)"
+      CONTACTS_URL=$(crm-pipelines db url)
     """
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
@@ -50,6 +54,21 @@ def url() -> None:
         click.echo(in_use.replace("postgresql+psycopg://", "postgresql://", 1))
     if settings.storage.crm_database_url is None:
         click.echo("The embedded Postgres answers there while something uses it, such as `make up`.", err=True)
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> None:
+    """Open psql on the contacts database; ARGUMENTS are psql's own.
+
+    \b
+    Example:
+      crm-pipelines db psql
+    """
+    from crm_pipelines.local.psql import psql as run
+    from crm_pipelines.settings import load_settings
+
+    sys.exit(run(load_settings(), arguments))
 
 
 @click.command()

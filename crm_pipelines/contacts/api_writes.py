@@ -1,6 +1,7 @@
-"""Writes through the HTTP API: the audit log, and answers kept for requests that are repeated.
+"""Writes through the HTTP API and the status page: the audit log, and answers kept for requests that are repeated.
 
-Both are written in the transaction of the write itself. The statements stand in api_writes.sql.
+Both are written in the transaction of the write itself. The audit log has the downloads of lists, too. The statements
+stand in api_writes.sql.
 """
 
 import json
@@ -15,6 +16,7 @@ from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("api_writes")
 _MOST_IDS = 100
+_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,27 @@ def record(
     """Write down who did what to how many; of the ids the first hundred."""
     row = {"token_id": token_id, "request_id": request_id, "action": action, "contacts": contacts, "crms": list(crms)}
     connection.execute(_SQL["record"], {**row, "contact_ids": list(contact_ids[:_MOST_IDS])})
+
+
+def prune(engine: sa.Engine, days: int) -> int:
+    """Delete the older part of the audit log, some rows per transaction; returns how many lines went."""
+    gone = 0
+    while part := _delete(engine, "prune", days=days, most=_AT_A_TIME):
+        gone += part
+    while _delete(engine, "forget_old_keys"):
+        pass
+    return gone
+
+
+def count_older(engine: sa.Engine, days: int) -> int:
+    """How many lines of the audit log `prune` would delete."""
+    with engine.connect() as connection:
+        return int(connection.execute(_SQL["count_old"], {"days": days}).scalar_one())
+
+
+def _delete(engine: sa.Engine, name: str, **parameters: Any) -> int:
+    with engine.begin() as connection:
+        return int(connection.execute(_SQL[name], parameters).rowcount)
 
 
 def claim_key(connection: sa.Connection, token_id: str, key: str, fingerprint: bytes) -> KeptAnswer | None:

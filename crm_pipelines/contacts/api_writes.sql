@@ -4,6 +4,14 @@
 INSERT INTO crm_api_writes (token_id, action, crms, contacts, contact_ids, request_id)
 VALUES (:token_id, :action, :crms, :contacts, CAST(:contact_ids AS uuid[]), :request_id)
 
+-- name: prune
+-- A part of what is older, oldest first.
+DELETE FROM crm_api_writes WHERE id IN (
+    SELECT id FROM crm_api_writes WHERE at < now() - make_interval(days => :days) ORDER BY at LIMIT :most)
+
+-- name: count_old
+SELECT count(*) FROM crm_api_writes WHERE at < now() - make_interval(days => :days)
+
 -- name: forget_old_keys
 DELETE FROM crm_idempotency_keys WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM crm_idempotency_keys WHERE created_at < now() - interval '1 day' LIMIT 1000 FOR UPDATE SKIP LOCKED))

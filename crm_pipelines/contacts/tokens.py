@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,7 +26,7 @@ _FORM = re.compile(r"crmp_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})", re
 
 
 class TokenRefused(CrmPipelinesError):
-    """The token is unknown or was revoked."""
+    """The token is unknown, was revoked, or has expired."""
 
 
 class TokenUnknown(CrmPipelinesError):
@@ -50,16 +51,20 @@ class Token:
     scopes: tuple[str, ...]
     created_at: datetime
     last_used_at: datetime | None
+    expires_at: datetime | None
     revoked_at: datetime | None
 
 
-def create_token(engine: sa.Engine, name: str, scopes: Sequence[str]) -> str:
-    """A new token, which nobody can show again. Raises UsageError for a name that a valid token has, or a bad one."""
+def create_token(engine: sa.Engine, name: str, scopes: Sequence[str], *, days: int | None = None) -> str:
+    """A new token, which nobody can show again, and which expires after so many days; None: never.
+
+    Raises UsageError for a bad name, or one that a token has that was not revoked.
+    """
     name = name.strip()
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
         raise UsageError(f"A token needs a name of 1 to {_LONGEST_NAME} printable characters that says who uses it.")
     identifier, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    row = {"id": identifier, "name": name, "digest": _digest(secret), "scopes": sorted(set(scopes))}
+    row = {"id": identifier, "name": name, "digest": _digest(secret), "scopes": sorted(set(scopes)), "days": days}
     with engine.begin() as connection:
         if connection.execute(_SQL["create"], row).one_or_none() is None:
             raise UsageError(f"There is a token named {name!r} already: choose another name, or revoke that one first.")
@@ -77,8 +82,13 @@ def authenticate(engine: sa.Engine, token: str) -> Identity:
         right = hmac.compare_digest(_digest(parts["secret"]), row.digest if row else bytes(32))
         if row is None or not right:
             raise TokenRefused
-        if row.stale:
-            connection.execute(_SQL["touch"], {"id": row.id})
+        return used(connection, row)
+
+
+def used(connection: sa.Connection, row: sa.Row[Any]) -> Identity:
+    """Whose token a found row is; that it is used now is noted when the row says that this is `stale`."""
+    if row.stale:
+        connection.execute(_SQL["touch"], {"id": row.id})
     return Identity(token_id=row.id, name=row.name, scopes=frozenset(row.scopes))
 
 
@@ -89,7 +99,7 @@ def list_tokens(engine: sa.Engine) -> list[Token]:
 
 
 def any_token(engine: sa.Engine) -> bool:
-    """Whether there is a token that is not revoked."""
+    """Whether there is a token that is accepted."""
     with engine.connect() as connection:
         return bool(connection.execute(_SQL["any"]).scalar_one())
 

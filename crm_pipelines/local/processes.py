@@ -188,19 +188,47 @@ def free_port_or_explain(port: int, what: str, option: str) -> None:
 
     `what` is going to listen there, as in "Dagster's web page"; the command's `option` chooses another port.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
+    _bound("127.0.0.1", socket.AF_INET, port, what, option).close()
+
+
+def loopback_listeners(port: int, what: str, option: str) -> list[socket.socket]:
+    """Sockets at this port of every loopback address that this machine has, ready to be listened at.
+
+    Raises PortTakenError, in the words of `free_port_or_explain`.
+    """
+    sockets = [_bound("127.0.0.1", socket.AF_INET, port, what, option)]
+    try:
+        if _has_ipv6_loopback():
+            sockets.append(_bound("::1", socket.AF_INET6, port, what, option))
+    except PortTakenError:
+        sockets[0].close()
+        raise
+    return sockets
+
+
+def _has_ipv6_loopback() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+def _bound(address: str, family: socket.AddressFamily, port: int, what: str, option: str) -> socket.socket:
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((address, port))
+    except OSError as error:
+        bound.close()
+        if isinstance(error, PermissionError):
             raise PortTakenError(
                 f"Port {port}, meant for {what}, is for the root user only: choose one above 1023 with {option}."
             ) from None
-        except OSError:
-            raise PortTakenError(
-                f"Port {port}, meant for {what}, is taken by {_holder(port)}: end that program, "
-                f"or choose another port with {option}."
-            ) from None
+        raise PortTakenError(
+            f"Port {port}, meant for {what}, is taken by {_holder(port)}: end that program, "
+            f"or choose another port with {option}."
+        ) from None
+    return bound
 
 
 def _holder(port: int) -> str:

@@ -18,7 +18,7 @@ from crm_pipelines.local.databases import contacts_database, dagster_storage_url
 from crm_pipelines.local.environment import SANDBOX_KEY, listens, prepare_databases, provision, start_sandbox
 from crm_pipelines.local.processes import ProcessError, Processes, free_port, free_port_or_explain
 from crm_pipelines.local.webserver import Webserver
-from crm_pipelines.settings import Settings, load_settings, project_folder
+from crm_pipelines.settings import STATUS_PAGE_NAME, Settings, load_settings, project_folder
 
 LOCATION = "crm_pipelines"
 """Schedules and sensors are switched on and off per location, so its name is the same everywhere."""
@@ -58,7 +58,8 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
         token = token_file(contacts_url, data)
         _start_api(processes, api_port, webserver)
         _start_dagster(processes, data, port, webserver, api_port)
-        console.print(f"Status page and API: http://127.0.0.1:{api_port}   Token: in {token}")
+        console.print(f"Status page: {_status_page(settings, api_port)}   Token: in {token}")
+        console.print(f"API: http://127.0.0.1:{api_port}/api/v3")
         console.print(f"Dagster: {webserver.url}   Log: {processes.log}   Stop: Ctrl-C")
         ended = processes.wait()
         console.print("Stopping ...")
@@ -66,6 +67,12 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
             webserver.terminate_runs()
         if ended is not None:
             raise ProcessError(processes.explain(ended))
+
+
+def _status_page(settings: Settings, port: int) -> str:
+    shared = f"http://127.0.0.1:{port}"
+    own = f"http://{STATUS_PAGE_NAME}:{port}"
+    return f"{own} (in Safari {shared})" if STATUS_PAGE_NAME in settings.api.hosts else shared
 
 
 def _reason_against_sandbox(contacts_url: str) -> str | None:
@@ -138,7 +145,7 @@ def _start_dagster(processes: Processes, data: Path, port: int, webserver: Webse
     processes.start("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)], cwd=folder)
     processes.start(
         "webserver",
-        [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)],
+        [sys.executable, "-m", "crm_pipelines", "webserver", "--port", str(port), "--workspace", str(workspace)],
         cwd=folder,
         ready=lambda: webserver.is_ready() and listens(api_port),
         timeout=120,

@@ -1,7 +1,8 @@
 """The job that keeps the databases from growing for ever.
 
 Old ticks are Dagster's own business (`retention` in dagster.yaml); it has none for runs, their events, what sensors
-reported of assets, and evaluations of checks. These go here, and the old part of the ledger with them.
+reported of assets, and evaluations of checks. These go here, and what is old in the ledger and
+the audit log with them.
 """
 
 import shutil
@@ -16,6 +17,7 @@ from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from pydantic import Field
 
+from crm_pipelines.contacts import api_writes
 from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.ledger import Ledger
 from crm_pipelines.orchestration.resources import DatabaseUrlMissing, sentences
@@ -29,12 +31,15 @@ _ROWS_AT_A_TIME = 1000
 
 
 class PruneConfig(dg.Config):
-    """How old is old. Left as it is: as KEEP_RUNS_DAYS and KEEP_ATTEMPTS_DAYS say."""
+    """How old is old. Left as it is: as KEEP_RUNS_DAYS, KEEP_ATTEMPTS_DAYS and KEEP_AUDIT_DAYS say."""
 
     dry_run: bool = Field(False, description="true: only count, delete nothing.")
 
 
-@dg.op(description="Deletes old runs with their events, old evaluations of checks, and the old part of the ledger.")
+@dg.op(
+    description="Deletes old runs with their events, old evaluations of checks, and what is old in the ledger and the "
+    "audit log."
+)
 def delete_old(context: dg.OpExecutionContext, config: PruneConfig) -> None:
     settings = load_settings()
     keep = settings.retention
@@ -53,20 +58,30 @@ def delete_old(context: dg.OpExecutionContext, config: PruneConfig) -> None:
             ledger = Ledger(engine, "brevo")
             count = ledger.count_older if config.dry_run else ledger.prune
             attempts = count(keep.attempts_days)
+            audit_lines = (api_writes.count_older if config.dry_run else api_writes.prune)(engine, keep.audit_days)
         finally:
             engine.dispose()
     done = "would be deleted" if config.dry_run else "deleted"
     context.log.info(
-        "%d runs older than %d days, %d reports and evaluations, %d attempts older than %d days %s.",
+        "%d runs older than %d days, %d reports and evaluations, %d attempts older than %d days, %d lines of the audit "
+        "log older than %d days %s.",
         len(runs),
         keep.runs_days,
         loose,
         attempts,
         keep.attempts_days,
+        audit_lines,
+        keep.audit_days,
         done,
     )
     context.add_output_metadata(
-        {"runs": len(runs), "reports_and_evaluations": loose, "attempts": attempts, "dry_run": config.dry_run}
+        {
+            "runs": len(runs),
+            "reports_and_evaluations": loose,
+            "attempts": attempts,
+            "audit_lines": audit_lines,
+            "dry_run": config.dry_run,
+        }
     )
 
 
@@ -121,8 +136,9 @@ def _delete(instance: dg.DagsterInstance, table: sa.Table, old: sa.Select[tuple[
 @dg.job(
     executor_def=dg.in_process_executor,
     tags={"dagster/max_runtime": "3600", "dagster/max_retries": "0"},
-    description="Deletes what is older than KEEP_RUNS_DAYS (runs, their events, evaluations of checks) and "
-    "KEEP_ATTEMPTS_DAYS (the ledger of deliveries). Never a run that is active, nor one of the 50 newest of its job.",
+    description="Deletes what is older than KEEP_RUNS_DAYS (runs, their events, evaluations of checks), "
+    "KEEP_ATTEMPTS_DAYS (the ledger of deliveries) and KEEP_AUDIT_DAYS (the audit log). Never a run that is active, "
+    "nor one of the 50 newest of its job.",
 )
 def prune_history() -> None:
     delete_old()

@@ -31,8 +31,12 @@ from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 # Any character is allowed: the password is in no URL.
 _PASSWORD = "p@ss/w:rd#?&%41'\\ \""
+_SERVICES_PASSWORD = f"another {_PASSWORD}"
 _ENV_FILE = {
     "POSTGRES_PASSWORD": _PASSWORD,
+    "POSTGRES_SERVICES_PASSWORD": _SERVICES_PASSWORD,
+    # What is inside must not go this way: nobody listens there.
+    "HTTPS_PROXY": "http://127.0.0.1:9",
     "BREVO_API_KEY": "sandbox",
     "BREVO_API_BASE_URL": "http://127.0.0.1:8085/v3",
     "BREVO_RATE_LIMIT_PER_SECOND": "100",
@@ -85,7 +89,7 @@ class Stack:
     def engine(self, variable: str) -> Iterator[sa.Engine]:
         """The database that this variable names for `code`."""
         url = sa.make_url(self.environment("code")[variable])
-        engine = sa.create_engine(url.set(drivername="postgresql+psycopg", password=_PASSWORD))
+        engine = sa.create_engine(url.set(drivername="postgresql+psycopg", password=_SERVICES_PASSWORD))
         try:
             yield engine
         finally:

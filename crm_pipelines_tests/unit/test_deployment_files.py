@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,7 +21,8 @@ from crm_pipelines_tests.fixtures.compose import (
     load_yaml,
 )
 
-PASSWORD = {"POSTGRES_PASSWORD": "a password"}
+PASSWORD = {"POSTGRES_PASSWORD": "a password", "POSTGRES_SERVICES_PASSWORD": "another one"}
+OUTSIDE = {"HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
 OURS = {"migrate", "code", "webserver", "daemon", "api", "brevo-sandbox"}
 # The image has its own DAGSTER_HOME, and nothing in it uses the embedded Postgres.
 NOT_IN_CONTAINERS = {"DAGSTER_HOME", "CRM_PIPELINES_DATA_DIR", "CRM_POSTGRES_BIN"}
@@ -62,8 +64,9 @@ def test_the_services_are_those_that_the_documentation_names(services: dict[str,
 
 
 def test_a_missing_password_is_refused_with_a_sentence() -> None:
-    with pytest.raises(VariableMissing, match=r"POSTGRES_PASSWORD is not set: write it into the file \.env"):
-        load_services({})
+    for name in PASSWORD:
+        with pytest.raises(VariableMissing, match=rf"{name} is not set: write it into the file \.env"):
+            load_services({other: "given" for other in PASSWORD if other != name})
 
 
 def test_the_code_location_has_one_name_everywhere() -> None:
@@ -94,20 +97,51 @@ def test_every_setting_reaches_the_code_or_the_api_and_nobody_else_has_the_keys(
     databases = {"CRM_DATABASE_URL", "DAGSTER_POSTGRES_URL", "<<"}
     own = {"API_DAGSTER_URL": "http://webserver:3000", "DAGSTER_UI_URL": "${DAGSTER_UI_URL:-http://127.0.0.1:3000}"}
     for environment, names, fixed in ((code, settings - of_the_api, {}), (api, set(api), own)):
-        for name in names - NOT_IN_CONTAINERS - databases - {"PGPASSWORD"}:
+        for name in names - NOT_IN_CONTAINERS - databases - {"PGPASSWORD"} - OUTSIDE:
             expected = fixed.get(name, f"${{{name}:-}}")
             assert environment[name] == expected, "an empty value counts as unset, and .env decides"
-    for name in OURS - {"code", "api"}:
-        others = set(services[name].get("environment", {}))
-        assert others <= databases | {"PGPASSWORD", "DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"}, name
+    of_dagster = {"DAGSTER_POSTGRES_URL", "PGPASSWORD"}
+    assert set(services["webserver"]["environment"]) == of_dagster | {"DAGSTER_UI_URL"}
+    assert set(services["daemon"]["environment"]) == of_dagster | {"DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"}
+    assert "environment" not in services["brevo-sandbox"]
     assert not any("env_file" in service for service in raw.values())
 
 
-def test_no_url_holds_the_password(services: dict[str, dict[str, Any]]) -> None:
-    for name in OURS - {"brevo-sandbox"}:
-        environment = services[name]["environment"]
-        holders = {variable for variable, value in environment.items() if PASSWORD["POSTGRES_PASSWORD"] in value}
-        assert holders == {"PGPASSWORD"}, name
+def test_only_the_migration_knows_the_superuser_and_no_url_holds_a_password(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    holders = {
+        (name, variable, password)
+        for name in OURS - {"brevo-sandbox"}
+        for variable, value in services[name]["environment"].items()
+        for password in PASSWORD
+        if PASSWORD[password] in value
+    }
+    assert holders == {
+        ("migrate", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD"),
+        ("migrate", "POSTGRES_SERVICES_PASSWORD", "POSTGRES_SERVICES_PASSWORD"),
+        *((name, "PGPASSWORD", "POSTGRES_SERVICES_PASSWORD") for name in ("code", "webserver", "daemon", "api")),
+    }
+    superuser = services["postgres"]["environment"]["POSTGRES_USER"]
+    for name in OURS - {"brevo-sandbox", "migrate"}:
+        assert not [value for value in services[name]["environment"].values() if f"//{superuser}@" in value], name
+
+
+def test_the_way_to_the_outside_reaches_who_makes_requests_and_is_else_unset() -> None:
+    given = {name: f"some {name}" for name in OUTSIDE}
+    for name, service in load_services(PASSWORD | given).items():
+        reached = {variable: value for variable, value in service.get("environment", {}).items() if variable in OUTSIDE}
+        assert reached == (given if name in {"code", "api"} else {}), name
+    for service in load_services(PASSWORD).values():
+        assert not OUTSIDE & set(service.get("environment", {})), "an empty SSL_CERT_FILE trusts no certificate"
+
+
+def test_dagsters_pages_are_served_behind_the_guard_and_nowhere_else(services: dict[str, dict[str, Any]]) -> None:
+    command = services["webserver"]["command"]
+    assert command[:2] == ["crm-pipelines", "webserver"]
+    asked_by_the_api = urlsplit(services["api"]["environment"]["API_DAGSTER_URL"]).hostname
+    assert command[command.index("--allow-host") + 1] == asked_by_the_api
+    assert not [name for name, service in services.items() if "dagster-webserver" in service.get("command", [])]
 
 
 def test_only_dagsters_pages_and_the_api_are_published_and_only_on_loopback(

@@ -108,10 +108,20 @@ def _list(request: Request, session: Session, wanted: Wanted) -> Response:
 
 
 @router.post("/contacts.csv")
-def csv_of_contacts(request: Request, _session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
-    """The whole filtered list."""
+def csv_of_contacts(request: Request, session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
+    """The whole filtered list, once it is written down who takes it away."""
+    engine: sa.Engine = request.app.state.engine
+    with engine.begin() as connection:
+        api_writes.record(
+            connection,
+            token_id=session.identity.token_id,
+            request_id=request.state.request_id,
+            action="export",
+            contacts=selection.count_matching(connection, wanted.crm, wanted.filter).contacts,
+            crms=[wanted.crm],
+        )
     return StreamingResponse(
-        rows(request.app.state.engine, wanted.filter, wanted.crm),
+        rows(engine, wanted.filter, wanted.crm),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="contacts-{wanted.crm}.csv"'},
     )

@@ -1,7 +1,9 @@
 """Sign-in by token, and the protection of forms against other sites.
 
-The cookie holds the token itself: it is out of reach of scripts, ends with the browser's session, and a token that is
-revoked is refused at the next request. Each form carries a digest made from the token, which no other site can know.
+The cookie holds the value of a session that opens these pages alone, since browsers send a cookie to every port of a
+name: to any other program of this machine, where the name is 127.0.0.1. It is out of reach of scripts, ends with the
+browser's session, after some hours, by signing out, and with its token. Each form carries a digest made from it, which
+no other site can know.
 """
 
 import hashlib
@@ -12,9 +14,15 @@ from typing import Annotated
 from fastapi import Depends, Form, Request, Response
 
 from crm_pipelines.api.errors import ApiError
+from crm_pipelines.api.same_origin import has_foreign_origin, is_from_another_site
+from crm_pipelines.contacts.sessions import SessionEnded, begin_session, end_session
 from crm_pipelines.contacts.tokens import Identity
 
-COOKIE = "crm_pipelines_token"
+COOKIE = "crm_pipelines_session"
+"""Its name where there is no TLS. With TLS browsers hold to the prefix: from this host alone, and for it alone."""
+
+_COOKIE_BEHIND_TLS = f"__Host-{COOKIE}"
+_FORMER_COOKIE = "crm_pipelines_token"  # versions up to 0.1.0 kept the token itself there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,46 +38,58 @@ class Session:
 
 
 class SignedOut(Exception):
-    """Nobody is signed in, or the token is no longer accepted."""
+    """Nobody is signed in, or no longer."""
 
 
-def open_session(request: Request, token: str | None) -> Session:
-    """Raises SignedOut, and ApiError for too many requests or failures."""
-    if not token:
+def open_session(request: Request) -> Session:
+    """The session of the cookie. Raises SignedOut, and ApiError for too many requests."""
+    value = request.cookies.get(_cookie(request))
+    if not value:
         raise SignedOut
-    client = request.client.host if request.client else ""
     try:
-        identity = request.app.state.authenticator.authenticate(token, client=client)
-    except ApiError as error:
-        if error.status == 401:
-            raise SignedOut from None
-        raise
-    return Session(identity=identity, form_key=_form_key(token))
+        identity = request.app.state.authenticator.find_session(value)
+    except SessionEnded:
+        raise SignedOut from None
+    return Session(identity=identity, form_key=_form_key(value))
 
 
-def remember(request: Request, response: Response, token: str) -> None:
-    """Sign in. The cookie is for HTTPS alone where the page is; a proxy's word can only make that stricter."""
-    forwarded = request.headers.get("x-forwarded-proto", "").casefold()
-    secure = request.url.scheme == "https" or "https" in forwarded
-    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=secure)
+def sign_in_with(request: Request, response: Response, token: str) -> None:
+    """Begin a session, and end the one of this browser, if any. Raises ApiError for a token that is not accepted."""
+    client = request.client.host if request.client else ""
+    identity = request.app.state.authenticator.authenticate(token, client=client)
+    sign_out_from(request, response)
+    value = begin_session(request.app.state.engine, identity)
+    response.set_cookie(_cookie(request), value, httponly=True, samesite="lax", secure=is_behind_tls(request))
 
 
-def forget(response: Response) -> None:
-    """Sign out."""
-    response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+def sign_out_from(request: Request, response: Response) -> None:
+    """End the session of this browser, if any, here and there."""
+    if value := request.cookies.get(_cookie(request)):
+        end_session(request.app.state.engine, value)
+    secure = is_behind_tls(request)
+    for name in (_cookie(request), _FORMER_COOKIE):
+        if name in request.cookies:
+            response.delete_cookie(name, httponly=True, samesite="lax", secure=secure)
+
+
+def _cookie(request: Request) -> str:
+    return _COOKIE_BEHIND_TLS if is_behind_tls(request) else COOKIE
+
+
+def is_behind_tls(request: Request) -> bool:
+    """A proxy's word, or whoever says it in its place, can only make it stricter."""
+    return request.url.scheme == "https" or "https" in request.headers.get("x-forwarded-proto", "").casefold()
 
 
 def of_this_site(request: Request) -> None:
     """Raises ApiError for a form that another site has sent."""
-    origin = request.headers.get("origin")
-    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
-    if foreign or request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+    if has_foreign_origin(request.headers) or is_from_another_site(request.headers):
         raise _forged()
 
 
 def reader(request: Request) -> Session:
     """A dependency: whoever is signed in."""
-    session = open_session(request, request.cookies.get(COOKIE))
+    session = open_session(request)
     if "read" not in session.identity.scopes:
         raise ApiError(403, "scope_missing", "This token does not allow reading.")
     return session
@@ -97,8 +117,8 @@ Sender = Annotated[Session, Depends(sender)]
 Writer = Annotated[Session, Depends(writer)]
 
 
-def _form_key(token: str) -> str:
-    return hmac.new(token.encode(), b"crm-pipelines form", hashlib.sha256).hexdigest()
+def _form_key(value: str) -> str:
+    return hmac.new(value.encode(), b"crm-pipelines form", hashlib.sha256).hexdigest()
 
 
 def _forged() -> ApiError:

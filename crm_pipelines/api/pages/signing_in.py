@@ -6,7 +6,17 @@ from fastapi import APIRouter, Form, Request, Response
 
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
-from crm_pipelines.api.pages.session import COOKIE, Sender, SignedOut, forget, of_this_site, open_session, remember
+from crm_pipelines.api.pages.session import (
+    Sender,
+    SignedOut,
+    is_behind_tls,
+    of_this_site,
+    open_session,
+    sign_in_with,
+    sign_out_from,
+)
+from crm_pipelines.api.same_origin import LOOPBACK_NAMES, host_name
+from crm_pipelines.settings import STATUS_PAGE_NAME, Settings
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -15,11 +25,10 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the URL
     """Asks for a token."""
     try:
-        open_session(request, request.cookies.get(COOKIE))
+        open_session(request)
     except SignedOut:
-        response = page("sign-in.html", request, next=_inside(next), problem=None)
-        # A token that is refused, sent again with every request, would use up the failures that this address may make.
-        forget(response)
+        response = _door(request, next)
+        sign_out_from(request, response)
         return response
     return see(_inside(next))
 
@@ -32,25 +41,42 @@ def sign_in(
 ) -> Response:
     """Takes a token from a form of this site alone: nobody is to be signed in as somebody else unawares."""
     of_this_site(request)
+    if not token.strip():
+        return _door(request, next, problem="Paste a token.")
+    response = see(_inside(next))
     try:
-        open_session(request, token.strip())
-    except SignedOut:
-        problem = "This token is unknown or was revoked." if token.strip() else "Paste a token."
+        sign_in_with(request, response, token.strip())
     except ApiError as error:
-        problem = error.message
-    else:
-        response = see(_inside(next))
-        remember(request, response, token.strip())
-        return response
-    return page("sign-in.html", request, next=_inside(next), problem=problem, status=401)
+        return _door(request, next, problem=error.message)
+    return response
 
 
 @router.post("/sign-out")
-def sign_out(_session: Sender) -> Response:
-    """Forgets the token."""
+def sign_out(request: Request, _session: Sender) -> Response:
+    """Ends the session."""
     response = see("/sign-in")
-    forget(response)
+    sign_out_from(request, response)
     return response
+
+
+def _door(request: Request, next_: str, *, problem: str | None = None) -> Response:
+    return page(
+        "sign-in.html",
+        request,
+        next=_inside(next_),
+        problem=problem,
+        own_url=_own_url(request),
+        status=401 if problem else 200,
+    )
+
+
+def _own_url(request: Request) -> str | None:
+    """Where the page has a name of its own, for who has opened it under one that other programs share."""
+    settings: Settings = request.app.state.settings
+    name = host_name(request.headers)
+    if name not in LOOPBACK_NAMES or STATUS_PAGE_NAME not in settings.api.hosts or is_behind_tls(request):
+        return None
+    return f"http://{STATUS_PAGE_NAME}{request.headers['host'].casefold().removeprefix(name)}"
 
 
 def _inside(path: str) -> str:

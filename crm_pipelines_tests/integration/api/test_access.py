@@ -7,8 +7,8 @@ import requests
 
 from crm_pipelines.api.access import FAILURES_PER_MINUTE, Authenticator
 from crm_pipelines.api.errors import LARGEST_BODY
-from crm_pipelines.contacts.tokens import revoke_token
-from crm_pipelines_tests.fixtures.api import Api, error_of
+from crm_pipelines.contacts.tokens import create_token, revoke_token
+from crm_pipelines_tests.fixtures.api import ENOUGH, Api, error_of
 from crm_pipelines_tests.patience import PATIENCE
 
 READS = [
@@ -92,19 +92,32 @@ def test_a_token_is_stored_nowhere(api: Api) -> None:
     assert secret not in str(rows)
 
 
-def test_guesses_are_throttled_and_lock_nobody_out_who_was_right_before(api: Api) -> None:
-    token, unused = api.new_token(), api.new_token()
-    api.sign_in(token)
+def test_an_expired_token_is_refused_from_then_on(api: Api) -> None:
+    api.sign_in(create_token(api.engine, "for a day", ["read"], days=1))
     assert api.get("/contacts")["total"] == 0
-    for _ in range(FAILURES_PER_MINUTE):
-        assert (
-            error_of(requests.get(f"{api.url}/contacts", headers={"Authorization": "Bearer no"}, timeout=PATIENCE))[0]
-            == 401
-        )
-    throttled = requests.get(f"{api.url}/contacts", headers={"Authorization": f"Bearer {unused}"}, timeout=PATIENCE)
+    api.people.run("UPDATE crm_tokens SET expires_at = now() WHERE name = 'for a day'")
+    assert api.refused("GET", "/contacts") == (401, "unauthorized")
+
+
+def test_guesses_are_throttled(api: Api) -> None:
+    for wrong in ["no", f"crmp_00000000_{'a' * 43}"] * (FAILURES_PER_MINUTE // 2):
+        assert error_of(guess(api, wrong))[0] == 401
+    throttled = guess(api, "no")
     assert error_of(throttled) == (429, "too_many_requests")
     assert int(throttled.headers["Retry-After"]) <= 60
-    assert api.get("/contacts")["total"] == 0
+
+
+def test_a_valid_token_is_never_locked_out_by_failures_from_its_address_nor_after_a_restart(api: Api) -> None:
+    api.app.state.authenticator = Authenticator(api.engine, requests_per_minute=ENOUGH)  # as after a restart
+    for _ in range(FAILURES_PER_MINUTE + 1):
+        guess(api, "no")
+    assert guess(api, "no").status_code == 429
+    assert api.get("/contacts")["total"] == 0, "though it was never seen before"
+    assert guess(api, api.new_token()).ok
+
+
+def guess(api: Api, token: str) -> requests.Response:
+    return requests.get(f"{api.url}/contacts", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
 
 
 def test_a_token_may_ask_so_often_in_a_minute_and_no_oftener(api: Api) -> None:

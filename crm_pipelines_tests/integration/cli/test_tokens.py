@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -33,6 +34,20 @@ def test_tokens_are_listed_without_their_secrets_and_refused_once_revoked(run: R
     assert run("tokens", "create", "gone").returncode == 0, "the name is free again"
 
 
+def test_a_token_may_expire_and_the_list_says_when(run: Run, engine: sa.Engine) -> None:
+    token = run("tokens", "create", "for a month", "--expires", "30").stdout.strip()
+    run("tokens", "create", "for ever")
+    assert authenticate(engine, token).name == "for a month"
+    month, ever = json.loads(run("tokens", "list", "--json").stdout)
+    assert ever["expires_at"] is None
+    left = datetime.fromisoformat(month["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=29) < left <= timedelta(days=30)
+    shown = run("tokens", "list").stdout
+    assert "Expires (UTC)" in shown
+    assert month["expires_at"][:10] in shown
+    assert run("tokens", "create", "never", "--expires", "0").returncode == 2
+
+
 def test_a_name_that_is_taken_and_one_that_is_unknown_are_mistakes(run: Run) -> None:
     run("tokens", "create", "web")
     taken = run("tokens", "create", "web")
@@ -50,7 +65,7 @@ def test_beyond_this_machine_the_api_is_served_only_when_there_is_a_token(
 ) -> None:
     caplog.set_level(logging.INFO, "crm_pipelines.api")  # the command sets it, and this sets it back
     served: list[object] = []
-    monkeypatch.setattr("uvicorn.run", lambda *_, **options: served.append(options["host"]))
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: served.append(1))
     refused = run("api", "--host", "0.0.0.0", "--port", "65000")
     assert (refused.returncode, served) == (2, [])
     assert refused.stderr.startswith("Error: Without a token the API is served on this machine only: make one with")

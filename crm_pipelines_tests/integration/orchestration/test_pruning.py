@@ -124,6 +124,30 @@ def test_old_reports_and_evaluations_go_but_for_the_latest_of_each(
     assert prune(records)["reports_and_evaluations"] == 0
 
 
+def test_the_audit_log_keeps_as_many_days_as_configured_and_so_do_answers_kept_for_a_day(
+    records: Records, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_pipelines.contacts.api_writes._AT_A_TIME", 2)
+    people.run("INSERT INTO crm_tokens (id, name, digest, scopes) VALUES ('t', 'web', '', '{write}')")
+    for days in (1, 364, 366, 400, 800):
+        people.run(
+            "INSERT INTO crm_api_writes (token_id, action, contacts, request_id, at) "
+            "VALUES ('t', 'select', 1, 'r', now() - make_interval(days => :days))",
+            days=days,
+        )
+        people.run(
+            "INSERT INTO crm_idempotency_keys (token_id, key, fingerprint, created_at) "
+            "VALUES ('t', :days, '', now() - make_interval(days => :days))",
+            days=days,
+        )
+    assert prune(records, dry_run=True)["audit_lines"] == 3
+    assert prune(records)["audit_lines"] == 3
+    assert len(people.all("SELECT 1 FROM crm_api_writes")) == 2
+    assert people.all("SELECT 1 FROM crm_idempotency_keys") == [], "nobody writes by the API to have them deleted"
+    monkeypatch.setenv("KEEP_AUDIT_DAYS", "31")
+    assert prune(records)["audit_lines"] == 1
+
+
 def test_the_ledger_keeps_as_many_days_as_configured_and_what_nobody_carried_over_yet(
     records: Records, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:

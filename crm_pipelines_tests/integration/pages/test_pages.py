@@ -108,6 +108,19 @@ def test_the_filtered_list_is_downloaded_without_formulas(
     safe = [*(f"'{name}" for name in names[:5]), names[5], "x; '=1+1", "a\n'-b", names[8]]
     assert [row["name"] for row in rows] == safe
     assert {row["sync_status"] for row in rows} == {"New"}
+    assert written(people) == [("export", 9)]
+
+
+def test_a_download_that_cannot_be_written_down_is_none(operator: Visitor, people: People) -> None:
+    people.add(email="ada@example.org", select=False)
+    operator.get("/")
+    people.run("ALTER TABLE crm_api_writes ADD CONSTRAINT nothing_goes_in CHECK (false) NOT VALID")
+    try:
+        answer = operator.send("/contacts.csv", {})
+    finally:
+        people.run("ALTER TABLE crm_api_writes DROP CONSTRAINT nothing_goes_in")
+    assert answer.status_code == 500
+    assert "ada@example.org" not in answer.text
 
 
 def test_decisions_about_a_contact_are_carried_out_and_written_down(operator: Visitor, people: People) -> None:

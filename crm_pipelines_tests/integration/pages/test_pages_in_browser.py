@@ -5,7 +5,13 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
+from crm_pipelines.settings import STATUS_PAGE_NAME
+from crm_pipelines_tests.fixtures.api import serving
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.pages.conftest import Site
 from crm_pipelines_tests.integration.pages.test_pages import fail
@@ -45,6 +51,26 @@ def test_sign_in_find_select_and_retry(site: Site, people: People, page: Page) -
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Token")).to_be_focused()
     assert troubles == []
+
+
+def test_the_cookie_of_the_pages_own_name_goes_to_no_other_program_of_this_machine(site: Site, page: Page) -> None:
+    cookies: list[str | None] = []
+
+    def look(request: Request) -> PlainTextResponse:
+        cookies.append(request.headers.get("cookie"))
+        return PlainTextResponse("")
+
+    port = site.root.rpartition(":")[2]
+    page.goto(site.root)
+    page.get_by_role("link", name=f"http://{STATUS_PAGE_NAME}:{port}").click()
+    page.get_by_label("Token").fill(site.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(page).to_have_url(f"http://{STATUS_PAGE_NAME}:{port}/")
+    with serving(Starlette(routes=[Route("/", look)])) as other:
+        page.goto(other)
+        page.goto(other.replace("127.0.0.1", "localhost"))
+    assert cookies == [None, None]
 
 
 def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone(site: Site, people: People, page: Page) -> None:

@@ -1,15 +1,19 @@
 """Nobody gets in without a token, nobody is made to send a form unawares, and a token is in no URL."""
 
+import requests
 import sqlalchemy as sa
 
 from crm_pipelines.api.access import FAILURES_PER_MINUTE
-from crm_pipelines.api.app import create_app
+from crm_pipelines.api.app import PREFIX, create_app
 from crm_pipelines.api.pages.rendering import LARGEST_FORM
+from crm_pipelines.api.pages.session import COOKIE
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.tokens import revoke_token
+from crm_pipelines.settings import STATUS_PAGE_NAME
 from crm_pipelines_tests.fixtures.api import api_settings, serving
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.pages.conftest import Site, Visitor
+from crm_pipelines_tests.patience import PATIENCE
 
 
 def test_who_is_signed_out_is_led_in_and_on_to_where_they_wanted(site: Site) -> None:
@@ -46,10 +50,100 @@ def test_a_revoked_token_is_out_at_once(site: Site, operator: Visitor, engine: s
     assert operator.get("/").url.endswith("/sign-in")
 
 
-def test_signing_out_forgets_the_token(operator: Visitor) -> None:
+def test_the_cookie_is_no_token_and_opens_the_page_alone(site: Site, operator: Visitor, people: People) -> None:
+    [value] = operator.session.cookies.values()
+    assert site.token.rpartition("_")[2] not in value
+    assert bearer(site, site.token).ok
+    assert bearer(site, value).status_code == 401
+    rows = people.all("SELECT *, encode(digest, 'escape') AS escaped FROM crm_sessions")
+    assert rows
+    assert value not in str(rows), "stored as a digest"
+
+
+def test_a_token_in_the_cookie_opens_nothing(site: Site) -> None:
+    visitor = site.visitor()
+    for name in (COOKIE, "crm_pipelines_token"):
+        visitor.session.cookies.set(name, site.token, domain="127.0.0.1", path="/")
+    door = visitor.get("/")
+    assert door.url.endswith("/sign-in")
+    assert not visitor.session.cookies, "what a former version has put there is taken away"
+
+
+def test_signing_out_ends_the_session_for_whoever_has_its_cookie(site: Site, operator: Visitor) -> None:
     operator.get("/")
+    thief = site.visitor()
+    thief.session.cookies.update(operator.session.cookies)
+    assert thief.get("/").url == f"{site.root}/"
     assert operator.send("/sign-out").url.endswith("/sign-in")
     assert not operator.session.cookies
+    assert thief.get("/").url.endswith("/sign-in")
+
+
+def test_signing_in_again_ends_the_session_before(site: Site, operator: Visitor) -> None:
+    former = site.visitor()
+    former.session.cookies.update(operator.session.cookies)
+    operator.sign_in(site.reading_token)
+    assert former.session.cookies != operator.session.cookies
+    assert former.get("/").url.endswith("/sign-in")
+    assert operator.get("/").url == f"{site.root}/"
+
+
+def test_a_session_ends_after_some_hours_and_with_its_token(site: Site, people: People) -> None:
+    hours = people.all("SELECT 1 FROM crm_sessions WHERE expires_at > now() + interval '13 hours'")
+    assert hours == []
+    for end in (
+        "UPDATE crm_sessions SET expires_at = now()",
+        "UPDATE crm_tokens SET expires_at = now() WHERE name = 'operator'",
+        "UPDATE crm_tokens SET expires_at = NULL, revoked_at = now() WHERE name = 'operator'",
+    ):
+        visitor = site.visitor(site.token)
+        assert visitor.get("/").url == f"{site.root}/"
+        people.run(end)
+        assert visitor.get("/").url.endswith("/sign-in"), end
+        people.run("UPDATE crm_tokens SET expires_at = NULL")
+
+
+def test_sessions_that_are_over_leave_no_rows_behind(site: Site, people: People) -> None:
+    site.visitor(site.token)
+    people.run("UPDATE crm_sessions SET expires_at = now()")
+    site.visitor(site.token)
+    assert len(people.all("SELECT 1 FROM crm_sessions")) == 1
+
+
+def test_behind_tls_the_cookie_is_bound_to_the_host_and_no_other_is_taken(site: Site, operator: Visitor) -> None:
+    behind_tls = {"X-Forwarded-Proto": "https"}
+    answer = site.visitor().send("/sign-in", {"token": site.token}, headers=behind_tls, follow=False)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"__Host-{COOKIE}=")
+    assert {"Path=/", "Secure"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+    planted = operator.session.get(f"{site.root}/", headers=behind_tls, timeout=PATIENCE)
+    assert planted.url.endswith("/sign-in"), "one without the prefix may come from another host of the domain"
+
+
+def test_the_door_names_the_pages_own_address_only_to_who_came_by_one_that_other_programs_share(site: Site) -> None:
+    port = site.root.rpartition(":")[2]
+    own = f'href="http://{STATUS_PAGE_NAME}:{port}"'
+
+    def door(**headers: str) -> str:
+        return site.visitor().session.get(f"{site.root}/sign-in", headers=headers, timeout=PATIENCE).text
+
+    assert own in door()
+    assert own in door(Host=f"LOCALHOST:{port}")
+    assert STATUS_PAGE_NAME not in door(Host=f"{STATUS_PAGE_NAME}:{port}")
+    assert STATUS_PAGE_NAME not in door(**{"X-Forwarded-Proto": "https"}), "a proxy elsewhere"
+
+
+def test_failures_from_its_address_do_not_keep_anybody_from_signing_in(site: Site, operator: Visitor) -> None:
+    for _ in range(FAILURES_PER_MINUTE + 1):
+        assert site.visitor().sign_in("nonsense").status_code == 401
+    assert "Too many wrong tokens" in site.visitor().sign_in("nonsense").text
+    assert operator.get("/").url == f"{site.root}/"
+    assert site.visitor().sign_in(site.reading_token).url == f"{site.root}/"
+
+
+def bearer(site: Site, token: str) -> requests.Response:
+    return requests.get(f"{site.root}{PREFIX}/contacts", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
 
 
 def test_a_form_of_another_site_changes_nothing(operator: Visitor, people: People) -> None:
