@@ -51,7 +51,6 @@ _ACCOUNT_CHANGE = (
 )
 _OURS_TESTS = "crm_pipelines_tests/integration/crms/test_brevo_ours.py"
 
-_UPSERT = "crm_pipelines/crms/brevo/upsert.py"
 _LISTS = "crm_pipelines_tests/integration/crms/test_brevo_lists_and_marks.py"
 _SUPPRESSIONS = "crm_pipelines_tests/integration/contacts/test_suppressions.py"
 _IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
