@@ -13,10 +13,12 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
@@ -35,12 +37,19 @@ _LONGEST_STOP_SECONDS = 1.5 * DELIVERY_LEASE.total_seconds() * SCALE
 # A request that arrives this soon after its worker was woken may have been frozen on its way, and a busy machine needs
 # time to send what it has thawed. That nothing else is sent after waking is tested step by step (test_kill_matrix).
 _LATE_SECONDS = 2.0
+_LIST = 2
+_HOLDS = (
+    "SELECT 1 FROM crm_contacts WHERE id = ANY (:ids) FOR UPDATE",
+    "SELECT 1 FROM crm_syncs WHERE contact_id = ANY (:ids) FOR UPDATE",
+    "UPDATE crm_contacts SET context = 'never committed' WHERE id = ANY (:ids)",
+)
 
 _CRM_FAULTS: tuple[dict[str, Any], ...] = (
     {"action": "status", "status": 429, "headers": {"x-sib-ratelimit-reset": "1"}},
     {"action": "status", "status": 503, "body": {"message": "maintenance"}},
     {"action": "status", "status": 500, "applied": True},
     {"action": "html"},
+    {"action": "html", "status": 403},
     {"action": "empty"},
     {"action": "garbage_json", "applied": True},
     {"action": "reset_before"},
@@ -59,6 +68,15 @@ class Stop:
     worker: Worker
     until: float
     began: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Hold:
+    """Somebody's open transaction on some contacts."""
+
+    connection: sa.Connection
+    ids: list[Any]
+    until: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +123,8 @@ class Storm:
         self._keys: dict[str, Worker] = {}
         self._stops: list[Stop] = []
         self._woken: list[tuple[Worker, float]] = []
+        self._holds: list[Hold] = []
+        self._left: set[int] = set()
         self._tried: Counter[str] = Counter()
         # Answers take so long that many a contact is edited or taken over just then.
         sandbox.configure(attributes=account_attributes(load_mapping(None)), latency_seconds=0.15)
@@ -132,6 +152,8 @@ class Storm:
             self._pass_addresses_on: 1,
             self._select: 4,
             self._unselect: 1,
+            self._hold: 1,
+            self._leave_list: 1,
             self._trouble_the_crm: 4,
             self._sandbox.release: 3,
             self._open_gate: 1,
@@ -142,6 +164,7 @@ class Storm:
             started = time.monotonic()
             while time.monotonic() < started + seconds:
                 self._keep_workers()
+                self._end_holds(time.monotonic())
                 [deed] = self._random.choices(list(deeds), list(deeds.values()))
                 deed()
                 time.sleep(self._random.uniform(0, 0.08))  # the storm's own pace; nothing is waited for
@@ -151,6 +174,7 @@ class Storm:
         finally:
             for worker in self._workers:
                 worker.close()
+            self._end_holds()
             self._engine.dispose()
 
     def _keep_workers(self) -> None:
@@ -171,6 +195,7 @@ class Storm:
             "BREVO_API_KEY": f"xkeysib-storm-{number}",  # tells in the CRM's log who sent
             "BREVO_API_BASE_URL": self._sandbox.url,
             "BREVO_RATE_LIMIT_PER_SECOND": "100",
+            "BREVO_LIST_ID": str(_LIST),
             "BREVO_SYNC_MAX_RETRIES": "20",
             "BREVO_SYNC_RETRY_DELAY_MINUTES": "0.01",
             "BREVO_SYNC_RETRY_EXPONENTIAL": "false",
@@ -213,8 +238,41 @@ class Storm:
             )
         )
 
-    def _some(self) -> list[Any]:
-        return self._random.sample(self._ids, self._random.randint(1, 8))
+    def _some(self, most: int = 8) -> list[Any]:
+        """Contacts that nobody holds: whoever changes them does not wait."""
+        held = {contact_id for hold in self._holds for contact_id in hold.ids}
+        free = [contact_id for contact_id in self._ids if contact_id not in held]
+        return self._random.sample(free, self._random.randint(1, most))
+
+    def _hold(self) -> None:
+        """Somebody's transaction on some contacts, which is rolled back in the end."""
+        if len(self._holds) > 2:
+            return
+        ids = self._some(3)
+        connection = self._engine.connect()
+        connection.execute(sa.text(self._random.choice(_HOLDS)), {"ids": ids})
+        self._holds.append(Hold(connection, ids, time.monotonic() + self._random.uniform(0, 8)))
+        self._tried["contacts held by an open transaction"] += len(ids)
+
+    def _end_holds(self, now: float = float("inf")) -> None:
+        for hold in [hold for hold in self._holds if hold.until <= now]:
+            self._holds.remove(hold)
+            hold.connection.close()
+
+    def _leave_list(self) -> None:
+        on_list = sorted(self._on_list())
+        if not on_list:
+            return
+        number = self._random.choice(on_list)
+        url = f"{self._sandbox.url}/contacts/lists/{_LIST}/contacts/remove"
+        with suppress(requests.RequestException):  # the CRM's trouble is the person's, too
+            requests.post(url, json={"ids": [number]}, headers={"api-key": "the person"}, timeout=_LATE_SECONDS)
+        if number not in self._on_list():
+            self._left.add(number)
+            self._tried["people who left the list"] += 1
+
+    def _on_list(self) -> set[int]:
+        return {one["id"] for one in self._sandbox.contacts() if _LIST in one["listIds"]}
 
     def _edit(self) -> None:
         name = f"Zebedee Quux{self._random.randrange(10**9)}"
@@ -236,8 +294,8 @@ class Storm:
         )
 
     def _pass_addresses_on(self) -> None:
-        """Two to four contacts take over each other's addresses."""
-        ids = self._random.sample(self._ids, self._random.randint(2, 4))
+        """Contacts take over each other's addresses."""
+        ids = self._some(4)
         with self._engine.begin() as connection:
             found = connection.execute(
                 sa.text("SELECT id, email FROM crm_contacts WHERE id = ANY (:ids)"), {"ids": ids}
@@ -253,7 +311,7 @@ class Storm:
         self._tried["addresses changed"] += self._people.run(
             "UPDATE crm_contacts SET email = :email WHERE id = :id",
             email=f"moved{self._random.randrange(10**9)}@example.com",
-            id=self._random.choice(self._ids),
+            id=self._some(1)[0],
         )
 
     def _select(self) -> None:
@@ -278,6 +336,7 @@ class Storm:
     def _calm_down(self) -> None:
         for worker in self._workers:
             worker.close()
+        self._end_holds()
         self._sandbox.clear_faults()
         self._sandbox.configure(latency_seconds=0)
         self._sandbox.release()
@@ -301,6 +360,8 @@ class Storm:
         all_found = list(violations(self._engine, self._sandbox, culprits=self._ids))
         suspects = self._sent_right_after_waking(log)
         late = [found for found in all_found if any(contact_id in found for contact_id in suspects)]
+        back_on_list = self._left & self._on_list()
+        all_found += [f"the contact {number} at the CRM left the list and is on it again" for number in back_on_list]
         ledger = self._people.all("SELECT count(*) AS n FROM crm_attempts WHERE outcome = 'synced'")[0]["n"]
         writes = [entry for entry in log if entry["ext_id"]]
         repeated = sum(entry["applied"] for entry in writes) - ledger
