@@ -39,8 +39,12 @@ def _answers(stack: Stack, run_id: str) -> int:
 
 
 def sends(brevo_sandbox: BrevoSandbox) -> Counter[str]:
-    """How many requests came for each contact."""
-    return Counter(request["ext_id"] for request in brevo_sandbox.requests(path=DELIVERIES))
+    """How many requests changed each contact; those that only look, or are refused, change nothing."""
+    return Counter(
+        request["ext_id"]
+        for request in brevo_sandbox.requests(path=DELIVERIES)
+        if request["ext_id"] and request["applied"]
+    )
 
 
 def assert_given_back(stack: Stack, run_id: str) -> None:
