@@ -638,8 +638,8 @@ MUTATIONS = (
         changes=(
             (
                 _GATES_SQL,
-                "paused_until = greatest(next_slot_at, clock_timestamp()) + interval '1 s', pause_kind = 'rate_limit'",
-                "paused_until = NULL, pause_kind = NULL",
+                "ELSE greatest(next_slot_at, clock_timestamp()) + interval '1 s' END",
+                "ELSE now() END",
             ),
         ),
         tests=(f"{_ACCOUNT_TESTS}::test_until_the_slots_of_the_former_account_are_over_nothing_is_claimed",),
