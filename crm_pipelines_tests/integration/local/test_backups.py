@@ -6,6 +6,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -103,10 +104,12 @@ def test_both_databases_come_back_and_the_former_ones_are_kept(
         assert former.execute("SELECT count(*) FROM contacts").fetchone() == (5,)
 
 
+@pytest.mark.parametrize("home", ["home", "NULL"], ids=["where it is", "never noted"])
 def test_a_restored_database_sends_nothing_until_somebody_opens_the_gate(
-    backup: Backup, people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+    backup: Backup, people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, home: str
 ) -> None:
     people.add(2)
+    people.run(f"UPDATE crm_gates SET home = {home}")
     backup.make()
     backup.restore()
     run = pipeline.run()
@@ -151,7 +154,7 @@ def test_after_a_restore_nobody_who_unsubscribed_meanwhile_is_subscribed_again_u
     assert (one["email"], one["emailBlacklisted"]) == ("ada@new.example", True)
 
 
-@pytest.mark.parametrize("threshold", ["1000", "5"])
+@pytest.mark.parametrize("threshold", ["1000", "20"])
 def test_after_a_restore_nobody_who_is_off_the_list_is_put_on_it_again(
     backup: Backup,
     people: People,
@@ -162,7 +165,7 @@ def test_after_a_restore_nobody_who_is_off_the_list_is_put_on_it_again(
 ) -> None:
     monkeypatch.setenv("BREVO_LIST_ID", "2")
     monkeypatch.setenv("BREVO_BULK_THRESHOLD", threshold)
-    people.add(10)
+    people.add(30)
     backup.make()
     monkeypatch.setenv("BREVO_BULK_THRESHOLD", "1000")
     pipeline.run()
@@ -172,7 +175,7 @@ def test_after_a_restore_nobody_who_is_off_the_list_is_put_on_it_again(
     backup.restore()
     backup.gate.open_by_hand()
     pipeline.run()
-    assert people.states() == {"synced": 10}
+    assert people.states() == {"synced": 30}
     assert {tuple(one["listIds"]) for one in brevo_sandbox.contacts()} == {()}
 
 
@@ -276,7 +279,7 @@ def test_data_of_an_older_version_come_into_a_newer_one_by_dump_and_restore(monk
                 assert connection.execute("SELECT n FROM precious").fetchone() == (42,)
 
 
-def held(sandbox: BrevoSandbox, email: str) -> dict[str, object]:
+def held(sandbox: BrevoSandbox, email: str) -> dict[str, Any]:
     found = sandbox.contact(email)
     assert found
     return found
