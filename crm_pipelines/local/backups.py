@@ -78,7 +78,8 @@ def restore(settings: Settings, file: Path) -> Restored:
     BackupRefused for a file that is no dump, for databases that somebody uses, and for a role that may create none; and
     what `dump` raises.
     """
-    with _beside(file) as folder, _databases(settings) as urls:
+    with tempfile.TemporaryDirectory() as unpacked, _databases(settings) as urls:
+        folder = Path(unpacked)
         about = _unpack(file, folder)
         _require_unused(urls)
         at_least = max(_newest_server(urls), about["pg_dump"])
@@ -205,16 +206,26 @@ def _distrusted(url: str, *, former: str) -> Carried:
 
 def _exchanged(urls: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """Give the new databases the names of the former ones; returns the names that these have now."""
-    kept = []
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    for name, url in urls.items():
-        aside = f"{_name(url)[:40]}_before_{stamp}"
-        with _server(url) as server, server.transaction():
-            for before, after in ((_name(url), aside), (_name(new[name]), _name(url))):
+    aside = {name: f"{_name(url)[:40]}_before_{stamp}" for name, url in urls.items()}
+    with contextlib.ExitStack() as stack:
+        # Of one server both or neither; of two, nearly so.
+        servers: dict[str, psycopg.Connection] = {}
+        for name, url in urls.items():
+            place = _place(url)
+            if place not in servers:
+                servers[place] = stack.enter_context(_server(url))
+                stack.enter_context(servers[place].transaction())
+            for before, after in ((_name(url), aside[name]), (_name(new[name]), _name(url))):
                 rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-                server.execute(rename.format(sql.Identifier(before), sql.Identifier(after)))
-        kept.append(aside)
-    return tuple(kept)
+                servers[place].execute(rename.format(sql.Identifier(before), sql.Identifier(after)))
+    return tuple(aside.values())
+
+
+def _place(url: str) -> str:
+    """The server, and the role that we are there."""
+    given = sa.make_url(url)
+    return f"{given.username}@{given.host}:{given.port or 5432}"
 
 
 def _name(url: str) -> str:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.cli.conftest import Run
 
 _UNTIL = "nothing is sent until somebody opens the gate (`crm-pipelines gate open brevo`)."
@@ -45,3 +46,18 @@ def test_a_restore_that_cannot_be_noticed_is_said_and_then_shown(
     shown = " ".join(run(*command).stdout.split())
     assert "othing is sent until somebody opens the gate" in shown
     assert "This database was restored or copied" in shown
+
+
+def test_a_run_and_a_check_say_that_the_gate_waits_for_a_person(
+    run: Run, people: People, brevo_sandbox: BrevoSandbox
+) -> None:
+    account = {"BREVO_API_KEY": "xkeysib-test-0123456789abcdef", "BREVO_API_BASE_URL": brevo_sandbox.url}
+    people.add()
+    run("gate", "close", "brevo", "--reason", "Until the import is checked.")
+    assert f"brevo: {_UNTIL} Until the import is checked." in run("sync", "brevo", **account).stderr
+    assert brevo_sandbox.sent() == []
+    checked = json.loads(run("check", "brevo", "--json", **account).stdout)
+    [told] = [finding for finding in checked["findings"] if finding["subject"] == "Gate"]
+    assert (told["ok"], told["blocking"]) == (False, False)
+    assert told["detail"] == f"{_UNTIL} Until the import is checked."
+    assert GateKeeper(people.engine, "brevo").read().paused, "a check opens no such gate"
