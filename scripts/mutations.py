@@ -43,6 +43,10 @@ _UPSERT = "crm_pipelines/crms/brevo/upsert.py"
 _FOLLOWS = "crm_pipelines/orchestration/following.py"
 _SESSION = "crm_pipelines/api/pages/session.py"
 _GATES_SQL = "crm_pipelines/contacts/gates.sql"
+_GATES = "crm_pipelines/contacts/gates.py"
+_EMBEDDED_ERRORS = "crm_pipelines_tests/integration/embedded/test_errors.py"
+_RESTORED = "crm_pipelines_tests/integration/queue/test_restored_gate.py"
+_BACKUPS = "crm_pipelines_tests/integration/local/test_backups.py"
 _ACCOUNTS = "crm_pipelines/delivery/accounts.py"
 _ACCOUNT_TESTS = "crm_pipelines_tests/integration/orchestration/test_accounts.py"
 _ACCOUNT_CHANGE = (
@@ -215,7 +219,7 @@ MUTATIONS = (
         changes=(
             ("crm_pipelines/crms/brevo/outcomes.py", "if status in {401, 402, 403} and body is None", "if False"),
         ),
-        tests=(f"{_REFUSED}::test_a_contact_that_is_refused_alone_is_given_up_in_time_and_its_neighbours_arrive",),
+        tests=("crm_pipelines_tests/unit/crms/test_brevo_outcomes.py",),
     ),
     Mutation(
         guard="gate: who is refused alone is charged",
@@ -638,11 +642,113 @@ MUTATIONS = (
         changes=(
             (
                 _GATES_SQL,
-                "paused_until = greatest(next_slot_at, clock_timestamp()) + interval '1 s', pause_kind = 'rate_limit'",
-                "paused_until = NULL, pause_kind = NULL",
+                "ELSE greatest(next_slot_at, clock_timestamp()) + interval '1 s' END",
+                "ELSE now() END",
             ),
         ),
         tests=(f"{_ACCOUNT_TESTS}::test_until_the_slots_of_the_former_account_are_over_nothing_is_claimed",),
+    ),
+    Mutation(
+        guard="restore: no slot in a database that was restored or copied",
+        changes=((_GATES_SQL, "       AND home = crm_home(tableoid) FOR UPDATE\n", "       FOR UPDATE\n"),),
+        tests=(f"{_RESTORED}::test_in_a_copy_no_slot_is_given_though_nobody_has_looked_at_the_gate",),
+    ),
+    Mutation(
+        guard="restore: whoever looks at the gate closes it",
+        changes=(
+            (_GATES, "if not found.at_home and not found.never_noted:", "if found.at_home and found.never_noted:"),
+        ),
+        tests=(
+            f"{_RESTORED}::test_a_restore_with_postgres_own_programs_is_noticed",
+            f"{_RESTORED}::test_in_a_copy_no_slot_is_given_though_nobody_has_looked_at_the_gate",
+        ),
+    ),
+    Mutation(
+        guard="restore: it ends with closed gates whatever can be noticed",
+        changes=(
+            ("crm_pipelines/local/backups.py", "GateKeeper(restored, crm).restored()", "GateKeeper(restored, crm)"),
+        ),
+        tests=(f"{_BACKUPS}::test_a_restored_database_sends_nothing_until_somebody_opens_the_gate",),
+    ),
+    Mutation(
+        guard="restore: claims that this state has never seen are void",
+        changes=((_GATES_SQL, "claim_no = claim_no + 1000000", "claim_no = claim_no + 1"),),
+        tests=(f"{_RESTORED}::test_no_claim_after_a_restore_has_the_number_of_one_that_a_worker_of_before_may_hold",),
+    ),
+    Mutation(
+        guard="restore: what was sent is not known",
+        changes=(
+            (
+                _GATES_SQL,
+                "delivery_started_at = NULL, payload_hash = NULL, bulk_ok",
+                "delivery_started_at = NULL, bulk_ok",
+            ),
+        ),
+        tests=(f"{_BACKUPS}::test_after_a_restore_an_edit_back_to_what_the_dump_calls_sent_is_sent",),
+    ),
+    Mutation(
+        guard="restore: who may have left the list since goes singly",
+        changes=((_GATES_SQL, "bulk_ok = bulk_ok AND lists IS DISTINCT FROM '{}'", "bulk_ok = bulk_ok"),),
+        tests=(f"{_BACKUPS}::test_after_a_restore_nobody_who_is_off_the_list_is_put_on_it_again",),
+    ),
+    Mutation(
+        guard="restore: imports under way are over",
+        changes=((_GATES, '"forget_imports", "forget_walks", "forget_held")', '"forget_walks", "forget_held")'),),
+        tests=(f"{_RESTORED}::test_in_a_copy_claims_and_imports_are_over_and_what_was_sent_is_not_known",),
+    ),
+    Mutation(
+        guard="restore: who was suppressed since stays so",
+        changes=(("crm_pipelines/contacts/carrying_over.py", 'connection.execute(_SQL["take"], in_force)', "pass"),),
+        tests=(f"{_BACKUPS}::test_who_was_suppressed_since_the_dump_stays_so",),
+    ),
+    Mutation(
+        guard="gate: a refused key does not take the place of a person's pause",
+        changes=(
+            (
+                _GATES_SQL,
+                " WHERE crm = :crm AND coalesce(pause_kind, '') NOT IN ('manual', 'restored')\n",
+                " WHERE crm = :crm\n",
+            ),
+        ),
+        tests=(f"{_RESTORED}::test_nothing_but_a_person_opens_a_gate_that_a_person_or_a_restore_closed",),
+    ),
+    Mutation(
+        guard="gate: only a person opens what a person or a restore closed",
+        changes=(
+            (
+                _GATES_SQL,
+                "   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))\n",
+                "   AND :by_hand = :by_hand\n",
+            ),
+        ),
+        tests=(f"{_RESTORED}::test_nothing_but_a_person_opens_a_gate_that_a_person_or_a_restore_closed",),
+    ),
+    Mutation(
+        guard="gate: another account does not open what a person or a restore closed",
+        changes=(
+            (
+                _GATES_SQL,
+                "CASE WHEN pause_kind IN ('manual', 'restored') THEN paused_until",
+                "CASE WHEN false THEN paused_until",
+            ),
+            (
+                _GATES_SQL,
+                "CASE WHEN pause_kind IN ('manual', 'restored') THEN pause_kind",
+                "CASE WHEN false THEN pause_kind",
+            ),
+        ),
+        tests=(f"{_RESTORED}::test_nothing_but_a_person_opens_a_gate_that_a_person_or_a_restore_closed",),
+    ),
+    Mutation(
+        guard="embedded: data are run by the programs that made them",
+        changes=(
+            (
+                "crm_pipelines/contacts/embedded/cluster.py",
+                "find_binaries(chosen_binaries, major=made_by(self.data))",
+                "find_binaries(chosen_binaries)",
+            ),
+        ),
+        tests=(f"{_EMBEDDED_ERRORS}::test_data_of_an_older_version_are_run_by_the_programs_of_that_version",),
     ),
     Mutation(
         guard="account: claims of the former one are void",

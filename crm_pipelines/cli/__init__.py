@@ -9,7 +9,8 @@
 | `watching` | `alerts test`, `health` |
 | `api` | `api`, `tokens create`, `list`, `revoke` |
 | `webserver` | `webserver` |
-| `local` | `db upgrade`, `db url`, `db psql`, `sandbox`, `up`, `demo` |
+| `gates` | `gate`, `gate open`, `gate close` |
+| `local` | `db upgrade`, `url`, `psql`, `dump`, `restore`, `restored`; `sandbox`, `up`, `demo` |
 
 The modules import what is heavy inside their functions, so that `--help` answers at once.
 """
@@ -19,7 +20,7 @@ import sys
 
 import click
 
-from crm_pipelines.cli import api, contacts, delivery, local, suppressions, watching, webserver, why
+from crm_pipelines.cli import api, contacts, delivery, gates, local, suppressions, watching, webserver, why
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -46,6 +47,7 @@ cli.add_command(watching.health)
 cli.add_command(api.api)
 cli.add_command(api.tokens)
 cli.add_command(webserver.webserver)
+cli.add_command(gates.gate)
 cli.add_command(local.db)
 cli.add_command(local.sandbox)
 cli.add_command(local.up)

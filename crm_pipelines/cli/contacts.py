@@ -38,19 +38,25 @@ def contacts() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--select", "crms", type=CRM, multiple=True, help="Queue those that were never selected for this CRM.")
 @click.option("--encoding", help="Encoding of a CSV file, when the detected one is wrong.")
+@click.option(
+    "--rejects",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file for rows that cannot be used, instead of <name>.rejects.csv beside FILE.",
+)
 @as_json
-def import_(file: Path, crms: tuple[str, ...], encoding: str | None, as_json: bool) -> None:
+def import_(file: Path, crms: tuple[str, ...], encoding: str | None, rejects: Path | None, as_json: bool) -> None:
     """Load contacts from FILE (CSV or XLSX).
 
     Columns are found by name; one that is not known becomes a custom field. An address that is there already is
     updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
-    <name>.rejects.csv beside FILE. Safe to repeat.
+    <name>.rejects.csv beside FILE; where that cannot be written, each is named by its line. Safe to repeat.
 
     \b
     Examples:
       crm-pipelines contacts import people.csv
       crm-pipelines contacts import people.xlsx --select brevo
       crm-pipelines contacts import old.csv --encoding cp1252
+      crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
     """
     from crm_pipelines.contacts.importing import import_contacts
 
@@ -61,7 +67,7 @@ def import_(file: Path, crms: tuple[str, ...], encoding: str | None, as_json: bo
             click.echo(f"\r{rows} rows", nl=False, err=True)
 
     with contacts_engine() as (_, engine):
-        report = import_contacts(engine, file, select=crms, encoding=encoding, progress=progress)
+        report = import_contacts(engine, file, select=crms, encoding=encoding, rejects_file=rejects, progress=progress)
     if watched:
         click.echo("\r", nl=False, err=True)
     if as_json:
@@ -75,6 +81,12 @@ def _tell_import(report: "ImportReport") -> None:
         click.echo(f"{report.file}, line {reject.line}: {printable(reject.reason)}", err=True)
     if report.rejects_file:
         click.echo(f"Rejected rows are in {report.rejects_file}.", err=True)
+    if report.rejects_unwritable:
+        click.echo(
+            f"No file for the rejected rows could be written beside the source ({report.rejects_unwritable}): correct "
+            "the lines that are named above, or import again with --rejects FILE.",
+            err=True,
+        )
     click.echo(f"{report.form}: {report.summary}")
     if report.custom_fields:
         click.echo(f"Custom fields: {printable(', '.join(report.custom_fields))}.")
@@ -269,10 +281,8 @@ def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
     if told.next_due is not None:
         click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
     if told.gate.paused:
-        until = (
-            f"until {told.gate.paused_until:%H:%M:%S} UTC" if told.gate.paused_until else "until the key is accepted"
-        )
-        click.echo(f"{told.crm}: nothing is sent {until}. {printable(told.gate.pause_reason or '')}")
+        until = told.gate.paused_until_in_words
+        click.echo(f"{told.crm}: nothing is sent until {until}. {printable(told.gate.pause_reason or '')}")
     if told.errors:
         errors = table("Status", "Kind", "Contacts", "Latest", title=f"Errors at {told.crm}")
         for group in told.errors:

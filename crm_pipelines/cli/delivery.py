@@ -74,6 +74,9 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
         if (now := gate.read()).account_since != known_change:
             told = f"{crm}: the key opens account {now.account}{now.account_change}. Select those that are to go there."
             click.echo(printable(told), err=True)
+        if now.waits_for_a_person:
+            told = f"{crm}: nothing is sent until {now.paused_until_in_words}. {now.pause_reason}"
+            click.echo(printable(told), err=True)
     if as_json:
         print_json({"crm": crm, "dry_run": dry_run, **asdict(result), "not_found": not_found})
     if not result.success:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from crm_pipelines.cli.output import DELIVERABLE_CRM
+from crm_pipelines.cli.output import DELIVERABLE_CRM, working
 from crm_pipelines.errors import UsageError
 
 PORT = 3000
@@ -69,6 +69,73 @@ def psql(arguments: tuple[str, ...]) -> None:
     from crm_pipelines.settings import load_settings
 
     sys.exit(run(load_settings(), arguments))
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def dump(file: Path) -> None:
+    """Write the contacts and Dagster's records to FILE, which only you can read. Goes on beside everything else.
+
+    \b
+    Example:
+      crm-pipelines db dump contacts.crm-dump
+    """
+    from crm_pipelines.local.backups import dump as run
+    from crm_pipelines.settings import load_settings
+
+    with working("Writing"):
+        run(load_settings(), file)
+    click.echo(f"Both databases are in {file}.")
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def restore(file: Path) -> None:
+    """Put the databases of FILE, made by `db dump`, into the place of those in use, which are kept beside them.
+
+    Stop everything that uses them before. Nothing is sent afterwards until `crm-pipelines gate open CRM`: what a CRM
+    holds may be newer than what FILE says.
+
+    \b
+    Example:
+      crm-pipelines db restore contacts.crm-dump
+    """
+    from crm_pipelines.local.backups import restore as run
+    from crm_pipelines.settings import load_settings
+
+    with working("Restoring"):
+        done = run(load_settings(), file)
+    click.echo(f"Restored. The former databases are kept as {' and '.join(done.kept)}.")
+    if done.carried.added:
+        click.echo(f"{done.carried.added} suppressions that are newer than the dump were taken along.")
+    if done.carried.lost:
+        click.echo(
+            f"{done.carried.lost} suppressions of the former database could not be taken along, since they were made "
+            "with another key: suppress these people again before a gate is opened.",
+            err=True,
+        )
+    click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
+
+
+@db.command()
+def restored() -> None:
+    """Say that the contacts database is an older state of itself: nothing is sent until `crm-pipelines gate open CRM`.
+
+    Right after its server's files were restored (pg_basebackup, a snapshot of the disk, recovery to a point in time),
+    which cannot be noticed. Restores with pg_restore, and copies, are.
+
+    \b
+    Example:
+      crm-pipelines db restored
+    """
+    from crm_pipelines.cli.database import contacts_engine
+    from crm_pipelines.contacts.crms import CRMS
+    from crm_pipelines.contacts.gates import GateKeeper
+
+    with contacts_engine() as (_, engine):
+        for crm in CRMS:
+            GateKeeper(engine, crm).restored()
+    click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
 
 
 @click.command()

@@ -19,6 +19,14 @@ SANDBOX = "sandbox"
 
 MAX_FAILURES_IN_A_ROW = 10
 
+RESTORED = (
+    "This database was restored or copied, so what the CRM holds may be newer than what stands here. "
+    'See the runbook, "A restored database".'
+)
+
+OPENED_BY_PEOPLE = frozenset({"manual", "restored"})
+"""Kinds of pause that nothing ends but a person."""
+
 # Of the keys that are known to open the account, the latest: while a key is replaced, two machines may use two.
 _MOST_FINGERPRINTS = 8
 
@@ -85,6 +93,20 @@ class Gate:
     def closed_for_credentials(self) -> bool:
         return self.paused and self.pause_kind == "credentials"
 
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether it was closed by hand or by a restore, so that `crm-pipelines gate open` alone opens it."""
+        return self.paused and self.pause_kind in OPENED_BY_PEOPLE
+
+    @property
+    def paused_until_in_words(self) -> str:
+        """What ends the pause, to go after "until"."""
+        if self.paused_until is not None:
+            return f"{self.paused_until:%Y-%m-%d %H:%M:%S} UTC"
+        if self.waits_for_a_person:
+            return f"somebody opens the gate (`crm-pipelines gate open {self.crm}`)"
+        return "the key is accepted"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
@@ -125,7 +147,36 @@ class GateKeeper:
             return result.all() if result.returns_rows else []
 
     def read(self) -> Gate:
-        return Gate(**self._all("read")[0]._mapping)
+        """The gate as it stands. One that was restored or copied is closed by whoever looks at it first."""
+        state = dict(self._all("read")[0]._mapping)
+        if state.pop("at_home"):
+            return Gate(**state)
+        self._settle()
+        state = dict(self._all("read")[0]._mapping)
+        del state["at_home"]
+        return Gate(**state)
+
+    def _settle(self) -> None:
+        with self._engine.begin() as connection:
+            found = connection.execute(_SQL["lock_home"], {"crm": self.crm}).one()
+            if not found.at_home and not found.never_noted:
+                self._distrust(connection)
+            connection.execute(_SQL["settle"], {"crm": self.crm})
+
+    def restored(self) -> None:
+        """This is an older state of the database: what the CRM holds is not known, and nothing is sent.
+
+        For restores that cannot be noticed, such as those of the server's files. Claims and imports under way are over.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(_SQL["lock_home"], {"crm": self.crm})
+            self._distrust(connection)
+            connection.execute(_SQL["settle"], {"crm": self.crm})
+
+    def _distrust(self, connection: sa.Connection) -> None:
+        for name in ("at_leisure", "forget_rows", "forget_imports", "forget_walks", "forget_held"):
+            connection.execute(_SQL[name], {"crm": self.crm})
+        connection.execute(_SQL["close_restored"], {"crm": self.crm, "reason": RESTORED})
 
     def reserve(self, slots: int, rate_per_second: float) -> Reservation | None:
         """Reserve `slots` requests at `rate_per_second`; None while the gate is paused, and at another account's."""
@@ -144,8 +195,19 @@ class GateKeeper:
         self._all("close", reason=reason, fingerprint=fingerprint)
 
     def open(self) -> None:
-        """Let requests through again and forget what was counted against the account."""
-        self._all("open")
+        """Let requests through again and forget what was counted against the account; not what waits for a person."""
+        self._all("open", by_hand=False)
+
+    def close_by_hand(self, reason: str) -> None:
+        """Stop all requests until `open_by_hand`; a gate that was closed by a restore stays so."""
+        self._all("close_by_hand", reason=reason)
+
+    def open_by_hand(self) -> Gate:
+        """Open a gate that waits for a person; returns it as it stood before. Any other stays as it is."""
+        before = self.read()
+        if before.waits_for_a_person:
+            self._all("open", by_hand=True)
+        return before
 
     def judge(self, tally: Tally) -> str | None:
         """Tell the breaker what came in; returns `outage` or `rejects` when it paused the gate."""

@@ -6,7 +6,8 @@ SELECT crm, account, account_fingerprints, account_since, former_account, contac
        paused_until IS NOT NULL AND paused_until > now() AS paused,
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
-       pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at
+       pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
+       home = crm_home(tableoid) AS at_home
   FROM crm_gates WHERE crm = :crm
 
 -- name: reserve
@@ -20,7 +21,9 @@ WITH pace AS (
                  / :rate)::float8 AS spacing
       FROM crm_gates WHERE crm = :crm AND (paused_until IS NULL OR paused_until <= now())
        -- Whose account is no longer that of the deliveries has no business here.
-       AND (CAST(:account AS text) IS NULL OR account = :account) FOR UPDATE
+       AND (CAST(:account AS text) IS NULL OR account = :account)
+       -- A worker may outlive a restore beneath it.
+       AND home = crm_home(tableoid) FOR UPDATE
 )
 UPDATE crm_gates g SET
     next_slot_at = greatest(least(next_slot_at, clock_timestamp() + interval '60 s'), clock_timestamp())
@@ -39,12 +42,14 @@ UPDATE crm_gates SET
 -- name: close
 UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'credentials', pause_reason = left(:reason, 1000),
        refused_fingerprint = :fingerprint, changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
- WHERE crm = :crm
+ -- What only a person opens must not open with the next key.
+ WHERE crm = :crm AND coalesce(pause_kind, '') NOT IN ('manual', 'restored')
 
 -- name: open
 UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
        pause_seconds = 0, consecutive_failures = 0, probing = false, counting_since = now(), changed_at = now()
  WHERE crm = :crm AND (paused_until IS NOT NULL OR probing)
+   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))
 
 -- name: judge
 -- The breaker, after a group of outcomes. Trips on failures in a row, on the share of failures in five minutes, or on a
@@ -118,8 +123,12 @@ UPDATE crm_gates SET
                          + CASE WHEN account_since > now() - interval '1 day' THEN contacts_forgotten ELSE 0 END,
     limit_observed = NULL, next_poll_at = now(), consecutive_failures = 0, pause_seconds = 0, probing = false,
     counting_since = now(), changed_at = now(),
-    paused_until = greatest(next_slot_at, clock_timestamp()) + interval '1 s', pause_kind = 'rate_limit',
-    pause_reason = 'The account has changed; requests to the former one come to their end first.'
+    -- What only a person opens stays closed.
+    paused_until = CASE WHEN pause_kind IN ('manual', 'restored') THEN paused_until
+                        ELSE greatest(next_slot_at, clock_timestamp()) + interval '1 s' END,
+    pause_kind = CASE WHEN pause_kind IN ('manual', 'restored') THEN pause_kind ELSE 'rate_limit' END,
+    pause_reason = CASE WHEN pause_kind IN ('manual', 'restored') THEN pause_reason
+                        ELSE 'The account has changed; requests to the former one come to their end first.' END
  WHERE crm = :crm
 
 -- name: at_leisure
@@ -158,3 +167,31 @@ WITH kept AS MATERIALIZED (
       FROM kept k WHERE s.contact_id = k.contact_id AND s.crm = :crm
 )
 SELECT count(*) FROM kept WHERE NOT suppressed AND state <> 'unselected'
+
+-- name: close_by_hand
+-- Not over a restore: what was not known then is not known now.
+UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'manual', pause_reason = left(:reason, 1000),
+       refused_fingerprint = NULL, changed_at = now()
+ WHERE crm = :crm AND pause_kind IS DISTINCT FROM 'restored'
+
+-- name: lock_home
+SELECT home IS NULL AS never_noted, coalesce(home = crm_home(tableoid), false) AS at_home
+  FROM crm_gates WHERE crm = :crm FOR UPDATE
+
+-- name: settle
+UPDATE crm_gates SET home = crm_home(tableoid) WHERE crm = :crm
+
+-- name: forget_held
+-- After a restore the CRM holds what was sent before it and since: what is known of that is not certain any more. A
+-- worker of before may hold claims that this state has never seen; none of the next ones may have their numbers. Who is on
+-- no list as far as is known may have been put on it since, and have left it: a bulk import would not look.
+UPDATE crm_syncs SET
+    state = CASE WHEN state = 'claimed' THEN 'queued' ELSE state END, claim_no = claim_no + 1000000, claimed_by = NULL,
+    lease_until = NULL, delivery_started_at = NULL, payload_hash = NULL, bulk_ok = bulk_ok AND lists IS DISTINCT FROM '{}'
+ WHERE crm = :crm
+
+-- name: close_restored
+UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'restored', pause_reason = :reason, refused_fingerprint = NULL,
+       probing = false, consecutive_failures = 0, pause_seconds = 0, next_poll_at = now(), counting_since = now(),
+       changed_at = now()
+ WHERE crm = :crm

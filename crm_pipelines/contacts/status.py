@@ -63,13 +63,18 @@ class CrmStatus:
                 "former": gate.former_account,
                 "contacts_forgotten": gate.contacts_forgotten,
             },
-            "gate": {
-                "paused": gate.paused,
-                "paused_until": _iso(gate.paused_until) if gate.paused else None,
-                "kind": gate.pause_kind if gate.paused else None,
-                "reason": gate.pause_reason if gate.paused else None,
-            },
+            "gate": gate_document(gate),
         }
+
+
+def gate_document(gate: Gate) -> dict[str, Any]:
+    """For JSON: what of the gate concerns a user."""
+    return {
+        "paused": gate.paused,
+        "paused_until": _iso(gate.paused_until) if gate.paused else None,
+        "kind": gate.pause_kind if gate.paused else None,
+        "reason": gate.pause_reason if gate.paused else None,
+    }
 
 
 def crm_status(engine: sa.Engine, crm: str) -> CrmStatus:

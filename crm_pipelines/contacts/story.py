@@ -233,6 +233,8 @@ def _gate(gate: Gate) -> str:
         return ""
     if gate.paused_until:
         return f" Nothing is sent until {_time(gate.paused_until)}: {gate.pause_reason}"
+    if gate.waits_for_a_person:
+        return f" Nothing is sent until {gate.paused_until_in_words}: {gate.pause_reason}"
     check = f"crm-pipelines check {gate.crm}"
     return f" Nothing is sent until the account accepts the key (see `{check}`): {gate.pause_reason}"
 

@@ -1,12 +1,12 @@
 """Looks at a CRM's account on a person's or a schedule's demand, and creates there what the mapping needs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
-from crm_pipelines.contacts.gates import SANDBOX, GateKeeper, OtherAccount
+from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, OtherAccount
 from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, InUse, NewAttribute, ValuesInUse
 from crm_pipelines.delivery.accounts import admit, finding
 from crm_pipelines.delivery.gatekeeping import pacer_for
@@ -29,7 +29,8 @@ class Preflight:
 def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Preflight:
     """Everything that would keep contacts from arriving. When all is well, a gate closed for the key is opened."""
     gate = GateKeeper(engine, crm.name)
-    findings = crm.check(
+    findings = list(_waiting_gate(gate.read()))
+    findings += crm.check(
         before_request=pacer_for(gate, rate_per_second).wait,
         custom_fields=custom_fields_in_use(engine),
         judge=lambda identity: finding(gate.read(), identity),
@@ -39,6 +40,13 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
     if reopened:
         gate.open()
     return Preflight(findings=findings, reopened=reopened)
+
+
+def _waiting_gate(gate: Gate) -> Iterator[Finding]:
+    """No obstacle to a check: it is what a person does before opening the gate."""
+    if gate.waits_for_a_person:
+        detail = f"nothing is sent until {gate.paused_until_in_words}. {gate.pause_reason}"
+        yield Finding(ok=False, subject="Gate", detail=detail, blocking=False)
 
 
 def plan_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> list[NewAttribute]:

@@ -20,6 +20,7 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from crm_pipelines.alerts.messages import in_words
+from crm_pipelines.contacts.gates import OPENED_BY_PEOPLE
 from crm_pipelines.delivery.totals import Totals
 from crm_pipelines.orchestration.assets import brevo_contacts, brevo_queue, gate_in_words, queue_materialization
 from crm_pipelines.orchestration.resources import Destination, sentences
@@ -28,7 +29,7 @@ from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, Standing, look
 SUMS_ADD_UP = "sums_add_up"
 
 # An outage or a refusal stops everything; a limit that was reached is waited out, as it should be.
-_CLOSED = frozenset({"credentials", "outage", "rejects"})
+_CLOSED = frozenset({"credentials", "outage", "rejects"}) | OPENED_BY_PEOPLE
 
 _INTERVAL_SECONDS = 60
 _REPORT_SECONDS = 3600

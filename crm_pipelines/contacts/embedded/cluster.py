@@ -37,11 +37,11 @@ class Cluster:
 
     def __init__(self, layout: Layout, chosen_binaries: Path | None, settings: Mapping[str, str]) -> None:
         self.layout = layout
-        self.binaries = find_binaries(chosen_binaries)
         self.account = choose_account()
         self.place = place_data(layout, self.account)
-        self.programs = place_binaries(self.binaries, self.account, self.place)
         self.data = self.place / "data"
+        self.binaries = find_binaries(chosen_binaries, major=made_by(self.data))
+        self.programs = place_binaries(self.binaries, self.account, self.place)
         self.settings = {**_SETTINGS, **settings}
 
     def prepare(self) -> None:
@@ -131,8 +131,9 @@ class Cluster:
         if found != str(self.binaries.major):
             raise EmbeddedPostgresError(
                 f"{self.data} was made by Postgres {found}, but the programs in {self.binaries.folder} are Postgres "
-                f"{self.binaries.major}: set CRM_POSTGRES_BIN to programs of version {found}, "
-                "or move the folder away to start with an empty one."
+                f"{self.binaries.major}, so nothing was started or changed: set CRM_POSTGRES_BIN to programs of "
+                f"version {found} and save the data with `crm-pipelines db dump FILE`; then unset it, move the folder "
+                "away, and bring the data back with `crm-pipelines db restore FILE`."
             )
 
     def _stop_orphans(self) -> None:
@@ -191,6 +192,14 @@ def _is_free(port: int) -> bool:
 
 def _popen(account: Account | None) -> dict[str, Any]:
     return account.popen if account else {}
+
+
+def made_by(data: Path) -> int | None:
+    """The major version of the Postgres that made the data folder; None where there is none, or none that tells."""
+    try:
+        return int((data / "PG_VERSION").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _environment() -> dict[str, str]:

@@ -45,7 +45,7 @@ class EmbeddedPostgres:
         from psycopg import sql
 
         with self.connect() as connection:
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 return
             # Two at once: one of them meets either error, by how far the other has come.
             with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):

@@ -20,7 +20,7 @@ from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_recor
 from crm_pipelines.contacts.importing.columns import Columns, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.loading import Loader
-from crm_pipelines.contacts.importing.rejects import Rejects
+from crm_pipelines.contacts.importing.rejects import Rejects, require_writable
 from crm_pipelines.contacts.importing.tables import Row, Table
 
 __all__ = ["ImportRefused", "ImportReport", "Reject", "import_contacts"]
@@ -29,6 +29,9 @@ CHUNK = 5_000
 """Rows per transaction: large enough that a commit costs nothing, small enough to stay in memory."""
 
 SHOWN_REJECTS = 20
+
+MOST_REJECTS = 10_000
+"""So many are told where no file can be written for them: each is kept in memory until then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,8 @@ class ImportReport:
     `duplicates` were merged into an earlier row with the same address. `rejects` are the first of the rejected rows;
     all of them are in `rejects_file`. `selected` counts, per CRM, the contacts that are selected now and never were;
     `taken_back` and `suppressed` those that were left alone, since somebody had taken them back or they must never be
-    sent.
+    sent. `rejects_unwritable` says why there is no such file; then `rejects` are all of them,
+    up to MOST_REJECTS.
     """
 
     file: str
@@ -59,6 +63,7 @@ class ImportReport:
     rejected: int
     rejects: tuple[Reject, ...]
     rejects_file: Path | None
+    rejects_unwritable: str | None
     custom_fields: tuple[str, ...]
     ignored_columns: tuple[str, ...]
     selected: dict[str, int]
@@ -85,30 +90,35 @@ def import_contacts(
     select: Sequence[str] = (),
     encoding: str | None = None,
     rejects_folder: Path | None = None,
+    rejects_file: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
 
     `encoding` overrides what is detected for CSV. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`,
-    or else beside the source. `progress` is called with the number of rows read so far. Raises ImportRefused for a file
-    that cannot be read as a table of contacts, UsageError for an unknown CRM.
+    or else beside the source; where it cannot be written, the report has them. `rejects_file` is another one, which
+    must be writable. `progress` is called with the number of rows read so far. Raises ImportRefused for a file that
+    cannot be read as a table of contacts, UsageError for an unknown CRM.
     """
     crms = list(dict.fromkeys(known_crm(crm) for crm in select))
     table = _open(path, encoding)
     columns = match_columns(table.header, path.name)
+    if rejects_file is not None:
+        require_writable(rejects_file)
+    rejected = rejects_file or (rejects_folder or path.parent) / f"{path.stem}.rejects.csv"
     seen: set[int] = set()  # hashes, since all addresses of a large file would fill the memory
     counts = dict.fromkeys(("rows", "added", "updated", "unchanged", "duplicates", "rejected"), 0)
     first_rejects: list[Reject] = []
 
     with (
-        Rejects((rejects_folder or path.parent) / f"{path.stem}.rejects.csv", table.header) as rejects,
+        Rejects(rejected, table.header) as rejects,
         Loader(engine, crms) as loader,
     ):
 
         def reject(row: Row, reason: str) -> None:
             counts["rejected"] += 1
             rejects.add(row, reason)
-            if len(first_rejects) < SHOWN_REJECTS:
+            if len(first_rejects) < (MOST_REJECTS if rejects.unwritable else SHOWN_REJECTS):
                 first_rejects.append(Reject(line=row.line, reason=reason))
 
         for rows in _chunks(table.rows):
@@ -131,6 +141,7 @@ def import_contacts(
         **counts,
         rejects=tuple(first_rejects),
         rejects_file=rejects.path if rejects.written else None,
+        rejects_unwritable=rejects.unwritable,
         custom_fields=tuple(columns.custom.values()),
         ignored_columns=columns.ignored,
         selected=loader.selected,

@@ -1,12 +1,13 @@
 """An import loads what can be loaded, says what cannot and why, and can be repeated."""
 
 import csv
+import errno
 import stat
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crm_pipelines.contacts.importing import ImportRefused, import_contacts
+from crm_pipelines.contacts.importing import ImportRefused, import_contacts, rejects
 from crm_pipelines.contacts.importing import loading as loading_module
 from crm_pipelines.errors import UsageError
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
@@ -131,9 +132,42 @@ def test_rejects_are_not_written_through_a_link(
     victim = tmp_path / "victim"
     victim.write_text("precious", encoding="utf-8")
     (tmp_path / "contacts.rejects.csv").symlink_to(victim)
-    with pytest.raises(ImportRefused, match="cannot be written"):
-        import_contacts(engine, write("email\nwrong\n"))
+    report = import_contacts(engine, write("email\nwrong\n"))
+    assert (report.rejected, report.rejects_file, len(report.rejects)) == (1, None, 1)
+    assert report.rejects_unwritable
     assert victim.read_text(encoding="utf-8") == "precious"
+
+
+def test_where_no_rejects_can_be_written_the_good_rows_go_in_and_each_bad_one_is_told(
+    engine: sa.Engine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by an ordinary user in a read-only folder; `test_rejects.py` is really one."""
+    source = write("email\n" + "".join(f"wrong{n}\nperson{n}@example.com\n" for n in range(30)))
+    monkeypatch.setattr(rejects, "_create", _read_only)
+    report = import_contacts(engine, source)
+    assert (report.added, report.rejected) == (30, 30)
+    assert [one.line for one in report.rejects] == list(range(2, 62, 2))
+    assert (report.rejects_file, report.rejects_unwritable) == (None, "Read-only file system")
+
+
+def _read_only(path: Path) -> TextIO:
+    raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+
+def test_a_file_of_rejects_that_was_named_must_be_writable_before_anything_is_imported(
+    engine: sa.Engine, write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    source = write("email\na@example.com\nwrong\n")
+    with pytest.raises(ImportRefused, match=r"nothing was imported: name another file with --rejects\."):
+        import_contacts(engine, source, rejects_file=tmp_path / "nowhere" / "rejects.csv")
+    assert stored(engine) == []
+    there = tmp_path / "rejects.csv"
+    there.write_text("precious")
+    report = import_contacts(engine, write("email\na@example.com\n"), rejects_file=there)
+    assert report.rejects_file is None
+    assert there.read_text() == "precious", "without a reject nothing is written over"
+    source = write("email\nwrong\n")
+    assert import_contacts(engine, source, rejects_file=there).rejects_file == there
 
 
 @pytest.mark.parametrize(

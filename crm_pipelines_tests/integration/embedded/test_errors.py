@@ -18,9 +18,27 @@ def _fails(folder: Path, bin_dir: Path | None = None) -> str:
 
 def test_data_of_another_version_is_named_with_both_versions(bare: Path) -> None:
     (bare / "data" / "PG_VERSION").write_text("13\n")
+    before = sorted(bare.rglob("*"))
     sentence = _fails(bare)
     assert "was made by Postgres 13" in sentence
-    assert "CRM_POSTGRES_BIN" in sentence
+    assert "set CRM_POSTGRES_BIN to programs of version 13 and save the data with `crm-pipelines db dump" in sentence
+    assert [path for path in before if not path.exists()] == [], "nothing is lost"
+    assert [path.name for path in bare.glob("data*")] == ["data"]
+
+
+def test_data_of_an_older_version_are_run_by_the_programs_of_that_version(folder: Path) -> None:
+    newest = binaries.find_binaries(None)
+    majors = {
+        found: binaries.find_binaries(found).major for found in binaries.folders(None) if (found / "initdb").exists()
+    }
+    older = [found for found, major in majors.items() if major < newest.major]
+    if not older:
+        pytest.skip("there is one version only")
+    with embedded_postgres(folder, bin_dir=older[0], settings=FAST) as server:
+        server.create_database("kept")
+    with embedded_postgres(folder, settings=FAST) as server, server.connect() as connection:
+        assert connection.info.server_version // 10_000 == majors[older[0]]
+        assert connection.execute("SELECT 1 FROM pg_database WHERE datname = 'kept'").fetchone() == (1,)
 
 
 def test_a_data_folder_without_version_is_named(bare: Path) -> None:

@@ -19,6 +19,7 @@ from crm_pipelines_tests.integration.embedded.helpers import (
     postmaster_of,
     processes_of,
 )
+from crm_pipelines_tests.patience import wait_until
 
 
 def test_data_and_port_survive_a_restart(made: Path) -> None:
@@ -51,6 +52,11 @@ def test_creating_a_database_twice_is_the_same_as_once(made: Path) -> None:
     with embedded_postgres(made, settings=FAST) as server:
         server.create_database('of "ours"')
         server.create_database('of "ours"')
+        with server.connect() as connection, pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute("SELECT 1 / 0")
+        log = made / "postgres.log"
+        wait_until(lambda: "division by zero" in log.read_text(), "the log has come so far")
+        assert "already exists" not in log.read_text(), "a database that is there is not asked for"
         engine = sa.create_engine(server.url('of "ours"'))
         with engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT current_database()")) == 'of "ours"'

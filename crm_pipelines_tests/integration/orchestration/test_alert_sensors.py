@@ -245,6 +245,20 @@ def test_what_waits_for_a_closed_gate_is_told_as_that_alone(people: People, back
     assert backlog.tick() == [("brevo.gate.credentials", "begun")], "the others are neither over nor told again"
 
 
+def test_a_gate_that_waits_for_a_person_is_told_until_it_is_opened(
+    people: People, backlog: Watch, engine: sa.Engine
+) -> None:
+    gate = GateKeeper(engine, "brevo")
+    gate.close_by_hand("Until the import is checked.")
+    assert backlog.tick() == [("brevo.gate.manual", "begun")]
+    gate.open_by_hand()
+    assert backlog.tick() == [("brevo.gate.manual", "over")]
+    people.run("UPDATE crm_gates SET home = 'where the dump was made'")
+    assert backlog.tick() == [("brevo.gate.restored", "begun")]
+    gate.open_by_hand()
+    assert backlog.tick() == [("brevo.gate.restored", "over")]
+
+
 def test_a_pause_for_rejects_that_comes_again_is_no_news(people: People, backlog: Watch, engine: sa.Engine) -> None:
     GateKeeper(engine, "brevo").pause("rejects", "30 of the last 50 were rejected.", timedelta(minutes=15))
     assert backlog.tick() == [("brevo.gate.rejects", "begun")]

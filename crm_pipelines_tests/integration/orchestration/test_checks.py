@@ -48,6 +48,8 @@ def test_all_is_green_when_all_is_well() -> None:
         (a_standing(gate=a_gate(paused=True, pause_kind="credentials", pause_reason="no")), {"gate_is_open"}),
         (a_standing(gate=a_gate(paused=True, pause_kind="outage", pause_reason="no")), {"gate_is_open"}),
         (a_standing(gate=a_gate(paused=True, pause_kind="rejects", pause_reason="no")), {"gate_is_open"}),
+        (a_standing(gate=a_gate(paused=True, pause_kind="manual", pause_reason="no")), {"gate_is_open"}),
+        (a_standing(gate=a_gate(paused=True, pause_kind="restored", pause_reason="no")), {"gate_is_open"}),
     ],
 )
 def test_each_check_is_red_for_its_own_state_only(standing: Standing, expected: set[str]) -> None:

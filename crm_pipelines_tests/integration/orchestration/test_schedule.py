@@ -129,6 +129,18 @@ def test_a_tick_names_the_pause_and_its_end(tick: Tick, people: People, gate: Ga
     assert reason(tick()) == f"The gate is paused until {until:%Y-%m-%d %H:%M:%S} UTC: HTTP 503 from Brevo."
 
 
+def test_a_tick_in_a_restored_database_starts_no_run_and_says_who_opens_the_gate(
+    tick: Tick, people: People, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add()
+    people.run("UPDATE crm_gates SET home = 'where the dump was made'")
+    for _ in range(2):
+        said = reason(tick())
+        assert said.startswith("The gate is paused until somebody opens the gate (`crm-pipelines gate open brevo`): ")
+        assert "restored or copied" in said
+    assert brevo_sandbox.requests() == []
+
+
 def test_while_the_key_is_refused_each_tick_makes_one_cheap_request_and_no_run(
     tick: Tick, people: People, gate: GateKeeper, brevo_sandbox: BrevoSandbox
 ) -> None:

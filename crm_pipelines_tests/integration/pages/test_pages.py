@@ -48,6 +48,16 @@ def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visito
         assert operator.get(f"/?span={span}").ok
 
 
+def test_the_overview_says_that_the_database_was_restored_and_what_opens_the_gate(
+    operator: Visitor, people: People
+) -> None:
+    people.add()
+    people.run("UPDATE crm_gates SET home = 'where the dump was made'")
+    text = operator.get("/").text
+    assert "Closed: the database was restored" in text
+    assert "crm-pipelines gate open brevo" in text
+
+
 def test_without_contacts_the_pages_say_how_to_bring_some_in(operator: Visitor) -> None:
     assert "contacts import FILE --select brevo" in operator.get("/").text
     assert "There are no contacts yet." in operator.get("/contacts").text

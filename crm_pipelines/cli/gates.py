@@ -1,0 +1,87 @@
+"""The gates: how they stand, and the two that a person closes and opens."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.output import CRM, as_json, print_json, printable
+from crm_pipelines.errors import CrmPipelinesError
+
+if TYPE_CHECKING:
+    from crm_pipelines.contacts.gates import Gate
+
+
+class OpensByItself(CrmPipelinesError):
+    """The gate is paused for something that no word of a person changes."""
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def gate(context: click.Context, as_json: bool) -> None:
+    """Show how the gates stand: whether anything is sent to a CRM, and if not, why.
+
+    \b
+    Examples:
+      crm-pipelines gate
+      crm-pipelines gate close brevo --reason "Until the import is checked"
+      crm-pipelines gate open brevo
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from crm_pipelines.contacts.crms import CRMS
+    from crm_pipelines.contacts.gates import GateKeeper
+    from crm_pipelines.contacts.status import gate_document
+
+    with contacts_engine() as (_, engine):
+        gates = [GateKeeper(engine, crm).read() for crm in CRMS]
+    if as_json:
+        print_json([{"crm": one.crm, **gate_document(one)} for one in gates])
+        return
+    for one in gates:
+        click.echo(f"{one.crm}: {_in_words(one)}")
+
+
+def _in_words(gate: "Gate") -> str:
+    if not gate.paused:
+        return "open."
+    return f"nothing is sent until {gate.paused_until_in_words}. {printable(gate.pause_reason or '')}"
+
+
+@gate.command("open")
+@click.argument("crm", type=CRM)
+def open_(crm: str) -> None:
+    """Let CRM be sent to again, after its gate was closed by hand or by a restore. What is due goes with the next run.
+
+    \b
+    Example:
+      crm-pipelines gate open brevo
+    """
+    from crm_pipelines.contacts.gates import GateKeeper
+    from crm_pipelines.contacts.queue import Queue
+
+    with contacts_engine() as (_, engine):
+        before = GateKeeper(engine, crm).open_by_hand()
+        due = Queue(engine, crm).backlog().due
+    if before.paused and not before.waits_for_a_person:
+        raise OpensByItself(f"The gate of {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
+    said = "is open now" if before.paused else "was open already"
+    click.echo(f"{crm}: the gate {said}. {due} contacts are due.")
+
+
+@gate.command()
+@click.argument("crm", type=CRM)
+@click.option("--reason", default="Closed by hand.", help="Why, for whoever asks.")
+def close(crm: str, reason: str) -> None:
+    """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait, uncharged.
+
+    \b
+    Example:
+      crm-pipelines gate close brevo --reason "Until the import is checked"
+    """
+    from crm_pipelines.contacts.gates import GateKeeper
+
+    with contacts_engine() as (_, engine):
+        GateKeeper(engine, crm).close_by_hand(reason)
+    click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")

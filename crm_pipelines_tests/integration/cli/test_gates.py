@@ -1,0 +1,63 @@
+"""crm-pipelines gate, and where a gate that waits for a person is shown."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.cli.conftest import Run
+
+_UNTIL = "nothing is sent until somebody opens the gate (`crm-pipelines gate open brevo`)."
+
+
+def test_a_gate_is_closed_and_opened_by_hand(run: Run, people: People) -> None:
+    people.add(2)
+    assert run("gate").stdout.splitlines() == [f"{crm}: open." for crm in ("brevo", "hubspot", "mautic", "n8n")]
+    closed = run("gate", "close", "brevo", "--reason", "Until the import is checked.")
+    assert closed.stdout == "brevo: nothing is sent until `crm-pipelines gate open brevo`.\n"
+    assert run("gate").stdout.splitlines()[0] == f"brevo: {_UNTIL} Until the import is checked."
+    assert json.loads(run("gate", "--json").stdout)[0] == {
+        "crm": "brevo",
+        "paused": True,
+        "paused_until": None,
+        "kind": "manual",
+        "reason": "Until the import is checked.",
+    }
+    assert run("gate", "open", "brevo").stdout == "brevo: the gate is open now. 2 contacts are due.\n"
+    assert run("gate", "open", "brevo").stdout == "brevo: the gate was open already. 2 contacts are due.\n"
+
+
+def test_what_opens_by_itself_is_not_opened_and_a_sentence_says_what_opens_it(run: Run, engine: sa.Engine) -> None:
+    GateKeeper(engine, "brevo").close("Key not found.", "fingerprint")
+    done = run("gate", "open", "brevo")
+    assert done.returncode == 1
+    assert done.stderr == "Error: The gate of brevo is paused until the key is accepted. Key not found.\n"
+
+
+@pytest.mark.parametrize("command", [("status", "brevo"), ("why", "ada@example.com")])
+def test_a_restore_that_cannot_be_noticed_is_said_and_then_shown(
+    run: Run, people: People, command: tuple[str, ...]
+) -> None:
+    people.add(email="ada@example.com")
+    assert run("db", "restored").returncode == 0
+    shown = " ".join(run(*command).stdout.split())
+    assert "othing is sent until somebody opens the gate" in shown
+    assert "This database was restored or copied" in shown
+
+
+def test_a_run_and_a_check_say_that_the_gate_waits_for_a_person(
+    run: Run, people: People, brevo_sandbox: BrevoSandbox
+) -> None:
+    account = {"BREVO_API_KEY": "xkeysib-test-0123456789abcdef", "BREVO_API_BASE_URL": brevo_sandbox.url}
+    people.add()
+    run("gate", "close", "brevo", "--reason", "Until the import is checked.")
+    assert f"brevo: {_UNTIL} Until the import is checked." in run("sync", "brevo", **account).stderr
+    assert brevo_sandbox.sent() == []
+    checked = json.loads(run("check", "brevo", "--json", **account).stdout)
+    [told] = [finding for finding in checked["findings"] if finding["subject"] == "Gate"]
+    assert (told["ok"], told["blocking"]) == (False, False)
+    assert told["detail"] == f"{_UNTIL} Until the import is checked."
+    assert GateKeeper(people.engine, "brevo").read().paused, "a check opens no such gate"
