@@ -269,9 +269,7 @@ def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
     if told.next_due is not None:
         click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
     if told.gate.paused:
-        until = (
-            f"until {told.gate.paused_until:%H:%M:%S} UTC" if told.gate.paused_until else "until the key is accepted"
-        )
+        until = f"until {told.gate.paused_until:%H:%M:%S} UTC" if told.gate.paused_until else told.gate.until
         click.echo(f"{told.crm}: nothing is sent {until}. {printable(told.gate.pause_reason or '')}")
     if told.errors:
         errors = table("Status", "Kind", "Contacts", "Latest", title=f"Errors at {told.crm}")

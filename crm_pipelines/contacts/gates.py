@@ -85,6 +85,20 @@ class Gate:
     def closed_for_credentials(self) -> bool:
         return self.paused and self.pause_kind == "credentials"
 
+    @property
+    def closed_for_settings(self) -> bool:
+        return self.paused and self.pause_kind == "settings"
+
+    @property
+    def refuses(self) -> bool:
+        """Closed until what the CRM refuses is mended: the key, say, or a setting."""
+        return self.closed_for_credentials or self.closed_for_settings
+
+    @property
+    def until(self) -> str:
+        """Until when nothing is sent, in words without a date; for a gate that is paused without an end."""
+        return "until the setting is mended" if self.closed_for_settings else "until the key is accepted"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
@@ -139,9 +153,9 @@ class GateKeeper:
         """Stop all requests for `duration`; a longer pause already in force stays."""
         self._all("pause", kind=kind, reason=reason, duration=duration)
 
-    def close(self, reason: str, fingerprint: str) -> None:
-        """Stop all requests because the account refused the credentials with this fingerprint."""
-        self._all("close", reason=reason, fingerprint=fingerprint)
+    def close(self, reason: str, fingerprint: str, kind: str = "credentials") -> None:
+        """Stop all requests because the account refused the credentials, or settings, with this fingerprint."""
+        self._all("close", reason=reason, fingerprint=fingerprint, kind=kind)
 
     def open(self) -> None:
         """Let requests through again and forget what was counted against the account."""

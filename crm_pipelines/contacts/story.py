@@ -234,7 +234,8 @@ def _gate(gate: Gate) -> str:
     if gate.paused_until:
         return f" Nothing is sent until {_time(gate.paused_until)}: {gate.pause_reason}"
     check = f"crm-pipelines check {gate.crm}"
-    return f" Nothing is sent until the account accepts the key (see `{check}`): {gate.pause_reason}"
+    until = gate.until if gate.closed_for_settings else "until the account accepts the key"
+    return f" Nothing is sent {until} (see `{check}`): {gate.pause_reason}"
 
 
 def _time(moment: datetime) -> str:

@@ -55,7 +55,7 @@ def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None
     """Why a run started now would have nothing to do; None when there is work."""
     gate = reopen_if_accepted(account.gate, account.crm, account.queue, account.policy)
     if gate.paused:
-        until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else "until the key is accepted"
+        until = f"until {gate.paused_until:%Y-%m-%d %H:%M:%S} UTC" if gate.paused_until else gate.until
         return f"The gate is paused {until}: {gate.pause_reason}"
     if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):
         return None  # the run finds out whose account it is: nothing may be due only because another one has it all

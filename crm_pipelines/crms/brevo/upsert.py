@@ -31,6 +31,7 @@ import requests
 
 from crm_pipelines.crms.base import (
     NOTHING_REMEMBERED,
+    SETTINGS,
     BeforeRequest,
     Outcome,
     Payload,
@@ -46,6 +47,7 @@ from crm_pipelines.crms.brevo.outcomes import (
     classify_exception,
     duplicate_identifiers,
     json_object,
+    of_the_request,
     refused_attributes,
 )
 from crm_pipelines.crms.brevo.values import Value
@@ -258,7 +260,10 @@ class Upsert:
         self, refused: Outcome, answer: Answer, target: _Known | _Marked | None
     ) -> _Known | _Marked | Outcome | None:
         """Where to write next (None: create), or the end of this delivery."""
-        if self._requests >= MOST_REQUESTS or refused.result is not Result.REJECTED:
+        if target is None and refused.result is Result.REJECTED and refused.http_status == 404:
+            # A contact that is being created cannot be missing.
+            return of_the_request(refused)
+        if self._requests >= MOST_REQUESTS or not (refused.result is Result.REJECTED or refused.kind == SETTINGS):
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
             phones = duplicate_identifiers(answer) & PHONES or PHONES
@@ -280,7 +285,7 @@ class Upsert:
 
     def _refused_by(self, refused: Outcome, answer: Answer) -> frozenset[str]:
         """The attributes that are refused, if it is not the contact."""
-        if refused.kind != "rejected" or refused.http_status == 404:
+        if refused.kind not in {"rejected", SETTINGS} or refused.http_status == 404:
             return frozenset()
         return refused_attributes(answer, self._attributes.keys() - PHONES, self._account)
 

@@ -245,6 +245,23 @@ def test_what_waits_for_a_closed_gate_is_told_as_that_alone(people: People, back
     assert backlog.tick() == [("brevo.gate.credentials", "begun")], "the others are neither over nor told again"
 
 
+def test_a_gate_closed_for_a_setting_is_one_alert_with_its_own_words(
+    people: People, backlog: Watch, engine: sa.Engine
+) -> None:
+    gate_open_since(people, "1 day")
+    people.add(30)
+    people.run("UPDATE crm_syncs SET run_at = now() - interval '3 hours'")
+    attempt(people, "refused", "List ID does not exist")
+    advice = "Set BREVO_LIST_ID to a list of this account."
+    GateKeeper(engine, "brevo").close(f"List ID does not exist. {advice}", "fingerprint", "settings")
+    assert backlog.tick() == [("brevo.gate.settings", "begun")]
+    assert advice in backlog.last["reasons"][0]["text"]
+    assert backlog.last["runbook"].endswith("the-crm-does-not-take-a-setting")
+    assert backlog.tick() == []
+    GateKeeper(engine, "brevo").open()
+    assert backlog.tick() == [("brevo.gate.settings", "over")]
+
+
 def test_a_pause_for_rejects_that_comes_again_is_no_news(people: People, backlog: Watch, engine: sa.Engine) -> None:
     GateKeeper(engine, "brevo").pause("rejects", "30 of the last 50 were rejected.", timedelta(minutes=15))
     assert backlog.tick() == [("brevo.gate.rejects", "begun")]
