@@ -1129,8 +1129,10 @@ MUTATIONS = (
         guard="endpoint: after two failed imports in a row there is none for an hour",
         changes=((_OPS, "if (rest := bulk_held_up(ends)) is not None:", "if (rest := bulk_held_up([])) is not None:"),),
         tests=(
-            f"{_ENDPOINT}"
-            "::test_after_two_imports_that_came_to_nothing_contacts_go_singly_for_an_hour_and_the_log_says_so",
+            (
+                f"{_ENDPOINT}"
+                "::test_after_two_imports_that_came_to_nothing_contacts_go_singly_for_an_hour_and_the_log_says_so"
+            ),
         ),
     ),
     Mutation(
@@ -1164,8 +1166,10 @@ MUTATIONS = (
         guard="settings: a list that is not there is no contact's fault",
         changes=((_OUTCOMES, "if status in {400, 404} and _LIST.search(said):", "if False:"),),
         tests=(
-            f"{_SETTINGS_TESTS}"
-            "::test_contacts_wait_uncharged_for_a_list_that_is_gone_and_go_when_the_setting_is_mended",
+            (
+                f"{_SETTINGS_TESTS}"
+                "::test_contacts_wait_uncharged_for_a_list_that_is_gone_and_go_when_the_setting_is_mended"
+            ),
         ),
     ),
     Mutation(
@@ -1193,8 +1197,10 @@ MUTATIONS = (
             ),
         ),
         tests=(
-            f"{_SETTINGS_TESTS}"
-            "::test_contacts_wait_uncharged_for_a_list_that_is_gone_and_go_when_the_setting_is_mended",
+            (
+                f"{_SETTINGS_TESTS}"
+                "::test_contacts_wait_uncharged_for_a_list_that_is_gone_and_go_when_the_setting_is_mended"
+            ),
         ),
     ),
     Mutation(

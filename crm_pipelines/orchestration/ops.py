@@ -301,9 +301,9 @@ def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> S
     totals = importer.run(batch.survey, most=batch.most, budget=budget)
     totals = replace(totals, refused_for_rate=importer.refused_for_rate)
     left = budget - timedelta(seconds=time.monotonic() - started)
-    if importer.failed is None or importer.halted is not None or left <= timedelta():
-        return SentBatch(batch=batch, totals=totals, halted=importer.halted)
     most = batch.most - (totals.claimed - totals.released)
+    if importer.failed is None or importer.halted is not None or left <= timedelta() or most <= 0:
+        return SentBatch(batch=batch, totals=totals, halted=importer.halted)
     context.log.warning("A bulk import came to nothing (%s): contacts go singly.", importer.failed)
     rate = account.rate_limit(account.gate.read()).per_second
     rest = _send_rest(context, account, batch, claim_limit(left, rate, most))

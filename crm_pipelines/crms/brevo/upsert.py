@@ -271,6 +271,8 @@ class Upsert:
         if names := self._refused_by(refused, answer):
             self._refused |= names & self._payload.attributes.keys()
             return target if self._leave_out(names, refused) else refused
+        if refused.kind == SETTINGS:
+            return refused
         if refused.kind == "duplicate_external_id" and not (target and target.by_external_id):
             # Brevo holds our contact under an address that we do not know of.
             found = self._find(self._payload.external_id, "ext_id")

@@ -93,6 +93,21 @@ def test_a_limit_holds_for_what_goes_singly_after_a_failed_import(
     assert people.states() == {"synced": 30, "queued": 30}
 
 
+def test_a_limit_that_is_used_up_by_earlier_imports_leaves_none_for_what_goes_singly(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "IMPORT_PATIENCE", planning.IMPORT_PATIENCE * 0)
+    brevo_sandbox.configure(hold_imports=True)
+    people.add(40)
+    assert pipeline.run().counts == {"claimed": 40, "importing": 40}
+    people.add(30)
+    brevo_sandbox.fault(**DOWN)
+    run = pipeline.run(limit=30)
+    assert run.success, run.problem
+    assert run.counts == {"claimed": 70, "importing": 40, "released": 30}
+    brevo_sandbox.release()
+
+
 def test_after_two_imports_that_came_to_nothing_contacts_go_singly_for_an_hour_and_the_log_says_so(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:

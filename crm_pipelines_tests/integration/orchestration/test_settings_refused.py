@@ -138,6 +138,19 @@ def test_what_is_wrong_with_the_request_is_charged_to_nobody(
     assert people.states() == {"synced": 60}
 
 
+def test_an_update_that_is_refused_for_its_list_creates_nothing(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(1)
+    pipeline.run()
+    people.run("UPDATE crm_contacts SET name = 'Other'")
+    body = {"code": "document_not_found", "message": "List does not exist"}
+    brevo_sandbox.fault("status", status=404, body=body, method="PUT")
+    assert not pipeline.run().success
+    nobody_is_charged(people, 1)
+    assert len(brevo_sandbox.requests(method="POST", path="/contacts$")) == 1
+
+
 @pytest.mark.parametrize("status", [400, 406, 409, 415, 422])
 def test_a_page_in_place_of_an_answer_rejects_nobody(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, status: int

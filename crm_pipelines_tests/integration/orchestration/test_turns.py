@@ -118,3 +118,14 @@ def test_of_a_limited_run_an_import_takes_what_the_contacts_that_go_singly_leave
     assert pipeline.run(limit=30).counts == {"claimed": 30, "synced": 30}
     assert {people.sync(one)["state"] for one in (*apart, *suspects)} == {"synced"}
     assert len(brevo_sandbox.requests(path="/contacts/import")) == 1
+
+
+def test_a_probe_that_is_only_asked_to_wait_is_the_only_one(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(5)
+    probing(people)
+    brevo_sandbox.fault("status", status=429, method="POST")
+    assert pipeline.run().counts == {"claimed": 5, "released": 5}
+    sent = {one["email"] for one in brevo_sandbox.requests(method="POST", path=DELIVERIES)}
+    assert len(sent) == 1
