@@ -1260,4 +1260,20 @@ MUTATIONS = (
         changes=((_OPS, "config.limit - len(claims) - len(suspects)", "config.limit"),),
         tests=(f"{_TURNS}::test_of_a_limited_run_an_import_takes_what_the_contacts_that_go_singly_leave",),
     ),
+    Mutation(
+        guard="turns: a probe that is only asked to wait is the only one",
+        changes=(
+            (
+                _COURIER,
+                "            if self.refused_for_rate:\n                released,",
+                "            if False:\n                released,",
+            ),
+        ),
+        tests=(f"{_TURNS}::test_a_probe_that_is_only_asked_to_wait_is_the_only_one",),
+    ),
+    Mutation(
+        guard="settings: a refused list is no missing contact",
+        changes=((_UPSERT, "        if refused.kind == SETTINGS:\n            return refused\n", ""),),
+        tests=(f"{_SETTINGS_TESTS}::test_an_update_that_is_refused_for_its_list_creates_nothing",),
+    ),
 )
