@@ -75,7 +75,8 @@ class Courier(Passage):
 
         Whoever is only asked to wait gets no answer that tells anything: then the others go back unsent.
         """
-        receipts, left = [], list(claims)
+        receipts: list[Receipt] = []
+        left = list(claims)
         while left and self.halted is None and self._insistently(self._gate.read).probing:
             if self.refused_for_rate:
                 released, locked = self._give_back(left)
