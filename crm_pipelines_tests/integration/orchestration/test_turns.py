@@ -98,11 +98,11 @@ def test_a_suspect_is_a_probe_only_if_there_is_nobody_else(
     people.add(3, name="Ada")
     probing(people)
     brevo_sandbox.fault("status", status=503, method="POST")
-    pipeline.run()
+    pipeline.run(limit=2)
     assert [people.sync(one)["attempts"] for one in suspects] == [0, 0]
     people.run("DELETE FROM crm_contacts WHERE name = 'Ada'")
     people.run("UPDATE crm_gates SET paused_until = now() WHERE crm = 'brevo'")
-    pipeline.run()
+    pipeline.run(limit=2)
     assert [people.sync(one)["attempts"] for one in suspects] == [1, 0]
 
 
