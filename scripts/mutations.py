@@ -67,6 +67,14 @@ _SESSIONS_SQL = "crm_pipelines/contacts/sessions.sql"
 _DAGSTER_PAGE = "crm_pipelines/api/dagster_page.py"
 _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
+_ENDPOINT = "crm_pipelines_tests/integration/orchestration/test_import_endpoint.py"
+_SETTINGS_TESTS = "crm_pipelines_tests/integration/orchestration/test_settings_refused.py"
+_TURNS = "crm_pipelines_tests/integration/orchestration/test_turns.py"
+_PLANNING = "crm_pipelines/delivery/planning.py"
+_OUTCOMES = "crm_pipelines/crms/brevo/outcomes.py"
+_GATEKEEPING = "crm_pipelines/delivery/gatekeeping.py"
+_BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
+
 _GATE_CHECK = """\
        AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
 """
@@ -1217,5 +1225,161 @@ MUTATIONS = (
             ),
         ),
         tests=("crm_pipelines_tests/integration/cli/test_psql.py::test_the_password_is_in_nobodys_process_list",),
+    ),
+    Mutation(
+        guard="endpoint: a run whose import failed sends its contacts singly",
+        changes=((_OPS, "if importer.failed is None or importer.halted is not None", "if True"),),
+        tests=(f"{_ENDPOINT}::test_what_an_import_could_not_bring_in_goes_in_the_same_run_and_the_sums_add_up",),
+    ),
+    Mutation(
+        guard="endpoint: after two failed imports in a row there is none for an hour",
+        changes=((_OPS, "if (rest := bulk_held_up(ends)) is not None:", "if (rest := bulk_held_up([])) is not None:"),),
+        tests=(
+            (
+                f"{_ENDPOINT}"
+                "::test_after_two_imports_that_came_to_nothing_contacts_go_singly_for_an_hour_and_the_log_says_so"
+            ),
+        ),
+    ),
+    Mutation(
+        guard="endpoint: an import that arrives ends the series of failures",
+        changes=((_PLANNING, ' or any(end.ended_as == "proved" for end in latest):', ":"),),
+        tests=(f"{_ENDPOINT}::test_an_import_that_arrives_ends_the_series",),
+    ),
+    Mutation(
+        guard="endpoint: what a closed gate held back is no failure of the import",
+        changes=((_IMPORTS_SQL, " AND i.ended_as <> 'given_back'", ""),),
+        tests=(f"{_ENDPOINT}::test_what_concerns_the_account_is_no_failure_of_the_import",),
+    ),
+    Mutation(
+        guard="endpoint: failures at the former account do not count",
+        changes=((_IMPORTS_SQL, "   AND i.ended_at > coalesce(g.account_since, '-infinity')\n", ""),),
+        tests=(f"{_ENDPOINT}::test_failures_at_the_former_account_hold_nothing_up_at_the_new_one",),
+    ),
+    Mutation(
+        guard="endpoint: bodies are smaller after a time-out",
+        changes=(
+            (_IMPORTING, "planning.body_bytes(self._crm.imports.most_bytes, ends)", "self._crm.imports.most_bytes"),
+        ),
+        tests=(f"{_ENDPOINT}::test_bodies_are_halved_after_a_time_out_down_to_a_floor_and_grow_after_a_success",),
+    ),
+    Mutation(
+        guard="endpoint: a limit of the run holds for what follows a failed import",
+        changes=((_OPS, "claim_limit(left, rate, most)", "claim_limit(left, rate, None)"),),
+        tests=(f"{_ENDPOINT}::test_a_limit_holds_for_what_goes_singly_after_a_failed_import",),
+    ),
+    Mutation(
+        guard="settings: a list that is not there is no contact's fault",
+        changes=((_OUTCOMES, "if status in {400, 404} and _LIST.search(said):", "if False:"),),
+        tests=(
+            (
+                f"{_SETTINGS_TESTS}"
+                "::test_contacts_wait_uncharged_for_a_list_that_is_gone_and_go_when_the_setting_is_mended"
+            ),
+        ),
+    ),
+    Mutation(
+        guard="settings: a refusal of the request's form is no contact's fault",
+        changes=((_OUTCOMES, "if status in {405, 406, 415} or code in", "if code in"),),
+        tests=(f"{_SETTINGS_TESTS}::test_what_is_wrong_with_the_request_is_charged_to_nobody",),
+    ),
+    Mutation(
+        guard="settings: a contact that is being created cannot be missing",
+        changes=((_UPSERT, "if target is None and refused.result is Result.REJECTED and", "if False and"),),
+        tests=(f"{_SETTINGS_TESTS}::test_what_is_wrong_with_the_request_is_charged_to_nobody",),
+    ),
+    Mutation(
+        guard="settings: a page in place of an answer rejects nobody",
+        changes=((_OUTCOMES, "    if body is None and has_body:\n", "    if False:\n"),),
+        tests=(f"{_SETTINGS_TESTS}::test_a_page_in_place_of_an_answer_rejects_nobody",),
+    ),
+    Mutation(
+        guard="settings: another one opens the gate",
+        changes=(
+            (
+                _GATEKEEPING,
+                "present = crm.settings_fingerprint if of_settings else",
+                "present = state.refused_fingerprint or",
+            ),
+        ),
+        tests=(
+            (
+                f"{_SETTINGS_TESTS}"
+                "::test_contacts_wait_uncharged_for_a_list_that_is_gone_and_go_when_the_setting_is_mended"
+            ),
+        ),
+    ),
+    Mutation(
+        guard="settings: the gate opens when the list is there, and not when the key is well",
+        changes=((_GATEKEEPING, "(crm.probe_settings if of_settings else crm.probe)", "crm.probe"),),
+        tests=(f"{_SETTINGS_TESTS}::test_a_list_that_is_there_again_opens_the_gate_at_the_next_tick_by_one_request",),
+    ),
+    Mutation(
+        guard="settings: a list of ours that is gone closes no gate",
+        changes=((_BULK_PY, "        outcome = _of_the_import(outcome, target)\n", ""),),
+        tests=(f"{_SETTINGS_TESTS}::test_what_is_wrong_with_a_list_of_ours_closes_nothing_and_contacts_go_singly",),
+    ),
+    Mutation(
+        guard="settings: a folder that is gone closes no gate",
+        changes=((_BULK_PY, "return _of_the_import(outcome), None", "return outcome, None"),),
+        tests=(f"{_SETTINGS_TESTS}::test_what_is_wrong_with_a_list_of_ours_closes_nothing_and_contacts_go_singly",),
+    ),
+    Mutation(
+        guard="turns: a long queue leaves suspects a share",
+        changes=((_OPS, "share = 0 if probing else suspects_share(limit)", "share = 0"),),
+        tests=(f"{_TURNS}::test_suspects_get_their_turn_however_long_the_queue_is",),
+    ),
+    Mutation(
+        guard="turns: many suspects leave the others their share",
+        changes=((_OPS, "share = 0 if probing else suspects_share(limit)", "share = limit"),),
+        tests=(f"{_TURNS}::test_suspects_however_many_leave_the_others_their_turn",),
+    ),
+    Mutation(
+        guard="turns: contacts that need no request are no probe",
+        changes=((_OPS, "limit = min(limit, smallest)  #", "limit = 1  #"),),
+        tests=(f"{_TURNS}::test_contacts_that_need_no_request_are_no_probe",),
+    ),
+    Mutation(
+        guard="turns: while the gate is probing nobody else is under way",
+        changes=(
+            (
+                _COURIER,
+                "while left and self.halted is None and self._insistently(self._gate.read).probing:",
+                "while False:",
+            ),
+        ),
+        tests=(
+            f"{_TURNS}::test_a_probe_that_fails_is_the_only_one_and_costs_nobody_else_anything",
+            f"{_TURNS}::test_a_probe_that_nobody_else_is_under_way_with",
+        ),
+    ),
+    Mutation(
+        guard="turns: a suspect is a probe only if there is nobody else",
+        changes=(
+            (_OPS, "if left > 0 and not (probing and claims):", "if left > 0:"),
+            (_OPS, "share = 0 if probing else", "share = limit if probing else"),
+        ),
+        tests=(f"{_TURNS}::test_a_suspect_is_a_probe_only_if_there_is_nobody_else",),
+    ),
+    Mutation(
+        guard="turns: of a limited run an import takes what is left",
+        changes=((_OPS, "config.limit - len(claims) - len(suspects)", "config.limit"),),
+        tests=(f"{_TURNS}::test_of_a_limited_run_an_import_takes_what_the_contacts_that_go_singly_leave",),
+    ),
+    Mutation(
+        guard="turns: a probe that is only asked to wait is the only one",
+        changes=(
+            (
+                _COURIER,
+                "            if self.refused_for_rate:\n                released,",
+                "            if False:\n                released,",
+            ),
+        ),
+        tests=(f"{_TURNS}::test_a_probe_that_is_only_asked_to_wait_is_the_only_one",),
+    ),
+    Mutation(
+        guard="settings: a refused list is no missing contact",
+        changes=((_UPSERT, "        if refused.kind == SETTINGS:\n            return refused\n", ""),),
+        tests=(f"{_SETTINGS_TESTS}::test_an_update_that_is_refused_for_its_list_creates_nothing",),
     ),
 )

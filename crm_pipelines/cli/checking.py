@@ -18,7 +18,7 @@ from crm_pipelines.settings import Settings, load_settings
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """The findings, whether all that is needed is well, and whether a gate that was closed for the key was opened."""
+    """The findings, whether all that is needed is well, and whether a gate that was closed for a refusal was opened."""
 
     findings: tuple[Finding, ...]
     passed: bool

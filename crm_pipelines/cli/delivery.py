@@ -96,7 +96,7 @@ def check(crm: str, as_json: bool) -> None:
     """Look for everything that would keep contacts from arriving at CRM, and say all of it at once.
 
     The settings, the contacts database, the key, the mapping, and at the CRM its attributes and list. When all is well,
-    a gate that was closed for the key is opened.
+    a gate that was closed for the key or a setting is opened.
 
     \b
     Example:
@@ -114,7 +114,7 @@ def check(crm: str, as_json: bool) -> None:
             shown.add_row(verdict(finding.ok, blocking=finding.blocking), *cells(finding.subject, finding.detail))
         print_table(shown)
         if examined.reopened:
-            click.echo("The gate was closed for the key and is open again.")
+            click.echo("The gate was closed for the key or a setting and is open again.")
     if not examined.passed:
         raise click.exceptions.Exit(1)
 

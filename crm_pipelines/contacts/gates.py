@@ -94,6 +94,15 @@ class Gate:
         return self.paused and self.pause_kind == "credentials"
 
     @property
+    def closed_for_settings(self) -> bool:
+        return self.paused and self.pause_kind == "settings"
+
+    @property
+    def refuses(self) -> bool:
+        """Closed until what the CRM refuses is mended: the key, say, or a setting."""
+        return self.closed_for_credentials or self.closed_for_settings
+
+    @property
     def waits_for_a_person(self) -> bool:
         """Whether it was closed by hand or by a restore, so that `crm-pipelines gate open` alone opens it."""
         return self.paused and self.pause_kind in OPENED_BY_PEOPLE
@@ -105,7 +114,7 @@ class Gate:
             return f"{self.paused_until:%Y-%m-%d %H:%M:%S} UTC"
         if self.waits_for_a_person:
             return f"somebody opens the gate (`crm-pipelines gate open {self.crm}`)"
-        return "the key is accepted"
+        return "the setting is mended" if self.closed_for_settings else "the key is accepted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,9 +199,9 @@ class GateKeeper:
         """Stop all requests for `duration`; a longer pause already in force stays."""
         self._all("pause", kind=kind, reason=reason, duration=duration)
 
-    def close(self, reason: str, fingerprint: str) -> None:
-        """Stop all requests because the account refused the credentials with this fingerprint."""
-        self._all("close", reason=reason, fingerprint=fingerprint)
+    def close(self, reason: str, fingerprint: str, kind: str = "credentials") -> None:
+        """Stop all requests because the account refused the credentials, or settings, with this fingerprint."""
+        self._all("close", reason=reason, fingerprint=fingerprint, kind=kind)
 
     def open(self) -> None:
         """Let requests through again and forget what was counted against the account; not what waits for a person."""

@@ -40,7 +40,7 @@ UPDATE crm_gates SET
  WHERE crm = :crm AND (paused_until IS NULL OR paused_until < now() + CAST(:duration AS interval))
 
 -- name: close
-UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'credentials', pause_reason = left(:reason, 1000),
+UPDATE crm_gates SET paused_until = 'infinity', pause_kind = :kind, pause_reason = left(:reason, 1000),
        refused_fingerprint = :fingerprint, changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
  -- What only a person opens must not open with the next key.
  WHERE crm = :crm AND coalesce(pause_kind, '') NOT IN ('manual', 'restored')

@@ -20,6 +20,8 @@ _SQL = load_statements("imports")
 # In the order of _copy_row.
 _COLUMNS = "import_id, key, contact_id, claim_no, revision, payload_hash, proof, names, warnings, left_out, lists"
 _PORTION = 5000
+# More than it takes to halve a body to its floor and to double it again.
+_ENDS = 20
 _START = ("-infinity", UUID(int=0))
 
 
@@ -69,6 +71,14 @@ class Expected:
     key: str
     names: tuple[str, ...]
     proof: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportEnd:
+    """How an import ended that was sent, and how long ago."""
+
+    ended_as: str
+    age: timedelta
 
 
 def holder(import_id: UUID) -> str:
@@ -202,10 +212,14 @@ class BulkImports:
             self._execute(connection, "end", id=import_id, ended_as=ended_as)
             return len(self._execute(connection, "drop_rows", id=import_id))
 
-    def give_back(self, import_id: UUID) -> int:
+    def latest_ends(self) -> list[ImportEnd]:
+        """Of the latest imports that were sent, the newest first."""
+        return [ImportEnd(**row._mapping) for row in self._all("latest_ends", limit=_ENDS)]
+
+    def give_back(self, import_id: UUID, ended_as: str = "given_back") -> int:
         """End an import that was not sent, or whose sending failed; its claims are queued again, uncharged."""
         with self._engine.begin() as connection:
-            self._execute(connection, "end", id=import_id, ended_as="given_back")
+            self._execute(connection, "end", id=import_id, ended_as=ended_as)
             self._execute(connection, "drop_rows", id=import_id)
             return len(self._execute(connection, "give_back", holder=holder(import_id)))
 

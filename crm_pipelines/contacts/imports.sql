@@ -162,6 +162,16 @@ UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL
   FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
+-- name: latest_ends
+-- How those imports ended that were sent and came to something, the newest first: at this account, and not those that a
+-- closed gate or a stop held back. One that ended of itself and brought nobody in counts as unproved.
+SELECT CASE WHEN i.ended_as = 'proved' AND i.proved = 0 THEN 'unproved' ELSE i.ended_as END AS ended_as,
+       now() - i.ended_at AS age
+  FROM crm_bulk_imports i JOIN crm_gates g ON g.crm = i.crm
+ WHERE i.crm = :crm AND i.state = 'ended' AND i.submitted_at IS NOT NULL AND i.ended_as <> 'given_back'
+   AND i.ended_at > coalesce(g.account_since, '-infinity')
+ ORDER BY i.ended_at DESC, i.id LIMIT :limit
+
 -- name: drop_rows
 DELETE FROM crm_bulk_rows WHERE import_id = :id RETURNING key
 

@@ -236,7 +236,8 @@ def _gate(gate: Gate) -> str:
     if gate.waits_for_a_person:
         return f" Nothing is sent until {gate.paused_until_in_words}: {gate.pause_reason}"
     check = f"crm-pipelines check {gate.crm}"
-    return f" Nothing is sent until the account accepts the key (see `{check}`): {gate.pause_reason}"
+    until = gate.paused_until_in_words if gate.closed_for_settings else "the account accepts the key"
+    return f" Nothing is sent until {until} (see `{check}`): {gate.pause_reason}"
 
 
 def _time(moment: datetime) -> str:

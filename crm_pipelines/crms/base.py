@@ -20,7 +20,11 @@ class Result(enum.StrEnum):
     RETRY = "retry"  # outage: counted as an attempt, tried again later
     SNOOZED = "snoozed"  # the CRM asks to wait: not counted
     REJECTED = "rejected"  # permanent for this payload
-    REFUSED = "refused"  # the credentials or the account, not the contact: closes the gate
+    REFUSED = "refused"  # the credentials, the account or a setting, not the contact: closes the gate
+
+
+SETTINGS = "settings"
+"""Kind of a refusal of what our settings, or the way to the CRM, put into every request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +259,10 @@ class Imports(Protocol):
     def submit(
         self, rows: Sequence[bytes], target: ImportTarget, *, before_request: BeforeRequest
     ) -> tuple[Outcome, str | None]:
-        """Begin an import; the result is the name of the process."""
+        """Begin an import; the result is the name of the process.
+
+        Kinds of a RETRY: `timeout` and `too_large`, which a smaller body may help, and others.
+        """
 
     def look(self, *, before_request: BeforeRequest) -> tuple[Outcome, Mapping[str, ImportStatus]]:
         """How the latest imports stand, by the names of their processes. The budget for this is small."""
@@ -321,6 +328,7 @@ class Crm(Mapper, Protocol):
     """One account at one CRM. Safe to use from several threads."""
 
     credentials_fingerprint: str  # changes with the key and with where it is sent, and tells nothing about them
+    settings_fingerprint: str  # changes with them, too, and with whatever else the settings put into every request
     longest_request: timedelta  # total deadline of a single HTTP request
     imports: Imports
 
@@ -364,6 +372,9 @@ class Crm(Mapper, Protocol):
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """One cheap request that tells whether the credentials are accepted: SYNCED when they are."""
+
+    def probe_settings(self, *, before_request: BeforeRequest) -> Outcome:
+        """One cheap request that tells whether what the settings name is there: SYNCED when it is."""
 
     def check(
         self,

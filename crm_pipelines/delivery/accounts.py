@@ -11,6 +11,7 @@ from functools import partial
 
 from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, Tally
 from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, Identity, Outcome, Result
+from crm_pipelines.delivery.gatekeeping import close
 from crm_pipelines.delivery.passage import LONGEST_PAUSE, Passage
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.scrubbing import scrub
@@ -107,7 +108,7 @@ def _tell(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
     """The gate hears of it as of a delivery's outcome."""
     reason = outcome.message or outcome.kind or ""
     if outcome.result is Result.REFUSED:
-        gate.close(reason, crm.credentials_fingerprint)
+        close(gate, crm, outcome)
     elif outcome.result is Result.SNOOZED:
         pause = min(outcome.retry_after or timedelta(seconds=1), LONGEST_PAUSE)
         gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", pause)

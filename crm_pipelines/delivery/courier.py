@@ -68,7 +68,23 @@ class Courier(Passage):
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
-        receipts = [self.deliver([claim]) for claim in claims]
+        return self._sum([self.deliver([claim]) for claim in claims])
+
+    def deliver_after_a_probe(self, claims: Sequence[Claim]) -> Receipt:
+        """For a gate that tries out a single contact: one at a time until one has had an answer, then the others.
+
+        Whoever is only asked to wait gets no answer that tells anything: then the others go back unsent.
+        """
+        receipts: list[Receipt] = []
+        left = list(claims)
+        while left and self.halted is None and self._insistently(self._gate.read).probing:
+            if self.refused_for_rate:
+                released, locked = self._give_back(left)
+                return self._sum([*receipts, Receipt(released=released, locked=locked, halted=None)])
+            receipts.append(self.deliver([left.pop(0)]))
+        return self._sum([*receipts, self.deliver(left)])
+
+    def _sum(self, receipts: Sequence[Receipt]) -> Receipt:
         return Receipt(
             released=sum(one.released for one in receipts),
             locked=sum(one.locked for one in receipts),

@@ -1,4 +1,4 @@
-"""What the gate is told of outcomes, when one that was closed for its credentials opens again, and who may pass."""
+"""What the gate is told of outcomes, when one that was closed for a refusal opens again, and who may pass."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from crm_pipelines.contacts.gates import Gate, GateKeeper, Reservation, Tally
 from crm_pipelines.contacts.queue import Attempt, Queue, RetryPolicy
-from crm_pipelines.crms.base import Crm, Result
+from crm_pipelines.crms.base import SETTINGS, Crm, Outcome, Result
 from crm_pipelines.delivery.pacing import Pacer
 
 SHORT_PAUSE_SECONDS = 15.0
@@ -46,23 +46,33 @@ def pacer_for(gate: GateKeeper, rate_per_second: float) -> Pacer:
 def reopen_if_accepted(gate: GateKeeper, crm: Crm, queue: Queue, policy: RetryPolicy) -> Gate:
     """The gate as it stands after this attempt.
 
-    A new key opens it at once. The same key opens it when one cheap request succeeds: an address that is allowed on the
-    CRM's side changes no key. Then those contacts that were refused go to the back of the queue: should the CRM refuse
-    them alone, the others get on.
+    A new key, or setting, opens it at once. The same one opens it when one cheap request succeeds: an address that is
+    allowed on the CRM's side changes no key, nor does a list that is there again change its number. Then those contacts
+    that were refused go to the back of the queue: should the CRM refuse them alone, the others get on.
     """
     state = gate.read()
-    if not state.closed_for_credentials:
+    if not state.refuses:
         return state
-    if state.refused_fingerprint != crm.credentials_fingerprint:
+    of_settings = state.closed_for_settings
+    present = crm.settings_fingerprint if of_settings else crm.credentials_fingerprint
+    if state.refused_fingerprint != present:
         gate.open()
     else:
-        outcome = crm.probe(before_request=lambda: None)
+        outcome = (crm.probe_settings if of_settings else crm.probe)(before_request=lambda: None)
         if outcome.result is Result.SYNCED:
             queue.pass_over_refused(state.changed_at, policy)
             gate.open()
         elif outcome.result is Result.REFUSED:
-            gate.close(outcome.message or outcome.kind or "", crm.credentials_fingerprint)
+            close(gate, crm, outcome)
     return gate.read()
+
+
+def close(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
+    """Let nobody through any more, since the CRM refused the credentials, the account or a setting."""
+    of_settings = outcome.kind == SETTINGS
+    refused = crm.settings_fingerprint if of_settings else crm.credentials_fingerprint
+    reason = outcome.message or outcome.kind or ""
+    gate.close(reason, refused, kind="settings" if of_settings else "credentials")
 
 
 def _is_reject(attempt: Attempt) -> bool:

@@ -34,7 +34,10 @@ from crm_pipelines.delivery.totals import Totals
 _PORTION = 2000
 # One look at the CRM's processes shows 50.
 _MOST_UNDER_WAY = 40
+# Bytes; most rows are smaller.
+_LARGE_ROW = 1000
 _LONGEST_PAUSE = 8.0
+_FAILURES = {"timeout": "timed_out", "too_large": "too_large"}
 # Seconds until those that have not arrived are looked for again.
 _AHEAD_PAUSE = 0.5
 
@@ -42,13 +45,14 @@ _log = logging.getLogger(__name__)
 
 
 class Importer(Prover):
-    """The imports of one run to one CRM."""
+    """The imports of one run to one CRM. `failed`: how the last one ended that was sent and had no good answer."""
 
     def __init__(self, *, blocklist: Blocklist, **prover: Any) -> None:
         super().__init__(**prover)
         self._blocklist = blocklist
         self._open: dict[UUID, OpenImport] = {}
         self._read_ahead = 0
+        self.failed: str | None = None
 
     def run(self, survey: Survey | None, *, most: int = 0, budget: timedelta = timedelta()) -> Totals:
         """Finish what is under way and has ended; with a survey import up to `most` more, and wait a little for them.
@@ -174,7 +178,8 @@ class Importer(Prover):
                 attributes_version=self._crm.attributes_version,
             )
         )
-        body = Body(self._crm.imports.most_bytes)
+        ends = self._patiently(self._imports.latest_ends)
+        body = Body(planning.body_bytes(self._crm.imports.most_bytes, ends))
         sent = False
         try:
             more = self._fill(import_id, body, survey, most)
@@ -185,13 +190,16 @@ class Importer(Prover):
             return False
         finally:
             if not sent:
-                returned = self._insistently(partial(self._imports.give_back, import_id))
+                ended_as = self.failed or "given_back"
+                returned = self._insistently(partial(self._imports.give_back, import_id, ended_as))
                 self.fates.released += returned
                 self._superseded(len(body.rows) - returned)
 
     def _fill(self, import_id: UUID, body: Body, survey: Survey, most: int) -> bool:
         """Whether more contacts are due than fit in."""
-        while limit := min(_PORTION, most, body.room if body.rows else _PORTION):
+        # Of the first contacts it is not known how much room they take; what does not fit in goes singly.
+        first = max(1, min(_PORTION, body.most_bytes // _LARGE_ROW))
+        while limit := min(_PORTION, most, body.room if body.rows else first):
             claims = self._patiently(partial(self._imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE))
             if claims:
                 self._take_in(import_id, claims, body, survey)
@@ -315,6 +323,9 @@ class Importer(Prover):
         if process_id is None and outcome.result is Result.REJECTED:
             self._give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
             return True
+        if outcome.result is Result.RETRY:
+            self.failed = _FAILURES.get(outcome.kind or "", "unanswered")
+            _log.warning("An import of %d contacts came to nothing (%s).", one.contacts, self.failed)
         return process_id is not None
 
 

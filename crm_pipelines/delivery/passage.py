@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, Gate, GateKeeper, Reservation
 from crm_pipelines.contacts.retrying import with_retries
-from crm_pipelines.crms.base import Crm, Outcome, Result
-from crm_pipelines.delivery.gatekeeping import soon_over
+from crm_pipelines.crms.base import SETTINGS, Crm, Outcome, Result
+from crm_pipelines.delivery.gatekeeping import close, soon_over
 from crm_pipelines.delivery.pacing import Pacer, Stopped
 from crm_pipelines.delivery.rates import RateLimit
 
@@ -47,8 +47,8 @@ class Passage:
         if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             self._halt("the CRM does not answer as it should")
         if outcome.result is Result.REFUSED:
-            self._gate.close(reason, self._crm.credentials_fingerprint)
-            self._halt("the CRM refused the credentials")
+            close(self._gate, self._crm, outcome)
+            self._halt("the CRM refused a setting" if outcome.kind == SETTINGS else "the CRM refused the credentials")
         elif outcome.result is Result.SNOOZED:
             duration = min(outcome.retry_after or timedelta(seconds=1), LONGEST_PAUSE)
             self._gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", duration)

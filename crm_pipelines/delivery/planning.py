@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
 
+from crm_pipelines.contacts.imports import ImportEnd
 from crm_pipelines.contacts.queue import Pace, RetryPolicy
 
 T = TypeVar("T")
@@ -49,6 +50,14 @@ LONGEST_WALK = timedelta(minutes=5)
 WALK_TRUST = LONGEST_WALK + timedelta(minutes=5)
 """How long after its begin a walk allows imports to be sent; who unsubscribes in between is not seen."""
 
+BULK_REST = timedelta(hours=1)
+"""For how long contacts go singly once imports have failed: each try costs a walk over the account."""
+
+_FAILED_IN_A_ROW = 2
+_TOO_BIG = frozenset({"timed_out", "too_large"})
+
+_MOST_HALVINGS = 4
+
 MAX_BATCHES = 12
 """Each batch is two steps in Dagster's pages and some 25 events in its storage."""
 
@@ -61,6 +70,9 @@ _IMPORT_COST = 20
 
 # Seconds; what was done within fewer says little about the rest.
 _SHORTEST_MEASURE = 5
+
+# Suspects go one at a time, so a long queue gives them a small part of a run; but it always gives them that.
+_PER_SUSPECT = 10
 
 # The rest of the interval is for starting Python, for claiming and for writing back.
 _SENDING_SHARE = 0.8
@@ -91,6 +103,37 @@ def least_for_bulk(threshold: int, *, account: int, page_size: int) -> int:
     step = page_size - 1
     reading = _PAGE_COST * (math.ceil(account / step) + 1) + _IMPORT_COST
     return max(threshold, math.ceil(reading / (1 - _PAGE_COST / step)))
+
+
+def bulk_held_up(ends: Sequence[ImportEnd]) -> timedelta | None:
+    """For how long no import is tried, since the latest ones came to nothing; None when one may be. Newest first."""
+    latest = ends[:_FAILED_IN_A_ROW]
+    if len(latest) < _FAILED_IN_A_ROW or any(end.ended_as == "proved" for end in latest):
+        return None
+    left = BULK_REST - latest[0].age
+    return left if left > timedelta() else None
+
+
+def body_bytes(most: int, ends: Sequence[ImportEnd]) -> int:
+    """How large an import may be: half after each that was too large or too slow, down to a sixteenth of `most`.
+
+    Each that arrives doubles it again. `ends`: newest first.
+    """
+    halvings = 0
+    for end in reversed(ends):
+        if end.ended_as in _TOO_BIG:
+            halvings = min(halvings + 1, _MOST_HALVINGS)
+        elif end.ended_as == "proved":
+            halvings = max(halvings - 1, 0)
+    return most >> halvings
+
+
+def suspects_share(limit: int) -> int:
+    """How many of the contacts of a run may be crash suspects while others are due: one of ten; of two and more, one.
+
+    Who asks for a single contact gets one that is under no suspicion.
+    """
+    return 0 if limit < 2 else max(1, limit // _PER_SUSPECT)
 
 
 def smallest_batch(configured: int, rate_per_second: float, processes: int = 1) -> int:

@@ -15,7 +15,7 @@ from crm_pipelines.delivery.learning import learn_now
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """What was found, and whether a gate that was closed for the key was opened for it."""
+    """What was found, and whether a gate that was closed for the key or a setting was opened for it."""
 
     findings: Sequence[Finding]
     reopened: bool
@@ -27,7 +27,7 @@ class Preflight:
 
 
 def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Preflight:
-    """Everything that would keep contacts from arriving. When all is well, a gate closed for the key is opened."""
+    """Everything that would keep contacts from arriving. When all is well, a gate closed for a refusal is opened."""
     gate = GateKeeper(engine, crm.name)
     findings = list(_waiting_gate(gate.read()))
     findings += crm.check(
@@ -36,7 +36,7 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
         judge=lambda identity: finding(gate.read(), identity),
         values_in_use=_values_in_use(engine),
     )
-    reopened = all(one.ok for one in findings if one.blocking) and gate.read().closed_for_credentials
+    reopened = all(one.ok for one in findings if one.blocking) and gate.read().refuses
     if reopened:
         gate.open()
     return Preflight(findings=findings, reopened=reopened)

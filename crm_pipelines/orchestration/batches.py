@@ -50,7 +50,8 @@ def contact_ids(given: Sequence[str]) -> tuple[UUID, ...]:
 class Batch:
     """Contacts that one step delivers.
 
-    `together` and `alone` (one after the other, since they may have taken a worker down): those that `claims` names.
+    `together`, `alone` (one after the other, since they may have taken a worker down) and `probe` (so until one has had
+    an answer, since the CRM may be down): those that `claims` names.
     `import`: the contacts of bulk imports under way and, with a survey, up to `most` more, claimed by the imports.
     `run_id` is the run that claimed them; a re-execution from a failure is another one.
     """
@@ -58,7 +59,7 @@ class Batch:
     number: int
     run_id: str
     claims: tuple[Claim, ...] = ()
-    kind: Literal["together", "alone", "import"] = "together"
+    kind: Literal["together", "alone", "probe", "import"] = "together"
     survey: Survey | None = None
     most: int = 0
     dry_run: bool = False

@@ -29,7 +29,7 @@ from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, Standing, look
 SUMS_ADD_UP = "sums_add_up"
 
 # An outage or a refusal stops everything; a limit that was reached is waited out, as it should be.
-_CLOSED = frozenset({"credentials", "outage", "rejects"}) | OPENED_BY_PEOPLE
+_CLOSED = frozenset({"credentials", "settings", "outage", "rejects"}) | OPENED_BY_PEOPLE
 
 _INTERVAL_SECONDS = 60
 _REPORT_SECONDS = 3600

@@ -100,6 +100,18 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
         )
     if gate.waits_for_a_person:
         return _closed_until_opened(crm, gate)
+    if gate.closed_for_settings:
+        return Finding(
+            key=f"{crm}.gate.settings",
+            headline=f"{crm} does not take what the settings put into every request: nothing is sent, contacts wait "
+            "uncharged.",
+            action="Mend the setting (see the reason) and restart the code server; the gate opens by itself, with "
+            f"`crm-pipelines check {crm}` now.",
+            runbook="the-crm-does-not-take-a-setting",
+            page=page,
+            since=gate.changed_at,
+            reasons=lambda: reasons,
+        )
     # Open to a single contact between two pauses: the outage is over when that one has arrived.
     if gate.probing or (gate.paused and gate.pause_kind == "outage"):
         return Finding(

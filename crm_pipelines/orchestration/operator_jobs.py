@@ -136,7 +136,9 @@ def brevo_release_claims() -> None:
     release_claims()
 
 
-@dg.op(description="Asks Brevo for the account and its attributes; opens a gate that was closed for the key.")
+@dg.op(
+    description="Asks Brevo for the account and its attributes; opens a gate that was closed for the key or a setting."
+)
 def look_at_account(
     context: dg.OpExecutionContext, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
@@ -145,11 +147,11 @@ def look_at_account(
         gate = account.gate.read()
     yield attributes_evaluation(looked)
     if looked.reopened:
-        context.log.info("The gate was closed for the key and is open again.")
+        context.log.info("The gate was closed for the key or a setting and is open again.")
     for finding in looked.findings:
         context.log.info("%s %s: %s", _mark(finding), finding.subject, scrub(finding.detail))
     if looked.problems:
-        if gate.paused and gate.pause_kind in {"credentials", "outage"}:
+        if gate.paused and gate.pause_kind in {"credentials", "settings", "outage"}:
             # One cause, one alert: people are told of the gate.
             context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         first = looked.problems[0]
@@ -194,7 +196,8 @@ def attributes_exist(destination: dg.ResourceParam[Destination]) -> dg.AssetChec
     **_JOB,
     tags=_SHORT,
     description="Looks for everything that would keep contacts from arriving at Brevo: key, list, attributes and their "
-    "types. When all is well, a gate that was closed for the key is opened. Fails when something is wrong.",
+    "types. When all is well, a gate that was closed for the key or a setting is opened. Fails when something is "
+    "wrong.",
 )
 def brevo_check_account() -> None:
     look_at_account()

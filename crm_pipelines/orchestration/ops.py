@@ -13,10 +13,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, Literal
 from uuid import UUID
 
 import dagster as dg
 
+from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
 from crm_pipelines.delivery.accounts import AccountUnknown
 from crm_pipelines.delivery.courier import Courier
@@ -26,11 +28,13 @@ from crm_pipelines.delivery.planning import (
     CLAIM_LEASE,
     IMPORT_SILENCE,
     MAX_BATCHES,
+    bulk_held_up,
     claim_limit,
     importing_budget,
     sending_budget,
     smallest_batch,
     split,
+    suspects_share,
 )
 from crm_pipelines.delivery.previewing import preview
 from crm_pipelines.delivery.surveying import Survey
@@ -102,30 +106,20 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         _learn(context, account)
         gate = account.gate.read()
     known = account.crm.attributes_version is not None
-    if gate.probing or not known:
-        limit = 1 if known else 0
+    if gate.probing:
+        limit = min(limit, smallest)  # who needs no request is no probe, so one contact might not be enough
+    if not known:
+        limit = 0
     in_bulk = known and chosen is None and not gate.paused and not gate.probing
     survey = _survey(context, config, account) if in_bulk else None
-    if survey is not None and config.limit is not None:
-        limit = 0  # the import takes as many
-    claims = queue.claim(
-        context.run_id,
-        limit=limit,
-        lease=CLAIM_LEASE,
-        contact_ids=chosen,
-        leave_to_imports=survey is not None,
-    )
-    suspects = (
-        queue.claim_suspects(context.run_id, limit=limit - len(claims), lease=CLAIM_LEASE, contact_ids=chosen)
-        if limit > len(claims)
-        else []
-    )
+    claims, suspects = _claim(context, account, limit, chosen, probing=gate.probing, in_bulk=survey is not None)
     batches = []
     if survey is not None or (chosen is None and imports.any_open()):
-        most = config.limit or sys.maxsize
+        most = sys.maxsize if config.limit is None else config.limit - len(claims) - len(suspects)
         batches.append(Batch(number=1, run_id=context.run_id, kind="import", survey=survey, most=most))
+    kind: Literal["probe", "together"] = "probe" if gate.probing else "together"
     batches += [
-        Batch(number=number, run_id=context.run_id, claims=tuple(part))
+        Batch(number=number, run_id=context.run_id, claims=tuple(part), kind=kind)
         for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 2), start=len(batches) + 1)
     ]
     if suspects:
@@ -144,6 +138,30 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     if gate.paused:
         context.log.warning("The gate is paused (%s): %s", gate.pause_kind, gate.pause_reason)
     return batches
+
+
+def _claim(
+    context: dg.OpExecutionContext,
+    account: Account,
+    limit: int,
+    chosen: list[UUID] | None,
+    *,
+    probing: bool,
+    in_bulk: bool,
+) -> tuple[list[Claim], list[Claim]]:
+    """Contacts, and crash suspects, at most `limit` of both: however many there are of one kind, the other has a share.
+
+    While the gate tries out a single contact, a suspect is that only if nobody else is due: it would take the worker
+    down once more, and nothing would be known.
+    """
+    given: dict[str, Any] = {"lease": CLAIM_LEASE, "contact_ids": chosen}
+    share = 0 if probing else suspects_share(limit)
+    suspects = account.queue.claim_suspects(context.run_id, limit=share, **given) if share else []
+    claims = account.queue.claim(context.run_id, limit=limit - len(suspects), leave_to_imports=in_bulk, **given)
+    left = limit - len(claims) - len(suspects)
+    if left > 0 and not (probing and claims):
+        suspects += account.queue.claim_suspects(context.run_id, limit=left, **given)
+    return claims, suspects
 
 
 def _admitted(context: dg.OpExecutionContext, account: Account) -> Account | None:
@@ -208,9 +226,19 @@ def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
 def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> Survey | None:
     """What a bulk import needs, when there is enough for one and the account takes it."""
     threshold = account.brevo.bulk_threshold
-    if config.limit is not None and config.limit < threshold:
+    imports = account.imports(context.run_id)
+    if (config.limit is not None and config.limit < threshold) or not imports.due(threshold):
         return None
-    return account.surveyor().survey(threshold, account.imports(context.run_id).due)
+    ends = imports.latest_ends()
+    if (rest := bulk_held_up(ends)) is not None:
+        context.log.warning(
+            "No bulk import for %.0f more minutes: the last two came to nothing (%s, %s). Contacts go singly.",
+            rest.total_seconds() / 60,
+            ends[1].ended_as,
+            ends[0].ended_as,
+        )
+        return None
+    return account.surveyor().survey(threshold, imports.due)
 
 
 def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
@@ -253,7 +281,9 @@ def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> Sen
         run_id=context.run_id,
         limit=account.rate_limit(account.gate.read()),
     )
-    send = courier.deliver_one_at_a_time if batch.kind == "alone" else courier.deliver
+    send = {"alone": courier.deliver_one_at_a_time, "probe": courier.deliver_after_a_probe}.get(
+        batch.kind, courier.deliver
+    )
     receipt = send(batch.claims)
     return SentBatch(
         batch=batch,
@@ -265,11 +295,26 @@ def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> Sen
 
 
 def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
+    started = time.monotonic()
     importer = account.importer(context.run_id)
     budget = importing_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
     totals = importer.run(batch.survey, most=batch.most, budget=budget)
     totals = replace(totals, refused_for_rate=importer.refused_for_rate)
-    return SentBatch(batch=batch, totals=totals, halted=importer.halted)
+    left = budget - timedelta(seconds=time.monotonic() - started)
+    most = batch.most - (totals.claimed - totals.released)
+    if importer.failed is None or importer.halted is not None or left <= timedelta() or most <= 0:
+        return SentBatch(batch=batch, totals=totals, halted=importer.halted)
+    context.log.warning("A bulk import came to nothing (%s): contacts go singly.", importer.failed)
+    rate = account.rate_limit(account.gate.read()).per_second
+    rest = _send_rest(context, account, batch, claim_limit(left, rate, most))
+    return replace(rest, totals=Totals.sum([totals, rest.totals or Totals()]))
+
+
+def _send_rest(context: dg.OpExecutionContext, account: Account, batch: Batch, limit: int) -> SentBatch:
+    """What an import could not bring in, in the time that was meant for imports."""
+    claims = account.queue.claim(context.run_id, limit=limit, lease=CLAIM_LEASE)
+    sent = _send(context, account, replace(batch, kind="together", claims=tuple(claims)))
+    return replace(sent, batch=batch, totals=_written(account, sent))
 
 
 @dg.op(
@@ -283,17 +328,22 @@ def write_statuses(
     if sent.totals is not None:
         context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
         return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run, seconds=sent.seconds)
-    claims = sent.batch.claims
     with sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
-        applied = account.queue.apply(sent.batch.run_id, account.policy, [claim.contact_id for claim in claims])
-        free, held = account.queue.unattempted(claims)
+        totals = _written(account, sent)
+    context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))
+    return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False, seconds=sent.seconds)
+
+
+def _written(account: Account, sent: SentBatch) -> Totals:
+    """Carry the outcomes of the batch's claims over to the contacts; returns what became of them."""
+    claims = sent.batch.claims
+    applied = account.queue.apply(sent.batch.run_id, account.policy, [claim.contact_id for claim in claims])
+    free, held = account.queue.unattempted(claims)
     # Recorded by this run, which then slept: another one has carried them over.
     elsewhere = len(claims) - free - held - sum(row.contacts for row in applied)
     taken_over = max(0, free - sent.released) + max(0, elsewhere) + min(held, sent.locked)
     totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=taken_over)
-    totals = replace(totals, refused_for_rate=sent.refused_for_rate)
-    context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))
-    return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False, seconds=sent.seconds)
+    return replace(totals, refused_for_rate=sent.refused_for_rate)
 
 
 @dg.op(
@@ -326,9 +376,9 @@ def report_run(
             "They return to the queue by themselves.",
             metadata=describe(totals),
         )
-    if gate.paused and (totals.claimed or gate.closed_for_credentials) and gate.pause_kind in {"credentials", "outage"}:
+    if gate.refuses or (gate.paused and totals.claimed and gate.pause_kind == "outage"):
         # People are told of the gate, once, and not of every run that ends for it.
-        context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
+        context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind or ""})
         raise dg.Failure(f"{destination.crm}: {gate.pause_reason}", metadata=describe(totals))
     if halted and not gate.paused:
         raise dg.Failure(

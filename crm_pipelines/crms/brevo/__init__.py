@@ -39,7 +39,7 @@ from crm_pipelines.crms.base import (
 )
 from crm_pipelines.crms.brevo.attributes import described
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.crms.brevo.identity import fingerprint, identify
+from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fingerprint
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
@@ -69,6 +69,7 @@ class Brevo(BrevoMapper):
             raise SettingsError("BREVO_API_KEY holds characters that no key has: copy the key again.")
         super().__init__(mapping=mapping, list_id=list_id, phone_region=phone_region)
         self.credentials_fingerprint = fingerprint(api_key, base_url)
+        self.settings_fingerprint = settings_fingerprint(self.credentials_fingerprint, list_id, keep_marks=keep_marks)
         self.longest_request = longest_request
         self._list_id = list_id
         self._keep_marks = keep_marks
@@ -161,9 +162,18 @@ class Brevo(BrevoMapper):
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
+        return self._ask("/contacts", before_request, limit="1")
+
+    def probe_settings(self, *, before_request: BeforeRequest) -> Outcome:
+        """Read the list; without one, a contact."""
+        if self._list_id is None:
+            return self.probe(before_request=before_request)
+        return self._ask(f"/contacts/lists/{self._list_id}", before_request)
+
+    def _ask(self, path: str, before_request: BeforeRequest, **params: str) -> Outcome:
         before_request()
         try:
-            answer = self._transport.request("GET", "/contacts", params={"limit": "1"})
+            answer = self._transport.request("GET", path, params=params)
         except requests.RequestException as error:
             return classify_exception(error)
         return classify(answer, hide=self._secrets)

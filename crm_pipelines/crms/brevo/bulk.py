@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from requests.auth import AuthBase
 
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import (
+    SETTINGS,
     BeforeRequest,
     Held,
     ImportRow,
@@ -109,7 +111,7 @@ class BrevoImports:
         if list_id is None:
             outcome, list_id = self._own_list(before_request)
             if list_id is None:
-                return outcome, None
+                return _of_the_import(outcome), None
         own = self._list_id is None
         return outcome, ImportTarget(list_id=list_id, moment=moment - _MARGIN, own=own)
 
@@ -173,6 +175,7 @@ class BrevoImports:
         head = json.dumps(options)[:-1].encode() + b',"jsonBody":['
         content = b"".join((head, b",".join(rows), b"]}"))
         outcome, body, _ = self._request("POST", "/contacts/import", before_request, data=content, large=True)
+        outcome = _of_the_import(outcome, target)
         process = body.get("processId")
         if outcome.result is Result.SYNCED and not isinstance(process, int):
             said = "Brevo took an import and named no process, so there is no telling what becomes of it."
@@ -291,6 +294,15 @@ class BrevoImports:
         outcome = classify(answer, hide=self._secrets)
         body = json_object(answer) if outcome.result is Result.SYNCED else None
         return outcome, body or {}, _date(answer) or now
+
+
+def _of_the_import(outcome: Outcome, target: ImportTarget | None = None) -> Outcome:
+    """Of a refusal that is about settings: unless it is the user's list, only imports are affected."""
+    if outcome.kind != SETTINGS or (target and not target.own and outcome.http_status in {400, 404}):
+        return outcome
+    if outcome.http_status == 413:
+        return replace(outcome, result=Result.RETRY, kind="too_large")
+    return replace(outcome, result=Result.REJECTED, kind="rejected")
 
 
 def _identifiers(key: str, attributes: Mapping[str, Any]) -> frozenset[str]:

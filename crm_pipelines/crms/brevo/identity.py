@@ -50,3 +50,9 @@ def identity_of(account: Mapping[str, Any]) -> Identity | None:
 def fingerprint(api_key: str, base_url: str) -> str:
     """Of the credentials: changes with the key and with where it is sent, and tells nothing about either."""
     return hashlib.sha256(f"crm-pipelines brevo key {api_key} at {base_url}".encode()).hexdigest()[:16]
+
+
+def settings_fingerprint(credentials_fingerprint: str, list_id: int | None, *, keep_marks: bool) -> str:
+    """Of all that the settings put into requests."""
+    said = f"crm-pipelines brevo {credentials_fingerprint} list {list_id} keep {keep_marks}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

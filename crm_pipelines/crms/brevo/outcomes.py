@@ -3,12 +3,13 @@
 | seen | result, kind |
 | --- | --- |
 | 201, 204, other 2xx with a JSON object | synced |
-| 2xx that is not JSON, 1xx, 3xx, 407, 401 to 405 with a page that is not JSON | retry, `outage` |
+| 2xx that is not JSON, 1xx, 3xx, 407, other 4xx but 413 with a page that is not JSON | retry, `outage` |
 | 408, 425, 5xx, `account_in_process`, no connection, broken answer | retry, `outage` |
 | no answer in time | retry, `timeout` |
 | 429 | snoozed, `rate_limit` |
 | 401 | refused, `ip_not_authorised` or `credentials` |
 | 402, 403, and their codes under another status | refused, `credits`, `permission` or `account` |
+| 405, 406, 413, 415, and a 400 or 404 about a list or another field of every request | refused, `settings` |
 | other 4xx about an identifier | rejected, `duplicate_external_id`, `duplicate_address`, `duplicate_phone`, |
 | | `invalid_phone`, `invalid_address` |
 | any other 4xx | rejected, `rejected` |
@@ -20,6 +21,7 @@ known by `metadata.duplicate_identifiers`, then by its message, never by its cod
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -27,7 +29,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from crm_pipelines.crms.base import Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import SETTINGS, Outcome, RateHeaders, Result
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.transport import Answer
@@ -45,6 +47,8 @@ ADVICE = {
     "credits": "Buy credits or change the plan at Brevo.",
     "permission": "Give the key's account the right to write contacts.",
     "account": "Ask Brevo to validate the account.",
+    "list": "Set BREVO_LIST_ID to a list of this account.",
+    "request": f"This is about the request, whichever contact is in it. {_SAYS_BASE_URL}",
     "duplicate_address": "Merge or delete one of the two contacts at Brevo, or correct the address here.",
     "duplicate_external_id": "Give only one contact at Brevo this EXT_ID.",
     "duplicate_phone": "Correct the phone number of one of the two contacts.",
@@ -62,6 +66,10 @@ _ACCOUNT_CODES = {
     "permission_denied": "permission",
     "account_under_validation": "account",
 }
+_NOT_OF_THE_CONTACT = {"method_not_allowed", "not_acceptable"}
+_LIST = re.compile(r"\blists? ?ids?\b|\blists? (?:does|do) not exist|\blist not found", re.IGNORECASE)
+# Fields that stand in every request, or in none.
+_REQUEST = re.compile(r"\b(?:updateEnabled|updateExistingContacts|emptyContactsAttributes|disableNotification)\b")
 _CONFLICT = re.compile(r"already associated with another|contact already exist", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"\b(email|sms|ext_id|whatsapp|landline_number)\b", re.IGNORECASE)
 _UNKNOWN_IP = re.compile(r"unrecogni[sz]ed IP|authori[sz]ed_ips", re.IGNORECASE)
@@ -138,6 +146,12 @@ def refused_attributes(answer: Answer, sent: Collection[str], account: AccountAt
     return frozenset()
 
 
+def of_the_request(refused: Outcome) -> Outcome:
+    """The same refusal, where it can only be about the request: whichever contact is in it."""
+    message = _with_advice(refused.message or "", ADVICE["request"])
+    return replace(refused, result=Result.REFUSED, kind=SETTINGS, message=message)
+
+
 def json_object(answer: Answer) -> dict[str, Any] | None:
     """The body, if it is a JSON object."""
     try:
@@ -172,6 +186,8 @@ def _verdict(
     if status in {401, 402, 403} and body is None and has_body:
         # Brevo refuses in JSON. This is a firewall's page or a proxy's, and may be about this one request.
         return Result.RETRY, "outage", "not_brevo"
+    if status == 413:
+        return Result.REFUSED, SETTINGS, "request"
     if status == 401:
         return Result.REFUSED, "ip_not_authorised" if _UNKNOWN_IP.search(said) else "credentials", None
     if status in {402, 403}:
@@ -181,10 +197,14 @@ def _verdict(
         return Result.RETRY, "outage", advice
     if status == 407:
         return Result.RETRY, "outage", "proxy"
-    if status in {404, 405} and body is None and has_body:
+    if body is None and has_body:
         return Result.RETRY, "outage", "not_brevo"
     if code in _ACCOUNT_CODES:
         return Result.REFUSED, _ACCOUNT_CODES[code], None
+    if status in {405, 406, 415} or code in _NOT_OF_THE_CONTACT or _REQUEST.search(said):
+        return Result.REFUSED, SETTINGS, "request"
+    if status in {400, 404} and _LIST.search(said):
+        return Result.REFUSED, SETTINGS, "list"
     return Result.REJECTED, _rejection(_duplicates(body), said), None
 
 

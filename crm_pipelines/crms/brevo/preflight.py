@@ -23,7 +23,7 @@ from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, descri
 from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, BrevoMapping
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
 from crm_pipelines.errors import CrmPipelinesError
@@ -174,9 +174,9 @@ class Preflight:
         outcome, body = self._get(f"/contacts/lists/{self._list_id}")
         if outcome.result is Result.SYNCED:
             return [Finding(ok=True, subject=subject, detail=f"exists: {body.get('name', '')}")]
-        return [
-            Finding(ok=False, subject=subject, detail=f"{outcome.message} Set BREVO_LIST_ID to a list of this account.")
-        ]
+        said, advice = outcome.message or "", ADVICE["list"]
+        detail = said if said.endswith(advice) else f"{said} {advice}"
+        return [Finding(ok=False, subject=subject, detail=detail)]
 
     def _check_attributes(self) -> list[Finding]:
         outcome, body = self._get("/contacts/attributes")

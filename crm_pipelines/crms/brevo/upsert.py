@@ -31,6 +31,7 @@ import requests
 
 from crm_pipelines.crms.base import (
     NOTHING_REMEMBERED,
+    SETTINGS,
     BeforeRequest,
     Outcome,
     Payload,
@@ -46,6 +47,7 @@ from crm_pipelines.crms.brevo.outcomes import (
     classify_exception,
     duplicate_identifiers,
     json_object,
+    of_the_request,
     refused_attributes,
 )
 from crm_pipelines.crms.brevo.values import Value
@@ -258,7 +260,10 @@ class Upsert:
         self, refused: Outcome, answer: Answer, target: _Known | _Marked | None
     ) -> _Known | _Marked | Outcome | None:
         """Where to write next (None: create), or the end of this delivery."""
-        if self._requests >= MOST_REQUESTS or refused.result is not Result.REJECTED:
+        if target is None and refused.result is Result.REJECTED and refused.http_status == 404:
+            # A contact that is being created cannot be missing.
+            return of_the_request(refused)
+        if self._requests >= MOST_REQUESTS or not (refused.result is Result.REJECTED or refused.kind == SETTINGS):
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
             phones = duplicate_identifiers(answer) & PHONES or PHONES
@@ -266,6 +271,8 @@ class Upsert:
         if names := self._refused_by(refused, answer):
             self._refused |= names & self._payload.attributes.keys()
             return target if self._leave_out(names, refused) else refused
+        if refused.kind == SETTINGS:
+            return refused
         if refused.kind == "duplicate_external_id" and not (target and target.by_external_id):
             # Brevo holds our contact under an address that we do not know of.
             found = self._find(self._payload.external_id, "ext_id")
@@ -280,7 +287,7 @@ class Upsert:
 
     def _refused_by(self, refused: Outcome, answer: Answer) -> frozenset[str]:
         """The attributes that are refused, if it is not the contact."""
-        if refused.kind != "rejected" or refused.http_status == 404:
+        if refused.kind not in {"rejected", SETTINGS} or refused.http_status == 404:
             return frozenset()
         return refused_attributes(answer, self._attributes.keys() - PHONES, self._account)
 

@@ -139,7 +139,7 @@ def test_the_contact_is_put_on_the_list(connect: Callable[..., Brevo], brevo_san
     sender.deliver(email="new@example.com")
     assert [contact["listIds"] for contact in brevo_sandbox.contacts()] == [[2]]
     outcome = Sender(connect(list_id=99)).deliver()
-    assert (outcome.result, outcome.kind) == (Result.REJECTED, "rejected")
+    assert (outcome.result, outcome.kind) == (Result.REFUSED, "settings")
 
 
 def test_a_change_of_address_updates_the_contact_instead_of_making_a_second(

@@ -259,6 +259,23 @@ def test_a_gate_that_waits_for_a_person_is_told_until_it_is_opened(
     assert backlog.tick() == [("brevo.gate.restored", "over")]
 
 
+def test_a_gate_closed_for_a_setting_is_one_alert_with_its_own_words(
+    people: People, backlog: Watch, engine: sa.Engine
+) -> None:
+    gate_open_since(people, "1 day")
+    people.add(30)
+    people.run("UPDATE crm_syncs SET run_at = now() - interval '3 hours'")
+    attempt(people, "refused", "List ID does not exist")
+    advice = "Set BREVO_LIST_ID to a list of this account."
+    GateKeeper(engine, "brevo").close(f"List ID does not exist. {advice}", "fingerprint", "settings")
+    assert backlog.tick() == [("brevo.gate.settings", "begun")]
+    assert advice in backlog.last["reasons"][0]["text"]
+    assert backlog.last["runbook"].endswith("the-crm-does-not-take-a-setting")
+    assert backlog.tick() == []
+    GateKeeper(engine, "brevo").open()
+    assert backlog.tick() == [("brevo.gate.settings", "over")]
+
+
 def test_a_pause_for_rejects_that_comes_again_is_no_news(people: People, backlog: Watch, engine: sa.Engine) -> None:
     GateKeeper(engine, "brevo").pause("rejects", "30 of the last 50 were rejected.", timedelta(minutes=15))
     assert backlog.tick() == [("brevo.gate.rejects", "begun")]

@@ -226,8 +226,7 @@ def test_an_outage_opens_the_breaker_and_fails_the_run(
     assert states["uncharged"] > 20
     people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
     brevo_sandbox.clear_faults()
-    assert pipeline.run().counts == {"claimed": 1, "synced": 1}, "one probe first"
-    assert pipeline.run().counts["synced"] > 20
+    assert pipeline.run().counts["synced"] > 20, "after the probe the others follow"
 
 
 def test_the_claims_of_a_dead_run_are_returned_and_its_recorded_outcomes_kept(

@@ -712,11 +712,11 @@ def test_a_refused_import_sends_its_contacts_singly_with_brevos_words(
     assert pipeline.run().counts == {"claimed": 30, "synced": 30}
 
 
-@pytest.mark.parametrize("fault", [{"status": 429}, {"status": 503}])
 def test_an_import_that_brevo_does_not_take_now_costs_nobody_an_attempt(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    brevo_sandbox.fault("status", path="/contacts/import", times=1, headers={"x-sib-ratelimit-reset": "1"}, **fault)
+    headers = {"x-sib-ratelimit-reset": "1"}
+    brevo_sandbox.fault("status", path="/contacts/import", times=1, headers=headers, status=429)
     add(people, 30)
     assert pipeline.run().counts == {"claimed": 30, "released": 30}
     assert people.all("SELECT max(attempts) AS n, bool_and(bulk_ok) AS ok FROM crm_syncs") == [{"n": 0, "ok": True}]

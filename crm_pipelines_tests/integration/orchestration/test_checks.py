@@ -73,8 +73,9 @@ def test_what_is_no_fault_is_not_red(standing: Standing) -> None:
 
 
 def test_claims_that_wait_for_a_closed_gate_are_not_called_stuck() -> None:
-    closed = a_gate(paused=True, pause_kind="credentials", pause_reason="no")
-    assert red(a_standing(stuck=5, gate=closed)) == {"gate_is_open"}
+    for kind in ("credentials", "settings"):
+        closed = a_gate(paused=True, pause_kind=kind, pause_reason="no")
+        assert red(a_standing(stuck=5, gate=closed)) == {"gate_is_open"}
 
 
 @pytest.mark.usefixtures("brevo_environment")

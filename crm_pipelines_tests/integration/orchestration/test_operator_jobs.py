@@ -142,10 +142,13 @@ def test_the_check_of_the_account_is_evaluated_red_and_green(pipeline: Pipeline,
     assert verdict().description == "Wrong: API key."
 
 
-def test_an_account_that_is_well_opens_a_gate_that_was_closed_for_the_key(people: People, pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("kind", ["credentials", "settings"])
+def test_an_account_that_is_well_opens_a_gate_that_was_closed_for_a_refusal(
+    people: People, pipeline: Pipeline, kind: str
+) -> None:
     launch(pipeline, brevo_provision, dry_run=False)
     gate = GateKeeper(people.engine, "brevo")
-    gate.close("The key was withdrawn.", "fingerprint")
+    gate.close("The key was withdrawn.", "fingerprint", kind)
     assert launch(pipeline, brevo_check_account)[1] == ""
     assert not gate.read().paused
 

@@ -9,6 +9,8 @@ from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 FIREWALL: dict[str, Any] = {"action": "html", "status": 403}
+TOO_LARGE: dict[str, Any] = {"action": "html", "status": 413}
+METHOD: dict[str, Any] = {"action": "status", "status": 405, "body": {"code": "method_not_allowed", "message": "No"}}
 PERMISSION: dict[str, Any] = {
     "action": "status",
     "status": 403,
@@ -16,7 +18,9 @@ PERMISSION: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("refusal", [FIREWALL, PERMISSION], ids=["a firewall", "the CRM"])
+@pytest.mark.parametrize(
+    "refusal", [FIREWALL, PERMISSION, TOO_LARGE, METHOD], ids=["a firewall", "the CRM", "too large", "a method"]
+)
 def test_a_contact_that_is_refused_alone_is_given_up_in_time_and_its_neighbours_arrive(
     refusal: dict[str, Any],
     people: People,

@@ -31,6 +31,14 @@ def fail(people: People, count: int = 1, kind: str = "outage") -> None:
     )
 
 
+def test_a_gate_closed_for_a_setting_is_shown_as_that(operator: Visitor, people: People) -> None:
+    GateKeeper(people.engine, "brevo").close("Set BREVO_LIST_ID.", "fingerprint", "settings")
+    text = operator.get("/").text
+    assert "Closed: a setting is refused" in text
+    assert "Set BREVO_LIST_ID." in text
+    assert "the account refuses us" not in text
+
+
 def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visitor, people: People) -> None:
     people.add(3)
     fail(people, 2)

@@ -6,19 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm_pipelines.contacts.imports import ImportEnd
 from crm_pipelines.crms.transport import LONGEST_REQUEST
 from crm_pipelines.delivery.planning import (
+    BULK_REST,
     CLAIM_LEASE,
     DELIVERY_LEASE,
     FORCED_STOP,
     MAX_BATCHES,
     MAX_RUNTIME,
     TRUST,
+    body_bytes,
+    bulk_held_up,
     claim_limit,
     least_for_bulk,
     retry_policy,
     sending_budget,
     split,
+    suspects_share,
 )
 
 BUDGETS = st.timedeltas(min_value=timedelta(), max_value=timedelta(minutes=10))
@@ -96,3 +101,39 @@ def test_an_import_takes_fewer_requests_than_single_deliveries(threshold: int, a
 def test_a_thousand_contacts_go_in_bulk_into_an_account_of_up_to_nearly_half_a_million() -> None:
     assert least_for_bulk(1000, account=480_000, page_size=1000) == 1000
     assert least_for_bulk(1000, account=1_000_000, page_size=1000) > 2000
+
+
+def ends(*ended_as: str, age: timedelta = timedelta()) -> list[ImportEnd]:
+    return [ImportEnd(ended_as=one, age=age) for one in ended_as]
+
+
+BAD = ["unanswered", "timed_out", "too_large", "lost", "refused", "failed", "overdue", "unproved"]
+
+
+@pytest.mark.parametrize("one", BAD)
+@pytest.mark.parametrize("other", BAD)
+def test_two_imports_in_a_row_that_came_to_nothing_hold_further_ones_up_for_an_hour(one: str, other: str) -> None:
+    assert bulk_held_up(ends(one, other, age=timedelta(minutes=20))) == BULK_REST - timedelta(minutes=20)
+    assert bulk_held_up(ends(one, other, age=BULK_REST)) is None
+    assert bulk_held_up(ends(one, "proved", other)) is None
+    assert bulk_held_up(ends("proved", one, other)) is None
+    assert bulk_held_up(ends(one)) is None
+    assert bulk_held_up([]) is None
+
+
+def test_bodies_are_halved_down_to_a_floor_and_doubled_up_to_the_whole() -> None:
+    slow = "timed_out"
+    assert body_bytes(8_000_000, []) == 8_000_000
+    assert body_bytes(8_000_000, ends(slow)) == 4_000_000
+    assert body_bytes(8_000_000, ends("too_large", "unanswered", slow)) == 2_000_000
+    assert body_bytes(8_000_000, ends(*[slow] * 9)) == 500_000
+    assert body_bytes(8_000_000, ends("proved", *[slow] * 9)) == 1_000_000
+    assert body_bytes(8_000_000, ends(*["proved"] * 9, slow)) == 8_000_000
+    assert body_bytes(8_000_000, ends(slow, *["proved"] * 9)) == 4_000_000
+
+
+@given(limit=st.integers(0, 10_000))
+def test_neither_suspects_nor_the_others_are_left_without_a_turn(limit: int) -> None:
+    share = suspects_share(limit)
+    assert share < max(1, limit)
+    assert share >= (limit >= 2)

@@ -5,7 +5,7 @@ COMMENT ON COLUMN crm_gates.home IS 'crm_home() when the row was last trusted; a
 
 ALTER TABLE crm_gates DROP CONSTRAINT crm_gates_pause_kind_check;
 ALTER TABLE crm_gates ADD CONSTRAINT crm_gates_pause_kind_check
-    CHECK (pause_kind IN ('credentials', 'rate_limit', 'outage', 'rejects', 'manual', 'restored'));
+    CHECK (pause_kind IN ('credentials', 'rate_limit', 'outage', 'rejects', 'settings', 'manual', 'restored'));
 
 -- The server's cluster, the database, and the table: each gets a number of its own when it is made, and keeps it through
 -- restarts, renames, failovers and VACUUM FULL. SECURITY DEFINER: where the server tells its number to some roles only,
