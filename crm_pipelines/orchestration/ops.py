@@ -273,6 +273,7 @@ def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> S
 
 
 @dg.op(
+    ins={"sent": dg.In(input_manager_key="sent_batches")},
     # Ahead of the next batch: its outcomes are in the state machine before the next contacts are sent.
     tags={"dagster/priority": "1"},
     description="Carries the outcomes of a batch over to the contacts, fenced, in one transaction.",
