@@ -6,8 +6,10 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
+from dagster._utils.error import SerializableErrorInfo
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Queue
@@ -294,3 +296,55 @@ def test_runs_that_ended_by_themselves_or_by_order_are_orderly_and_those_without
         [failed_op, canceled, success],
         [crashed],
     )
+
+
+def a_step_event(
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType, step: str, *, error: str | None = None
+) -> None:
+    failure = None
+    if kind is dg.DagsterEventType.STEP_FAILURE:
+        told = SerializableErrorInfo(message="", stack=[], cls_name=error) if error else None
+        failure = StepFailureData(error=told, user_failure_data=None)
+    instance.report_dagster_event(
+        dg.DagsterEvent(
+            event_type_value=kind.value, job_name="brevo_sync", step_key=step, event_specific_data=failure
+        ),
+        run_id=run_id,
+    )
+
+
+def test_a_run_has_crashed_whose_worker_died_after_one_of_its_ops_had_failed(instance: dg.DagsterInstance) -> None:
+    run_id = a_started_run(instance)
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "write_statuses[batch_1]")
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_FAILURE, "write_statuses[batch_1]")
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "sync_batch[batch_2]")
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_failed(run)
+    assert ended_runs(instance, [run_id]) == ([], [run_id])
+
+
+def test_what_dies_in_a_run_after_somebody_has_cancelled_it_is_no_crash(instance: dg.DagsterInstance) -> None:
+    run_id = a_started_run(instance)
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "sync_batch[batch_1]")
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_canceling(run)
+    a_step_event(
+        instance, run_id, dg.DagsterEventType.STEP_FAILURE, "sync_batch[batch_1]", error="ChildProcessCrashException"
+    )
+    instance.report_run_canceled(run)
+    assert ended_runs(instance, [run_id]) == ([run_id], [])
+
+
+def test_a_run_that_is_cancelled_after_the_process_of_a_step_died_has_crashed(instance: dg.DagsterInstance) -> None:
+    run_id = a_started_run(instance)
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "sync_batch[batch_1]")
+    a_step_event(
+        instance, run_id, dg.DagsterEventType.STEP_FAILURE, "sync_batch[batch_1]", error="ChildProcessCrashException"
+    )
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_canceling(run)
+    instance.report_run_canceled(run)
+    assert ended_runs(instance, [run_id]) == ([], [run_id])
