@@ -16,8 +16,8 @@ from crm_pipelines.errors import CrmPipelinesError
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any constant will do; two upgrades at once wait for each other on it.
 _MIGRATION_LOCK = 0x63726D70
-# Whatever comes to a table behind a migration that waits for it waits as long. Shorter than Postgres' deadlock_timeout (1 s):
-# of a migration and a user's transaction that wait for each other, the migration gives way.
+# Whatever comes to a table behind a migration that waits for it waits as long. Shorter than Postgres' deadlock_timeout
+# (1 s): of a migration and a user's transaction that wait for each other, the migration gives way.
 _LOCK_TIMEOUT = "500ms"
 # In between, those that waited behind the migration get on.
 _PAUSE_SECONDS = 1.0
@@ -92,8 +92,8 @@ def _leave_out_values(context: sa.engine.ExceptionContext) -> None:
 def upgrade(url: str) -> list[str]:
     """Create or migrate the tables; returns the revisions applied. Safe to repeat and to run twice at once.
 
-    Tables that a newer version has migrated are left as they are: migrations only add. A migration that does not get its
-    locks at once lets others pass and tries again, for half an hour. Raises DatabaseUnreachable or TablesInUse.
+    Tables that a newer version has migrated are left as they are: migrations only add. A migration that does not get
+    its locks at once lets others pass and tries again, for half an hour. Raises DatabaseUnreachable or TablesInUse.
     """
     engine = create_engine(url, application_name="crm-pipelines db upgrade")
     try:
@@ -114,7 +114,7 @@ def upgrade(url: str) -> list[str]:
 def _alone(engine: sa.Engine) -> Iterator[None]:
     """Holds the lock of upgrades, without a transaction.
 
-    Nor does one wait for the lock within a statement: an index that is built concurrently waits for every such statement.
+    Nor does one wait for the lock within a statement: an index that is built concurrently waits for all of those.
     """
     key = {"key": _MIGRATION_LOCK}
     with engine.connect() as connection:

@@ -26,7 +26,8 @@ def ended_runs(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> tuple[li
     A run has crashed when the process of one of its steps died, or its only one. Runs that this instance does not know
     are in neither list: their claims come back when their leases end.
     """
-    orderly, crashed = [], []
+    orderly: list[str] = []
+    crashed: list[str] = []
     for run_id in run_ids:
         run = instance.get_run_by_id(run_id)
         if run is not None and run.is_finished:

@@ -214,10 +214,11 @@ def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Accoun
 
 
 def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
-    """The contacts that the launch config names; None when it names none."""
-    if not config.emails and not config.contact_ids:
+    """The contacts that the launch config asks for; None when it asks for whatever is due."""
+    if not config.emails and not config.contact_ids and not config.put_first:
         return None
-    return [*contact_ids(config.contact_ids), *ids_by_email(account.engine, config.emails)]
+    named = [*contact_ids(config.contact_ids), *ids_by_email(account.engine, config.emails)]
+    return [*named, *account.queue.take_put_first()] if config.put_first and not config.dry_run else named
 
 
 @dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Queue
@@ -62,9 +63,12 @@ ORIGIN = RemoteJobOrigin(
 )
 
 
-def a_run(instance: dg.DagsterInstance, status: Status, slot_value: str = "brevo-1") -> str:
+def a_run(
+    instance: dg.DagsterInstance, status: Status, slot_value: str = "brevo-1", *, chosen: dict[str, Any] | None = None
+) -> str:
     run: dg.DagsterRun = create_run_for_test(
         instance,
+        run_config={"ops": {"fetch_queued_contacts": {"config": chosen}}} if chosen else None,
         job_name="brevo_sync",
         status=status,
         tags={SYNC_SLOT_TAG: slot_value},
@@ -186,6 +190,39 @@ def test_runs_that_ended_and_runs_of_other_jobs_hold_nobody_up(
     assert slot(tick()) == "brevo-1"
 
 
+@pytest.mark.parametrize("chosen", [{"put_first": True}, {"contact_ids": ["x"]}, {"limit": 1}, {"dry_run": True}])
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.STARTED])
+def test_runs_for_chosen_contacts_hold_the_others_up_for_one_run_at_most(
+    tick: Tick, people: People, instance: dg.DagsterInstance, status: Status, chosen: dict[str, Any]
+) -> None:
+    people.add()
+    for _ in range(3):
+        a_run(instance, status, chosen=chosen)
+    request = tick()
+    assert slot(request) == "brevo-1"
+    assert isinstance(request, dg.RunRequest)
+    assert int(request.tags["dagster/priority"]) > 0, "else it would wait for all that were queued before"
+
+
+@pytest.mark.parametrize(
+    ("taken", "chosen_in", "free"), [("brevo-2", "brevo-1", "brevo-3"), ("elsewhere", "brevo-1", "brevo-2")]
+)
+def test_a_place_that_a_run_for_chosen_contacts_has_is_given_last(
+    tick: Tick,
+    people: People,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: str,
+    chosen_in: str,
+    free: str,
+) -> None:
+    monkeypatch.setenv("BREVO_SYNC_SCHEDULER_MAX_INSTANCES", "3")
+    people.add()
+    a_run(instance, Status.STARTED, taken)
+    a_run(instance, Status.STARTED, chosen_in, chosen={"put_first": True})
+    assert slot(tick()) == free
+
+
 @pytest.mark.parametrize(("taken", "free"), [("brevo-1", "brevo-2"), ("brevo-2", "brevo-1"), ("elsewhere", "brevo-1")])
 def test_with_two_places_the_free_one_is_given(
     tick: Tick,
@@ -304,11 +341,9 @@ def a_step_event(
     failure = None
     if kind is dg.DagsterEventType.STEP_FAILURE:
         told = SerializableErrorInfo(message="", stack=[], cls_name=error) if error else None
-        failure = StepFailureData(error=told, user_failure_data=None)
+        failure = StepFailureData(error=told, user_failure_data=None)  # type: ignore[no-untyped-call]
     instance.report_dagster_event(
-        dg.DagsterEvent(
-            event_type_value=kind.value, job_name="brevo_sync", step_key=step, event_specific_data=failure
-        ),
+        dg.DagsterEvent(event_type_value=kind.value, job_name="brevo_sync", step_key=step, event_specific_data=failure),
         run_id=run_id,
     )
 

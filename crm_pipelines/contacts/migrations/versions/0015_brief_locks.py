@@ -15,7 +15,7 @@ _INDEXES = {
     "crm_syncs_put_off_idx": "crm_syncs (crm) WHERE state = 'queued' AND due_since IS NOT NULL",
     # Edits are looked for at every tick; contacts that came in and were never edited need no look.
     "crm_contacts_edited_idx": "crm_contacts (updated_at) WHERE revision > 1",
-    # Both are empty while every value arrives. The first finds whom a new attribute concerns, the second whether anybody.
+    # Both are empty while every value arrives. The first finds whom a new attribute concerns, the second if anybody.
     "crm_syncs_left_out_idx": "crm_syncs USING gin (left_out) WHERE left_out <> '{}'",
     "crm_syncs_any_left_out_idx": "crm_syncs (crm) WHERE left_out <> '{}'",
 }

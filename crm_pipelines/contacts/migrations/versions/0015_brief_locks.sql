@@ -9,7 +9,7 @@ WITH told AS (
 UPDATE crm_syncs s SET left_out = t.names, payload_hash = NULL
   FROM told t WHERE t.names IS NOT NULL AND s.contact_id = t.contact_id AND s.crm = t.crm AND s.payload_hash IS NOT NULL;
 
--- Without a reference to the contact, which would lock crm_contacts while it is added: every run empties the table.
+-- Without a reference to the contact, which would lock crm_contacts while it is added: a run for these contacts empties the table.
 CREATE TABLE crm_put_first (
     contact_id uuid,
     crm        text CHECK (crm IN ('brevo', 'hubspot', 'mautic', 'n8n')),
