@@ -120,7 +120,7 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
     if days := float(variables.get("CRM_PIPELINES_TEST_DAYS", 0)):
         _set_clock(days)
     if poison := variables.get("CRM_PIPELINES_TEST_POISON"):
-        _be_poisoned_by(poison)
+        be_poisoned_by(poison)
     home = variables.get("DAGSTER_HOME")
     with (
         capture_interrupts(),  # as in Dagster's own run worker: no signal ends the process by itself
@@ -145,7 +145,7 @@ def _set_clock(days: float) -> None:
     time.time = lambda: now() + days * 86_400
 
 
-def _be_poisoned_by(contact_id: str) -> None:
+def be_poisoned_by(contact_id: str) -> None:
     """Let this process end without a word when it is to deliver the contact, as a crash in C code would."""
     deliver = Brevo.deliver
 

@@ -74,6 +74,17 @@ _PLANNING = "crm_pipelines/delivery/planning.py"
 _OUTCOMES = "crm_pipelines/crms/brevo/outcomes.py"
 _GATEKEEPING = "crm_pipelines/delivery/gatekeeping.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
+_ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
+_BULK_STOPS = "crm_pipelines_tests/integration/orchestration/test_bulk_stops.py"
+_PUT_FIRST = "crm_pipelines_tests/integration/orchestration/test_put_first.py"
+_LAUNCHING = "crm_pipelines/orchestration/launching.py"
+_SCHEDULES = "crm_pipelines/orchestration/schedules.py"
+_DATABASE = "crm_pipelines/contacts/database.py"
+_DATABASE_TESTS = "crm_pipelines_tests/integration/contacts/test_database.py"
+_BRIEF_LOCKS = "crm_pipelines/contacts/migrations/versions/0015_brief_locks.py"
+_OTHERS_GO_ON = (
+    f"{_DATABASE_TESTS}::test_while_an_upgrade_waits_for_somebodys_transaction_the_statements_of_others_go_on"
+)
 
 _GATE_CHECK = """\
        AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
@@ -1381,5 +1392,85 @@ MUTATIONS = (
         guard="settings: a refused list is no missing contact",
         changes=((_UPSERT, "        if refused.kind == SETTINGS:\n            return refused\n", ""),),
         tests=(f"{_SETTINGS_TESTS}::test_an_update_that_is_refused_for_its_list_creates_nothing",),
+    ),
+    Mutation(
+        guard="end: the death of a step's process is a crash",
+        changes=((_ENDED_RUNS, "and _process_died(event)", "and False"),),
+        tests=("crm_pipelines_tests/integration/orchestration/test_scaling_out.py", _SCHEDULE),
+    ),
+    Mutation(
+        guard="end: a worker that dies after an op had failed has crashed",
+        changes=((_ENDED_RUNS, "(not failed or bool(unfinished))", "not failed"),),
+        tests=(f"{_SCHEDULE}::test_a_run_has_crashed_whose_worker_died_after_one_of_its_ops_had_failed",),
+    ),
+    Mutation(
+        guard="end: what dies after a cancel is no crash",
+        changes=((_ENDED_RUNS, "and not by_order ", ""),),
+        tests=(f"{_SCHEDULE}::test_what_dies_in_a_run_after_somebody_has_cancelled_it_is_no_crash",),
+    ),
+    Mutation(
+        guard="end: from failure, a batch that no run executed is empty",
+        changes=(("crm_pipelines/orchestration/reexecution.py", "if _is_kept(upstream):", "if True:"),),
+        tests=(_RUN_ENDS,),
+    ),
+    Mutation(
+        guard="end: a stop is not raised between an import's answer and its record",
+        changes=(
+            (
+                _IMPORTING,
+                "return undisturbed(partial(self._run, survey, most, budget), partial(self._halt, STOPPED))",
+                "return self._run(survey, most, budget)",
+            ),
+        ),
+        tests=(_BULK_STOPS,),
+    ),
+    Mutation(
+        guard="put first: one run waits at most",
+        changes=((_LAUNCHING, "run_id = _asked(lambda: self._waiting(crm))", "run_id = None"),),
+        tests=(_PUT_FIRST,),
+    ),
+    Mutation(
+        guard="put first: launches at once wait for each other",
+        changes=(
+            (_LAUNCHING, "if not self._one_at_a_time.acquire(timeout=_SECONDS):", "if False:"),
+            (_LAUNCHING, "            self._one_at_a_time.release()", "            pass"),
+        ),
+        tests=(_PUT_FIRST,),
+    ),
+    Mutation(
+        guard="put first: a run for them takes nobody who waits for a retry",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "WHERE crm = :crm AND state = 'queued' AND run_at <= now()\n\n-- name: peek",
+                "WHERE crm = :crm AND state = 'queued'\n\n-- name: peek",
+            ),
+        ),
+        tests=(f"{_PUT_FIRST}::test_who_was_put_first_and_tried_since_waits_for_the_retry_like_others",),
+    ),
+    Mutation(
+        guard="schedule: runs for chosen contacts do not count",
+        changes=((_SCHEDULES, "if not was_limited(record.dagster_run)]", "]"),),
+        tests=(f"{_SCHEDULE}::test_runs_for_chosen_contacts_hold_the_others_up_for_one_run_at_most",),
+    ),
+    Mutation(
+        guard="schedule: its run goes ahead of those for chosen contacts",
+        changes=((_SCHEDULES, '**slot, _AHEAD_OF_CHOSEN: "1"', "**slot"),),
+        tests=(f"{_SCHEDULE}::test_runs_for_chosen_contacts_hold_the_others_up_for_one_run_at_most",),
+    ),
+    Mutation(
+        guard="migration: it gives way to those behind it",
+        changes=((_DATABASE, '_LOCK_TIMEOUT = "500ms"', '_LOCK_TIMEOUT = "0"'),),
+        tests=(_OTHERS_GO_ON,),
+    ),
+    Mutation(
+        guard="migration: an index on a table in use is built concurrently",
+        changes=((_BRIEF_LOCKS, "CREATE INDEX CONCURRENTLY", "CREATE INDEX"),),
+        tests=(_OTHERS_GO_ON,),
+    ),
+    Mutation(
+        guard="migration: an index that was not finished is built anew",
+        changes=((_BRIEF_LOCKS, 'if connection.scalar(_UNFINISHED, {"name": name}):', "if False:"),),
+        tests=(f"{_DATABASE_TESTS}::test_an_index_whose_building_was_broken_off_is_built_anew",),
     ),
 )

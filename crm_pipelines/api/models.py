@@ -265,7 +265,7 @@ class TriggerRequest(Body):
 
 
 class TriggerAnswer(BaseModel):
-    """The contact is first in the queue. `run_id` is the run that was started for it; null: `message` says why not."""
+    """The contact is first in the queue. `run_id` is the run that takes it; null: `message` says why not."""
 
     contact_id: UUID
     crm: Crm

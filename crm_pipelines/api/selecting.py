@@ -114,7 +114,7 @@ def _unconfirmed(contacts: int, confirm: int | None) -> ApiError:
 
 @router.post("/sync/trigger", status_code=202, response_model=TriggerAnswer)
 def trigger_sync(wanted: TriggerRequest, request: Request, write: Writing) -> Response:
-    """Put a contact first in the queue, and have a run started for it now.
+    """Put a contact first in the queue, and have a run started for it now. One run waits at most, and takes them all.
 
     When Dagster cannot be reached, the contact is first in the queue all the same, and the answer says so.
     """
@@ -143,10 +143,13 @@ def trigger_sync(wanted: TriggerRequest, request: Request, write: Writing) -> Re
 
 def _launch(launcher: Launcher, wanted: TriggerRequest) -> dict[str, Any]:
     try:
-        run = launcher.launch(wanted.crm, [wanted.contact_id])
+        run = launcher.launch(wanted.crm)
     except NotLaunched as error:
         return {"message": f"First in the queue. {error}"}
-    return {"run_id": run.run_id, "run_url": run.url, "message": "First in the queue; a run was started for it."}
+    message = "First in the queue; a run was started for it."
+    if run.waiting:
+        message = "First in the queue; a run waits for its turn already, and takes this contact too."
+    return {"run_id": run.run_id, "run_url": run.url, "message": message}
 
 
 @router.post("/retry", response_model=RetryAnswer)

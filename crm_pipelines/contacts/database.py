@@ -1,6 +1,7 @@
 """The connection to the contacts database, its migrations, and the check that they are all there."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,21 @@ from crm_pipelines.errors import CrmPipelinesError
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any constant will do; two upgrades at once wait for each other on it.
 _MIGRATION_LOCK = 0x63726D70
+# Whatever comes to a table behind a migration that waits for it waits as long. Shorter than Postgres' deadlock_timeout
+# (1 s): of a migration and a user's transaction that wait for each other, the migration gives way.
+_LOCK_TIMEOUT = "500ms"
+# In between, those that waited behind the migration get on.
+_PAUSE_SECONDS = 1.0
+_PATIENCE_SECONDS = 1800
+_IN_THE_WAY = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 
 
 class DatabaseUnreachable(CrmPipelinesError):
     """The contacts database does not answer. Check CRM_DATABASE_URL and that the server runs."""
+
+
+class TablesInUse(CrmPipelinesError):
+    """Somebody's transaction holds a table that is to be migrated. End it, and run `crm-pipelines db upgrade` again."""
 
 
 class SchemaOutdated(CrmPipelinesError):
@@ -80,31 +92,60 @@ def _leave_out_values(context: sa.engine.ExceptionContext) -> None:
 def upgrade(url: str) -> list[str]:
     """Create or migrate the tables; returns the revisions applied. Safe to repeat and to run twice at once.
 
-    Tables that a newer version has migrated are left as they are: migrations only add. Raises DatabaseUnreachable.
+    Tables that a newer version has migrated are left as they are: migrations only add. A migration that does not get
+    its locks at once lets others pass and tries again, for half an hour. Raises DatabaseUnreachable or TablesInUse.
     """
     engine = create_engine(url, application_name="crm-pipelines db upgrade")
     try:
-        with _reaching(engine), engine.connect() as lock:
-            lock.execute(sa.text("SET statement_timeout = 0"))
-            lock.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
-            lock.commit()
-            try:
-                with engine.connect() as connection:
-                    connection.execute(sa.text("SET statement_timeout = 0"))
-                    connection.commit()
-                    missing = _missing(connection)
-                    connection.rollback()
-                    if missing:
-                        config = _config()
-                        config.attributes["connection"] = connection
-                        command.upgrade(config, "head")
-                        connection.commit()
-            finally:
-                lock.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
-                lock.commit()
+        with _reaching(engine), _alone(engine), engine.connect() as connection:
+            connection.execute(sa.text("SET statement_timeout = 0"))
+            connection.execute(sa.text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
+            connection.commit()
+            missing = _missing(connection)
+            connection.rollback()
+            if missing:
+                _migrate(connection)
         return missing
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _alone(engine: sa.Engine) -> Iterator[None]:
+    """Holds the lock of upgrades, without a transaction.
+
+    Nor does one wait for the lock within a statement: an index that is built concurrently waits for all of those.
+    """
+    key = {"key": _MIGRATION_LOCK}
+    with engine.connect() as connection:
+        while not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), key):
+            connection.commit()
+            time.sleep(_PAUSE_SECONDS)
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
+            connection.commit()
+
+
+def _migrate(connection: sa.Connection) -> None:
+    """Apply what is missing, each migration in its own transaction. Raises TablesInUse."""
+    config = _config()
+    config.attributes["connection"] = connection
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            command.upgrade(config, "head")
+            connection.commit()
+            return
+        except sa.exc.OperationalError as error:
+            connection.rollback()
+            if getattr(error.orig, "sqlstate", None) not in _IN_THE_WAY:
+                raise
+            if time.monotonic() > give_up:
+                raise TablesInUse from None
+        time.sleep(_PAUSE_SECONDS)
 
 
 def require_current_schema(engine: sa.Engine) -> None:

@@ -338,6 +338,10 @@ class Queue:
                 break
         return released
 
+    def take_put_first(self) -> list[UUID]:
+        """The contacts that somebody has put first since this was last asked, and that are still due."""
+        return [row.contact_id for row in self._all("take_put_first")]
+
     def holders(self, *, except_run: str) -> list[str]:
         """The other runs that hold claims."""
         return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]

@@ -50,6 +50,11 @@ UPDATE crm_syncs s SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by 
   FROM picked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
 RETURNING s.contact_id, s.claim_no, p.run_at
 
+-- name: take_put_first
+-- Who waits for a retry by now was tried since.
+WITH taken AS (DELETE FROM crm_put_first WHERE crm = :crm RETURNING contact_id)
+SELECT contact_id FROM taken JOIN crm_syncs USING (contact_id) WHERE crm = :crm AND state = 'queued' AND run_at <= now()
+
 -- name: peek
 -- What a claim would take, for a dry run.
 SELECT contact_id, claim_no, run_at FROM crm_syncs

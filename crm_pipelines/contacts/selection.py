@@ -171,10 +171,13 @@ def decide(connection: sa.Connection, crm: str, ids: Collection[UUID], action: A
 def put_first(connection: sa.Connection, crm: str, contact_id: UUID) -> str | None:
     """Queue the contact for `crm` ahead of all others, without waiting for a back-off; returns as decide() does.
 
+    Every run that takes what is due takes it first, and so does one that is for those who were put first only.
     None if there is no such contact. Raises UsageError for an unknown CRM.
     """
     outcome = decide(connection, crm, [contact_id], "select").get(contact_id)
     connection.execute(_SQL["put_first"], {"crm": known_crm(crm), "contact_id": contact_id})
+    if outcome not in {None, "suppressed"}:
+        connection.execute(_SQL["note_put_first"], {"crm": known_crm(crm), "contact_id": contact_id})
     return outcome
 
 

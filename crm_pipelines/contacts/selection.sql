@@ -66,6 +66,9 @@ UPDATE crm_syncs SET run_at = least(now(), (SELECT min(run_at) FROM crm_syncs WH
                               - interval '1 microsecond'
  WHERE crm = :crm AND contact_id = :contact_id AND state = 'queued'
 
+-- name: note_put_first
+INSERT INTO crm_put_first (contact_id, crm) VALUES (:contact_id, :crm) ON CONFLICT DO NOTHING
+
 -- name: unselect
 SELECT count(*) FROM crm_unselect(:crm, ARRAY(SELECT id FROM chosen))
 

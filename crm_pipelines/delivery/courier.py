@@ -25,7 +25,7 @@ from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prep
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
-from crm_pipelines.delivery.signals import deferred
+from crm_pipelines.delivery.signals import undisturbed
 from crm_pipelines.faults import fault_point
 
 _FLUSH_SECONDS = 0.5
@@ -97,24 +97,7 @@ class Courier(Passage):
         A stop signal ends the sending; its handler hears of it after known outcomes are recorded and the unsent claims
         are given back. So does whatever else interrupts the run.
         """
-        # In a thread of its own: what interrupts is raised in the main thread, wherever that is just then, and
-        # nothing may be raised between an answer and its entry in the ledger.
-        interruption: BaseException | None = None
-        with (
-            deferred(partial(self._halt, _INTERRUPTED)),
-            ThreadPoolExecutor(1, thread_name_prefix="deliver") as pool,
-        ):
-            delivering = pool.submit(self._deliver, claims)
-            while not delivering.done():
-                try:
-                    # A signal that comes right before the wait, or to another thread, is heard of only after it.
-                    wait([delivering], timeout=_FLUSH_SECONDS)
-                except BaseException as error:  # noqa: BLE001 - raised again, once what is known is in the ledger
-                    self._halt(_INTERRUPTED)
-                    interruption = error
-        if interruption is not None:
-            raise interruption
-        return delivering.result()
+        return undisturbed(partial(self._deliver, claims), partial(self._halt, _INTERRUPTED))
 
     def _deliver(self, claims: Sequence[Claim]) -> Receipt:
         fence = Fence(lambda held: self._patiently(lambda: self._queue.renew(held, lease=DELIVERY_LEASE)), claims)

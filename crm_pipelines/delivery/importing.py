@@ -27,6 +27,7 @@ from crm_pipelines.delivery.parcels import Parcel, prepare, without_suppressed
 from crm_pipelines.delivery.passage import STOPPED
 from crm_pipelines.delivery.proving import Prover
 from crm_pipelines.delivery.reading import BrokenOff
+from crm_pipelines.delivery.signals import undisturbed
 from crm_pipelines.delivery.surveying import Survey, kept_mark, on_list
 from crm_pipelines.delivery.totals import Totals
 
@@ -58,8 +59,12 @@ class Importer(Prover):
         """Finish what is under way and has ended; with a survey import up to `most` more, and wait a little for them.
 
         Further imports are begun for as long as the budget lasts. What does not end in time is left to the next run;
-        what interrupts this one (a stop signal, say) passes through after that.
+        what interrupts this one (a stop signal, say) passes through after that, and not before the CRM's answer to an
+        import is written down.
         """
+        return undisturbed(partial(self._run, survey, most, budget), partial(self._halt, STOPPED))
+
+    def _run(self, survey: Survey | None, most: int, budget: timedelta) -> Totals:
         try:
             self._take_up()
             self._settle()
@@ -200,6 +205,8 @@ class Importer(Prover):
         # Of the first contacts it is not known how much room they take; what does not fit in goes singly.
         first = max(1, min(_PORTION, body.most_bytes // _LARGE_ROW))
         while limit := min(_PORTION, most, body.room if body.rows else first):
+            if self._stop.is_set():
+                raise Stopped
             claims = self._patiently(partial(self._imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE))
             if claims:
                 self._take_in(import_id, claims, body, survey)

@@ -26,6 +26,11 @@ class FetchConfig(dg.Config):
         [],
         description="Only the queued contacts with these ids (column id of contacts), even if they wait for a retry.",
     )
+    put_first: bool = Field(
+        False,
+        description="Only the queued contacts that somebody has put first (POST /contacts/crm/sync/trigger), and those "
+        "that are named here.",
+    )
     dry_run: bool = Field(False, description="Show how many contacts would be sent or left out, and send nothing.")
 
 
@@ -33,6 +38,11 @@ def launch_config(run: dg.DagsterRun) -> dict[str, Any]:
     """What of FetchConfig the run was launched with; empty for one of the schedule."""
     ops: Any = run.run_config.get("ops") or {}
     return (ops.get("fetch_queued_contacts") or {}).get("config") or {}
+
+
+def was_limited(run: dg.DagsterRun) -> bool:
+    """Whether the launch config chose contacts: who asks for ten does not want the rest at once."""
+    return any(launch_config(run).values())
 
 
 def contact_ids(given: Sequence[str]) -> tuple[UUID, ...]:

@@ -13,7 +13,7 @@ import dagster as dg
 
 from crm_pipelines.delivery.planning import time_to_empty
 from crm_pipelines.delivery.totals import Totals
-from crm_pipelines.orchestration.batches import launch_config
+from crm_pipelines.orchestration.batches import was_limited
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedule_state import is_switched_off
 from crm_pipelines.orchestration.schedules import ACTIVE
@@ -31,15 +31,10 @@ def leave_word(context: dg.OpExecutionContext, destination: Destination, totals:
         pace = account.queue.pace()
         rate = account.rate_limit(account.gate.read()).per_second
     got_on = totals.claimed - totals.released > 0
-    if due and got_on and not _was_limited(context.run):
+    if due and got_on and not was_limited(context.run):
         context.instance.add_run_tags(context.run_id, {LEFT_TAG: str(due)})
     minutes = time_to_empty(due, pace, rate).total_seconds() / 60
     return {"left": due, "minutes_until_empty": round(minutes, 1)}
-
-
-def _was_limited(run: dg.DagsterRun) -> bool:
-    """Whether the launch config chose contacts: who asks for ten does not want the rest at once."""
-    return any(launch_config(run).values())
 
 
 def build_brevo_follow_up_sensor(brevo: BrevoSettings, destination: Destination) -> dg.SensorDefinition:
@@ -56,7 +51,7 @@ def build_brevo_follow_up_sensor(brevo: BrevoSettings, destination: Destination)
             return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
         records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync"), limit=_RUNS_LOOKED_AT)
         # Somebody who has some contacts sent at once does not end the work on the backlog.
-        record = next((one for one in records if not _was_limited(one.dagster_run)), None)
+        record = next((one for one in records if not was_limited(one.dagster_run)), None)
         if record is None:
             return dg.SkipReason("There was no run yet that took whatever is due.")
         if reason := reason_not_to_follow(record, timedelta(minutes=brevo.sync_scheduler_interval_minutes)):

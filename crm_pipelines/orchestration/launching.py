@@ -1,19 +1,28 @@
 """Has a run started by a Dagster that may be on another machine, through its web server."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import dagster as dg
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+from gql import Client, gql
 from gql.transport.requests import RequestsHTTPTransport
 
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.batches import FetchConfig
 from crm_pipelines.orchestration.run_now import JOBS
+from crm_pipelines.orchestration.tags import PUT_FIRST_TAG
 
 _SECONDS = 15
+# Such a run has not yet looked whom it is for.
+_WAITING = """{ runsOrError(limit: 1, filter: {
+  pipelineName: "%s", tags: [{key: "%s", value: "%s"}], statuses: [QUEUED, NOT_STARTED, STARTING]
+}) { ... on Runs { results { runId } } } }"""
+
+T = TypeVar("T")
 
 
 class NotLaunched(CrmPipelinesError):
@@ -22,10 +31,11 @@ class NotLaunched(CrmPipelinesError):
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchedRun:
-    """A run that Dagster has taken on, and its page."""
+    """A run that Dagster has taken on, and its page. `waiting`: it had been launched before, and is yet to begin."""
 
     run_id: str
     url: str
+    waiting: bool = False
 
 
 class _Direct(RequestsHTTPTransport):
@@ -43,29 +53,53 @@ class Launcher:
     def __init__(self, url: str, pages_url: str | None = None) -> None:
         self._url = url
         self._pages_url = pages_url or url
+        self._one_at_a_time = threading.Lock()
 
-    def launch(self, crm: str, contact_ids: Sequence[UUID]) -> LaunchedRun:
-        """Start the job of `crm` for these contacts. Run config is kept for ever, so it names them by id only.
+    def launch(self, crm: str) -> LaunchedRun:
+        """Have the job of `crm` run for the contacts that were put first; where such a run waits already, that one.
 
-        Takes 15 s at most. Raises NotLaunched.
+        Run config is kept for ever, so it names nobody. Takes 45 s at most. Raises NotLaunched.
         """
         if crm not in JOBS:
             raise NotLaunched(f"There is no job yet that delivers to {crm}; the contact waits in the queue.")
-        config = FetchConfig(limit=None, emails=[], contact_ids=[str(one) for one in contact_ids], dry_run=False)
+        if not self._one_at_a_time.acquire(timeout=_SECONDS):
+            raise _not_launched("TimeoutError")
         try:
-            run_id = self._client().submit_job_execution(
-                JOBS[crm].name, run_config=dg.RunConfig(ops={"fetch_queued_contacts": config})
-            )
-        except DagsterGraphQLClientError as error:
-            # Its text quotes the whole request.
-            kind = type(error.__cause__ or error).__name__
-            raise NotLaunched(
-                f"Dagster did not take on a run ({kind}). The contact is first in the queue, and the next tick of the "
-                "schedule takes it; API_DAGSTER_URL says where Dagster is."
-            ) from None
-        return LaunchedRun(run_id=run_id, url=f"{self._pages_url}/runs/{run_id}")
+            run_id = _asked(lambda: self._waiting(crm))
+            waiting = run_id is not None
+            run_id = run_id or _asked(lambda: self._submit(crm))
+        finally:
+            self._one_at_a_time.release()
+        return LaunchedRun(run_id=run_id, url=f"{self._pages_url}/runs/{run_id}", waiting=waiting)
 
-    def _client(self) -> DagsterGraphQLClient:
+    def _waiting(self, crm: str) -> str | None:
+        """The id of a run that was launched for those who were put first, and that takes whom it finds later."""
+        client = Client(transport=self._transport(), execute_timeout=_SECONDS)
+        found: Any = client.execute(gql(_WAITING % (JOBS[crm].name, PUT_FIRST_TAG, crm)))["runsOrError"]
+        return next((run["runId"] for run in found.get("results", ())), None)
+
+    def _submit(self, crm: str) -> str:
         parts = urlsplit(self._url)
-        transport = _Direct(url=f"{self._url}/graphql", use_json=True, timeout=_SECONDS)
-        return DagsterGraphQLClient(parts.netloc, use_https=parts.scheme == "https", transport=transport)
+        client = DagsterGraphQLClient(parts.netloc, use_https=parts.scheme == "https", transport=self._transport())
+        config = FetchConfig(limit=None, emails=[], contact_ids=[], put_first=True, dry_run=False)
+        run_config = dg.RunConfig(ops={"fetch_queued_contacts": config})
+        return client.submit_job_execution(JOBS[crm].name, run_config=run_config, tags={PUT_FIRST_TAG: crm})
+
+    def _transport(self) -> _Direct:
+        return _Direct(url=f"{self._url}/graphql", use_json=True, timeout=_SECONDS)
+
+
+def _asked(question: Callable[[], T]) -> T:
+    """Raises NotLaunched."""
+    try:
+        return question()
+    except Exception as error:  # noqa: BLE001 - gql passes on those of many libraries; their texts quote the request
+        cause = error.__cause__ if isinstance(error, DagsterGraphQLClientError) else None
+        raise _not_launched(type(cause or error).__name__) from None
+
+
+def _not_launched(kind: str) -> NotLaunched:
+    return NotLaunched(
+        f"Dagster did not take on a run ({kind}). The contact is first in the queue, and the next tick of the schedule "
+        "takes it; API_DAGSTER_URL says where Dagster is."
+    )

@@ -242,10 +242,11 @@ def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Accoun
 
 
 def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
-    """The contacts that the launch config names; None when it names none."""
-    if not config.emails and not config.contact_ids:
+    """The contacts that the launch config asks for; None when it asks for whatever is due."""
+    if not config.emails and not config.contact_ids and not config.put_first:
         return None
-    return [*contact_ids(config.contact_ids), *ids_by_email(account.engine, config.emails)]
+    named = [*contact_ids(config.contact_ids), *ids_by_email(account.engine, config.emails)]
+    return [*named, *account.queue.take_put_first()] if config.put_first and not config.dry_run else named
 
 
 @dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")
@@ -318,6 +319,7 @@ def _send_rest(context: dg.OpExecutionContext, account: Account, batch: Batch, l
 
 
 @dg.op(
+    ins={"sent": dg.In(input_manager_key="sent_batches")},
     # Ahead of the next batch: its outcomes are in the state machine before the next contacts are sent.
     tags={"dagster/priority": "1"},
     description="Carries the outcomes of a batch over to the contacts, fenced, in one transaction.",

@@ -46,7 +46,7 @@ def run_now(
     if contact_ids is not None and not contact_ids:
         raise UsageError("No contacts were chosen, so nothing was run.")
     chosen = [str(one) for one in contact_ids or []]
-    config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, dry_run=dry_run)
+    config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, put_first=False, dry_run=dry_run)
     with (destination or Destination(crm)).held() as held, held.open(), dagster_instance() as instance:
         result = JOBS[crm].execute_in_process(
             run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}, loggers=_QUIET),

@@ -1,8 +1,11 @@
 """When to deliver. A tick without work starts no run and says why."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.orchestration.batches import was_limited
 from crm_pipelines.orchestration.ended_runs import bury_if_dead, ended_runs
 from crm_pipelines.orchestration.resources import Account, Destination
 from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG, sync_slot
@@ -16,6 +19,9 @@ ACTIVE = [
     dg.DagsterRunStatus.CANCELING,
 ]
 """Runs that are under way, or about to be."""
+
+
+_AHEAD_OF_CHOSEN = "dagster/priority"
 
 
 def cron_of(minutes: int) -> str:
@@ -39,16 +45,24 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
             return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
         with destination.open() as account:
             records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE))
-            active = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]
+            alive = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]
+            # Those for chosen contacts leave the others where they are, and there may be many of them.
+            active = [record for record in alive if not was_limited(record.dagster_run)]
             if len(active) >= brevo.sync_scheduler_max_instances:
                 return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")
             if reason := reason_to_wait(account, context.instance):
                 return dg.SkipReason(reason)
-        taken = {record.dagster_run.tags.get(SYNC_SLOT_TAG) for record in active}
         slots = [sync_slot("brevo", number) for number in range(1, brevo.sync_scheduler_max_instances + 1)]
-        return dg.RunRequest(tags=next(slot for slot in slots if slot[SYNC_SLOT_TAG] not in taken))
+        slot = _first_free(slots, alive) or _first_free(slots, active)
+        assert slot is not None
+        return dg.RunRequest(tags={**slot, _AHEAD_OF_CHOSEN: "1"})
 
     return brevo_sync_schedule
+
+
+def _first_free(slots: Sequence[dict[str, str]], records: Sequence[dg.RunRecord]) -> dict[str, str] | None:
+    taken = {record.dagster_run.tags.get(SYNC_SLOT_TAG) for record in records}
+    return next((slot for slot in slots if slot[SYNC_SLOT_TAG] not in taken), None)
 
 
 def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None:

@@ -6,6 +6,9 @@ SYNC_SLOT_TAG = "crm-pipelines/sync"
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
 
+PUT_FIRST_TAG = "crm-pipelines/put-first"
+"""On a run for the contacts that somebody has put first; its value is the CRM. One at most waits for its turn."""
+
 LEFT_TAG = "crm-pipelines/left"
 """On a run that got on and left due contacts behind: how many. The follow-up sensor reads it."""
 

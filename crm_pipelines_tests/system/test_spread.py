@@ -7,6 +7,7 @@ from multiprocessing import forkserver
 import dagster as dg
 import pytest
 
+from crm_pipelines.contacts.queue import MAX_CRASHES
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.system.spread_job import spread_job
@@ -43,3 +44,19 @@ def test_four_processes_of_one_run_share_the_accounts_limit(
     assert Counter(request["status"] for request in requests)[201] == 40
     moments = [request["arrived_monotonic"] for request in requests]
     assert max(moments) - min(moments) > 1, "each at the whole limit, they would need half a second"
+
+
+@pytest.mark.usefixtures("fresh_fork_server", "brevo_environment")
+def test_a_contact_that_kills_the_process_of_its_step_is_given_up_and_its_neighbours_are_delivered(
+    people: People, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "3")
+    poison = people.add(9)[4]
+    monkeypatch.setenv("CRM_PIPELINES_TEST_POISON", str(poison))
+    for _ in range(MAX_CRASHES + 1):
+        with dg.execute_job(dg.reconstructable(spread_job), instance=instance):
+            people.expire_leases()
+            people.make_due()
+    assert people.states() == {"synced": 8, "failed": 1}
+    given_up = people.sync(poison)
+    assert (given_up["crashes"], given_up["last_error_kind"]) == (MAX_CRASHES, "crash")

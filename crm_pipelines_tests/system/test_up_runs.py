@@ -1,6 +1,7 @@
 """`make up` at work: pages, ticks, runs that are cancelled or whose worker dies, and a key that dies."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -77,6 +78,38 @@ def test_the_api_is_up_with_a_token_in_a_file_and_has_a_run_started_that_deliver
     checks = {check["subject"]: check["ok"] for check in health["crms"][0]["checks"]}
     assert checks["daemon SCHEDULER"]
     assert checks["runs of brevo_sync"]
+
+
+def test_thirty_triggers_behind_a_run_make_one_more_run_that_delivers_them_all(
+    stack: Stack, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.fault("hold", path=DELIVERIES)
+    stack.people.add(name=NAME)
+    stack.pages.wait_for_idle()
+    before = len(stack.pages.runs())
+    running = stack.pages.launch()
+    brevo_sandbox.wait_for_requests(1, path=DELIVERIES)
+    token = (stack.data / "api-token").read_text(encoding="utf-8").strip()
+
+    def trigger(contact_id: object) -> str:
+        answer = requests.post(
+            f"{stack.api_url}/contacts/crm/sync/trigger",
+            json={"contact_id": str(contact_id), "crm": "brevo"},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=PATIENCE,
+        )
+        run_id: str = answer.json()["run_id"]
+        return run_id
+
+    with ThreadPoolExecutor(4) as pool:
+        told = set(pool.map(trigger, stack.people.add(30, name=NAME, select=False)))
+    assert len(told) == 1
+    brevo_sandbox.clear_faults()
+    brevo_sandbox.release()
+    stack.pages.wait(running, "SUCCESS")
+    stack.pages.wait(told.pop(), "SUCCESS")
+    assert stack.people.states() == {"synced": 31}
+    assert len(stack.pages.runs()) == before + 2
 
 
 def test_a_killed_worker_is_retried_once_and_only_what_it_was_sending_is_sent_again_and_charged(

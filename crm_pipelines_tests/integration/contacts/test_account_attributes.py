@@ -40,7 +40,7 @@ def test_what_former_imports_left_out_and_called_sent_is_left_out(people: People
             warnings=warnings,
         )
     people.run(r"UPDATE crm_syncs SET state = 'synced', synced_revision = 1, payload_hash = '\x00'")
-    migration = (MIGRATIONS / "versions" / "0011_left_out.sql").read_text(encoding="utf-8")
+    migration = (MIGRATIONS / "versions" / "0015_brief_locks.sql").read_text(encoding="utf-8")
     people.run(migration[migration.index("WITH told AS") :])
     assert people.sync(concerned)["left_out"] == ["CITY", "SCORE"]
     assert people.sync(concerned)["payload_hash"] is None

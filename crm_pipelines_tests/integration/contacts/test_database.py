@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from crm_pipelines.contacts import database
-from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated, TablesInUse
 from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 
 def test_an_upgrade_creates_the_tables_and_repeating_it_changes_nothing(empty_database_url: str) -> None:
@@ -26,6 +28,69 @@ def test_two_upgrades_at_once_wait_for_each_other(empty_database_url: str) -> No
     with ThreadPoolExecutor(2) as pool:
         applied = list(pool.map(lambda _: database.upgrade(empty_database_url), range(2)))
     assert sorted(map(len, applied))[0] == 0
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    """The tables of a former version."""
+    engine = database.create_engine(url)
+    with engine.connect() as connection:
+        config = database._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.commit()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("revision", ["0008", "0013"])
+def test_while_an_upgrade_waits_for_somebodys_transaction_the_statements_of_others_go_on(
+    empty_database_url: str, revision: str
+) -> None:
+    upgrade_to(empty_database_url, revision)
+    people = People(database.create_engine(empty_database_url))
+    held, other = people.add(2)
+    waiting = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+        "AND application_name = 'crm-pipelines db upgrade'"
+    )
+    with ThreadPoolExecutor(1) as pool, people.engine.connect() as somebody:
+        somebody.execute(sa.text("UPDATE crm_contacts SET name = 'Held' WHERE id = :id"), {"id": held})
+        upgrading = pool.submit(database.upgrade, empty_database_url)
+        try:
+            wait_until(lambda: people.all(waiting), "the upgrade waits for the transaction", poll_seconds=0.01)
+            with people.engine.begin() as connection:
+                connection.execute(sa.text(f"SET LOCAL statement_timeout = '{PATIENCE / 5}s'"))
+                connection.execute(sa.text("SELECT crm_select('brevo', ARRAY[CAST(:id AS uuid)])"), {"id": other})
+                connection.execute(sa.text("UPDATE crm_contacts SET name = 'Free' WHERE id = :id"), {"id": other})
+            assert not upgrading.done()
+        finally:
+            somebody.rollback()
+        assert upgrading.result(PATIENCE)
+    database.require_current_schema(people.engine)
+    people.engine.dispose()
+
+
+def test_an_index_whose_building_was_broken_off_is_built_anew(empty_database_url: str) -> None:
+    upgrade_to(empty_database_url, "0013")
+    people = People(database.create_engine(empty_database_url))
+    people.run("CREATE INDEX crm_contacts_edited_idx ON crm_contacts (updated_at)")
+    people.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'crm_contacts_edited_idx'::regclass")
+    database.upgrade(empty_database_url)
+    valid = "SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = 'crm_contacts_edited_idx'::regclass"
+    assert people.all(valid) == [{"valid": True}]
+    people.engine.dispose()
+
+
+def test_an_upgrade_that_never_gets_its_locks_says_what_to_do(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_PATIENCE_SECONDS", 0)
+    upgrade_to(empty_database_url, "0008")
+    people = People(database.create_engine(empty_database_url))
+    with people.engine.connect() as somebody:
+        somebody.execute(sa.text("LOCK TABLE crm_syncs"))
+        with pytest.raises(TablesInUse, match="Somebody's transaction"):
+            database.upgrade(empty_database_url)
+    people.engine.dispose()
 
 
 def test_a_missing_migration_is_named_with_the_command_that_adds_it(empty_database_url: str) -> None:

@@ -1,5 +1,6 @@
 """How a run may end between two ops, and how it is executed again from there."""
 
+import os
 import signal
 from typing import Any
 
@@ -7,7 +8,9 @@ import dagster as dg
 import pytest
 from dagster._utils.interrupts import capture_interrupts
 
+from crm_pipelines import faults
 from crm_pipelines.contacts.queue import Backlog, Queue
+from crm_pipelines.delivery import planning
 from crm_pipelines.orchestration.jobs import build_brevo_sync
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
@@ -129,3 +132,41 @@ def test_a_run_executed_again_from_its_failed_write_back_writes_back_what_the_fi
         assert again.output_for_node("report_run")["synced"] == 5
     assert people.states() == {"synced": 5}
     assert len(brevo_environment.sent()) == 5
+
+
+def _die_in_a_run_at(fault: str, instance: dg.DagsterInstance) -> str:
+    """A run whose worker is killed there, and of which Dagster then says so; returns its id."""
+    worker = os.fork()
+    if not worker:
+        try:
+            os.environ[faults.VARIABLE] = fault
+            faults.arm()
+            dg.execute_job(dg.reconstructable(the_job), instance)
+        finally:
+            os._exit(0)
+    assert os.waitpid(worker, 0)[1] == signal.SIGKILL
+    [run] = instance.get_runs()
+    instance.report_run_failed(run)
+    return str(run.run_id)
+
+
+@pytest.mark.parametrize("fault", ["after_send:kill", "after_send:kill:6", "before_apply:kill:2"])
+def test_a_killed_run_of_several_batches_executed_again_from_its_failure_ends_well_and_sends_nothing(
+    people: People,
+    instance: dg.DagsterInstance,
+    brevo_environment: BrevoSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    monkeypatch.setattr(planning, "_BATCH_SECONDS", 0)
+    monkeypatch.setenv("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "5")
+    people.add(15)
+    run_id = _die_in_a_run_at(fault, instance)
+    sent = len(brevo_environment.sent())
+    with _again_from_failure(instance, run_id) as again:
+        assert again.success
+    assert len(brevo_environment.sent()) == sent, "its contacts return to the queue by themselves"
+    people.expire_leases()
+    with dg.execute_job(dg.reconstructable(the_job), instance) as result:
+        assert result.success
+    assert people.states() == {"synced": 15}

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
+from dagster_shared.error import SerializableErrorInfo
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Queue
@@ -60,9 +63,12 @@ ORIGIN = RemoteJobOrigin(
 )
 
 
-def a_run(instance: dg.DagsterInstance, status: Status, slot_value: str = "brevo-1") -> str:
+def a_run(
+    instance: dg.DagsterInstance, status: Status, slot_value: str = "brevo-1", *, chosen: dict[str, Any] | None = None
+) -> str:
     run: dg.DagsterRun = create_run_for_test(
         instance,
+        run_config={"ops": {"fetch_queued_contacts": {"config": chosen}}} if chosen else None,
         job_name="brevo_sync",
         status=status,
         tags={SYNC_SLOT_TAG: slot_value},
@@ -196,6 +202,39 @@ def test_runs_that_ended_and_runs_of_other_jobs_hold_nobody_up(
     assert slot(tick()) == "brevo-1"
 
 
+@pytest.mark.parametrize("chosen", [{"put_first": True}, {"contact_ids": ["x"]}, {"limit": 1}, {"dry_run": True}])
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.STARTED])
+def test_runs_for_chosen_contacts_hold_the_others_up_for_one_run_at_most(
+    tick: Tick, people: People, instance: dg.DagsterInstance, status: Status, chosen: dict[str, Any]
+) -> None:
+    people.add()
+    for _ in range(3):
+        a_run(instance, status, chosen=chosen)
+    request = tick()
+    assert slot(request) == "brevo-1"
+    assert isinstance(request, dg.RunRequest)
+    assert int(request.tags["dagster/priority"]) > 0, "else it would wait for all that were queued before"
+
+
+@pytest.mark.parametrize(
+    ("taken", "chosen_in", "free"), [("brevo-2", "brevo-1", "brevo-3"), ("elsewhere", "brevo-1", "brevo-2")]
+)
+def test_a_place_that_a_run_for_chosen_contacts_has_is_given_last(
+    tick: Tick,
+    people: People,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: str,
+    chosen_in: str,
+    free: str,
+) -> None:
+    monkeypatch.setenv("BREVO_SYNC_SCHEDULER_MAX_INSTANCES", "3")
+    people.add()
+    a_run(instance, Status.STARTED, taken)
+    a_run(instance, Status.STARTED, chosen_in, chosen={"put_first": True})
+    assert slot(tick()) == free
+
+
 @pytest.mark.parametrize(("taken", "free"), [("brevo-1", "brevo-2"), ("brevo-2", "brevo-1"), ("elsewhere", "brevo-1")])
 def test_with_two_places_the_free_one_is_given(
     tick: Tick,
@@ -306,3 +345,53 @@ def test_runs_that_ended_by_themselves_or_by_order_are_orderly_and_those_without
         [failed_op, canceled, success],
         [crashed],
     )
+
+
+def a_step_event(
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType, step: str, *, error: str | None = None
+) -> None:
+    failure = None
+    if kind is dg.DagsterEventType.STEP_FAILURE:
+        told = SerializableErrorInfo(message="", stack=[], cls_name=error) if error else None
+        failure = StepFailureData(error=told, user_failure_data=None)  # type: ignore[no-untyped-call]
+    instance.report_dagster_event(
+        dg.DagsterEvent(event_type_value=kind.value, job_name="brevo_sync", step_key=step, event_specific_data=failure),
+        run_id=run_id,
+    )
+
+
+def test_a_run_has_crashed_whose_worker_died_after_one_of_its_ops_had_failed(instance: dg.DagsterInstance) -> None:
+    run_id = a_started_run(instance)
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "write_statuses[batch_1]")
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_FAILURE, "write_statuses[batch_1]")
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "sync_batch[batch_2]")
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_failed(run)
+    assert ended_runs(instance, [run_id]) == ([], [run_id])
+
+
+def test_what_dies_in_a_run_after_somebody_has_cancelled_it_is_no_crash(instance: dg.DagsterInstance) -> None:
+    run_id = a_started_run(instance)
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "sync_batch[batch_1]")
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_canceling(run)
+    a_step_event(
+        instance, run_id, dg.DagsterEventType.STEP_FAILURE, "sync_batch[batch_1]", error="ChildProcessCrashException"
+    )
+    instance.report_run_canceled(run)
+    assert ended_runs(instance, [run_id]) == ([run_id], [])
+
+
+def test_a_run_that_is_cancelled_after_the_process_of_a_step_died_has_crashed(instance: dg.DagsterInstance) -> None:
+    run_id = a_started_run(instance)
+    a_step_event(instance, run_id, dg.DagsterEventType.STEP_START, "sync_batch[batch_1]")
+    a_step_event(
+        instance, run_id, dg.DagsterEventType.STEP_FAILURE, "sync_batch[batch_1]", error="ChildProcessCrashException"
+    )
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_canceling(run)
+    instance.report_run_canceled(run)
+    assert ended_runs(instance, [run_id]) == ([], [run_id])

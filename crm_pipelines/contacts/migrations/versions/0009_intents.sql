@@ -1,15 +1,9 @@
 -- Addresses that the CRM may hold the contact under, beside remote_key: a request that would have given it one was begun,
 -- and its answer is not known. Empty once a delivery is confirmed.
 ALTER TABLE crm_syncs ADD COLUMN maybe_keys text[] NOT NULL DEFAULT '{}';
--- Partial: hardly any row has one, and no other row pays for it.
-CREATE INDEX crm_syncs_maybe_keys_idx ON crm_syncs USING gin (maybe_keys) WHERE maybe_keys <> '{}';
 
 -- When the contact was first due, if it was put off since without being charged: a later run_at must not hide its age.
 ALTER TABLE crm_syncs ADD COLUMN due_since timestamptz;
-CREATE INDEX crm_syncs_put_off_idx ON crm_syncs (crm) WHERE state = 'queued' AND due_since IS NOT NULL;
-
--- Edits are looked for at every tick; contacts that came in and were never edited need no look.
-CREATE INDEX crm_contacts_edited_idx ON crm_contacts (updated_at) WHERE revision > 1;
 
 COMMENT ON COLUMN crm_syncs.payload_hash IS
     'Of the last delivery, if it was confirmed and no request was begun since.';

@@ -15,18 +15,3 @@ ALTER TABLE crm_syncs ADD COLUMN left_out text[] NOT NULL DEFAULT '{}', ADD COLU
 ALTER TABLE crm_attempts ADD COLUMN left_out text[] NOT NULL DEFAULT '{}', ADD COLUMN attributes_version text;
 ALTER TABLE crm_bulk_rows ADD COLUMN left_out text[] NOT NULL DEFAULT '{}';
 ALTER TABLE crm_bulk_imports ADD COLUMN attributes_version text;
-
--- Both are empty while every value arrives. The first finds whom a new attribute concerns, the second whether anybody.
-CREATE INDEX crm_syncs_left_out_idx ON crm_syncs USING gin (left_out) WHERE left_out <> '{}';
-CREATE INDEX crm_syncs_any_left_out_idx ON crm_syncs (crm) WHERE left_out <> '{}';
-
--- Imports left values out and called them sent.
-WITH told AS (
-    SELECT DISTINCT ON (contact_id, crm) contact_id, crm, claim_no,
-           (SELECT string_to_array(substring(warning FROM '^(.*) left out: at Brevo there is no such attribute'), ', ')
-              FROM unnest(warnings) AS warning
-             WHERE warning ~ ' left out: at Brevo there is no such attribute' LIMIT 1) AS names
-      FROM crm_attempts WHERE outcome = 'synced' ORDER BY contact_id, crm, id DESC
-)
-UPDATE crm_syncs s SET left_out = t.names, payload_hash = NULL
-  FROM told t WHERE t.names IS NOT NULL AND s.contact_id = t.contact_id AND s.crm = t.crm AND s.payload_hash IS NOT NULL;
