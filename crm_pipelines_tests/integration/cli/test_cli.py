@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from crm_pipelines.cli import cli
 from crm_pipelines.cli.output import printable
 from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.local.processes import free_port
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.cli.conftest import Run
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
@@ -124,8 +125,10 @@ def test_a_home_of_dagster_that_is_not_there_is_one_sentence(run: Run, command: 
 
 def test_a_data_folder_that_cannot_be_used_is_one_sentence(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for command in ("demo", "up"):
-        done = run(command, CRM_DATABASE_URL="", CRM_PIPELINES_DATA_DIR=str(tmp_path / "file" / "data"))
+    ports = [str(free_port()) for _ in range(3)]
+    up = ["up", "--port", ports[0], "--sandbox-port", ports[1], "--api-port", ports[2]]
+    for command in (["demo"], up):
+        done = run(*command, CRM_DATABASE_URL="", CRM_PIPELINES_DATA_DIR=str(tmp_path / "file" / "data"))
         assert (done.returncode, done.stdout) == (1, "")
         assert re.fullmatch(r"Error: .*/file/data.* cannot be used: Not a directory\.\n", done.stderr)
 
