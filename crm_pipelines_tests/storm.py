@@ -125,9 +125,12 @@ class Storm:
         self._woken: list[tuple[Worker, float]] = []
         self._holds: list[Hold] = []
         self._left: set[int] = set()
+        self._accounts = 0
         self._tried: Counter[str] = Counter()
         # Answers take so long that many a contact is edited or taken over just then.
-        sandbox.configure(attributes=account_attributes(load_mapping(None)), latency_seconds=0.15)
+        sandbox.configure(
+            attributes=account_attributes(load_mapping(None)), latency_seconds=0.15, organization="account-0"
+        )
         self._ids = [
             contact_id
             for number in range(contacts)
@@ -154,6 +157,7 @@ class Storm:
             self._unselect: 1,
             self._hold: 1,
             self._leave_list: 1,
+            self._change_account: 0.2,
             self._trouble_the_crm: 4,
             self._sandbox.release: 3,
             self._open_gate: 1,
@@ -270,6 +274,14 @@ class Storm:
         if number not in self._on_list():
             self._left.add(number)
             self._tried["people who left the list"] += 1
+
+    def _change_account(self) -> None:
+        """The keys open another account from now on, whose contacts happen to be the same."""
+        self._accounts += 1
+        self._sandbox.configure(organization=f"account-{self._accounts}")
+        # Workers with a key that is known do not ask.
+        self._people.run("UPDATE crm_gates SET account_fingerprints = '{}'")
+        self._tried["the account became another one"] += 1
 
     def _on_list(self) -> set[int]:
         return {one["id"] for one in self._sandbox.contacts() if _LIST in one["listIds"]}
