@@ -55,7 +55,10 @@ def violations(
     with engine.connect() as connection:
         rows = [dict(row._mapping) for row in connection.execute(sa.text(_ROWS))]
         ledger = connection.execute(
-            sa.text("SELECT count(*) FROM crm_attempts WHERE crm = 'brevo' AND outcome = 'synced'")
+            sa.text(
+                "SELECT count(*) FROM crm_attempts "
+                "WHERE crm = 'brevo' AND outcome = 'synced' AND run_id NOT LIKE 'import:%'"
+            )
         ).scalar_one()
     log = [entry for entry in sandbox.requests() if entry["ext_id"] is not None]
     stored = {contact["attributes"].get("EXT_ID"): contact for contact in sandbox.contacts()}

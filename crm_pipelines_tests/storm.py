@@ -125,11 +125,12 @@ class Storm:
         self._woken: list[tuple[Worker, float]] = []
         self._holds: list[Hold] = []
         self._left: set[int] = set()
-        self._accounts = 0
         self._tried: Counter[str] = Counter()
         # Answers take so long that many a contact is edited or taken over just then.
         sandbox.configure(
-            attributes=account_attributes(load_mapping(None)), latency_seconds=0.15, organization="account-0"
+            attributes=account_attributes(load_mapping(None)),
+            latency_seconds=0.15,
+            import_seconds=0,
         )
         self._ids = [
             contact_id
@@ -157,8 +158,8 @@ class Storm:
             self._unselect: 1,
             self._hold: 1,
             self._leave_list: 1,
-            self._change_account: 0.2,
             self._trouble_the_crm: 4,
+            self._trouble_imports: 1,
             self._sandbox.release: 3,
             self._open_gate: 1,
         }
@@ -200,6 +201,7 @@ class Storm:
             "BREVO_API_BASE_URL": self._sandbox.url,
             "BREVO_RATE_LIMIT_PER_SECOND": "100",
             "BREVO_LIST_ID": str(_LIST),
+            "BREVO_BULK_THRESHOLD": "30",
             "BREVO_SYNC_MAX_RETRIES": "20",
             "BREVO_SYNC_RETRY_DELAY_MINUTES": "0.01",
             "BREVO_SYNC_RETRY_EXPONENTIAL": "false",
@@ -275,14 +277,6 @@ class Storm:
             self._left.add(number)
             self._tried["people who left the list"] += 1
 
-    def _change_account(self) -> None:
-        """The keys open another account from now on, whose contacts happen to be the same."""
-        self._accounts += 1
-        self._sandbox.configure(organization=f"account-{self._accounts}")
-        # Workers with a key that is known do not ask.
-        self._people.run("UPDATE crm_gates SET account_fingerprints = '{}'")
-        self._tried["the account became another one"] += 1
-
     def _on_list(self) -> set[int]:
         return {one["id"] for one in self._sandbox.contacts() if _LIST in one["listIds"]}
 
@@ -342,6 +336,11 @@ class Storm:
         self._sandbox.fault(**{"path": "/v3", **fault}, times=times)  # whatever is asked for, attributes too
         self._tried[f"CRM: {fault['action']} {fault.get('status', '')}".rstrip()] += times
 
+    def _trouble_imports(self) -> None:
+        fault = self._random.choice(_CRM_FAULTS)
+        self._sandbox.fault(**fault, path="/contacts/import", times=2)
+        self._tried["import endpoint in trouble, twice"] += 1
+
     def _open_gate(self) -> None:
         self._people.run("UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, probing = false")
 
@@ -362,6 +361,8 @@ class Storm:
             self._open_gate()
             self._people.expire_leases()
             self._people.make_due()
+            self._people.run("UPDATE crm_bulk_imports SET tended_at = now() - interval '10 min' WHERE state <> 'ended'")
+            self._people.run("UPDATE crm_gates SET next_poll_at = now()")
             if not self._people.states().keys() & {"queued", "claimed"}:
                 return
             self._start_worker(runs=1).wait()  # crash suspects go one at a time
@@ -374,7 +375,9 @@ class Storm:
         late = [found for found in all_found if any(contact_id in found for contact_id in suspects)]
         back_on_list = self._left & self._on_list()
         all_found += [f"the contact {number} at the CRM left the list and is on it again" for number in back_on_list]
-        ledger = self._people.all("SELECT count(*) AS n FROM crm_attempts WHERE outcome = 'synced'")[0]["n"]
+        confirmed = "SELECT count(*) AS n FROM crm_attempts WHERE outcome = 'synced' AND run_id"
+        ledger = self._people.all(f"{confirmed} NOT LIKE 'import:%'")[0]["n"]
+        in_bulk = self._people.all(f"{confirmed} LIKE 'import:%'")[0]["n"]
         writes = [entry for entry in log if entry["ext_id"]]
         repeated = sum(entry["applied"] for entry in writes) - ledger
         came_to = {
@@ -382,6 +385,7 @@ class Storm:
             "requests": len(log),
             "deliveries confirmed": ledger,
             "deliveries that the CRM applied without our knowing": repeated,
+            "deliveries by an import": in_bulk,
             **{f"in the end {state}": count for state, count in self._people.states().items()},
         }
         return Findings(

@@ -25,7 +25,7 @@ from crm_pipelines import faults
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.base import Outcome, Payload
 from crm_pipelines.crms.brevo import Brevo
-from crm_pipelines.delivery import courier, fence
+from crm_pipelines.delivery import courier, fence, planning
 from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines_tests.patience import PATIENCE, wait_until
@@ -137,6 +137,10 @@ def _make_short(scale: float) -> None:
     vars(fence)["TRUST"] *= scale
     vars(courier)["DELIVERY_LEASE"] *= scale
     vars(ops)["CLAIM_LEASE"] *= scale / 5  # runs are as short
+    vars(transport)["LONGEST_LARGE_REQUEST"] *= scale
+    vars(ops)["IMPORT_SILENCE"] *= scale
+    for name in ("IMPORT_SILENCE", "IMPORT_PATIENCE", "POLL_PAUSE", "TRUST"):
+        vars(planning)[name] *= scale
 
 
 def _set_clock(days: float) -> None:
