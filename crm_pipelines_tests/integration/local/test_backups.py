@@ -221,7 +221,11 @@ def test_a_dump_that_breaks_off_is_refused_and_leaves_everything_as_it_was(
     people.add()
     backup.make()
     with tarfile.open(backup.file) as archive:
-        archive.extractall(tmp_path / "parts", filter="data")
+        for name in archive.getnames():
+            content = archive.extractfile(name)
+            assert content is not None
+            (tmp_path / "parts").mkdir(exist_ok=True)
+            (tmp_path / "parts" / name).write_bytes(content.read())
     dumped = tmp_path / "parts" / "contacts.dump"
     dumped.write_bytes(dumped.read_bytes()[: dumped.stat().st_size // 2])
     with tarfile.open(backup.file, "w") as archive:
