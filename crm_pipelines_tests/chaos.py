@@ -53,14 +53,17 @@ def main(seconds: float, seed: int | None, contacts: int, write: Path | None) ->
         temporary_folder() as folder,
         embedded_postgres(folder / "postgres", settings=FAST) as server,
         sandbox_server() as root,
+        sandbox_server() as other_root,
     ):
         server.create_database("contacts")
         url = server.url("contacts")
         database.upgrade(url)
-        sandbox = BrevoSandbox(root)
-        sandbox.reset()
-        findings = Storm(url, sandbox, folder, seed=seed, contacts=contacts).run(seconds)
+        sandbox, other = BrevoSandbox(root), BrevoSandbox(other_root)
+        for one in (sandbox, other):
+            one.reset()
+        findings = Storm(url, sandbox, folder, seed=seed, contacts=contacts, other=other).run(seconds)
         sandbox.close()
+        other.close()
     click.echo(table(findings))
     for sentence in findings.violations:
         click.echo(sentence, err=True)

@@ -56,8 +56,9 @@ def violations(
         rows = [dict(row._mapping) for row in connection.execute(sa.text(_ROWS))]
         ledger = connection.execute(
             sa.text(
-                "SELECT count(*) FROM crm_attempts "
-                "WHERE crm = 'brevo' AND outcome = 'synced' AND run_id NOT LIKE 'import:%'"
+                "SELECT count(*) FROM crm_attempts a JOIN crm_gates g ON g.crm = a.crm "
+                "WHERE a.crm = 'brevo' AND outcome = 'synced' AND run_id NOT LIKE 'import:%' "
+                "AND finished_at > coalesce(account_since, '-infinity')"
             )
         ).scalar_one()
     log = [entry for entry in sandbox.requests() if entry["ext_id"] is not None]

@@ -107,8 +107,12 @@ class Storm:
         contacts: int,
         dagster_home: Path | None = None,
         look: Callable[[], str] = str,
+        other: BrevoSandbox | None = None,
     ) -> None:
-        """`look` is called in the middle of the storm; what it returns is `seen` afterwards."""
+        """`look` is called in the middle of the storm; what it returns is `seen` afterwards.
+
+        `other` is another account, which takes the place of the first one some time.
+        """
         self._random = random.Random(seed)
         self._seed = seed
         self._url = url
@@ -126,12 +130,8 @@ class Storm:
         self._holds: list[Hold] = []
         self._left: set[int] = set()
         self._tried: Counter[str] = Counter()
-        # Answers take so long that many a contact is edited or taken over just then.
-        sandbox.configure(
-            attributes=account_attributes(load_mapping(None)),
-            latency_seconds=0.15,
-            import_seconds=0,
-        )
+        self._other = other
+        self._set_up("one")
         self._ids = [
             contact_id
             for number in range(contacts)
@@ -142,6 +142,13 @@ class Storm:
                 email_type="work",
             )
         ]
+
+    def _set_up(self, organization: str) -> None:
+        """Answers take so long that many a contact is edited or taken over just then."""
+        attributes = account_attributes(load_mapping(None))
+        self._sandbox.configure(
+            attributes=attributes, latency_seconds=0.15, import_seconds=0, organization=organization
+        )
 
     def run(self, seconds: float) -> Findings:
         """The storm, the quiet after it, and the judgement. Random in what it does, not in what must come of it."""
@@ -158,9 +165,10 @@ class Storm:
             self._unselect: 1,
             self._hold: 1,
             self._leave_list: 1,
+            self._change_account: 0.1,
             self._trouble_the_crm: 4,
             self._trouble_imports: 1,
-            self._sandbox.release: 3,
+            self._release: 3,
             self._open_gate: 1,
         }
         try:
@@ -277,6 +285,21 @@ class Storm:
             self._left.add(number)
             self._tried["people who left the list"] += 1
 
+    def _release(self) -> None:
+        self._sandbox.release()
+
+    def _change_account(self) -> None:
+        """Once: all get the key of another account. Whoever went on with the former key would change it back."""
+        if self._other is None:
+            return
+        for worker in self._workers:
+            worker.close()
+        self._stops.clear()
+        self._left.clear()
+        self._sandbox, self._other = self._other, None
+        self._set_up("another")
+        self._tried["the account became another one"] += 1
+
     def _on_list(self) -> set[int]:
         return {one["id"] for one in self._sandbox.contacts() if _LIST in one["listIds"]}
 
@@ -375,7 +398,10 @@ class Storm:
         late = [found for found in all_found if any(contact_id in found for contact_id in suspects)]
         back_on_list = self._left & self._on_list()
         all_found += [f"the contact {number} at the CRM left the list and is on it again" for number in back_on_list]
-        confirmed = "SELECT count(*) AS n FROM crm_attempts WHERE outcome = 'synced' AND run_id"
+        confirmed = (
+            "SELECT count(*) AS n FROM crm_attempts a JOIN crm_gates g ON g.crm = a.crm "
+            "WHERE outcome = 'synced' AND finished_at > coalesce(account_since, '-infinity') AND run_id"
+        )
         ledger = self._people.all(f"{confirmed} NOT LIKE 'import:%'")[0]["n"]
         in_bulk = self._people.all(f"{confirmed} LIKE 'import:%'")[0]["n"]
         writes = [entry for entry in log if entry["ext_id"]]
