@@ -30,6 +30,7 @@ _RESCUE_OF_IMPORTS = """\
             OR claimed_by IN (SELECT 'import:' || id FROM crm_bulk_imports
                                WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day')
 """
+_HELD = " AND s.claim_no = d.claim_no AND s.state = 'claimed'\n"
 _LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
 _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
 _MIGRATE = "crm_pipelines_tests/integration/contacts/test_migrate.py"
@@ -152,8 +153,8 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                " AND s.claim_no = d.claim_no AND s.state = 'claimed'\nRETURNING s.contact_id\n\n-- name: record",
-                "\nRETURNING s.contact_id\n\n-- name: record",
+                _HELD + "       FOR NO KEY UPDATE OF s SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    payload_hash",
+                "\n       FOR NO KEY UPDATE OF s SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    payload_hash",
             ),
         ),
         tests=(f"{_INTENTS}::test_what_is_held_by_somebody_else_is_not_sent_and_keeps_what_is_known",),
@@ -275,7 +276,13 @@ MUTATIONS = (
     ),
     Mutation(
         guard="stop: signals in a row end the sending, too",
-        changes=((_COURIER, "deferred(partial(self._halt, _INTERRUPTED)),", "threading.Lock(),"),),
+        changes=(
+            (
+                "crm_pipelines/delivery/signals.py",
+                "with deferred(halt), ThreadPoolExecutor(",
+                "with ThreadPoolExecutor(",
+            ),
+        ),
         tests=(
             f"{_COURIER_TESTS}::test_stop_signals_end_the_sending_also_those_that_come_while_one_is_being_dealt_with",
         ),
@@ -288,10 +295,11 @@ MUTATIONS = (
     Mutation(
         guard="fence: a lease is renewed only with the current claim_no",
         changes=(
+            (_QUEUE_SQL, _HELD + "), free AS", " AND s.state = 'claimed'\n), free AS"),
             (
                 _QUEUE_SQL,
-                "AND s.claim_no = d.claim_no AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev",
-                "AND s.state = 'claimed'\nRETURNING s.contact_id, s.rev",
+                _HELD + "       FOR NO KEY UPDATE OF s SKIP LOCKED\n), renewed",
+                " AND s.state = 'claimed'\n       FOR NO KEY UPDATE OF s SKIP LOCKED\n), renewed",
             ),
         ),
         tests=(f"{_PROTOCOL}::test_nobody_completes_without_the_current_claim",),
@@ -336,13 +344,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="suspect lane: one at a time",
-        changes=(
-            (
-                _OPS,
-                'send = courier.deliver_one_at_a_time if batch.kind == "alone" else courier.deliver',
-                "send = courier.deliver",
-            ),
-        ),
+        changes=((_OPS, '{"alone": courier.deliver_one_at_a_time,', '{"alone": courier.deliver,'),),
         tests=(
             f"{_GUARDS}::test_a_poison_contact_takes_no_neighbour_with_it",
             f"{_RUNS}::test_crash_suspects_are_delivered_one_at_a_time",
@@ -415,9 +417,9 @@ MUTATIONS = (
         guard="stop signals: nothing is raised between an answer and its entry in the ledger",
         changes=(
             (
-                "crm_pipelines/delivery/courier.py",
-                "delivering = pool.submit(self._deliver, claims)",
-                "return self._deliver(claims)",
+                "crm_pipelines/delivery/signals.py",
+                "        working = pool.submit(work)\n",
+                "        return work()\n        working = pool.submit(work)\n",
             ),
         ),
         tests=(f"{_GUARDS}::test_stop_signals_in_a_row_lose_no_answer",),
@@ -653,7 +655,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="account: slots are given for the account of the contacts only",
-        changes=((_GATES_SQL, "AND (CAST(:account AS text) IS NULL OR account = :account) FOR UPDATE", "FOR UPDATE"),),
+        changes=((_GATES_SQL, "       AND (CAST(:account AS text) IS NULL OR account = :account)\n", ""),),
         tests=(f"{_ACCOUNT_TESTS}::test_a_run_of_the_former_account_gets_no_turn_after_the_change",),
     ),
     Mutation(
@@ -893,7 +895,7 @@ MUTATIONS = (
         guard="values: nothing is claimed before it is known what the account takes",
         changes=(
             (_OPS, "    raise dg.Failure(said, allow_retries=False)\n", "    context.log.warning(said)\n"),
-            (_OPS, "limit = 1 if known else 0", "limit = 1"),
+            (_OPS, "    if not known:\n", "    if known is None:\n"),
         ),
         tests=(f"{_LEFT_OUT}::test_nothing_is_claimed_while_it_was_never_seen_what_the_account_takes",),
     ),
@@ -964,7 +966,7 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                "CASE WHEN o.outcome <> 'synced' OR o.lists <@ s.lists THEN s.lists",
+                "CASE WHEN (o.outcome <> 'synced' AND o.remote_key IS NULL) OR o.lists <@ s.lists THEN s.lists",
                 "CASE WHEN true THEN s.lists",
             ),
         ),
@@ -1230,9 +1232,9 @@ MUTATIONS = (
         guard="db psql: the password is in nobody's process list",
         changes=(
             (
-                "crm_pipelines/local/psql.py",
-                '_secret(parameters.pop("password", None))',
-                '_secret(parameters.get("password", None))',
+                "crm_pipelines/local/postgres_programs.py",
+                'password = parameters.pop("password", None)',
+                'password = parameters.get("password", None)',
             ),
         ),
         tests=("crm_pipelines_tests/integration/cli/test_psql.py::test_the_password_is_in_nobodys_process_list",),
