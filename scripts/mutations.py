@@ -418,6 +418,11 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/signals.py",
+                "with deferred(halt), ThreadPoolExecutor(",
+                "with ThreadPoolExecutor(",
+            ),
+            (
+                "crm_pipelines/delivery/signals.py",
                 "        working = pool.submit(work)\n",
                 "        return work()\n        working = pool.submit(work)\n",
             ),
