@@ -28,7 +28,7 @@ def table(findings: Findings) -> str:
         "| --- | ---: |",
         *(f"| {what} | {count:,} |" for what, count in findings.came_to.items()),
         f"| contacts hit by a request that was frozen on its way (not promised) | {findings.late} |",
-        f"| **contacts lost, stuck, or overwritten by older data** | **{len(findings.violations)}** |",
+        f"| **contacts lost, stuck, with older data, or back on a list they left** | **{len(findings.violations)}** |",
     ]
     return "\n".join(lines) + "\n"
 
