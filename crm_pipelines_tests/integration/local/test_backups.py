@@ -25,21 +25,33 @@ from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
 from crm_pipelines_tests.fixtures.postgres import temporary_folder
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.patience import PATIENCE
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 
 class Backup:
     """A dump of this test's databases, made and restored as by the commands."""
 
-    def __init__(self, people: People, file: Path) -> None:
+    def __init__(self, people: People, file: Path, server: EmbeddedPostgres) -> None:
         self._people = people
+        self._server = server
         self.file = file
 
     def make(self) -> None:
         dump(load_settings(), self.file)
 
     def restore(self) -> Restored:
-        self._people.engine.dispose()  # nobody may be connected
+        engine: Any = self._people.engine
+        held = engine.pool.checkedout()
+        engine.dispose()  # nobody may be connected
+        # To the server, whoever has closed a connection is gone a moment later.
+        connected = "SELECT count(*) <= %s FROM pg_stat_activity WHERE datname = %s"
+        with self._server.connect() as server:
+
+            def closed() -> bool:
+                [row] = server.execute(connected, [held, engine.url.database]).fetchall()
+                return bool(row[0])
+
+            wait_until(closed, "closed connections are gone")
         return restore(load_settings(), self.file)
 
     @property
@@ -58,7 +70,7 @@ def backup(
 ) -> Iterator[Backup]:
     monkeypatch.setenv("CRM_DATABASE_URL", database_url)
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", empty_database_url.replace("+psycopg:", "+psycopg2:"))
-    yield Backup(people, tmp_path / "contacts.crm-dump")
+    yield Backup(people, tmp_path / "contacts.crm-dump", postgres_server)
     with postgres_server.connect() as server:
         for (name,) in server.execute(r"SELECT datname FROM pg_database WHERE datname ~ '_before_\d'").fetchall():
             server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
