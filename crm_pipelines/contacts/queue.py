@@ -5,8 +5,7 @@ neither renew nor complete. All times are the database's. The statements stand i
 """
 
 import json
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,15 +13,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.retrying import tries
 from crm_pipelines.contacts.rings import first_of_rings
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.faults import fault_point
 
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
-
-PAUSES_FOR_LOCKS = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds between tries of what somebody's transaction holds up. After the last, one goes on without the row."""
 
 _SQL = load_statements("queue")
 
@@ -432,14 +429,6 @@ class Queue:
         """Claims without an entry in the ledger: how many are free again, and how many are still held."""
         row = self._all("unattempted", **_keys(claims))[0]
         return row.free, row.held
-
-
-def tries() -> Iterator[None]:
-    """Once, and again after short pauses: most transactions that hold a row are soon over."""
-    yield
-    for seconds in PAUSES_FOR_LOCKS:
-        time.sleep(seconds)
-        yield
 
 
 def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:

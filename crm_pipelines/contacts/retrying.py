@@ -1,8 +1,8 @@
-"""Repeats a database call that failed for a passing reason: lost connection, deadlock, serialization failure."""
+"""Repeats a database call that failed, or left rows out, for a passing reason: a lost connection, say, or a lock."""
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
@@ -13,6 +13,9 @@ T = TypeVar("T")
 # Deadlock, serialization failure, lock time-out: the statement had no effect and may simply be repeated.
 _PASSING_SQLSTATES = {"40001", "40P01", "55P03"}
 _LONGEST_PAUSE = 5.0
+
+PAUSES_FOR_LOCKS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between tries of what somebody's transaction holds up. After the last, one goes on without the row."""
 
 
 def is_passing(error: BaseException) -> bool:
@@ -45,3 +48,11 @@ def with_retries(call: Callable[[], T], *, patience: timedelta, sleep: Callable[
                 raise
         sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def tries() -> Iterator[None]:
+    """Once, and again after short pauses: most transactions that hold a row are soon over."""
+    yield
+    for seconds in PAUSES_FOR_LOCKS:
+        time.sleep(seconds)
+        yield

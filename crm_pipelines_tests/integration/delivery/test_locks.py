@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import queue as queue_module
+from crm_pipelines.contacts import retrying
 from crm_pipelines.contacts.queue import Attempt, Intent
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
@@ -32,7 +32,7 @@ HOLDS = {
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "PAUSES_FOR_LOCKS", (0.0,))
+    monkeypatch.setattr(retrying, "PAUSES_FOR_LOCKS", (0.0,))
 
 
 @pytest.fixture(params=list(HOLDS.values()), ids=list(HOLDS))
@@ -82,7 +82,7 @@ def test_who_is_held_from_during_the_delivery_on_waits_alone(
 
 
 def test_a_lock_of_a_moment_costs_nothing(people: People, delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "PAUSES_FOR_LOCKS", (1.0,))
+    monkeypatch.setattr(retrying, "PAUSES_FOR_LOCKS", (1.0,))
     [contact_id] = people.add()
     claims = delivery.claim()
     with people.engine.connect() as connection:
