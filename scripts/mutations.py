@@ -987,7 +987,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="consent: nor who was taken off it since a delivery whose answer was lost",
-        changes=((_UPSERT, "(ours and list_id not in target.lists)", "False"),),
+        changes=((_UPSERT, "(created_by_us and list_id not in target.lists)", "False"),),
         tests=(f"{_LISTS}::test_a_retry_after_a_lost_answer_puts_nobody_back",),
     ),
     Mutation(

@@ -81,11 +81,13 @@ class Identity:
 class Remembered:
     """What earlier deliveries of a contact left to be remembered, beside its address and the CRM's own id.
 
-    `lists` are those that it was put on, or had left: they are never asked for again. None: it was delivered before
-    that was noted. `remote_mark` is the external id of another system that was kept at the CRM. `certain` is whether
-    the last request had an answer, so that the CRM is known to hold the contact under `remote_key`.
+    `maybe_keys` are addresses that a request without a known answer may have given it. `lists` are those that it was
+    put on, or had left: they are never asked for again. None: it was delivered before that was noted. `remote_mark` is
+    the external id of another system that was kept at the CRM. `certain` is whether the last request had an answer, so
+    that the CRM is known to hold the contact under `remote_key`.
     """
 
+    maybe_keys: frozenset[str] = frozenset()
     lists: frozenset[str] | None = frozenset()
     remote_mark: str | None = None
     certain: bool = True
@@ -338,23 +340,27 @@ class Crm(Mapper, Protocol):
         *,
         remote_key: str | None,
         remote_id: str | None,
-        maybe_keys: frozenset[str] = frozenset(),
         before_request: BeforeRequest,
         remembered: Remembered = NOTHING_REMEMBERED,
     ) -> Outcome:
         """Send one contact.
 
         `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own
-        id, None if not known. `maybe_keys` are addresses that a request without a known answer may have given it;
-        `remembered` is what the last Outcome left to be remembered. Nobody is put on a list that they have left, or
-        were put on before.
+        id, None if not known; `remembered` what earlier deliveries left to be remembered. Nobody is put on a list that
+        they have left, or were put on before.
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.
         """
 
     def look_up(
-        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+        self,
+        payload: Payload,
+        *,
+        remote_key: str | None,
+        remote_id: str | None,
+        before_request: BeforeRequest,
+        remembered: Remembered = NOTHING_REMEMBERED,
     ) -> tuple[Outcome, Held | None]:
         """The contact as the CRM holds it now. SYNCED and None: it has no such contact."""
 

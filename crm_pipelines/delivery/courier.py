@@ -16,7 +16,8 @@ from functools import partial
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue, tries
+from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
+from crm_pipelines.contacts.retrying import tries
 from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
 from crm_pipelines.delivery.fence import ClaimLost, Fence
 from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, tally
@@ -194,7 +195,6 @@ class Courier(Passage):
                 parcel.payload,
                 remote_key=parcel.delivery.remote_key,
                 remote_id=parcel.delivery.remote_id,
-                maybe_keys=parcel.delivery.maybe_keys,
                 before_request=before_request,
                 remembered=parcel.remembered,
             )

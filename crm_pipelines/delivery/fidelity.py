@@ -14,6 +14,7 @@ from crm_pipelines.contacts.queue import Delivery, Queue
 from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.crms.base import Crm, Payload, Result
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.parcels import remembered_of
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.rates import RateLimit
 
@@ -84,7 +85,11 @@ class FidelityReader(Passage):
             tally.edited += 1
             return
         outcome, held = self._crm.look_up(
-            payload, remote_key=None, remote_id=delivery.remote_id, before_request=self._pacer.wait
+            payload,
+            remote_key=None,
+            remote_id=delivery.remote_id,
+            before_request=self._pacer.wait,
+            remembered=remembered_of(delivery),
         )
         self._mind_the_gate(outcome)
         if outcome.result is not Result.SYNCED:

@@ -35,10 +35,18 @@ class Parcel:
 
     @property
     def remembered(self) -> Remembered:
-        """What the CRM's module needs to know of earlier deliveries."""
-        known = self.delivery
+        return remembered_of(self.delivery)
+
+
+def remembered_of(delivery: Delivery) -> Remembered:
+    """What the CRM's module needs to know of earlier deliveries."""
+    return Remembered(
+        maybe_keys=delivery.maybe_keys,
+        lists=delivery.lists,
+        remote_mark=delivery.remote_mark,
         # Without a hash it is not known what the last request came to, or the user wants all of it sent again.
-        return Remembered(lists=known.lists, remote_mark=known.remote_mark, certain=known.payload_hash is not None)
+        certain=delivery.payload_hash is not None,
+    )
 
 
 def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:

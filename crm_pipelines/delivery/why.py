@@ -18,7 +18,7 @@ from crm_pipelines.crms.base import Compared, Crm, Line, Mapper, Result, Unsenda
 from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import remind
-from crm_pipelines.delivery.parcels import prepare
+from crm_pipelines.delivery.parcels import prepare, remembered_of
 from crm_pipelines.errors import CrmPipelinesError
 
 
@@ -121,7 +121,11 @@ def _look(engine: sa.Engine, account: Crm, delivery: Delivery, rate_per_second: 
     except CrmPipelinesError as reason:  # what a stranger's account holds is not shown as ours
         return Held(crm=crm, found=None, says=f"Not asked: {reason}")
     outcome, held = account.look_up(
-        payload, remote_key=delivery.remote_key, remote_id=delivery.remote_id, before_request=turns
+        payload,
+        remote_key=delivery.remote_key,
+        remote_id=delivery.remote_id,
+        before_request=turns,
+        remembered=remembered_of(delivery),
     )
     if outcome.result is not Result.SYNCED:
         return Held(crm=crm, found=None, says=f"No answer. {outcome.message or outcome.kind or ''}".strip())

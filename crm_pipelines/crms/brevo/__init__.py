@@ -104,7 +104,6 @@ class Brevo(BrevoMapper):
         *,
         remote_key: str | None,
         remote_id: str | None,
-        maybe_keys: frozenset[str] = frozenset(),
         before_request: BeforeRequest,
         remembered: Remembered = NOTHING_REMEMBERED,
     ) -> Outcome:
@@ -113,7 +112,6 @@ class Brevo(BrevoMapper):
             payload,
             remote_key=remote_key,
             remote_id=remote_id,
-            maybe_keys=maybe_keys,
             send=self._transport.request,
             before_request=before_request,
             list_ids=self._list_ids,
@@ -124,7 +122,13 @@ class Brevo(BrevoMapper):
         ).run()
 
     def look_up(
-        self, payload: Payload, *, remote_key: str | None, remote_id: str | None, before_request: BeforeRequest
+        self,
+        payload: Payload,
+        *,
+        remote_key: str | None,
+        remote_id: str | None,
+        before_request: BeforeRequest,
+        remembered: Remembered = NOTHING_REMEMBERED,
     ) -> tuple[Outcome, Held | None]:
         """The contact as Brevo holds it now; see `looking`."""
         return look_up(
@@ -134,6 +138,7 @@ class Brevo(BrevoMapper):
             send=self._transport.request,
             before_request=before_request,
             secrets=self._secrets,
+            remembered=remembered,
         )
 
     def compare(self, payload: Payload, held: Held) -> list[Compared]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payload, Result
+from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payload, Remembered, Result
 from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.normal_form import normal
@@ -25,6 +25,7 @@ def look_up(
     send: Send,
     before_request: BeforeRequest,
     secrets: tuple[str, ...],
+    remembered: Remembered,
 ) -> tuple[Outcome, Held | None]:
     """Up to four requests: by our id, Brevo's number, the address that it was delivered under, and its present one.
 
@@ -38,7 +39,7 @@ def look_up(
         ("contact_id", number),
         *[("email_id", address) for address in dict.fromkeys([remote_key, payload.key])],
     ]
-    known = ours.known_addresses(payload, remote_key)
+    known = ours.known_addresses(payload, remote_key, remembered)
     outcome = Outcome(result=Result.SYNCED)
     for identifier_type, identifier in ways:
         if not identifier:
@@ -48,11 +49,16 @@ def look_up(
             answer = send("GET", f"/contacts/{quote(identifier, safe='')}", params={"identifierType": identifier_type})
         except requests.RequestException as error:
             return classify_exception(error), None
-        outcome = classify(answer, hide=(*secrets, payload.key, remote_key or ""))
+        outcome = classify(answer, hide=(*secrets, payload.key, remote_key or "", *remembered.maybe_keys))
         if outcome.result is Result.SYNCED:
             body = json_object(answer) or {}
             if ours.is_ours(
-                body, found_by=identifier_type, external_id=payload.external_id, number=number, known=known
+                body,
+                found_by=identifier_type,
+                external_id=payload.external_id,
+                number=number,
+                known=known,
+                remembered=remembered,
             ):
                 return outcome, Held(key=str(body.get("email") or ""), remote_id=str(body.get("id", "")), fields=body)
         elif outcome.http_status != 404 and outcome.kind != "invalid_address":

@@ -9,17 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.base import Payload
+from crm_pipelines.crms.base import Payload, Remembered
 
 
-def known_addresses(
-    payload: Payload, remote_key: str | None, maybe_keys: frozenset[str] = frozenset()
-) -> frozenset[str]:
+def known_addresses(payload: Payload, remote_key: str | None, remembered: Remembered) -> frozenset[str]:
     """The addresses under which Brevo may hold the contact.
 
     The present one, the one it was delivered under, and those that requests without a known answer may have given it.
     """
-    return frozenset({payload.key, normal_address(remote_key), *map(normal_address, maybe_keys)} - {""})
+    return frozenset({payload.key, normal_address(remote_key), *map(normal_address, remembered.maybe_keys)} - {""})
 
 
 def is_ours(
@@ -29,15 +27,15 @@ def is_ours(
     external_id: str,
     number: str | None,
     known: frozenset[str],
-    kept_mark: str | None = None,
+    remembered: Remembered,
 ) -> bool:
     """Whether what was found agrees with what is known of the contact.
 
-    `found_by` is the identifierType that was asked for; `number` is the one that we know of, if any, and `kept_mark`
-    another system's mark that an earlier delivery left there. Pure.
+    `found_by` is the identifierType that was asked for; `number` is the one that we know of, if any. Another system's
+    mark that an earlier delivery left there is `remembered`. Pure.
     """
     mark, address_known = mark_of(entry), address_of(entry) in known
-    if mark not in {"", external_id, kept_mark} and (found_by == "ext_id" or _is_uuid(mark)):
+    if mark not in {"", external_id, remembered.remote_mark} and (found_by == "ext_id" or _is_uuid(mark)):
         # The mark of another contact of ours: the address has passed on to that one, and with it the entry, which
         # must not be renamed. Other marks, a shop's say, tell nothing; but they are no answer to our own id.
         return False

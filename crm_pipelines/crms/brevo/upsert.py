@@ -113,7 +113,6 @@ class Upsert:
         *,
         remote_key: str | None,
         remote_id: str | None,
-        maybe_keys: frozenset[str] = frozenset(),
         send: Send,
         before_request: BeforeRequest,
         list_ids: Sequence[int] = (),
@@ -124,7 +123,7 @@ class Upsert:
     ) -> None:
         self._payload = payload
         self._account = account
-        self._known = ours.known_addresses(payload, remote_key, maybe_keys)
+        self._known = ours.known_addresses(payload, remote_key, remembered)
         former = ours.normal_address(remote_key)
         self._former = former if former not in {"", payload.key} else None
         self._delivered = remote_key is not None
@@ -144,7 +143,7 @@ class Upsert:
         self._warnings: list[str] = []
         self._requests = 0
         phones = (str(payload.attributes.get(name, "")) for name in PHONES)
-        self._hide = (*secrets, payload.key, remote_key or "", *maybe_keys, *phones)
+        self._hide = (*secrets, payload.key, remote_key or "", *remembered.maybe_keys, *phones)
 
     def run(self) -> Outcome:
         """Deliver. What `before_request` raises passes through."""
@@ -206,8 +205,8 @@ class Upsert:
 
         A delivery whose answer was lost created it then, on the list, and somebody has taken it off since.
         """
-        ours = not self._delivered and target.mark == self._payload.external_id
-        return list_id in target.left or (ours and list_id not in target.lists)
+        created_by_us = not self._delivered and target.mark == self._payload.external_id
+        return list_id in target.left or (created_by_us and list_id not in target.lists)
 
     def _find_known(self, identities: dict[str, str | None]) -> _Known | Outcome | None:
         """The contact that was delivered before, by what tells least of the person first."""
@@ -238,7 +237,7 @@ class Upsert:
             external_id=self._payload.external_id,
             number=self._remote_id,
             known=self._known,
-            kept_mark=self._remembered.remote_mark,
+            remembered=self._remembered,
         )
         if identifier_type == "contact_id" and not is_ours and address not in self._known:
             return None  # a stranger with the number that our contact had elsewhere: his consent is not ours to ask for

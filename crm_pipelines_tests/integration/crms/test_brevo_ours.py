@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.crms.base import Held, Result
+from crm_pipelines.crms.base import NOTHING_REMEMBERED, Held, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.ours import is_ours, known_addresses
@@ -66,9 +66,11 @@ def test_what_bears_the_mark_of_another_contact_of_ours_is_not_shown_as_this_one
 
 
 def test_an_address_in_another_spelling_is_known(sender: Sender) -> None:
-    known = known_addresses(sender.payload(), "Ada@MÜLLER.example")
+    known = known_addresses(sender.payload(), "Ada@MÜLLER.example", NOTHING_REMEMBERED)
     entry = {"id": 1, "email": "ada@müller.example", "attributes": {}}
-    assert is_ours(entry, found_by="contact_id", external_id=OURS, number="1", known=known)
+    assert is_ours(
+        entry, found_by="contact_id", external_id=OURS, number="1", known=known, remembered=NOTHING_REMEMBERED
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,4 +93,7 @@ def test_an_address_in_another_spelling_is_known(sender: Sender) -> None:
 )
 def test_what_makes_an_entry_ours(found_by: str, entry: dict[str, Any], ours: bool) -> None:
     given = {"id": 1, **entry}
-    assert is_ours(given, found_by=found_by, external_id=OURS, number="1", known=KNOWN) is ours
+    assert (
+        is_ours(given, found_by=found_by, external_id=OURS, number="1", known=KNOWN, remembered=NOTHING_REMEMBERED)
+        is ours
+    )

@@ -1,11 +1,16 @@
 """What is told beforehand of a delivery is what the delivery does; what the CRM is said to hold is what it holds."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.contacts.story import story
+from crm_pipelines.delivery.fidelity import FidelityReader
+from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines.delivery.why import Held, Preview, why
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -97,6 +102,19 @@ def test_the_crm_is_compared_field_by_field(engine: sa.Engine, delivery: Deliver
     different = held(delivery)
     assert different.says == "It differs in LASTNAME."
     assert [(one.ours, one.theirs) for one in different.fields if one.same is False] == [("Byron", "Lovelace")]
+
+
+def test_a_contact_that_keeps_a_shops_mark_of_our_form_is_found_and_read_back(
+    engine: sa.Engine, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.seed({"email": EMAIL, "ext_id": "0c446fae-f86e-47b6-9a19-f613f4ad0c06"})
+    add(engine, name="Ada Lovelace")
+    deliver(delivery)
+    assert held(delivery).says == "It holds what a delivery would send."
+    parts: dict[str, Any] = {"queue": delivery.queue, "gate": delivery.gate, "crm": delivery.crm}
+    reader = FidelityReader(sampler=Sampler(engine, "brevo"), limit=RateLimit(500, is_ceiling=True), **parts)
+    read = reader.read(datetime.now(UTC) - timedelta(days=1), 9)
+    assert (read.compared, read.low) == (1, [])
 
 
 def test_a_crm_that_does_not_answer_is_told_as_that(
