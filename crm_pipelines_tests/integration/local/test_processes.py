@@ -202,10 +202,11 @@ def test_the_environment_and_the_folder_are_those_asked_for(tmp_path: Path) -> N
 
 def test_signal_handlers_and_threads_are_as_before_afterwards(tmp_path: Path) -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers], threading.active_count()
+    handlers, threads = [signal.getsignal(number) for number in numbers], set(threading.enumerate())
     with Processes(tmp_path / "log") as processes:
         processes.start("sleeper", SLEEP)
-    assert ([signal.getsignal(number) for number in numbers], threading.active_count()) == before
+    assert [signal.getsignal(number) for number in numbers] == handlers
+    assert set(threading.enumerate()) <= threads  # one of another test may have ended meanwhile
 
 
 def test_a_taken_port_is_explained_with_who_holds_it_and_a_free_one_is_fine() -> None:
