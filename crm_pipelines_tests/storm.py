@@ -38,6 +38,7 @@ _LONGEST_STOP_SECONDS = 1.5 * DELIVERY_LEASE.total_seconds() * SCALE
 # time to send what it has thawed. That nothing else is sent after waking is tested step by step (test_kill_matrix).
 _LATE_SECONDS = 2.0
 _LIST = 2
+_MOST = 12
 _HOLDS = (
     "SELECT 1 FROM crm_contacts WHERE id = ANY (:ids) FOR UPDATE",
     "SELECT 1 FROM crm_syncs WHERE contact_id = ANY (:ids) FOR UPDATE",
@@ -153,8 +154,8 @@ class Storm:
     def run(self, seconds: float) -> Findings:
         """The storm, the quiet after it, and the judgement. Random in what it does, not in what must come of it."""
         deeds: dict[Callable[[], object], float] = {
-            self._kill: 1,
-            self._stop: 1,
+            self._kill: 0.5,
+            self._stop: 0.5,
             self._ask_to_end: 0.5,
             self._cut_connections: 1,
             self._edit: 12,
@@ -163,13 +164,13 @@ class Storm:
             self._pass_addresses_on: 1,
             self._select: 4,
             self._unselect: 1,
-            self._hold: 1,
+            self._hold: 0.4,
             self._leave_list: 1,
             self._change_account: 0.1,
-            self._trouble_the_crm: 4,
-            self._trouble_imports: 1,
+            self._trouble_the_crm: 2,
+            self._trouble_imports: 0.5,
+            self._end_trouble: 2,
             self._release: 3,
-            self._open_gate: 1,
         }
         try:
             self._keep_workers()
@@ -206,21 +207,23 @@ class Storm:
 
     def _start_worker(self, runs: int) -> Worker:
         number = len(self._workers)
+        in_bulk = number % 4 == 3
         environment = {
             "CRM_DATABASE_URL": self._url,
             "BREVO_API_KEY": f"xkeysib-storm-{number}",  # tells in the CRM's log who sent
             "BREVO_API_BASE_URL": self._sandbox.url,
             "BREVO_RATE_LIMIT_PER_SECOND": "100",
             "BREVO_LIST_ID": str(_LIST),
-            # One in four: what an import holds, nobody else delivers.
-            "BREVO_BULK_THRESHOLD": "30" if number % 4 == 3 else "1000",
+            "BREVO_BULK_THRESHOLD": "30" if in_bulk else "1000",
             "BREVO_SYNC_MAX_RETRIES": "20",
             "BREVO_SYNC_RETRY_DELAY_MINUTES": "0.01",
             "BREVO_SYNC_RETRY_EXPONENTIAL": "false",
         }
         if self._dagster_home is not None:
             environment["DAGSTER_HOME"] = str(self._dagster_home)
-        worker = Worker(environment, self._folder, runs=runs, scale=SCALE)
+        # What an import, or a worker that was killed, holds, nobody else delivers for a while.
+        most = None if in_bulk else _MOST
+        worker = Worker(environment, self._folder, runs=runs, scale=SCALE, most=most)
         self._workers.append(worker)
         self._keys[fingerprint(environment["BREVO_API_KEY"]) or ""] = worker
         return worker
@@ -300,6 +303,7 @@ class Storm:
             worker.close()
         self._stops.clear()
         self._left.clear()
+        self._count_troubles()
         self._sandbox, self._other = self._other, None
         self._set_up("another")
         self._tried["the account became another one"] += 1
@@ -361,12 +365,15 @@ class Storm:
         fault = self._random.choice(_CRM_FAULTS)
         times = self._random.randint(1, 4)
         self._sandbox.fault(**{"path": "/v3", **fault}, times=times)  # whatever is asked for, attributes too
-        self._tried[f"CRM: {fault['action']} {fault.get('status', '')}".rstrip()] += times
 
     def _trouble_imports(self) -> None:
         fault = self._random.choice(_CRM_FAULTS)
         self._sandbox.fault(**fault, path="/contacts/import", times=2)
-        self._tried["import endpoint in trouble, twice"] += 1
+
+    def _end_trouble(self) -> None:
+        """What is delivered in between is what the next trouble can harm."""
+        self._sandbox.clear_faults()
+        self._open_gate()
 
     def _open_gate(self) -> None:
         self._people.run("UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, probing = false")
@@ -422,7 +429,15 @@ class Storm:
             numbers=[str(number) for number in self._left],
         )
 
+    def _count_troubles(self) -> None:
+        for entry in self._sandbox.requests():
+            if entry["fault"]:
+                where = "import" if entry["path"].endswith("/contacts/import") else "CRM"
+                status = f" {entry['status']}" if entry["fault"] in {"status", "html"} else ""
+                self._tried[f"{where}: {entry['fault']}{status}"] += 1
+
     def _judge(self, seconds: float) -> Findings:
+        self._count_troubles()
         log = self._sandbox.requests()
         assert log[0]["seq"] == 1, "the CRM's log has lost its beginning"
         all_found = list(violations(self._engine, self._sandbox, culprits=self._ids))

@@ -53,10 +53,17 @@ class Clock:
 
 
 class Worker:
-    """One process that runs the job once, or, with `seconds`, again and again until they are over."""
+    """One process that runs the job as often as `runs` says, each time for at most so many contacts."""
 
     def __init__(
-        self, environment: Mapping[str, str], folder: Path, *, fault: str = "", runs: int = 1, scale: float = 1.0
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        fault: str = "",
+        runs: int = 1,
+        scale: float = 1.0,
+        most: int | None = None,
     ) -> None:
         handle, clock = tempfile.mkstemp(dir=folder, prefix="clock-")
         os.write(handle, bytes(8))
@@ -64,7 +71,7 @@ class Worker:
         self.clock = Clock(Path(clock))
         self.log = Path(clock.replace("clock-", "log-"))
         variables = {**environment, faults.VARIABLE: fault}
-        self._process = _CONTEXT.Process(target=_work, args=(variables, clock, str(self.log), runs, scale))
+        self._process = _CONTEXT.Process(target=_work, args=(variables, clock, str(self.log), runs, scale, most))
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -106,7 +113,7 @@ def started(worker: Worker) -> Iterator[Worker]:
         worker.close()
 
 
-def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: float) -> None:
+def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: float, most: int | None) -> None:
     os.environ.update(variables)
     if "TZ" in variables:
         time.tzset()
@@ -127,7 +134,8 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
         dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance,
     ):
         for _ in range(runs):
-            brevo_sync.execute_in_process(instance=instance, raise_on_error=False)
+            config = {"ops": {"fetch_queued_contacts": {"config": {"limit": most}}}} if most else {}
+            brevo_sync.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
 
 
 def _make_short(scale: float) -> None:
@@ -136,7 +144,7 @@ def _make_short(scale: float) -> None:
     Brevo.__init__.__kwdefaults__["longest_request"] *= scale
     vars(fence)["TRUST"] *= scale
     vars(courier)["DELIVERY_LEASE"] *= scale
-    vars(ops)["CLAIM_LEASE"] *= scale / 5  # runs are as short
+    vars(ops)["CLAIM_LEASE"] *= scale / 10  # runs are as short
     vars(transport)["LONGEST_LARGE_REQUEST"] *= scale
     vars(ops)["IMPORT_SILENCE"] *= scale
     for name in ("IMPORT_SILENCE", "IMPORT_PATIENCE", "POLL_PAUSE", "TRUST"):
