@@ -58,6 +58,8 @@ _OURS_TESTS = "crm_pipelines_tests/integration/crms/test_brevo_ours.py"
 
 _LISTS = "crm_pipelines_tests/integration/crms/test_brevo_lists_and_marks.py"
 _SUPPRESSIONS = "crm_pipelines_tests/integration/contacts/test_suppressions.py"
+_SPELT_OTHERWISE = "test_who_was_suppressed_by_sql_and_comes_back_with_the_domain_spelt_otherwise_is_not_sent"
+_OFF_THE_LIST = "test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other"
 _IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
 _CONSENT_SQL = "crm_pipelines/contacts/migrations/versions/0012_consent.sql"
 _STAYS_SUPPRESSED = """
@@ -128,12 +130,28 @@ MUTATIONS = (
     ),
     Mutation(
         guard="intent: what an import is about to tell is written down, too",
-        changes=((_IMPORTING, "        self._patiently(partial(self._queue.intend, intents))\n", ""),),
+        changes=(
+            (
+                _IMPORTING,
+                "self._patiently(partial(self._queue.intend, intents))",
+                "{one.claim.contact_id for one in intents}",
+            ),
+        ),
         tests=(
             f"{_BULK}::test_former_values_are_sent_again_after_an_import_whose_answer_was_lost",
             f"{_BULK}::test_former_values_are_sent_again_after_an_import_that_was_not_seen_to_arrive",
             f"{_BULK}::test_former_values_are_sent_again_after_a_worker_died_with_its_import",
         ),
+    ),
+    Mutation(
+        guard="intent: of whom it cannot be written down what is sent is in no import",
+        changes=((_IMPORTING, "if row.claim.contact_id not in intended]", "if False]"),),
+        tests=(f"{_BULK}::test_whose_row_is_held_by_an_edit_that_brings_a_former_value_back_is_in_no_import",),
+    ),
+    Mutation(
+        guard="lists: who is off the list since an import of which nothing is known is in no other",
+        changes=((_IMPORTING, "off = off or off_list(parcel.payload.external_id) in seen", "off = off or False"),),
+        tests=(f"{_BULK}::test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other",),
     ),
     Mutation(
         guard="intent: an attribute that may have arrived is one that can be cleared",
@@ -174,6 +192,30 @@ MUTATIONS = (
         guard="addresses: of contacts that wait for each other one gives way",
         changes=(("crm_pipelines/delivery/parcels.py", "if delivery.gives_way and", "if False and"),),
         tests=(f"{_RINGS}::test_contacts_that_pass_their_addresses_on_in_a_ring_all_arrive",),
+    ),
+    Mutation(
+        guard="addresses: who holds one is known in each of its spellings",
+        changes=(("crm_pipelines/delivery/courier.py", "self._queue.load(held, forms_of)", "self._queue.load(held)"),),
+        tests=(
+            f"{_RINGS}::test_who_takes_over_an_address_that_is_sent_in_another_spelling_waits_for_its_turn",
+            f"{_RINGS}::test_a_swap_of_addresses_that_are_sent_in_another_spelling_arrives",
+        ),
+    ),
+    Mutation(
+        guard="addresses: nobody gets the entry of somebody who was taken back",
+        changes=(("crm_pipelines/delivery/parcels.py", '    "unselected": "is not', '    "nobody": "is not'),),
+        tests=(f"{_RINGS}::test_nobody_gets_the_entry_of_somebody_who_was_taken_back",),
+    ),
+    Mutation(
+        guard="never send: asked in each spelling of the address",
+        changes=(
+            (
+                "crm_pipelines/delivery/parcels.py",
+                "forms_of(one.payload.key) for one in parcels",
+                "{one.payload.key} for one in parcels",
+            ),
+        ),
+        tests=(f"{_SUPPRESSIONS}::{_SPELT_OTHERWISE}",),
     ),
     Mutation(
         guard="locks: a renewal skips who is held",

@@ -5,7 +5,7 @@ neither renew nor complete. All times are the database's. The statements stand i
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,13 @@ from crm_pipelines.faults import fault_point
 
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
+
+Spellings = Callable[[str | None], frozenset[str]]
+"""All forms in which one address may be kept here: as people write it, and as a delivery sends it."""
+
+_UNDER_WAY = ("queued", "claimed")
+# Of several who hold an address, the one who decides: whoever is still to leave it, then whoever will not.
+_HOLDING = (*_UNDER_WAY, "failed", "skipped", "unselected")
 
 _SQL = load_statements("queue")
 
@@ -50,7 +57,7 @@ class Delivery:
     maybe_keys: frozenset[str]
     sent_attributes: frozenset[str]
     payload_hash: bytes | None
-    address_held_by: str | None
+    address_held_by: str | None = None
     lists: frozenset[str] | None = frozenset()
     remote_mark: str | None = None
     gives_way: bool = False
@@ -221,27 +228,62 @@ class Queue:
                 break
         return held
 
-    def load(self, claims: Sequence[Claim]) -> list[Delivery]:
-        """The present data behind the claims, in their order; claims taken over meanwhile are left out."""
+    def load(self, claims: Sequence[Claim], spellings: Spellings | None = None) -> list[Delivery]:
+        """The present data behind the claims, in their order; claims taken over meanwhile are left out.
+
+        `spellings` tells under which forms of an address somebody else may be held; None: as written, in lower case.
+        """
         rows = self._all("load", **_keys(claims))
         names = rows[0]._fields if rows else ()  # of each row anew they cost as much as all the rest
         found = {one.claim.contact_id: one for one in (_delivery(names, row) for row in rows)}
-        found |= self._making_way(found.values())
+        found |= self._waiting(list(found.values()), spellings or _as_written)
         return [found[claim.contact_id] for claim in claims if claim.contact_id in found]
 
-    def glance(self, contact_id: UUID) -> Delivery | None:
+    def glance(self, contact_id: UUID, spellings: Spellings | None = None) -> Delivery | None:
         """What `load` would give for the contact, without a claim. None if there is no such contact."""
         rows = self._all("glance", contact_id=contact_id)
         found = [_delivery(row._fields, row) for row in rows]
-        return self._making_way(found).get(contact_id, found[0]) if found else None
+        return self._waiting(found, spellings or _as_written).get(contact_id, found[0]) if found else None
 
-    def _making_way(self, deliveries: Iterable[Delivery]) -> dict[UUID, Delivery]:
-        """Those that have to make room, since the contacts wait for each other's addresses in a ring."""
-        waiting = {one.record["id"]: one for one in deliveries if one.address_held_by in {"queued", "claimed"}}
-        if not waiting:
-            return {}
-        waits = [(row.contact_id, row.holder) for row in self._all("waits", contact_ids=list(waiting))]
-        return {one: replace(waiting[one], gives_way=True) for one in first_of_rings(waits) & waiting.keys()}
+    def _waiting(self, deliveries: Sequence[Delivery], spellings: Spellings) -> dict[UUID, Delivery]:
+        """Those whose address the CRM holds another contact under; and who of them has to make room in a ring."""
+        wanted = {one.record["id"]: _wanted(one.record["email"], one.remote_key, spellings) for one in deliveries}
+        rows = self._holders(wanted)
+        states: dict[UUID, set[str]] = {}
+        for row in rows:
+            states.setdefault(row.contact_id, set()).add(row.state)
+        held_by = {
+            one: next((state for state in _HOLDING if state in found), min(found)) for one, found in states.items()
+        }
+        waiting = {one for one, state in held_by.items() if state in _UNDER_WAY}
+        first = first_of_rings(self._waits(rows, wanted.keys(), spellings)) & waiting if waiting else set()
+        found = {one.record["id"]: one for one in deliveries}
+        return {one: replace(found[one], address_held_by=held_by[one], gives_way=one in first) for one in held_by}
+
+    def _waits(
+        self, rows: Sequence[sa.Row[Any]], asked: Collection[UUID], spellings: Spellings
+    ) -> set[tuple[UUID, UUID]]:
+        """Who waits for whom, from these rows of `holders` on."""
+        waits: set[tuple[UUID, UUID]] = set()
+        known = set(asked)
+        while rows:
+            under_way = [row for row in rows if row.state in _UNDER_WAY]
+            waits |= {(row.contact_id, row.holder) for row in under_way}
+            ahead = {
+                row.holder: _wanted(row.email, row.remote_key, spellings)
+                for row in under_way
+                if row.holder not in known
+            }
+            known |= ahead.keys()
+            rows = self._holders(ahead)
+        return waits
+
+    def _holders(self, wanted: Mapping[UUID, frozenset[str]]) -> Sequence[sa.Row[Any]]:
+        pairs = [(one, address) for one, addresses in wanted.items() for address in addresses]
+        if not pairs:
+            return ()
+        ids, addresses = zip(*pairs, strict=True)
+        return self._all("holders", contact_ids=list(ids), addresses=list(addresses))
 
     def intend(self, intents: Sequence[Intent]) -> set[UUID]:
         """Write down what is about to be sent, and forget what was known; returns the contacts that may be sent.
@@ -261,9 +303,11 @@ class Queue:
         ]
         return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
 
-    def suppressed(self, keys: Mapping[UUID, str]) -> set[UUID]:
-        """Those of the contacts that must never be sent; `keys` are their addresses as they would be sent."""
-        rows = self._all("suppressed", contact_ids=list(keys), keys=list(keys.values())) if keys else ()
+    def suppressed(self, addresses: Mapping[UUID, Collection[str]]) -> set[UUID]:
+        """Those of the contacts that must never be sent; `addresses` are all spellings of what would be sent."""
+        pairs = [(one, address) for one, spellings in addresses.items() for address in spellings]
+        ids, keys = [one for one, _ in pairs], [address for _, address in pairs]
+        rows = self._all("suppressed", contact_ids=ids, keys=keys) if pairs else ()
         return {row.contact_id for row in rows}
 
     def record(self, run_id: str, attempts: Sequence[Attempt]) -> set[Claim]:
@@ -431,6 +475,16 @@ class Queue:
         return row.free, row.held
 
 
+def _as_written(address: str | None) -> frozenset[str]:
+    return frozenset({address.strip().lower()} if address else ())
+
+
+def _wanted(address: str | None, remote_key: str | None, spellings: Spellings) -> frozenset[str]:
+    """The address in all its spellings, unless the CRM holds the contact under it already."""
+    forms = spellings(address)
+    return frozenset() if remote_key in forms else forms
+
+
 def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
     record = dict(zip(names, row, strict=True))
     lists = record.pop("lists")
@@ -443,7 +497,6 @@ def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
         lists=None if lists is None else frozenset(lists),
         sent_attributes=frozenset(record.pop("sent_attributes")),
         payload_hash=record.pop("payload_hash"),
-        address_held_by=record.pop("address_held_by"),
         record=record,
     )
 

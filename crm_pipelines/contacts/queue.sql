@@ -84,9 +84,7 @@ SELECT contact_id, r.revision FROM given FULL JOIN renewed r USING (contact_id)
 
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
--- address_held_by: the state of another contact under whom the CRM holds this contact's address, or may hold it.
 SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.maybe_keys, s.sent_attributes, s.payload_hash,
-       (SELECT o.state FROM crm_address_holders(s.crm, c.email, c.id) o LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
        c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
   FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
@@ -97,27 +95,19 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lis
 -- What `load` would give for a contact without a claim, selected or not.
 SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists,
        coalesce(s.maybe_keys, '{}') AS maybe_keys, coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
-       (SELECT o.state FROM crm_address_holders(:crm, c.email, c.id) o LIMIT 1) AS address_held_by,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
        c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
   FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE c.id = :contact_id
 
--- name: waits
--- Who waits for whom, from these contacts on: the CRM still holds the address of the one under the other.
-WITH RECURSIVE waits (contact_id, holder) AS (
-    SELECT s.contact_id, o.contact_id
-      FROM crm_syncs s JOIN crm_contacts c ON c.id = s.contact_id,
-           LATERAL crm_address_holders(s.crm, c.email, s.contact_id) o
-     WHERE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) AND s.crm = :crm
-       AND s.remote_key IS DISTINCT FROM lower(btrim(c.email)) AND o.state IN ('queued', 'claimed')
-    UNION
-    SELECT s.contact_id, o.contact_id
-      FROM waits w JOIN crm_syncs s ON s.contact_id = w.holder AND s.crm = :crm JOIN crm_contacts c ON c.id = s.contact_id,
-           LATERAL crm_address_holders(s.crm, c.email, s.contact_id) o
-     WHERE s.remote_key IS DISTINCT FROM lower(btrim(c.email)) AND o.state IN ('queued', 'claimed')
-)
-SELECT contact_id, holder FROM waits
+-- name: holders
+-- The other contacts under whom the CRM holds these addresses, or may hold them. Of each address all spellings are given.
+-- Sub-selects keep the look-ups of the few that are found by key, whatever the planner expects of the functions.
+SELECT d.contact_id, o.contact_id AS holder, o.state,
+       (SELECT c.email FROM crm_contacts c WHERE c.id = o.contact_id) AS email,
+       (SELECT s.remote_key FROM crm_syncs s WHERE s.contact_id = o.contact_id AND s.crm = :crm) AS remote_key
+  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:addresses AS text[])) AS d(contact_id, address),
+       LATERAL crm_address_holders(:crm, d.address, d.contact_id) o
 
 -- name: intend
 -- Before a request: what the CRM was known to hold is forgotten, what it may hold from now on is remembered. If no answer

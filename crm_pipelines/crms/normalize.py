@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 # Control characters that no text field means, NUL among them, and lone surrogates; tab and line ends stay.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -71,13 +71,25 @@ def _ascii_domain(domain: str) -> str:
     return _checked(f"a@{domain}").removeprefix("a@")
 
 
+def in_its_script(address: str) -> str:
+    """An address in normal form with its domain as people write it, where it is spelt `xn--…`."""
+    if "@xn--" not in address and ".xn--" not in address:
+        return address
+    checked = _validated(address)
+    return f"{checked.local_part}@{checked.domain}".lower()
+
+
 def _checked(address: str) -> str:
-    try:
-        checked = validate_email(address.lower(), check_deliverability=False, test_environment=True, strict=True)
-    except EmailNotValidError:
-        raise ValueError("not a valid e-mail address") from None
+    checked = _validated(address)
     # Lower-cased once more: the validator's normal form can hold capitals again (U+1E9E and its like).
     return f"{checked.local_part}@{checked.ascii_domain}".lower()
+
+
+def _validated(address: str) -> ValidatedEmail:
+    try:
+        return validate_email(address.lower(), check_deliverability=False, test_environment=True, strict=True)
+    except EmailNotValidError:
+        raise ValueError("not a valid e-mail address") from None
 
 
 def phone(value: object, region: str | None) -> str | None:

@@ -32,6 +32,10 @@ class Body:
         self.size += len(row.content) + 1
         self.seen |= row.identifiers
 
+    def drop(self, key: str) -> None:
+        """A row that must not be sent after all."""
+        self.size -= len(self.rows.pop(key)) + 1
+
 
 def told_of(parcel: Parcel, row: ImportRow) -> ToldRow:
     """What an import tells the CRM by this row."""

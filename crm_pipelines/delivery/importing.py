@@ -28,7 +28,8 @@ from crm_pipelines.delivery.passage import STOPPED
 from crm_pipelines.delivery.proving import Prover
 from crm_pipelines.delivery.reading import BrokenOff
 from crm_pipelines.delivery.signals import undisturbed
-from crm_pipelines.delivery.surveying import Survey, kept_mark, on_list
+from crm_pipelines.delivery.spellings import forms_of
+from crm_pipelines.delivery.surveying import Survey, kept_mark, off_list, on_list
 from crm_pipelines.delivery.totals import Totals
 
 # Contacts that are read and prepared at a time.
@@ -221,7 +222,7 @@ class Importer(Prover):
         Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
         """
         revisions = {one.claim.contact_id: one.revision for one in claims}
-        deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims]))
+        deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims], forms_of))
         self.fates.claimed += len(claims)
         self._superseded(len(claims) - len(deliveries))
         known: list[Attempt] = []
@@ -243,6 +244,7 @@ class Importer(Prover):
             if kept_mark(parcel.payload.key) in seen:
                 row = self._unmarked(parcel, row, survey.target)
             off = _was_put_on(parcel.delivery, survey.target) and self._on_list(parcel.delivery) not in seen
+            off = off or off_list(parcel.payload.external_id) in seen
             taken = off or row.identifiers & body.seen or row.identifiers & seen
             if taken or body.size + len(row.content) >= body.most_bytes:
                 apart.append(parcel.delivery.claim.contact_id)
@@ -250,6 +252,12 @@ class Importer(Prover):
             body.add(parcel.payload.key, row)
             told.append(told_of(parcel, row))
             intents.append(replace(parcel.intent, names=frozenset(row.names)))
+        # Of whom somebody's transaction holds the row it cannot be written down: they are not sent.
+        intended = self._patiently(partial(self._queue.intend, intents))
+        for held in [row for row in told if row.claim.contact_id not in intended]:
+            body.drop(held.key)
+            told.remove(held)
+            apart.append(held.claim.contact_id)
         if apart:
             returned = self._patiently(partial(self._imports.set_apart, import_id, apart))
             self.fates.released += returned
@@ -257,7 +265,6 @@ class Importer(Prover):
         if known:
             self._patiently(partial(self._queue.record, holder(import_id), known))
             self._carry_over(import_id, [one.claim.contact_id for one in known])
-        self._patiently(partial(self._queue.intend, intents))
         self._patiently(partial(self._imports.note, import_id, told))
 
     def _walked(self, rows: Sequence[tuple[Parcel, ImportRow]], survey: Survey) -> set[str]:
@@ -266,6 +273,7 @@ class Importer(Prover):
         identifiers += [kept_mark(parcel.payload.key) for parcel, _ in rows]
         put_on = [parcel.delivery for parcel, _ in rows if _was_put_on(parcel.delivery, survey.target)]
         identifiers += [self._on_list(delivery) for delivery in put_on]
+        identifiers += [off_list(parcel.payload.external_id) for parcel, _ in rows if _may_be_known(parcel.delivery)]
         return self._patiently(partial(self._blocklist.among, survey.walk, identifiers))
 
     def _unmarked(self, parcel: Parcel, row: ImportRow, target: ImportTarget) -> ImportRow:
@@ -334,6 +342,11 @@ class Importer(Prover):
             self.failed = _FAILURES.get(outcome.kind or "", "unanswered")
             _log.warning("An import of %d contacts came to nothing (%s).", one.contacts, self.failed)
         return process_id is not None
+
+
+def _may_be_known(delivery: Delivery) -> bool:
+    """Whether an earlier delivery, of which nothing is known, may have brought the contact to the CRM."""
+    return delivery.remote_key is None and delivery.claim.claim_no > 1
 
 
 def _was_put_on(delivery: Delivery, target: ImportTarget) -> bool:

@@ -10,8 +10,16 @@ from pathlib import Path
 
 from crm_pipelines.contacts.queue import Attempt, Delivery, Intent, Queue
 from crm_pipelines.crms.base import Mapper, Outcome, Payload, Remembered, Result, Unsendable
+from crm_pipelines.delivery.spellings import forms_of
 
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
+
+# Who has left an address here and will not leave it at the CRM by itself.
+_STAYING = {
+    "failed": "could not be delivered. Mend that one first",
+    "skipped": "is skipped. Mend that one first",
+    "unselected": "is not selected, so its new address is not sent. Select that one first",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -78,12 +86,13 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
             message="The CRM still holds another contact under this address, whose own change is yet to be delivered.",
             retry_after=_PENDING_ADDRESS_DELAY,
         )
-    if delivery.address_held_by in {"failed", "skipped"} and delivery.remote_key != payload.key:
+    if delivery.address_held_by in _STAYING and delivery.remote_key != payload.key:
+        # Sent, this one would take over the other's entry, and lose it once that one is delivered after all.
         return finish(
             outcome="rejected",
             kind="address_in_use",
-            message="The CRM still holds another contact under this address, and that contact's delivery has failed. "
-            "Mend that one first, or unselect it.",
+            message="The CRM still holds another contact under this address, and that contact "
+            f"{_STAYING[delivery.address_held_by]}, or delete it here and at the CRM.",
         )
     if payload.hash == delivery.payload_hash and delivery.remote_key == payload.key:
         return finish(
@@ -96,8 +105,8 @@ def without_suppressed(
     queue: Queue, prepared: Sequence[Parcel | Attempt], mapping_version: str
 ) -> list[Parcel | Attempt]:
     """The same, but with the outcome of those who must never be sent: known by the form in which they would be."""
-    keys = {one.delivery.claim.contact_id: one.payload.key for one in prepared if isinstance(one, Parcel)}
-    suppressed = queue.suppressed(keys)
+    parcels = [one for one in prepared if isinstance(one, Parcel)]
+    suppressed = queue.suppressed({one.delivery.claim.contact_id: forms_of(one.payload.key) for one in parcels})
     return [
         Attempt(
             claim=one.delivery.claim,

@@ -7,14 +7,23 @@ from crm_pipelines.errors import UsageError
 
 
 def spellings(address: str) -> frozenset[str]:
-    """In lower case and without blanks around, the domain as written and as `xn--…`.
+    """In lower case and without blanks around, the domain as written, as `xn--…`, and in its own script.
 
     Raises UsageError for what is no address; its text does not quote it.
     """
     written = address.strip().lower()
     if "@" not in written:
         raise UsageError("An e-mail address must have an @-sign.")
+    return forms_of(written)
+
+
+def forms_of(address: str | None) -> frozenset[str]:
+    """The same of whatever stands in a contact; nothing, if nothing does."""
+    written = (address or "").strip().lower()
+    if not written:
+        return frozenset()
     forms = {written}
     with suppress(ValueError):  # an address that can never be sent may still be one that comes in
-        forms.add(normalize.address(written) or written)
+        sent = normalize.address(written) or written
+        forms |= {sent, normalize.in_its_script(sent)}
     return frozenset(forms)

@@ -36,6 +36,11 @@ def on_list(identifier: str) -> str:
     return f"ON THE LIST {identifier}"
 
 
+def off_list(external_id: str) -> str:
+    """For the walk: our contact with this id is not on the list that imports put contacts on."""
+    return f"OFF THE LIST {external_id}"
+
+
 def kept_mark(address: str) -> str:
     """For the walk: whoever has this address bears the external id of another system, which is to be kept."""
     return f"MARKED {address}"
@@ -104,6 +109,11 @@ class Surveyor(Reader):
         return [
             *(identifier for held in contacts for identifier in imports.blocked(held)),
             *(on_list(imports.identifier(held.remote_id)) for held in contacts if imports.is_on(held, target)),
+            *(
+                off_list(marks[held.remote_id])
+                for held in contacts
+                if marks.get(held.remote_id) in ours and not imports.is_on(held, target)
+            ),
             *(
                 kept_mark(address)
                 for held in contacts

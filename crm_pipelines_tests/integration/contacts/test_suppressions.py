@@ -240,3 +240,14 @@ def test_whoever_got_as_far_as_the_request_is_not_sent_whatever_the_spelling(
     row = people.sync(contact_id)
     assert row["last_error_kind"] == ("suppressed" if same else None)
     assert row["last_attempt_at"] is None or not same
+
+
+def test_who_was_suppressed_by_sql_and_comes_back_with_the_domain_spelt_otherwise_is_not_sent(
+    people: People, delivery: Delivery
+) -> None:
+    people.add(email="ada@müller.example")
+    people.run("SELECT crm_suppress('brevo', array_agg(id)) FROM crm_contacts")
+    people.run("DELETE FROM crm_contacts")
+    people.add(email="ada@xn--mller-kva.example")
+    delivery.courier().deliver(delivery.claim())
+    assert delivery.apply() == {"skipped": 1}

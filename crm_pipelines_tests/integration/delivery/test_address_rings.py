@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from crm_pipelines.crms import normalize
 from crm_pipelines.delivery.planning import CLAIM_LEASE
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -161,3 +162,66 @@ def test_nobody_steps_aside_for_who_only_waits(
         deliver(people, delivery)
     assert people.states() == {"synced": 6}
     assert people.all("SELECT 1 FROM crm_attempts WHERE kind = 'address_ring'") == []
+
+
+OTHER_SPELLINGS = ["ada@bücher.example", "ada@b.example\t", "\u00a0ada@b.example"]
+
+
+@pytest.mark.parametrize("delivered", [True, False], ids=["delivered before", "new"])
+@pytest.mark.parametrize("email", OTHER_SPELLINGS)
+def test_who_takes_over_an_address_that_is_sent_in_another_spelling_waits_for_its_turn(
+    email: str, delivered: bool, people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    [first] = people.add(name="First", email=email)
+    if delivered:
+        people.add(name="Second")
+    deliver(people, delivery)
+    people.run("UPDATE crm_contacts SET email = 'elsewhere@example.com' WHERE id = :id", id=first)
+    if delivered:
+        people.run("UPDATE crm_contacts SET email = :email WHERE name = 'Second'", email=email)
+    else:
+        people.add(name="Second", email=email)
+    [second] = people.all("SELECT id FROM crm_contacts WHERE name = 'Second'")
+    delivery.courier().deliver(delivery.queue.claim(RUN, limit=1, lease=CLAIM_LEASE, contact_ids=[second["id"]]))
+    assert delivery.apply() == {"queued": 1}
+    for _ in range(2):
+        deliver(people, delivery)
+    assert people.states() == {"synced": 2}
+    assert held(brevo_sandbox) == {"elsewhere@example.com": "First", normalize.address(email): "Second"}
+
+
+@pytest.mark.parametrize(
+    "emails", [("ada@bücher.example", "bob@bücher.example"), ("ada@BÜCHER.example", "Bob@B.example")]
+)
+def test_a_swap_of_addresses_that_are_sent_in_another_spelling_arrives(
+    emails: tuple[str, str], people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    ids = [people.add(name=f"Name{number}", email=email)[0] for number, email in enumerate(emails)]
+    deliver(people, delivery)
+    with people.engine.begin() as connection:
+        for contact_id, email in zip(
+            [*ids, *ids], ["via0@example.com", "via1@example.com", *reversed(emails)], strict=True
+        ):
+            connection.exec_driver_sql("UPDATE crm_contacts SET email = %s WHERE id = %s", (email, contact_id))
+    for _ in range(3):
+        deliver(people, delivery)
+    assert people.states() == {"synced": 2}
+    assert held(brevo_sandbox) == {normalize.address(emails[1]): "Name0", normalize.address(emails[0]): "Name1"}
+
+
+def test_nobody_gets_the_entry_of_somebody_who_was_taken_back(
+    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    [first] = people.add(name="First", email="shared@example.com")
+    deliver(people, delivery)
+    people.run("SELECT crm_unselect('brevo', ARRAY[CAST(:id AS uuid)])", id=first)
+    people.run("UPDATE crm_contacts SET email = 'elsewhere@example.com'")
+    people.add(name="Second", email="shared@example.com")
+    assert deliver(people, delivery) == {"failed": 1}
+    [row] = people.all("SELECT last_error FROM crm_syncs WHERE state = 'failed'")
+    assert "Select that one first" in row["last_error"]
+    assert held(brevo_sandbox) == {"shared@example.com": "First"}
+    for contact in ("First", "Second"):
+        people.run("SELECT crm_select('brevo', ARRAY(SELECT id FROM crm_contacts WHERE name = :name))", name=contact)
+        assert deliver(people, delivery) == {"synced": 1}
+    assert held(brevo_sandbox) == {"elsewhere@example.com": "First", "shared@example.com": "Second"}

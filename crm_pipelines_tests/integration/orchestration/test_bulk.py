@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
+from crm_pipelines.contacts.queue import Intent, Queue
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.delivery import importing, planning, reading
 from crm_pipelines.delivery.importing import Importer
@@ -216,6 +217,32 @@ def test_who_is_off_the_list_is_put_back_by_no_import(
     held = brevo_sandbox.contacts()
     assert {one["attributes"]["FIRSTNAME"] for one in held} == {"Changed"}
     assert len([one for one in held if not one["listIds"]]) == off
+
+
+def test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREVO_LIST_ID", "2")
+    add(people, 30)
+    submit = Importer._submit
+
+    def submit_and_take_back(self: Importer, *given: Any) -> bool:
+        sent = submit(self, *given)
+        people.run("SELECT crm_unselect('brevo', array_agg(id)) FROM crm_contacts")
+        return sent
+
+    with monkeypatch.context() as taking_back:
+        taking_back.setattr(Importer, "_submit", submit_and_take_back)
+        assert pipeline.run().counts == {"claimed": 30, "superseded": 30}
+    wait_until_ended(brevo_sandbox)
+    assert {tuple(one["listIds"]) for one in brevo_sandbox.contacts()} == {(2,)}
+    take_off(brevo_sandbox, 2, {"all": True})
+    people.run("SELECT crm_select('brevo', array_agg(id)) FROM crm_contacts")
+    for _ in range(2):
+        poll_again(people)
+        pipeline.run()
+    assert people.states() == {"synced": 30}
+    assert {tuple(one["listIds"]) for one in brevo_sandbox.contacts()} == {()}
 
 
 def test_who_left_the_list_before_us_is_put_back_neither_by_an_import_nor_singly(
@@ -446,6 +473,39 @@ def test_former_values_are_sent_again_after_an_import_whose_answer_was_lost(
     assert people.states() == {"synced": 30}
     assert first_names(brevo_sandbox) == {"Ada"}
     assert [one for one in brevo_sandbox.contacts() if "NICKNAME" in one["attributes"]] == []
+
+
+def test_whose_row_is_held_by_an_edit_that_brings_a_former_value_back_is_in_no_import(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    engine: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add(people, 30)
+    rename(people, "Ada")
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    rename(people, "Wrong")
+    brevo_sandbox.fault("reset_after", path="/contacts/import", times=1)
+    intend = Queue.intend
+    with engine.connect() as somebody:
+
+        def edited_meanwhile(self: Queue, intents: Sequence[Intent]) -> set[UUID]:
+            if not somebody.in_transaction():
+                somebody.exec_driver_sql(
+                    "UPDATE crm_contacts SET name = 'Ada 7@example.com' WHERE email LIKE 'bulk7@%%'"
+                )
+            return intend(self, intents)
+
+        with monkeypatch.context() as editing:
+            editing.setattr(Queue, "intend", edited_meanwhile)
+            pipeline.run()
+        somebody.commit()
+    for _ in range(2):
+        people.make_due()
+        pipeline.run()
+    assert people.states() == {"synced": 30}
+    assert (brevo_sandbox.contact("bulk7@example.com") or {})["attributes"]["FIRSTNAME"] == "Ada"
 
 
 def test_former_values_are_sent_again_after_an_import_that_was_not_seen_to_arrive(
