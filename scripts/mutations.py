@@ -236,9 +236,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="gate: a page that is no answer of the CRM's closes nothing for the key",
-        changes=(
-            ("crm_pipelines/crms/brevo/outcomes.py", "if status in {401, 402, 403} and body is None", "if False"),
-        ),
+        changes=(("crm_pipelines/crms/brevo/outcomes.py", "if (status in {402, 403, 406} and not code) or (", "if ("),),
         tests=("crm_pipelines_tests/unit/crms/test_brevo_outcomes.py",),
     ),
     Mutation(

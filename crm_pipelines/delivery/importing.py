@@ -79,7 +79,8 @@ class Importer(Prover):
             self._halt(STOPPED)
         except BrokenOff as reason:
             _log.warning("Imports are looked after by the next run: %s", reason)
-            self.failed = self.failed or "unanswered"
+            if survey is not None:  # contacts were left to it
+                self.failed = self.failed or "unanswered"
         finally:
             importing = self._insistently(self._imports.leave)
             if survey is not None:
