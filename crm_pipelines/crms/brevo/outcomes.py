@@ -185,7 +185,7 @@ def _verdict(
     if status == 429:
         return Result.SNOOZED, "rate_limit", None
     if (status in {402, 403, 406} and not code) or (status == 401 and body is None and has_body):
-        # Brevo refuses in JSON, with a code. This is a firewall's answer or a proxy's, and may be about this one request.
+        # Brevo refuses in JSON, with a code. This is a firewall's or a proxy's, and may be about this one request.
         return Result.RETRY, "outage", "not_brevo"
     if status == 413:
         return Result.REFUSED, SETTINGS, "request"
