@@ -278,9 +278,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="gate: a page that is no answer of the CRM's closes nothing for the key",
-        changes=(
-            ("crm_pipelines/crms/brevo/outcomes.py", "if status in {401, 402, 403} and body is None", "if False"),
-        ),
+        changes=(("crm_pipelines/crms/brevo/outcomes.py", "if (status in {402, 403, 406} and not code) or (", "if ("),),
         tests=("crm_pipelines_tests/unit/crms/test_brevo_outcomes.py",),
     ),
     Mutation(
@@ -1309,7 +1307,43 @@ MUTATIONS = (
     Mutation(
         guard="endpoint: what a closed gate held back is no failure of the import",
         changes=((_IMPORTS_SQL, " AND i.ended_as <> 'given_back'", ""),),
-        tests=(f"{_ENDPOINT}::test_what_concerns_the_account_is_no_failure_of_the_import",),
+        tests=(f"{_ENDPOINT}::test_what_a_closed_gate_held_back_is_no_failure_of_the_import",),
+    ),
+    Mutation(
+        guard="endpoint: a refusal of what only imports need closes no gate",
+        changes=(("crm_pipelines/delivery/reading.py", "if outcome.result is not Result.REFUSED:", "if True:"),),
+        tests=(f"{_ENDPOINT}::test_a_refusal_of_what_only_imports_need_closes_no_gate",),
+    ),
+    Mutation(
+        guard="endpoint: attributes that cannot be read, though they are known, hold up nobody",
+        changes=(("crm_pipelines/delivery/learning.py", "if self._crm.attributes_version is not None:", "if False:"),),
+        tests=(f"{_LEFT_OUT}::test_where_only_the_attributes_cannot_be_read_contacts_go_by_what_was_seen_before",),
+    ),
+    Mutation(
+        guard="endpoint: a refused import counts as one that failed",
+        changes=((_IMPORTING, "if outcome.result in _FAILED:", "if outcome.result is Result.RETRY:"),),
+        tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
+    ),
+    Mutation(
+        guard="endpoint: an account that cannot be read counts as an import that failed",
+        changes=((_OPS, "    if surveyor.failed:\n", "    if False:\n"),),
+        tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
+    ),
+    Mutation(
+        guard="endpoint: what nobody can prove is given up at its deadline",
+        changes=(
+            (
+                _IMPORTING,
+                "waited for longer when nobody can see what it brought in\n            self._give_up_overdue()",
+                "so\n            pass",
+            ),
+        ),
+        tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
+    ),
+    Mutation(
+        guard="endpoint: imports that nobody can prove hold up nobody else",
+        changes=((_IMPORTING, 'self.failed = self.failed or "unanswered"', "pass"),),
+        tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
     ),
     Mutation(
         guard="endpoint: failures at the former account do not count",

@@ -113,6 +113,10 @@ class BulkImports:
         found: UUID = self._all("begin", walk_id=walk_id, **versions)[0].id
         return found
 
+    def note_failed(self, mapping_version: str) -> None:
+        """Count one as failed that was not begun, since the account could not be read for it."""
+        self._all("note_failed", mapping_version=mapping_version)
+
     def claim(self, import_id: UUID, *, limit: int, lease: timedelta) -> list[BulkClaim]:
         """Up to `limit` more due contacts for this import, oldest first."""
         after_run_at, after_id = self._floor.get(import_id, _START)

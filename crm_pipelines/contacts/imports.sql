@@ -6,6 +6,11 @@
 INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, attributes_version, walk_id)
 VALUES (:crm, :run_id, :mapping_version, :attributes_version, :walk_id) RETURNING id
 
+-- name: note_failed
+-- One that was given up before it began, since the account could not be read.
+INSERT INTO crm_bulk_imports (crm, mapping_version, state, ended_as, submitted_at, ended_at)
+VALUES (:crm, :mapping_version, 'ended', 'unanswered', now(), now())
+
 -- name: claim
 -- As for single deliveries. Crash suspects and contacts that an import failed to bring in go singly.
 -- The floor: what was claimed before in this import need not be walked over again.

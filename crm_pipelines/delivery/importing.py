@@ -40,6 +40,7 @@ _MOST_UNDER_WAY = 40
 _LARGE_ROW = 1000
 _LONGEST_PAUSE = 8.0
 _FAILURES = {"timeout": "timed_out", "too_large": "too_large"}
+_FAILED = frozenset({Result.RETRY, Result.REFUSED, Result.SNOOZED})
 # Seconds until those that have not arrived are looked for again.
 _AHEAD_PAUSE = 0.5
 
@@ -47,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 class Importer(Prover):
-    """The imports of one run to one CRM. `failed`: how the last one ended that was sent and had no good answer."""
+    """The imports of one run to one CRM. `failed`: how the last one ended that had no good answer."""
 
     def __init__(self, *, blocklist: Blocklist, **prover: Any) -> None:
         super().__init__(**prover)
@@ -79,6 +80,8 @@ class Importer(Prover):
             self._halt(STOPPED)
         except BrokenOff as reason:
             _log.warning("Imports are looked after by the next run: %s", reason)
+            if survey is not None:  # contacts were left to it
+                self.failed = self.failed or "unanswered"
         finally:
             importing = self._insistently(self._imports.leave)
             if survey is not None:
@@ -107,10 +110,15 @@ class Importer(Prover):
             elif status is not None and status.failed:
                 self._give_up(one, "failed", f"The bulk import ended as {status.said}.")
                 del self._open[one.id]
-        if ended:
-            self._prove(ended, statuses)
-            for one in ended:
-                del self._open[one.id]
+        try:
+            if ended:
+                self._prove(ended, statuses)
+                for one in ended:
+                    del self._open[one.id]
+        finally:  # nor is it waited for longer when nobody can see what it brought in
+            self._give_up_overdue()
+
+    def _give_up_overdue(self) -> None:
         for one in [one for one in self._open.values() if one.overdue]:
             self._give_up(one, "overdue", f"The bulk import did not end within {planning.IMPORT_DEADLINE}.")
             del self._open[one.id]
@@ -334,12 +342,13 @@ class Importer(Prover):
             self._insistently(partial(self._imports.accepted, import_id, process_id))
             self._open[import_id] = one
             _log.info("Import of %d contacts is under way as process %s.", one.contacts, process_id)
-        self._heed(outcome)
+        self._heed_in_bulk(outcome)
         if process_id is None and outcome.result is Result.REJECTED:
             self._give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
             return True
-        if outcome.result is Result.RETRY:
-            self.failed = _FAILURES.get(outcome.kind or "", "unanswered")
+        if outcome.result in _FAILED:
+            refused = outcome.result is not Result.RETRY
+            self.failed = "refused" if refused else _FAILURES.get(outcome.kind or "", "unanswered")
             _log.warning("An import of %d contacts came to nothing (%s).", one.contacts, self.failed)
         return process_id is not None
 

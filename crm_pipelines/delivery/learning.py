@@ -40,10 +40,15 @@ class Learner(Reader):
         try:
             for _ in range(_MOST_ASKED):
                 outcome, attributes = self._crm.attributes(before_request=self._turn)
-                self._heed(outcome)
                 if attributes is not None:
+                    self._heed(outcome)
                     return Learned(queued=take_in(self._store, self._crm, attributes))
-                if not _is_short_refusal(outcome):
+                told = outcome
+                if self._crm.attributes_version is not None:
+                    # It may be this endpoint alone, whose answer is not needed. Another question tells of the account.
+                    told = self._crm.probe(before_request=self._turn)
+                self._heed(told)
+                if not _is_short_refusal(told):
                     break
         except GatePaused:
             return Learned(problem="The gate is paused.")

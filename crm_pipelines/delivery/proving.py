@@ -67,7 +67,7 @@ class Prover(Reader):
             self._insistently(partial(self._gate.delay_poll, max(pause, planning.POLL_PAUSE)))
         elif outcome.result is not Result.SYNCED:
             # Nor is this limit, which the headers tell: it must not become the rate of the contacts.
-            self._heed(replace(outcome, rate=type(outcome.rate)()))
+            self._heed_in_bulk(replace(outcome, rate=type(outcome.rate)()))
         return statuses
 
     def _prove(self, ended: Sequence[OpenImport], statuses: Mapping[str, ImportStatus]) -> None:

@@ -44,6 +44,11 @@ class Reader(Passage):
             failure = Tally(successes=0, failures=1, trailing_failures=1, rejects=0, last_failure=outcome.message or "")
             self._insistently(partial(self._gate.judge, failure))
 
+    def _heed_in_bulk(self, outcome: Outcome) -> None:
+        """The same, but for a refusal: it may be of this endpoint alone. If not, the next single delivery meets it."""
+        if outcome.result is not Result.REFUSED:
+            self._heed(outcome)
+
     def _pages(self, since: datetime | None, *, first: int = 0, overlap: int = 0) -> Iterator[Page]:
         """All pages from contact `first` on, some asked for ahead; each begins with the last `overlap` of the former.
 
@@ -71,7 +76,7 @@ class Reader(Passage):
     def _read(self, since: datetime | None, offset: int, *, size: int) -> Page:
         """Raises BrokenOff."""
         outcome, page = self._crm.imports.read(since, offset=offset, size=size, before_request=self._turn)
-        self._heed(outcome)
+        self._heed_in_bulk(outcome)
         if page is None:
             raise BrokenOff(outcome.message)
         return page

@@ -47,11 +47,12 @@ def kept_mark(address: str) -> str:
 
 
 class Surveyor(Reader):
-    """Looks at an account before imports."""
+    """Looks at an account before imports. `failed`: it could not be seen well enough."""
 
     def __init__(self, *, blocklist: Blocklist, **passage: Any) -> None:
         super().__init__(**passage)
         self._blocklist = blocklist
+        self.failed = False
 
     def survey(self, threshold: int, due: Callable[[int], bool]) -> Survey | None:
         """None when contacts go singly; `due` tells whether so many are due that may go in bulk."""
@@ -66,11 +67,12 @@ class Surveyor(Reader):
                 _log.info("No bulk import for fewer than %d contacts: the account would have to be read first.", least)
                 return None
             outcome, target = self._crm.imports.open(before_request=self._turn)
-            self._heed(outcome)
+            self._heed_in_bulk(outcome)
             if target is None:
                 raise BrokenOff(outcome.message)
             return Survey(target=target, walk=self._walk(target))
         except BrokenOff as reason:
+            self.failed = True
             _log.warning("No bulk import, contacts go singly: %s", reason)
         except (GatePaused, Stopped):
             pass

@@ -238,7 +238,11 @@ def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Accoun
             ends[0].ended_as,
         )
         return None
-    return account.surveyor().survey(threshold, imports.due)
+    surveyor = account.surveyor()
+    survey = surveyor.survey(threshold, imports.due)
+    if surveyor.failed:
+        imports.note_failed(account.crm.mapping_version)
+    return survey
 
 
 def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:

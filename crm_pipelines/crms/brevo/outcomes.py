@@ -4,6 +4,7 @@
 | --- | --- |
 | 201, 204, other 2xx with a JSON object | synced |
 | 2xx that is not JSON, 1xx, 3xx, 407, other 4xx but 413 with a page that is not JSON | retry, `outage` |
+| 402, 403, 406 without a code of Brevo's: an empty body, another's JSON | retry, `outage` |
 | 408, 425, 5xx, `account_in_process`, no connection, broken answer | retry, `outage` |
 | no answer in time | retry, `timeout` |
 | 429 | snoozed, `rate_limit` |
@@ -183,8 +184,8 @@ def _verdict(
         return Result.RETRY, "outage", "not_brevo"
     if status == 429:
         return Result.SNOOZED, "rate_limit", None
-    if status in {401, 402, 403} and body is None and has_body:
-        # Brevo refuses in JSON. This is a firewall's page or a proxy's, and may be about this one request.
+    if (status in {402, 403, 406} and not code) or (status == 401 and body is None and has_body):
+        # Brevo refuses in JSON, with a code. This is a firewall's or a proxy's, and may be about this one request.
         return Result.RETRY, "outage", "not_brevo"
     if status == 413:
         return Result.REFUSED, SETTINGS, "request"

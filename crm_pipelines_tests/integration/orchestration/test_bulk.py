@@ -785,7 +785,8 @@ def test_an_import_that_brevo_does_not_take_now_costs_nobody_an_attempt(
 def test_a_dead_key_closes_the_gate_and_charges_nobody(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    brevo_sandbox.fault("status", path="/contacts/import", status=401, body={"message": "Key not found"})
+    dead = {"status": 401, "body": {"message": "Key not found"}}
+    brevo_sandbox.fault("status", method="POST", path="/contacts(/import)?$", **dead)
     add(people, 30)
     run = pipeline.run()
     assert "Key not found" in (run.problem or "")

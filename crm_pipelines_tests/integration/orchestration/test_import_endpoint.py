@@ -1,4 +1,4 @@
-"""While POST /contacts/import fails, contacts arrive singly: at once, and for an hour without another try."""
+"""While imports, or what they need, fail, contacts arrive singly: at once, and for an hour without another try."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.crms.transport import Transport
+from crm_pipelines.crms.transport import Answer, Transport
 from crm_pipelines.delivery import planning
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
@@ -33,6 +33,10 @@ def edit_all(people: People) -> None:
 
 def imports_sent(sandbox: BrevoSandbox) -> int:
     return len(sandbox.requests(method="POST", path=IMPORT))
+
+
+def asked_for(sandbox: BrevoSandbox, where: dict[str, str]) -> int:
+    return len(sandbox.requests(method=where.get("method"), path=where["path"]))
 
 
 def ends(people: People) -> list[str]:
@@ -146,19 +150,102 @@ def test_an_import_that_arrives_ends_the_series(
     assert ends(people) == ["unanswered", "proved", "unanswered", "proved"]
 
 
+WALK = {"method": "GET", "path": "/contacts$"}
+REFUSED: dict[str, Any] = {"action": "status", "status": 403, "body": {"code": "permission_denied", "message": "No"}}
+ASKED_TO_WAIT: dict[str, Any] = {"action": "status", "status": 429, "headers": {"retry-after": "600"}}
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
 @pytest.mark.parametrize(
-    "fault", [{"status": 429, "headers": {"x-sib-ratelimit-reset": "60"}}, {"status": 401}], ids=["429", "401"]
+    "where", [{"path": IMPORT}, {"path": "/contacts/folders"}, WALK], ids=["import", "list", "walk"]
 )
-def test_what_concerns_the_account_is_no_failure_of_the_import(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, engine: sa.Engine, fault: dict[str, Any]
+def test_a_refusal_of_what_only_imports_need_closes_no_gate(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, where: dict[str, str], status: int
 ) -> None:
-    people.add(30)
-    brevo_sandbox.fault("status", path=IMPORT, times=3, **fault)
-    for _ in range(4):
+    brevo_sandbox.fault(**{**REFUSED, "status": status}, **where)
+    people.add(60)
+    run = pipeline.run()
+    assert run.success, run.problem
+    assert people.states() == {"synced": 60}
+    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+
+
+@pytest.mark.parametrize(
+    "where", [{"path": IMPORT}, {"path": "/contacts/folders"}, WALK], ids=["import", "list", "walk"]
+)
+@pytest.mark.parametrize(
+    "trouble", [ASKED_TO_WAIT, REFUSED, {"action": "status", "status": 503}], ids=["429", "403", "5xx"]
+)
+def test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    engine: sa.Engine,
+    where: dict[str, str],
+    trouble: dict[str, Any],
+) -> None:
+    brevo_sandbox.fault(**trouble, **where)
+    people.add(60)
+    for _ in range(2):
         pipeline.run()
         GateKeeper(engine, "brevo").open()
-    assert imports_sent(brevo_sandbox) == 4
+        edit_all(people)
+    asked = asked_for(brevo_sandbox, where)
+    run = pipeline.run()
+    assert run.success, run.problem
+    assert people.states() == {"synced": 60}
+    assert asked_for(brevo_sandbox, where) == asked
+    edit_all(people)
+    let_an_hour_pass(people)
+    pipeline.run()
+    assert asked_for(brevo_sandbox, where) > asked
+
+
+def test_what_a_closed_gate_held_back_is_no_failure_of_the_import(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_submitting = BulkImports.begin_submitting
+    gate = GateKeeper(engine, "brevo")
+
+    def closing(self: BulkImports, *given: Any, **named: Any) -> set[str]:
+        gate.close_by_hand("Not now.")
+        return begin_submitting(self, *given, **named)
+
+    people.add(30)
+    with monkeypatch.context() as closed:
+        closed.setattr(BulkImports, "begin_submitting", closing)
+        for _ in range(2):
+            pipeline.run()
+            gate.open_by_hand()
+    assert ends(people) == ["given_back", "given_back"]
+    pipeline.run()
+    assert imports_sent(brevo_sandbox) == 1
     assert people.states() == {"synced": 30}
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    request = Transport.request
+
+    def blind(self: Transport, method: str, path: str, **sent: Any) -> Any:
+        if "modifiedSince" in (sent.get("params") or {}):
+            return Answer(status=status, body=b'{"code": "internal", "message": "No"}')
+        return request(self, method, path, **sent)
+
+    monkeypatch.setattr(Transport, "request", blind)
+    people.add(30)
+    assert pipeline.run().counts == {"claimed": 30, "importing": 30}
+    others = people.add(30)
+    pipeline.run()
+    assert {people.sync(one)["state"] for one in others} == {"synced"}
+    people.run("UPDATE crm_bulk_imports SET deadline = now() - interval '1 s'")
+    for _ in range(2):
+        pipeline.run()
+    assert people.states() == {"synced": 60}
+    assert ends(people) == ["overdue"]
+    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
 
 
 def test_imports_of_a_worker_that_died_while_it_sent_them_count(people: People, engine: sa.Engine) -> None:

@@ -317,3 +317,42 @@ def test_a_contact_whose_value_is_taken_at_last_is_compared_with_what_arrived(
     later(people)
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
     assert held(brevo_sandbox)["GENDER"] == 2
+
+
+@pytest.mark.parametrize("probing", [False, True], ids=["open", "probing"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 401, "body": {"code": "unauthorized", "message": "No"}},
+        {"status": 403, "body": {"code": "permission_denied", "message": "No"}},
+        {"status": 405, "body": {"code": "method_not_allowed", "message": "No"}},
+        {"status": 429, "headers": {"retry-after": "600"}},
+        {"status": 503},
+    ],
+    ids=["401", "403", "405", "429", "5xx"],
+)
+def test_where_only_the_attributes_cannot_be_read_contacts_go_by_what_was_seen_before(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, fault: dict[str, Any], *, probing: bool
+) -> None:
+    people.add()
+    pipeline.run()
+    people.add(20)
+    people.run("UPDATE crm_gates SET probing = :probing", probing=probing)
+    brevo_sandbox.fault("status", path="/contacts/attributes", **fault)
+    run = pipeline.run()
+    assert run.success, run.problem
+    assert people.states() == {"synced": 21}
+
+
+def test_while_the_account_answers_nothing_no_contact_is_the_probe(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add()
+    pipeline.run()
+    people.add(20)
+    people.run("UPDATE crm_gates SET probing = true")
+    brevo_sandbox.fault("status", status=503)
+    pipeline.run()
+    assert people.states() == {"synced": 1, "queued": 20}
+    assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
+    assert people.all("SELECT pause_kind FROM crm_gates WHERE crm = 'brevo'") == [{"pause_kind": "outage"}]
