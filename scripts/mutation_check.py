@@ -20,6 +20,9 @@ _LITTLE_PATIENCE = {"CRM_PIPELINES_TEST_PATIENCE": "0.3"}
 def main(words: list[str]) -> int:
     """Prints a table; returns 1 when a guard could be removed unnoticed. With words: only guards that hold one."""
     mutations = [one for one in MUTATIONS if not words or any(word in one.guard for word in words)]
+    if not mutations:
+        print(f"No guard's name holds one of these words: {', '.join(words)}.")
+        return 1
     survivors = 0
     with tempfile.TemporaryDirectory(prefix="crm-pipelines-mutations-") as name:
         tree = Path(name)
