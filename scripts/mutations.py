@@ -1048,8 +1048,13 @@ MUTATIONS = (
     ),
     Mutation(
         guard="marks: a delivery keeps that of another system",
-        changes=((_UPSERT, "return self._keep_marks and target.mark not in", "return False and target.mark not in"),),
+        changes=((_UPSERT, "return found is None or not self._is_contact(found)", "return False"),),
         tests=(f"{_LISTS}::test_the_mark_of_a_shop_stays_whatever_is_delivered",),
+    ),
+    Mutation(
+        guard="marks: that of another contact here is not another system's",
+        changes=((_UPSERT, "return found is None or not self._is_contact(found)", "return True"),),
+        tests=(f"{_RINGS}::test_a_mark_of_a_contact_that_is_here_is_not_kept_for_whoever_has_the_address_now",),
     ),
     Mutation(
         guard="marks: an import keeps that of another system",

@@ -303,6 +303,11 @@ class Queue:
         ]
         return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
 
+    def is_contact(self, contact_id: UUID) -> bool:
+        """Whether a contact here has this id, selected or not."""
+        found: bool = self._all("is_contact", contact_id=contact_id)[0].found
+        return found
+
     def suppressed(self, addresses: Mapping[UUID, Collection[str]]) -> set[UUID]:
         """Those of the contacts that must never be sent; `addresses` are all spellings of what would be sent."""
         pairs = [(one, address) for one, spellings in addresses.items() for address in spellings]

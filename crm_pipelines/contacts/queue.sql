@@ -109,6 +109,9 @@ SELECT d.contact_id, o.contact_id AS holder, o.state,
   FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:addresses AS text[])) AS d(contact_id, address),
        LATERAL crm_address_holders(:crm, d.address, d.contact_id) o
 
+-- name: is_contact
+SELECT EXISTS (SELECT FROM crm_contacts WHERE id = :contact_id) AS found
+
 -- name: intend
 -- Before a request: what the CRM was known to hold is forgotten, what it may hold from now on is remembered. If no answer
 -- comes, a former value counts as a change again, and a new one can be cleared.

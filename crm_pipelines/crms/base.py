@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 BeforeRequest = Callable[[], None]
 """Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
@@ -94,6 +95,9 @@ class Remembered:
 
 
 NOTHING_REMEMBERED = Remembered()
+
+IsContact = Callable[[UUID], bool]
+"""Whether a contact here has this id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,12 +346,14 @@ class Crm(Mapper, Protocol):
         remote_id: str | None,
         before_request: BeforeRequest,
         remembered: Remembered = NOTHING_REMEMBERED,
+        is_contact: IsContact = lambda _: False,
     ) -> Outcome:
         """Send one contact.
 
         `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own
         id, None if not known; `remembered` what earlier deliveries left to be remembered. Nobody is put on a list that
-        they have left, or were put on before.
+        they have left, or were put on before. An external id of another system is kept, but never one for which
+        `is_contact`.
 
         Every HTTP answer and every requests exception becomes an Outcome. What `before_request` raises passes through
         when nothing was sent yet for this contact or when the first request certainly had no effect.

@@ -198,6 +198,7 @@ class Courier(Passage):
                 remote_id=parcel.delivery.remote_id,
                 before_request=before_request,
                 remembered=parcel.remembered,
+                is_contact=self._queue.is_contact,
             )
         except ClaimLost:
             return None

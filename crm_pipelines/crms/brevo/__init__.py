@@ -30,6 +30,7 @@ from crm_pipelines.crms.base import (
     Held,
     Identity,
     Imports,
+    IsContact,
     NewAttribute,
     Outcome,
     Payload,
@@ -106,6 +107,7 @@ class Brevo(BrevoMapper):
         remote_id: str | None,
         before_request: BeforeRequest,
         remembered: Remembered = NOTHING_REMEMBERED,
+        is_contact: IsContact = lambda _: False,
     ) -> Outcome:
         """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
         return Upsert(
@@ -119,6 +121,7 @@ class Brevo(BrevoMapper):
             account=self._account,
             remembered=remembered,
             keep_marks=self._keep_marks,
+            is_contact=is_contact,
         ).run()
 
     def look_up(

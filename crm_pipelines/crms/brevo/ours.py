@@ -35,7 +35,7 @@ def is_ours(
     mark that an earlier delivery left there is `remembered`. Pure.
     """
     mark, address_known = mark_of(entry), address_of(entry) in known
-    if mark not in {"", external_id, remembered.remote_mark} and (found_by == "ext_id" or _is_uuid(mark)):
+    if mark not in {"", external_id, remembered.remote_mark} and (found_by == "ext_id" or as_uuid(mark)):
         # The mark of another contact of ours: the address has passed on to that one, and with it the entry, which
         # must not be renamed. Other marks, a shop's say, tell nothing; but they are no answer to our own id.
         return False
@@ -65,7 +65,7 @@ def mark_of(entry: Mapping[str, Any]) -> str:
 def is_foreign_mark(entry: Mapping[str, Any]) -> bool:
     """Whether its EXT_ID is certainly another system's: ours are UUIDs, as those of some others are."""
     mark = mark_of(entry)
-    return bool(mark) and not _is_uuid(mark)
+    return bool(mark) and as_uuid(mark) is None
 
 
 def normal_address(given: str | None) -> str:
@@ -75,9 +75,8 @@ def normal_address(given: str | None) -> str:
     return (given or "").strip().lower()
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+def as_uuid(mark: str) -> UUID | None:
+    """The id of a contact of ours, or of another system's; None: certainly not ours."""
+    with suppress(ValueError):
+        return UUID(mark)
+    return None

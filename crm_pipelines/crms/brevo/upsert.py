@@ -33,6 +33,7 @@ from crm_pipelines.crms.base import (
     NOTHING_REMEMBERED,
     SETTINGS,
     BeforeRequest,
+    IsContact,
     Outcome,
     Payload,
     RateHeaders,
@@ -80,13 +81,15 @@ class Send(Protocol):
 class _Known:
     """A contact that Brevo has and that is ours. Unless `moved`, it has another address, and is not unsubscribed.
 
-    `mark` is its EXT_ID, empty if it has none; `lists` are those that it is on, `left` those that the person has left.
+    `mark` is its EXT_ID, empty if it has none, and `keeps_mark` whether it is another system's, to be left there.
+    `lists` are those that it is on, `left` those that the person has left.
     """
 
     remote_id: str
     moved: bool
     by_external_id: bool
     mark: str
+    keeps_mark: bool
     lists: frozenset[int]
     left: frozenset[int]
 
@@ -120,6 +123,7 @@ class Upsert:
         account: AccountAttributes | None = None,
         remembered: Remembered = NOTHING_REMEMBERED,
         keep_marks: bool = True,
+        is_contact: IsContact = lambda _: False,
     ) -> None:
         self._payload = payload
         self._account = account
@@ -129,6 +133,7 @@ class Upsert:
         self._delivered = remote_key is not None
         self._remembered = remembered
         self._keep_marks = keep_marks
+        self._is_contact = is_contact
         self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
         self._send = send
         self._before_request = before_request
@@ -175,7 +180,7 @@ class Upsert:
     def _write(self, target: _Known | _Marked | None) -> tuple[Outcome, Answer | None]:
         """Never with emailBlacklisted or smsBlacklisted: sent as false, they subscribe people again."""
         body: dict[str, Any] = {"attributes": self._attributes}
-        if not (isinstance(target, _Known) and self._keeps_mark_of(target)):
+        if not (isinstance(target, _Known) and target.keeps_mark):
             body["ext_id"] = self._payload.external_id
         if lists := self._lists_for(target):
             body["listIds"] = lists
@@ -191,8 +196,16 @@ class Upsert:
             body["attributes"] = {**self._attributes, "EMAIL": self._payload.key}
         return self._request("PUT", target.path, params={"identifierType": "contact_id"}, json=body)
 
-    def _keeps_mark_of(self, target: _Known) -> bool:
-        return self._keep_marks and target.mark not in {"", self._payload.external_id}
+    def _keeps(self, mark: str) -> bool:
+        """Whether this EXT_ID is another system's, and to be left where it is.
+
+        That of another contact here may stand there, too: the address was that one's, in this account, long ago. Left
+        there, it would lead that one's next delivery to this entry.
+        """
+        if not self._keep_marks or mark in {"", self._payload.external_id}:
+            return False
+        found = ours.as_uuid(mark)
+        return found is None or not self._is_contact(found)
 
     def _lists_for(self, target: _Known | _Marked | None) -> list[int]:
         """The lists to put the contact on: never one that it has left, nor one that it was put on before."""
@@ -246,11 +259,13 @@ class Upsert:
             return replace(outcome, result=Result.REJECTED, kind="consent", message=NO_CONSENT, remote_id=None)
         if not is_ours:
             return None
+        mark = ours.mark_of(contact)
         return _Known(
             remote_id,
             moved,
             by_external_id=identifier_type == "ext_id",
-            mark=ours.mark_of(contact),
+            mark=mark,
+            keeps_mark=self._keeps(mark),
             lists=_numbers(contact.get("listIds")),
             left=_numbers(contact.get("listUnsubscribed")),
         )
@@ -313,7 +328,7 @@ class Upsert:
             outcome,
             remote_key=self._payload.key,
             remote_id=remote_id,
-            remote_mark=seen.mark if seen and self._keeps_mark_of(seen) else None,
+            remote_mark=seen.mark if seen and seen.keeps_mark else None,
             lists=self._asked | frozenset(map(str, self._new_lists)),
             sent_attributes=frozenset(sent | self._not_cleared | kept),
             rate=rate or outcome.rate,

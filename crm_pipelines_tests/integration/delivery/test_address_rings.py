@@ -225,3 +225,22 @@ def test_nobody_gets_the_entry_of_somebody_who_was_taken_back(
         people.run("SELECT crm_select('brevo', ARRAY(SELECT id FROM crm_contacts WHERE name = :name))", name=contact)
         assert deliver(people, delivery) == {"synced": 1}
     assert held(brevo_sandbox) == {"elsewhere@example.com": "First", "shared@example.com": "Second"}
+
+
+@pytest.mark.parametrize("first", ["First", "Second"])
+def test_a_mark_of_a_contact_that_is_here_is_not_kept_for_whoever_has_the_address_now(
+    first: str, people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    """The account knows the first of old, under an address that is the second's now; here nothing is known of that."""
+    [old] = people.add(name="First", email="elsewhere@example.com")
+    [new] = people.add(name="Second", email="shared@example.com")
+    brevo_sandbox.seed({"email": "shared@example.com", "ext_id": str(old), "attributes": {"FIRSTNAME": "First"}})
+    people.run(
+        "UPDATE crm_syncs SET run_at = now() + interval '1 hour' WHERE contact_id <> :id",
+        id={"First": old, "Second": new}[first],
+    )
+    for _ in range(2):
+        delivery.courier().deliver(delivery.claim())
+        assert delivery.apply() == {"synced": 1}
+        people.make_due()
+    assert held(brevo_sandbox) == {"elsewhere@example.com": "First", "shared@example.com": "Second"}
