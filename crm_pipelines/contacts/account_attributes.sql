@@ -37,6 +37,17 @@ UPDATE crm_syncs s SET payload_hash = NULL, attributes_version = NULL,
   FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
+-- name: judge_anew
+-- Whoever has a value of these attributes: whether it is still the right one is found when it is prepared.
+WITH found AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'synced' AND sent_attributes && CAST(:names AS text[])
+     LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'queued', run_at = now()
+  FROM found f WHERE s.contact_id = f.contact_id AND s.crm = :crm
+RETURNING s.contact_id
+
 -- name: requeue
 -- Whoever has a value for an attribute that can be written, and was last judged by other attributes than these: by the
 -- version and not by what has changed, since a delivery under way may still end by the former ones.
