@@ -284,6 +284,23 @@ def test_while_it_cannot_be_told_which_account_it_is_nothing_is_claimed_and_the_
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
 
 
+def test_an_answer_without_the_name_of_the_account_does_not_pass_for_another_account(
+    people: People, pipeline: Pipeline, ours: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(2)
+    pipeline.run()
+    ours.configure(organization=None, owner="owner@example.com")
+    monkeypatch.setenv("BREVO_API_KEY", "xkeysib-the-next")
+    run = pipeline.run()
+    assert (run.problem or "").startswith("brevo's answer does not tell which account the credentials open")
+    assert people.states() == {"synced": 2}
+    with Destination("brevo").open() as account:
+        assert [one.subject for one in check_account(account.engine, account.crm, 500).problems] == ["Account"]
+    ours.configure(organization=OURS)
+    people.add()
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+
+
 def test_an_answer_that_quotes_the_owner_is_told_without_his_address(
     people: People, pipeline: Pipeline, ours: BrevoSandbox
 ) -> None:
