@@ -195,6 +195,25 @@ def test_a_refused_attribute_is_left_out_and_goes_when_the_account_has_changed(
     assert held(brevo_sandbox)["CITY"] == "Paris"
 
 
+def test_a_phone_that_another_contact_has_is_not_called_sent_and_goes_with_an_edit_once_it_is_free(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [holder] = people.add(name="Ada", phone_number="+12025550143")
+    pipeline.run()
+    people.add(name="Bea", email="bea@example.com", phone_number="+12025550143")
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert ["SMS"] in left_out(people)
+    people.run("UPDATE crm_contacts SET phone_number = NULL WHERE id = :id", id=holder)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    for name in ("Bella", "Bea"):
+        people.run("UPDATE crm_contacts SET name = :name WHERE email = 'bea@example.com'", name=name)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    bea = brevo_sandbox.contact("bea@example.com")
+    assert bea is not None
+    assert bea["attributes"]["SMS"] == "12025550143"
+    assert left_out(people) == [[]]
+
+
 def test_a_delivery_that_ends_after_the_account_was_seen_anew_is_judged_again(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, queue: Queue
 ) -> None:
