@@ -70,6 +70,15 @@ def account_of(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> 
     return _name_of(identity)
 
 
+def judge(gate: GateKeeper, crm: Crm, identity: Identity | None) -> Finding:
+    """See `finding`. Should a key that is known open another account than it did, the next run asks for it again."""
+    state = gate.read()
+    found = finding(state, identity)
+    if not found.ok and identity is not None and state.account is not None and not _tells_too_little(state, identity):
+        gate.distrust_key(state.account, crm.credentials_fingerprint)
+    return found
+
+
 def finding(gate: Gate, identity: Identity | None) -> Finding:
     """For people who check an account: which one it is, and whether it is that of the contacts. Pure."""
     said = partial(Finding, subject="Account")

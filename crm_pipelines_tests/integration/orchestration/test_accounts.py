@@ -179,6 +179,21 @@ def test_check_says_that_the_key_opens_another_account_and_changes_nothing(
     assert people.states() == {"synced": 1}
 
 
+def test_another_account_behind_a_key_that_is_known_is_noticed_by_the_next_check(
+    people: People, pipeline: Pipeline, ours: BrevoSandbox
+) -> None:
+    people.add(2)
+    pipeline.run()
+    ours.configure(organization=OTHER)
+    assert pipeline.run().counts == {}
+    _, problem = launch(pipeline, brevo_check_account)
+    assert "The next run makes every contact New again" in problem
+    assert people.states() == {"synced": 2}
+    pipeline.run()
+    assert people.states() == {"unselected": 2}
+    assert GateKeeper(people.engine, "brevo").read().account == OTHER
+
+
 def test_nothing_is_created_shown_or_read_back_in_another_account(
     people: People, pipeline: Pipeline, ours: BrevoSandbox, other: BrevoSandbox, use_other: Callable[[], None]
 ) -> None:
