@@ -24,7 +24,8 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND
 SELECT DISTINCT unnest(sent_attributes) AS name FROM crm_syncs WHERE crm = :crm
 
 -- name: forget_sent
--- Values of attributes that are gone, or were made anew, are gone with them. What is being delivered will find out itself.
+-- Values of attributes that are gone, or were made anew, are gone with them. What is being delivered
+-- is judged again when it ends (`apply` in queue.sql).
 WITH lost AS MATERIALIZED (
     SELECT contact_id FROM crm_syncs
      WHERE crm = :crm AND sent_attributes && CAST(:names AS text[]) AND state <> 'claimed'

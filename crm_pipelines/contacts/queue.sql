@@ -191,8 +191,8 @@ WITH outcome AS MATERIALIZED (
             ELSE s.run_at END,
         synced_revision = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.revision ELSE s.synced_revision END,
         synced_at = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN now() ELSE s.synced_at END,
-        payload_hash = CASE WHEN o.outdated THEN NULL
-                            WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END,
+        payload_hash = CASE WHEN NOT o.outdated
+                            THEN CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END END,
         -- With a remote_key the CRM has confirmed a request: a delivery, or a step aside.
         sent_attributes = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN o.sent_attributes
                                ELSE s.sent_attributes END,

@@ -195,7 +195,7 @@ def test_a_refused_attribute_is_left_out_and_goes_when_the_account_has_changed(
     assert held(brevo_sandbox)["CITY"] == "Paris"
 
 
-def test_a_phone_that_another_contact_has_is_not_called_sent_and_goes_with_an_edit_once_it_is_free(
+def test_a_phone_that_another_contact_has_is_not_called_sent_and_goes_with_an_edit(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     [holder] = people.add(name="Ada", phone_number="+12025550143")
