@@ -817,6 +817,16 @@ MUTATIONS = (
         tests=(f"{_EMBEDDED_ERRORS}::test_data_of_an_older_version_are_run_by_the_programs_of_that_version",),
     ),
     Mutation(
+        guard="account: an answer that names the owner alone is that of no other account",
+        changes=((_ACCOUNTS, "return known is not None and Identity(", "return known is None and Identity("),),
+        tests=(f"{_ACCOUNT_TESTS}::test_an_answer_without_the_name_of_the_account_does_not_pass_for_another_account",),
+    ),
+    Mutation(
+        guard="account: a key that opens another one by now is not known any more",
+        changes=((_ACCOUNTS, "gate.distrust_key(state.account, crm.credentials_fingerprint)", "pass"),),
+        tests=(f"{_ACCOUNT_TESTS}::test_another_account_behind_a_key_that_is_known_is_noticed_by_the_next_check",),
+    ),
+    Mutation(
         guard="account: claims of the former one are void",
         changes=((_GATES_SQL, "claim_no = s.claim_no + 1, claimed_by = NULL", "claimed_by = NULL"),),
         tests=(f"{_ACCOUNT_TESTS}::test_an_answer_of_the_former_account_that_comes_after_the_change_does_not_count",),
@@ -958,6 +968,40 @@ MUTATIONS = (
         guard="values: what went with a deleted attribute is not called sent",
         changes=(("crm_pipelines/contacts/account_attributes.py", "sorted(gone | made_anew)", "sorted(set())"),),
         tests=(f"{_LEFT_OUT}::test_values_that_go_with_a_deleted_attribute_go_again_when_it_is_back",),
+    ),
+    Mutation(
+        guard="values: what ends after other attributes were seen is judged again",
+        changes=((_QUEUE_SQL, "t.version <> o.attributes_version", "false"),),
+        tests=(f"{_LEFT_OUT}::test_what_was_under_way_while_an_attribute_was_seen_gone_is_judged_again",),
+    ),
+    Mutation(
+        guard="values: what ends after other attributes were seen is not called sent",
+        changes=((_QUEUE_SQL, "payload_hash = CASE WHEN NOT o.outdated", "payload_hash = CASE WHEN true"),),
+        tests=(f"{_LEFT_OUT}::test_what_was_under_way_while_an_attribute_was_seen_gone_is_judged_again",),
+    ),
+    Mutation(
+        guard="values: an option that is gone, and a label with another number, are noticed",
+        changes=(("crm_pipelines/contacts/account_attributes.py", "names=wrong) if wrong else 0", "names=[])"),),
+        tests=(
+            f"{_LEFT_OUT}::test_who_has_an_option_that_is_gone_is_told_so_and_gets_it_when_it_is_back",
+            f"{_LEFT_OUT}::test_a_label_that_has_another_number_now_is_sent_again_and_one_renamed_is_not",
+        ),
+    ),
+    Mutation(
+        guard="values: a label that was only renamed costs nobody the value",
+        changes=(
+            (
+                "crm_pipelines/contacts/account_attributes.py",
+                'numbers.get(one["label"], one["value"])',
+                'numbers.get(one["label"])',
+            ),
+        ),
+        tests=(f"{_LEFT_OUT}::test_a_label_that_has_another_number_now_is_sent_again_and_one_renamed_is_not",),
+    ),
+    Mutation(
+        guard="values: a phone number that another contact has is not called sent",
+        changes=((_UPSERT, "self._refused |= phones & self._payload.attributes.keys()", "pass"),),
+        tests=(f"{_LEFT_OUT}::test_a_phone_that_another_contact_has_is_not_called_sent_and_goes_with_an_edit",),
     ),
     Mutation(
         guard="values: what another account has does not count",

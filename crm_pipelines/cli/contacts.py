@@ -100,7 +100,7 @@ def _tell_import(report: "ImportReport") -> None:
 def _tell_left_alone(crm: str, taken_back: int, suppressed: int) -> None:
     if taken_back:
         click.echo(
-            f"Left alone: {taken_back} that were taken back from {crm} before. "
+            f"Left alone: {taken_back} that were taken back from {crm} before, or became New with another account. "
             f"`crm-pipelines contacts select {crm} --email …` queues one, `--where-status New` all of them."
         )
     if suppressed:

@@ -50,14 +50,17 @@ class AttributeStore:
     def keep(self, attributes: Attributes, version: str, writable: Collection[str]) -> int:
         """Write down what was seen now; returns how many contacts were queued for it.
 
-        Those are contacts that left out a value which may be sent now, or whose values went with an attribute.
-        `writable` are the names that can be written.
+        Those are contacts that left out a value which may be sent now, or whose values went with an attribute, an
+        option or the number of a label. `writable` are the names that can be written.
         """
         before = self.read()
         if before != list(attributes):
             self._forget_lost(before, attributes, writable)
         self._all("keep", attributes=json.dumps(attributes), version=version)
-        return self._in_portions("requeue", names=sorted(writable), version=version)
+        # Only now: who is queued here is judged by these.
+        wrong = _with_wrong_choices(before or (), attributes)
+        judged_anew = self._in_portions("judge_anew", names=wrong) if wrong else 0
+        return judged_anew + self._in_portions("requeue", names=sorted(writable), version=version)
 
     def _forget_lost(self, before: Attributes | None, now: Attributes, writable: Collection[str]) -> None:
         kinds = {one["name"]: (one["category"], one["type"]) for one in before or ()}
@@ -71,6 +74,21 @@ class AttributeStore:
         while rows := self._all(name, limit=_PORTION, **parameters):
             changed += len(rows)
         return changed
+
+
+def _with_wrong_choices(before: Attributes, now: Attributes) -> list[str]:
+    """Names of the attributes of which an option is gone, or a label has another number now."""
+    present = {one["name"]: one for one in now}
+    return sorted(one["name"] for one in before if one["name"] in present and _lost(one, present[one["name"]]))
+
+
+def _lost(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """A label that was only renamed is not lost: its number is what the CRM holds, and means the same."""
+    numbers = {one["label"]: one["value"] for one in now.get("enumeration", ())}
+    return bool(set(before.get("options", ())) - set(now.get("options", ()))) or any(
+        numbers.get(one["label"], one["value"]) != one["value"] or one["value"] not in numbers.values()
+        for one in before.get("enumeration", ())
+    )
 
 
 def _kind(attribute: Mapping[str, Any]) -> tuple[str, str]:

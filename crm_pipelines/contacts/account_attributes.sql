@@ -24,7 +24,8 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND
 SELECT DISTINCT unnest(sent_attributes) AS name FROM crm_syncs WHERE crm = :crm
 
 -- name: forget_sent
--- Values of attributes that are gone, or were made anew, are gone with them. What is being delivered will find out itself.
+-- Values of attributes that are gone, or were made anew, are gone with them. What is being delivered
+-- is judged again when it ends (`apply` in queue.sql).
 WITH lost AS MATERIALIZED (
     SELECT contact_id FROM crm_syncs
      WHERE crm = :crm AND sent_attributes && CAST(:names AS text[]) AND state <> 'claimed'
@@ -35,6 +36,17 @@ UPDATE crm_syncs s SET payload_hash = NULL, attributes_version = NULL,
        left_out = ARRAY(SELECT unnest(s.left_out)
                          UNION (SELECT unnest(s.sent_attributes) INTERSECT SELECT unnest(CAST(:names AS text[]))) ORDER BY 1)
   FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm
+RETURNING s.contact_id
+
+-- name: judge_anew
+-- Whoever has a value of these attributes: whether it is still the right one is found when it is prepared.
+WITH found AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'synced' AND sent_attributes && CAST(:names AS text[])
+     LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'queued', run_at = now()
+  FROM found f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
 -- name: requeue

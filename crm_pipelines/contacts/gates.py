@@ -244,6 +244,10 @@ class GateKeeper:
         """Let nobody ask for `pause`."""
         self._all("delay_poll", pause=pause)
 
+    def distrust_key(self, account: str, fingerprint: str) -> None:
+        """These credentials do not open `account` any more: whoever comes with them asks again."""
+        self._all("distrust_key", account=account, fingerprint=fingerprint)
+
     def bind_account(self, account: str, fingerprint: str, *, move: bool = True) -> int:
         """Make sure that what this database calls delivered was delivered to `account`, which these credentials open.
 

@@ -113,6 +113,12 @@ SELECT account, account_fingerprints FROM crm_gates WHERE crm = :crm FOR UPDATE
 -- name: remember_account
 UPDATE crm_gates SET account = :account, account_fingerprints = :fingerprints WHERE crm = :crm
 
+-- name: distrust_key
+-- A key that opens another account now than it did. One that no key has takes its place: an account without any would pass
+-- for the host name of earlier versions.
+UPDATE crm_gates SET account_fingerprints = array_replace(account_fingerprints, :fingerprint, 'no longer ' || :fingerprint)
+ WHERE crm = :crm AND account = :account AND :fingerprint = ANY (account_fingerprints)
+
 -- name: change_account
 -- What was counted and learned belongs to the former account. The pause lasts until all slots that were reserved for it
 -- are over: meanwhile nothing is claimed, so no request to it can be about a claim that was made after this.

@@ -169,11 +169,16 @@ WITH outcome AS MATERIALIZED (
        AND (CAST(:contact_ids AS uuid[]) IS NULL OR contact_id = ANY (CAST(:contact_ids AS uuid[])))
      ORDER BY contact_id FOR UPDATE SKIP LOCKED
 ), free AS MATERIALIZED (
-    SELECT o.* FROM outcome o JOIN crm_syncs s ON s.contact_id = o.contact_id AND s.crm = :crm
+    SELECT o.*,
+           -- Somebody has seen other attributes at the account since: what was sent may have been dropped.
+           o.outcome IN ('synced', 'unchanged')
+           AND EXISTS (SELECT 1 FROM crm_attributes t WHERE t.crm = :crm AND t.version <> o.attributes_version) AS outdated
+      FROM outcome o JOIN crm_syncs s ON s.contact_id = o.contact_id AND s.crm = :crm
        FOR NO KEY UPDATE OF s SKIP LOCKED
 ), changed AS (
     UPDATE crm_syncs s SET
         state = CASE
+            WHEN o.outdated THEN 'queued'
             WHEN o.outcome IN ('synced', 'unchanged') THEN CASE WHEN s.revision = o.revision THEN 'synced' ELSE 'queued' END
             WHEN o.outcome = 'rejected' THEN CASE WHEN s.revision = o.revision THEN 'failed' ELSE 'queued' END
             WHEN o.outcome = 'skipped' THEN CASE WHEN s.revision = o.revision THEN 'skipped' ELSE 'queued' END
@@ -184,11 +189,13 @@ WITH outcome AS MATERIALIZED (
             WHEN o.outcome = 'retry' AND s.attempts < :max_retries
                 THEN now() + (CAST(:delays AS interval[]))[s.attempts + 1] * (1 + 0.1 * random())
             WHEN o.outcome = 'snoozed' THEN now() + coalesce(o.retry_after, interval '0') * (1 + 0.1 * random())
+            WHEN o.outdated THEN now()
             WHEN o.outcome IN ('synced', 'unchanged', 'rejected', 'skipped') AND s.revision <> o.revision THEN now()
             ELSE s.run_at END,
         synced_revision = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.revision ELSE s.synced_revision END,
         synced_at = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN now() ELSE s.synced_at END,
-        payload_hash = CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END,
+        payload_hash = CASE WHEN NOT o.outdated
+                            THEN CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END END,
         -- With a remote_key the CRM has confirmed a request: a delivery, or a step aside.
         sent_attributes = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN o.sent_attributes
                                ELSE s.sent_attributes END,

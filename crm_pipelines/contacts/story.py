@@ -212,7 +212,7 @@ def _but_left_out(row: sa.Row[Any]) -> str:
     if not row.left_out:
         return ""
     names = ", ".join(row.left_out)
-    return f", without {names}, which the account did not take. Once it does, the contact is queued again by itself"
+    return f", without {names}, which the account did not take. Once its attributes have changed, it is queued again"
 
 
 def _next_of_queued(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> str:

@@ -67,6 +67,10 @@ class Outcome:
     rate: RateHeaders = field(default_factory=RateHeaders)
 
 
+OWNER = "owner-"
+"""How `Identity.account` begins where the CRM told no more than whose the account is."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """An account as the CRM tells of it.
@@ -76,6 +80,11 @@ class Identity:
 
     account: str
     sandbox: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether the CRM named the account; else its owner stands in for it, and an owner may have several."""
+        return not self.account.startswith(OWNER)
 
 
 @dataclass(frozen=True, kw_only=True)

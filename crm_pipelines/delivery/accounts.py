@@ -65,15 +65,24 @@ def account_of(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> 
     if outcome.result is not Result.SYNCED:
         said = scrub(outcome.message or outcome.kind or "")
         raise AccountUnknown(f"{crm.name} did not tell which account the credentials open, so nothing is sent. {said}")
-    if identity is None:
+    if identity is None or _tells_too_little(state, identity):
         raise AccountUnknown(_untold(crm.name))
     return _name_of(identity)
+
+
+def judge(gate: GateKeeper, crm: Crm, identity: Identity | None) -> Finding:
+    """See `finding`. Should a key that is known open another account than it did, the next run asks for it again."""
+    state = gate.read()
+    found = finding(state, identity)
+    if not found.ok and identity is not None and state.account is not None and not _tells_too_little(state, identity):
+        gate.distrust_key(state.account, crm.credentials_fingerprint)
+    return found
 
 
 def finding(gate: Gate, identity: Identity | None) -> Finding:
     """For people who check an account: which one it is, and whether it is that of the contacts. Pure."""
     said = partial(Finding, subject="Account")
-    if identity is None:
+    if identity is None or _tells_too_little(gate, identity):
         return said(ok=False, detail=_untold(gate.crm))
     account = _name_of(identity)
     if gate.account is None:
@@ -91,6 +100,12 @@ def finding(gate: Gate, identity: Identity | None) -> Finding:
         detail=f"{detail} The next run makes every contact New again, and none is sent until it is selected. "
         "If that is not meant, set the key of that account before.",
     )
+
+
+def _tells_too_little(gate: Gate, identity: Identity) -> bool:
+    """Where the account was known by its name, an answer without one tells of no other account."""
+    known = None if gate.account_is_open or gate.account == SANDBOX else gate.account
+    return known is not None and Identity(account=known).named and not identity.named
 
 
 def _untold(crm: str) -> str:

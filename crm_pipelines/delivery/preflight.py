@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
 from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, OtherAccount
 from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, InUse, NewAttribute, ValuesInUse
-from crm_pipelines.delivery.accounts import admit, finding
+from crm_pipelines.delivery.accounts import admit, judge
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import learn_now
 
@@ -33,7 +34,7 @@ def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Prefli
     findings += crm.check(
         before_request=pacer_for(gate, rate_per_second).wait,
         custom_fields=custom_fields_in_use(engine),
-        judge=lambda identity: finding(gate.read(), identity),
+        judge=partial(judge, gate, crm),
         values_in_use=_values_in_use(engine),
     )
     reopened = all(one.ok for one in findings if one.blocking) and gate.read().refuses

@@ -18,7 +18,7 @@ from crm_pipelines.crms.base import Compared, Crm, Line, Mapper, Result, Unsenda
 from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import remind
-from crm_pipelines.delivery.parcels import prepare, remembered_of
+from crm_pipelines.delivery.parcels import prepare, remembered_of, without_suppressed
 from crm_pipelines.delivery.spellings import forms_of
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -84,11 +84,12 @@ def why(
 
 def preview(engine: sa.Engine, mapper: Mapper, contact_id: UUID) -> Preview | None:
     """None if there is no such contact. Makes no request and changes nothing."""
-    delivery = Queue(engine, mapper.name).glance(contact_id, forms_of)
+    queue = Queue(engine, mapper.name)
+    delivery = queue.glance(contact_id, forms_of)
     if delivery is None:
         return None
     lines = tuple(mapper.explain(delivery.record))
-    prepared = prepare(mapper, delivery, revision=0)
+    [prepared] = without_suppressed(queue, [prepare(mapper, delivery, revision=0)], mapper.mapping_version)
     if not isinstance(prepared, Attempt):
         cleared = tuple(sorted(prepared.payload.clear))
         count = len(prepared.payload.attributes)

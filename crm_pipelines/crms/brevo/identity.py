@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Identity, Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import OWNER, BeforeRequest, Identity, Outcome, RateHeaders, Result
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
 
@@ -43,7 +43,7 @@ def identity_of(account: Mapping[str, Any]) -> Identity | None:
         return Identity(account=organization, sandbox=organization == SANDBOX_ORGANIZATION)
     if isinstance(owner, str) and owner.strip():
         digest = hashlib.sha256(b"crm-pipelines brevo owner " + owner.strip().lower().encode("utf-8", "replace"))
-        return Identity(account=f"owner-{digest.hexdigest()[:24]}")
+        return Identity(account=f"{OWNER}{digest.hexdigest()[:24]}")
     return None
 
 

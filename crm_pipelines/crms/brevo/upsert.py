@@ -280,8 +280,9 @@ class Upsert:
         if self._requests >= MOST_REQUESTS or not (refused.result is Result.REJECTED or refused.kind == SETTINGS):
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
-            phones = duplicate_identifiers(answer) & PHONES or PHONES
-            return target if self._leave_out(phones & self._attributes.keys(), refused) else refused
+            phones = (duplicate_identifiers(answer) & PHONES or PHONES) & self._attributes.keys()
+            self._refused |= phones & self._payload.attributes.keys()
+            return target if self._leave_out(phones, refused) else refused
         if names := self._refused_by(refused, answer):
             self._refused |= names & self._payload.attributes.keys()
             return target if self._leave_out(names, refused) else refused

@@ -14,6 +14,7 @@ from crm_pipelines.contacts import database, records
 from crm_pipelines.contacts.importing import import_contacts
 from crm_pipelines.contacts.suppressions import suppress, suppressions, unsuppress
 from crm_pipelines.delivery.spellings import spellings
+from crm_pipelines.delivery.why import preview
 from crm_pipelines.errors import UsageError
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.delivery.conftest import Delivery, delivery
@@ -235,6 +236,9 @@ def test_whoever_got_as_far_as_the_request_is_not_sent_whatever_the_spelling(
     same = spellings(stored.replace("\u00a0", "")) & spellings(named)
     never_send(people.engine, named)
     contact_id = contact_in(people, stored)
+    told = preview(people.engine, delivery.crm, contact_id)
+    assert told is not None
+    assert told.verdict == ("skipped" if same else "send")
     delivery.courier().deliver(delivery.claim())
     assert delivery.apply() == ({"skipped": 1} if same else {"synced": 1})
     row = people.sync(contact_id)

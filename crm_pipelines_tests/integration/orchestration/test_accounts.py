@@ -179,6 +179,21 @@ def test_check_says_that_the_key_opens_another_account_and_changes_nothing(
     assert people.states() == {"synced": 1}
 
 
+def test_another_account_behind_a_key_that_is_known_is_noticed_by_the_next_check(
+    people: People, pipeline: Pipeline, ours: BrevoSandbox
+) -> None:
+    people.add(2)
+    pipeline.run()
+    ours.configure(organization=OTHER)
+    assert pipeline.run().counts == {}
+    _, problem = launch(pipeline, brevo_check_account)
+    assert "The next run makes every contact New again" in problem
+    assert people.states() == {"synced": 2}
+    pipeline.run()
+    assert people.states() == {"unselected": 2}
+    assert GateKeeper(people.engine, "brevo").read().account == OTHER
+
+
 def test_nothing_is_created_shown_or_read_back_in_another_account(
     people: People, pipeline: Pipeline, ours: BrevoSandbox, other: BrevoSandbox, use_other: Callable[[], None]
 ) -> None:
@@ -281,6 +296,23 @@ def test_while_it_cannot_be_told_which_account_it_is_nothing_is_claimed_and_the_
         assert [one.subject for one in check_account(account.engine, account.crm, 500).problems] == ["Account"]
     assert writes(ours) == 0
     ours.configure(organization=OURS)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+
+
+def test_an_answer_without_the_name_of_the_account_does_not_pass_for_another_account(
+    people: People, pipeline: Pipeline, ours: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(2)
+    pipeline.run()
+    ours.configure(organization=None, owner="owner@example.com")
+    monkeypatch.setenv("BREVO_API_KEY", "xkeysib-the-next")
+    run = pipeline.run()
+    assert (run.problem or "").startswith("brevo's answer does not tell which account the credentials open")
+    assert people.states() == {"synced": 2}
+    with Destination("brevo").open() as account:
+        assert [one.subject for one in check_account(account.engine, account.crm, 500).problems] == ["Account"]
+    ours.configure(organization=OURS)
+    people.add()
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
 
 

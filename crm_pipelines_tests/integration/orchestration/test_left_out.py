@@ -14,6 +14,7 @@ from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
+from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.preflight import provision_account
 from crm_pipelines.delivery.why import why
 from crm_pipelines.orchestration.resources import Destination
@@ -61,6 +62,10 @@ def held(sandbox: BrevoSandbox, number: int = 0) -> dict[str, Any]:
 
 def left_out(people: People) -> list[list[str]]:
     return [row["left_out"] for row in people.all("SELECT DISTINCT left_out FROM crm_syncs WHERE state = 'synced'")]
+
+
+def numbered(*labels: str) -> list[dict[str, Any]]:
+    return [{"value": value, "label": label} for value, label in enumerate(labels, start=1)]
 
 
 def later(people: People) -> None:
@@ -190,6 +195,25 @@ def test_a_refused_attribute_is_left_out_and_goes_when_the_account_has_changed(
     assert held(brevo_sandbox)["CITY"] == "Paris"
 
 
+def test_a_phone_that_another_contact_has_is_not_called_sent_and_goes_with_an_edit(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    [holder] = people.add(name="Ada", phone_number="+12025550143")
+    pipeline.run()
+    people.add(name="Bea", email="bea@example.com", phone_number="+12025550143")
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert ["SMS"] in left_out(people)
+    people.run("UPDATE crm_contacts SET phone_number = NULL WHERE id = :id", id=holder)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    for name in ("Bella", "Bea"):
+        people.run("UPDATE crm_contacts SET name = :name WHERE email = 'bea@example.com'", name=name)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    bea = brevo_sandbox.contact("bea@example.com")
+    assert bea is not None
+    assert bea["attributes"]["SMS"] == "12025550143"
+    assert left_out(people) == [[]]
+
+
 def test_a_delivery_that_ends_after_the_account_was_seen_anew_is_judged_again(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, queue: Queue
 ) -> None:
@@ -233,6 +257,64 @@ def test_values_of_an_attribute_that_was_made_anew_in_another_type_go_again(
     people.add()
     assert pipeline.run().counts == {"claimed": 2, "synced": 2}
     assert held(brevo_sandbox)["SCORE"] == 42
+
+
+def test_what_was_under_way_while_an_attribute_was_seen_gone_is_judged_again(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sent with the attribute, which Brevo drops without a word."""
+    brevo_sandbox.configure(attributes={"CITY": "text"})
+    add(people, City="Paris")
+    send = Courier._send_all
+
+    def send_late(courier: Courier, *given: Any) -> None:
+        brevo_sandbox.delete_attribute("CITY")
+        with Destination("brevo").open() as account:
+            account.learner().learn()
+        send(courier, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Courier, "_send_all", send_late)
+        pipeline.run()
+    assert people.states() == {"queued": 1}
+    brevo_sandbox.create_attribute("normal", "CITY", type="text")
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert held(brevo_sandbox)["CITY"] == "Paris"
+
+
+def test_who_has_an_option_that_is_gone_is_told_so_and_gets_it_when_it_is_back(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.create_attribute("normal", "COLORS", type="multiple-choice", multiCategoryOptions=["Red", "Blue"])
+    add(people, Colors=["Red", "Blue"])
+    people.add(email="red@example.com", name="Red", phone_number=None, custom_fields=json.dumps({"Colors": ["Red"]}))
+    pipeline.run()
+    brevo_sandbox.delete_option("COLORS", "Blue")
+    people.add()
+    assert pipeline.run().counts == {"claimed": 3, "synced": 2, "unchanged": 1}
+    assert people.all("SELECT left_out FROM crm_syncs WHERE left_out <> '{}'") == [{"left_out": ["COLORS"]}]
+    brevo_sandbox.change_attribute("normal", "COLORS", multiCategoryOptions=["Blue"])
+    later(people)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    assert held(brevo_sandbox)["COLORS"] == ["Red", "Blue"]
+
+
+def test_a_label_that_has_another_number_now_is_sent_again_and_one_renamed_is_not(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    for name, labels in {"GENDER": ["Mr", "Mrs"], "TITLE": ["Dr", "Prof"]}.items():
+        brevo_sandbox.create_attribute("category", name, enumeration=numbered(*labels))
+    add(people, Gender="Mrs")
+    people.add(email="dr@example.com", phone_number=None, custom_fields=json.dumps({"Title": "Dr"}))
+    pipeline.run()
+    brevo_sandbox.change_attribute("category", "GENDER", enumeration=numbered("Mrs", "Mr"))
+    brevo_sandbox.change_attribute("category", "TITLE", enumeration=numbered("Doctor", "Prof"))
+    people.add()
+    assert pipeline.run().counts == {"claimed": 2, "synced": 2}
+    assert held(brevo_sandbox)["GENDER"] == 1
+    doctor = brevo_sandbox.contact("dr@example.com")
+    assert doctor is not None
+    assert doctor["attributes"]["TITLE"] == 1
 
 
 def test_the_account_is_asked_once_a_run_and_not_without_need(
