@@ -108,6 +108,8 @@ def restore(file: Path) -> None:
     click.echo(f"Restored. The former databases are kept as {' and '.join(done.kept)}.")
     if done.carried.added:
         click.echo(f"{done.carried.added} suppressions that are newer than the dump were taken along.")
+    if done.carried.revoked:
+        click.echo(f"{done.carried.revoked} tokens that were revoked after the dump stay so.")
     if done.carried.lost:
         click.echo(
             f"{done.carried.lost} suppressions of the former database could not be taken along, since they were made "
