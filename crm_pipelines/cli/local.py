@@ -124,7 +124,7 @@ def restored() -> None:
     """Say that the contacts database is an older state of itself: nothing is sent until `crm-pipelines gate open CRM`.
 
     Right after its server's files were restored (pg_basebackup, a snapshot of the disk, recovery to a point in time),
-    which cannot be noticed. Restores with pg_restore, and copies, are.
+    which cannot be noticed. Whole databases that pg_restore brought back, and copies, are.
 
     \b
     Example:
