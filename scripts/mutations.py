@@ -768,6 +768,27 @@ MUTATIONS = (
         tests=(f"{_BACKUPS}::test_who_was_suppressed_since_the_dump_stays_so",),
     ),
     Mutation(
+        guard="restore: tokens revoked since stay so",
+        changes=(
+            (
+                "crm_pipelines/contacts/carrying_over.py",
+                """sum(connection.execute(_SQL["revoke"], token).rowcount for token in revoked)""",
+                "len(revoked)",
+            ),
+        ),
+        tests=(f"{_BACKUPS}::test_a_token_revoked_since_the_dump_stays_so_and_no_session_of_before_opens_anything",),
+    ),
+    Mutation(
+        guard="restore: no session of before",
+        changes=(("crm_pipelines/contacts/carrying_over.py", 'connection.execute(_SQL["end_sessions"])', "pass"),),
+        tests=(f"{_BACKUPS}::test_a_token_revoked_since_the_dump_stays_so_and_no_session_of_before_opens_anything",),
+    ),
+    Mutation(
+        guard="restore: a long name of a database is not that of the new one",
+        changes=(("crm_pipelines/local/backups.py", "_name(url).encode()[:38]", "_name(url).encode()"),),
+        tests=(f"{_BACKUPS}::test_a_database_with_a_long_name_is_kept_too",),
+    ),
+    Mutation(
         guard="gate: a refused key does not take the place of a person's pause",
         changes=(
             (

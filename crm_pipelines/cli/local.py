@@ -108,6 +108,8 @@ def restore(file: Path) -> None:
     click.echo(f"Restored. The former databases are kept as {' and '.join(done.kept)}.")
     if done.carried.added:
         click.echo(f"{done.carried.added} suppressions that are newer than the dump were taken along.")
+    if done.carried.revoked:
+        click.echo(f"{done.carried.revoked} tokens that were revoked after the dump stay so.")
     if done.carried.lost:
         click.echo(
             f"{done.carried.lost} suppressions of the former database could not be taken along, since they were made "
@@ -122,7 +124,7 @@ def restored() -> None:
     """Say that the contacts database is an older state of itself: nothing is sent until `crm-pipelines gate open CRM`.
 
     Right after its server's files were restored (pg_basebackup, a snapshot of the disk, recovery to a point in time),
-    which cannot be noticed. Restores with pg_restore, and copies, are.
+    which cannot be noticed. Whole databases that pg_restore brought back, and copies, are.
 
     \b
     Example:

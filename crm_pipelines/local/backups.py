@@ -11,6 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from crm_pipelines.settings import Settings
 _ABOUT = "about.json"
 _FORMAT = 1
 _NAMES = ("contacts", "dagster")
+_LOCALES = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
 class BackupRefused(CrmPipelinesError):
@@ -41,7 +43,7 @@ class BackupRefused(CrmPipelinesError):
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """The names under which the former databases are kept, and what became of their suppressions."""
+    """The names under which the former databases are kept, and what was taken along from them."""
 
     kept: tuple[str, ...]
     carried: Carried
@@ -74,17 +76,25 @@ def dump(settings: Settings, file: Path) -> None:
 def restore(settings: Settings, file: Path) -> Restored:
     """Put the databases of `file` into the place of those in use, which are kept under another name.
 
-    Nothing is sent afterwards until each gate is opened by hand. Suppressions made since the dump come along. Raises
-    BackupRefused for a file that is no dump, for databases that somebody uses, and for a role that may create none; and
-    what `dump` raises.
+    Those may be missing, on a new server, say. Nothing is sent afterwards until each gate is opened by hand.
+    Suppressions made since the dump come along, and tokens that were revoked since stay so. Raises BackupRefused for a
+    file that is no dump, for databases that somebody uses, and for a role that may create none; and what `dump` raises.
     """
-    with tempfile.TemporaryDirectory() as unpacked, _databases(settings) as urls:
+    with tempfile.TemporaryDirectory() as unpacked:
         folder = Path(unpacked)
         about = _unpack(file, folder)
+        if settings.storage.crm_database_url is not None:
+            _create_if_missing(settings.storage.crm_database_url)
+        return _restore(settings, folder, made_with=about["pg_dump"])
+
+
+def _restore(settings: Settings, folder: Path, *, made_with: int) -> Restored:
+    with _databases(settings) as urls:
+        _create_if_missing(urls["dagster"])
         _require_unused(urls)
-        at_least = max(_newest_server(urls), about["pg_dump"])
+        at_least = max(_newest_server(urls), made_with)
         program = find_program("pg_restore", at_least=at_least, chosen=settings.storage.crm_postgres_bin)
-        new = {name: _made(url) for name, url in urls.items()}
+        new = {name: _made(url, name) for name, url in urls.items()}
         try:
             for name, url in new.items():
                 how = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
@@ -121,10 +131,10 @@ def _unpack(file: Path, folder: Path) -> dict[str, Any]:
                 with source, (folder / part).open("wb") as target:
                     shutil.copyfileobj(source, target)
         about: dict[str, Any] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        if about["format"] == _FORMAT:
+        if about["format"] == _FORMAT and isinstance(about["pg_dump"], int):
             return about
-    except (tarfile.TarError, KeyError, ValueError, TypeError):
-        pass
+    except (tarfile.TarError, EOFError, zlib.error, KeyError, ValueError, TypeError):
+        pass  # it may have been packed by gzip, which tarfile opens, and whose errors it passes on
     raise BackupRefused(
         f"{file} was not made by `crm-pipelines db dump` of this or an earlier version, or it is not complete."
     )
@@ -176,13 +186,39 @@ def _require_unused(urls: Mapping[str, str]) -> None:
                 raise BackupRefused(_in_use(f"{sa.make_url(url).host}:{sa.make_url(url).port or 5432}"))
 
 
-def _made(url: str) -> str:
-    """The URL of a new, empty database on the same server."""
-    new = sa.make_url(url).set(database=f"{_name(url)}_being_restored").render_as_string(hide_password=False)
+def _create_if_missing(url: str) -> None:
+    with _server(url) as server:
+        if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_name(url)]).fetchone():
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_name(url))))
+
+
+def _made(url: str, kind: str) -> str:
+    """The URL of a new, empty database on the same server, in the encoding and the locale of the former one."""
+    # Postgres cuts longer names off at 63 bytes, and takes what is left for the name of the former one.
+    name = f"{_short(url)}_{kind}_being_restored"
+    new = sa.make_url(url).set(database=name).render_as_string(hide_password=False)
     _drop(new)
     with _server(new) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_name(new))))
+        server.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(sql.Identifier(name), _like(server, url))
+        )
     return new
+
+
+def _like(server: psycopg.Connection, url: str) -> sql.Composable:
+    """The options that make a database of the same encoding and locale."""
+    found = server.execute(
+        "SELECT to_jsonb(d), pg_encoding_to_char(encoding) FROM pg_database d WHERE datname = %s", [_name(url)]
+    ).fetchone()
+    assert found
+    row, encoding = found
+    options = {"ENCODING": encoding, "LC_COLLATE": row["datcollate"], "LC_CTYPE": row["datctype"]}
+    if named := _LOCALES.get(row.get("datlocprovider")):
+        provider, option = named
+        options |= {"LOCALE_PROVIDER": provider, option: row.get("datlocale") or row.get("daticulocale")}
+    elif "datlocprovider" in row:
+        options["LOCALE_PROVIDER"] = "libc"
+    return sql.SQL(" ").join(sql.SQL(f"{name} {{}}").format(sql.Literal(value)) for name, value in options.items())
 
 
 def _drop(url: str) -> None:
@@ -207,7 +243,7 @@ def _distrusted(url: str, *, former: str) -> Carried:
 def _exchanged(urls: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """Give the new databases the names of the former ones; returns the names that these have now."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    aside = {name: f"{_name(url)[:40]}_before_{stamp}" for name, url in urls.items()}
+    aside = {name: f"{_short(url)}_before_{stamp}" for name, url in urls.items()}
     with contextlib.ExitStack() as stack:
         # Of one server both or neither; of two, nearly so.
         servers: dict[str, psycopg.Connection] = {}
@@ -226,6 +262,11 @@ def _place(url: str) -> str:
     """The server, and the role that we are there."""
     given = sa.make_url(url)
     return f"{given.username}@{given.host}:{given.port or 5432}"
+
+
+def _short(url: str) -> str:
+    """The name, so short that something can be added to it."""
+    return _name(url).encode()[:38].decode(errors="ignore")
 
 
 def _name(url: str) -> str:

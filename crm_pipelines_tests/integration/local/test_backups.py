@@ -1,10 +1,11 @@
 """What a backup holds, and that nothing is lost, sent or hidden when it is restored."""
 
+import gzip
 import json
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from psycopg import sql
 from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
 from crm_pipelines.contacts.embedded.binaries import find_binaries, folders
 from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.sessions import SessionEnded, begin_session, end_session, find_session
+from crm_pipelines.contacts.tokens import SCOPES, TokenRefused, authenticate, create_token, revoke_token
 from crm_pipelines.local import postgres_programs
 from crm_pipelines.local.backups import BackupRefused, Restored, dump, restore
 from crm_pipelines.local.postgres_programs import ProgramFailed, ProgramMissing
@@ -213,6 +216,89 @@ def test_suppressions_under_another_key_are_counted_as_lost(backup: Backup, peop
     assert backup.restore().carried.lost == 2
 
 
+def test_a_token_revoked_since_the_dump_stays_so_and_no_session_of_before_opens_anything(
+    backup: Backup, people: People
+) -> None:
+    leaver = create_token(people.engine, "leaver", SCOPES)
+    colleague = create_token(people.engine, "colleague", SCOPES)
+    signed_out = begin_session(people.engine, authenticate(people.engine, colleague))
+    backup.make()
+    revoke_token(people.engine, "leaver")
+    end_session(people.engine, signed_out)
+    assert backup.restore().carried.revoked == 1
+    with pytest.raises(TokenRefused):
+        authenticate(people.engine, leaver)
+    with pytest.raises(SessionEnded):
+        find_session(people.engine, signed_out)
+    assert authenticate(people.engine, colleague).name == "colleague"
+
+
+@pytest.fixture
+def named(
+    backup: Backup, people: People, postgres_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, str], None]]:
+    """Names other databases to restore to, after a dump of one contact; they are dropped at the end."""
+    people.add()
+    backup.make()
+    made: list[str] = []
+
+    def name(contacts: str, dagster: str) -> None:
+        made.extend((contacts, dagster))
+        monkeypatch.setenv("CRM_DATABASE_URL", postgres_server.url(contacts))
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres_server.url(dagster).replace("+psycopg:", "+psycopg2:"))
+
+    yield name
+    with postgres_server.connect() as server:
+        for one in made:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(one)))
+
+
+def counted(server: EmbeddedPostgres, database: str) -> int:
+    with psycopg.connect(server.url(database).replace("+psycopg", "")) as connection:
+        [row] = connection.execute("SELECT count(*) FROM crm_contacts").fetchall()
+    return int(row[0])
+
+
+def test_a_dump_comes_to_a_server_that_has_no_such_databases(
+    backup: Backup, named: Callable[[str, str], None], postgres_server: EmbeddedPostgres
+) -> None:
+    named("brand_new", "brand_new_dagster")
+    restore(load_settings(), backup.file)
+    assert counted(postgres_server, "brand_new") == 1
+
+
+@pytest.mark.parametrize("length", [48, 63])
+def test_a_database_with_a_long_name_is_kept_too(
+    backup: Backup, named: Callable[[str, str], None], postgres_server: EmbeddedPostgres, length: int
+) -> None:
+    contacts, dagster = "c" * length, "d" * length
+    named(contacts, dagster)
+    for one in (contacts, dagster):
+        postgres_server.create_database(one)
+    with psycopg.connect(postgres_server.url(contacts).replace("+psycopg", "")) as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 42 AS n")
+    kept = restore(load_settings(), backup.file).kept[0]
+    assert counted(postgres_server, contacts) == 1
+    with psycopg.connect(postgres_server.url(kept).replace("+psycopg", "")) as connection:
+        assert connection.execute("SELECT n FROM precious").fetchone() == (42,)
+
+
+def test_a_restored_database_has_the_encoding_and_the_locale_of_the_former_one(
+    backup: Backup, named: Callable[[str, str], None], postgres_server: EmbeddedPostgres
+) -> None:
+    named("peculiar", "peculiar_dagster")
+    postgres_server.create_database("peculiar_dagster")
+    of_it = sa.text("SELECT encoding, datlocprovider, datcollate, datctype FROM pg_database WHERE datname = 'peculiar'")
+    engine = sa.create_engine(postgres_server.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as server:
+        server.execute(
+            sa.text("CREATE DATABASE peculiar TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'")
+        )
+        before = server.execute(of_it).one()
+        restore(load_settings(), backup.file)
+        assert server.execute(of_it).one() == before
+
+
 def test_while_somebody_uses_a_database_nothing_is_changed(
     backup: Backup, people: People, postgres_server: EmbeddedPostgres
 ) -> None:
@@ -250,9 +336,18 @@ def test_a_dump_that_breaks_off_is_refused_and_leaves_everything_as_it_was(
     assert people.states() == {"queued": 1}
 
 
-def test_a_file_of_another_kind_is_refused(backup: Backup) -> None:
-    backup.file.write_bytes(b"PGDMP")
+@pytest.mark.parametrize("content", [b"PGDMP", b""], ids=["a dump of pg_dump", "empty"])
+def test_a_file_of_another_kind_is_refused(backup: Backup, content: bytes) -> None:
+    backup.file.write_bytes(content)
     with pytest.raises(BackupRefused, match="was not made by `crm-pipelines db dump`"):
+        backup.restore()
+
+
+def test_a_dump_that_somebody_has_packed_and_that_breaks_off_is_refused(backup: Backup) -> None:
+    backup.make()
+    packed = gzip.compress(backup.file.read_bytes())
+    backup.file.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(BackupRefused, match="or it is not complete"):
         backup.restore()
 
 
