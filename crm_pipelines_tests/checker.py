@@ -4,7 +4,7 @@ The pipeline's own reports are not asked.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -49,9 +49,14 @@ def assert_invariants(
 
 
 def violations(
-    engine: sa.Engine, sandbox: BrevoSandbox, *, culprits: Collection[UUID] = (), most_sends: int | None = None
+    engine: sa.Engine,
+    sandbox: BrevoSandbox,
+    *,
+    culprits: Collection[UUID] = (),
+    most_sends: int | None = None,
+    frozen: Callable[[Row], bool] = lambda _: False,
 ) -> Iterator[str]:
-    """Every violation as a sentence."""
+    """Every violation as a sentence. `frozen` requests are those whose sender stood still and could not hang up."""
     with engine.connect() as connection:
         rows = [dict(row._mapping) for row in connection.execute(sa.text(_ROWS))]
         ledger = connection.execute(
@@ -75,7 +80,7 @@ def violations(
                 yield from (f"{name}: {problem}" for problem in _of_stored(payload, held, mapping))
     finally:
         crm.close()
-    yield from _of_log(log, most_sends)
+    yield from _of_log(log, most_sends, frozen)
     applied = sum(entry["applied"] for entry in log)
     if ledger > applied:
         yield f"the ledger knows {ledger} deliveries, the CRM only {applied}"
@@ -118,13 +123,14 @@ def _of_stored(payload: object, held: Row | None, mapping: BrevoMapping) -> Iter
             yield f"the CRM has other values of {', '.join(different)}"
 
 
-def _of_log(log: list[Row], most_sends: int | None) -> Iterator[str]:
+def _of_log(log: list[Row], most_sends: int | None, frozen: Callable[[Row], bool]) -> Iterator[str]:
     sends = defaultdict(list)
     for entry in log:
         sends[entry["ext_id"]].append(entry)
     for contact_id, entries in sends.items():
         for one, two in pairwise(entries):
-            if one["finished_monotonic"] is None or one["finished_monotonic"] > two["arrived_monotonic"]:
+            ended = one["finished_monotonic"] is not None and one["finished_monotonic"] <= two["arrived_monotonic"]
+            if not ended and not frozen(one):
                 yield f"{contact_id}: the requests {one['seq']} and {two['seq']} overlap"
         applied = sum(entry["applied"] for entry in entries)
         if most_sends is not None and applied > most_sends:

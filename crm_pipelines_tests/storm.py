@@ -13,11 +13,12 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import requests
 import sqlalchemy as sa
 
@@ -60,6 +61,12 @@ _CRM_FAULTS: tuple[dict[str, Any], ...] = (
     {"action": "slow_body", "seconds": 0.001},
     {"action": "hold_after"},
 )
+
+
+def _wait_little_for_locks(connection: Any, _: object) -> None:
+    """A worker that stands still in a transaction goes on only when the storm does."""
+    connection.execute("SET lock_timeout = '2s'")
+    connection.commit()
 
 
 @dataclass
@@ -123,10 +130,12 @@ class Storm:
         self._look = look
         self.seen = ""
         self._engine = database.create_engine(url, application_name="storm")
+        sa.event.listen(self._engine, "connect", _wait_little_for_locks)
         self._people = People(self._engine)
         self._workers: list[Worker] = []
         self._keys: dict[str, Worker] = {}
         self._stops: list[Stop] = []
+        self._stood_still: list[Stop] = []
         self._woken: list[tuple[Worker, float]] = []
         self._holds: list[Hold] = []
         self._left: set[int] = set()
@@ -168,7 +177,7 @@ class Storm:
             self._leave_list: 1,
             self._change_account: 0.1,
             self._trouble_the_crm: 2,
-            self._trouble_imports: 0.5,
+            self._trouble_imports: 2,
             self._end_trouble: 2,
             self._release: 3,
         }
@@ -180,7 +189,7 @@ class Storm:
                 self._keep_workers()
                 self._end_holds(time.monotonic())
                 [deed] = self._random.choices(list(deeds), list(deeds.values()))
-                deed()
+                self._do(deed)
                 time.sleep(self._random.uniform(0, 0.08))  # the storm's own pace; nothing is waited for
             self.seen = self._look()
             self._calm_down()
@@ -193,6 +202,14 @@ class Storm:
                 worker.close()
             self._end_holds()
             self._engine.dispose()
+
+    def _do(self, deed: Callable[[], object]) -> None:
+        try:
+            deed()
+        except sa.exc.OperationalError as error:
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
+            self._tried["held up by a transaction of a worker that stood still"] += 1
 
     def _keep_workers(self) -> None:
         now = time.monotonic()
@@ -207,14 +224,14 @@ class Storm:
 
     def _start_worker(self, runs: int) -> Worker:
         number = len(self._workers)
-        in_bulk = number % 4 == 3
+        in_bulk = number % 3 == 2
         environment = {
             "CRM_DATABASE_URL": self._url,
             "BREVO_API_KEY": f"xkeysib-storm-{number}",  # tells in the CRM's log who sent
             "BREVO_API_BASE_URL": self._sandbox.url,
             "BREVO_RATE_LIMIT_PER_SECOND": "100",
             "BREVO_LIST_ID": str(_LIST),
-            "BREVO_BULK_THRESHOLD": "30" if in_bulk else "1000",
+            "BREVO_BULK_THRESHOLD": "10" if in_bulk else "1000",
             "BREVO_SYNC_MAX_RETRIES": "20",
             "BREVO_SYNC_RETRY_DELAY_MINUTES": "0.01",
             "BREVO_SYNC_RETRY_EXPONENTIAL": "false",
@@ -249,6 +266,7 @@ class Storm:
             worker.send(signal.SIGSTOP)
             until = time.monotonic() + self._random.uniform(0, _LONGEST_STOP_SECONDS)
             self._stops.append(Stop(worker, until))
+            self._stood_still.append(self._stops[-1])
             self._tried["worker stopped and continued (SIGSTOP, SIGCONT)"] += 1
 
     def _cut_connections(self) -> None:
@@ -270,8 +288,10 @@ class Storm:
         if len(self._holds) > 2:
             return
         ids = self._some(3)
-        connection = self._engine.connect()
-        connection.execute(sa.text(self._random.choice(_HOLDS)), {"ids": ids})
+        with ExitStack() as unless_held:
+            connection = unless_held.enter_context(self._engine.connect())
+            connection.execute(sa.text(self._random.choice(_HOLDS)), {"ids": ids})
+            unless_held.pop_all()
         self._holds.append(Hold(connection, ids, time.monotonic() + self._random.uniform(0, 8)))
         self._tried["contacts held by an open transaction"] += len(ids)
 
@@ -440,7 +460,7 @@ class Storm:
         self._count_troubles()
         log = self._sandbox.requests()
         assert log[0]["seq"] == 1, "the CRM's log has lost its beginning"
-        all_found = list(violations(self._engine, self._sandbox, culprits=self._ids))
+        all_found = list(violations(self._engine, self._sandbox, culprits=self._ids, frozen=self._is_frozen))
         suspects = self._sent_right_after_waking(log)
         late = [found for found in all_found if any(contact_id in found for contact_id in suspects)]
         back_on_list = self._left & self._on_list()
@@ -468,6 +488,13 @@ class Storm:
             came_to=came_to,
             late=len(late),
             violations=[found for found in all_found if found not in late],
+        )
+
+    def _is_frozen(self, entry: dict[str, Any]) -> bool:
+        sender = self._keys.get(entry["key"])
+        ended = entry["finished_monotonic"] or float("inf")
+        return any(
+            stop.worker is sender and entry["arrived_monotonic"] <= stop.began <= ended for stop in self._stood_still
         )
 
     def _sent_right_after_waking(self, log: list[dict[str, Any]]) -> set[str]:

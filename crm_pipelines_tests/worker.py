@@ -147,6 +147,7 @@ def _make_short(scale: float) -> None:
     vars(ops)["CLAIM_LEASE"] *= scale / 10  # runs are as short
     vars(transport)["LONGEST_LARGE_REQUEST"] *= scale
     vars(ops)["IMPORT_SILENCE"] *= scale
+    vars(planning)["BULK_REST"] *= scale / 60  # a storm has many an import come to nothing
     for name in ("IMPORT_SILENCE", "IMPORT_PATIENCE", "POLL_PAUSE", "TRUST"):
         vars(planning)[name] *= scale
 
