@@ -1119,7 +1119,10 @@ MUTATIONS = (
     Mutation(
         guard="marks: that of another contact here is not another system's",
         changes=((_UPSERT, "return found is None or not self._is_contact(found)", "return True"),),
-        tests=(f"{_RINGS}::test_a_mark_of_a_contact_that_is_here_is_not_kept_for_whoever_has_the_address_now",),
+        tests=(
+            f"{_RINGS}::test_a_mark_of_a_contact_that_is_here_is_not_kept_for_whoever_has_the_address_now",
+            f"{_RINGS}::test_an_address_that_was_left_before_the_selection_was_seen_takes_nobody_s_entry",
+        ),
     ),
     Mutation(
         guard="marks: an import keeps that of another system",

@@ -244,3 +244,26 @@ def test_a_mark_of_a_contact_that_is_here_is_not_kept_for_whoever_has_the_addres
         assert delivery.apply() == {"synced": 1}
         people.make_due()
     assert held(brevo_sandbox) == {"elsewhere@example.com": "First", "shared@example.com": "Second"}
+
+
+@pytest.mark.parametrize("next_one", ["the first", "the second"])
+def test_an_address_that_was_left_before_the_selection_was_seen_takes_nobody_s_entry(
+    next_one: str, people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    """Nothing here tells that the CRM may hold the first under it: the edit began unselected, the answer was lost."""
+    [first] = people.add(name="First", email="shared@example.com", select=False)
+    with people.engine.connect() as editor:
+        editor.exec_driver_sql("UPDATE crm_contacts SET email = 'elsewhere@example.com'")
+        people.run("SELECT crm_select('brevo', ARRAY[CAST(:id AS uuid)])", id=first)
+        brevo_sandbox.fault("reset_after", method="POST", times=1)
+        deliver(people, delivery)
+        editor.commit()
+    [second] = people.add(name="Second", email="shared@example.com")
+    waiting = second if next_one == "the first" else first
+    people.make_due()
+    people.run("UPDATE crm_syncs SET run_at = now() + interval '1 hour' WHERE contact_id = :id", id=waiting)
+    delivery.courier().deliver(delivery.claim())
+    delivery.apply()
+    for _ in range(2):
+        deliver(people, delivery)
+    assert held(brevo_sandbox) == {"elsewhere@example.com": "First", "shared@example.com": "Second"}
