@@ -74,7 +74,8 @@ class _Without:
 def _complaint(tree: Path, tests: list[str] | tuple[str, ...]) -> str:
     """What pytest says when a test fails, else nothing. What pytest cannot do (a wrong name, say) ends this program."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, **_LITTLE_PATIENCE}
+    # PYTHONPATH: what the tests start would find the package as it is installed.
+    environment = {**os.environ, **_LITTLE_PATIENCE, "PYTHONPATH": str(tree)}
     result = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if result.returncode not in (0, 1):
         raise SystemExit(f"pytest could not run: {result.stdout[-2000:]}{result.stderr[-2000:]}")

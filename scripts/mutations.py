@@ -77,6 +77,7 @@ _PLANNING = "crm_pipelines/delivery/planning.py"
 _OUTCOMES = "crm_pipelines/crms/brevo/outcomes.py"
 _GATEKEEPING = "crm_pipelines/delivery/gatekeeping.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
+_REFUSED_IN_BULK = ("crm_pipelines/delivery/reading.py", "if outcome.result is not Result.REFUSED:", "if True:")
 _ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
 _BULK_STOPS = "crm_pipelines_tests/integration/orchestration/test_bulk_stops.py"
 _PUT_FIRST = "crm_pipelines_tests/integration/orchestration/test_put_first.py"
@@ -1384,7 +1385,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a refusal of what only imports need closes no gate",
-        changes=(("crm_pipelines/delivery/reading.py", "if outcome.result is not Result.REFUSED:", "if True:"),),
+        changes=(_REFUSED_IN_BULK,),
         tests=(f"{_ENDPOINT}::test_a_refusal_of_what_only_imports_need_closes_no_gate",),
     ),
     Mutation(
@@ -1483,12 +1484,12 @@ MUTATIONS = (
     ),
     Mutation(
         guard="settings: a list of ours that is gone closes no gate",
-        changes=((_BULK_PY, "        outcome = _of_the_import(outcome, target)\n", ""),),
+        changes=((_BULK_PY, "        outcome = _of_the_import(outcome, target)\n", ""), _REFUSED_IN_BULK),
         tests=(f"{_SETTINGS_TESTS}::test_what_is_wrong_with_a_list_of_ours_closes_nothing_and_contacts_go_singly",),
     ),
     Mutation(
         guard="settings: a folder that is gone closes no gate",
-        changes=((_BULK_PY, "return _of_the_import(outcome), None", "return outcome, None"),),
+        changes=((_BULK_PY, "return _of_the_import(outcome), None", "return outcome, None"), _REFUSED_IN_BULK),
         tests=(f"{_SETTINGS_TESTS}::test_what_is_wrong_with_a_list_of_ours_closes_nothing_and_contacts_go_singly",),
     ),
     Mutation(
