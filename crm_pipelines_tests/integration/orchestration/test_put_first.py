@@ -1,7 +1,8 @@
 """One run for all whom somebody has put first in the queue, however many they are, and one such run in waiting."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -63,18 +64,27 @@ def test_a_dry_run_leaves_those_who_were_put_first_to_the_run_that_delivers_them
 
 
 class Dagster:
-    """Of Dagster's web server what a launch asks; `waiting` holds the tags of runs that have not begun."""
+    """Of Dagster's web server what a launch asks; `waiting` holds the tags of runs that have not begun.
+
+    While `asks_alone` says no, whoever asks which runs wait has no answer before a second one asks, too.
+    """
 
     def __init__(self) -> None:
         self.waiting: dict[str, list[dict[str, str]]] = {}
         self.launched: list[dict[str, Any]] = []
         self.broken = False
+        self.asks_alone: Callable[[], bool] = lambda: True
+        self._asking = 0
         self.app = Starlette(routes=[Route("/graphql", self._answer, methods=["POST"])])
 
     async def _answer(self, request: Request) -> JSONResponse:
         asked = json.loads(await request.body())
         if self.broken:
             return JSONResponse({"errors": [{"message": "ada@example.com"}]})
+        if "runsOrError" in asked["query"]:
+            self._asking += 1
+            while self._asking < 2 and not self.asks_alone():
+                await asyncio.sleep(0)
         return JSONResponse({"data": self._data(asked["query"], asked.get("variables") or {})})
 
     def _data(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +119,7 @@ def launcher(dagster: Dagster) -> Iterator[Launcher]:
 def test_of_runs_for_those_who_were_put_first_one_waits_at_most_however_many_ask_at_once(
     dagster: Dagster, launcher: Launcher
 ) -> None:
+    dagster.asks_alone = launcher._one_at_a_time.locked
     with ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(lambda _: launcher.launch("brevo"), range(30)))
     assert {run.run_id for run in runs} == {"run-0"}
