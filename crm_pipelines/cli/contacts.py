@@ -87,6 +87,10 @@ def _tell_import(report: "ImportReport") -> None:
             "the lines that are named above, or import again with --rejects FILE.",
             err=True,
         )
+    for remark, rows in report.remarks.items():
+        click.echo(f"{report.file}, {rows} row{'s' if rows != 1 else ''}: {printable(remark)}.", err=True)
+    for note in report.notes:
+        click.echo(f"{report.file}: {printable(note)}", err=True)
     click.echo(f"{report.form}: {report.summary}")
     if report.custom_fields:
         click.echo(f"Custom fields: {printable(', '.join(report.custom_fields))}.")

@@ -9,6 +9,7 @@ Only the command line imports this package: it needs pandas.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,8 @@ class ImportReport:
     all of them are in `rejects_file`. `selected` counts, per CRM, the contacts that are selected now and never were;
     `taken_back` and `suppressed` those that were left alone, since somebody had taken them back or they must never be
     sent. `rejects_unwritable` says why there is no such file; then `rejects` are all of them,
-    up to MOST_REJECTS.
+    up to MOST_REJECTS. `remarks` counts rows of which something was not taken, by what; `notes` are sentences about
+    the file as a whole.
     """
 
     file: str
@@ -64,6 +66,8 @@ class ImportReport:
     rejects: tuple[Reject, ...]
     rejects_file: Path | None
     rejects_unwritable: str | None
+    remarks: dict[str, int]
+    notes: tuple[str, ...]
     custom_fields: tuple[str, ...]
     ignored_columns: tuple[str, ...]
     selected: dict[str, int]
@@ -109,6 +113,7 @@ def import_contacts(
     seen: set[int] = set()  # hashes, since all addresses of a large file would fill the memory
     counts = dict.fromkeys(("rows", "added", "updated", "unchanged", "duplicates", "rejected"), 0)
     first_rejects: list[Reject] = []
+    remarks: Counter[str] = Counter()
 
     with (
         Rejects(rejected, table.header) as rejects,
@@ -123,6 +128,7 @@ def import_contacts(
 
         for rows in _chunks(table.rows):
             records = _records(rows, columns, reject)
+            remarks.update(remark for record in records for remark in record.remarks)
             contacts = _merged(records)
             repeated = {key for key in contacts if hash(key) in seen}
             seen.update(hash(key) for key in contacts)
@@ -142,6 +148,8 @@ def import_contacts(
         rejects=tuple(first_rejects),
         rejects_file=rejects.path if rejects.written else None,
         rejects_unwritable=rejects.unwritable,
+        remarks=dict(remarks),
+        notes=tuple(table.notes),
         custom_fields=tuple(columns.custom.values()),
         ignored_columns=columns.ignored,
         selected=loader.selected,

@@ -11,7 +11,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 
 from crm_pipelines.contacts.importing.columns import Columns
-from crm_pipelines.contacts.importing.tables import Row, is_blank
+from crm_pipelines.contacts.importing.tables import NoValue, Row, is_blank
 
 LONGEST_CELL = 100_000
 """Characters. A longer cell is a mistake, such as a quotation mark that is never closed."""
@@ -30,12 +30,16 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One contact of the file; a field that is absent or None was blank and leaves the stored value alone."""
+    """One contact of the file; a field that is absent or None was blank and leaves the stored value alone.
+
+    `remarks` say what of the row was not taken, such as "City: #N/A is no value"; never a value.
+    """
 
     line: int
     key: str  # the address as the unique index compares it
     values: dict[str, Any]
     custom_fields: dict[str, Any]
+    remarks: tuple[str, ...] = ()
 
     def updated_by(self, later: "Record") -> "Record":
         """The same contact further down in the file: what it says wins, what it leaves blank stays."""
@@ -61,7 +65,12 @@ def to_record(row: Row, columns: Columns) -> Record:
     values |= {field: _uuid(texts[field], field) for field in UUID_FIELDS if texts.get(field)}
     if texts.get("has_gmail"):
         values["has_gmail"] = _boolean(texts["has_gmail"], "has_gmail")
-    return Record(row.line, values["email"].lower(), values, custom)
+    remarks = tuple(
+        f"{columns.name(position)}: {cell.why}"
+        for position, cell in enumerate(row.cells[: columns.width])
+        if isinstance(cell, NoValue)
+    )
+    return Record(row.line, values["email"].lower(), values, custom, remarks)
 
 
 def _text(cell: object, column: str) -> str:

@@ -37,6 +37,10 @@ class Columns:
     ignored: tuple[str, ...]
     width: int
 
+    def name(self, position: int) -> str:
+        """Of the field or custom field in this column."""
+        return self.fields.get(position) or self.custom.get(position) or f"column {position + 1}"
+
 
 def match_columns(header: list[str], file: str) -> Columns:
     """Upper and lower case, blanks, hyphens and underscores make no difference.
