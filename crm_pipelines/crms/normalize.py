@@ -26,6 +26,8 @@ LONGEST_ADDRESS = 254
 
 # Of a local part nothing but letters, digits and single dots in between needs a closer look.
 _PLAIN_LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*", re.ASCII)
+# Of a capital sigma, str.lower() looks further around than a database can.
+_LAST_SIGMA = re.compile(r"(?<=[^.])Σ(?=\.|\Z)")
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 # Day and month, in either order unless there are dots; a time of day is dropped.
@@ -52,17 +54,19 @@ def text(value: object) -> str | None:
 def address(value: object) -> str | None:
     """An e-mail address: lower case, syntax checked, no look-up in the DNS; a domain in other scripts as `xn--…`.
 
-    Domains kept for documentation (example.com, `.test`) are accepted.
+    Domains kept for documentation (example.com, `.test`) are accepted. The function crm_address of the contacts database
+    gives the same form of all that is accepted here.
     """
     cleaned = text(value)
     if cleaned is None:
         return None
     if len(cleaned) > LONGEST_ADDRESS:
         raise ValueError("not a valid e-mail address")
-    local, _, domain = cleaned.lower().rpartition("@")
+    written, _, domain = cleaned.rpartition("@")
+    local = _LAST_SIGMA.sub("ς", written).replace("Σ", "σ").lower()
     if _PLAIN_LOCAL_PART.fullmatch(local) and domain.isascii():
-        return f"{local}@{_ascii_domain(domain)}"
-    return _checked(cleaned)
+        return f"{local}@{_ascii_domain(domain.lower())}"
+    return _checked(f"{local}@{domain}")
 
 
 @lru_cache(maxsize=10_000)
@@ -87,7 +91,7 @@ def _checked(address: str) -> str:
 
 def _validated(address: str) -> ValidatedEmail:
     try:
-        return validate_email(address.lower(), check_deliverability=False, test_environment=True, strict=True)
+        return validate_email(address, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError:
         raise ValueError("not a valid e-mail address") from None
 
