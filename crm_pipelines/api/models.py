@@ -18,7 +18,8 @@ from pydantic import (
 )
 
 from crm_pipelines.contacts.filters import ContactFilter
-from crm_pipelines.contacts.importing.cleaning import LONGEST_CELL, usable_address
+from crm_pipelines.contacts.importing.addresses import usable_address
+from crm_pipelines.contacts.importing.cleaning import LONGEST_CELL
 
 MOST_IDS = 100_000
 CONFIRM_ABOVE = 1000

@@ -166,6 +166,7 @@ class ContactStory(BaseModel):
     revision: int
     crms: list[Standing]
     attempts: list[PastAttempt]
+    twins: list[UUID] = Field(description="Other contacts with the same address. They are never sent.")
     previews: list[Preview]
     live: list[Held]
 

@@ -238,6 +238,40 @@ def _end(not_found: tuple[str, ...]) -> None:
         raise click.exceptions.Exit(1)
 
 
+@contacts.command()
+@click.option("--merge", is_flag=True, help="Make one contact of each and the one that is sent.")
+@as_json
+def twins(merge: bool, as_json: bool) -> None:
+    """Show contacts that are one address with another one. The later ones are never sent.
+
+    Only contacts of before addresses had one normal form can be so. --merge fills what is blank in the contact that is
+    sent from the others, and deletes these with their history. Or delete or correct one yourself: the other is an
+    ordinary contact then.
+
+    \b
+    Examples:
+      crm-pipelines contacts twins
+      crm-pipelines contacts twins --merge
+    """
+    from crm_pipelines.contacts import twins as stored
+
+    with contacts_engine() as (_, engine), engine.begin() as connection:
+        merged = stored.merge_twins(connection) if merge else 0
+        found = stored.twins(connection)
+    if as_json:
+        print_json({"merged": merged, "twins": [asdict(one) for one in found]})
+        return
+    if merge:
+        click.echo(f"{merged} merged.")
+    if found:
+        shown = table("Never sent", "Id", "Name", "Sent instead", "Id", "Name")
+        for one in found:
+            shown.add_row(*cells(one.email, one.id, one.name, one.first_email, one.first_id, one.first_name))
+        print_table(shown)
+    elif not merge:
+        click.echo("No two contacts are one address.")
+
+
 @click.command()
 @click.argument("crm", type=CRM, required=False)
 @as_json
@@ -251,12 +285,15 @@ def status(crm: str | None, as_json: bool) -> None:
     """
     from crm_pipelines.contacts.queue import Queue
     from crm_pipelines.contacts.status import crm_status, crm_statuses
+    from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.delivery.planning import time_to_empty
     from crm_pipelines.delivery.rates import rate_limit_of
 
     empty_in: dict[str, float | None] = {}
     with contacts_engine() as (settings, engine):
         told = [crm_status(engine, crm)] if crm else crm_statuses(engine)
+        with engine.connect() as connection:
+            twins = in_words(count_twins(connection))
         for one in told:
             rate = rate_limit_of(settings.brevo, one.gate.limit_observed).per_second
             left = time_to_empty(one.due, Queue(engine, one.crm).pace(), rate)
@@ -272,6 +309,8 @@ def status(crm: str | None, as_json: bool) -> None:
     print_table(overview)
     for one in told:
         _tell_status(one, empty_in[one.crm])
+    if twins:
+        click.echo(twins)
 
 
 def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:

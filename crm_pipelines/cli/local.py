@@ -27,12 +27,19 @@ def upgrade() -> None:
       crm-pipelines db upgrade
     """
     from crm_pipelines.contacts import database
+    from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
 
     with contacts_database(load_settings()) as url:
         applied = database.upgrade(url)
+        engine = database.create_engine(url)
+        with engine.connect() as connection:
+            twins = in_words(count_twins(connection))
+        engine.dispose()
     click.echo(f"Applied: {', '.join(applied)}." if applied else "The tables are up to date.")
+    if twins:
+        click.echo(twins)
 
 
 @db.command()

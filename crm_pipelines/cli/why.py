@@ -64,6 +64,8 @@ def _told(settings: "Settings", engine: "sa.Engine", email: str, *, live: bool) 
 
 def _tell_story(told: "Story") -> None:
     click.echo(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
+    for twin in told.twins:
+        click.echo(f"Contact {twin} has the same address and is never sent: see `crm-pipelines contacts twins`.")
     standings = table("CRM", "Status", "Selected (UTC)", "Error", "What happens next")
     selected = [one for one in told.crms if one.condition != "unselected"]
     for one in selected or told.crms[:1]:

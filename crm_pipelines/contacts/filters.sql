@@ -11,7 +11,7 @@ s.state = :state
 NOT EXISTS (SELECT FROM crm_syncs x WHERE x.contact_id = c.id AND x.crm = :crm AND x.state <> 'unselected')
 
 -- name: domain
-right(lower(btrim(c.email)), length(lower(:domain)) + 1) = '@' || lower(:domain)
+right(coalesce(c.address, crm_address(c.email)), length(crm_address('@' || :domain))) = crm_address('@' || :domain)
 
 -- name: domain_id
 c.domain_id = :domain_id
@@ -20,8 +20,10 @@ c.domain_id = :domain_id
 c.email_type = :email_type
 
 -- name: text
--- Somewhere in the name or the address, whatever the case. No pattern: every letter stands for itself.
-(strpos(lower(c.name), lower(:text)) > 0 OR strpos(lower(c.email), lower(:text)) > 0)
+-- Somewhere in the name or the address, whatever the case. No pattern: every letter stands for itself. Or the address, however
+-- it is spelt.
+(strpos(lower(c.name), lower(:text)) > 0 OR strpos(lower(c.email), lower(:text)) > 0
+ OR c.address = crm_address(:text))
 
 -- name: created_since
 c.created_at >= :created_since

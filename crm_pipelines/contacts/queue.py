@@ -5,7 +5,7 @@ neither renew nor complete. All times are the database's. The statements stand i
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,9 +20,6 @@ from crm_pipelines.faults import fault_point
 
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
-
-Spellings = Callable[[str | None], frozenset[str]]
-"""All forms in which one address may be kept here: as people write it, and as a delivery sends it."""
 
 _UNDER_WAY = ("queued", "claimed")
 # Of several who hold an address, the one who decides: whoever is still to leave it, then whoever will not.
@@ -43,7 +40,8 @@ class Claim:
 class Delivery:
     """What a claim's holder needs to know: the contact's present data and what the CRM is known to hold.
 
-    `record` is the row of crm_contacts. `maybe_keys` are addresses under which the CRM may hold it beside `remote_key`.
+    `record` is the row of crm_contacts, `address` its address in normal form. `same_as` is another contact with the
+    same one, who is sent instead. `maybe_keys` are addresses under which the CRM may hold it beside `remote_key`.
     `lists` are those that the contact was put on, or had left before; None if a version delivered it that noted none.
     `remote_mark` is the external id of another system that was kept at the CRM. `address_held_by` is the state of
     another contact whom, as far as we know, the CRM still holds under this one's address. `gives_way`: they wait for
@@ -57,6 +55,8 @@ class Delivery:
     maybe_keys: frozenset[str]
     sent_attributes: frozenset[str]
     payload_hash: bytes | None
+    address: str | None = None
+    same_as: UUID | None = None
     address_held_by: str | None = None
     lists: frozenset[str] | None = frozenset()
     remote_mark: str | None = None
@@ -228,26 +228,23 @@ class Queue:
                 break
         return held
 
-    def load(self, claims: Sequence[Claim], spellings: Spellings | None = None) -> list[Delivery]:
-        """The present data behind the claims, in their order; claims taken over meanwhile are left out.
-
-        `spellings` tells under which forms of an address somebody else may be held; None: as written, in lower case.
-        """
+    def load(self, claims: Sequence[Claim]) -> list[Delivery]:
+        """The present data behind the claims, in their order; claims taken over meanwhile are left out."""
         rows = self._all("load", **_keys(claims))
         names = rows[0]._fields if rows else ()  # of each row anew they cost as much as all the rest
         found = {one.claim.contact_id: one for one in (_delivery(names, row) for row in rows)}
-        found |= self._waiting(list(found.values()), spellings or _as_written)
+        found |= self._waiting(list(found.values()))
         return [found[claim.contact_id] for claim in claims if claim.contact_id in found]
 
-    def glance(self, contact_id: UUID, spellings: Spellings | None = None) -> Delivery | None:
+    def glance(self, contact_id: UUID) -> Delivery | None:
         """What `load` would give for the contact, without a claim. None if there is no such contact."""
         rows = self._all("glance", contact_id=contact_id)
         found = [_delivery(row._fields, row) for row in rows]
-        return self._waiting(found, spellings or _as_written).get(contact_id, found[0]) if found else None
+        return self._waiting(found).get(contact_id, found[0]) if found else None
 
-    def _waiting(self, deliveries: Sequence[Delivery], spellings: Spellings) -> dict[UUID, Delivery]:
+    def _waiting(self, deliveries: Sequence[Delivery]) -> dict[UUID, Delivery]:
         """Those whose address the CRM holds another contact under; and who of them has to make room in a ring."""
-        wanted = {one.record["id"]: _wanted(one.record["email"], one.remote_key, spellings) for one in deliveries}
+        wanted = {one.record["id"]: one.address for one in deliveries if one.address != one.remote_key}
         rows = self._holders(wanted)
         states: dict[UUID, set[str]] = {}
         for row in rows:
@@ -256,34 +253,26 @@ class Queue:
             one: next((state for state in _HOLDING if state in found), min(found)) for one, found in states.items()
         }
         waiting = {one for one, state in held_by.items() if state in _UNDER_WAY}
-        first = first_of_rings(self._waits(rows, wanted.keys(), spellings)) & waiting if waiting else set()
+        first = first_of_rings(self._waits(rows, wanted.keys())) & waiting if waiting else set()
         found = {one.record["id"]: one for one in deliveries}
         return {one: replace(found[one], address_held_by=held_by[one], gives_way=one in first) for one in held_by}
 
-    def _waits(
-        self, rows: Sequence[sa.Row[Any]], asked: Collection[UUID], spellings: Spellings
-    ) -> set[tuple[UUID, UUID]]:
+    def _waits(self, rows: Sequence[sa.Row[Any]], asked: Collection[UUID]) -> set[tuple[UUID, UUID]]:
         """Who waits for whom, from these rows of `holders` on."""
         waits: set[tuple[UUID, UUID]] = set()
         known = set(asked)
         while rows:
             under_way = [row for row in rows if row.state in _UNDER_WAY]
             waits |= {(row.contact_id, row.holder) for row in under_way}
-            ahead = {
-                row.holder: _wanted(row.email, row.remote_key, spellings)
-                for row in under_way
-                if row.holder not in known
-            }
+            ahead = {row.holder: row for row in under_way if row.holder not in known}
             known |= ahead.keys()
-            rows = self._holders(ahead)
+            rows = self._holders({one: row.address for one, row in ahead.items() if row.address != row.remote_key})
         return waits
 
-    def _holders(self, wanted: Mapping[UUID, frozenset[str]]) -> Sequence[sa.Row[Any]]:
-        pairs = [(one, address) for one, addresses in wanted.items() for address in addresses]
-        if not pairs:
+    def _holders(self, wanted: Mapping[UUID, str | None]) -> Sequence[sa.Row[Any]]:
+        if not wanted:
             return ()
-        ids, addresses = zip(*pairs, strict=True)
-        return self._all("holders", contact_ids=list(ids), addresses=list(addresses))
+        return self._all("holders", contact_ids=list(wanted), addresses=list(wanted.values()))
 
     def intend(self, intents: Sequence[Intent]) -> set[UUID]:
         """Write down what is about to be sent, and forget what was known; returns the contacts that may be sent.
@@ -480,16 +469,6 @@ class Queue:
         return row.free, row.held
 
 
-def _as_written(address: str | None) -> frozenset[str]:
-    return frozenset({address.strip().lower()} if address else ())
-
-
-def _wanted(address: str | None, remote_key: str | None, spellings: Spellings) -> frozenset[str]:
-    """The address in all its spellings, unless the CRM holds the contact under it already."""
-    forms = spellings(address)
-    return frozenset() if remote_key in forms else forms
-
-
 def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
     record = dict(zip(names, row, strict=True))
     lists = record.pop("lists")
@@ -502,6 +481,8 @@ def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
         lists=None if lists is None else frozenset(lists),
         sent_attributes=frozenset(record.pop("sent_attributes")),
         payload_hash=record.pop("payload_hash"),
+        address=record.pop("address"),
+        same_as=record.pop("same_as"),
         record=record,
     )
 

@@ -86,7 +86,10 @@ SELECT contact_id, r.revision FROM given FULL JOIN renewed r USING (contact_id)
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
 SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.maybe_keys, s.sent_attributes, s.payload_hash,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
-       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
+       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
+       coalesce(c.address, crm_address(c.email)) AS address,
+       CASE WHEN c.address IS NULL
+            THEN (SELECT o.id FROM crm_contacts o WHERE o.address = crm_address(c.email)) END AS same_as
   FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
   JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no
   JOIN crm_contacts c ON c.id = s.contact_id
@@ -96,15 +99,18 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lis
 SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists,
        coalesce(s.maybe_keys, '{}') AS maybe_keys, coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
        c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
-       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at
+       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
+       coalesce(c.address, crm_address(c.email)) AS address,
+       CASE WHEN c.address IS NULL
+            THEN (SELECT o.id FROM crm_contacts o WHERE o.address = crm_address(c.email)) END AS same_as
   FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE c.id = :contact_id
 
 -- name: holders
--- The other contacts under whom the CRM holds these addresses, or may hold them. Of each address all spellings are given.
+-- The other contacts under whom the CRM holds these addresses, or may hold them.
 -- Sub-selects keep the look-ups of the few that are found by key, whatever the planner expects of the functions.
 SELECT d.contact_id, o.contact_id AS holder, o.state,
-       (SELECT c.email FROM crm_contacts c WHERE c.id = o.contact_id) AS email,
+       (SELECT c.address FROM crm_contacts c WHERE c.id = o.contact_id) AS address,
        (SELECT s.remote_key FROM crm_syncs s WHERE s.contact_id = o.contact_id AND s.crm = :crm) AS remote_key
   FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:addresses AS text[])) AS d(contact_id, address),
        LATERAL crm_address_holders(:crm, d.address, d.contact_id) o

@@ -5,10 +5,10 @@ INSERT INTO crm_contacts (email, name, phone_number, email_type, has_gmail, cont
                           domain_id, page_id, custom_fields)
 VALUES (:email, :name, :phone_number, :email_type, :has_gmail, :context, :source_url, :source_job_id,
         :domain_id, :page_id, CAST(:custom_fields AS jsonb))
-ON CONFLICT (lower(btrim(email))) DO NOTHING RETURNING id
+ON CONFLICT DO NOTHING RETURNING id
 
 -- name: holder
-SELECT id FROM crm_contacts WHERE lower(btrim(email)) = lower(btrim(:email))
+SELECT id FROM crm_contacts WHERE address = crm_address(:email)
 
 -- name: lock
 SELECT email, name, phone_number, email_type, has_gmail, context, source_url, source_job_id, domain_id, page_id,

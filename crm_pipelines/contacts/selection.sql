@@ -1,7 +1,7 @@
 -- Decisions of users about contacts. Ids stay in the database, so that a million of them cost no traffic.
 
 -- name: ids_by_email
-SELECT id FROM crm_contacts WHERE lower(btrim(email)) = ANY (SELECT lower(btrim(e)) FROM unnest(CAST(:emails AS text[])) e)
+SELECT id FROM crm_contacts WHERE address = ANY (ARRAY(SELECT crm_address(e) FROM unnest(CAST(:emails AS text[])) e))
 
 -- name: unknown
 -- What the user named and nobody has, as the user wrote it.
@@ -9,7 +9,7 @@ SELECT wanted FROM unnest(CAST(:ids AS text[])) wanted
  WHERE NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = CAST(wanted AS uuid))
 UNION ALL
 SELECT wanted FROM unnest(CAST(:emails AS text[])) wanted
- WHERE NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE lower(btrim(c.email)) = lower(btrim(wanted)))
+ WHERE NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.address = crm_address(wanted))
 
 -- name: choose
 -- The chosen contacts, for the statements below. Joined by OR, no part would be found by its index.
@@ -18,8 +18,7 @@ SELECT id FROM crm_contacts WHERE :everyone
 UNION
 SELECT id FROM crm_contacts WHERE id = ANY (CAST(CAST(:ids AS text[]) AS uuid[]))
 UNION
-SELECT id FROM crm_contacts
- WHERE lower(btrim(email)) IN (SELECT lower(btrim(e)) FROM unnest(CAST(:emails AS text[])) e)
+SELECT id FROM crm_contacts WHERE address = ANY (ARRAY(SELECT crm_address(e) FROM unnest(CAST(:emails AS text[])) e))
 UNION
 SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE CAST(:status AS text) IS NOT NULL AND crm_sync_status(s.state, s.attempts) = CAST(:status AS text)

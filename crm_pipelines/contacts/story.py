@@ -90,7 +90,7 @@ class PastAttempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """One contact; `attempts` are the last ten, the most recent first."""
+    """One contact; `attempts` are the last ten, the most recent first. `twins` have its address, and are never sent."""
 
     id: UUID
     email: str
@@ -99,11 +99,17 @@ class Story:
     revision: int
     crms: tuple[Standing, ...]
     attempts: tuple[PastAttempt, ...]
+    twins: tuple[UUID, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601."""
         told = _plain(self)
-        return {**told, "crms": [_plain(one) for one in self.crms], "attempts": [_plain(one) for one in self.attempts]}
+        return {
+            **told,
+            "crms": [_plain(one) for one in self.crms],
+            "attempts": [_plain(one) for one in self.attempts],
+            "twins": [str(one) for one in self.twins],
+        }
 
 
 def story(engine: sa.Engine, email: str) -> Story:
@@ -122,6 +128,7 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
         if contact is None:
             raise ContactUnknown
         states = connection.execute(_SQL["states"], {"contact_id": contact.id, "crms": list(CRMS)}).all()
+        twins = tuple(connection.execute(_SQL["twins"], {"contact_id": contact.id}).scalars())
         attempts = connection.execute(_SQL["attempts"], {"contact_id": contact.id, "limit": _ATTEMPTS}).all()
     past = tuple(PastAttempt(**row._mapping) for row in attempts)
     return Story(
@@ -131,6 +138,7 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
             for row in states
         ),
         attempts=past,
+        twins=twins,
     )
 
 

@@ -1,10 +1,15 @@
 -- Everything is found by an index, whatever the size of the tables.
 
 -- name: contact_by_email
-SELECT id, email, created_at, updated_at, revision FROM crm_contacts WHERE lower(btrim(email)) = lower(btrim(:email))
+SELECT id, email, created_at, updated_at, revision FROM crm_contacts WHERE address = crm_address(:email)
 
 -- name: contact_by_id
 SELECT id, email, created_at, updated_at, revision FROM crm_contacts WHERE id = :contact_id
+
+-- name: twins
+-- Contacts that are one address with this one, and are not sent.
+SELECT t.id FROM crm_contacts c JOIN crm_contacts t ON t.address IS NULL AND t.email IS NOT NULL AND crm_address(t.email) = c.address
+ WHERE c.id = :contact_id ORDER BY t.created_at, t.id
 
 -- name: states
 -- A row for every CRM, known to crm_syncs or not.

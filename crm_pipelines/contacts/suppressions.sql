@@ -3,9 +3,10 @@
 -- name: suppress
 -- An address in all its spellings is one person; who is suppressed already stays so, with the first reason.
 WITH given AS MATERIALIZED (
-    SELECT d.person, d.address, crm_digest(k, 'email', d.address) AS digest
-      FROM unnest(CAST(:persons AS uuid[]), CAST(:addresses AS text[])) AS d(person, address), crm_digest_keys k
-     WHERE k.id = 1
+    SELECT DISTINCT d.person, crm_digest(k, 'email', form) AS digest
+      FROM unnest(CAST(:persons AS uuid[]), CAST(:addresses AS text[])) AS d(person, address), crm_digest_keys k,
+           unnest(ARRAY[d.address, crm_address(d.address)]) form
+     WHERE k.id = 1 AND form IS NOT NULL
 ), persons AS MATERIALIZED (
     SELECT g.person AS given, coalesce(min(x.person::text)::uuid, g.person) AS person, count(x.id) > 0 AS known
       FROM given g LEFT JOIN crm_suppressions x ON x.digest = g.digest AND x.crm = :crm AND x.lifted_at IS NULL
@@ -20,17 +21,21 @@ SELECT count(*) FILTER (WHERE NOT known) AS added, count(*) FILTER (WHERE known)
 -- name: suppress_contacts
 SELECT count(*) FROM crm_suppress(:crm, ARRAY(
     SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
-     WHERE (lower(btrim(c.email)) = ANY (CAST(:addresses AS text[])) OR c.id = ANY (CAST(:ids AS uuid[])))
+     WHERE (c.address = ANY (ARRAY(SELECT crm_address(a) FROM unnest(CAST(:addresses AS text[])) a))
+            OR c.id = ANY (CAST(:ids AS uuid[])))
        AND (s.state IS DISTINCT FROM 'skipped' OR s.last_error_kind IS DISTINCT FROM 'suppressed')), :reason, :by)
 
 -- name: lift
 -- The contacts first: of those, the person may be known by other identifiers than the address.
 WITH contacts AS MATERIALIZED (
     SELECT array_agg(c.id) AS ids FROM crm_contacts c
-     WHERE lower(btrim(c.email)) = ANY (CAST(:addresses AS text[])) OR c.id = ANY (CAST(:ids AS uuid[]))
+     WHERE c.address = ANY (ARRAY(SELECT crm_address(a) FROM unnest(CAST(:addresses AS text[])) a))
+        OR c.id = ANY (CAST(:ids AS uuid[]))
 ), digests AS MATERIALIZED (
-    SELECT crm_digest(k, 'email', address) AS digest
-      FROM unnest(CAST(:addresses AS text[])) AS address, crm_digest_keys k WHERE k.id = 1
+    SELECT crm_digest(k, 'email', form) AS digest
+      FROM unnest(CAST(:addresses AS text[])) AS address, unnest(ARRAY[address, crm_address(address)]) form,
+           crm_digest_keys k
+     WHERE k.id = 1 AND form IS NOT NULL
     UNION ALL
     SELECT i.digest FROM contacts, crm_identifiers(contacts.ids) i
 )

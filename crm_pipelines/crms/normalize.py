@@ -54,8 +54,8 @@ def text(value: object) -> str | None:
 def address(value: object) -> str | None:
     """An e-mail address: lower case, syntax checked, no look-up in the DNS; a domain in other scripts as `xn--…`.
 
-    Domains kept for documentation (example.com, `.test`) are accepted. The function crm_address of the contacts database
-    gives the same form of all that is accepted here.
+    Domains kept for documentation (example.com, `.test`) are accepted. Of all that is accepted here, the function
+    crm_address of the contacts database gives the same form.
     """
     cleaned = text(value)
     if cleaned is None:

@@ -27,7 +27,6 @@ from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines.delivery.signals import undisturbed
-from crm_pipelines.delivery.spellings import forms_of
 from crm_pipelines.faults import fault_point
 
 _FLUSH_SECONDS = 0.5
@@ -108,7 +107,7 @@ class Courier(Passage):
             if self.halted is None:
                 ours = fence.hold()
                 held = [claim for claim in claims if claim.contact_id in ours]
-                deliveries = self._patiently(lambda: self._queue.load(held, forms_of))
+                deliveries = self._patiently(lambda: self._queue.load(held))
                 self._send_all(deliveries, fence, recorded)
         except Stopped:
             self._halt(STOPPED)

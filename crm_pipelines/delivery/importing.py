@@ -28,7 +28,6 @@ from crm_pipelines.delivery.passage import STOPPED
 from crm_pipelines.delivery.proving import Prover
 from crm_pipelines.delivery.reading import BrokenOff
 from crm_pipelines.delivery.signals import undisturbed
-from crm_pipelines.delivery.spellings import forms_of
 from crm_pipelines.delivery.surveying import Survey, kept_mark, off_list, on_list
 from crm_pipelines.delivery.totals import Totals
 
@@ -230,7 +229,7 @@ class Importer(Prover):
         Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
         """
         revisions = {one.claim.contact_id: one.revision for one in claims}
-        deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims], forms_of))
+        deliveries = self._patiently(partial(self._queue.load, [one.claim for one in claims]))
         self.fates.claimed += len(claims)
         self._superseded(len(claims) - len(deliveries))
         known: list[Attempt] = []

@@ -67,6 +67,9 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
         mapping_version=crm.mapping_version,
         attributes_version=crm.attributes_version,
     )
+    if other := delivery.same_as:
+        message = f"Contact {other} has the same address: merge the two, delete one, or correct an address."
+        return finish(outcome="skipped", kind="same_address", message=message)
     try:
         payload = crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
     except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
 from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, OtherAccount
+from crm_pipelines.contacts.twins import count_twins, in_words
 from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, InUse, NewAttribute, ValuesInUse
 from crm_pipelines.delivery.accounts import admit, judge
 from crm_pipelines.delivery.gatekeeping import pacer_for
@@ -30,7 +31,7 @@ class Preflight:
 def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Preflight:
     """Everything that would keep contacts from arriving. When all is well, a gate closed for a refusal is opened."""
     gate = GateKeeper(engine, crm.name)
-    findings = list(_waiting_gate(gate.read()))
+    findings = [*_waiting_gate(gate.read()), *_twins(engine)]
     findings += crm.check(
         before_request=pacer_for(gate, rate_per_second).wait,
         custom_fields=custom_fields_in_use(engine),
@@ -48,6 +49,12 @@ def _waiting_gate(gate: Gate) -> Iterator[Finding]:
     if gate.waits_for_a_person:
         detail = f"nothing is sent until {gate.paused_until_in_words}. {gate.pause_reason}"
         yield Finding(ok=False, subject="Gate", detail=detail, blocking=False)
+
+
+def _twins(engine: sa.Engine) -> Iterator[Finding]:
+    with engine.connect() as connection:
+        if found := in_words(count_twins(connection)):
+            yield Finding(ok=False, subject="Contacts", detail=found, blocking=False)
 
 
 def plan_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> list[NewAttribute]:

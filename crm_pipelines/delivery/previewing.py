@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from crm_pipelines.contacts.queue import Claim, Queue
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.delivery.parcels import Parcel, prepare, without_suppressed
-from crm_pipelines.delivery.spellings import forms_of
 from crm_pipelines.delivery.totals import Totals
 
 _FATES = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}
@@ -16,7 +15,7 @@ def preview(queue: Queue, crm: Crm, claims: Sequence[Claim]) -> Totals:
     """The totals of a run that sends these, if the CRM takes each of them."""
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    deliveries = [prepare(crm, delivery, revision=0) for delivery in queue.load(claims, forms_of)]
+    deliveries = [prepare(crm, delivery, revision=0) for delivery in queue.load(claims)]
     for prepared in without_suppressed(queue, deliveries, crm.mapping_version):
         if isinstance(prepared, Parcel):
             counts["synced"] += 1

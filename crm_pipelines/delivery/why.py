@@ -19,7 +19,6 @@ from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import remind
 from crm_pipelines.delivery.parcels import prepare, remembered_of, without_suppressed
-from crm_pipelines.delivery.spellings import forms_of
 from crm_pipelines.errors import CrmPipelinesError
 
 
@@ -85,7 +84,7 @@ def why(
 def preview(engine: sa.Engine, mapper: Mapper, contact_id: UUID) -> Preview | None:
     """None if there is no such contact. Makes no request and changes nothing."""
     queue = Queue(engine, mapper.name)
-    delivery = queue.glance(contact_id, forms_of)
+    delivery = queue.glance(contact_id)
     if delivery is None:
         return None
     lines = tuple(mapper.explain(delivery.record))
@@ -107,7 +106,7 @@ def _but_cleared(names: tuple[str, ...]) -> str:
 
 def look(engine: sa.Engine, account: Crm, contact_id: UUID, rate_per_second: float) -> Held | None:
     """Ask the CRM, through the slots of its gate. None if there is no such contact here."""
-    delivery = Queue(engine, account.name).glance(contact_id, forms_of)
+    delivery = Queue(engine, account.name).glance(contact_id)
     return None if delivery is None else _look(engine, account, delivery, rate_per_second)
 
 

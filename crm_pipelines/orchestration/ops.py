@@ -20,6 +20,7 @@ import dagster as dg
 
 from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
+from crm_pipelines.contacts.twins import settle
 from crm_pipelines.delivery.accounts import AccountUnknown
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
@@ -100,6 +101,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     account = admitted
     imports = account.imports(context.run_id)
     released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
+    settle(account.engine)
     edited = queue.requeue_edited()
     gate = account.gate.read()
     if not gate.paused and (chosen is not None or queue.anything_due() or account.attributes.look_is_due()):

@@ -127,7 +127,7 @@ def import_contacts(
                 first_rejects.append(Reject(line=row.line, reason=reason))
 
         for rows in _chunks(table.rows):
-            records = _records(rows, columns, reject)
+            records = loader.keyed(_records(rows, columns, reject))
             remarks.update(remark for record in records for remark in record.remarks)
             contacts = _merged(records)
             repeated = {key for key in contacts if hash(key) in seen}

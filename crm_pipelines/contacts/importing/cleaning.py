@@ -4,12 +4,10 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from functools import lru_cache
 from typing import Any, NoReturn
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-
+from crm_pipelines.contacts.importing.addresses import NoAddress, address_within
 from crm_pipelines.contacts.importing.columns import Columns
 from crm_pipelines.contacts.importing.tables import NoValue, Row, is_blank
 
@@ -36,7 +34,9 @@ class Record:
     """
 
     line: int
-    key: str  # the address as the unique index compares it
+    key: (
+        str  # the address in normal form, by which the database compares; of other than ASCII once the loader was asked
+    )
     values: dict[str, Any]
     custom_fields: dict[str, Any]
     remarks: tuple[str, ...] = ()
@@ -61,7 +61,10 @@ def to_record(row: Row, columns: Columns) -> Record:
     if parts := [part for part in (texts.pop("first_name", ""), texts.pop("last_name", "")) if part]:
         texts["name"] = " ".join(parts)
     values: dict[str, Any] = {field: texts[field] for field in TEXT_FIELDS if texts.get(field)}
-    values["email"] = usable_address(texts.get("email", ""))
+    try:
+        values["email"], beside = address_within(texts.get("email", ""))
+    except NoAddress as reason:
+        raise Unusable(f"email: {reason}") from None
     values |= {field: _uuid(texts[field], field) for field in UUID_FIELDS if texts.get(field)}
     if texts.get("has_gmail"):
         values["has_gmail"] = _boolean(texts["has_gmail"], "has_gmail")
@@ -70,7 +73,10 @@ def to_record(row: Row, columns: Columns) -> Record:
         for position, cell in enumerate(row.cells[: columns.width])
         if isinstance(cell, NoValue)
     )
-    return Record(row.line, values["email"].lower(), values, custom, remarks)
+    if beside:
+        remarks += (f"email: {beside}",)
+    email = values["email"]
+    return Record(row.line, email.lower() if email.isascii() else email, values, custom, remarks)
 
 
 def _text(cell: object, column: str) -> str:
@@ -101,32 +107,6 @@ def _custom(cell: object, column: str) -> Any:
     if isinstance(cell, (bool, int)) or (isinstance(cell, float) and math.isfinite(cell)):
         return cell
     return _text(cell, column)
-
-
-def usable_address(text: str) -> str:
-    """The address as it stands. Raises Unusable, with the reason and without the address."""
-    if not text:
-        raise Unusable("email: it is blank")
-    local, at, domain = text.rpartition("@")
-    if problem := (_domain_problem(domain) if at and domain.isascii() else None):
-        raise Unusable(f"email: {problem}")
-    try:
-        # The domain was looked at already; most addresses of a file share a few.
-        validate_email(f"{local}@example.com" if at and domain.isascii() else text, check_deliverability=False)
-    except EmailNotValidError as error:
-        raise Unusable(f"email: {error}") from None
-    if len(text) > 254:
-        raise Unusable("email: the address is longer than 254 characters")
-    return text
-
-
-@lru_cache(maxsize=10_000)
-def _domain_problem(domain: str) -> str | None:
-    try:
-        validate_email(f"a@{domain}", check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        return str(error)
-    return None
 
 
 def _uuid(text: str, column: str) -> UUID:

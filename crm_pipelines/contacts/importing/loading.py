@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +13,7 @@ from crm_pipelines.contacts.importing.cleaning import FIELDS, Record
 from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("importing/loading")
-_COPY = f"COPY imported (line, repeated, {', '.join(FIELDS)}) FROM STDIN"
+_COPY = f"COPY imported (line, repeated, address, {', '.join(FIELDS)}) FROM STDIN"
 # From here on, plans made with the statistics of before would be bad ones.
 _MANY = 1_000
 
@@ -52,6 +52,17 @@ class Loader:
             self._connection.invalidate()  # takes the temporary table with it
             self._connection.close()
 
+    def keyed(self, records: list[Record]) -> list[Record]:
+        """The same with the normal form of each address as its key, by which the database compares."""
+        # Of what is printable ASCII the normal form is lower case.
+        asked = list({record.key for record in records if not record.key.isascii()})
+        if not asked:
+            return records
+        with self._connection.begin():
+            found = self._connection.execute(_SQL["normal_forms"], {"addresses": asked})
+            forms = {row.address: row.form for row in found}
+        return [replace(record, key=forms.get(record.key, record.key)) for record in records]
+
     def load(self, records: list[Record], repeated: Set[str]) -> Loaded:
         """Insert or update the contacts, and select them; the keys in `repeated` were in an earlier chunk too."""
         with self._connection.begin():
@@ -64,6 +75,7 @@ class Loader:
                         [
                             record.line,
                             record.key in repeated,
+                            record.key,
                             *(record.values.get(field) for field in FIELDS[:-1]),
                             custom_fields,
                         ]

@@ -1,8 +1,11 @@
 -- name: stage
 CREATE TEMP TABLE imported (
-    line bigint, repeated boolean, email text, name text, phone_number text, email_type text, context text, source_url text,
+    line bigint, repeated boolean, address text, email text, name text, phone_number text, email_type text, context text, source_url text,
     has_gmail boolean, source_job_id uuid, domain_id uuid, page_id uuid, custom_fields jsonb
 ) ON COMMIT DELETE ROWS
+
+-- name: normal_forms
+SELECT address, crm_address(address) AS form FROM unnest(CAST(:addresses AS text[])) address
 
 -- name: upsert
 -- Resolved by address. What the file leaves blank (NULL) stays; a contact that would not change is not written at all.
@@ -10,10 +13,10 @@ CREATE TEMP TABLE imported (
 WITH written AS (
     INSERT INTO crm_contacts AS c (email, name, phone_number, email_type, context, source_url, has_gmail, source_job_id,
                                    domain_id, page_id, custom_fields)
-    SELECT DISTINCT ON (lower(btrim(email))) email, name, phone_number, email_type, context, source_url, has_gmail,
+    SELECT DISTINCT ON (address) email, name, phone_number, email_type, context, source_url, has_gmail,
            source_job_id, domain_id, page_id, custom_fields
-      FROM imported ORDER BY lower(btrim(email)), line DESC
-    ON CONFLICT (lower(btrim(email))) DO UPDATE SET
+      FROM imported ORDER BY address, line DESC
+    ON CONFLICT (address) WHERE address IS NOT NULL DO UPDATE SET
         name = coalesce(excluded.name, c.name),
         phone_number = coalesce(excluded.phone_number, c.phone_number),
         email_type = coalesce(excluded.email_type, c.email_type),
@@ -33,17 +36,16 @@ WITH written AS (
            coalesce(excluded.source_job_id, c.source_job_id), coalesce(excluded.domain_id, c.domain_id),
            coalesce(excluded.page_id, c.page_id),
            c.custom_fields || excluded.custom_fields)
-    RETURNING lower(btrim(c.email)) AS key, c.xmax = 0 AS added  -- no earlier version of the row was locked or replaced
+    RETURNING c.address, c.xmax = 0 AS added  -- no earlier version of the row was locked or replaced
 )
 SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added AND NOT repeated) AS updated
-  FROM written JOIN imported i ON lower(btrim(i.email)) = key
+  FROM written JOIN imported i USING (address)
 
 -- name: select
 -- Only who was never selected: whoever has a row was, or was taken back by somebody, or must never be sent.
 WITH known AS MATERIALIZED (
     SELECT c.id, s.state, s.last_error_kind
-      FROM crm_contacts c JOIN (SELECT DISTINCT lower(btrim(email)) AS email FROM imported WHERE NOT repeated) i
-        ON lower(btrim(c.email)) = i.email
+      FROM crm_contacts c JOIN (SELECT DISTINCT address FROM imported WHERE NOT repeated) i USING (address)
       LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
 )
 SELECT (SELECT count(*) FROM crm_select(:crm, ARRAY(SELECT id FROM known WHERE state IS NULL), true)

@@ -4,6 +4,7 @@ The former version's run goes on meanwhile: it inserts with ON CONFLICT (lower(b
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -58,7 +59,5 @@ def _settled(connection: sa.Connection, skipping: str) -> Iterator[UUID]:
     after: UUID | None = UUID(int=0)
     while after is not None:
         yield after
-        try:
+        with suppress(sa.exc.IntegrityError):  # somebody has just written one of these addresses: the batch once more
             after = connection.scalar(statement, {"after": after})
-        except sa.exc.IntegrityError:
-            pass  # somebody has just written one of these addresses: the batch once more

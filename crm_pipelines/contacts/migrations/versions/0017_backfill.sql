@@ -3,7 +3,7 @@
 WITH batch AS MATERIALIZED (
     SELECT id, crm_address(email) AS address FROM crm_contacts
      WHERE id > :after AND address IS NULL AND email IS NOT NULL
-     ORDER BY id LIMIT 5000 FOR NO KEY UPDATE {skipping}
+     ORDER BY id LIMIT 2000 FOR NO KEY UPDATE {skipping}
 ), free AS MATERIALIZED (
     SELECT DISTINCT ON (b.address) b.id, b.address FROM batch b
      WHERE b.address IS NOT NULL

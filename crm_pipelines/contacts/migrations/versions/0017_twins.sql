@@ -2,7 +2,7 @@
 
 -- What is said of a twin; the same words as a run's (delivery/parcels.py).
 CREATE FUNCTION crm_same_address(p_holder uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT 'Contact ' || p_holder || ' has the same address: delete one of the two, or correct an address.'
+    SELECT 'Contact ' || p_holder || ' has the same address: merge the two, delete one, or correct an address.'
 $$;
 
 -- Of the contacts that are one address, the one that goes on: whom a CRM holds under it, the last delivered first; then who
@@ -52,6 +52,37 @@ CREATE TRIGGER crm_contacts_freed AFTER DELETE ON crm_contacts
 CREATE TRIGGER crm_contacts_freed_by_change AFTER UPDATE OF email, address ON crm_contacts
     FOR EACH ROW WHEN (OLD.address IS NOT NULL AND OLD.address IS DISTINCT FROM NEW.address)
     EXECUTE FUNCTION crm_contacts_freed();
+
+-- Twins become one contact with the one that goes on: what is blank there is filled, and they are deleted. Who is never to be
+-- sent as one of them is never sent as the other. Whatever columns there are; NULL: all twins.
+CREATE FUNCTION crm_merge_twins(p_ids uuid[] DEFAULT NULL) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    filled text := (SELECT string_agg(format('%1$I = coalesce(f.%1$I, t.%1$I)', attname), ', ') FROM pg_attribute
+                     WHERE attrelid = 'crm_contacts'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+                       AND attname NOT IN ('id', 'email', 'address', 'revision', 'created_at', 'updated_at',
+                                           'custom_fields'));
+    twin record;
+    suppressed record;
+    merged bigint := 0;
+BEGIN
+    FOR twin IN
+        SELECT t.id, o.id AS first_id FROM crm_contacts t JOIN crm_contacts o ON o.address = crm_address(t.email)
+         WHERE t.address IS NULL AND t.email IS NOT NULL AND (p_ids IS NULL OR t.id = ANY (p_ids))
+         ORDER BY t.created_at, t.id
+    LOOP
+        EXECUTE format('UPDATE crm_contacts f SET %s, custom_fields = t.custom_fields || f.custom_fields '
+                       'FROM crm_contacts t WHERE f.id = $1 AND t.id = $2', filled) USING twin.first_id, twin.id;
+        FOR suppressed IN
+            SELECT s.crm FROM crm_syncs s
+             WHERE s.contact_id = twin.id AND s.state = 'skipped' AND s.last_error_kind = 'suppressed'
+        LOOP
+            PERFORM crm_suppress(suppressed.crm, ARRAY[twin.first_id]);
+        END LOOP;
+        DELETE FROM crm_contacts WHERE id = twin.id;
+        merged := merged + 1;
+    END LOOP;
+    RETURN merged;
+END $$;
 
 -- The other contacts under whom the CRM holds an address, or may hold it. The planner inlines it.
 CREATE OR REPLACE FUNCTION crm_address_holders(p_crm text, p_address text, p_except uuid)
