@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.models import Crm, SyncStatus, Word
