@@ -2,8 +2,7 @@
 
 -- crm_address(text): the normal form, of an address as people write it; of what is no valid address, a form that is as
 -- stable. NULL for what is blank. Needs no extension, no collation and no other function, so that an index may use it.
--- Exactly normalize.address() for all that this accepts, with two bounds: the database is one of UTF8, and characters are
--- of Unicode 18 or older. In a database of another encoding only blanks at the edges and ASCII capitals are evened out.
+-- Exactly what normalize.address() gives for all that this accepts, of characters in Unicode 18 or older.
 DO $do$
 DECLARE
     -- Runs of code points: first-last/step>first of what they become. UTS 46, table of Unicode 18 (idna 3.20).
@@ -86,13 +85,6 @@ DECLARE
     edges_all text;
     controls_all text;
 BEGIN
-    IF getdatabaseencoding() <> 'UTF8' THEN
-        CREATE OR REPLACE FUNCTION crm_address(p_email text) RETURNS text
-        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-            SELECT nullif(lower(btrim(p_email, E' \t\n\r\v\f') COLLATE "C"), '')
-        $$;
-        RETURN;
-    END IF;
     CREATE FUNCTION pg_temp.number(text) RETURNS int LANGUAGE sql AS $$ SELECT ('x' || lpad($1, 8, '0'))::bit(32)::int $$;
     CREATE FUNCTION pg_temp.characters(p_runs text, OUT characters text, OUT become text) LANGUAGE sql AS $$
         SELECT string_agg(chr(point), '' ORDER BY point),
