@@ -8,9 +8,7 @@ import sqlalchemy as sa
 EXPECTED = "expected postgresql://user:password@host:port/database"
 
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg"}
-_SEVERAL_HOSTS = re.compile(
-    r"(?P<before>\w+(?:\+\w+)?://(?:[^/?]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<after>/[^?]*)?(?P<query>\?.*)?"
-)
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(:(?P<port>.*))?")
 _NAME_OF_SETTING = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -23,7 +21,7 @@ def read_postgres_url(value: str) -> sa.URL:
     if problem := _problem(value):
         raise ValueError(f"{EXPECTED}: {problem}")
     try:
-        url = sa.make_url(_with_several_hosts(value.replace("postgres://", "postgresql://", 1)))
+        url = sa.make_url(_as_sqlalchemy_reads_it(value.replace("postgres://", "postgresql://", 1)))
     except (sa.exc.ArgumentError, ValueError):  # the latter's text quotes the port, or what stands in its place
         raise ValueError(f"{EXPECTED}: the port is not a number, or a part is missing") from None
     if not url.database:
@@ -59,32 +57,43 @@ def _problem(value: str) -> str | None:
     return "what stands before :// is not postgresql"
 
 
-def _with_several_hosts(value: str) -> str:
-    """`a:1,b:2` as libpq's parameters `host=a,b&port=1,2`."""
-    found = _SEVERAL_HOSTS.fullmatch(value)
-    if not found:
-        return value
-    hosts, ports = [], []
-    for one in found["hosts"].split(","):
-        host, _, port = one.partition(":")
-        hosts.append(host)
-        ports.append(str(int(port or 5432)))
-    query = (found["query"] or "?").removeprefix("?")
-    places = f"host={','.join(hosts)}&port={','.join(ports)}"
-    return f"{found['before']}{found['after'] or ''}?{'&'.join(filter(None, (query, places)))}"
+def _as_sqlalchemy_reads_it(value: str) -> str:
+    """An @ in the password escaped, and several hosts as libpq's parameters: `a:1,b:2` is `?host=a,b&port=1,2`."""
+    scheme, _, rest = value.partition("://")
+    user, at, place = rest.rpartition("@")
+    if "/" not in place:  # the last @ stands in a parameter, or nothing is complete
+        user, at, place = rest.partition("@")
+    if not at:
+        user, place = "", rest
+    address, question_mark, query = place.partition("?")
+    hosts, slash, database = address.partition("/")
+    if "," in hosts:
+        query = "&".join(filter(None, (query, _parameters(hosts))))
+        hosts, question_mark = "", "?"
+    return f"{scheme}://{user.replace('@', '%40')}{at}{hosts}{slash}{database}{question_mark}{query}"
+
+
+def _parameters(hosts: str) -> str:
+    found = [match for one in hosts.split(",") if (match := _HOST_AND_PORT.fullmatch(one))]
+    names = ",".join(match["host"].strip("[]") for match in found)
+    return f"host={names}&port={','.join(str(int(match['port'] or 5432)) for match in found)}"
 
 
 def place_of(url: sa.URL, *, database: bool = True) -> str:
     """Where that is, for people: `host:port/database`, without user and password."""
-    host, port = (_parameter(url, "host") or url.host, _parameter(url, "port") or url.port or 5432)
-    hosts = [one.partition(":") for one in str(host or "localhost").split(",")]
-    ports = str(port).split(",")
+    hosts = (_parameter(url, "host") or url.host or "localhost").split(",")
+    ports = (_parameter(url, "port") or str(url.port or 5432)).split(",")
     ports += ports[-1:] * len(hosts)
-    places = [
-        name if name.startswith("/") else f"{name}:{own or given}"
-        for (name, _, own), given in zip(hosts, ports, strict=False)
-    ]
-    return f"{','.join(places)}/{url.database}" if database else ",".join(places)
+    places = ",".join(_place(host, port) for host, port in zip(hosts, ports, strict=False))
+    return f"{places}/{url.database}" if database else places
+
+
+def _place(host: str, port: str) -> str:
+    if host.startswith("/"):
+        return host
+    if host.count(":") > 1:
+        return f"[{host}]:{port}"
+    return host if ":" in host else f"{host}:{port}"
 
 
 def _parameter(url: sa.URL, name: str) -> str | None:

@@ -35,7 +35,7 @@ _PREFIX = re.compile(r"^(connection (failed|is bad): )?(connection to server (at
 def connection_problem(error: sa.exc.DBAPIError, url: sa.URL) -> str | None:
     """The sentence about the database, without a password; None if the connection is not what went wrong."""
     cause = error.orig
-    if not isinstance(cause, psycopg.OperationalError | psycopg.ProgrammingError):
+    if not isinstance(cause, psycopg.DatabaseError):
         return None
     where = f"The contacts database at {place_of(url)}"
     state = cause.sqlstate
@@ -44,7 +44,7 @@ def connection_problem(error: sa.exc.DBAPIError, url: sa.URL) -> str | None:
     if state is not None and (state[:2] not in _OF_CONNECTIONS or state == _STATEMENT_CANCELLED):
         return None
     words = str(cause)
-    if isinstance(cause, psycopg.ProgrammingError) and not _PARAMETER.search(words):
+    if not isinstance(cause, psycopg.OperationalError) and not _PARAMETER.search(words):
         return None
     for pattern, text in _BY_WORDS:
         if pattern.search(words):

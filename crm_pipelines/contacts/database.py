@@ -82,10 +82,10 @@ def _alone(engine: sa.Engine) -> Iterator[None]:
     """Holds the lock of upgrades, in a transaction that does nothing else: a pooler gives sessions to nobody.
 
     Nor does one wait for the lock within a statement: an index that is built concurrently waits for all of those, and
-    for transactions that have begun to read or write, but not for this one.
+    for transactions that hold a snapshot. So the lock is asked for without parameters, which would leave one behind.
     """
     with engine.connect() as connection:
-        while not connection.scalar(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}):
+        while not connection.scalar(sa.text(f"SELECT pg_try_advisory_xact_lock({_MIGRATION_LOCK})")):
             connection.rollback()
             time.sleep(_PAUSE_SECONDS)
         try:

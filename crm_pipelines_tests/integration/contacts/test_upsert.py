@@ -285,7 +285,7 @@ def _wait_for_a_lock(people: People) -> None:
 
 
 _CUSTOM = st.dictionaries(st.sampled_from(["Tier", "Plan"]), st.one_of(st.none(), st.integers(0, 1)))
-_ITEMS = st.fixed_dictionaries(
+_ITEMS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"email": st.sampled_from([ADA, "ADA@example.com", "b@example.com", "no address", None])},
     optional={
         "name": st.sampled_from(["Ada", "", None, 7]),
