@@ -87,6 +87,9 @@ _DATABASE = "crm_pipelines/contacts/database.py"
 _DATABASE_TESTS = "crm_pipelines_tests/integration/contacts/test_database.py"
 _UPSERT_SQL = "crm_pipelines/contacts/migrations/versions/0019_upsert.sql"
 _UPSERT_TESTS = "crm_pipelines_tests/integration/contacts/test_upsert.py"
+_CONNECTING = "crm_pipelines/contacts/connecting.py"
+_CONNECTING_TESTS = "crm_pipelines_tests/integration/contacts/test_connecting.py"
+_BEHIND_A_POOLER = f"{_CONNECTING_TESTS}::test_behind_a_pooler_the_settings_hold_in_every_transaction_and_in_no_session"
 _BRIEF_LOCKS = "crm_pipelines/contacts/migrations/versions/0015_brief_locks.py"
 _OTHERS_GO_ON = (
     f"{_DATABASE_TESTS}::test_while_an_upgrade_waits_for_somebodys_transaction_the_statements_of_others_go_on"
@@ -1668,5 +1671,48 @@ MUTATIONS = (
         guard="upsert: what jsonb does not take is one item's problem",
         changes=((_UPSERT_SQL, "items := items || ARRAY[NULL::jsonb];", "RAISE;"),),
         tests=(f"{_UPSERT_TESTS}::test_what_postgres_cannot_store_is_that_items_problem_alone",),
+    ),
+    Mutation(
+        guard="connection: start options that a pooler drops are missed",
+        changes=((_CONNECTING, "if _is_marked(connection):", "if True:"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: behind a pooler each transaction has its time-outs",
+        changes=((_CONNECTING, "        if self.pooled:\n            calls", "        if False:\n            calls"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: behind a pooler nothing is set for a session",
+        changes=((_CONNECTING, "set_config(%s, %s, true)", "set_config(%s, %s, false)"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: behind a pooler no statement is prepared on the server",
+        changes=((_CONNECTING, ', "prepare_threshold": None}', "}"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: the search_path of the URL holds",
+        changes=((_CONNECTING, "{**_SESSION, **session, **theirs}", "{**_SESSION, **session}"),),
+        tests=(f"{_CONNECTING_TESTS}::test_a_schema_of_ones_own_holds_everything",),
+    ),
+    Mutation(
+        guard="connection: one that takes no writes any more is given up",
+        changes=((_CONNECTING, "context.is_disconnect = True", "pass"),),
+        tests=(
+            f"{_CONNECTING_TESTS}::test_where_no_writes_are_taken_the_connection_is_given_up_and_the_next_one_goes_on",
+        ),
+    ),
+    Mutation(
+        guard="connection: a password is not quoted, whoever says it",
+        changes=(
+            (
+                "crm_pipelines/contacts/connection_problems.py",
+                'if password := re.escape(str(url.password or "")):',
+                'if password := re.escape(""):',
+            ),
+        ),
+        tests=(f"{_CONNECTING_TESTS}::test_what_a_server_or_a_pooler_says_becomes_what_to_do",),
     ),
 )

@@ -29,6 +29,7 @@ _BY_WORDS: list[tuple[re.Pattern[str], str]] = [
 _OF_CONNECTIONS = {"08", "28", "3D", "53", "57"}
 _STATEMENT_CANCELLED = "57014"
 _PARAMETER = re.compile("invalid (URI query parameter|connection option)")
+_FEW = 3
 _PREFIX = re.compile(r"^(connection (failed|is bad): )?(connection to server (at|on) .*? failed: )?((FATAL|ERROR): *)?")
 
 
@@ -53,9 +54,9 @@ def connection_problem(error: sa.exc.DBAPIError, url: sa.URL) -> str | None:
 
 
 def _quoted(words: str, url: sa.URL) -> str:
-    """The first line of what was said, unless it may hold the password."""
-    line = words.strip().partition("\n")[0]
-    line = _PREFIX.sub("", line, count=1).strip().rstrip(".")[:200]
-    if not line or (url.password and str(url.password) in line):
-        return ""
-    return f"It says: {line}. "
+    """The first line of what was said, without the password."""
+    line = _PREFIX.sub("", words.strip().partition("\n")[0], count=1).strip().rstrip(".")[:200]
+    if password := re.escape(str(url.password or "")):
+        # One of a few letters is a part of many words.
+        line = re.sub(password if len(password) > _FEW else rf"(?<!\w){password}(?!\w)", "…", line)
+    return f"It says: {line}. " if line else ""

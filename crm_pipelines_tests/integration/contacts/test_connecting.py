@@ -132,7 +132,7 @@ SAID = [
     ("08P01", "unsupported startup parameter: extra_float_digits", "refuses a start-up parameter"),
     ("55000", 'database "d" is not currently accepting connections', "takes no connections"),
     ("XX000", "Etwas ganz anderes", "cannot be used. It says: Etwas ganz anderes. Check"),
-    ("XX000", f"the password {PASSWORD} is too old", "cannot be used. Check CRM_DATABASE_URL"),
+    ("XX000", f"the password {PASSWORD} is too old", "It says: the password … is too old. Check"),
 ]
 
 

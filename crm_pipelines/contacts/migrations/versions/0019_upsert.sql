@@ -1,5 +1,5 @@
 -- Adds contacts, or changes those that have the address already: one, or many at once. The view `contacts` is no table,
--- so neither ON CONFLICT (email) nor MERGE can say so. docs/sql.md tells how they are called.
+-- so ON CONFLICT (email) cannot say so. docs/sql.md tells how they are called.
 -- Everything runs with the rights of whoever calls it.
 
 -- What one address is. crm_upsert_contacts finds the contact by it, and locks contacts in its order.
