@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm_pipelines.errors import SettingsError
+from crm_pipelines.postgres_urls import read_postgres_url
 
 STATUS_PAGE_NAME = "crm-pipelines.localhost"
 """The status page's own name on this machine: browsers keep cookies by name, and not by port.
@@ -44,16 +44,8 @@ def _evenly_spaced(minutes: int) -> int:
 
 
 def _postgres_url(value: str) -> str:
-    """`postgres://`, `postgresql://` and `postgresql+psycopg://` are understood; the driver is always psycopg 3."""
-    try:
-        url = sa.make_url(
-            value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value
-        )
-    except (sa.exc.ArgumentError, ValueError):  # the latter's text quotes the port, or what stands in its place
-        raise ValueError("expected postgresql://user:password@host:port/database") from None
-    if url.drivername not in {"postgresql", "postgresql+psycopg"} or not url.database:
-        raise ValueError("expected postgresql://user:password@host:port/database")
-    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    """The driver is always psycopg 3."""
+    return read_postgres_url(value).render_as_string(hide_password=False)
 
 
 def _dagster_postgres_url(value: str) -> str:

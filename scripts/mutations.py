@@ -85,6 +85,11 @@ _LAUNCHING = "crm_pipelines/orchestration/launching.py"
 _SCHEDULES = "crm_pipelines/orchestration/schedules.py"
 _DATABASE = "crm_pipelines/contacts/database.py"
 _DATABASE_TESTS = "crm_pipelines_tests/integration/contacts/test_database.py"
+_UPSERT_SQL = "crm_pipelines/contacts/migrations/versions/0019_upsert.sql"
+_UPSERT_TESTS = "crm_pipelines_tests/integration/contacts/test_upsert.py"
+_CONNECTING = "crm_pipelines/contacts/connecting.py"
+_CONNECTING_TESTS = "crm_pipelines_tests/integration/contacts/test_connecting.py"
+_BEHIND_A_POOLER = f"{_CONNECTING_TESTS}::test_behind_a_pooler_the_settings_hold_in_every_transaction_and_in_no_session"
 _BRIEF_LOCKS = "crm_pipelines/contacts/migrations/versions/0015_brief_locks.py"
 _OTHERS_GO_ON = (
     f"{_DATABASE_TESTS}::test_while_an_upgrade_waits_for_somebodys_transaction_the_statements_of_others_go_on"
@@ -1629,5 +1634,85 @@ MUTATIONS = (
         guard="migration: an index that was not finished is built anew",
         changes=((_BRIEF_LOCKS, 'if connection.scalar(_UNFINISHED, {"name": name}):', "if False:"),),
         tests=(f"{_DATABASE_TESTS}::test_an_index_whose_building_was_broken_off_is_built_anew",),
+    ),
+    Mutation(
+        guard="upsert: contacts are locked in the order of their addresses",
+        changes=((_UPSERT_SQL, "ORDER BY crm_upsert_key(i.value ->> 'email'), i.position", "ORDER BY i.position"),),
+        tests=(f"{_UPSERT_TESTS}::test_two_batches_in_different_order_do_not_wait_for_each_other",),
+    ),
+    Mutation(
+        guard="upsert: what is stored is locked before it is compared",
+        changes=(
+            (
+                _UPSERT_SQL,
+                "crm_upsert_key(item.value ->> 'email') FOR NO KEY UPDATE;",
+                "crm_upsert_key(item.value ->> 'email');",
+            ),
+        ),
+        tests=(f"{_UPSERT_TESTS}::test_two_at_once_make_one_contact_with_what_both_say",),
+    ),
+    Mutation(
+        guard="upsert: a contact that somebody else has just added is changed",
+        changes=((_UPSERT_SQL, "ON CONFLICT DO NOTHING RETURNING c.id INTO", "RETURNING c.id INTO"),),
+        tests=(f"{_UPSERT_TESTS}::test_two_at_once_make_one_contact_with_what_both_say",),
+    ),
+    Mutation(
+        guard="upsert: nobody is selected who was before",
+        changes=(
+            (
+                _UPSERT_SQL,
+                "WHERE NOT EXISTS (SELECT FROM crm_syncs k WHERE k.contact_id = x AND k.crm = one_crm)",
+                "WHERE x IS NOT NULL",
+            ),
+        ),
+        tests=(f"{_UPSERT_TESTS}::test_selecting_is_for_those_who_never_were_as_by_an_import",),
+    ),
+    Mutation(
+        guard="upsert: what jsonb does not take is one item's problem",
+        changes=((_UPSERT_SQL, "items := items || ARRAY[NULL::jsonb];", "RAISE;"),),
+        tests=(f"{_UPSERT_TESTS}::test_what_postgres_cannot_store_is_that_items_problem_alone",),
+    ),
+    Mutation(
+        guard="connection: start options that a pooler drops are missed",
+        changes=((_CONNECTING, "if _is_marked(connection):", "if True:"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: behind a pooler each transaction has its time-outs",
+        changes=((_CONNECTING, "        if self.pooled:\n            calls", "        if False:\n            calls"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: behind a pooler nothing is set for a session",
+        changes=((_CONNECTING, "set_config(%s, %s, true)", "set_config(%s, %s, false)"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: behind a pooler no statement is prepared on the server",
+        changes=((_CONNECTING, ', "prepare_threshold": None}', "}"),),
+        tests=(_BEHIND_A_POOLER,),
+    ),
+    Mutation(
+        guard="connection: the search_path of the URL holds",
+        changes=((_CONNECTING, "{**_SESSION, **session, **theirs}", "{**_SESSION, **session}"),),
+        tests=(f"{_CONNECTING_TESTS}::test_a_schema_of_ones_own_holds_everything",),
+    ),
+    Mutation(
+        guard="connection: one that takes no writes any more is given up",
+        changes=((_CONNECTING, "context.is_disconnect = True", "pass"),),
+        tests=(
+            f"{_CONNECTING_TESTS}::test_where_no_writes_are_taken_the_connection_is_given_up_and_the_next_one_goes_on",
+        ),
+    ),
+    Mutation(
+        guard="connection: a password is not quoted, whoever says it",
+        changes=(
+            (
+                "crm_pipelines/contacts/connection_problems.py",
+                'if password := re.escape(str(url.password or "")):',
+                'if password := re.escape(""):',
+            ),
+        ),
+        tests=(f"{_CONNECTING_TESTS}::test_what_a_server_or_a_pooler_says_becomes_what_to_do",),
     ),
 )

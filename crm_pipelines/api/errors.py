@@ -3,6 +3,7 @@
 `{"error": {"code": "contact_not_found", "message": "…", "details": …, "request_id": "…"}}`
 """
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated, connection_problem
 from crm_pipelines.contacts.records import AddressTaken
 from crm_pipelines.contacts.retrying import is_passing
 from crm_pipelines.contacts.story import ContactUnknown
@@ -24,6 +25,7 @@ from crm_pipelines.errors import UsageError
 LARGEST_BODY = 5_000_000
 """Bytes of a request: a hundred thousand ids."""
 
+_log = logging.getLogger("crm_pipelines.api")
 _QUERY_CANCELED = "57014"
 _RETRY_SECONDS = 5
 
@@ -114,6 +116,10 @@ def install(app: FastAPI) -> None:
         foreseen = as_api_error(error)
         if foreseen is None:
             raise error
+        if isinstance(error, sa.exc.DBAPIError) and (
+            problem := connection_problem(error, request.app.state.engine.url)
+        ):
+            _log.error("%s %s", request.state.request_id, problem)
         if foreseen.status == 405:
             # Starlette names the methods of the first route only that has this path.
             foreseen.headers["Allow"] = ", ".join(_methods_of(request))

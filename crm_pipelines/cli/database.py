@@ -25,7 +25,12 @@ def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
     """
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.database import create_engine, require_current_schema
+    from crm_pipelines.contacts.database import (
+        DatabaseUnreachable,
+        connection_problem,
+        create_engine,
+        require_current_schema,
+    )
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
 
@@ -36,6 +41,8 @@ def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
             require_current_schema(engine)
             yield settings, engine
         except sa.exc.DBAPIError as error:
+            if problem := connection_problem(error, engine.url):
+                raise DatabaseUnreachable(problem) from None
             state = getattr(error.orig, "sqlstate", None)
             raise DatabaseTrouble(
                 f"The contacts database did not do what was asked ({type(error.orig).__name__}"

@@ -29,6 +29,7 @@ from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url
 from crm_pipelines.local.postgres_programs import find_program, run_program
+from crm_pipelines.postgres_urls import place_of
 from crm_pipelines.settings import Settings
 
 _ABOUT = "about.json"
@@ -145,7 +146,7 @@ def _server(url: str) -> Iterator[psycopg.Connection]:
     """The server's maintenance database. Raises BackupRefused where the role may not do what is asked."""
     given = sa.make_url(url)
     conninfo = given.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
-    where = f"{given.host}:{given.port or 5432}"
+    where = place_of(given, database=False)
     try:
         with psycopg.connect(conninfo, connect_timeout=10, autocommit=True) as connection:
             yield connection
@@ -183,7 +184,7 @@ def _require_unused(urls: Mapping[str, str]) -> None:
         with _server(url) as server:
             used = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
             if server.execute(used, [_name(url)]).fetchone():
-                raise BackupRefused(_in_use(f"{sa.make_url(url).host}:{sa.make_url(url).port or 5432}"))
+                raise BackupRefused(_in_use(place_of(sa.make_url(url), database=False)))
 
 
 def _create_if_missing(url: str) -> None:
@@ -261,7 +262,7 @@ def _exchanged(urls: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ..
 def _place(url: str) -> str:
     """The server, and the role that we are there."""
     given = sa.make_url(url)
-    return f"{given.username}@{given.host}:{given.port or 5432}"
+    return f"{given.username}@{place_of(given, database=False)}"
 
 
 def _short(url: str) -> str:

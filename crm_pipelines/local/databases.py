@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.database import DatabaseUnreachable
+from crm_pipelines.contacts.database import DatabaseUnreachable, connection_problem
 from crm_pipelines.contacts.embedded import embedded_postgres
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.postgres_urls import place_of, without_schema
 from crm_pipelines.settings import Settings
 
 _CONTACTS = "contacts"
@@ -40,20 +41,17 @@ def dagster_storage_url(settings: Settings, contacts_url: str) -> str:
     """
     if settings.storage.dagster_postgres_url is not None:
         return settings.storage.dagster_postgres_url
-    url = sa.make_url(contacts_url).set(database=_DAGSTER)
+    url = without_schema(sa.make_url(contacts_url)).set(database=_DAGSTER)
     engine = sa.create_engine(contacts_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
             if not connection.scalar(sa.text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": _DAGSTER}):
                 connection.execute(sa.text(f"CREATE DATABASE {_DAGSTER}"))
     except sa.exc.OperationalError as error:
-        raise DatabaseUnreachable(
-            f"The contacts database at {url.host}:{url.port or 5432} does not answer ({type(error.orig).__name__}). "
-            "Check CRM_DATABASE_URL and that the server runs."
-        ) from None
+        raise DatabaseUnreachable(connection_problem(error, engine.url)) from None
     except sa.exc.ProgrammingError:
         raise DagsterDatabaseMissing(
-            f"The server at {url.host}:{url.port or 5432} has no database named {_DAGSTER}, and this role may not "
+            f"The server at {place_of(url, database=False)} has no database named {_DAGSTER}, and this role may not "
             "create it. Have it created, or set DAGSTER_POSTGRES_URL."
         ) from None
     # Dagster's storage works with psycopg2 only.

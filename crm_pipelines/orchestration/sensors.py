@@ -15,7 +15,7 @@ from crm_pipelines.alerts.channels import channels_of
 from crm_pipelines.alerts.memory import Memory
 from crm_pipelines.alerts.outbox import post, troubles
 from crm_pipelines.alerts.states import Finding, news
-from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
+from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated, connection_problem
 from crm_pipelines.contacts.history import note_depth
 from crm_pipelines.orchestration.findings import database_finding, look, run_finding
 from crm_pipelines.orchestration.resources import Destination
@@ -55,7 +55,10 @@ def build_brevo_error_backlog_sensor(
         except (DatabaseUnreachable, SchemaOutdated) as error:
             problem = str(error)
         except sa.exc.DBAPIError as error:  # its text may hold values of a row
-            problem = f"The contacts database did not answer as it should ({type(error.orig).__name__})."
+            url = sa.make_url(settings.storage.crm_database_url or "postgresql://")
+            problem = connection_problem(error, url) or (
+                f"The contacts database did not answer as it should ({type(error.orig).__name__})."
+            )
         found = [database_finding("brevo", problem)]
         return _kept(_tell(memory, found, settings, now, unjudged=memory.told.keys()), problem)
 

@@ -27,7 +27,7 @@ class Loaded:
 
 
 class Loader:
-    """A connection with the temporary table on it; each `load` is one transaction."""
+    """A connection; each `load` is one transaction, with a temporary table of its own."""
 
     def __init__(self, engine: sa.Engine, crms: list[str]) -> None:
         self._connection = engine.connect()
@@ -37,8 +37,6 @@ class Loader:
         self.suppressed = dict.fromkeys(crms, 0)
 
     def __enter__(self) -> Self:
-        self._connection.execute(_SQL["stage"])
-        self._connection.commit()
         return self
 
     def __exit__(
@@ -49,7 +47,6 @@ class Loader:
                 self._connection.execute(sa.text("ANALYZE crm_contacts, crm_syncs"))
                 self._connection.commit()
         finally:
-            self._connection.invalidate()  # takes the temporary table with it
             self._connection.close()
 
     def keyed(self, records: list[Record]) -> list[Record]:
@@ -66,6 +63,7 @@ class Loader:
     def load(self, records: list[Record], repeated: Set[str]) -> Loaded:
         """Insert or update the contacts, and select them; the keys in `repeated` were in an earlier chunk too."""
         with self._connection.begin():
+            self._connection.execute(_SQL["stage"])
             driver = self._connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
             with driver.cursor() as cursor, cursor.copy(_COPY) as copy:

@@ -1,8 +1,9 @@
 -- name: stage
+-- For one transaction: behind a pooler the next one may be another session's.
 CREATE TEMP TABLE imported (
     line bigint, repeated boolean, address text, email text, name text, phone_number text, email_type text, context text, source_url text,
     has_gmail boolean, source_job_id uuid, domain_id uuid, page_id uuid, custom_fields jsonb
-) ON COMMIT DELETE ROWS
+) ON COMMIT DROP
 
 -- name: normal_forms
 SELECT address, crm_address(address) AS form FROM unnest(CAST(:addresses AS text[])) address

@@ -145,7 +145,7 @@ def test_metrics_tell_of_queues_and_requests_and_of_nobody(api: Api, contacts: d
 
 
 def test_without_its_database_it_says_so_in_the_one_form_and_is_well_again_afterwards(
-    serve_api: Callable[..., Api], engine: sa.Engine
+    serve_api: Callable[..., Api], engine: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = serve_api()
     name = engine.url.database
@@ -161,6 +161,7 @@ def test_without_its_database_it_says_so_in_the_one_form_and_is_well_again_after
             assert error_of(answer) == (503, "database_unavailable")
             assert answer.headers["Retry-After"] == "5"
         assert api.refused("POST", "/contacts", json={"email": "ada@example.com"}) == (503, "database_unavailable")
+        assert f"/{name} takes no connections (ALLOW_CONNECTIONS is off)" in caplog.text
         connection.execute(sa.text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
     admin.dispose()
     assert api.post("/contacts", {"email": "ada@example.com"})
