@@ -54,6 +54,18 @@ def parts(words: Sequence[str]) -> Parts:
     return first, ", ".join(filter(None, [last, *suffixes])) or None
 
 
+def other_part(words: Sequence[str], known: Sequence[str], *, is_first: bool) -> str | None:
+    """What a whole name holds beside its first or last name; None if it holds nothing else, or not that one."""
+    first, last = parts(words)
+    if not known or (first if is_first else last) == " ".join(known):
+        return (last if is_first else first) if known else None
+    if is_first and list(words[: len(known)]) == list(known):
+        return " ".join(words[len(known) :]) or None
+    if not is_first and list(words[-len(known) :]) == list(known):
+        return " ".join(words[: -len(known)]) or None
+    return None
+
+
 def joined(first: str | None, last: str | None) -> str | None:
     """The whole name of two parts; None when both are blank."""
     return " ".join(part.strip() for part in (first, last) if part and part.strip()) or None

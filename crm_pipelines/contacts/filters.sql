@@ -21,7 +21,8 @@ c.email_type = :email_type
 
 -- name: text
 -- Somewhere in the name or the address, whatever the case. No pattern: every letter stands for itself.
-(strpos(lower(c.name), lower(:text)) > 0 OR strpos(lower(c.email), lower(:text)) > 0)
+(strpos(lower(c.name), lower(:text)) > 0 OR strpos(lower(c.email), lower(:text)) > 0
+ OR strpos(lower(c.first_name), lower(:text)) > 0 OR strpos(lower(c.last_name), lower(:text)) > 0)
 
 -- name: created_since
 c.created_at >= :created_since

@@ -136,15 +136,14 @@ def _read(connection: sa.Connection, ids: Sequence[UUID]) -> list[ContactRecord]
 
 def _renamed(before: Mapping[str, Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """With the whole name, where only parts of it are given. A part that is not known is taken out of the name."""
-    if "name" in fields or not {"first_name", "last_name"} & fields.keys():
+    if "name" in fields or all(fields.get(name, before[name]) == before[name] for name in ("first_name", "last_name")):
         return fields
     known = {name: before[name] for name in ("first_name", "last_name")}
     if not any(known.values()):
         known = dict(zip(known, names.parts((before["name"] or "").split()), strict=True))
     parts = {name: fields.get(name, known[name]) for name in known}
-    if all(parts[name] == before[name] for name in parts):
-        return fields
-    return {**fields, **parts, "name": names.joined(parts["first_name"], parts["last_name"])}
+    whole = names.joined(parts["first_name"], parts["last_name"]) or before["name"]
+    return {**fields, **parts, "name": whole}
 
 
 def _named(fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -115,7 +115,7 @@ def phone(value: object, region: str | None) -> str | None:
 
 
 def name_parts(value: object) -> tuple[str | None, str | None]:
-    """First name and last name, by the rule of `crm_pipelines.names`: "Ada King Lovelace" is ("Ada", "King Lovelace")."""
+    """First and last name, by the rule of `crm_pipelines.names`: "Ada King Lovelace" is ("Ada", "King Lovelace")."""
     return names.parts([word for word in map(text, (text(value) or "").split()) if word])
 
 

@@ -94,7 +94,7 @@ def test_a_name_is_taken_apart_by_the_rule(name: str, first: str | None, last: s
 _WORDS = st.sampled_from(
     re.findall(
         r"\S+",
-        "Ada LOVELACE von der de la y und & Dr. Prof. Herr Frau Dipl.-Ing. med. h.c. M. Jr. PhD III M.D. GmbH Inc. AG , "
+        "Ada LOVELACE von de la y und & Dr. Prof. Herr Frau Dipl.-Ing. med. h.c. M. Jr. PhD III M.D. GmbH Inc. AG , "
         ",, Ada, Müller, Dr., und, (FH) Ortega e",
     )
 )

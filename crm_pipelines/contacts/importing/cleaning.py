@@ -76,7 +76,7 @@ def to_record(row: Row, columns: Columns) -> Record:
     texts = {field: _read(cell, field, columns.origin) for field, cell in taken.items()}
     custom = _json_object(texts.pop("custom_fields", "{}"))
     custom |= {name: _custom(cells[position], name) for position, name in columns.custom.items() if position in cells}
-    texts |= _whole_beside_a_part(texts, columns)
+    texts |= _other_part(texts, columns)
     values: dict[str, Any] = {field: texts[field] for field in TEXT_FIELDS if texts.get(field)}
     values["email"] = usable_address(texts.get("email", ""))
     values |= {field: _uuid(texts[field], field) for field in UUID_FIELDS if texts.get(field)}
@@ -122,15 +122,20 @@ def _read(cell: object, field: str, origin: Origin) -> str:
     return unguarded(cell) if origin is Origin.PAGE else cell
 
 
-def _whole_beside_a_part(texts: Mapping[str, str], columns: Columns) -> dict[str, str]:
-    """The last name, where a file has the first name apart, and the whole name beside it: Jean, Jean Durand."""
+def _other_part(texts: Mapping[str, str], columns: Columns) -> dict[str, str]:
+    """Where a file has one part of the name apart, and the whole name beside it: the other part.
+
+    Jean | Jean Durand, under "First name" and "Full name", or under "Vorname" and "Name".
+    """
     fields = {*columns.fields.values()}
-    whole_field = "last_name" if columns.name_is_last else "name"
-    if "first_name" not in fields or ("last_name" in fields and not columns.name_is_last):
+    apart = [field for field in PARTS if field in fields and field != columns.perhaps_whole]
+    if len(apart) != 1:
         return {}
-    first, whole = texts.get("first_name", "").split(), texts.get(whole_field, "").split()
-    rest = " ".join(whole[len(first) :])
-    return {"last_name": rest} if first and rest and whole[: len(first)] == first else {}
+    [known] = apart
+    [other] = {*PARTS} - {known}
+    whole = texts.get(columns.perhaps_whole or "name", "").split()
+    found = names.other_part(whole, texts.get(known, "").split(), is_first=known == "first_name")
+    return {other: found} if found else {}
 
 
 def _opted_out(cell: object, key: str) -> bool:

@@ -11,8 +11,7 @@ from enum import Enum, auto
 from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.headers import (
     SEVERAL,
-    WHOLE_OR_FIRST,
-    WHOLE_OR_LAST,
+    WHOLE_OR_PART,
     field_of,
     is_about_opting_out_alone,
     is_bookkeeping,
@@ -39,8 +38,8 @@ class Columns:
     """Position -> field, and position -> name of a custom field; `ignored` are the headers of the rest.
 
     `spare` has, for a field, the other columns that mean it, the next one first. `opt_outs` are those that say who has
-    opted out, with their keys; `name_is_last`: the last name is in a
-    column that may hold the whole name; `notes`: sentences about what was decided.
+    opted out, with their keys; `perhaps_whole`: the part of the
+    name whose column may hold the whole name; `notes`: sentences about what was decided.
     """
 
     fields: dict[int, str]
@@ -49,7 +48,7 @@ class Columns:
     header: tuple[str, ...]
     spare: dict[str, tuple[int, ...]]
     opt_outs: dict[int, str]
-    name_is_last: bool
+    perhaps_whole: str | None
     notes: tuple[str, ...]
     origin: Origin
 
@@ -98,7 +97,7 @@ def match_columns(header: list[str], file: str) -> Columns:
     for field, (first, *others) in wanted.items():
         if others:
             names = " and ".join(repr(header[place]) for place in others)
-            next_one = ", which stands in where that is blank" if field in SEVERAL else ""
+            next_one = "; where that is blank, the next of them stands in" if field in SEVERAL else ""
             notes.append(f"{field} is taken from {header[first]!r}, not from {names}{next_one}.")
     opt_outs = {place: keys[place] for place in custom if tells_of_opting_out(keys[place])}
     notes += [
@@ -114,7 +113,9 @@ def match_columns(header: list[str], file: str) -> Columns:
         header=tuple(header),
         spare={field: tuple(wanted[field][1:]) for field in SEVERAL if len(wanted.get(field, ())) > 1},
         opt_outs=opt_outs,
-        name_is_last=any(fields.get(place) == "last_name" and ranked[place][0] == WHOLE_OR_LAST for place in fields),
+        perhaps_whole=next(
+            (field for place, field in fields.items() if field != "name" and ranked[place][0] == WHOLE_OR_PART), None
+        ),
         notes=tuple(notes),
         origin=_origin(known),
     )
@@ -122,12 +123,12 @@ def match_columns(header: list[str], file: str) -> Columns:
 
 def _settled(field: str, ranked: dict[int, tuple[str, int]]) -> str:
     """Name beside Vorname is the last name, Nombre beside Apellidos the first name."""
-    found = {other for other, _ in ranked.values()}
-    if field == WHOLE_OR_LAST:
-        return "last_name" if "first_name" in found and "last_name" not in found else "name"
-    if field == WHOLE_OR_FIRST:
-        return "first_name" if "last_name" in found and "first_name" not in found else "name"
-    return field
+    if field != WHOLE_OR_PART:
+        return field
+    parts = {other for other, _ in ranked.values()} & {"first_name", "last_name"}
+    if len(parts) != 1:
+        return "name"
+    return "last_name" if "first_name" in parts else "first_name"
 
 
 def _in_order(ranked: dict[int, tuple[str, int]]) -> dict[str, list[int]]:

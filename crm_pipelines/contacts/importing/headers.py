@@ -17,9 +17,8 @@ _RANKS = {
 }
 _OPTED_OUT = {kind: frozenset(words.split()) for kind, words in _DATA["opted_out"].items()}
 
-WHOLE_OR_LAST = "whole_or_last"
-WHOLE_OR_FIRST = "whole_or_first"
-"""Not fields yet: what they are depends on the other columns."""
+WHOLE_OR_PART = "whole_or_part"
+"""No field yet: which one it is depends on the other columns."""
 
 SEVERAL = ("email", "phone_number")
 """Fields of which people have several; where the first is blank, the next one stands in."""
@@ -59,14 +58,15 @@ def key_of(header: str) -> str:
 
 def field_of(key: str) -> tuple[str, int] | None:
     """The field, and a number: of several columns for one field the one with the lowest is taken."""
-    key = key if key in _RANKS else key.replace("ae", "a").replace("oe", "o").replace("ue", "u")
-    if key in _RANKS:
-        return _RANKS[key]
-    if numbered := _NUMBERED.fullmatch(key):
-        field, rank = _RANKS.get(numbered[1] + numbered[3], (None, 0))
-        if field in SEVERAL:
-            return field, rank if int(numbered[2]) <= 1 else rank + 10 * int(numbered[2])
-    return None
+    numbered = _NUMBERED.fullmatch(key)
+    for spelt in (key, key.replace("ae", "a").replace("oe", "o").replace("ue", "u")):
+        if spelt in _RANKS:
+            return _RANKS[spelt]
+    if not numbered:
+        return None
+    number = int(numbered[2])
+    field, rank = field_of(numbered[1] + numbered[3]) or ("", 0)
+    return (field, rank if number <= 1 else rank + 10 * number) if field in SEVERAL else None
 
 
 def is_bookkeeping(key: str, keys: frozenset[str]) -> bool:
