@@ -1200,10 +1200,14 @@ MUTATIONS = (
         changes=(
             (
                 _NAMES_SQL,
-                "(NEW.email, NEW.name, NEW.first_name, NEW.last_name, NEW.phone_number, NEW.email_type, "
-                "NEW.has_gmail, NEW.context,\n        NEW",
-                "(NEW.email, NEW.name, OLD.first_name, OLD.last_name, "
-                "NEW.phone_number, NEW.email_type, NEW.has_gmail, NEW.context,\n        NEW",
+                (
+                    "(NEW.email, NEW.name, NEW.first_name, NEW.last_name, NEW.phone_number, NEW.email_type, "
+                    "NEW.has_gmail, NEW.context,\n        NEW"
+                ),
+                (
+                    "(NEW.email, NEW.name, OLD.first_name, OLD.last_name, "
+                    "NEW.phone_number, NEW.email_type, NEW.has_gmail, NEW.context,\n        NEW"
+                ),
             ),
         ),
         tests=(f"{_NAMES}::test_an_edit_of_a_part_queues_the_contact_as_one_of_the_name_does",),
@@ -1217,8 +1221,10 @@ MUTATIONS = (
         guard="parts of a name: a PUT that is repeated says the same",
         changes=(("crm_pipelines/contacts/records.py", "tuple(stored) != parts:", "False:"),),
         tests=(
-            "crm_pipelines_tests/integration/api/test_contacts.py"
-            "::test_parts_of_a_name_stay_apart_and_the_whole_name_follows",
+            (
+                "crm_pipelines_tests/integration/api/test_contacts.py"
+                "::test_parts_of_a_name_stay_apart_and_the_whole_name_follows"
+            ),
         ),
     ),
     Mutation(
