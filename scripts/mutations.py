@@ -61,6 +61,9 @@ _SUPPRESSIONS = "crm_pipelines_tests/integration/contacts/test_suppressions.py"
 _SPELT_OTHERWISE = "test_who_was_suppressed_by_sql_and_comes_back_with_the_domain_spelt_otherwise_is_not_sent"
 _OFF_THE_LIST = "test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other"
 _IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
+_NAMES = "crm_pipelines_tests/integration/contacts/test_names.py"
+_NAMES_SQL = "crm_pipelines/contacts/migrations/versions/0018_names.sql"
+_ROUND_TRIPS = "crm_pipelines_tests/integration/contacts/test_round_trips.py"
 _CONSENT_SQL = "crm_pipelines/contacts/migrations/versions/0012_consent.sql"
 _STAYS_SUPPRESSED = """
        AND NOT (s.state = 'skipped' AND s.last_error_kind = 'suppressed')
@@ -1184,6 +1187,72 @@ MUTATIONS = (
         guard="import --select: who was taken back stays so",
         changes=(("crm_pipelines/contacts/importing/loading.sql", "FROM known WHERE state IS NULL)", "FROM known)"),),
         tests=(f"{_IMPORTING_TESTS}::test_selecting_leaves_alone_what_was_selected_before",),
+    ),
+    Mutation(
+        guard="import --select: who has opted out elsewhere is not queued",
+        changes=(("crm_pipelines/contacts/importing/loading.sql", " AND NOT opted_out", ""),),
+        tests=(f"{_NAMES}::test_who_has_opted_out_elsewhere_comes_in_and_is_not_queued",),
+    ),
+    Mutation(
+        guard="parts of a name: a whole name that is written alone makes them unknown",
+        changes=(
+            (_NAMES_SQL, "IF NOT crm_is_joined_name(NEW.name, NEW.first_name, NEW.last_name) THEN", "IF false THEN"),
+        ),
+        tests=(f"{_NAMES}::test_a_former_version_that_writes_the_name_alone_makes_old_parts_unknown",),
+    ),
+    Mutation(
+        guard="parts of a name: an edit of one is an edit of the contact",
+        changes=(
+            (
+                _NAMES_SQL,
+                (
+                    "(NEW.email, NEW.name, NEW.first_name, NEW.last_name, NEW.phone_number, NEW.email_type, "
+                    "NEW.has_gmail, NEW.context,\n        NEW"
+                ),
+                (
+                    "(NEW.email, NEW.name, OLD.first_name, OLD.last_name, "
+                    "NEW.phone_number, NEW.email_type, NEW.has_gmail, NEW.context,\n        NEW"
+                ),
+            ),
+        ),
+        tests=(f"{_NAMES}::test_an_edit_of_a_part_queues_the_contact_as_one_of_the_name_does",),
+    ),
+    Mutation(
+        guard="parts of a name: a file in which the whole name was edited does not bring the old parts back",
+        changes=((_NAMES_SQL, "IF name = p_stored[1] AND unknown AND NOT", "IF false AND NOT"),),
+        tests=(f"{_ROUND_TRIPS}::test_an_edit_of_the_name_comes_in_and_stays",),
+    ),
+    Mutation(
+        guard="parts of a name: a PUT that is repeated says the same",
+        changes=(("crm_pipelines/contacts/records.py", "tuple(stored) != parts:", "False:"),),
+        tests=(
+            (
+                "crm_pipelines_tests/integration/api/test_contacts.py"
+                "::test_parts_of_a_name_stay_apart_and_the_whole_name_follows"
+            ),
+        ),
+    ),
+    Mutation(
+        guard="our exports: blanks and guards come back as they were",
+        changes=(
+            (
+                "crm_pipelines/contacts/importing/cleaning.py",
+                "return unguarded(cell) if origin is Origin.PAGE else cell",
+                "return text",
+            ),
+        ),
+        tests=(f"{_ROUND_TRIPS}::test_what_was_not_edited_changes_nothing",),
+    ),
+    Mutation(
+        guard="our exports: bookkeeping is no custom field",
+        changes=(
+            (
+                "crm_pipelines/contacts/importing/headers.py",
+                "return bool(_OURS.fullmatch(key)) or key in _THEIRS",
+                "return key in _THEIRS",
+            ),
+        ),
+        tests=(f"{_ROUND_TRIPS}::test_what_was_not_edited_changes_nothing",),
     ),
     Mutation(
         guard="Dagster's page: a name that somebody else points here is refused",

@@ -306,7 +306,9 @@ class RetryAnswer(BaseModel):
 
 
 class _Fields(Body):
-    name: Text = None
+    name: Text = Field(None, description="The whole name. Written alone, it makes the two parts unknown.")
+    first_name: Text = Field(None, description="Given apart from the last name. The whole name follows.")
+    last_name: Text = Field(None, description="Given apart from the first name. The whole name follows.")
     phone_number: Text = None
     email_type: Text = None
     has_gmail: StrictBool | None = None
@@ -356,6 +358,8 @@ class ContactOut(BaseModel):
     id: UUID
     email: str | None
     name: str | None
+    first_name: str | None = Field(description="null, with a null last_name too: known only as part of the name.")
+    last_name: str | None
     phone_number: str | None
     email_type: str | None
     has_gmail: bool | None

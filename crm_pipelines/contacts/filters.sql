@@ -23,6 +23,7 @@ c.email_type = :email_type
 -- Somewhere in the name or the address, whatever the case. No pattern: every letter stands for itself. Or the address, however
 -- it is spelt.
 (strpos(lower(c.name), lower(:text)) > 0 OR strpos(lower(c.email), lower(:text)) > 0
+ OR strpos(lower(c.first_name), lower(:text)) > 0 OR strpos(lower(c.last_name), lower(:text)) > 0
  OR c.address = crm_address(:text))
 
 -- name: created_since

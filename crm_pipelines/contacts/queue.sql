@@ -85,8 +85,8 @@ SELECT contact_id, r.revision FROM given FULL JOIN renewed r USING (contact_id)
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
 SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.maybe_keys, s.sent_attributes, s.payload_hash,
-       c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
-       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
+       c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
+       c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,
        CASE WHEN c.address IS NULL
             THEN (SELECT o.id FROM crm_contacts o WHERE o.address = crm_address(c.email)) END AS same_as
@@ -98,8 +98,8 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lis
 -- What `load` would give for a contact without a claim, selected or not.
 SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists,
        coalesce(s.maybe_keys, '{}') AS maybe_keys, coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
-       c.id, c.email, c.name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url, c.source_job_id,
-       c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
+       c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
+       c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,
        CASE WHEN c.address IS NULL
             THEN (SELECT o.id FROM crm_contacts o WHERE o.address = crm_address(c.email)) END AS same_as

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines import names
 from crm_pipelines.contacts.crms import CRMS, known_crm
 from crm_pipelines.contacts.filters import ContactFilter, matching
 from crm_pipelines.contacts.sql import load_statements
@@ -51,6 +52,8 @@ class ContactRecord:
     id: UUID
     email: str | None
     name: str | None
+    first_name: str | None
+    last_name: str | None
     phone_number: str | None
     email_type: str | None
     has_gmail: bool | None
@@ -68,7 +71,7 @@ class ContactRecord:
 
 def create(connection: sa.Connection, fields: Mapping[str, Any]) -> UUID:
     """A new contact; `fields` are all columns that an application may write. Raises AddressTaken."""
-    identifier: UUID | None = connection.execute(_SQL["insert"], _bound(fields)).scalar_one_or_none()
+    identifier: UUID | None = connection.execute(_SQL["insert"], _bound(_named(fields))).scalar_one_or_none()
     if identifier is None:
         raise AddressTaken(_holder(connection, fields["email"]))
     return identifier
@@ -79,10 +82,16 @@ def update(connection: sa.Connection, contact_id: UUID, fields: Mapping[str, Any
     before = connection.execute(_SQL["lock"], {"id": contact_id}).one_or_none()
     if before is None:
         raise ContactUnknown
-    after = {**before._mapping, **fields}
+    written = _renamed(dict(before._mapping), fields)
+    after = _named({**before._mapping, **written})
+    parts = after["first_name"], after["last_name"]
     try:
         with connection.begin_nested():
-            connection.execute(_SQL["update"], {"id": contact_id, **_bound(after)})
+            bound = {"id": contact_id, **_bound(after)}
+            stored = connection.execute(_SQL["update"], bound).one()
+            if {"first_name", "last_name"} & written.keys() and tuple(stored) != parts:
+                # With a new whole name and the parts as they were, a trigger takes them for forgotten.
+                connection.execute(_SQL["update"], bound)
     except sa.exc.IntegrityError:  # the address is the only thing that can be in the way
         raise AddressTaken(_holder(connection, after["email"])) from None
 
@@ -123,6 +132,23 @@ def _read(connection: sa.Connection, ids: Sequence[UUID]) -> list[ContactRecord]
         standings[values.pop("contact_id")].append(ContactStanding(**values))
     rows = connection.execute(_SQL["read"], {"ids": list(ids)})
     return [ContactRecord(**row._mapping, crms=tuple(standings[row.id])) for row in rows]
+
+
+def _renamed(before: Mapping[str, Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the whole name, where only parts of it are given. A part that is not known is taken out of the name."""
+    if "name" in fields or all(fields.get(name, before[name]) == before[name] for name in ("first_name", "last_name")):
+        return fields
+    known = {name: before[name] for name in ("first_name", "last_name")}
+    if not any(known.values()):
+        known = dict(zip(known, names.parts((before["name"] or "").split()), strict=True))
+    parts = {name: fields.get(name, known[name]) for name in known}
+    whole = names.joined(parts["first_name"], parts["last_name"]) or before["name"]
+    return {**fields, **parts, "name": whole}
+
+
+def _named(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The whole name is never blank where a part of it is known."""
+    return {**fields, "name": fields["name"] or names.joined(fields["first_name"], fields["last_name"])}
 
 
 def _bound(fields: Mapping[str, Any]) -> dict[str, Any]:

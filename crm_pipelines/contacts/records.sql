@@ -1,9 +1,9 @@
 -- Contacts as an application keeps them.
 
 -- name: insert
-INSERT INTO crm_contacts (email, name, phone_number, email_type, has_gmail, context, source_url, source_job_id,
-                          domain_id, page_id, custom_fields)
-VALUES (:email, :name, :phone_number, :email_type, :has_gmail, :context, :source_url, :source_job_id,
+INSERT INTO crm_contacts (email, name, first_name, last_name, phone_number, email_type, has_gmail, context, source_url,
+                          source_job_id, domain_id, page_id, custom_fields)
+VALUES (:email, :name, :first_name, :last_name, :phone_number, :email_type, :has_gmail, :context, :source_url, :source_job_id,
         :domain_id, :page_id, CAST(:custom_fields AS jsonb))
 ON CONFLICT DO NOTHING RETURNING id
 
@@ -11,23 +11,23 @@ ON CONFLICT DO NOTHING RETURNING id
 SELECT id FROM crm_contacts WHERE address = crm_address(:email)
 
 -- name: lock
-SELECT email, name, phone_number, email_type, has_gmail, context, source_url, source_job_id, domain_id, page_id,
-       custom_fields
+SELECT email, name, first_name, last_name, phone_number, email_type, has_gmail, context, source_url, source_job_id,
+       domain_id, page_id, custom_fields
   FROM crm_contacts WHERE id = :id FOR NO KEY UPDATE
 
 -- name: update
 UPDATE crm_contacts SET
-    email = :email, name = :name, phone_number = :phone_number, email_type = :email_type, has_gmail = :has_gmail,
-    context = :context, source_url = :source_url, source_job_id = :source_job_id, domain_id = :domain_id,
+    email = :email, name = :name, first_name = :first_name, last_name = :last_name, phone_number = :phone_number,
+    email_type = :email_type, has_gmail = :has_gmail, context = :context, source_url = :source_url, source_job_id = :source_job_id, domain_id = :domain_id,
     page_id = :page_id, custom_fields = CAST(:custom_fields AS jsonb)
- WHERE id = :id
+ WHERE id = :id RETURNING first_name, last_name
 
 -- name: delete
 DELETE FROM crm_contacts WHERE id = :id
 
 -- name: read
-SELECT id, email, name, phone_number, email_type, has_gmail, context, source_url, source_job_id, domain_id, page_id,
-       custom_fields, revision, created_at, updated_at
+SELECT id, email, name, first_name, last_name, phone_number, email_type, has_gmail, context, source_url,
+       source_job_id, domain_id, page_id, custom_fields, revision, created_at, updated_at
   FROM crm_contacts WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY created_at, id
 
 -- name: standings

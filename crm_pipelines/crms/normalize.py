@@ -7,12 +7,16 @@ never the value.
 import math
 import re
 import sys
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 import phonenumbers
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
+
+from crm_pipelines import names
 
 # Control characters that no text field means, NUL among them, and lone surrogates; tab and line ends stay.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -115,9 +119,14 @@ def phone(value: object, region: str | None) -> str | None:
 
 
 def name_parts(value: object) -> tuple[str | None, str | None]:
-    """First name and the rest: "Ada King Lovelace" is ("Ada", "King Lovelace"), "Ada" is ("Ada", None)."""
-    words = [word for word in map(text, (text(value) or "").split()) if word]
-    return (words[0] if words else None), (" ".join(words[1:]) or None)
+    """First and last name, by the rule of `crm_pipelines.names`: "Ada King Lovelace" is ("Ada", "King Lovelace")."""
+    return names.parts([word for word in map(text, (text(value) or "").split()) if word])
+
+
+def names_of(record: Mapping[str, Any]) -> tuple[object, object]:
+    """First and last name of a row of crm_contacts: as they were given apart, or else out of its `name`."""
+    given = record.get("first_name"), record.get("last_name")
+    return given if any(text(part) for part in given) else name_parts(record.get("name"))
 
 
 def number(value: object) -> float | None:

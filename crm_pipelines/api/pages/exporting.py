@@ -2,22 +2,20 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import records
 from crm_pipelines.contacts.filters import ContactFilter
+from crm_pipelines.contacts.formulas import guarded
 from crm_pipelines.contacts.records import ContactRecord
 
 COLUMNS = (
-    "id", "email", "name", "phone_number", "email_type", "context", "source_url", "created_at", "updated_at", "crm",
-    "sync_status", "processing_status", "error",
+    "id", "email", "name", "first_name", "last_name", "phone_number", "email_type", "context", "source_url",
+    "created_at", "updated_at", "crm", "sync_status", "processing_status", "error",
 )  # fmt: skip
 _PAGE = 1000
-# Wherever a cell may begin: in half of Europe spreadsheets part cells by semicolons, and no quotes hold ours together.
-_FORMULA = re.compile(r"(\A(?=[\t\r\n])|(?:\A|[;\t\r\n]) *(?=[=+\-@]))")
 _BYTE_ORDER_MARK = "\ufeff"  # without it, Excel takes UTF-8 for something else
 
 
@@ -37,18 +35,14 @@ def rows(engine: sa.Engine, filter_: ContactFilter, crm: str) -> Iterator[str]:
 def _cells(contact: ContactRecord, crm: str) -> Iterable[object]:
     standing = next(one for one in contact.crms if one.crm == crm)
     return (
-        contact.id, contact.email, contact.name, contact.phone_number, contact.email_type, contact.context,
-        contact.source_url, contact.created_at.isoformat(), contact.updated_at.isoformat(), crm, standing.sync_status,
-        standing.processing_status, standing.processing_error,
+        contact.id, contact.email, contact.name, contact.first_name, contact.last_name, contact.phone_number,
+        contact.email_type, contact.context, contact.source_url, contact.created_at.isoformat(),
+        contact.updated_at.isoformat(), crm, standing.sync_status, standing.processing_status,
+        standing.processing_error,
     )  # fmt: skip
 
 
 def _line(cells: Iterable[object]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerow(["" if cell is None else neutral(str(cell)) for cell in cells])
+    csv.writer(text).writerow(["" if cell is None else guarded(str(cell)) for cell in cells])
     return text.getvalue()
-
-
-def neutral(text: str) -> str:
-    """An apostrophe before it keeps a spreadsheet from running what looks like a formula."""
-    return _FORMULA.sub(r"\1'", text)

@@ -149,7 +149,7 @@ def import_contacts(
         rejects_file=rejects.path if rejects.written else None,
         rejects_unwritable=rejects.unwritable,
         remarks=dict(remarks),
-        notes=tuple(table.notes),
+        notes=(*columns.notes, *table.notes),
         custom_fields=tuple(columns.custom.values()),
         ignored_columns=columns.ignored,
         selected=loader.selected,

@@ -2,22 +2,28 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, NoReturn
 from uuid import UUID
 
+from crm_pipelines import names
+from crm_pipelines.contacts.formulas import unguarded
 from crm_pipelines.contacts.importing.addresses import NoAddress, address_within
-from crm_pipelines.contacts.importing.columns import Columns
+from crm_pipelines.contacts.importing.columns import Columns, Origin
+from crm_pipelines.contacts.importing.headers import SEVERAL, has_opted_out
 from crm_pipelines.contacts.importing.tables import NoValue, Row, is_blank
 
 LONGEST_CELL = 100_000
 """Characters. A longer cell is a mistake, such as a quotation mark that is never closed."""
 
-TEXT_FIELDS = ("name", "phone_number", "email_type", "context", "source_url")
+TEXT_FIELDS = ("name", "first_name", "last_name", "phone_number", "email_type", "context", "source_url")
 UUID_FIELDS = ("source_job_id", "domain_id", "page_id")
+PARTS = ("first_name", "last_name")
 FIELDS = ("email", *TEXT_FIELDS, "has_gmail", *UUID_FIELDS, "custom_fields")
 
+_BETWEEN_VALUES = " ::: "  # where Google has several in one cell
 _YES = {"true", "t", "yes", "y", "1"}
 _NO = {"false", "f", "no", "n", "0"}
 
@@ -30,7 +36,8 @@ class Unusable(ValueError):
 class Record:
     """One contact of the file; a field that is absent or None was blank and leaves the stored value alone.
 
-    `remarks` say what of the row was not taken, such as "City: #N/A is no value"; never a value.
+    `remarks` say what of the row was not taken, such as "City: #N/A is no value"; never a value. `opted_out`: a
+    column of the row says that the person does not want to be written to.
     """
 
     line: int
@@ -40,12 +47,22 @@ class Record:
     values: dict[str, Any]
     custom_fields: dict[str, Any]
     remarks: tuple[str, ...] = ()
+    opted_out: bool = False
 
     def updated_by(self, later: "Record") -> "Record":
-        """The same contact further down in the file: what it says wins, what it leaves blank stays."""
-        return Record(
-            later.line, self.key, {**self.values, **later.values}, {**self.custom_fields, **later.custom_fields}
-        )
+        """The same contact further down in the file: what it says wins, what it leaves blank stays.
+
+        Of the name, the whole and its parts go together. Who opted out in one of the two rows has.
+        """
+        values = {**self.values, **later.values}
+        said = later.values.keys()
+        if "name" in said and not said & {*PARTS}:
+            values = {field: value for field, value in values.items() if field not in PARTS}
+        elif said & {*PARTS} and "name" not in said:
+            values.pop("name", None)
+            values = {**values, **missing_part(values, self.values.get("name"))}
+        custom_fields = {**self.custom_fields, **later.custom_fields}
+        return Record(later.line, self.key, values, custom_fields, opted_out=self.opted_out or later.opted_out)
 
 
 def to_record(row: Row, columns: Columns) -> Record:
@@ -55,11 +72,11 @@ def to_record(row: Row, columns: Columns) -> Record:
     if any(not is_blank(cell) for cell in row.cells[columns.width :]):
         raise Unusable(f"it has {len(row.cells)} cells, the header has {columns.width}")
     cells = {position: cell for position, cell in enumerate(row.cells[: columns.width]) if not is_blank(cell)}
-    texts = {field: _text(cells[position], field) for position, field in columns.fields.items() if position in cells}
+    taken = _taken(cells, columns)
+    texts = {field: _read(cell, field, columns.origin) for field, cell in taken.items()}
     custom = _json_object(texts.pop("custom_fields", "{}"))
     custom |= {name: _custom(cells[position], name) for position, name in columns.custom.items() if position in cells}
-    if parts := [part for part in (texts.pop("first_name", ""), texts.pop("last_name", "")) if part]:
-        texts["name"] = " ".join(parts)
+    texts |= _other_part(texts, columns)
     values: dict[str, Any] = {field: texts[field] for field in TEXT_FIELDS if texts.get(field)}
     try:
         values["email"], beside = address_within(texts.get("email", ""))
@@ -76,7 +93,60 @@ def to_record(row: Row, columns: Columns) -> Record:
     if beside:
         remarks += (f"email: {beside}",)
     email = values["email"]
-    return Record(row.line, email.lower() if email.isascii() else email, values, custom, remarks)
+    key = email.lower() if email.isascii() else email
+    said_no = [position for position, key in columns.opt_outs.items() if _opted_out(cells.get(position), key)]
+    remarks += tuple(f"{columns.name(position)}: has opted out, so not queued by this import" for position in said_no)
+    return Record(row.line, key, values, custom, remarks, opted_out=bool(said_no))
+
+
+def missing_part(values: Mapping[str, Any], whole: str | None) -> dict[str, str]:
+    """The other part of a name, where only one is given, out of the whole name as it was before."""
+    given = [field for field in PARTS if values.get(field)]
+    if len(given) != 1 or "name" in values or not whole:
+        return {}
+    parts = dict(zip(PARTS, names.parts(whole.split()), strict=True))
+    return {field: part for field, part in parts.items() if part and field not in given}
+
+
+def _taken(cells: Mapping[int, object], columns: Columns) -> dict[str, object]:
+    """The cell of each field that is not blank; another column of the same meaning stands in for a blank one."""
+    taken = {field: cells[position] for position, field in columns.fields.items() if position in cells}
+    for field, others in columns.spare.items():
+        for position in others:
+            if position in cells:
+                taken.setdefault(field, cells[position])
+    for field in SEVERAL:
+        cell = taken.get(field)
+        if isinstance(cell, str) and _BETWEEN_VALUES in cell:
+            taken[field] = cell.split(_BETWEEN_VALUES)[0]
+    return taken
+
+
+def _read(cell: object, field: str, origin: Origin) -> str:
+    text = _text(cell, field)
+    if origin is Origin.ELSEWHERE or field not in TEXT_FIELDS or not isinstance(cell, str):
+        return text
+    return unguarded(cell) if origin is Origin.PAGE else cell
+
+
+def _other_part(texts: Mapping[str, str], columns: Columns) -> dict[str, str]:
+    """Where a file has one part of the name apart, and the whole name beside it: the other part.
+
+    Jean | Jean Durand, under "First name" and "Full name", or under "Vorname" and "Name".
+    """
+    fields = {*columns.fields.values()}
+    apart = [field for field in PARTS if field in fields and field != columns.perhaps_whole]
+    if len(apart) != 1:
+        return {}
+    [known] = apart
+    [other] = {*PARTS} - {known}
+    whole = texts.get(columns.perhaps_whole or "name", "").split()
+    found = names.other_part(whole, texts.get(known, "").split(), is_first=known == "first_name")
+    return {other: found} if found else {}
+
+
+def _opted_out(cell: object, key: str) -> bool:
+    return cell is not None and has_opted_out(key, str(cell))
 
 
 def _text(cell: object, column: str) -> str:
@@ -126,7 +196,7 @@ def _boolean(text: str, column: str) -> bool:
 def _json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # refuses half a surrogate pair
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses half a surrogate pair, and 1e999
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

@@ -1,80 +1,166 @@
-"""Which column of a file is which field of a contact."""
+"""Which column of a file is which field of a contact.
 
-import re
+Several columns may mean one thing, such as Phone and Mobile: of addresses the first or primary one is taken, of phone
+numbers mobile before any, before business, before home. Where it is blank, the next one stands in. All but the one that
+is taken stay as custom fields, too.
+"""
+
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from crm_pipelines.contacts.importing.errors import ImportRefused
-
-_ALIASES = {
-    "email": "email emailaddress mail",
-    "name": "name fullname contactname",
-    "first_name": "firstname givenname forename",
-    "last_name": "lastname surname familyname",
-    "phone_number": "phonenumber phone telephone telephonenumber tel mobile mobilephone mobilenumber cell cellphone",
-    "email_type": "emailtype",
-    "has_gmail": "hasgmail",
-    "context": "context",
-    "source_url": "sourceurl",
-    "source_job_id": "sourcejobid",
-    "domain_id": "domainid",
-    "page_id": "pageid",
-    "custom_fields": "customfields",
-}
-_FIELDS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases.split()}
-# Columns of the view `contacts` that are kept by the database, and those of a file of rejects.
-_OURS = re.compile(
-    r"id|createdat|updatedat|retrycount|nextretryat|lastretryat|lastfailedcrm|rejectedline|rejectedreason"
-    r"|(brevo|hubspot|mautic|n8n)(syncstatus|processingstatus|processingerror|contactid|id)"
+from crm_pipelines.contacts.importing.headers import (
+    SEVERAL,
+    WHOLE_OR_PART,
+    field_of,
+    is_about_opting_out_alone,
+    is_bookkeeping,
+    key_of,
+    tells_of_opting_out,
 )
+
+LONGEST_HEADER = 200
+"""Characters. A longer one is no name of a column."""
+
+_FLATTENED = ("custom_fields.", "custom_fields/")
+
+
+class Origin(Enum):
+    """Where a file is from, as far as its cells are read otherwise: ours hold what is stored, blanks included."""
+
+    ELSEWHERE = auto()
+    VIEW = auto()  # the view `contacts`, as psql copies it
+    PAGE = auto()  # the CSV of the status page, with its guards against formulas
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Position -> field, and position -> name of a custom field; `ignored` are the headers of the rest."""
+    """Position -> field, and position -> name of a custom field; `ignored` are the headers of the rest.
+
+    `spare` has, for a field, the other columns that mean it, the next one first. `opt_outs` are those that say who has
+    opted out, with their keys; `perhaps_whole`: the part of the
+    name whose column may hold the whole name; `notes`: sentences about what was decided.
+    """
 
     fields: dict[int, str]
     custom: dict[int, str]
     ignored: tuple[str, ...]
-    width: int
+    header: tuple[str, ...]
+    spare: dict[str, tuple[int, ...]]
+    opt_outs: dict[int, str]
+    perhaps_whole: str | None
+    notes: tuple[str, ...]
+    origin: Origin
+
+    @property
+    def width(self) -> int:
+        return len(self.header)
+
+    @property
+    def meanings(self) -> list[tuple[str, str]]:
+        """Each header, and in words what its column means."""
+        return [(title, self._meaning(position)) for position, title in enumerate(self.header) if title]
 
     def name(self, position: int) -> str:
         """Of the field or custom field in this column."""
         return self.fields.get(position) or self.custom.get(position) or f"column {position + 1}"
 
+    def _meaning(self, position: int) -> str:
+        if position in self.fields:
+            return self.fields[position]
+        if position not in self.custom:
+            return "left out"
+        words = [f"custom field {self.custom[position]}"]
+        words += [f"{field} where that is blank" for field, others in self.spare.items() if position in others]
+        words += ["tells who has opted out"] if position in self.opt_outs else []
+        return ", ".join(words)
+
 
 def match_columns(header: list[str], file: str) -> Columns:
-    """Upper and lower case, blanks, hyphens and underscores make no difference.
+    """Upper and lower case, accents, blanks and other marks make no difference; see headers.py for what is known.
 
-    Raises ImportRefused when no column holds the address, or two columns have one name or one meaning.
+    Raises ImportRefused when no column holds the address, or a header is no name.
     """
-    fields: dict[int, str] = {}
-    custom: dict[int, str] = {}
-    ignored: list[str] = []
-    seen: dict[str, str] = {}
-    for position, title in enumerate(header):
-        key = re.sub(r"[\W_]+", "", title.casefold())
-        field = _FIELDS.get(key)
-        if not title or _OURS.fullmatch(key):
-            ignored += [title] if title else []
-            continue
-        meaning = field or title
-        if meaning in seen:
-            raise ImportRefused(
-                f"{file} has two columns for one thing, {seen[meaning]!r} and {title!r}: remove or rename one."
-            )
-        seen[meaning] = title
-        if field:
-            fields[position] = field
-        elif "\0" in title or len(title) > 200:
-            raise ImportRefused(f"{file}: the header of column {position + 1} is no name (a NUL, or too long).")
-        else:
-            custom[position] = title
-    if "email" not in fields.values():
+    keys = [key_of(title) for title in header]
+    known = frozenset(keys)
+    kept = [place for place, key in enumerate(keys) if header[place] and not is_bookkeeping(key, known)]
+    for place in kept:
+        if "\0" in header[place] or len(header[place]) > LONGEST_HEADER:
+            raise ImportRefused(f"{file}: the header of column {place + 1} is no name (a NUL, or too long).")
+    ranked = {place: found for place in kept if (found := field_of(keys[place]))}
+    wanted = _in_order({place: (_settled(field, ranked), rank) for place, (field, rank) in ranked.items()})
+    fields = {places[0]: field for field, places in wanted.items()}
+    if "email" not in wanted:
         shown = ", ".join(repr(title) for title in header[:10])
         raise ImportRefused(f"{file} has no column for the e-mail address (such as 'email'). Its header: {shown}.")
-    if "name" in fields.values() and {"first_name", "last_name"} & set(fields.values()):
-        # The full name says it already; the parts stay available.
-        for position in [p for p, field in fields.items() if field in {"first_name", "last_name"}]:
-            custom[position] = header[position]
-            del fields[position]
-    return Columns(fields, custom, tuple(ignored), len(header))
+    custom, notes = _custom({place: header[place] for place in kept if place not in fields})
+    for field, (first, *others) in wanted.items():
+        if others:
+            names = " and ".join(repr(header[place]) for place in others)
+            next_one = "; where that is blank, the next of them stands in" if field in SEVERAL else ""
+            notes.append(f"{field} is taken from {header[first]!r}, not from {names}{next_one}.")
+    opt_outs = {place: keys[place] for place in custom if tells_of_opting_out(keys[place])}
+    notes += [
+        f"{header[place]!r} says who has opted out. They are brought in, but not queued by this import; who was "
+        "queued or delivered before stays so. `crm-pipelines suppress EMAIL` keeps somebody from ever being sent."
+        for place, key in opt_outs.items()
+        if is_about_opting_out_alone(key)
+    ]
+    return Columns(
+        fields=dict(sorted(fields.items())),
+        custom=custom,
+        ignored=tuple(title for place, title in enumerate(header) if title and place not in kept),
+        header=tuple(header),
+        spare={field: tuple(wanted[field][1:]) for field in SEVERAL if len(wanted.get(field, ())) > 1},
+        opt_outs=opt_outs,
+        perhaps_whole=next(
+            (field for place, field in fields.items() if field != "name" and ranked[place][0] == WHOLE_OR_PART), None
+        ),
+        notes=tuple(notes),
+        origin=_origin(known),
+    )
+
+
+def _settled(field: str, ranked: dict[int, tuple[str, int]]) -> str:
+    """Name beside Vorname is the last name, Nombre beside Apellidos the first name."""
+    if field != WHOLE_OR_PART:
+        return field
+    parts = {other for other, _ in ranked.values()} & {"first_name", "last_name"}
+    if len(parts) != 1:
+        return "name"
+    return "last_name" if "first_name" in parts else "first_name"
+
+
+def _in_order(ranked: dict[int, tuple[str, int]]) -> dict[str, list[int]]:
+    """The columns of each field, the one to be taken first."""
+    found: dict[str, list[int]] = {}
+    for place, (field, _) in sorted(ranked.items(), key=lambda item: (item[1][1], item[0])):
+        found.setdefault(field, []).append(place)
+    return found
+
+
+def _custom(titles: dict[int, str]) -> tuple[dict[int, str], list[str]]:
+    """A name for each, and what is to be told of those that are there twice."""
+    custom: dict[int, str] = {}
+    notes: list[str] = []
+    for place, title in titles.items():
+        plain = title
+        for prefix in _FLATTENED:
+            plain = plain.removeprefix(prefix) or title
+        name, number = plain, 1
+        while name in custom.values() or (number > 1 and name in titles.values()):
+            number += 1
+            name = f"{plain} ({number})"
+        if number > 1:
+            notes.append(f"There are several columns {plain!r}: this one, column {place + 1}, is called {name!r}.")
+        custom[place] = name
+    return custom, notes
+
+
+def _origin(keys: frozenset[str]) -> Origin:
+    if {"crm", "syncstatus", "processingstatus"} <= keys:
+        return Origin.PAGE
+    # Rejects were given guards of their own.
+    if {"brevosyncstatus", "brevoprocessingstatus", "customfields"} <= keys and "rejectedline" not in keys:
+        return Origin.VIEW
+    return Origin.ELSEWHERE

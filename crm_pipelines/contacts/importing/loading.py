@@ -9,11 +9,11 @@ from typing import Self
 import psycopg
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.importing.cleaning import FIELDS, Record
+from crm_pipelines.contacts.importing.cleaning import FIELDS, PARTS, Record, missing_part
 from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("importing/loading")
-_COPY = f"COPY imported (line, repeated, address, {', '.join(FIELDS)}) FROM STDIN"
+_COPY = f"COPY imported (line, repeated, opted_out, address, {', '.join(FIELDS)}) FROM STDIN"
 # From here on, plans made with the statistics of before would be bad ones.
 _MANY = 1_000
 
@@ -73,11 +73,13 @@ class Loader:
                         [
                             record.line,
                             record.key in repeated,
+                            record.opted_out,
                             record.key,
                             *(record.values.get(field) for field in FIELDS[:-1]),
                             custom_fields,
                         ]
                     )
+            self._complete(records)
             counts = self._connection.execute(_SQL["upsert"]).one()
             for crm in self.selected:
                 of_crm = self._connection.execute(_SQL["select"], {"crm": crm}).one()
@@ -86,3 +88,15 @@ class Loader:
                 self.suppressed[crm] += of_crm.suppressed
         self._written += counts.added + counts.updated
         return Loaded(counts.added, counts.updated)
+
+    def _complete(self, records: list[Record]) -> None:
+        """A contact of whom only the whole name is known, and of whom the file has one part: the other stays."""
+        if all(sum(field in record.values for field in PARTS) != 1 for record in records):
+            return
+        of_line = {record.line: record for record in records}
+        missing = [
+            {"line": line, **dict.fromkeys(PARTS), **missing_part(of_line[line].values, name)}
+            for line, name in self._connection.execute(_SQL["whole_names"])
+        ]
+        if missing:
+            self._connection.execute(_SQL["complete"], missing)

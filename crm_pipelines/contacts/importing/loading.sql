@@ -1,24 +1,38 @@
 -- name: stage
 -- For one transaction: behind a pooler the next one may be another session's.
 CREATE TEMP TABLE imported (
-    line bigint, repeated boolean, address text, email text, name text, phone_number text, email_type text, context text, source_url text,
+    line bigint, repeated boolean, opted_out boolean, address text, email text, name text, first_name text, last_name text,
+    phone_number text, email_type text, context text, source_url text,
     has_gmail boolean, source_job_id uuid, domain_id uuid, page_id uuid, custom_fields jsonb
 ) ON COMMIT DROP
 
 -- name: normal_forms
 SELECT address, crm_address(address) AS form FROM unnest(CAST(:addresses AS text[])) address
 
+-- name: whole_names
+-- Of contacts whose name is known as a whole only, where the file says one part of it.
+SELECT i.line, c.name
+  FROM imported i JOIN crm_contacts c USING (address)
+ WHERE i.name IS NULL AND (i.first_name IS NULL) <> (i.last_name IS NULL)
+   AND c.name IS NOT NULL AND c.first_name IS NULL AND c.last_name IS NULL
+
+-- name: complete
+UPDATE imported SET first_name = coalesce(first_name, :first_name), last_name = coalesce(last_name, :last_name)
+ WHERE line = :line
+
 -- name: upsert
 -- Resolved by address. What the file leaves blank (NULL) stays; a contact that would not change is not written at all.
 -- In the order of the index, so that two imports at once do not lock each other out.
 WITH written AS (
-    INSERT INTO crm_contacts AS c (email, name, phone_number, email_type, context, source_url, has_gmail, source_job_id,
-                                   domain_id, page_id, custom_fields)
-    SELECT DISTINCT ON (address) email, name, phone_number, email_type, context, source_url, has_gmail,
-           source_job_id, domain_id, page_id, custom_fields
+    INSERT INTO crm_contacts AS c (email, name, first_name, last_name, phone_number, email_type, context, source_url, has_gmail,
+                                   source_job_id, domain_id, page_id, custom_fields)
+    SELECT DISTINCT ON (address) email, coalesce(name, crm_joined_name(first_name, last_name)), first_name, last_name,
+           phone_number, email_type, context, source_url, has_gmail, source_job_id, domain_id, page_id, custom_fields
       FROM imported ORDER BY address, line DESC
     ON CONFLICT (address) WHERE address IS NOT NULL DO UPDATE SET
-        name = coalesce(excluded.name, c.name),
+        (name, first_name, last_name) = (
+            SELECT n[1], n[2], n[3] FROM crm_names(ARRAY[c.name, c.first_name, c.last_name],
+                                                   ARRAY[excluded.name, excluded.first_name, excluded.last_name]) n),
         phone_number = coalesce(excluded.phone_number, c.phone_number),
         email_type = coalesce(excluded.email_type, c.email_type),
         context = coalesce(excluded.context, c.context),
@@ -28,10 +42,12 @@ WITH written AS (
         domain_id = coalesce(excluded.domain_id, c.domain_id),
         page_id = coalesce(excluded.page_id, c.page_id),
         custom_fields = c.custom_fields || excluded.custom_fields
-    WHERE (c.name, c.phone_number, c.email_type, c.context, c.source_url,
+    WHERE (ARRAY[c.name, c.first_name, c.last_name], c.phone_number, c.email_type, c.context, c.source_url,
            c.has_gmail, c.source_job_id, c.domain_id, c.page_id, c.custom_fields)
           IS DISTINCT FROM
-          (coalesce(excluded.name, c.name), coalesce(excluded.phone_number, c.phone_number),
+          (crm_names(ARRAY[c.name, c.first_name, c.last_name],
+                     ARRAY[excluded.name, excluded.first_name, excluded.last_name]),
+           coalesce(excluded.phone_number, c.phone_number),
            coalesce(excluded.email_type, c.email_type), coalesce(excluded.context, c.context),
            coalesce(excluded.source_url, c.source_url), coalesce(excluded.has_gmail, c.has_gmail),
            coalesce(excluded.source_job_id, c.source_job_id), coalesce(excluded.domain_id, c.domain_id),
@@ -44,9 +60,11 @@ SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added 
 
 -- name: select
 -- Only who was never selected: whoever has a row was, or was taken back by somebody, or must never be sent.
+-- Not who has opted out elsewhere, as the file says.
 WITH known AS MATERIALIZED (
     SELECT c.id, s.state, s.last_error_kind
-      FROM crm_contacts c JOIN (SELECT DISTINCT address FROM imported WHERE NOT repeated) i USING (address)
+      FROM crm_contacts c
+      JOIN (SELECT DISTINCT address FROM imported WHERE NOT repeated AND NOT opted_out) i USING (address)
       LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
 )
 SELECT (SELECT count(*) FROM crm_select(:crm, ARRAY(SELECT id FROM known WHERE state IS NULL), true)

@@ -72,7 +72,7 @@ class BrevoMapper:
         Values and remarks are those of `prepare`. It does not use this, since it runs for every contact of an import.
         """
         custom = {CUSTOM + key: value for key, value in (record.get("custom_fields") or {}).items()}
-        first, last = normalize.name_parts(record.get("name"))
+        first, last = normalize.names_of(record)
         fields = {name: record.get(name) for name in SOURCES} | custom | {"first_name": first, "last_name": last}
         lines = [
             self._line(name, one.source, fields.get(one.source), one.type, one.options)

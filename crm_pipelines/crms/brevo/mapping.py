@@ -135,7 +135,7 @@ class BrevoMapping(BaseModel):
         left_out: list[str] = []
         as_is = None if account is None else account.as_is
         custom: Mapping[str, Any] = record.get("custom_fields") or {}
-        first, last = normalize.name_parts(record.get("name"))
+        first, last = normalize.names_of(record)
         own_fields = {CUSTOM + key: value for key, value in custom.items()}
         fields = {**record, **own_fields, "first_name": first, "last_name": last}
 

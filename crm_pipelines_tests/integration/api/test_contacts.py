@@ -46,6 +46,30 @@ def test_the_originals_requests_about_one_contact_work_as_it_sent_them(api: Api)
     assert api.call("DELETE", path).status_code == 204
 
 
+def test_parts_of_a_name_stay_apart_and_the_whole_name_follows(api: Api) -> None:
+    def names(answer: Any) -> list[str | None]:
+        return [answer[column] for column in ("name", "first_name", "last_name")]
+
+    made = api.post("/contacts", {"email": "a@example.com", "first_name": "Mary Ann", "last_name": "Smith"})
+    path = f"/contacts/{made['id']}"
+    assert names(made) == ["Mary Ann Smith", "Mary Ann", "Smith"]
+    for body, expected in (
+        ({"last_name": "King"}, ["Mary Ann King", "Mary Ann", "King"]),
+        ({"first_name": None}, ["King", None, "King"]),
+        ({"name": "Dr. Ada King"}, ["Dr. Ada King", None, None]),
+        ({"last_name": "Byron"}, ["Ada Byron", "Ada", "Byron"]),
+        ({"first_name": None, "last_name": None}, ["Ada Byron", None, None]),
+        ({"first_name": None}, ["Ada Byron", None, None]),
+        ({"name": None, "first_name": "Ada"}, ["Ada", "Ada", None]),
+    ):
+        assert names(api.call("PATCH", path, json=body).json()) == expected
+    whole = {"email": "a@example.com", "name": "Countess of Lovelace", "first_name": "Ada", "last_name": "Lovelace"}
+    for name in ("Countess of Lovelace", "Countess of Lovelace", "Dr. Lovelace", "Dr. Lovelace"):
+        put_back = api.call("PUT", path, json={**whole, "name": name}).json()
+        assert names(put_back) == [name, "Ada", "Lovelace"]
+    assert names(api.call("PUT", path, json={"email": "a@example.com"}).json()) == [None, None, None]
+
+
 def test_put_replaces_all_patch_what_is_given_and_an_edit_is_queued_again(api: Api) -> None:
     made = api.post("/contacts", ADA)
     path = f"/contacts/{made['id']}"

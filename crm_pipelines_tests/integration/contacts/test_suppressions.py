@@ -53,7 +53,18 @@ def selected_by_view(people: People, _: Path) -> None:
 
 
 def by_api(people: People, _: Path) -> None:
-    names = ["name", "phone_number", "email_type", "has_gmail", "context", "source_url", "source_job_id", "domain_id"]
+    names = [
+        "name",
+        "first_name",
+        "last_name",
+        "phone_number",
+        "email_type",
+        "has_gmail",
+        "context",
+        "source_url",
+        "source_job_id",
+        "domain_id",
+    ]
     with people.engine.begin() as connection:
         blank = dict.fromkeys([*names, "page_id"])
         records.create(connection, {**blank, "email": "Ada@example.com ", "custom_fields": {}})

@@ -61,7 +61,7 @@ def test_each_state_shows_as_its_pair_of_statuses(connection: sa.Connection, crm
 def test_the_columns_of_the_contract_are_all_there(connection: sa.Connection) -> None:
     expected = {
         *("id", "email", "name", "phone_number", "email_type", "has_gmail", "context", "source_url", "source_job_id"),
-        *("domain_id", "page_id", "custom_fields", "created_at", "updated_at"),
+        *("domain_id", "page_id", "custom_fields", "created_at", "updated_at", "first_name", "last_name"),
         *("retry_count", "next_retry_at", "last_retry_at", "last_failed_crm"),
         *(
             f"{crm}_{column}"

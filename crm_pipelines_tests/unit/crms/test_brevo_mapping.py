@@ -53,6 +53,31 @@ def test_the_shipped_mapping_sends_names_phone_and_origin() -> None:
     assert payload.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "sent"),
+    [
+        ("Mary Ann", "Smith", {"FIRSTNAME": "Mary Ann", "LASTNAME": "Smith"}),
+        (None, "Dupont", {"LASTNAME": "Dupont"}),
+        ("Anna", " ", {"FIRSTNAME": "Anna"}),
+        (None, None, {"FIRSTNAME": "Ada", "LASTNAME": "King Lovelace"}),
+        ("", "\u00a0", {"FIRSTNAME": "Ada", "LASTNAME": "King Lovelace"}),
+    ],
+)
+def test_names_given_apart_are_sent_as_given_and_others_are_taken_out_of_the_whole(
+    first: str | None, last: str | None, sent: dict[str, str]
+) -> None:
+    attributes = prepare(first_name=first, last_name=last).attributes
+    assert {name: attributes[name] for name in ("FIRSTNAME", "LASTNAME") if name in attributes} == sent
+    lines = BrevoMapper(mapping=SHIPPED).explain({**RECORD, "first_name": first, "last_name": last})
+    explained = {line.attribute: line.value for line in lines if line.attribute in ("FIRSTNAME", "LASTNAME")}
+    assert {name: value for name, value in explained.items() if value is not None} == sent
+
+
+def test_parts_that_are_not_known_and_parts_that_the_rule_gives_are_the_same_payload() -> None:
+    assert prepare().hash == prepare(first_name=None, last_name=None).hash
+    assert prepare().hash == prepare(first_name="Ada", last_name="King Lovelace").hash
+
+
 def test_false_and_zero_are_values_and_blanks_are_not() -> None:
     payload = prepare(custom_fields={"score": 0, "vip": False, "note": " \u00a0", "gone": None, "list": []})
     assert payload.attributes["SCORE"] == 0

@@ -2,11 +2,6 @@
 -- so ON CONFLICT (email) cannot say so. docs/sql.md tells how they are called.
 -- Everything runs with the rights of whoever calls it.
 
--- What one address is. crm_upsert_contacts finds the contact by it, and locks contacts in its order.
-CREATE FUNCTION crm_upsert_key(p_email text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT lower(btrim(p_email))
-$$;
-
 -- Why this cannot be a contact, in sentences without a value of it; NULL if it can.
 CREATE FUNCTION crm_upsert_problem(p_item jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -22,8 +17,8 @@ BEGIN
                         THEN format('%s is no field of a contact.', to_jsonb(crm_error_text(left(key, 60))))
                     WHEN kind = 'address' AND (value = 'null' OR btrim(value #>> '{}') = '')
                         THEN 'email: it is missing.'
-                    WHEN kind = 'address' AND (jsonb_typeof(value) <> 'string' OR crm_upsert_key(value #>> '{}') IS NULL
-                                               OR crm_upsert_key(value #>> '{}') !~ '^[^[:space:]@]+@[^[:space:]@]+$')
+                    WHEN kind = 'address' AND (jsonb_typeof(value) <> 'string' OR crm_address(value #>> '{}') IS NULL
+                                               OR crm_address(value #>> '{}') !~ '^[^[:space:]@]+@[^[:space:]@]+$')
                         THEN 'email: it is no e-mail address.'
                     WHEN kind = 'address' AND length(btrim(value #>> '{}')) > 254
                         THEN 'email: the address is longer than 254 characters.'
@@ -42,6 +37,8 @@ BEGIN
                   FROM jsonb_each('{"email": null}' || p_item)
                   LEFT JOIN (VALUES ('email', 'address'),
                                     ('name', 'text'),
+                                    ('first_name', 'text'),
+                                    ('last_name', 'text'),
                                     ('phone_number', 'text'),
                                     ('email_type', 'text'),
                                     ('has_gmail', 'boolean'),
@@ -60,6 +57,24 @@ BEGIN
                 WHEN p_given = 'null' THEN '{}'
                 ELSE (p_stored || p_given) - ARRAY(SELECT key FROM jsonb_each(p_given) WHERE value = 'null') END;
 END $$;
+
+-- The whole name and its parts, which stay in step: as of a file, and null takes away what it stands for.
+CREATE FUNCTION crm_upsert_names(p_stored crm_contacts, p_wanted crm_contacts, p_given jsonb) RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN NOT p_given ?| ARRAY['name', 'first_name', 'last_name'] THEN ARRAY[p_stored.name, p_stored.first_name, p_stored.last_name]
+        WHEN p_given -> 'name' = 'null' AND NOT p_given ?| ARRAY['first_name', 'last_name'] THEN ARRAY[NULL, NULL, NULL]
+        WHEN p_given ?| ARRAY['first_name', 'last_name'] THEN crm_names(
+            ARRAY[p_stored.name,
+                  CASE WHEN p_wanted.first_name IS NOT NULL THEN p_stored.first_name END,
+                  CASE WHEN p_wanted.last_name IS NOT NULL THEN p_stored.last_name END],
+            ARRAY[p_given ->> 'name', p_given ->> 'first_name', p_given ->> 'last_name'])
+        WHEN crm_is_joined_name(p_given ->> 'name', p_stored.first_name, p_stored.last_name)
+            THEN ARRAY[p_given ->> 'name', p_stored.first_name, p_stored.last_name]
+        WHEN p_given ->> 'name' IS NOT DISTINCT FROM p_stored.name
+            THEN ARRAY[p_stored.name, p_stored.first_name, p_stored.last_name]
+        ELSE ARRAY[p_given ->> 'name', NULL, NULL] END
+$$;
 
 -- The items as jsonb. One that holds what jsonb does not take (\u0000, say) is NULL, and spoils no other.
 CREATE FUNCTION crm_upsert_items(p_contacts json) RETURNS jsonb[] LANGUAGE plpgsql IMMUTABLE AS $$
@@ -93,6 +108,7 @@ DECLARE
     item record;
     stored crm_contacts;
     wanted crm_contacts;
+    whole text[];
     ids uuid[] := '{}';
     outcomes text[] := '{}';
     problems text[] := '{}';
@@ -113,7 +129,7 @@ BEGIN
     -- In the order of addresses, so that no two calls, nor one and an import, wait for each other.
     FOR item IN SELECT i.position, i.value, crm_upsert_problem(i.value) AS problem
                   FROM unnest(crm_upsert_items(contacts)) WITH ORDINALITY i (value, position)
-                 ORDER BY crm_upsert_key(i.value ->> 'email'), i.position
+                 ORDER BY crm_address(i.value ->> 'email'), i.position
     LOOP
         problems[item.position] := item.problem;
         IF item.problem IS NOT NULL THEN
@@ -123,15 +139,27 @@ BEGIN
         END IF;
         LOOP
             SELECT * INTO stored FROM crm_contacts c
-             WHERE lower(btrim(c.email)) = crm_upsert_key(item.value ->> 'email') FOR NO KEY UPDATE;
+             WHERE c.address = crm_address(item.value ->> 'email') FOR NO KEY UPDATE;
             wanted := jsonb_populate_record(stored, item.value - 'email' - 'custom_fields');
+            IF stored.name IS NOT NULL AND stored.first_name IS NULL AND stored.last_name IS NULL
+               AND item.value ->> 'name' IS NULL AND (wanted.first_name IS NULL) <> (wanted.last_name IS NULL)
+            THEN
+                problems[item.position] := 'first_name, last_name: give both, since only the whole name is known so far.';
+                outcomes[item.position] := 'refused';
+                ids[item.position] := NULL;
+                EXIT;
+            END IF;
+            whole := crm_upsert_names(stored, wanted, item.value);
+            wanted.name := whole[1];
+            wanted.first_name := whole[2];
+            wanted.last_name := whole[3];
             wanted.custom_fields := crm_upsert_custom_fields(coalesce(stored.custom_fields, '{}'),
                                                              item.value -> 'custom_fields');
             IF stored.id IS NULL THEN
-                INSERT INTO crm_contacts AS c (email, name,
+                INSERT INTO crm_contacts AS c (email, name, first_name, last_name,
                                                phone_number, email_type, has_gmail, context, source_url,
                                                source_job_id, domain_id, page_id, custom_fields)
-                VALUES (btrim(item.value ->> 'email'), wanted.name,
+                VALUES (btrim(item.value ->> 'email'), wanted.name, wanted.first_name, wanted.last_name,
                         wanted.phone_number, wanted.email_type, wanted.has_gmail, wanted.context, wanted.source_url,
                         wanted.source_job_id, wanted.domain_id, wanted.page_id, wanted.custom_fields)
                 ON CONFLICT DO NOTHING RETURNING c.id INTO stored.id;
@@ -141,7 +169,7 @@ BEGIN
                 outcomes[item.position] := 'unchanged';
             ELSE
                 UPDATE crm_contacts c SET
-                    name = wanted.name,
+                    name = wanted.name, first_name = wanted.first_name, last_name = wanted.last_name,
                     phone_number = wanted.phone_number, email_type = wanted.email_type, has_gmail = wanted.has_gmail,
                     context = wanted.context, source_url = wanted.source_url, source_job_id = wanted.source_job_id,
                     domain_id = wanted.domain_id, page_id = wanted.page_id, custom_fields = wanted.custom_fields
@@ -185,6 +213,8 @@ $$;
 CREATE FUNCTION crm_upsert_contact(
     email text,
     name text DEFAULT NULL,
+    first_name text DEFAULT NULL,
+    last_name text DEFAULT NULL,
     phone_number text DEFAULT NULL,
     email_type text DEFAULT NULL,
     has_gmail boolean DEFAULT NULL,
@@ -203,6 +233,8 @@ CREATE FUNCTION crm_upsert_contact(
              FROM jsonb_each(jsonb_build_object(
                  'email', crm_upsert_contact.email,
                  'name', crm_upsert_contact.name,
+                 'first_name', crm_upsert_contact.first_name,
+                 'last_name', crm_upsert_contact.last_name,
                  'phone_number', crm_upsert_contact.phone_number,
                  'email_type', crm_upsert_contact.email_type,
                  'has_gmail', crm_upsert_contact.has_gmail,
