@@ -73,27 +73,33 @@ def to_record(row: Row, columns: Columns) -> Record:
     return Record(row.line, values["email"].lower(), values, custom, remarks)
 
 
-def _text(cell: object, column: str) -> str:
+def cell_text(cell: object) -> str:
+    """What a cell says, whatever its type."""
     match cell:
         case bool():
-            text = str(cell).lower()
+            return str(cell).lower()
         case float() if cell.is_integer():  # a phone number that Excel took for a number: 4.5e10
-            text = str(int(cell))
+            return str(int(cell))
         case datetime() if cell.time() == time():
-            text = cell.date().isoformat()
+            return cell.date().isoformat()
         case datetime() | date() | time():
-            text = cell.isoformat()
+            return cell.isoformat()
         case _:
-            text = str(cell).strip()
+            return str(cell)
+
+
+def _text(cell: object, column: str) -> str:
+    text = cell_text(cell).strip()
     if "\0" in text:
         raise Unusable(f"{column}: it holds a NUL character")
     if len(text) > LONGEST_CELL:
         raise Unusable(f"{column}: it is longer than {LONGEST_CELL:,} characters")
-    if text[:1] == "'" and text[1:2] in set(
-        "=+-@"
-    ):  # the mark by which spreadsheets keep such a text from being a formula
-        text = text[1:]
-    return text
+    return unguarded(text)
+
+
+def unguarded(text: str) -> str:
+    """Without the mark by which spreadsheets keep such a text from being a formula."""
+    return text[1:] if text[:1] == "'" and text[1:2] in {"=", "+", "-", "@"} else text
 
 
 def _custom(cell: object, column: str) -> Any:

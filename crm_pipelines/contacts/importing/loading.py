@@ -5,6 +5,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
@@ -16,6 +17,9 @@ _SQL = load_statements("importing/loading")
 _COPY = f"COPY imported (line, repeated, {', '.join(FIELDS)}) FROM STDIN"
 # From here on, plans made with the statistics of before would be bad ones.
 _MANY = 1_000
+# Contacts per statement when they are selected: few statements for a large file, each far below the time-out.
+_SELECTED_AT_ONCE = 20_000
+_ID_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,32 @@ class Loaded:
     updated: int
 
 
+@dataclass(frozen=True)
+class Selection:
+    """How many contacts of the file are selected per CRM, or were left alone: see ImportReport."""
+
+    selected: dict[str, int]
+    taken_back: dict[str, int]
+    suppressed: dict[str, int]
+
+    @classmethod
+    def of_nobody(cls, crms: list[str]) -> Self:
+        return cls(dict.fromkeys(crms, 0), dict.fromkeys(crms, 0), dict.fromkeys(crms, 0))
+
+    def add(self, crm: str, counts: sa.Row[tuple[int, int, int]]) -> None:
+        self.selected[crm] += counts.selected
+        self.taken_back[crm] += counts.taken_back
+        self.suppressed[crm] += counts.suppressed
+
+
 class Loader:
-    """A connection with the temporary table on it; each `load` is one transaction."""
+    """A connection with the temporary table on it; each `load` is one transaction, and so is `select`."""
 
     def __init__(self, engine: sa.Engine, crms: list[str]) -> None:
         self._connection = engine.connect()
         self._written = 0
-        self.selected = dict.fromkeys(crms, 0)
-        self.taken_back = dict.fromkeys(crms, 0)
-        self.suppressed = dict.fromkeys(crms, 0)
+        self._crms = crms
+        self._named = bytearray()  # the ids of all contacts in the file, if they are to be selected
 
     def __enter__(self) -> Self:
         self._connection.execute(_SQL["stage"])
@@ -53,7 +74,7 @@ class Loader:
             self._connection.close()
 
     def load(self, records: list[Record], repeated: Set[str]) -> Loaded:
-        """Insert or update the contacts, and select them; the keys in `repeated` were in an earlier chunk too."""
+        """Insert or update the contacts; the keys in `repeated` were in an earlier chunk too."""
         with self._connection.begin():
             driver = self._connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
@@ -69,10 +90,21 @@ class Loader:
                         ]
                     )
             counts = self._connection.execute(_SQL["upsert"]).one()
-            for crm in self.selected:
-                of_crm = self._connection.execute(_SQL["select"], {"crm": crm}).one()
-                self.selected[crm] += of_crm.selected
-                self.taken_back[crm] += of_crm.taken_back
-                self.suppressed[crm] += of_crm.suppressed
+            if self._crms:
+                self._named += b"".join(row.id.bytes for row in self._connection.execute(_SQL["named"]))
         self._written += counts.added + counts.updated
         return Loaded(counts.added, counts.updated)
+
+    def select(self) -> Selection:
+        """Select all contacts of the file, or nobody: none is claimed by a run before every row is in."""
+        counts = Selection.of_nobody(self._crms)
+        if not self._named:
+            return counts
+        # In one order, so that two imports at once do not lock each other out.
+        ids = sorted(bytes(self._named[at : at + _ID_BYTES]) for at in range(0, len(self._named), _ID_BYTES))
+        with self._connection.begin():
+            for crm in self._crms:
+                for at in range(0, len(ids), _SELECTED_AT_ONCE):
+                    batch = [UUID(bytes=one) for one in ids[at : at + _SELECTED_AT_ONCE]]
+                    counts.add(crm, self._connection.execute(_SQL["select"], {"crm": crm, "ids": batch}).one())
+        return counts

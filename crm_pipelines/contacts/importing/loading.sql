@@ -38,13 +38,16 @@ WITH written AS (
 SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added AND NOT repeated) AS updated
   FROM written JOIN imported i ON lower(btrim(i.email)) = key
 
+-- name: named
+-- The contacts of this chunk, whether or not anything changed.
+SELECT c.id FROM crm_contacts c JOIN (SELECT DISTINCT lower(btrim(email)) AS email FROM imported WHERE NOT repeated) i
+    ON lower(btrim(c.email)) = i.email
+
 -- name: select
 -- Only who was never selected: whoever has a row was, or was taken back by somebody, or must never be sent.
 WITH known AS MATERIALIZED (
-    SELECT c.id, s.state, s.last_error_kind
-      FROM crm_contacts c JOIN (SELECT DISTINCT lower(btrim(email)) AS email FROM imported WHERE NOT repeated) i
-        ON lower(btrim(c.email)) = i.email
-      LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+    SELECT named AS id, s.state, s.last_error_kind
+      FROM unnest(CAST(:ids AS uuid[])) named LEFT JOIN crm_syncs s ON s.contact_id = named AND s.crm = :crm
 )
 SELECT (SELECT count(*) FROM crm_select(:crm, ARRAY(SELECT id FROM known WHERE state IS NULL), true)
          WHERE outcome = 'selected') AS selected,
