@@ -26,13 +26,15 @@ SELECT count(*) FILTER (WHERE id IS NULL) AS added,
 
 -- name: expect_selected
 -- What `select` of loading.sql would do. Who is suppressed and no contact yet comes in suppressed.
-SELECT count(*) FILTER (WHERE s.state IS NULL AND x.digest IS NULL) AS selected,
-       count(*) FILTER (WHERE s.state = 'unselected') AS taken_back,
-       count(*) FILTER (WHERE x.digest IS NOT NULL OR (s.state = 'skipped' AND s.last_error_kind = 'suppressed'))
+SELECT count(*) FILTER (WHERE c.state IS NULL AND x.digest IS NULL) AS selected,
+       count(*) FILTER (WHERE c.state = 'unselected') AS taken_back,
+       count(*) FILTER (WHERE x.digest IS NOT NULL OR (c.state = 'skipped' AND c.last_error_kind = 'suppressed'))
            AS suppressed
   FROM unnest(CAST(:keys AS text[])) given
-  LEFT JOIN crm_contacts c ON lower(btrim(c.email)) = given
-  LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+  LEFT JOIN LATERAL (
+       SELECT c.id, s.state, s.last_error_kind
+         FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+        WHERE lower(btrim(c.email)) = given LIMIT 1) c ON true
   LEFT JOIN crm_digest_keys k ON k.id = 1
   LEFT JOIN crm_suppressions x ON c.id IS NULL AND x.crm = :crm AND x.lifted_at IS NULL
                               AND x.digest = crm_digest(k, 'email', given)

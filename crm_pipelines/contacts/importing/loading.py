@@ -91,7 +91,6 @@ class Loader:
                     )
             counts = self._connection.execute(_SQL["upsert"]).one()
             if self._crms:
-                self._connection.execute(sa.text("ANALYZE imported"))  # else the plan of the first chunk is kept
                 self._named += b"".join(row.id.bytes for row in self._connection.execute(_SQL["named"]))
         self._written += counts.added + counts.updated
         return Loaded(counts.added, counts.updated)

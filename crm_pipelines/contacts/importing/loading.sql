@@ -39,9 +39,10 @@ SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added 
   FROM written JOIN imported i ON lower(btrim(i.email)) = key
 
 -- name: named
--- The contacts of this chunk, whether or not anything changed.
-SELECT c.id FROM crm_contacts c JOIN (SELECT DISTINCT lower(btrim(email)) AS email FROM imported WHERE NOT repeated) i
-    ON lower(btrim(c.email)) = i.email
+-- The contacts of this chunk, whether or not anything changed. Looked up one by one: for a join the whole table would be
+-- read again for each chunk.
+SELECT c.id FROM (SELECT DISTINCT lower(btrim(email)) AS email FROM imported WHERE NOT repeated) i
+ CROSS JOIN LATERAL (SELECT id FROM crm_contacts WHERE lower(btrim(crm_contacts.email)) = i.email LIMIT 1) c
 
 -- name: select
 -- Only who was never selected: whoever has a row was, or was taken back by somebody, or must never be sent.
