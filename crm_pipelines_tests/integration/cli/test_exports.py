@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import openpyxl
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
@@ -78,17 +78,10 @@ def brevo(folder: Path) -> Path:
 
 def sheet(folder: Path) -> Path:
     """By hand: a title, an empty row, and then the table."""
-    book = openpyxl.Workbook()
-    page = book.active
-    assert page is not None
-    page.title = "Messe 2026"
-    page.append(["Gäste der Messe"])
-    page.append([])
-    page.append(["E-Mail", "Vorname", "Nachname", "Telefon"])
-    for email, first, last, phone in _PEOPLE:
-        page.append([email, first, last, phone or None])
+    rows: list[list[str | None]] = [["Gäste der Messe"], [], ["E-Mail", "Vorname", "Nachname", "Telefon"]]
+    rows += [[email, first, last, phone or None] for email, first, last, phone in _PEOPLE]
     path = folder / "gäste.xlsx"
-    book.save(path)
+    pd.DataFrame(rows, dtype=object).to_excel(path, sheet_name="Messe 2026", header=False, index=False)
     return path
 
 
