@@ -60,6 +60,10 @@ _LISTS = "crm_pipelines_tests/integration/crms/test_brevo_lists_and_marks.py"
 _SUPPRESSIONS = "crm_pipelines_tests/integration/contacts/test_suppressions.py"
 _SPELT_OTHERWISE = "test_who_was_suppressed_by_sql_and_comes_back_with_the_domain_spelt_otherwise_is_not_sent"
 _OFF_THE_LIST = "test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other"
+_REJECTS = "crm_pipelines/contacts/importing/rejects.py"
+_REJECTS_TESTS = "crm_pipelines_tests/integration/contacts/test_import_rejects.py"
+_FORECAST_SQL = "crm_pipelines/contacts/importing/forecast.sql"
+_FORECAST_TESTS = "crm_pipelines_tests/integration/contacts/test_import_forecast.py"
 _IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
 _NAMES = "crm_pipelines_tests/integration/contacts/test_names.py"
 _NAMES_SQL = "crm_pipelines/contacts/migrations/versions/0018_names.sql"
@@ -1190,7 +1194,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="import --select: who has opted out elsewhere is not queued",
-        changes=(("crm_pipelines/contacts/importing/loading.sql", " AND NOT opted_out", ""),),
+        changes=(("crm_pipelines/contacts/importing/loading.py", "if row.opted_out:", "if False:"),),
         tests=(f"{_NAMES}::test_who_has_opted_out_elsewhere_comes_in_and_is_not_queued",),
     ),
     Mutation(
@@ -1237,7 +1241,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/contacts/importing/cleaning.py",
-                "return unguarded(cell) if origin is Origin.PAGE else cell",
+                "return formulas.unguarded(cell) if origin is Origin.PAGE else cell",
                 "return text",
             ),
         ),
@@ -1253,6 +1257,57 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_ROUND_TRIPS}::test_what_was_not_edited_changes_nothing",),
+    ),
+    Mutation(
+        guard="import --select: nobody is selected before all rows are in",
+        changes=(
+            (
+                "crm_pipelines/contacts/importing/__init__.py",
+                "loader, tally, reject):\n",
+                "loader, tally, reject):\n            loader.select()\n",
+            ),
+        ),
+        tests=(f"{_IMPORTING_TESTS}::test_nobody_is_selected_before_all_rows_are_in",),
+    ),
+    Mutation(
+        guard="import --dry-run: its transactions can only read",
+        changes=(
+            (
+                "crm_pipelines/contacts/importing/forecast.py",
+                "connection.execution_options(postgresql_readonly=True)",
+                "connection",
+            ),
+        ),
+        tests=(f"{_FORECAST_TESTS}::test_a_dry_run_can_not_write_and_locks_no_row",),
+    ),
+    Mutation(
+        guard="import --dry-run: who is suppressed and no contact yet would not be queued",
+        changes=((_FORECAST_SQL, "c.state IS NULL AND x.digest IS NULL", "c.state IS NULL"),),
+        tests=(f"{_FORECAST_TESTS}::test_a_dry_run_and_the_import_agree_in_every_count",),
+    ),
+    Mutation(
+        guard="rejects: those of an earlier import are not written over",
+        changes=((_REJECTS, "return _create(path, os.O_EXCL), path", "return _create(path), path"),),
+        tests=(
+            f"{_REJECTS_TESTS}::test_rejects_of_an_earlier_import_are_never_written_over",
+            f"{_REJECTS_TESTS}::test_the_rejects_of_a_file_of_rejects_go_to_the_next",
+            f"{_IMPORTING_TESTS}::test_rejects_are_not_written_through_a_link",
+        ),
+    ),
+    Mutation(
+        guard="rejects: the source is not written over while it is read",
+        changes=((_REJECTS, "if path.samefile(source):", "if False:"),),
+        tests=(f"{_REJECTS_TESTS}::test_the_rejects_of_a_file_of_rejects_go_to_the_next",),
+    ),
+    Mutation(
+        guard="rejects: no cell begins like a formula",
+        changes=((_REJECTS, 'in {"=", "+", "-", "@"} else text', "in set() else text"),),
+        tests=(f"{_REJECTS_TESTS}::test_no_cell_begins_like_a_formula",),
+    ),
+    Mutation(
+        guard="rejects: a full disk leaves no half file",
+        changes=((_REJECTS, "if self.written.is_file():", "if False:"),),
+        tests=(f"{_REJECTS_TESTS}::test_a_full_disk_in_the_middle_stops_no_import_and_leaves_no_half_file",),
     ),
     Mutation(
         guard="Dagster's page: a name that somebody else points here is refused",

@@ -2,7 +2,8 @@
 
 | module | commands |
 | --- | --- |
-| `contacts` | `contacts import`, `select`, `unselect`; `status`, `retry` |
+| `importing` | `contacts import` |
+| `contacts` | `contacts select`, `unselect`; `status`, `retry` |
 | `suppressions` | `suppress`, `unsuppress`, `suppressions list` |
 | `why` | `why` |
 | `delivery` | `sync`, `check`, `provision` |

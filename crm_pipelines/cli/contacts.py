@@ -1,15 +1,14 @@
 """Commands about contacts: bring them in, decide about them, see how they stand."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.importing import import_
 from crm_pipelines.cli.output import (
     CRM,
     as_json,
@@ -24,7 +23,6 @@ from crm_pipelines.cli.output import (
 from crm_pipelines.contacts.crms import SYNC_STATUSES
 
 if TYPE_CHECKING:
-    from crm_pipelines.contacts.importing import ImportReport
     from crm_pipelines.contacts.selection import Who
     from crm_pipelines.contacts.status import CrmStatus
 
@@ -34,81 +32,7 @@ def contacts() -> None:
     """Bring contacts in, and decide which go to a CRM."""
 
 
-@contacts.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--select", "crms", type=CRM, multiple=True, help="Queue those that were never selected for this CRM.")
-@click.option("--encoding", help="Encoding of a CSV file, when the detected one is wrong.")
-@click.option(
-    "--rejects",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The file for rows that cannot be used, instead of <name>.rejects.csv beside FILE.",
-)
-@as_json
-def import_(file: Path, crms: tuple[str, ...], encoding: str | None, rejects: Path | None, as_json: bool) -> None:
-    """Load contacts from FILE (CSV or XLSX).
-
-    Columns are found by name; one that is not known becomes a custom field. An address that is there already is
-    updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
-    <name>.rejects.csv beside FILE; where that cannot be written, each is named by its line. Safe to repeat.
-
-    \b
-    Examples:
-      crm-pipelines contacts import people.csv
-      crm-pipelines contacts import people.xlsx --select brevo
-      crm-pipelines contacts import old.csv --encoding cp1252
-      crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
-    """
-    from crm_pipelines.contacts.importing import import_contacts
-
-    watched = sys.stderr.isatty()
-
-    def progress(rows: int) -> None:
-        if watched:
-            click.echo(f"\r{rows} rows", nl=False, err=True)
-
-    with contacts_engine() as (_, engine):
-        report = import_contacts(engine, file, select=crms, encoding=encoding, rejects_file=rejects, progress=progress)
-    if watched:
-        click.echo("\r", nl=False, err=True)
-    if as_json:
-        print_json(asdict(report))
-    else:
-        _tell_import(report)
-
-
-def _tell_import(report: "ImportReport") -> None:
-    for reject in report.rejects:
-        click.echo(f"{report.file}, line {reject.line}: {printable(reject.reason)}", err=True)
-    if report.rejects_file:
-        click.echo(f"Rejected rows are in {report.rejects_file}.", err=True)
-    if report.rejects_unwritable:
-        click.echo(
-            f"No file for the rejected rows could be written beside the source ({report.rejects_unwritable}): correct "
-            "the lines that are named above, or import again with --rejects FILE.",
-            err=True,
-        )
-    for remark, rows in report.remarks.items():
-        click.echo(f"{report.file}, {rows} row{'s' if rows != 1 else ''}: {printable(remark)}.", err=True)
-    for note in report.notes:
-        click.echo(f"{report.file}: {printable(note)}", err=True)
-    click.echo(f"{report.form}: {report.summary}")
-    if report.custom_fields:
-        click.echo(f"Custom fields: {printable(', '.join(report.custom_fields))}.")
-    if report.ignored_columns:
-        click.echo(f"Columns left out: {printable(', '.join(report.ignored_columns))}.")
-    for crm, count in report.selected.items():
-        click.echo(f"Queued for {crm}: {count}.")
-        _tell_left_alone(crm, report.taken_back[crm], report.suppressed[crm])
-
-
-def _tell_left_alone(crm: str, taken_back: int, suppressed: int) -> None:
-    if taken_back:
-        click.echo(
-            f"Left alone: {taken_back} that were taken back from {crm} before, or became New with another account. "
-            f"`crm-pipelines contacts select {crm} --email …` queues one, `--where-status New` all of them."
-        )
-    if suppressed:
-        click.echo(f"Left alone: {suppressed} that must never be sent to {crm} (`crm-pipelines suppressions list`).")
+contacts.add_command(import_)
 
 
 def _choosing(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -71,8 +72,23 @@ def print_table(filled: "Table") -> None:
     """In the width of the terminal, or of COLUMNS; with colours only on a terminal."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
+    width = None if _has_width(sys.stdout) else _WIDTH_OF_A_PIPE
     Console(width=width, highlight=False, emoji=False).print(filled)
+
+
+def say(sentence: str, *, err: bool = False) -> None:
+    """In the width of the terminal, or of COLUMNS; else in one line, for programs that look for it."""
+    if _has_width(sys.stderr if err else sys.stdout):
+        sentence = click.wrap_text(sentence, shutil.get_terminal_size().columns)
+    click.echo(sentence, err=err)
+
+
+def rows_counted(number: int) -> str:
+    return f"{number} row{'' if number == 1 else 's'}"
+
+
+def _has_width(stream: TextIO) -> bool:
+    return stream.isatty() or "COLUMNS" in os.environ
 
 
 def report_unknown(not_found: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -19,6 +20,11 @@ class DagsterDatabaseMissing(CrmPipelinesError):
     """Dagster's database does not exist and could not be created."""
 
 
+def has_contacts_database(settings: Settings) -> bool:
+    """Whether one is named, or the embedded Postgres has been made; it is not made by this."""
+    return settings.storage.crm_database_url is not None or _folder(settings).is_dir()
+
+
 @contextmanager
 def contacts_database(settings: Settings) -> Iterator[str]:
     """The URL of the contacts database: CRM_DATABASE_URL, or a database of the embedded Postgres while in the block.
@@ -28,10 +34,13 @@ def contacts_database(settings: Settings) -> Iterator[str]:
     if settings.storage.crm_database_url is not None:
         yield settings.storage.crm_database_url
         return
-    folder = settings.storage.crm_pipelines_data_dir / "postgres"
-    with embedded_postgres(folder, bin_dir=settings.storage.crm_postgres_bin) as server:
+    with embedded_postgres(_folder(settings), bin_dir=settings.storage.crm_postgres_bin) as server:
         server.create_database(_CONTACTS)
         yield server.url(_CONTACTS)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.storage.crm_pipelines_data_dir / "postgres"
 
 
 def dagster_storage_url(settings: Settings, contacts_url: str) -> str:

@@ -9,82 +9,26 @@ Only the command line imports this package: it needs pandas.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.crms import known_crm
-from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record
+from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record, unguarded
 from crm_pipelines.contacts.importing.columns import Columns, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
+from crm_pipelines.contacts.importing.forecast import Destination, Expectation, ImportForecast, Watcher
 from crm_pipelines.contacts.importing.loading import Loader
 from crm_pipelines.contacts.importing.rejects import Rejects, require_writable
+from crm_pipelines.contacts.importing.report import MOST_REJECTS, SHOWN, ImportReport, Reject, Tally
 from crm_pipelines.contacts.importing.tables import Row, Table
 
-__all__ = ["ImportRefused", "ImportReport", "Reject", "import_contacts"]
+__all__ = ["ImportForecast", "ImportRefused", "ImportReport", "Reject", "forecast_import", "import_contacts"]
 
 CHUNK = 5_000
 """Rows per transaction: large enough that a commit costs nothing, small enough to stay in memory."""
-
-SHOWN_REJECTS = 20
-
-MOST_REJECTS = 10_000
-"""So many are told where no file can be written for them: each is kept in memory until then."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reject:
-    """A row that was not imported, by its line in the file, and why; the reason holds no value of the row."""
-
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportReport:
-    """What an import came to: rows = added + updated + unchanged + duplicates + rejected.
-
-    `duplicates` were merged into an earlier row with the same address. `rejects` are the first of the rejected rows;
-    all of them are in `rejects_file`. `selected` counts, per CRM, the contacts that are selected now and never were;
-    `taken_back` and `suppressed` those that were left alone, since somebody had taken them back or they must never be
-    sent. `rejects_unwritable` says why there is no such file; then `rejects` are all of them,
-    up to MOST_REJECTS. `remarks` counts rows of which something was not taken, by what; `notes` are sentences about
-    the file as a whole.
-    """
-
-    file: str
-    form: str
-    rows: int
-    added: int
-    updated: int
-    unchanged: int
-    duplicates: int
-    rejected: int
-    rejects: tuple[Reject, ...]
-    rejects_file: Path | None
-    rejects_unwritable: str | None
-    remarks: dict[str, int]
-    notes: tuple[str, ...]
-    custom_fields: tuple[str, ...]
-    ignored_columns: tuple[str, ...]
-    selected: dict[str, int]
-    taken_back: dict[str, int]
-    suppressed: dict[str, int]
-
-    @property
-    def summary(self) -> str:
-        """One sentence with the counts."""
-        counts = {
-            "added": self.added,
-            "updated": self.updated,
-            "unchanged": self.unchanged,
-            "merged into an earlier row with the same address": self.duplicates,
-            "rejected": self.rejected,
-        }
-        return f"{self.rows} rows: {', '.join(f'{count} {what}' for what, count in counts.items() if count) or 'none'}."
 
 
 def import_contacts(
@@ -99,63 +43,96 @@ def import_contacts(
 ) -> ImportReport:
     """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
 
-    `encoding` overrides what is detected for CSV. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`,
-    or else beside the source; where it cannot be written, the report has them. `rejects_file` is another one, which
-    must be writable. `progress` is called with the number of rows read so far. Raises ImportRefused for a file that
-    cannot be read as a table of contacts, UsageError for an unknown CRM.
+    They are selected once all rows are in, all of them or none. `encoding` overrides what is detected for CSV. The file
+    of rejects, `<name>.rejects.csv`, goes to `rejects_folder`, or else beside the source; where it cannot be written,
+    the report has them. `rejects_file` is another one, which must be writable. `progress` is called with the number of
+    rows that are in so far. Raises ImportRefused for a file that cannot be read as a table of contacts, UsageError for
+    an unknown CRM.
     """
-    crms = list(dict.fromkeys(known_crm(crm) for crm in select))
+    crms = _known(select)
     table = _open(path, encoding)
-    columns = match_columns(table.header, path.name)
+    columns = match_columns([unguarded(title) for title in table.header], path.name)
     if rejects_file is not None:
-        require_writable(rejects_file)
-    rejected = rejects_file or (rejects_folder or path.parent) / f"{path.stem}.rejects.csv"
-    seen: set[int] = set()  # hashes, since all addresses of a large file would fill the memory
-    counts = dict.fromkeys(("rows", "added", "updated", "unchanged", "duplicates", "rejected"), 0)
-    first_rejects: list[Reject] = []
-    remarks: Counter[str] = Counter()
-
+        require_writable(rejects_file, path)
+    tally = Tally()
     with (
-        Rejects(rejected, table.header) as rejects,
+        Rejects(path, table.header, folder=rejects_folder, named=rejects_file) as rejects,
         Loader(engine, crms) as loader,
     ):
 
         def reject(row: Row, reason: str) -> None:
-            counts["rejected"] += 1
             rejects.add(row, reason)
-            if len(first_rejects) < (MOST_REJECTS if rejects.unwritable else SHOWN_REJECTS):
-                first_rejects.append(Reject(line=row.line, reason=reason))
+            tally.reject(row.line, reason, kept=MOST_REJECTS if rejects.unwritable else SHOWN)
 
-        for rows in _chunks(table.rows):
-            records = loader.keyed(_records(rows, columns, reject))
-            remarks.update(remark for record in records for remark in record.remarks)
-            contacts = _merged(records)
-            repeated = {key for key in contacts if hash(key) in seen}
-            seen.update(hash(key) for key in contacts)
-            loaded = loader.load(list(contacts.values()), repeated)
-            new = len(contacts) - len(repeated)
-            counts["rows"] += len(rows)
-            counts["added"] += loaded.added
-            counts["updated"] += loaded.updated
-            counts["duplicates"] += len(records) - new
-            counts["unchanged"] += new - loaded.added - loaded.updated
+        for _ in _bring(table.rows, columns, loader, tally, reject):
             if progress:
-                progress(counts["rows"])
+                progress(tally.rows)
+        selection = loader.select()
     return ImportReport(
-        file=path.name,
-        form=table.form,
-        **counts,
-        rejects=tuple(first_rejects),
-        rejects_file=rejects.path if rejects.written else None,
+        **_counts(tally, path, table, columns),
+        rejects_file=rejects.written,
         rejects_unwritable=rejects.unwritable,
-        remarks=dict(remarks),
-        notes=(*columns.notes, *table.notes),
-        custom_fields=tuple(columns.custom.values()),
-        ignored_columns=columns.ignored,
-        selected=loader.selected,
-        taken_back=loader.taken_back,
-        suppressed=loader.suppressed,
+        notes=(*columns.notes, *table.notes, *rejects.notes),
+        **vars(selection),
     )
+
+
+def forecast_import(
+    engine: sa.Engine | None,
+    path: Path,
+    *,
+    select: Sequence[str] = (),
+    encoding: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ImportForecast:
+    """What `import_contacts` would come to. Reads only, in one short transaction per chunk; no file is written.
+
+    Without an engine, what the database has is not known: counts that need it are None. Raises as `import_contacts`
+    does.
+    """
+    crms = _known(select)
+    table = _open(path, encoding)
+    columns = match_columns([unguarded(title) for title in table.header], path.name)
+    tally = Tally()
+    watcher = Watcher(table.header, columns)
+    with Expectation(engine, crms) as expected:
+        rows = watcher.watch(table.rows)
+        for _ in _bring(rows, columns, expected, tally, lambda row, reason: tally.reject(row.line, reason)):
+            if progress:
+                progress(tally.rows)
+    known = {} if engine else dict.fromkeys(("added", "updated", "unchanged"))
+    return ImportForecast(
+        **(_counts(tally, path, table, columns) | known),
+        notes=(*columns.notes, *table.notes, *watcher.notes),
+        columns=watcher.columns(),
+        merged=tuple(tally.merged),
+        respelt=expected.respelt,
+        respellings=tuple(expected.respellings),
+        **vars(expected.selection),
+    )
+
+
+def _known(crms: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(known_crm(crm) for crm in crms))
+
+
+def _counts(tally: Tally, path: Path, table: Table, columns: Columns) -> dict[str, Any]:
+    """What a report and a forecast have alike."""
+    return {
+        "file": path.name,
+        "form": table.form,
+        "rows": tally.rows,
+        "added": tally.added,
+        "updated": tally.updated,
+        "unchanged": tally.unchanged,
+        "duplicates": tally.duplicates,
+        "rejected": tally.rejected,
+        "reasons": tally.reasons_by_frequency,
+        "rejects": tuple(tally.rejects),
+        "remarks": dict(tally.remarks),
+        "custom_fields": tuple(columns.custom.values()),
+        "ignored_columns": columns.ignored,
+    }
 
 
 def _open(path: Path, encoding: str | None) -> Table:
@@ -179,9 +156,30 @@ def _open(path: Path, encoding: str | None) -> Table:
         raise ImportRefused(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
 
 
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _bring(
+    rows: Iterator[Row],
+    columns: Columns,
+    destination: Destination,
+    tally: Tally,
+    reject: Callable[[Row, str], None],
+) -> Iterator[None]:
+    """Bring the rows to the destination, chunk by chunk, and count what becomes of them; yields after each chunk."""
+    first_lines: dict[int, int] = {}  # by hash of the key, since all addresses of a large file would fill the memory
     while chunk := list(itertools.islice(rows, CHUNK)):
-        yield chunk
+        records = destination.keyed(_records(chunk, columns, reject))
+        for record in records:
+            tally.remarks.update(record.remarks)
+            earlier = first_lines.setdefault(hash(record.key), record.line)
+            if earlier != record.line:
+                tally.merge(record.line, earlier)
+        contacts = _merged(records)
+        repeated = {key for key in contacts if first_lines[hash(key)] < chunk[0].line}
+        loaded = destination.load(list(contacts.values()), repeated)
+        tally.rows += len(chunk)
+        tally.added += loaded.added
+        tally.updated += loaded.updated
+        tally.unchanged += len(contacts) - len(repeated) - loaded.added - loaded.updated
+        yield
 
 
 def _records(rows: list[Row], columns: Columns, reject: Callable[[Row, str], None]) -> list[Record]:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from crm_pipelines import names
-from crm_pipelines.contacts.formulas import unguarded
+from crm_pipelines.contacts import formulas
 from crm_pipelines.contacts.importing.addresses import NoAddress, address_within
 from crm_pipelines.contacts.importing.columns import Columns, Origin
 from crm_pipelines.contacts.importing.headers import SEVERAL, has_opted_out
@@ -42,7 +42,7 @@ class Record:
 
     line: int
     key: (
-        str  # the address in normal form, by which the database compares; of other than ASCII once the loader was asked
+        str  # the address in normal form, by which the database compares; if it is not ASCII, once the loader was asked
     )
     values: dict[str, Any]
     custom_fields: dict[str, Any]
@@ -126,7 +126,7 @@ def _read(cell: object, field: str, origin: Origin) -> str:
     text = _text(cell, field)
     if origin is Origin.ELSEWHERE or field not in TEXT_FIELDS or not isinstance(cell, str):
         return text
-    return unguarded(cell) if origin is Origin.PAGE else cell
+    return formulas.unguarded(cell) if origin is Origin.PAGE else cell
 
 
 def _other_part(texts: Mapping[str, str], columns: Columns) -> dict[str, str]:
@@ -149,27 +149,33 @@ def _opted_out(cell: object, key: str) -> bool:
     return cell is not None and has_opted_out(key, str(cell))
 
 
-def _text(cell: object, column: str) -> str:
+def cell_text(cell: object) -> str:
+    """What a cell says, whatever its type."""
     match cell:
         case bool():
-            text = str(cell).lower()
+            return str(cell).lower()
         case float() if cell.is_integer():  # a phone number that Excel took for a number: 4.5e10
-            text = str(int(cell))
+            return str(int(cell))
         case datetime() if cell.time() == time():
-            text = cell.date().isoformat()
+            return cell.date().isoformat()
         case datetime() | date() | time():
-            text = cell.isoformat()
+            return cell.isoformat()
         case _:
-            text = str(cell).strip()
+            return str(cell)
+
+
+def _text(cell: object, column: str) -> str:
+    text = cell_text(cell).strip()
     if "\0" in text:
         raise Unusable(f"{column}: it holds a NUL character")
     if len(text) > LONGEST_CELL:
         raise Unusable(f"{column}: it is longer than {LONGEST_CELL:,} characters")
-    if text[:1] == "'" and text[1:2] in set(
-        "=+-@"
-    ):  # the mark by which spreadsheets keep such a text from being a formula
-        text = text[1:]
-    return text
+    return unguarded(text)
+
+
+def unguarded(text: str) -> str:
+    """Without the mark by which spreadsheets keep such a text from being a formula."""
+    return text[1:] if text[:1] == "'" and text[1:2] in {"=", "+", "-", "@"} else text
 
 
 def _custom(cell: object, column: str) -> Any:

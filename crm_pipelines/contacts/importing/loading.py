@@ -5,6 +5,7 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
@@ -16,6 +17,9 @@ _SQL = load_statements("importing/loading")
 _COPY = f"COPY imported (line, repeated, opted_out, address, {', '.join(FIELDS)}) FROM STDIN"
 # From here on, plans made with the statistics of before would be bad ones.
 _MANY = 1_000
+# Contacts per statement when they are selected: few statements for a large file, each far below the time-out.
+_SELECTED_AT_ONCE = 20_000
+_ID_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,33 @@ class Loaded:
     updated: int
 
 
+@dataclass(frozen=True)
+class Selection:
+    """How many contacts of the file are selected per CRM, or were left alone: see ImportReport."""
+
+    selected: dict[str, int]
+    taken_back: dict[str, int]
+    suppressed: dict[str, int]
+
+    @classmethod
+    def of_nobody(cls, crms: list[str]) -> Self:
+        return cls(dict.fromkeys(crms, 0), dict.fromkeys(crms, 0), dict.fromkeys(crms, 0))
+
+    def add(self, crm: str, counts: sa.Row[tuple[int, int, int]], *, times: int = 1) -> None:
+        self.selected[crm] += counts.selected * times
+        self.taken_back[crm] += counts.taken_back * times
+        self.suppressed[crm] += counts.suppressed * times
+
+
 class Loader:
     """A connection; each `load` is one transaction, with a temporary table of its own."""
 
     def __init__(self, engine: sa.Engine, crms: list[str]) -> None:
         self._connection = engine.connect()
         self._written = 0
-        self.selected = dict.fromkeys(crms, 0)
-        self.taken_back = dict.fromkeys(crms, 0)
-        self.suppressed = dict.fromkeys(crms, 0)
+        self._crms = crms
+        self._named = bytearray()  # the ids of all contacts in the file, if they are to be selected
+        self._opted_out: set[bytes] = set()  # those of whom some row says so, perhaps a later one
 
     def __enter__(self) -> Self:
         return self
@@ -50,20 +72,14 @@ class Loader:
             self._connection.close()
 
     def keyed(self, records: list[Record]) -> list[Record]:
-        """The same with the normal form of each address as its key, by which the database compares."""
-        # Of what is printable ASCII the normal form is lower case.
-        asked = list({record.key for record in records if not record.key.isascii()})
-        if not asked:
-            return records
-        with self._connection.begin():
-            found = self._connection.execute(_SQL["normal_forms"], {"addresses": asked})
-            forms = {row.address: row.form for row in found}
-        return [replace(record, key=forms.get(record.key, record.key)) for record in records]
+        """See `keyed`."""
+        return keyed(self._connection, records)
 
     def load(self, records: list[Record], repeated: Set[str]) -> Loaded:
-        """Insert or update the contacts, and select them; the keys in `repeated` were in an earlier chunk too."""
+        """Insert or update the contacts; the keys in `repeated` were in an earlier chunk too."""
         with self._connection.begin():
             self._connection.execute(_SQL["stage"])
+            records = completed(self._connection, records)
             driver = self._connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
             with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -79,24 +95,54 @@ class Loader:
                             custom_fields,
                         ]
                     )
-            self._complete(records)
             counts = self._connection.execute(_SQL["upsert"]).one()
-            for crm in self.selected:
-                of_crm = self._connection.execute(_SQL["select"], {"crm": crm}).one()
-                self.selected[crm] += of_crm.selected
-                self.taken_back[crm] += of_crm.taken_back
-                self.suppressed[crm] += of_crm.suppressed
+            if self._crms:
+                for row in self._connection.execute(_SQL["named"]):
+                    if row.opted_out:
+                        self._opted_out.add(row.id.bytes)
+                    else:
+                        self._named += row.id.bytes
         self._written += counts.added + counts.updated
         return Loaded(counts.added, counts.updated)
 
-    def _complete(self, records: list[Record]) -> None:
-        """A contact of whom only the whole name is known, and of whom the file has one part: the other stays."""
-        if all(sum(field in record.values for field in PARTS) != 1 for record in records):
-            return
-        of_line = {record.line: record for record in records}
-        missing = [
-            {"line": line, **dict.fromkeys(PARTS), **missing_part(of_line[line].values, name)}
-            for line, name in self._connection.execute(_SQL["whole_names"])
-        ]
-        if missing:
-            self._connection.execute(_SQL["complete"], missing)
+    def select(self) -> Selection:
+        """Select all contacts of the file, or nobody: none is claimed by a run before every row is in."""
+        counts = Selection.of_nobody(self._crms)
+        if not self._named:
+            return counts
+        # In one order, so that two imports at once do not lock each other out.
+        named = (bytes(self._named[at : at + _ID_BYTES]) for at in range(0, len(self._named), _ID_BYTES))
+        ids = sorted(one for one in named if one not in self._opted_out)
+        with self._connection.begin():
+            for crm in self._crms:
+                for at in range(0, len(ids), _SELECTED_AT_ONCE):
+                    batch = [UUID(bytes=one) for one in ids[at : at + _SELECTED_AT_ONCE]]
+                    counts.add(crm, self._connection.execute(_SQL["select"], {"crm": crm, "ids": batch}).one())
+        return counts
+
+
+def keyed(connection: sa.Connection, records: list[Record]) -> list[Record]:
+    """The same with the normal form of each address as its key, by which the database compares."""
+    # Of what is printable ASCII the normal form is lower case.
+    asked = list({record.key for record in records if not record.key.isascii()})
+    if not asked:
+        return records
+    with connection.begin():
+        found = connection.execute(_SQL["normal_forms"], {"addresses": asked})
+        forms = {row.address: row.form for row in found}
+    return [replace(record, key=forms.get(record.key, record.key)) for record in records]
+
+
+def completed(connection: sa.Connection, records: list[Record]) -> list[Record]:
+    """The same; of whom only the whole name is stored, and one part is in the record, the other part stays."""
+    keys = [record.key for record in records if sum(field in record.values for field in PARTS) == 1]
+    if not keys:
+        return records
+    found = connection.execute(_SQL["whole_names"], {"keys": keys})
+    names: dict[str, str] = {row.address: row.name for row in found}
+    return [
+        replace(record, values=record.values | missing_part(record.values, names[record.key]))
+        if record.key in names
+        else record
+        for record in records
+    ]

@@ -10,15 +10,9 @@ CREATE TEMP TABLE imported (
 SELECT address, crm_address(address) AS form FROM unnest(CAST(:addresses AS text[])) address
 
 -- name: whole_names
--- Of contacts whose name is known as a whole only, where the file says one part of it.
-SELECT i.line, c.name
-  FROM imported i JOIN crm_contacts c USING (address)
- WHERE i.name IS NULL AND (i.first_name IS NULL) <> (i.last_name IS NULL)
-   AND c.name IS NOT NULL AND c.first_name IS NULL AND c.last_name IS NULL
-
--- name: complete
-UPDATE imported SET first_name = coalesce(first_name, :first_name), last_name = coalesce(last_name, :last_name)
- WHERE line = :line
+-- Of contacts whose name is known as a whole only.
+SELECT address, name FROM crm_contacts
+ WHERE address = ANY (CAST(:keys AS text[])) AND name IS NOT NULL AND first_name IS NULL AND last_name IS NULL
 
 -- name: upsert
 -- Resolved by address. What the file leaves blank (NULL) stays; a contact that would not change is not written at all.
@@ -58,14 +52,18 @@ WITH written AS (
 SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added AND NOT repeated) AS updated
   FROM written JOIN imported i USING (address)
 
+-- name: named
+-- The contacts of this chunk, whether or not anything changed. Looked up one by one: for a join the whole table would be
+-- read again for each chunk.
+SELECT c.id, i.opted_out
+  FROM (SELECT address, bool_or(opted_out) AS opted_out FROM imported WHERE NOT repeated OR opted_out GROUP BY address) i
+ CROSS JOIN LATERAL (SELECT id FROM crm_contacts WHERE crm_contacts.address = i.address LIMIT 1) c
+
 -- name: select
 -- Only who was never selected: whoever has a row was, or was taken back by somebody, or must never be sent.
--- Not who has opted out elsewhere, as the file says.
 WITH known AS MATERIALIZED (
-    SELECT c.id, s.state, s.last_error_kind
-      FROM crm_contacts c
-      JOIN (SELECT DISTINCT address FROM imported WHERE NOT repeated AND NOT opted_out) i USING (address)
-      LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
+    SELECT named AS id, s.state, s.last_error_kind
+      FROM unnest(CAST(:ids AS uuid[])) named LEFT JOIN crm_syncs s ON s.contact_id = named AND s.crm = :crm
 )
 SELECT (SELECT count(*) FROM crm_select(:crm, ARRAY(SELECT id FROM known WHERE state IS NULL), true)
          WHERE outcome = 'selected') AS selected,

@@ -1,28 +1,49 @@
 """The rows that were not imported, in a file of their own, so that they can be corrected and imported again."""
 
 import csv
+import filecmp
+import itertools
 import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
+from crm_pipelines.contacts.importing.cleaning import cell_text
 from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.tables import Row
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_OURS = ["rejected_line", "rejected_reason"]
+_BLANKS = " \t\r\n\0"
 
 
 class Rejects:
-    """Writes the file `path` from the first reject on. Readable by its owner only, since it holds addresses.
+    """Writes a file from the first reject on: all rejected rows, each with all of its cells.
 
-    Where it cannot be written, `unwritable` says why; whoever imports tells of the rejects.
+    The file is `<source>.rejects.csv` in `folder`. One that is there stays, since its rows may not be corrected yet:
+    then a number makes a new name. Only a file that was `named` is written over. It is readable by its owner only,
+    since it holds addresses; comma and UTF-8 with a byte order mark, whatever the source has.
+
+    `written` is the file, once the block has ended; where it cannot be written, `unwritable` says why, and whoever
+    imports tells of the rejects. `notes` are sentences about files of earlier imports.
     """
 
-    def __init__(self, path: Path, header: list[str]) -> None:
-        self.path = path
+    def __init__(self, source: Path, header: list[str], *, folder: Path | None = None, named: Path | None = None):
+        self.written: Path | None = None
         self.unwritable: str | None = None
+        self.notes: list[str] = []
         self._header = header
+        # Importing a file of rejects: the reasons of that time are not taken along.
+        self._skipped = len(_OURS) if header[: len(_OURS)] == _OURS else 0
+        self._named = named
+        self._names = _names(source, folder or source.parent)
+        self._earlier = [path for path in _names(source, folder or source.parent, there=True) if path != source]
         self._file: TextIO | None = None
+        self._writer: Any = None
 
     def __enter__(self) -> Self:
         return self
@@ -30,33 +51,73 @@ class Rejects:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._file:
-            self._file.close()
-
-    @property
-    def written(self) -> bool:
-        return self._file is not None
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as problem:
+                self._give_up(problem)
+        if kind is None and self._named is None:
+            self._compare()
 
     def add(self, row: Row, reason: str) -> None:
-        if self._file is None and self.unwritable is None:
-            self._open()
-        if self._file is not None:
-            csv.writer(self._file).writerow([row.line, reason, *(_harmless(cell) for cell in row.cells)])
+        try:
+            if self.unwritable is None:
+                if self._file is None:
+                    self._open()
+                self._write([str(row.line), reason], row.cells)
+        except OSError as problem:
+            self._give_up(problem)
 
     def _open(self) -> None:
-        try:
-            file = _create(self.path)
-        except OSError as error:
-            self.unwritable = error.strerror or type(error).__name__
-            return
-        csv.writer(file).writerow(["rejected_line", "rejected_reason", *(_harmless(text) for text in self._header)])
-        self._file = file
+        if self._named is not None:
+            there = self._named.exists()
+            self._file, self.written = _create(self._named), self._named
+            if there:
+                self.notes.append(f"{self._named.name} was there before and is written over.")
+        else:
+            self._file, self.written = _create_first(self._names)
+        # All in quotation marks, so that a header with semicolons does not pass for one that is separated by them.
+        self._writer = csv.writer(self._file, quoting=csv.QUOTE_ALL)
+        self._write(_OURS, self._header)
+
+    def _write(self, ours: list[str], cells: list[Any]) -> None:
+        self._writer.writerow([*ours, *(harmless(cell) for cell in cells[self._skipped :])])
+
+    def _give_up(self, problem: OSError) -> None:
+        """Half a file would pass for a whole one."""
+        self.unwritable = problem.strerror or type(problem).__name__
+        if self._file is not None and self.written is not None:
+            with suppress(OSError):
+                self._file.close()
+            if self.written.is_file():
+                self.written.unlink()
+        self._file = self.written = None
+
+    def _compare(self) -> None:
+        """A file that is the same as an earlier one is not needed; of the others it is told."""
+        if self.written is not None:
+            for earlier in self._earlier:
+                with suppress(OSError):
+                    if filecmp.cmp(earlier, self.written, shallow=False):
+                        self.written.unlink()
+                        self.written = earlier
+                        return
+        if self._earlier:
+            names = ", ".join(path.name for path in self._earlier[-3:])
+            nothing = "" if self.written or self.unwritable else "nothing was rejected this time; "
+            verb = "is" if len(self._earlier) == 1 else "are"
+            self.notes.append(f"{nothing}{names} {verb} of an earlier import, and left as it was.")
 
 
-def require_writable(path: Path) -> None:
-    """Raises ImportRefused where no file `path` can be written; one that is there stays as it is."""
+def require_writable(path: Path, source: Path) -> None:
+    """Raises ImportRefused where no file `path` can be written, or it is the source; an old one stays as it is."""
     try:
         if path.exists():
+            if path.samefile(source):
+                raise ImportRefused(
+                    f"{path} is the file that is to be imported, so nothing was imported: name another file with "
+                    "--rejects."
+                )
             os.close(os.open(path, os.O_WRONLY | _NOFOLLOW))
         else:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -68,13 +129,31 @@ def require_writable(path: Path) -> None:
         ) from None
 
 
-def _create(path: Path) -> TextIO:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW, 0o600)
-    os.chmod(path, 0o600)  # noqa: PTH101 - one that was there before may be open to others
+def _names(source: Path, folder: Path, *, there: bool = False) -> Iterator[Path]:
+    """people.rejects.csv, people.rejects.2.csv and so on, also for people.rejects.csv; with `there`, up to a gap."""
+    stem = re.sub(r"\.rejects(\.\d+)?$", "", source.stem)
+    for number in itertools.count(1):
+        path = folder / f"{stem}.rejects{f'.{number}' if number > 1 else ''}.csv"
+        if there and not os.path.lexists(path):
+            return
+        yield path
+
+
+def _create_first(names: Iterator[Path]) -> tuple[TextIO, Path]:
+    while True:
+        path = next(names)
+        with suppress(FileExistsError):
+            return _create(path, os.O_EXCL), path
+
+
+def _create(path: Path, flag: int = os.O_TRUNC | _NOFOLLOW) -> TextIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)  # one that was there before may be open to others
     return os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
 
 
-def _harmless(cell: object) -> str:
-    """A spreadsheet program would run a cell that begins like a formula."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+def harmless(cell: object) -> str:
+    """The text that an import reads as this cell's value, and that no spreadsheet program runs as a formula."""
+    text = "" if cell is None else cell_text(cell)
+    return f"'{text.strip()}" if text.lstrip(_BLANKS)[:1] in {"=", "+", "-", "@"} else text

@@ -69,10 +69,11 @@ def test_every_command_of_the_first_hour_prints_what_is_shown(
     for command, shown in commands():
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", shlex.split(command))
+            patch.setattr(sys, "stderr", sys.stdout)  # in the order in which a terminal shows both
             with pytest.raises(SystemExit) as exit_:
                 main()
         printed = capfd.readouterr()
-        assert not exit_.value.code, f"{command}: {printed.err}"
-        assert comparable(printed.err + printed.out) == comparable(shown), command
+        assert not exit_.value.code, f"{command}: {printed.out}"
+        assert comparable(printed.out + printed.err) == comparable(shown), command
         run += 1
     assert run >= 10

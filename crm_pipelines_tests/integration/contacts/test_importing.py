@@ -115,7 +115,7 @@ def test_rejects_go_to_a_private_file_that_can_be_corrected_and_imported(
     source = write('email,name,phone\nwrong,"=1+1",+12025550100\nb@example.com,B,\n')
     source.with_name("contacts.rejects.csv").touch(0o644)
     report = import_contacts(engine, source)
-    assert report.rejects_file == source.with_name("contacts.rejects.csv")
+    assert report.rejects_file == source.with_name("contacts.rejects.2.csv"), "what was there stays"
     assert stat.S_IMODE(report.rejects_file.stat().st_mode) == 0o600
     with report.rejects_file.open(encoding="utf-8-sig", newline="") as file:
         header, row = csv.reader(file)
@@ -133,8 +133,7 @@ def test_rejects_are_not_written_through_a_link(
     victim.write_text("precious", encoding="utf-8")
     (tmp_path / "contacts.rejects.csv").symlink_to(victim)
     report = import_contacts(engine, write("email\nwrong\n"))
-    assert (report.rejected, report.rejects_file, len(report.rejects)) == (1, None, 1)
-    assert report.rejects_unwritable
+    assert (report.rejected, report.rejects_file) == (1, tmp_path / "contacts.rejects.2.csv")
     assert victim.read_text(encoding="utf-8") == "precious"
 
 
@@ -150,7 +149,7 @@ def test_where_no_rejects_can_be_written_the_good_rows_go_in_and_each_bad_one_is
     assert (report.rejects_file, report.rejects_unwritable) == (None, "Read-only file system")
 
 
-def _read_only(path: Path) -> TextIO:
+def _read_only(path: Path, _flag: int) -> TextIO:
     raise OSError(errno.EROFS, "Read-only file system", str(path))
 
 
@@ -222,13 +221,35 @@ def test_a_workbook_is_read_with_its_types(engine: sa.Engine, tmp_path: Path) ->
     ]
 
 
-def test_a_chunk_is_loaded_and_selected_or_not_at_all(
+def test_nobody_is_selected_before_all_rows_are_in(
     engine: sa.Engine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(loading_module._SQL, "select", sa.text("SELECT 1 / 0"))
-    with pytest.raises(sa.exc.DataError):
-        import_contacts(engine, write("email\na@example.com\n"), select=["brevo"])
-    assert stored(engine) == []
+    monkeypatch.setattr("crm_pipelines.contacts.importing.CHUNK", 1)
+    selected_meanwhile: list[int] = []
+
+    def look(_: int) -> None:
+        with engine.connect() as connection:
+            selected_meanwhile.append(connection.execute(sa.text("SELECT count(*) FROM crm_syncs")).scalar_one())
+
+    file = write("email\na@example.com\nb@example.com\na@example.com\n")
+    report = import_contacts(engine, file, select=["brevo", "hubspot"], progress=look)
+    assert report.selected == {"brevo": 2, "hubspot": 2}
+    assert selected_meanwhile == [0, 0, 0]
+
+
+def test_all_are_selected_or_nobody(
+    engine: sa.Engine, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading_module, "_SELECTED_AT_ONCE", 1)
+    file = write("email\na@example.com\nb@example.com\n")
+    import_contacts(engine, file)
+    with engine.begin() as connection:
+        last = connection.execute(sa.text("SELECT max(id::text) FROM crm_contacts")).scalar_one()
+        connection.execute(sa.text(f"ALTER TABLE crm_syncs ADD CHECK (contact_id <> '{last}')"))
+    with pytest.raises(sa.exc.IntegrityError):
+        import_contacts(engine, file, select=["brevo"])
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM crm_syncs")).scalar_one() == 0
 
 
 def test_progress_is_told_by_rows(engine: sa.Engine, tmp_path: Path) -> None:
