@@ -35,17 +35,29 @@ def contacts() -> None:
 
 
 @contacts.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--select", "crms", type=CRM, multiple=True, help="Queue those that were never selected for this CRM.")
-@click.option("--encoding", help="Encoding of a CSV file, when the detected one is wrong.")
+@click.option("--encoding", help="Encoding of a CSV file, when it cannot be told or is told wrongly.")
+@click.option(
+    "--delimiter", help="What stands between the cells of a CSV file: a character, comma, tab, semicolon, pipe."
+)
+@click.option("--sheet", help="The sheet of a workbook, by its name or its number from 1.")
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file for rows that cannot be used, instead of <name>.rejects.csv beside FILE.",
 )
 @as_json
-def import_(file: Path, crms: tuple[str, ...], encoding: str | None, rejects: Path | None, as_json: bool) -> None:
-    """Load contacts from FILE (CSV or XLSX).
+def import_(
+    file: Path,
+    crms: tuple[str, ...],
+    encoding: str | None,
+    delimiter: str | None,
+    sheet: str | None,
+    rejects: Path | None,
+    as_json: bool,
+) -> None:
+    """Load contacts from FILE (CSV or XLSX; - reads from standard input).
 
     Columns are found by name; one that is not known becomes a custom field. An address that is there already is
     updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
@@ -55,11 +67,13 @@ def import_(file: Path, crms: tuple[str, ...], encoding: str | None, rejects: Pa
     Examples:
       crm-pipelines contacts import people.csv
       crm-pipelines contacts import people.xlsx --select brevo
-      crm-pipelines contacts import old.csv --encoding cp1252
+      crm-pipelines contacts import people.xlsx --sheet Customers
+      crm-pipelines contacts import old.csv --encoding cp1252 --delimiter semicolon
       crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
     """
-    from crm_pipelines.contacts.importing import import_contacts
+    from crm_pipelines.contacts.importing import Reading, import_contacts
 
+    reading = Reading(encoding=encoding, delimiter=delimiter, sheet=sheet)
     watched = sys.stderr.isatty()
 
     def progress(rows: int) -> None:
@@ -67,7 +81,7 @@ def import_(file: Path, crms: tuple[str, ...], encoding: str | None, rejects: Pa
             click.echo(f"\r{rows} rows", nl=False, err=True)
 
     with contacts_engine() as (_, engine):
-        report = import_contacts(engine, file, select=crms, encoding=encoding, rejects_file=rejects, progress=progress)
+        report = import_contacts(engine, file, select=crms, reading=reading, rejects_file=rejects, progress=progress)
     if watched:
         click.echo("\r", nl=False, err=True)
     if as_json:

@@ -5,7 +5,7 @@ blank cell leaves the stored value as it is. Of two rows with one address the la
 stays as the earlier one said. Chunks of rows are loaded in a transaction each, and a repeated import changes nothing,
 so one that was interrupted is simply started again.
 
-Only the command line imports this package: it needs pandas.
+Only the command line imports this package.
 """
 
 import itertools
@@ -22,9 +22,10 @@ from crm_pipelines.contacts.importing.columns import Columns, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.loading import Loader
 from crm_pipelines.contacts.importing.rejects import Rejects, require_writable
-from crm_pipelines.contacts.importing.tables import Row, Table
+from crm_pipelines.contacts.importing.sources import is_workbook, named, opened
+from crm_pipelines.contacts.importing.tables import Reading, Row, Table
 
-__all__ = ["ImportRefused", "ImportReport", "Reject", "import_contacts"]
+__all__ = ["ImportRefused", "ImportReport", "Reading", "Reject", "import_contacts"]
 
 CHUNK = 5_000
 """Rows per transaction: large enough that a commit costs nothing, small enough to stay in memory."""
@@ -92,20 +93,20 @@ def import_contacts(
     path: Path,
     *,
     select: Sequence[str] = (),
-    encoding: str | None = None,
+    reading: Reading | None = None,
     rejects_folder: Path | None = None,
     rejects_file: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
 
-    `encoding` overrides what is detected for CSV. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`,
-    or else beside the source; where it cannot be written, the report has them. `rejects_file` is another one, which
-    must be writable. `progress` is called with the number of rows read so far. Raises ImportRefused for a file that
-    cannot be read as a table of contacts, UsageError for an unknown CRM.
+    `path` may be `-` or a pipe. `reading` overrides what is told from the file. The file of rejects,
+    `<name>.rejects.csv`, goes to `rejects_folder`, or else beside the source; where it cannot be written, the report
+    has them. `rejects_file` is another one, which must be writable. `progress` is called with the number of rows read
+    so far. Raises ImportRefused for a file that cannot be read as a table of contacts, UsageError for an unknown CRM.
     """
     crms = list(dict.fromkeys(known_crm(crm) for crm in select))
-    table = _open(path, encoding)
+    path, table = _open(path, reading)
     columns = match_columns(table.header, path.name)
     if rejects_file is not None:
         require_writable(rejects_file)
@@ -158,23 +159,20 @@ def import_contacts(
     )
 
 
-def _open(path: Path, encoding: str | None) -> Table:
+def _open(path: Path, reading: Reading | None) -> tuple[Path, Table]:
+    """The table, and the path by which to speak of it."""
+    name = named(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
-        if not start:
-            raise ImportRefused(f"{path.name} is empty.")
-        if start.startswith(b"\xd0\xcf\x11\xe0"):
-            raise ImportRefused(
-                f"{path.name} is protected by a password, or an XLS file of old: save it as XLSX without a password."
-            )
-        if start.startswith(b"PK\x03\x04"):
-            from crm_pipelines.contacts.importing.xlsx_files import read_xlsx
-
-            return read_xlsx(path)
-        from crm_pipelines.contacts.importing.csv_files import read_csv
-
-        return read_csv(path, encoding)
+        file = opened(path)
+        try:
+            if is_workbook(file, name.name):
+                from crm_pipelines.contacts.importing.xlsx_files import read_xlsx as read
+            else:
+                from crm_pipelines.contacts.importing.csv_files import read_csv as read
+            return name, read(file, name.name, reading)
+        except BaseException:
+            file.close()
+            raise
     except OSError as error:
         raise ImportRefused(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
 

@@ -54,6 +54,9 @@ def to_record(row: Row, columns: Columns) -> Record:
         raise Unusable(row.problem)
     if any(not is_blank(cell) for cell in row.cells[columns.width :]):
         raise Unusable(f"it has {len(row.cells)} cells, the header has {columns.width}")
+    for position, field in columns.fields.items():
+        if field == "email" and position < len(row.cells) and isinstance(cell := row.cells[position], NoValue):
+            raise Unusable(f"email: {cell.why}")
     cells = {position: cell for position, cell in enumerate(row.cells[: columns.width]) if not is_blank(cell)}
     texts = {field: _text(cells[position], field) for position, field in columns.fields.items() if position in cells}
     custom = _json_object(texts.pop("custom_fields", "{}"))
@@ -93,6 +96,8 @@ def _text(cell: object, column: str) -> str:
         "=+-@"
     ):  # the mark by which spreadsheets keep such a text from being a formula
         text = text[1:]
+    if text[:2] == '="' and text[-1:] == '"' and len(text) > 2:  # how exports keep 00123 from becoming the number 123
+        text = text[2:-1].replace('""', '"')
     return text
 
 
