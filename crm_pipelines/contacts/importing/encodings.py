@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
+_WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
+_LONGEST_WORD = 60
 MOST_WORDS = 500
 """Different words; more of them tell no more."""
 
@@ -115,7 +116,7 @@ def words_of(lines: Iterable[bytes]) -> set[bytes]:
     words: set[bytes] = set()
     for line in lines:
         if not line.isascii():
-            words.update(_WORD.findall(line))
+            words.update(word for word in _WORD.findall(line) if not word.isascii() and len(word) <= _LONGEST_WORD)
             if len(words) >= MOST_WORDS:
                 break
     return words

@@ -6,8 +6,8 @@ rows of other people in it. It is taken for a slip where
 
 - no mark closes it up to the end of the file, or within LONGEST characters, or a mark stands where none may,
 - a line within it looks like a row of this file: as many cells as the header or the row before, and an address where
-  an address belongs. Of the last line, which closes it, only if the first line looks so too: else the address of the
-  row itself may stand there, behind a cell of several lines,
+  an address belongs. If the first line does not look so itself, its address may follow behind a cell of several
+  lines: then the line that closes the cell does not count, and with two columns none does,
 - each of its lines has as many cells as the header, and so often that it is no chance.
 
 Then the line with the mark is a problem, and reading goes on with the next one. The line that has the mark's partner
@@ -117,7 +117,8 @@ class _Cutter:
         if '\\"' in first:
             dialects.append({"escapechar": "\\", "doublequote": False})
         if re.search(f'{re.escape(self._layout.delimiter)} +"', first):
-            dialects.append({"skipinitialspace": True})
+            # With a mark left over, the usual way would cut a cell of several lines.
+            dialects.insert(len(dialects) if first.count('"') % 2 == 0 else 0, {"skipinitialspace": True})
         usual: tuple[list[str], list[str]] | None = None
         reason = _Broken(_NOT_WELL_FORMED)
         for dialect in dialects:
@@ -152,7 +153,7 @@ class _Cutter:
                 size += len(line)
                 if looks_like_row(line, self._width_before):
                     closes = line.count('"') % 2 == 1
-                    if not closes or looks_like_row(first, self._width_before):
+                    if looks_like_row(first, self._width_before) or (not closes and self._layout.width > 2):
                         return
                 yield line
 

@@ -83,7 +83,12 @@ def error_or(text: str) -> object:
 
 
 def is_blank(cell: object) -> bool:
-    return cell is None or cell == "" or isinstance(cell, NoValue) or (isinstance(cell, str) and not cell.strip())
+    return (
+        cell is None
+        or cell == ""
+        or isinstance(cell, NoValue)
+        or (isinstance(cell, str) and cell.strip() in {"", '=""'})
+    )
 
 
 def titles_of(cells: list[object]) -> list[str]:
