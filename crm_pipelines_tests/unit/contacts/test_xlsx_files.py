@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl.chart import BarChart, Reference
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from crm_pipelines.contacts.importing import ImportRefused, Reading
@@ -148,7 +149,9 @@ def test_a_number_that_is_no_date_but_shown_as_one_is_no_value_and_is_not_printe
 )
 def test_the_first_visible_sheet_with_addresses_is_read(states: tuple[str, str], read: str) -> None:
     book = book_of(Cover=[["Please read me"], ["to the end"]], First=[HEAD, ADA], Second=[HEAD, ADA])
-    book.create_chartsheet("Chart", 0)
+    chart = BarChart()
+    chart.add_data(Reference(book["First"], min_col=1, min_row=1, max_row=2))
+    book.create_chartsheet("Chart", 0).add_chart(chart)
     for title, state in zip(["First", "Second"], states, strict=True):
         book[title].sheet_state = state
     table = table_of(book)
