@@ -65,14 +65,14 @@ def read_xlsx(file: BinaryIO, name: str, reading: Reading | None = None) -> Tabl
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # parts of the file that openpyxl does not read
-            return _table(openpyxl.load_workbook(file, read_only=True, data_only=True), name, reading.sheet)
+            return _table(openpyxl.load_workbook(file, read_only=True, data_only=True), file, name, reading.sheet)
     except _DAMAGED:
         raise ImportRefused(
             f"{name} is damaged, or is no XLSX workbook: open it in a spreadsheet program and save it again."
         ) from None
 
 
-def _table(book: "Workbook", name: str, wanted: str | None) -> Table:
+def _table(book: "Workbook", file: BinaryIO, name: str, wanted: str | None) -> Table:
     if not book.worksheets:
         raise ImportRefused(f"{name} has no sheet with cells.")
     sheet, header_row = _chosen(book, name, wanted)
@@ -90,7 +90,7 @@ def _table(book: "Workbook", name: str, wanted: str | None) -> Table:
     return Table(
         f"XLSX, sheet {_described(sheet)}{ignored}",
         titles,
-        _to_the_end(without_repeated_headers(rows, titles, notes), book, name),
+        _to_the_end(without_repeated_headers(rows, titles, notes), file, name),
         notes,
     )
 
@@ -221,7 +221,7 @@ def _notes(header_row: int, facts: Facts) -> list[str]:
     return notes
 
 
-def _to_the_end(rows: Iterator[Row], book: "Workbook", name: str) -> Iterator[Row]:
+def _to_the_end(rows: Iterator[Row], file: BinaryIO, name: str) -> Iterator[Row]:
     line = 0
     try:
         for row in rows:
@@ -233,4 +233,4 @@ def _to_the_end(rows: Iterator[Row], book: "Workbook", name: str) -> Iterator[Ro
             "save it again, and import it again."
         ) from None
     finally:
-        book.close()
+        file.close()

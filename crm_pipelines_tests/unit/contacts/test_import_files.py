@@ -99,5 +99,5 @@ def test_a_cell_without_a_value_is_blank_and_told_and_costs_the_row_only_where_t
     assert (record.values, record.custom_fields) == ({"email": "a@example.com"}, {})
     assert record.remarks[0] == "name: #N/A is no value"
     assert len(record.remarks) == 6
-    with pytest.raises(Unusable, match="^email: #N/A is no value$"):
+    with pytest.raises(Unusable, match=r"^email: #N/A is no value$"):
         to_record(Row(2, [nothing, "A"]), columns)
