@@ -111,12 +111,13 @@ def _is_address(title: str) -> bool:
 def without_repeated_headers(rows: Iterator[Row], header: list[str], notes: list[str]) -> Iterator[Row]:
     """Files that were put together, and printed pages, have the header again; that is told in `notes`."""
     wanted = _titles([*header])
+    longest = len(max(header, default="", key=len)) + 10  # with blanks around it
     position = next((position for position, title in enumerate(header) if title), 0)
     repeated = 0
     for row in rows:
-        # One cell tells most rows from a header.
+        # One cell tells most rows from a header; the rest takes time.
         start = row.cells[position] if position < len(row.cells) else None
-        if isinstance(start, str) and _titles([start]) == wanted[:1] and _titles(row.cells) == wanted:
+        if isinstance(start, str) and len(start) <= longest and "@" not in start and _titles(row.cells) == wanted:
             repeated += 1
             continue
         yield row

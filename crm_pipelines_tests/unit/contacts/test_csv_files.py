@@ -135,7 +135,7 @@ def test_without_a_title_for_the_address_the_first_row_is_shown_as_the_header() 
 
 def test_a_header_that_is_repeated_is_left_out_and_told() -> None:
     table = table_of("email,name\na@example.com,A\n\ufeffEmail , Name\nb@example.com,B\nemail,other\nemail,name\n")
-    assert [row.line for row in table.rows] == [2, 4, 5][:1] + [4, 5]
+    assert [row.line for row in table.rows] == [2, 4, 5]
     assert table.notes == ["2 lines repeat the header and were left out."]
 
 
@@ -215,7 +215,7 @@ def test_a_stray_quotation_mark_costs_its_own_row_and_its_partners(last: str, fa
 def test_a_stray_mark_is_found_among_rows_without_addresses_and_of_other_widths() -> None:
     without = 'email,name,city\na@example.com,"Ann,Rome\n,Bob,Paris\n,Cyd,Lyon\n,Dan",Nice\n'
     assert [line for line, _ in fates_of(without)] == [2, 3, 4, 5]
-    wide = 'email,name,city\nx@example.com,X,Y,\na@example.com,"Ann,Rome,\nb@example.com,Bob,Paris,\nc@example.com,C",Nice,\n'
+    wide = 'email,name,city\nx@example.com,,,\na@example.com,"Ann,Rome,\nb@example.com,Bob,,\nc@example.com,C",Nice,\n'
     assert [line for line, _ in fates_of(wide)] == [2, 3, 4, 5]
 
 
