@@ -61,6 +61,10 @@ _SUPPRESSIONS = "crm_pipelines_tests/integration/contacts/test_suppressions.py"
 _SPELT_OTHERWISE = "test_who_was_suppressed_by_sql_and_comes_back_with_the_domain_spelt_otherwise_is_not_sent"
 _OFF_THE_LIST = "test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other"
 _IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
+_QUOTING = "crm_pipelines/contacts/importing/quoting.py"
+_CSV_TESTS = "crm_pipelines_tests/unit/contacts/test_csv_files.py"
+_XLSX_TESTS = "crm_pipelines_tests/unit/contacts/test_xlsx_files.py"
+_ENCODING_TESTS = "crm_pipelines_tests/unit/contacts/test_encodings.py"
 _CONSENT_SQL = "crm_pipelines/contacts/migrations/versions/0012_consent.sql"
 _STAYS_SUPPRESSED = """
        AND NOT (s.state = 'skipped' AND s.last_error_kind = 'suppressed')
@@ -1179,6 +1183,37 @@ MUTATIONS = (
         guard="import --select: who was taken back stays so",
         changes=(("crm_pipelines/contacts/importing/loading.sql", "FROM known WHERE state IS NULL)", "FROM known)"),),
         tests=(f"{_IMPORTING_TESTS}::test_selecting_leaves_alone_what_was_selected_before",),
+    ),
+    Mutation(
+        guard="import: a row within a quoted cell of several lines ends the cell",
+        changes=((_QUOTING, "if looks_like_row(line, self._width_before):", "if False:"),),
+        tests=(f"{_CSV_TESTS}::test_a_stray_quotation_mark_costs_its_own_row_and_its_partners",),
+    ),
+    Mutation(
+        guard="import: the partner of a stray quotation mark is rejected",
+        changes=((_QUOTING, "if first.count('\"') % 2 and len(taken) == 1:", "if False:"),),
+        tests=(f"{_CSV_TESTS}::test_a_stray_quotation_mark_costs_its_own_row_and_its_partners",),
+    ),
+    Mutation(
+        guard="import: a code page that the letters do not tell is not taken",
+        changes=(("crm_pipelines/contacts/importing/encodings.py", "plausible and lead >= _ENOUGH", "True"),),
+        tests=(f"{_ENCODING_TESTS}::test_letters_that_tell_nothing_are_shown_in_each_reading_and_nothing_is_taken",),
+    ),
+    Mutation(
+        guard="import: a line that is not UTF-8 is rejected",
+        changes=(("crm_pipelines/contacts/importing/decoding.py", "if self.unread and any(", "if False and any("),),
+        tests=(f"{_ENCODING_TESTS}::test_a_line_that_is_not_utf_8_is_the_only_one_that_is_not_taken",),
+    ),
+    Mutation(
+        guard="import: a hidden sheet is not read unless it is named",
+        changes=(
+            (
+                "crm_pipelines/contacts/importing/xlsx_files.py",
+                '[sheet for sheet in sheets if sheet.sheet_state == "visible"]',
+                "sheets",
+            ),
+        ),
+        tests=(f"{_XLSX_TESTS}::test_the_first_visible_sheet_with_addresses_is_read",),
     ),
     Mutation(
         guard="Dagster's page: a name that somebody else points here is refused",
