@@ -65,13 +65,14 @@ def find_head(lines: list[str], delimiter: str | None, name: str) -> Head:
         for character in tried
         if (head := _head_at(lines, position, character))
     ]
-    if not candidates:
-        first = next((number for number, line in enumerate(lines, start=1) if line.strip()), None)
-        if first is None:
-            raise ImportRefused(f"{name} is empty.")
-        raise ImportRefused(f"The header of {name} cannot be read: a quotation mark in line {first} is not closed.")
+    first = next((number for number in range(start, len(lines)) if lines[number].strip()), None)
+    if first is None:
+        raise ImportRefused(f"{name} is empty.")
     known = [(position, head) for position, head in candidates if address_columns(head.titles)]
-    known = [one for one in known if len(one[1].titles) > 1] or known or candidates
+    known = [one for one in known if len(one[1].titles) > 1] or known
+    known = known or [one for one in candidates if one[0] == first]
+    if not known:
+        raise ImportRefused(f"The header of {name} cannot be read: a quotation mark in line {first + 1} is not closed.")
     first_position = known[0][0]
     position, head = max(
         (one for one in known if one[0] == first_position), key=lambda one: _fitness(lines[one[1].lines :], one[1])
