@@ -68,6 +68,10 @@ _IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
 _NAMES = "crm_pipelines_tests/integration/contacts/test_names.py"
 _NAMES_SQL = "crm_pipelines/contacts/migrations/versions/0018_names.sql"
 _ROUND_TRIPS = "crm_pipelines_tests/integration/contacts/test_round_trips.py"
+_QUOTING = "crm_pipelines/contacts/importing/quoting.py"
+_CSV_TESTS = "crm_pipelines_tests/unit/contacts/test_csv_files.py"
+_XLSX_TESTS = "crm_pipelines_tests/unit/contacts/test_xlsx_files.py"
+_ENCODING_TESTS = "crm_pipelines_tests/unit/contacts/test_encodings.py"
 _CONSENT_SQL = "crm_pipelines/contacts/migrations/versions/0012_consent.sql"
 _STAYS_SUPPRESSED = """
        AND NOT (s.state = 'skipped' AND s.last_error_kind = 'suppressed')
@@ -1296,7 +1300,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="rejects: the source is not written over while it is read",
-        changes=((_REJECTS, "if path.samefile(source):", "if False:"),),
+        changes=((_REJECTS, "if source.exists() and path.samefile(source):", "if False:"),),
         tests=(f"{_REJECTS_TESTS}::test_the_rejects_of_a_file_of_rejects_go_to_the_next",),
     ),
     Mutation(
@@ -1308,6 +1312,37 @@ MUTATIONS = (
         guard="rejects: a full disk leaves no half file",
         changes=((_REJECTS, "if self.written.is_file():", "if False:"),),
         tests=(f"{_REJECTS_TESTS}::test_a_full_disk_in_the_middle_stops_no_import_and_leaves_no_half_file",),
+    ),
+    Mutation(
+        guard="import: a row within a quoted cell of several lines ends the cell",
+        changes=((_QUOTING, "if looks_like_row(line, self._width_before):", "if False:"),),
+        tests=(f"{_CSV_TESTS}::test_a_stray_quotation_mark_costs_its_own_row_and_its_partners",),
+    ),
+    Mutation(
+        guard="import: the partner of a stray quotation mark is rejected",
+        changes=((_QUOTING, "if first.count('\"') % 2 and len(taken) == 1:", "if False:"),),
+        tests=(f"{_CSV_TESTS}::test_a_stray_quotation_mark_costs_its_own_row_and_its_partners",),
+    ),
+    Mutation(
+        guard="import: a code page that the letters do not tell is not taken",
+        changes=(("crm_pipelines/contacts/importing/encodings.py", "plausible and lead >= _ENOUGH", "True"),),
+        tests=(f"{_ENCODING_TESTS}::test_letters_that_tell_nothing_are_shown_in_each_reading_and_nothing_is_taken",),
+    ),
+    Mutation(
+        guard="import: a line that is not UTF-8 is rejected",
+        changes=(("crm_pipelines/contacts/importing/decoding.py", "if self.unread and any(", "if False and any("),),
+        tests=(f"{_ENCODING_TESTS}::test_a_line_that_is_not_utf_8_is_the_only_one_that_is_not_taken",),
+    ),
+    Mutation(
+        guard="import: a hidden sheet is not read unless it is named",
+        changes=(
+            (
+                "crm_pipelines/contacts/importing/xlsx_files.py",
+                '[sheet for sheet in sheets if sheet.sheet_state == "visible"]',
+                "sheets",
+            ),
+        ),
+        tests=(f"{_XLSX_TESTS}::test_the_first_visible_sheet_with_addresses_is_read",),
     ),
     Mutation(
         guard="Dagster's page: a name that somebody else points here is refused",

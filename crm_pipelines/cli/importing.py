@@ -17,7 +17,7 @@ from crm_pipelines.errors import CrmPipelinesError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.importing import ImportForecast, ImportReport
+    from crm_pipelines.contacts.importing import ImportForecast, ImportReport, Reading
     from crm_pipelines.contacts.importing.forecast import ColumnUse
 
 _SHOWN = 5
@@ -25,9 +25,13 @@ _SHOWN = 5
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--select", "crms", type=CRM, multiple=True, help="Queue those that were never selected for this CRM.")
-@click.option("--encoding", help="Encoding of a CSV file, when the detected one is wrong.")
+@click.option("--encoding", help="Encoding of a CSV file, when it cannot be told or is told wrongly.")
+@click.option(
+    "--delimiter", help="What stands between the cells of a CSV file: a character, comma, tab, semicolon, pipe."
+)
+@click.option("--sheet", help="The sheet of a workbook, by its name or its number from 1.")
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -36,9 +40,16 @@ _SHOWN = 5
 @click.option("--dry-run", is_flag=True, help="Only show what would come of it.")
 @as_json
 def import_(
-    file: Path, crms: tuple[str, ...], encoding: str | None, rejects: Path | None, dry_run: bool, as_json: bool
+    file: Path,
+    crms: tuple[str, ...],
+    encoding: str | None,
+    delimiter: str | None,
+    sheet: str | None,
+    rejects: Path | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Load contacts from FILE (CSV or XLSX).
+    """Load contacts from FILE (CSV or XLSX; - reads from standard input).
 
     Columns are found by name; one that is not known becomes a custom field. An address that is there already is
     updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
@@ -50,17 +61,19 @@ def import_(
       crm-pipelines contacts import people.csv --dry-run
       crm-pipelines contacts import people.csv
       crm-pipelines contacts import people.xlsx --select brevo
-      crm-pipelines contacts import old.csv --encoding cp1252
+      crm-pipelines contacts import people.xlsx --sheet Customers
+      crm-pipelines contacts import old.csv --encoding cp1252 --delimiter semicolon
       crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
     """
-    from crm_pipelines.contacts.importing import import_contacts
+    from crm_pipelines.contacts.importing import Reading, import_contacts
 
+    reading = Reading(encoding=encoding, delimiter=delimiter, sheet=sheet)
     if dry_run:
-        _forecast(file, crms, encoding, as_json=as_json)
+        _forecast(file, crms, reading, as_json=as_json)
         return
     with _progress() as progress, _stopped_in_a_sentence(file, progress), contacts_engine() as (_, engine):
         report = import_contacts(
-            engine, file, select=crms, encoding=encoding, rejects_file=rejects, progress=progress.show
+            engine, file, select=crms, reading=reading, rejects_file=rejects, progress=progress.show
         )
     if as_json:
         print_json(asdict(report))
@@ -126,7 +139,7 @@ def _how_far(file: Path, rows: int) -> str:
     return f"{said}, nobody is queued before all are, and importing {printable(file.name)} again is safe."
 
 
-def _forecast(file: Path, crms: tuple[str, ...], encoding: str | None, *, as_json: bool) -> None:
+def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json: bool) -> None:
     """Also where the database cannot be asked, which then is told: the file says most of it."""
     from crm_pipelines.contacts.importing import ImportRefused, forecast_import
     from crm_pipelines.local.databases import has_contacts_database
@@ -137,7 +150,7 @@ def _forecast(file: Path, crms: tuple[str, ...], encoding: str | None, *, as_jso
     with _progress() as progress:
 
         def forecast_with(engine: "sa.Engine | None") -> "ImportForecast":
-            return forecast_import(engine, file, select=crms, encoding=encoding, progress=progress.show)
+            return forecast_import(engine, file, select=crms, reading=reading, progress=progress.show)
 
         if not has_contacts_database(load_settings()):
             unknown = "There is no contacts database yet: `crm-pipelines db upgrade` makes it."
@@ -149,6 +162,8 @@ def _forecast(file: Path, crms: tuple[str, ...], encoding: str | None, *, as_jso
             except ImportRefused:
                 raise
             except CrmPipelinesError as error:
+                if progress.rows and not file.is_file():  # a pipe cannot be read again
+                    raise
                 trouble, unknown = error, str(error)
                 forecast = forecast_with(None)
     if as_json:

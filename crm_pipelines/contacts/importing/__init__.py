@@ -5,7 +5,7 @@ blank cell leaves the stored value as it is. Of two rows with one address the la
 stays as the earlier one said. Chunks of rows are loaded in a transaction each, and a repeated import changes nothing,
 so one that was interrupted is simply started again.
 
-Only the command line imports this package: it needs pandas.
+Only the command line imports this package.
 """
 
 import itertools
@@ -23,9 +23,10 @@ from crm_pipelines.contacts.importing.forecast import Destination, Expectation, 
 from crm_pipelines.contacts.importing.loading import Loader
 from crm_pipelines.contacts.importing.rejects import Rejects, require_writable
 from crm_pipelines.contacts.importing.report import MOST_REJECTS, SHOWN, ImportReport, Reject, Tally
-from crm_pipelines.contacts.importing.tables import Row, Table
+from crm_pipelines.contacts.importing.sources import is_workbook, named, opened
+from crm_pipelines.contacts.importing.tables import Reading, Row, Table
 
-__all__ = ["ImportForecast", "ImportRefused", "ImportReport", "Reject", "forecast_import", "import_contacts"]
+__all__ = ["ImportForecast", "ImportRefused", "ImportReport", "Reading", "Reject", "forecast_import", "import_contacts"]
 
 CHUNK = 5_000
 """Rows per transaction: large enough that a commit costs nothing, small enough to stay in memory."""
@@ -36,21 +37,21 @@ def import_contacts(
     path: Path,
     *,
     select: Sequence[str] = (),
-    encoding: str | None = None,
+    reading: Reading | None = None,
     rejects_folder: Path | None = None,
     rejects_file: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
 
-    They are selected once all rows are in, all of them or none. `encoding` overrides what is detected for CSV. The file
-    of rejects, `<name>.rejects.csv`, goes to `rejects_folder`, or else beside the source; where it cannot be written,
-    the report has them. `rejects_file` is another one, which must be writable. `progress` is called with the number of
-    rows that are in so far. Raises ImportRefused for a file that cannot be read as a table of contacts, UsageError for
-    an unknown CRM.
+    They are selected once all rows are in, all of them or none. `path` may be `-` or a pipe. `reading` overrides what
+    is told from the file. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`, or else beside the
+    source; where it cannot be written, the report has them. `rejects_file` is another one, which must be writable.
+    `progress` is called with the number of rows that are in so far. Raises ImportRefused for a file that cannot be read
+    as a table of contacts, UsageError for an unknown CRM.
     """
     crms = _known(select)
-    table = _open(path, encoding)
+    path, table = _open(path, reading)
     columns = match_columns([unguarded(title) for title in table.header], path.name)
     if rejects_file is not None:
         require_writable(rejects_file, path)
@@ -82,7 +83,7 @@ def forecast_import(
     path: Path,
     *,
     select: Sequence[str] = (),
-    encoding: str | None = None,
+    reading: Reading | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ImportForecast:
     """What `import_contacts` would come to. Reads only, in one short transaction per chunk; no file is written.
@@ -91,7 +92,7 @@ def forecast_import(
     does.
     """
     crms = _known(select)
-    table = _open(path, encoding)
+    path, table = _open(path, reading)
     columns = match_columns([unguarded(title) for title in table.header], path.name)
     tally = Tally()
     watcher = Watcher(table.header, columns)
@@ -135,23 +136,20 @@ def _counts(tally: Tally, path: Path, table: Table, columns: Columns) -> dict[st
     }
 
 
-def _open(path: Path, encoding: str | None) -> Table:
+def _open(path: Path, reading: Reading | None) -> tuple[Path, Table]:
+    """The table, and the path by which to speak of it."""
+    name = named(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
-        if not start:
-            raise ImportRefused(f"{path.name} is empty.")
-        if start.startswith(b"\xd0\xcf\x11\xe0"):
-            raise ImportRefused(
-                f"{path.name} is protected by a password, or an XLS file of old: save it as XLSX without a password."
-            )
-        if start.startswith(b"PK\x03\x04"):
-            from crm_pipelines.contacts.importing.xlsx_files import read_xlsx
-
-            return read_xlsx(path)
-        from crm_pipelines.contacts.importing.csv_files import read_csv
-
-        return read_csv(path, encoding)
+        file = opened(path)
+        try:
+            if is_workbook(file, name.name):
+                from crm_pipelines.contacts.importing.xlsx_files import read_xlsx as read
+            else:
+                from crm_pipelines.contacts.importing.csv_files import read_csv as read
+            return name, read(file, name.name, reading)
+        except BaseException:
+            file.close()
+            raise
     except OSError as error:
         raise ImportRefused(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
 

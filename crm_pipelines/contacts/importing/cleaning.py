@@ -81,7 +81,7 @@ def to_record(row: Row, columns: Columns) -> Record:
     try:
         values["email"], beside = address_within(texts.get("email", ""))
     except NoAddress as reason:
-        raise Unusable(f"email: {reason}") from None
+        raise Unusable(f"email: {_no_value(row, columns) or reason}") from None
     values |= {field: _uuid(texts[field], field) for field in UUID_FIELDS if texts.get(field)}
     if texts.get("has_gmail"):
         values["has_gmail"] = _boolean(texts["has_gmail"], "has_gmail")
@@ -97,6 +97,12 @@ def to_record(row: Row, columns: Columns) -> Record:
     said_no = [position for position, key in columns.opt_outs.items() if _opted_out(cells.get(position), key)]
     remarks += tuple(f"{columns.name(position)}: has opted out, so not queued by this import" for position in said_no)
     return Record(row.line, key, values, custom, remarks, opted_out=bool(said_no))
+
+
+def _no_value(row: Row, columns: Columns) -> str | None:
+    """Why the cell of the address is blank, where a spreadsheet shows an error in it."""
+    cells = [row.cells[position] for position, field in columns.fields.items() if field == "email"]
+    return next((cell.why for cell in cells if isinstance(cell, NoValue)), None)
 
 
 def missing_part(values: Mapping[str, Any], whole: str | None) -> dict[str, str]:
@@ -170,7 +176,10 @@ def _text(cell: object, column: str) -> str:
         raise Unusable(f"{column}: it holds a NUL character")
     if len(text) > LONGEST_CELL:
         raise Unusable(f"{column}: it is longer than {LONGEST_CELL:,} characters")
-    return unguarded(text)
+    text = unguarded(text)
+    if text[:2] == '="' and text[-1:] == '"' and len(text) > 2:  # how exports keep 00123 from becoming the number 123
+        text = text[2:-1].replace('""', '"')
+    return text
 
 
 def unguarded(text: str) -> str:

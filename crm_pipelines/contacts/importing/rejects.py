@@ -113,7 +113,7 @@ def require_writable(path: Path, source: Path) -> None:
     """Raises ImportRefused where no file `path` can be written, or it is the source; an old one stays as it is."""
     try:
         if path.exists():
-            if path.samefile(source):
+            if source.exists() and path.samefile(source):
                 raise ImportRefused(
                     f"{path} is the file that is to be imported, so nothing was imported: name another file with "
                     "--rejects."

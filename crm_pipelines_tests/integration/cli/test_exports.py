@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import openpyxl
 import pytest
 import sqlalchemy as sa
 
@@ -78,10 +78,15 @@ def brevo(folder: Path) -> Path:
 
 def sheet(folder: Path) -> Path:
     """By hand: a title, an empty row, and then the table."""
-    rows: list[list[str | None]] = [["Gäste der Messe"], [], ["E-Mail", "Vorname", "Nachname", "Telefon"]]
-    rows += [[email, first, last, phone or None] for email, first, last, phone in _PEOPLE]
+    book = openpyxl.Workbook()
+    table = book.active
+    table.title = "Messe 2026"
+    for row in (["Gäste der Messe"], [], ["E-Mail", "Vorname", "Nachname", "Telefon"]):
+        table.append(row)
+    for email, first, last, phone in _PEOPLE:
+        table.append([email, first, last, phone or None])
     path = folder / "gäste.xlsx"
-    pd.DataFrame(rows, dtype=object).to_excel(path, sheet_name="Messe 2026", header=False, index=False)
+    book.save(path)
     return path
 
 

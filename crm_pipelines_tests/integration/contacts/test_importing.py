@@ -2,8 +2,10 @@
 
 import csv
 import errno
+import os
 import stat
 import tempfile
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crm_pipelines.contacts.importing import ImportRefused, import_contacts, rejects
+from crm_pipelines.contacts.importing import ImportRefused, Reading, import_contacts, rejects
 from crm_pipelines.contacts.importing import loading as loading_module
 from crm_pipelines.errors import UsageError
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
@@ -304,3 +306,39 @@ def test_a_chunk_takes_as_few_statements_as_a_row(engine: sa.Engine, write: Call
         assert (report.added, report.selected) == (rows, {"brevo": rows})
         counts.append(len(statements))
     assert counts[1] == counts[0] + 1, "after many, statistics are taken"
+
+
+def test_a_pipe_is_read_as_a_file_would_be(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice over, as the encoding of this one asks for; and nothing of it is left behind."""
+    pipe = tmp_path / "contacts.fifo"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    content = "email;name\n" + "jiri@example.com;Jiří Dvořák\nmarek@example.com;Šárka Třešťová\nwrong;x\n"
+    writer = threading.Thread(target=pipe.write_bytes, args=(content.encode("cp1250"),))
+    writer.start()
+    report = import_contacts(engine, pipe)
+    writer.join()
+    assert (report.added, report.rejects_file) == (2, tmp_path / "contacts.rejects.csv")
+    assert stored(engine, "name") == [("Jiří Dvořák",), ("Šárka Třešťová",)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["contacts.fifo", "contacts.rejects.csv"]
+
+
+def test_a_file_whose_encoding_is_not_certain_queues_nobody(engine: sa.Engine, tmp_path: Path) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_bytes("email;name\na@example.com;Kučera\n".encode("cp1250"))
+    with pytest.raises(ImportRefused, match="--encoding"):
+        import_contacts(engine, file, select=["brevo"])
+    assert stored(engine) == []
+    assert import_contacts(engine, file, select=["brevo"], reading=Reading(encoding="cp1250")).added == 1
+    assert stored(engine, "name") == [("Kučera",)]
+
+
+def test_a_broken_row_is_rejected_with_what_it_holds(engine: sa.Engine, write: Callable[[str], Path]) -> None:
+    report = import_contacts(
+        engine, write('email,name\na@example.com,A\nb@example.com,"B\nc@example.com,C\nd@example.com,D"\n')
+    )
+    assert (report.rows, report.added, report.rejected) == (4, 2, 2)
+    assert report.rejects_file is not None
+    with report.rejects_file.open(encoding="utf-8-sig", newline="") as file:
+        assert [row[2:] for row in csv.reader(file)][1:] == [["b@example.com", '"B'], ["d@example.com", 'D"']]
