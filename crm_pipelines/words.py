@@ -2,10 +2,14 @@
 
 import unicodedata
 
-_YES = frozenset(
-    "true t yes y 1 1.0 on x ✓ ✔ ☑ ✅ checked ja j wahr oui vrai si sì sí s vero verdadero sim verdadeiro tak".split()
-)
-_NO = frozenset("false f no n 0 0.0 off ☐ unchecked nein falsch non faux falso não nao nie".split())
+_YES = {
+    "true", "t", "yes", "y", "1", "1.0", "on", "x", "✓", "✔", "☑", "✅", "checked", "ja", "j", "wahr", "oui", "vrai",
+    "si", "sì", "sí", "s", "vero", "verdadero", "sim", "verdadeiro", "tak",
+}  # fmt: skip
+_NO = {
+    "false", "f", "no", "n", "0", "0.0", "off", "☐", "unchecked", "nein", "falsch", "non", "faux", "falso", "não",
+    "nao", "nie",
+}  # fmt: skip
 
 IN_WORDS = "true or false, or yes or no in English, German, French, Spanish, Italian, Portuguese or Polish, or 1 or 0"
 """What `yes_or_no` understands."""

@@ -43,18 +43,19 @@ _MONTHS = (
     "december dec dezember dez decembre diciembre dic dicembre dezembro",
 )
 _MONTH = {word: number for number, words in enumerate(_MONTHS, start=1) for word in words.split()}
-_WEEKDAYS = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun "
-    "montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag mo di mi do fr sa so "
-    "lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miercoles jueves viernes sabado domingo "
-    "lunedi martedi mercoledi giovedi venerdi domenica".split()
-)
+_WEEKDAYS = {
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mon", "tue", "tues", "wed",
+    "thu", "thur", "thurs", "fri", "sat", "sun", "montag", "dienstag", "mittwoch", "donnerstag", "freitag",
+    "samstag", "sonnabend", "sonntag", "mo", "di", "mi", "do", "fr", "sa", "so", "lundi", "mardi", "mercredi",
+    "jeudi", "vendredi", "samedi", "dimanche", "lunes", "martes", "miercoles", "jueves", "viernes", "sabado",
+    "domingo", "lunedi", "martedi", "mercoledi", "giovedi", "venerdi", "domenica",
+}  # fmt: skip
 
 _LONGEST = 80
 _LATEST_OF_THIS_CENTURY, _EARLIEST_OF_THE_LAST = 24, 40
 
 NO_DATE = "not a date in the form YYYY-MM-DD"
-NOT_CLEAR = "day or month first is not clear, use the form YYYY-MM-DD"
+NOT_CLEAR = "day or month first is not clear, use the form YYYY-MM-DD or name a format in the mapping"
 NO_CENTURY = "the century of the year is not clear, use the form YYYY-MM-DD"
 
 

@@ -2,7 +2,7 @@
 
 | written | read |
 | --- | --- |
-| `13.528,18`, `13,528.18`, `13'528.18`, `13 528,18`, `12,34,567.5` | the later of two different signs is the decimal one |
+| `13.528,18`, `13,528.18`, `13'528.18`, `13 528,18`, `12,34,567.5` | of two different signs the later one is decimal |
 | `1.234.567`, `1 234` | with separators of thousands |
 | `12,5`, `0,125`, `1234,567`, `-.5` | with a decimal comma or point: no separator of thousands can stand there |
 | `1.234`, `12,345` | left out, unless the mapping file says which sign is the decimal one |

@@ -7,12 +7,12 @@ A wrong number is somebody else's, so whatever can be read in two ways is left o
 | `+49 171…`, `0049 171…`, `tel:+49…`, `="+49…"`, `+49 (0) 171…` | as that number, whatever the region |
 | `0171…`, `(202) 555-0143` | as people of the region write it; without a region left out |
 | `171…`, where the region writes a 0 first | as if the 0 was there, unless a plus before it makes a number, too |
-| `4917…` | as the region's number with its country code, where it has no national number so long; without a region left out |
+| `4917…` | as one of the region, where it has no national number so long; without a region left out |
 | `+4930123456.0` | without the `.0` that a program made of it; `0123.5`, `4.93E+10`, `-49…` are left out |
 | an extension, letters, two numbers | left out: E.164 has no extension, and the number without it is another one |
 
-Whether a number exists is for libphonenumber to say. Nothing but digits and the plus are given to it: by itself it reads
-`12.0` as 120, letters as the digits of a telephone's keys, and a second number as the end of the first.
+Whether a number exists is for libphonenumber to say. Nothing but digits and the plus are given to it: by itself it
+reads `12.0` as 120, letters as the digits of a telephone's keys, and a second number as the end of the first.
 """
 
 import re
@@ -31,6 +31,7 @@ _LONGEST_EXACT_FLOAT = 15
 _QUOTES = "\"'`\u2018\u2019 "
 _LABEL = re.compile(r"(?:tel|telefon|phone|mobile?|cell|callto)\b\s*[.:]*\s*", re.IGNORECASE)
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))
+_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+")
 _DECIMAL = re.compile(r"(\+?\d+)\.(\d+)")
 _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3}){2,}")
@@ -65,7 +66,11 @@ def e164(value: str | float, region: str | None) -> str:
         if not value.is_integer() or abs(value) >= 10**_LONGEST_EXACT_FLOAT:
             raise Doubt("it is a number with a fraction, or of too many digits")
         value = f"{value:.1f}"
-    written, cut = _without_fraction(_unwrapped(str(value)))
+    if _E164.fullmatch(value):
+        if (found := _existing(value, None)) is None:
+            raise ValueError(NOT_THERE)
+        return found
+    written, cut = _without_fraction(_unwrapped(value))
     digits = _NO_DIGIT.sub("", written)
     if not digits or (len(digits) < _FEWEST_DIGITS and _PLAIN.fullmatch(written)):
         raise ValueError(NO_NUMBER)
@@ -75,7 +80,7 @@ def e164(value: str | float, region: str | None) -> str:
     abroad = written.lstrip("([ ").startswith("+")
     if written.count("+") > abroad:
         raise Doubt("it may be more than one number")
-    _check_slash(written, digits, abroad=abroad or digits.startswith("00"))
+    _check_slash(written, abroad=abroad or digits.startswith("00"))
     if abroad or digits.startswith("00"):
         return _international(written, region if not abroad else None, abroad=abroad)
     if region is None:
@@ -126,7 +131,7 @@ def _check_characters(written: str) -> None:
     raise Doubt("it holds letters or other signs")
 
 
-def _check_slash(written: str, digits: str, *, abroad: bool) -> None:
+def _check_slash(written: str, *, abroad: bool) -> None:
     """`030/1234567` is one number, with a slash behind the area code; `1234567 / 7654321` are two."""
     before, slash, _ = written.rpartition("/")
     most = _BEFORE_A_SLASH_ABROAD if abroad else _BEFORE_A_SLASH
@@ -190,7 +195,7 @@ def _writes_prefix(number: PhoneNumber) -> bool:
 
 
 class _Usual(NamedTuple):
-    """Of a region's numbers: the digits of the longer ones, and whether some begin with a 0 that is written abroad too."""
+    """Of a region's numbers: how long they are, and whether some begin with a 0 that is written abroad, too."""
 
     length: int
     may_begin_with_zero: bool

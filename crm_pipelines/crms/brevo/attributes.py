@@ -6,7 +6,9 @@ before it is sent, and what does not fit is left out, with a remark.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +19,9 @@ from crm_pipelines.crms.brevo.values import Converted, Value
 WRITABLE = frozenset({"normal", "category"})
 """Categories whose values a delivery may write. Transactional ones belong to an order, and others are computed."""
 
+# Raised with every change of what values are brought to a type: what was left out before is judged anew then.
+_RULES = 2
+
 # Types in Python that an attribute of each type takes as they are.
 _AS_IT_IS: dict[str, tuple[type, ...]] = {
     "text": (str,),
@@ -24,6 +29,7 @@ _AS_IT_IS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "boolean": (bool,),
 }
+_ITEMS = re.compile(r"[;|\n]")
 _IN_WORDS = {"float": "a number", "boolean": "true or false", "date": "a date", "text": "a text", "user": "a text"}
 
 
@@ -60,17 +66,22 @@ class Known:
             return Converted(None, self._misfit(_IN_WORDS.get(self.type, f"of type {self.type}"), f" ({error})"))
 
     def number_of(self, value: object) -> int | str | None:
-        """The value of the category that this label or number means; None when it means none."""
+        """The value of the category that this label or number means; None when it means none. A label wins."""
         said = (_as_text(value) if isinstance(value, float) else None) or str(value).strip()
         if said in self.numbers:
             return self.numbers[said]
-        found = self._by_spelling.get(said.casefold())
+        found = self._by_spelling.get(_spelling(said))
+        if found is None and said.endswith(".0"):  # of a program that took it for a float
+            found = self._by_spelling.get(said.removesuffix(".0"))
         # With labels that the account does not tell, a number is all that can be right.
         return found if found is not None or self.numbers or not said.isdecimal() else int(said)
 
     def same_form(self, value: Any) -> Any:
         """A value that was sent or read back, in the form in which two that mean the same are equal."""
         if self.type == "category":
+            # What is sent are numbers; that one of them is a label, too, makes it no other one.
+            if isinstance(value, int | float) and value in self.numbers.values():
+                return str(int(value))
             number = self.number_of(value)
             return str(value if number is None else number)
         if self.type in _IN_WORDS and self.type != "date" and not isinstance(value, list | dict):
@@ -78,23 +89,58 @@ class Known:
             return value if fitting is None else fitting
         return value
 
+    def options_in(self, value: object) -> tuple[list[str], list[str]]:
+        """The options that a value names, as they are spelt there, and what of it names none.
+
+        A text is one option, or a list: a JSON one, or with semicolons, vertical bars or line ends, or else commas.
+        """
+        given = value if isinstance(value, list | tuple) else _listed(value)
+        kept: dict[str, None] = {}
+        unknown: dict[str, None] = {}
+        for item in normalize.choices([_as_text(one) if isinstance(one, float) else one for one in given]) or []:
+            option = self._option(item)
+            if option is None and isinstance(value, str):
+                self._divide(item, kept, unknown)
+            else:
+                (unknown if option is None else kept)[option or item] = None
+        return list(kept), list(unknown)
+
+    def _divide(self, item: str, kept: dict[str, None], unknown: dict[str, None]) -> None:
+        """At its commas, of which some may belong to an option's name: the longest name wins."""
+        parts = item.split(",")
+        while parts:
+            for length in range(min(len(parts), self._most_commas + 1), 0, -1):
+                named = ",".join(parts[:length]).strip()
+                option = self._option(named)
+                if option is not None or length == 1:
+                    break
+            if named:
+                (unknown if option is None else kept)[option or named] = None
+            parts = parts[length:]
+
+    def _option(self, item: str) -> str | None:
+        if item in self.options:
+            return item
+        found = self._by_spelling.get(_spelling(item))
+        return None if found is None else str(found)
+
     def _chosen(self, value: Value) -> Converted:
-        given = value.split(";") if isinstance(value, str) else value if isinstance(value, list) else [value]
-        chosen = normalize.choices(given) or []
-        spelt = [item if item in self.options else self._by_spelling.get(item.casefold()) for item in chosen]
-        known = [str(item) for item in spelt if item is not None]
-        kept = list(dict.fromkeys(known))
-        if len(known) == len(chosen):
+        kept, unknown = self.options_in(value)
+        if not unknown:
             return Converted(kept or None)
         remark = f"left out where it is none of the options of {self.name} at Brevo: add them there, or run"
         return Converted(kept or None, f"{remark} crm-pipelines provision brevo")
+
+    @cached_property
+    def _most_commas(self) -> int:
+        return max((option.count(",") for option in self.options), default=0)
 
     @cached_property
     def _by_spelling(self) -> dict[str, int | str]:
         """Labels, numbers and options whatever their case, with what is sent for them."""
         numbers = {str(number): number for number in self.numbers.values()}
         return {
-            text.casefold(): sent
+            _spelling(text): sent
             for text, sent in [*numbers.items(), *self.numbers.items(), *((one, one) for one in self.options[::-1])]
         }
 
@@ -112,7 +158,7 @@ class AccountAttributes:
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._known = {row["name"]: _known(row) for row in rows}
         self._missing: dict[str, Converted] = {}
-        canonical = json.dumps(sorted(rows, key=lambda row: str(row["name"])), sort_keys=True)
+        canonical = json.dumps([_RULES, *sorted(rows, key=lambda row: str(row["name"]))], sort_keys=True)
         self.version = hashlib.sha256(canonical.encode()).hexdigest()[:16]
         self.as_is = {one.name: _AS_IT_IS.get(one.type, ()) for one in self._known.values() if one.writable}
         self.writable = frozenset(one.name for one in self._known.values() if one.writable)
@@ -197,6 +243,22 @@ def _as_type(value: Value, kind: str) -> Value | None:
         case "date":
             return normalize.iso_date(value)
     raise ValueError("nothing is known of that type")
+
+
+def _listed(value: object) -> list[Any]:
+    """The items of a text that lists them, but for commas, which may stand in an item."""
+    if not isinstance(value, str):
+        return [value]
+    written = value.strip()
+    if written.startswith("[") and written.endswith("]"):
+        with suppress(ValueError, RecursionError):
+            items = json.loads(written)
+            return [item for item in items if not isinstance(item, dict | list)]
+    return _ITEMS.split(value)
+
+
+def _spelling(text: str) -> str:
+    return " ".join(text.split()).casefold()
 
 
 def _as_text(value: Value) -> str | None:

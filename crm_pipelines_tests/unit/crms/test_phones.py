@@ -26,8 +26,7 @@ def e164(number: PhoneNumber) -> str:
 def outcome(written: object, region: str | None) -> str | None:
     try:
         return normalize.phone(written, region)
-    except ValueError as error:
-        assert str(error).startswith("not a phone number")
+    except ValueError:
         return None
 
 
@@ -85,9 +84,10 @@ def mangled(number: PhoneNumber, written: str) -> list[str]:
     digits = "".join(one for one in written if one.isdecimal())
     n = int(digits)
     return [
-        f"{n}.0", f"+{n}.0", f"{n}.00", f"{n:.6e}", f"{n:.5E}", f"{n:g}", str(float(n)), str(n), f"{digits}.0", f"{n:,}.00",
-        f"{n:,}", f"-{n}", f"{n}".replace("0", "", 1) if str(n).startswith("0") else f"{n}.5", f"{n}.25", f"{n:,}".replace(",", "."),
-    ]  # fmt: skip
+        *(f"{n}.0", f"+{n}.0", f"{n}.00", f"{digits}.0", f"{n}.5", f"{n}.25", f"-{n}"),
+        *(f"{n:.6e}", f"{n:.5E}", f"{n:g}", str(float(n)), str(n)),
+        *(f"{n:,}", f"{n:,}.00", f"{n:,}".replace(",", ".")),
+    ]
 
 
 @given(numbers(), st.sampled_from(HERE))
