@@ -11,9 +11,6 @@ _NO = {
     "nao", "nie",
 }  # fmt: skip
 
-IN_WORDS = "true or false, or yes or no in English, German, French, Spanish, Italian, Portuguese or Polish, or 1 or 0"
-"""What `yes_or_no` understands."""
-
 
 def yes_or_no(text: str) -> bool | None:
     """In any case and with blank edges; None: neither."""

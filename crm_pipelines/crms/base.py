@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from crm_pipelines.errors import CrmPipelinesError
+
 BeforeRequest = Callable[[], None]
 """Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
 
@@ -182,6 +184,15 @@ class NewAttribute:
     options: tuple[str, ...] = ()
     exists: bool = False
     remark: str = ""
+
+
+class ProvisionError(CrmPipelinesError):
+    """The CRM did not create an attribute or an option. `created` are those that it did, `refused` its refusals."""
+
+    def __init__(self, message: str, *, created: Sequence[str] = (), refused: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.created = list(created)
+        self.refused = list(refused)
 
 
 @dataclass(frozen=True, kw_only=True)

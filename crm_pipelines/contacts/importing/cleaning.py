@@ -12,6 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from crm_pipelines.contacts.importing.columns import Columns
 from crm_pipelines.contacts.importing.tables import NoValue, Row, is_blank
+from crm_pipelines.words import yes_or_no
 
 LONGEST_CELL = 100_000
 """Characters. A longer cell is a mistake, such as a quotation mark that is never closed."""
@@ -19,9 +20,6 @@ LONGEST_CELL = 100_000
 TEXT_FIELDS = ("name", "phone_number", "email_type", "context", "source_url")
 UUID_FIELDS = ("source_job_id", "domain_id", "page_id")
 FIELDS = ("email", *TEXT_FIELDS, "has_gmail", *UUID_FIELDS, "custom_fields")
-
-_YES = {"true", "t", "yes", "y", "1"}
-_NO = {"false", "f", "no", "n", "0"}
 
 
 class Unusable(ValueError):
@@ -137,10 +135,10 @@ def _uuid(text: str, column: str) -> UUID:
 
 
 def _boolean(text: str, column: str) -> bool:
-    word = text.casefold()
-    if word not in _YES | _NO:
+    found = yes_or_no(text)
+    if found is None:
         raise Unusable(f"{column}: expected true or false (or yes, no, 1, 0)")
-    return word in _YES
+    return found
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -6,15 +6,14 @@ before it is sent, and what does not fit is left out, with a remark.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.brevo.values import Converted, Value
+from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
+from crm_pipelines.crms.brevo.values import LEFT_OUT, Converted, Value
 
 WRITABLE = frozenset({"normal", "category"})
 """Categories whose values a delivery may write. Transactional ones belong to an order, and others are computed."""
@@ -29,7 +28,6 @@ _AS_IT_IS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "boolean": (bool,),
 }
-_ITEMS = re.compile(r"[;|\n]")
 _IN_WORDS = {"float": "a number", "boolean": "true or false", "date": "a date", "text": "a text", "user": "a text"}
 
 
@@ -51,7 +49,7 @@ class Known:
     def fit(self, value: Value) -> Converted:
         """`value` as this attribute takes it; with a remark for what of it is left out. Never raises ValueError."""
         if not self.writable:
-            remark = f"left out: {self.name} is {self.category} at Brevo and cannot be written, so name another one"
+            remark = f"{LEFT_OUT}: {self.name} is {self.category} at Brevo and cannot be written, so name another one"
             return Converted(None, f"{remark} in the mapping file")
         if type(value) in _AS_IT_IS.get(self.type, ()):
             return Converted(value)
@@ -70,7 +68,7 @@ class Known:
         said = (_as_text(value) if isinstance(value, float) else None) or str(value).strip()
         if said in self.numbers:
             return self.numbers[said]
-        found = self._by_spelling.get(_spelling(said))
+        found = self._by_spelling.get(spelling(said))
         if found is None and said.endswith(".0"):  # of a program that took it for a float
             found = self._by_spelling.get(said.removesuffix(".0"))
         # With labels that the account does not tell, a number is all that can be right.
@@ -89,63 +87,29 @@ class Known:
             return value if fitting is None else fitting
         return value
 
-    def options_in(self, value: object) -> tuple[list[str], list[str]]:
-        """The options that a value names, as they are spelt there, and what of it names none.
-
-        A text is one option, or a list: a JSON one, or with semicolons, vertical bars or line ends, or else commas.
-        """
-        given = value if isinstance(value, list | tuple) else _listed(value)
-        kept: dict[str, None] = {}
-        unknown: dict[str, None] = {}
-        for item in normalize.choices([_as_text(one) if isinstance(one, float) else one for one in given]) or []:
-            option = self._option(item)
-            if option is None and isinstance(value, str):
-                self._divide(item, kept, unknown)
-            else:
-                (unknown if option is None else kept)[option or item] = None
-        return list(kept), list(unknown)
-
-    def _divide(self, item: str, kept: dict[str, None], unknown: dict[str, None]) -> None:
-        """At its commas, of which some may belong to an option's name: the longest name wins."""
-        parts = item.split(",")
-        while parts:
-            for length in range(min(len(parts), self._most_commas + 1), 0, -1):
-                named = ",".join(parts[:length]).strip()
-                option = self._option(named)
-                if option is not None or length == 1:
-                    break
-            if named:
-                (unknown if option is None else kept)[option or named] = None
-            parts = parts[length:]
-
-    def _option(self, item: str) -> str | None:
-        if item in self.options:
-            return item
-        found = self._by_spelling.get(_spelling(item))
-        return None if found is None else str(found)
+    @cached_property
+    def choices(self) -> Options:
+        """What reads its values, if it is one of several choices."""
+        return Options(self.options)
 
     def _chosen(self, value: Value) -> Converted:
-        kept, unknown = self.options_in(value)
+        kept, unknown = self.choices.read(value)
         if not unknown:
             return Converted(kept or None)
-        remark = f"left out where it is none of the options of {self.name} at Brevo: add them there, or run"
+        if all(len(one) > LONGEST_OPTION for one in unknown):
+            remark = f"{LEFT_OUT}: an option of {self.name} at Brevo has at most {LONGEST_OPTION} characters"
+            return Converted(kept or None, remark)
+        remark = f"{LEFT_OUT} where it is none of the options of {self.name} at Brevo: add them there, or run"
         return Converted(kept or None, f"{remark} crm-pipelines provision brevo")
 
     @cached_property
-    def _most_commas(self) -> int:
-        return max((option.count(",") for option in self.options), default=0)
-
-    @cached_property
     def _by_spelling(self) -> dict[str, int | str]:
-        """Labels, numbers and options whatever their case, with what is sent for them."""
+        """Labels and numbers whatever their case, with what is sent for them. A label wins over a number."""
         numbers = {str(number): number for number in self.numbers.values()}
-        return {
-            _spelling(text): sent
-            for text, sent in [*numbers.items(), *self.numbers.items(), *((one, one) for one in self.options[::-1])]
-        }
+        return {spelling(text): sent for text, sent in [*numbers.items(), *self.numbers.items()]}
 
     def _misfit(self, wanted: str, why: str = "") -> str:
-        return f"left out: {self.name} at Brevo takes {wanted}{why}, so correct the value or the attribute"
+        return f"{LEFT_OUT}: {self.name} at Brevo takes {wanted}{why}, so correct the value or the attribute"
 
 
 class AccountAttributes:
@@ -178,7 +142,7 @@ class AccountAttributes:
         if known is not None:
             return known.fit(value)
         if name not in self._missing:
-            remark = f"left out: Brevo has no attribute {name}, so run crm-pipelines provision brevo"
+            remark = f"{LEFT_OUT}: Brevo has no attribute {name}, so run crm-pipelines provision brevo"
             self._missing[name] = Converted(None, remark)
         return self._missing[name]
 
@@ -243,22 +207,6 @@ def _as_type(value: Value, kind: str) -> Value | None:
         case "date":
             return normalize.iso_date(value)
     raise ValueError("nothing is known of that type")
-
-
-def _listed(value: object) -> list[Any]:
-    """The items of a text that lists them, but for commas, which may stand in an item."""
-    if not isinstance(value, str):
-        return [value]
-    written = value.strip()
-    if written.startswith("[") and written.endswith("]"):
-        with suppress(ValueError, RecursionError):
-            items = json.loads(written)
-            return [item for item in items if not isinstance(item, dict | list)]
-    return _ITEMS.split(value)
-
-
-def _spelling(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def _as_text(value: Value) -> str | None:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options
 from crm_pipelines.crms.brevo.values import (
     FORMATS,
     LEFT_OUT,
@@ -84,14 +85,13 @@ class Attribute(BaseModel):
 
     source: Annotated[str, AfterValidator(_source)] = Field(alias="from")
     type: AttributeType
-    # Brevo takes options of up to 200 characters.
-    options: tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...] = ()
+    options: tuple[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_OPTION)], ...] = ()
     format: str | None = None
 
     def way(self) -> Way:
         """How its values are read."""
         said = FORMATS.get(self.type, {}).get(self.format or "", {})
-        return Way(self.type, self.options, **said)
+        return Way(self.type, Options(self.options) if self.options else None, **said)
 
 
 def _consistent(attributes: dict[str, Attribute]) -> dict[str, Attribute]:

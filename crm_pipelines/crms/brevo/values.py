@@ -6,11 +6,11 @@ the remark says so.
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from crm_pipelines.crms import normalize
+from crm_pipelines.crms.brevo.options import Options
 from crm_pipelines.crms.numerals import DecimalSign
 
 Value = str | float | bool | list[str]
@@ -53,7 +53,7 @@ class Way(NamedTuple):
     """How the values of one field are read."""
 
     type: AttributeType
-    options: Sequence[str] = ()
+    options: Options | None = None
     day_first: bool | None = None
     decimal: DecimalSign | None = None
 
@@ -86,7 +86,7 @@ def convert(raw: object, way: Way, region: str | None = None) -> Converted:
             case AttributeType.PHONE:
                 return Converted(normalize.phone(raw, region))
             case AttributeType.CHOICES:
-                return _known(normalize.choices(raw), way.options)
+                return _chosen(raw, way.options)
     except ValueError as error:
         return Converted(None, f"{LEFT_OUT}: {error}")
 
@@ -97,11 +97,12 @@ def _cut(text: str | None) -> Converted:
     return Converted(text[:LONGEST_TEXT], f"cut to {LONGEST_TEXT} characters")
 
 
-def _known(chosen: list[str] | None, options: Sequence[str]) -> Converted:
-    if chosen is None or not options:
-        return Converted(chosen)
-    known = [item for item in chosen if item in options]
-    return Converted(known or None, None if known == chosen else f"{LEFT_OUT} where it is none of the options")
+def _chosen(raw: object, options: Options | None) -> Converted:
+    """Without options in the mapping file, a text stays one: those of the account say which of its commas divide it."""
+    if options is None:
+        return Converted(normalize.text(raw) if isinstance(raw, str) else normalize.choices(raw))
+    known, unknown = options.read(raw)
+    return Converted(known or None, f"{LEFT_OUT} where it is none of the options" if unknown else None)
 
 
 def natural_type(raw: object) -> AttributeType:
