@@ -125,8 +125,8 @@ class Payload:
 
     `hash` (32 bytes) covers the desired state: the address, every attribute with a value, the lists, the mapping
     version. `clear` names the attributes that were sent before and are blank now. `warnings` say in words what was left
-    out and why; they name fields, never values. `left_out` names the attributes that have a value here which the
-    account does not take as it is now.
+    out and why; they name fields, never values. `left_out` names the attributes that have a value here of which not all
+    is sent: it is not certain, or the account does not take it as it is now.
     """
 
     key: str
@@ -328,6 +328,7 @@ class Mapper(Protocol):
 
     name: str
     mapping_version: str
+    judged_here: frozenset[str]  # attributes whose values are left out for what they are, whatever the account has
 
     @property
     def attributes_version(self) -> str | None:

@@ -34,6 +34,7 @@ _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u221
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+")
 _DECIMAL = re.compile(r"(\+?\d+)\.(\d+)")
+_LONE_DIGIT = re.compile(r"\d\.\d$", re.ASCII)
 _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3}){2,}")
 _ZEROS_OF_A_FLOAT = frozenset({"0", "00"})
 _EXTENSION = re.compile(
@@ -106,11 +107,9 @@ def _without_fraction(written: str) -> tuple[str, bool]:
     """A number that a program took for a float has `.0` at its end. And whether it was taken for a number at all."""
     if _EXPONENT.fullmatch(written):
         raise Doubt("it was made a number with an exponent, which may have lost digits")
-    if written.count(".") == 1:
-        tail = written.rpartition(".")[2].strip()
-        if len(tail) == 1 and not _DECIMAL.fullmatch(written):
-            raise Doubt("it was made a number with a fraction")
     match = _DECIMAL.fullmatch(written)
+    if match is None and written.count(".") == 1 and _LONE_DIGIT.search(written):
+        raise Doubt("it was made a number with a fraction")
     if match is None:
         return written, _THOUSANDS.fullmatch(written) is not None
     whole, fraction = match.groups()

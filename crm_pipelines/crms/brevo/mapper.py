@@ -22,6 +22,7 @@ class BrevoMapper:
     """See `crm_pipelines.crms.base.Mapper`."""
 
     name = "brevo"
+    judged_here = PHONES
 
     def __init__(self, *, mapping: BrevoMapping, list_id: int | None = None, phone_region: str | None = None) -> None:
         if phone_region is not None and phone_region not in phonenumbers.SUPPORTED_REGIONS:

@@ -320,7 +320,8 @@ def test_a_day_is_never_another_day(day: date, form: str) -> None:
 )
 def test_a_number_is_never_another_number(value: float, thousands: str) -> None:
     decimal = "." if thousands in {"'", ","} else ","
-    written = f"{value:,.2f}".translate(str.maketrans({",": thousands, ".": decimal}))
+    signs: dict[str, int | str | None] = {",": thousands, ".": decimal}
+    written = f"{value:,.2f}".translate(str.maketrans(signs))
     assert normalize.number(written) == value
 
 
