@@ -307,5 +307,5 @@ def test_a_phone_that_is_not_certain_is_left_out_and_told() -> None:
     assert payload.left_out == {"SMS"}
     [warning] = payload.warnings
     assert warning.startswith(
-        "phone_number left out: not a phone number for certain: it was made a number with an exponent"
+        "phone_number left out: not a phone number for certain: it was made a number with an expo"
     )
