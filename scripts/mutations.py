@@ -38,6 +38,14 @@ _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
 _IMPORTING = "crm_pipelines/delivery/importing.py"
 _LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
+_PHONES = "crm_pipelines/crms/phones.py"
+_PHONE_TESTS = "crm_pipelines_tests/unit/crms/test_phones.py"
+_NUMERALS = "crm_pipelines/crms/numerals.py"
+_DAYS = "crm_pipelines/crms/days.py"
+_MAPPING = "crm_pipelines/crms/brevo/mapping.py"
+_PREFLIGHT = "crm_pipelines/crms/brevo/preflight.py"
+_NORMALIZE_TESTS = "crm_pipelines_tests/unit/crms/test_normalize.py"
+_ATTRIBUTE_TESTS = "crm_pipelines_tests/unit/crms/test_brevo_attributes.py"
 _VALUES = "crm_pipelines_tests/integration/crms/test_brevo_values.py"
 _ATTRIBUTES_SQL = "crm_pipelines/contacts/account_attributes.sql"
 _UPSERT = "crm_pipelines/crms/brevo/upsert.py"
@@ -1796,7 +1804,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="upsert: contacts are locked in the order of their addresses",
-        changes=((_UPSERT_SQL, "ORDER BY crm_upsert_key(i.value ->> 'email'), i.position", "ORDER BY i.position"),),
+        changes=((_UPSERT_SQL, "ORDER BY crm_address(i.value ->> 'email'), i.position", "ORDER BY i.position"),),
         tests=(f"{_UPSERT_TESTS}::test_two_batches_in_different_order_do_not_wait_for_each_other",),
     ),
     Mutation(
@@ -1804,8 +1812,8 @@ MUTATIONS = (
         changes=(
             (
                 _UPSERT_SQL,
-                "crm_upsert_key(item.value ->> 'email') FOR NO KEY UPDATE;",
-                "crm_upsert_key(item.value ->> 'email');",
+                "crm_address(item.value ->> 'email') FOR NO KEY UPDATE;",
+                "crm_address(item.value ->> 'email');",
             ),
         ),
         tests=(f"{_UPSERT_TESTS}::test_two_at_once_make_one_contact_with_what_both_say",),
@@ -1873,5 +1881,55 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_CONNECTING_TESTS}::test_what_a_server_or_a_pooler_says_becomes_what_to_do",),
+    ),
+    Mutation(
+        guard="phones: the .0 that a program made is no digit",
+        changes=((_PHONES, "return whole, True", "return written, True"),),
+        tests=(f"{_PHONE_TESTS}::test_what_is_certain_is_sent",),
+    ),
+    Mutation(
+        guard="phones: a number that a lost plus makes another one is none",
+        changes=((_PHONES, "if other not in {None, found}:", "if False:"),),
+        tests=(f"{_PHONE_TESTS}::test_what_is_not_certain_is_refused_with_the_kind_of_doubt",),
+    ),
+    Mutation(
+        guard="phones: a number that a lost zero makes another one is none",
+        changes=((_PHONES, "lacks_zero = usual", "lacks_zero = False and usual"),),
+        tests=(f"{_PHONE_TESTS}::test_what_is_not_certain_is_refused_with_the_kind_of_doubt",),
+    ),
+    Mutation(
+        guard="phones: two numbers with a slash between them are none",
+        changes=((_PHONES, "if slash and len(", "if False and len("),),
+        tests=(f"{_PHONE_TESTS}::test_what_is_not_certain_is_refused_with_the_kind_of_doubt",),
+    ),
+    Mutation(
+        guard="values: a number that may be another one is left out",
+        changes=((_NUMERALS, "if _UNCLEAR.fullmatch(written):", "if False:"),),
+        tests=(f"{_NORMALIZE_TESTS}::test_what_is_no_finite_number_is_refused",),
+    ),
+    Mutation(
+        guard="values: a day that may be another one is left out",
+        changes=((_DAYS, "elif second <= 12 and first != second:", "elif False:"),),
+        tests=(f"{_NORMALIZE_TESTS}::test_what_is_no_iso_date_is_refused",),
+    ),
+    Mutation(
+        guard="values: a mapping file that says nothing new keeps its version",
+        changes=((_MAPPING, 'mode="json", exclude_none=True', 'mode="json"'),),
+        tests=(f"{_ATTRIBUTE_TESTS}::test_the_shipped_mapping_has_the_version_that_it_has_always_had",),
+    ),
+    Mutation(
+        guard="values: the attributes of a type that was no cause go with the rest",
+        changes=((_UPSERT, "        self._attributes |= self._left_on_suspicion\n", ""),),
+        tests=(f"{_VALUES}::test_a_value_that_is_refused_without_a_name_is_found_by_its_type_and_the_rest_arrives",),
+    ),
+    Mutation(
+        guard="values: provision goes on after a refusal",
+        changes=((_PREFLIGHT, "if outcome.result is not Result.REJECTED:", "if True:"),),
+        tests=(f"{_VALUES}::test_provision_goes_on_after_a_refusal_and_a_second_time_makes_what_was_refused",),
+    ),
+    Mutation(
+        guard="values: a doubtful phone makes nobody look at the account",
+        changes=((_ATTRIBUTES_SQL, "AND NOT left_out <@ CAST(:judged_here AS text[])", ""),),
+        tests=(f"{_LEFT_OUT}::test_a_doubtful_phone_alone_makes_nobody_look_at_the_account",),
     ),
 )

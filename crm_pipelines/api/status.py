@@ -20,6 +20,7 @@ from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
 from crm_pipelines.api.telling import tell
 from crm_pipelines.contacts import status
 from crm_pipelines.contacts.crms import CRMS
+from crm_pipelines.contacts.left_out import values_left_out
 from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.delivery.why import Held, Preview
@@ -50,6 +51,7 @@ class CrmSummary(BaseModel):
     oldest_due_seconds: float | None
     next_due: datetime | None
     errors: list["ErrorSummary"]
+    left_out: list["LeftOutSummary"]
     account: "AccountSummary"
     gate: "GateSummary"
 
@@ -61,6 +63,14 @@ class ErrorSummary(BaseModel):
     kind: str
     contacts: int
     sample: str | None
+
+
+class LeftOutSummary(BaseModel):
+    """Contacts that were delivered without the value of one field, and why. Of at most 20,000 contacts."""
+
+    field: str
+    reason: str
+    contacts: int
 
 
 class AccountSummary(BaseModel):
@@ -197,9 +207,13 @@ def sync_status(
 
 @router.get("/crm/status/summary", response_model=Summary)
 def summary(request: Request, _: Reader, crm: Crm | None = None) -> dict[str, Any]:
-    """Contacts per status and CRM, what is due, errors by kind, and the gates."""
+    """Contacts per status and CRM, what is due, errors by kind, values left out, and the gates."""
     engine: sa.Engine = request.app.state.engine
-    return {"at": datetime.now(UTC), "crms": [one.as_dict() for one in crm_statuses(engine, _crms(crm))]}
+    told = [
+        {**one.as_dict(), "left_out": [asdict(value) for value in values_left_out(engine, one.crm)]}
+        for one in crm_statuses(engine, _crms(crm))
+    ]
+    return {"at": datetime.now(UTC), "crms": told}
 
 
 @router.get("/crm/status/failed", response_model=Page[FailedOut])

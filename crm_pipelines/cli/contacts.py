@@ -23,6 +23,7 @@ from crm_pipelines.cli.output import (
 from crm_pipelines.contacts.crms import SYNC_STATUSES
 
 if TYPE_CHECKING:
+    from crm_pipelines.contacts.left_out import LeftOut
     from crm_pipelines.contacts.selection import Who
     from crm_pipelines.contacts.status import CrmStatus
 
@@ -207,6 +208,7 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status
       crm-pipelines status brevo --json | jq .counts.Error
     """
+    from crm_pipelines.contacts.left_out import values_left_out
     from crm_pipelines.contacts.queue import Queue
     from crm_pipelines.contacts.status import crm_status, crm_statuses
     from crm_pipelines.contacts.twins import count_twins, in_words
@@ -218,13 +220,21 @@ def status(crm: str | None, as_json: bool) -> None:
         told = [crm_status(engine, crm)] if crm else crm_statuses(engine)
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
+        left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
         for one in told:
             rate = rate_limit_of(settings.brevo, one.gate.limit_observed).per_second
             left = time_to_empty(one.due, Queue(engine, one.crm).pace(), rate)
             goes_on = one.crm == "brevo" and not one.gate.paused
             empty_in[one.crm] = round(left.total_seconds(), 1) if goes_on else None
     if as_json:
-        documents = [{**one.as_dict(), "empty_in_seconds": empty_in[one.crm]} for one in told]
+        documents = [
+            {
+                **one.as_dict(),
+                "empty_in_seconds": empty_in[one.crm],
+                "left_out": [asdict(value) for value in left_out[one.crm]],
+            }
+            for one in told
+        ]
         print_json(documents[0] if crm else documents)
         return
     overview = table("CRM", *SYNC_STATUSES)
@@ -233,8 +243,18 @@ def status(crm: str | None, as_json: bool) -> None:
     print_table(overview)
     for one in told:
         _tell_status(one, empty_in[one.crm])
+        _tell_left_out(one.crm, left_out[one.crm])
     if twins:
         click.echo(twins)
+
+
+def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:
+    if not found:
+        return
+    shown = table("Field", "Contacts", "Why", title=f"Values left out at {crm}; everything else of these was delivered")
+    for one in found:
+        shown.add_row(*cells(one.field, one.contacts, one.reason))
+    print_table(shown)
 
 
 def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:

@@ -127,14 +127,16 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
     """Create the attributes at CRM that the mapping and the contacts' custom fields need.
 
     Attributes of choices get the options that the contacts have. The plan is shown first. Attributes that are there
-    already keep their type and their options, and get those that they lack, so this is safe to repeat. Contacts of
-    which a value was left out for it are queued again.
+    already keep their type and their options, and get those that they lack, so this is safe to repeat. What CRM refuses
+    is told in its words, with exit code 1, and the others are created. Contacts of which a value was left out for one
+    that is created are queued again.
 
     \b
     Examples:
       crm-pipelines provision brevo --dry-run
       crm-pipelines provision brevo
     """
+    from crm_pipelines.crms.base import ProvisionError
     from crm_pipelines.crms.brevo import Brevo
     from crm_pipelines.delivery.preflight import plan_account, provision_account
 
@@ -143,19 +145,27 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
             raise KeyUnset
         account, rate = Brevo.from_settings(settings), settings.brevo.rate_limit_per_second
         created: list[str] = []
+        failed: ProvisionError | None = None
         try:
             plan = plan_account(engine, account, rate)
             if not as_json:
                 _tell_plan(crm, plan)
             if plan and not dry_run:
                 with working(f"Creating or extending {len(plan)} attributes"):
-                    created = provision_account(engine, account, rate, dry_run=False)
+                    try:
+                        created = provision_account(engine, account, rate, dry_run=False)
+                    except ProvisionError as error:
+                        created, failed = error.created, error
         finally:
             account.close()
     if as_json:
-        print_json({"crm": crm, "dry_run": dry_run, "plan": [asdict(one) for one in plan], "created": created})
+        refused = failed.refused if failed else []
+        told = {"plan": [asdict(one) for one in plan], "created": created, "refused": refused}
+        print_json({"crm": crm, "dry_run": dry_run, **told})
     elif plan:
-        click.echo("Nothing was created." if dry_run else f"Created: {', '.join(created)}.")
+        click.echo("Nothing was created." if dry_run or not created else f"Created: {', '.join(created)}.")
+    if failed is not None:
+        raise failed
 
 
 def _tell_plan(crm: str, plan: "list[NewAttribute]") -> None:

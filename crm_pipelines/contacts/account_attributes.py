@@ -43,9 +43,12 @@ class AttributeStore:
         """They are asked for now, whatever comes of it."""
         self._all("note_look")
 
-    def look_is_due(self) -> bool:
-        """Whether something was left out, and nobody has asked for LOOK_PAUSE. Two look-ups in indexes."""
-        return bool(self._all("look_is_due", pause=LOOK_PAUSE)[0][0])
+    def look_is_due(self, judged_here: Collection[str] = ()) -> bool:
+        """Whether something was left out, and nobody has asked for LOOK_PAUSE. Look-ups in indexes.
+
+        `judged_here` are attributes whose values no change of the account lets through.
+        """
+        return bool(self._all("look_is_due", pause=LOOK_PAUSE, judged_here=sorted(judged_here))[0][0])
 
     def keep(self, attributes: Attributes, version: str, writable: Collection[str]) -> int:
         """Write down what was seen now; returns how many contacts were queued for it.

@@ -16,7 +16,8 @@ ON CONFLICT (crm) DO UPDATE SET account = excluded.account, attributes = exclude
 
 -- name: look_is_due
 -- Whether something was left out, and the account was not looked at for a while: somebody may have added an attribute.
-SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND left_out <> '{}')
+SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND left_out <> '{}'
+                  AND NOT left_out <@ CAST(:judged_here AS text[]))
    AND NOT EXISTS (SELECT 1 FROM crm_attributes WHERE crm = :crm AND looked_at > now() - CAST(:pause AS interval))
 
 -- name: sent_names

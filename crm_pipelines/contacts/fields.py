@@ -1,5 +1,6 @@
 """The custom fields that contacts have."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,18 +23,20 @@ def custom_fields_in_use(engine: sa.Engine) -> dict[str, Any]:
         return {row.key: row.value for row in rows}
 
 
-MOST_VALUES = 200
-"""Of one custom field. Who has more is no field of choices."""
+MOST_VALUES = 1000
+"""Of one custom field. Texts that list several choices make more of them than there are choices."""
 
 
 def values_in_use(engine: sa.Engine, fields: Sequence[str]) -> dict[str, tuple[tuple[str, ...], int]]:
     """The distinct values of these custom fields, the most frequent first, and how many others beyond MOST_VALUES.
 
-    A list counts item by item, and so does a text with semicolons. Reads the whole table: for set-up.
+    A list counts item by item, and so does a text with semicolons. An item of a list that holds a sign which divides
+    texts comes as a JSON list of itself. Reads the whole table: for set-up.
     """
     found: dict[str, tuple[tuple[str, ...], int]] = {}
     with engine.connect() as connection:
         for row in connection.execute(_SQL["values_in_use"], {"fields": list(fields), "most": MOST_VALUES}):
             values, _ = found.get(row.key, ((), 0))
-            found[row.key] = ((*values, row.item), max(0, row.values - MOST_VALUES))
+            item = json.dumps([row.item]) if row.of_list else row.item
+            found[row.key] = ((*values, item), max(0, row.values - MOST_VALUES))
     return found

@@ -44,7 +44,7 @@ class Standing:
     `condition` says the same in one word of CONDITIONS. `due_at` is set for what waits in the queue, `claimed_by` and
     `lease_until` for what is being delivered. `edited_since`: what the CRM holds is older than the contact. The gate is
     that of the CRM's account; `gate_until` is None for a pause without end. `left_out` are attributes of which the
-    CRM holds no value, or not all of it, since its account did not take it.
+    CRM holds no value, or not all of it, since it is not certain or its account did not take it.
     """
 
     crm: str
@@ -220,7 +220,9 @@ def _but_left_out(row: sa.Row[Any]) -> str:
     if not row.left_out:
         return ""
     names = ", ".join(row.left_out)
-    return f", without {names}, which the account did not take. Once its attributes have changed, it is queued again"
+    return (
+        f", without {names}: its latest attempt says why. Once the attributes of the account change, it is queued again"
+    )
 
 
 def _next_of_queued(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> str:

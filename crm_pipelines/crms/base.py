@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from crm_pipelines.errors import CrmPipelinesError
+
 BeforeRequest = Callable[[], None]
 """Called before each single HTTP request: waits for its turn, and raises when the request must not be made."""
 
@@ -123,8 +125,8 @@ class Payload:
 
     `hash` (32 bytes) covers the desired state: the address, every attribute with a value, the lists, the mapping
     version. `clear` names the attributes that were sent before and are blank now. `warnings` say in words what was left
-    out and why; they name fields, never values. `left_out` names the attributes that have a value here which the
-    account does not take as it is now.
+    out and why; they name fields, never values. `left_out` names the attributes that have a value here of which not all
+    is sent: it is not certain, or the account does not take it as it is now.
     """
 
     key: str
@@ -182,6 +184,15 @@ class NewAttribute:
     options: tuple[str, ...] = ()
     exists: bool = False
     remark: str = ""
+
+
+class ProvisionError(CrmPipelinesError):
+    """The CRM did not create an attribute or an option. `created` are those that it did, `refused` its refusals."""
+
+    def __init__(self, message: str, *, created: Sequence[str] = (), refused: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.created = list(created)
+        self.refused = list(refused)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +328,7 @@ class Mapper(Protocol):
 
     name: str
     mapping_version: str
+    judged_here: frozenset[str]  # attributes whose values are left out for what they are, whatever the account has
 
     @property
     def attributes_version(self) -> str | None:

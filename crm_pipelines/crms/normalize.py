@@ -13,10 +13,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-import phonenumbers
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from crm_pipelines import names
+from crm_pipelines.crms import days, numerals, phones
+from crm_pipelines.words import yes_or_no
 
 # Control characters that no text field means, NUL among them, and lone surrogates; tab and line ends stay.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -32,11 +33,6 @@ LONGEST_ADDRESS = 254
 _PLAIN_LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*", re.ASCII)
 # Of a capital sigma, str.lower() looks further around than a database can.
 _LAST_SIGMA = re.compile(r"(?<=[^.])Σ(?=\.|\Z)")
-
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-# Day and month, in either order unless there are dots; a time of day is dropped.
-_WRITTEN_DAY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ]\d{1,2}:\d\d(?::\d\d)?)?", re.ASCII)
-_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def text(value: object) -> str | None:
@@ -101,21 +97,16 @@ def _validated(address: str) -> ValidatedEmail:
 
 
 def phone(value: object, region: str | None) -> str | None:
-    """A phone number in E.164 (`+12025550143`); `region` is the country of numbers without a country code."""
+    """A phone number in E.164 (`+12025550143`); see `phones`, which leaves out what may be another number.
+
+    `region` is the country of numbers without a country code.
+    """
+    if isinstance(value, bool):
+        raise ValueError(phones.NO_NUMBER)
+    if isinstance(value, float):
+        return phones.e164(value, region)
     cleaned = text(value)
-    if cleaned is None:
-        return None
-    if region is None and cleaned.startswith("00"):
-        cleaned = f"+{cleaned[2:]}"
-    try:
-        number = phonenumbers.parse(cleaned, region)
-    except phonenumbers.NumberParseException as error:
-        if region is None and error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
-            raise ValueError("not a phone number with a country code") from None
-        raise ValueError("not a phone number") from None
-    if not phonenumbers.is_valid_number(number):
-        raise ValueError("not a phone number that exists in its country")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return None if cleaned is None else phones.e164(cleaned, region)
 
 
 def name_parts(value: object) -> tuple[str | None, str | None]:
@@ -129,10 +120,13 @@ def names_of(record: Mapping[str, Any]) -> tuple[object, object]:
     return given if any(text(part) for part in given) else name_parts(record.get("name"))
 
 
-def number(value: object) -> float | None:
-    """A finite number; whole ones stay int."""
+def number(value: object, decimal: numerals.DecimalSign | None = None) -> float | None:
+    """A finite number; whole ones stay int. Of texts see `numerals`, which leaves out what may be another number.
+
+    `decimal` is the decimal sign of texts, where it is known.
+    """
     if isinstance(value, bool):
-        raise ValueError("not a number")
+        raise ValueError(numerals.NO_NUMBER)
     if isinstance(value, int):
         if abs(value) > sys.float_info.max:
             raise ValueError("not a number of a size that can be stored")
@@ -143,29 +137,27 @@ def number(value: object) -> float | None:
         cleaned = text(value)
         if cleaned is None:
             return None
-        if not _NUMBER.fullmatch(cleaned):
-            raise ValueError("not a number")
-        found = float(cleaned)
+        found = numerals.read(cleaned, decimal)
     if not math.isfinite(found):
         raise ValueError("not a finite number")
     return found
 
 
 def boolean(value: object) -> bool | None:
-    """True or False; of texts, true/yes/1 and false/no/0 in any case."""
+    """True or False; of texts see `words`."""
     cleaned = text(value)
     if cleaned is None:
         return None
-    try:
-        return _WORDS[cleaned.lower()]
-    except KeyError:
-        raise ValueError("neither true nor false") from None
+    found = yes_or_no(cleaned)
+    if found is None:
+        raise ValueError("neither true nor false")
+    return found
 
 
-def iso_date(value: object) -> str | None:
-    """A day as `YYYY-MM-DD`, from a date, a datetime or an ISO 8601 text (its time of day is dropped).
+def iso_date(value: object, *, day_first: bool | None = None) -> str | None:
+    """A day as `YYYY-MM-DD`, from a date, a datetime or a text; see `days`, which leaves out what may be another day.
 
-    Of other texts, 5.4.1984 (the day first), and 23/6/1912 and 6/23/1912, where only one order makes a day.
+    `day_first` is whether the day comes before the month in texts, where it is known.
     """
     if isinstance(value, datetime):
         return value.date().isoformat()
@@ -173,27 +165,8 @@ def iso_date(value: object) -> str | None:
     if cleaned is None:
         return None
     if not isinstance(value, str | date):
-        raise ValueError("not a date in the form YYYY-MM-DD")
-    try:
-        return datetime.fromisoformat(cleaned).date().isoformat()
-    except ValueError:
-        return _written_day(cleaned).isoformat()
-
-
-def _written_day(text: str) -> date:
-    """Raises ValueError for what is no day, and for what may be two."""
-    match = _WRITTEN_DAY.fullmatch(text)
-    if not match:
-        raise ValueError("not a date in the form YYYY-MM-DD")
-    first, second, year = int(match[1]), int(match[3]), int(match[4])
-    dotted = match[2] == "."
-    if not dotted and first <= 12 and second <= 12 and first != second:
-        raise ValueError("day or month first is not clear, use the form YYYY-MM-DD")
-    day, month = (first, second) if dotted or second <= 12 else (second, first)
-    try:
-        return date(year, month, day)
-    except ValueError:
-        raise ValueError("not a date in the form YYYY-MM-DD") from None
+        raise ValueError(days.NO_DATE)
+    return days.read(cleaned, day_first=day_first).isoformat()
 
 
 def choices(value: object) -> list[str] | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
 from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, OtherAccount
 from crm_pipelines.contacts.twins import count_twins, in_words
-from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, InUse, NewAttribute, ValuesInUse
+from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.delivery.accounts import admit, judge
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import learn_now
@@ -70,15 +70,21 @@ def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dr
     """Create the attributes and options that the mapping and the contacts' custom fields need; returns their names.
 
     Contacts that left out a value which can be sent now are queued at once. Raises OtherAccount, AccountMixup or
-    AccountUnknown when the account is not the one of the contacts.
+    AccountUnknown when the account is not the one of the contacts, and ProvisionError, with the names of those that
+    were created nevertheless.
     """
     turn = _turns(engine, crm, rate_per_second)
-    names = crm.provision(
-        dry_run=dry_run,
-        before_request=turn,
-        custom_fields=custom_fields_in_use(engine),
-        values_in_use=_values_in_use(engine),
-    )
+    try:
+        names = crm.provision(
+            dry_run=dry_run,
+            before_request=turn,
+            custom_fields=custom_fields_in_use(engine),
+            values_in_use=_values_in_use(engine),
+        )
+    except ProvisionError as error:
+        if error.created:
+            learn_now(engine, crm, turn)
+        raise
     if names and not dry_run:
         learn_now(engine, crm, turn)
     return names

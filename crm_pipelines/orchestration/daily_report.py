@@ -1,6 +1,7 @@
 """The daily report: an HTML page in the data folder, and its summary in Dagster's pages."""
 
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from crm_pipelines.contacts.database import create_engine, require_current_schema
 from crm_pipelines.contacts.ledger import Ledger
+from crm_pipelines.contacts.left_out import values_left_out
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import OWNERS, brevo_contacts, brevo_queue
 from crm_pipelines.orchestration.resources import DatabaseUrlMissing, sentences
@@ -29,8 +31,9 @@ class ReportConfig(dg.Config):
     kinds={"html", "pandas"},
     owners=OWNERS,
     description="How deliveries to Brevo went over 30 days, on one page: success rate and throughput, errors by kind, "
-    "time from selected to delivered, retries, what is parked and why. It holds counts, kinds and codes only, nothing "
-    "of a contact. The page is a file in the folder `reports` of the data folder; the summary is under Metadata.",
+    "time from selected to delivered, retries, what is parked or left out and why. It holds counts, kinds, codes and "
+    "reasons only, nothing of a contact. The page is a file in the folder `reports` of the data folder; the summary is "
+    "under Metadata.",
     freshness_policy=dg.FreshnessPolicy.cron(deadline_cron="0 7 * * *", lower_bound_delta=timedelta(hours=3)),
 )
 def brevo_daily_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[None]:
@@ -53,6 +56,7 @@ def brevo_daily_report(context: dg.AssetExecutionContext, config: ReportConfig) 
                 by_day=ledger.by_day(config.days),
                 times=ledger.times_to_delivery(config.days),
                 parked=ledger.parked(),
+                left_out=[asdict(one) for one in values_left_out(engine, "brevo")],
             )
         finally:
             engine.dispose()
@@ -63,6 +67,7 @@ def brevo_daily_report(context: dg.AssetExecutionContext, config: ReportConfig) 
         "failed_attempts": found.failed,
         "retries": found.retries,
         "parked": found.parked_contacts,
+        "values_left_out": found.values_left_out,
         "success_percent": found.success_percent,
         "median_minutes_to_delivery": found.median_minutes,
         "p95_minutes_to_delivery": found.p95_minutes,

@@ -104,7 +104,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     settle(account.engine)
     edited = queue.requeue_edited()
     gate = account.gate.read()
-    if not gate.paused and (chosen is not None or queue.anything_due() or account.attributes.look_is_due()):
+    if not gate.paused and (
+        chosen is not None or queue.anything_due() or account.attributes.look_is_due(account.crm.judged_here)
+    ):
         _learn(context, account)
         gate = account.gate.read()
     known = account.crm.attributes_version is not None

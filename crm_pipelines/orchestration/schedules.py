@@ -77,6 +77,6 @@ def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None
         return None
     if any(ended_runs(instance, queue.holders(except_run=""))):
         return None
-    if account.attributes.look_is_due():
+    if account.attributes.look_is_due(account.crm.judged_here):
         return None
     return "Nothing is due."

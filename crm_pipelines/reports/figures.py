@@ -20,6 +20,7 @@ class Figures:
     `daily`: one row per day, with `delivered`, `failed`, `retries`, `requests`, `success_percent` (NaN without
     attempts), `median_minutes`, `p95_minutes` (from selected to delivered; NaN without a delivery). `kinds`: failed
     attempts by kind, the commonest first. `parked`: `status`, `kind`, `code`, `contacts`, `since`.
+    `left_out`: `field`, `reason`, `contacts`.
     """
 
     crm: str
@@ -27,6 +28,7 @@ class Figures:
     daily: pd.DataFrame
     kinds: "pd.Series[int]"
     parked: pd.DataFrame
+    left_out: pd.DataFrame
     median_minutes: float | None
     p95_minutes: float | None
 
@@ -51,6 +53,10 @@ class Figures:
     def parked_contacts(self) -> int:
         return int(self.parked["contacts"].sum())
 
+    @property
+    def values_left_out(self) -> int:
+        return int(self.left_out["contacts"].sum())
+
 
 def figures(
     crm: str,
@@ -60,8 +66,9 @@ def figures(
     by_day: Sequence[Mapping[str, Any]],
     times: Sequence[Mapping[str, Any]],
     parked: Sequence[Mapping[str, Any]],
+    left_out: Sequence[Mapping[str, Any]] = (),
 ) -> Figures:
-    """From the rows of `contacts.ledger.Ledger`."""
+    """From the rows of `contacts.ledger.Ledger`, and those of `contacts.left_out`."""
     index = pd.Index([day - timedelta(days=back) for back in reversed(range(days))], name="day")
     attempts = pd.DataFrame(by_day, columns=["day", "outcome", "kind", "attempts", "requests"])
     attempts["day"] = [one.date() for one in attempts["day"]]
@@ -90,6 +97,7 @@ def figures(
         daily=daily,
         kinds=kinds,
         parked=pd.DataFrame(parked, columns=["status", "kind", "code", "contacts", "since"]),
+        left_out=pd.DataFrame(left_out, columns=["field", "reason", "contacts"]),
         median_minutes=_minutes(overall["median_seconds"]),
         p95_minutes=_minutes(overall["p95_seconds"]),
     )

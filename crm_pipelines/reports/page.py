@@ -31,6 +31,7 @@ def html(figures: Figures) -> str:
         pictures=pictures,
         kinds=list(figures.kinds.items()),
         parked=list(figures.parked.itertuples()),
+        left_out=list(figures.left_out.itertuples()),
         daily=list(figures.daily.iloc[::-1].itertuples()),
     )
 
@@ -56,6 +57,7 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
         ("Selected to delivered, median", _minutes(figures.median_minutes)),
         ("Selected to delivered, 95th percentile", _minutes(figures.p95_minutes)),
         ("Parked: Error or Skipped at present", f"{figures.parked_contacts:,}"),
+        ("Values left out of contacts that were delivered", f"{figures.values_left_out:,}"),
     ]
 
 

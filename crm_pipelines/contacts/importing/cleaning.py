@@ -14,6 +14,7 @@ from crm_pipelines.contacts.importing.addresses import NoAddress, address_within
 from crm_pipelines.contacts.importing.columns import Columns, Origin
 from crm_pipelines.contacts.importing.headers import SEVERAL, has_opted_out
 from crm_pipelines.contacts.importing.tables import NoValue, Row, is_blank
+from crm_pipelines.words import yes_or_no
 
 LONGEST_CELL = 100_000
 """Characters. A longer cell is a mistake, such as a quotation mark that is never closed."""
@@ -24,8 +25,6 @@ PARTS = ("first_name", "last_name")
 FIELDS = ("email", *TEXT_FIELDS, "has_gmail", *UUID_FIELDS, "custom_fields")
 
 _BETWEEN_VALUES = " ::: "  # where Google has several in one cell
-_YES = {"true", "t", "yes", "y", "1"}
-_NO = {"false", "f", "no", "n", "0"}
 
 
 class Unusable(ValueError):
@@ -202,10 +201,10 @@ def _uuid(text: str, column: str) -> UUID:
 
 
 def _boolean(text: str, column: str) -> bool:
-    word = text.casefold()
-    if word not in _YES | _NO:
+    found = yes_or_no(text)
+    if found is None:
         raise Unusable(f"{column}: expected true or false (or yes, no, 1, 0)")
-    return word in _YES
+    return found
 
 
 def _json_object(text: str) -> dict[str, Any]:

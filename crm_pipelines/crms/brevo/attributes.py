@@ -12,10 +12,14 @@ from functools import cached_property
 from typing import Any
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.brevo.values import Converted, Value
+from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
+from crm_pipelines.crms.brevo.values import LEFT_OUT, Converted, Value
 
 WRITABLE = frozenset({"normal", "category"})
 """Categories whose values a delivery may write. Transactional ones belong to an order, and others are computed."""
+
+# Raised with every change of what values are brought to a type: what was left out before is judged anew then.
+_RULES = 2
 
 # Types in Python that an attribute of each type takes as they are.
 _AS_IT_IS: dict[str, tuple[type, ...]] = {
@@ -45,7 +49,7 @@ class Known:
     def fit(self, value: Value) -> Converted:
         """`value` as this attribute takes it; with a remark for what of it is left out. Never raises ValueError."""
         if not self.writable:
-            remark = f"left out: {self.name} is {self.category} at Brevo and cannot be written, so name another one"
+            remark = f"{LEFT_OUT}: {self.name} is {self.category} at Brevo and cannot be written, so name another one"
             return Converted(None, f"{remark} in the mapping file")
         if type(value) in _AS_IT_IS.get(self.type, ()):
             return Converted(value)
@@ -60,17 +64,22 @@ class Known:
             return Converted(None, self._misfit(_IN_WORDS.get(self.type, f"of type {self.type}"), f" ({error})"))
 
     def number_of(self, value: object) -> int | str | None:
-        """The value of the category that this label or number means; None when it means none."""
+        """The value of the category that this label or number means; None when it means none. A label wins."""
         said = (_as_text(value) if isinstance(value, float) else None) or str(value).strip()
         if said in self.numbers:
             return self.numbers[said]
-        found = self._by_spelling.get(said.casefold())
+        found = self._by_spelling.get(spelling(said))
+        if found is None and said.endswith(".0"):  # of a program that took it for a float
+            found = self._by_spelling.get(said.removesuffix(".0"))
         # With labels that the account does not tell, a number is all that can be right.
         return found if found is not None or self.numbers or not said.isdecimal() else int(said)
 
     def same_form(self, value: Any) -> Any:
         """A value that was sent or read back, in the form in which two that mean the same are equal."""
         if self.type == "category":
+            # What is sent are numbers; that one of them is a label, too, makes it no other one.
+            if isinstance(value, int | float) and value in self.numbers.values():
+                return str(int(value))
             number = self.number_of(value)
             return str(value if number is None else number)
         if self.type in _IN_WORDS and self.type != "date" and not isinstance(value, list | dict):
@@ -78,28 +87,29 @@ class Known:
             return value if fitting is None else fitting
         return value
 
+    @cached_property
+    def choices(self) -> Options:
+        """What reads its values, if it is one of several choices."""
+        return Options(self.options)
+
     def _chosen(self, value: Value) -> Converted:
-        given = value.split(";") if isinstance(value, str) else value if isinstance(value, list) else [value]
-        chosen = normalize.choices(given) or []
-        spelt = [item if item in self.options else self._by_spelling.get(item.casefold()) for item in chosen]
-        known = [str(item) for item in spelt if item is not None]
-        kept = list(dict.fromkeys(known))
-        if len(known) == len(chosen):
+        kept, unknown = self.choices.read(value)
+        if not unknown:
             return Converted(kept or None)
-        remark = f"left out where it is none of the options of {self.name} at Brevo: add them there, or run"
+        if all(len(one) > LONGEST_OPTION for one in unknown):
+            remark = f"{LEFT_OUT}: an option of {self.name} at Brevo has at most {LONGEST_OPTION} characters"
+            return Converted(kept or None, remark)
+        remark = f"{LEFT_OUT} where it is none of the options of {self.name} at Brevo: add them there, or run"
         return Converted(kept or None, f"{remark} crm-pipelines provision brevo")
 
     @cached_property
     def _by_spelling(self) -> dict[str, int | str]:
-        """Labels, numbers and options whatever their case, with what is sent for them."""
+        """Labels and numbers whatever their case, with what is sent for them. A label wins over a number."""
         numbers = {str(number): number for number in self.numbers.values()}
-        return {
-            text.casefold(): sent
-            for text, sent in [*numbers.items(), *self.numbers.items(), *((one, one) for one in self.options[::-1])]
-        }
+        return {spelling(text): sent for text, sent in [*numbers.items(), *self.numbers.items()]}
 
     def _misfit(self, wanted: str, why: str = "") -> str:
-        return f"left out: {self.name} at Brevo takes {wanted}{why}, so correct the value or the attribute"
+        return f"{LEFT_OUT}: {self.name} at Brevo takes {wanted}{why}, so correct the value or the attribute"
 
 
 class AccountAttributes:
@@ -112,7 +122,7 @@ class AccountAttributes:
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._known = {row["name"]: _known(row) for row in rows}
         self._missing: dict[str, Converted] = {}
-        canonical = json.dumps(sorted(rows, key=lambda row: str(row["name"])), sort_keys=True)
+        canonical = json.dumps([_RULES, *sorted(rows, key=lambda row: str(row["name"]))], sort_keys=True)
         self.version = hashlib.sha256(canonical.encode()).hexdigest()[:16]
         self.as_is = {one.name: _AS_IT_IS.get(one.type, ()) for one in self._known.values() if one.writable}
         self.writable = frozenset(one.name for one in self._known.values() if one.writable)
@@ -132,7 +142,7 @@ class AccountAttributes:
         if known is not None:
             return known.fit(value)
         if name not in self._missing:
-            remark = f"left out: Brevo has no attribute {name}, so run crm-pipelines provision brevo"
+            remark = f"{LEFT_OUT}: Brevo has no attribute {name}, so run crm-pipelines provision brevo"
             self._missing[name] = Converted(None, remark)
         return self._missing[name]
 

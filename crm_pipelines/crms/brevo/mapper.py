@@ -8,9 +8,9 @@ import phonenumbers
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import Line, Payload, Unsendable
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
-from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, SOURCES, BrevoMapping, fitting, load_mapping
+from crm_pipelines.crms.brevo.mapping import CUSTOM, NATURAL_WAYS, PHONES, SOURCES, BrevoMapping, fitting, load_mapping
 from crm_pipelines.crms.brevo.payload import build_payload
-from crm_pipelines.crms.brevo.values import AttributeType, natural_type
+from crm_pipelines.crms.brevo.values import Way, natural_type
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import Settings
 
@@ -22,6 +22,7 @@ class BrevoMapper:
     """See `crm_pipelines.crms.base.Mapper`."""
 
     name = "brevo"
+    judged_here = PHONES
 
     def __init__(self, *, mapping: BrevoMapping, list_id: int | None = None, phone_region: str | None = None) -> None:
         if phone_region is not None and phone_region not in phonenumbers.SUPPORTED_REGIONS:
@@ -75,12 +76,12 @@ class BrevoMapper:
         first, last = normalize.names_of(record)
         fields = {name: record.get(name) for name in SOURCES} | custom | {"first_name": first, "last_name": last}
         lines = [
-            self._line(name, one.source, fields.get(one.source), one.type, one.options)
+            self._line(name, one.source, fields.get(one.source), one.way())
             for name, one in self._mapping.attributes.items()
         ]
         for field, name in self._mapping.by_own_name(record.get("custom_fields") or {}).items():
             value = fields[CUSTOM + field]
-            lines.append(self._line(name, CUSTOM + field, value, natural_type(value)))
+            lines.append(self._line(name, CUSTOM + field, value, NATURAL_WAYS[natural_type(value)]))
         mapped = {line.source for line in lines}
         mapped |= _PARTS_OF_NAME if "name" in mapped else {"name"} if mapped & _PARTS_OF_NAME else set()
         unmapped = [
@@ -90,8 +91,6 @@ class BrevoMapper:
         ]
         return [*lines, *unmapped]
 
-    def _line(
-        self, name: str | None, source: str, raw: object, kind: AttributeType, options: tuple[str, ...] = ()
-    ) -> Line:
-        value, remark, _ = fitting(name, raw, kind, options, region=self._phone_region, account=self._account)
+    def _line(self, name: str | None, source: str, raw: object, way: Way) -> Line:
+        value, remark, _ = fitting(name, raw, way, region=self._phone_region, account=self._account)
         return Line(source=source, attribute=name, value=value, remark=remark)

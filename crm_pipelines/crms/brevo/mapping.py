@@ -16,7 +16,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
-from crm_pipelines.crms.brevo.values import LONGEST_NAME, AttributeType, Value, attribute_name, convert, natural_type
+from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options
+from crm_pipelines.crms.brevo.values import (
+    FORMATS,
+    LEFT_OUT,
+    LONGEST_NAME,
+    AttributeType,
+    Value,
+    Way,
+    attribute_name,
+    convert,
+    natural_type,
+)
 from crm_pipelines.errors import SettingsError
 
 SHIPPED = Path(__file__).with_name("mapping.toml")
@@ -34,13 +45,17 @@ SOURCES = (
 )  # fmt: skip
 
 
+NATURAL_WAYS = {kind: Way(kind) for kind in AttributeType}
+"""How the values of a custom field are read that the mapping does not name."""
+
+
 class MappingError(SettingsError):
     """The mapping file cannot be used."""
 
 
 class Applied(NamedTuple):
-    """The attributes that have a value, a warning for each that was left out or cut, and the names that the account
-    keeps from being sent as they are."""
+    """The attributes that have a value, a warning for each that was left out or cut, and the names of those of
+    which not all is sent: it is none of the type, or not for certain, or the account does not take it."""
 
     values: dict[str, Value]
     warnings: tuple[str, ...]
@@ -48,7 +63,7 @@ class Applied(NamedTuple):
 
 
 class Fitting(NamedTuple):
-    """`value` None: nothing to send. `misfit`: some or all of it was left out for what the account has."""
+    """`value` None: nothing to send. `misfit`: some or all of it was left out."""
 
     value: Value | None
     remark: str | None
@@ -70,8 +85,13 @@ class Attribute(BaseModel):
 
     source: Annotated[str, AfterValidator(_source)] = Field(alias="from")
     type: AttributeType
-    # Brevo takes options of up to 200 characters.
-    options: tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...] = ()
+    options: tuple[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_OPTION)], ...] = ()
+    format: str | None = None
+
+    def way(self) -> Way:
+        """How its values are read."""
+        said = FORMATS.get(self.type, {}).get(self.format or "", {})
+        return Way(self.type, Options(self.options) if self.options else None, **said)
 
 
 def _consistent(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
@@ -82,6 +102,9 @@ def _consistent(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
             raise ValueError(f'{name} needs type = "phone"')
         if attribute.options and attribute.type is not AttributeType.CHOICES:
             raise ValueError(f"{name} has options, which only multiple-choice has")
+        if attribute.format is not None and attribute.format not in (known := FORMATS.get(attribute.type, {})):
+            expected = f"expected {' or '.join(known)}" if known else "which only date and float have"
+            raise ValueError(f"{name} has the format {attribute.format}, {expected}")
     return attributes
 
 
@@ -101,8 +124,14 @@ class BrevoMapping(BaseModel):
     @cached_property
     def version(self) -> str:
         """16 hex digits that change with the meaning of the file, not with its comments."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        # What is not said stays out: else a new key in this file would send every contact again.
+        canonical = json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _ways(self) -> list[tuple[str, str, Way]]:
+        """Of each attribute its name, its source, and how that is read."""
+        return [(name, one.source, one.way()) for name, one in self.attributes.items()]
 
     def owns(self, name: str) -> bool:
         """Whether this mapping may write the attribute, and so also clear it."""
@@ -139,12 +168,13 @@ class BrevoMapping(BaseModel):
         own_fields = {CUSTOM + key: value for key, value in custom.items()}
         fields = {**record, **own_fields, "first_name": first, "last_name": last}
 
-        def put(name: str | None, source: str, kind: AttributeType, options: tuple[str, ...] = ()) -> None:
-            value, remark = convert(fields.get(source), kind, options=options, region=region)
-            misfit = False
+        def put(name: str | None, source: str, way: Way) -> None:
+            value, remark = convert(fields.get(source), way, region)
+            misfit = remark is not None and remark.startswith(LEFT_OUT)
             # `refit` by itself would do; this is asked for each value of each contact, and most stay as they are.
             if value is not None and (name is None or (as_is is not None and type(value) not in as_is.get(name, ()))):
-                value, remark, misfit = refit(name, value, remark, account)
+                value, remark, unfit = refit(name, value, remark, account)
+                misfit = misfit or unfit
             if remark:
                 label = (normalize.text(source) or "")[:80]
                 warnings.append(f"{label} {remark}")
@@ -153,25 +183,20 @@ class BrevoMapping(BaseModel):
             if misfit and name is not None:
                 left_out.append(name)
 
-        for name, attribute in self.attributes.items():
-            put(name, attribute.source, attribute.type, attribute.options)
+        for name, source, way in self._ways:
+            put(name, source, way)
         for field, own_name in self.by_own_name(custom).items():
-            put(own_name, CUSTOM + field, natural_type(custom[field]))
+            put(own_name, CUSTOM + field, NATURAL_WAYS[natural_type(custom[field])])
         return Applied(values, tuple(warnings), frozenset(left_out))
 
 
 def fitting(
-    name: str | None,
-    raw: object,
-    kind: AttributeType,
-    options: tuple[str, ...] = (),
-    *,
-    region: str | None,
-    account: AccountAttributes | None,
+    name: str | None, raw: object, way: Way, *, region: str | None, account: AccountAttributes | None
 ) -> Fitting:
-    """A field as it is sent as the attribute `name`: brought to `kind`, then to the type that the account has."""
-    value, remark = convert(raw, kind, options=options, region=region)
-    return Fitting(None, remark, misfit=False) if value is None else refit(name, value, remark, account)
+    """A field as it is sent as the attribute `name`: brought to the way's type, then to that of the account."""
+    value, remark = convert(raw, way, region)
+    misfit = remark is not None and remark.startswith(LEFT_OUT)
+    return Fitting(None, remark, misfit) if value is None else refit(name, value, remark, account)
 
 
 def refit(name: str | None, value: Value, remark: str | None, account: AccountAttributes | None) -> Fitting:

@@ -77,6 +77,11 @@ _UNKNOWN_IP = re.compile(r"unrecogni[sz]ed IP|authori[sz]ed_ips", re.IGNORECASE)
 _INVALID_PHONE = re.compile(r"invalid phone number", re.IGNORECASE)
 _NAME = re.compile(r"(?<![A-Za-z0-9_-])[A-Z0-9_-]+(?![A-Za-z0-9_-])")
 _INVALID_DATE = re.compile(r"invalid date|date format", re.IGNORECASE)
+_ABOUT_A_VALUE = re.compile(
+    r"\battributes?\b|\b(?:invalid|wrong|incorrect) (?:value|format|type|number|boolean|option|data)|\bformat\b",
+    re.IGNORECASE,
+)
+_SUSPECTED_FIRST = ("date", "category", "multiple-choice", "float", "boolean", "user", "text")
 _TRANSACTIONAL = re.compile(r"transactional attribute", re.IGNORECASE)
 _INVALID_ADDRESS = re.compile(r"invalid email|invalid value passed for identifierType email_id", re.IGNORECASE)
 
@@ -145,6 +150,20 @@ def refused_attributes(answer: Answer, sent: Collection[str], account: AccountAt
     if account is not None and _TRANSACTIONAL.search(said):
         return frozenset(sent) - account.writable - PHONES
     return frozenset()
+
+
+def suspected_attributes(
+    answer: Answer, sent: Collection[str], account: AccountAttributes | None
+) -> list[frozenset[str]]:
+    """Of a refusal that is about a value and names no attribute: those that were sent, in groups of one type.
+
+    What is written in most ways comes first. Empty when it is about something else.
+    """
+    said = _own_words(json_object(answer))[1] or ""
+    if account is None or not _ABOUT_A_VALUE.search(said):
+        return []
+    groups = [account.of_type(kind) & frozenset(sent) for kind in _SUSPECTED_FIRST]
+    return [group for group in groups if group]
 
 
 def of_the_request(refused: Outcome) -> Outcome:

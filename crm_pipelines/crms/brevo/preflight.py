@@ -1,5 +1,6 @@
 """Compares a Brevo account with what the deliveries need, and creates the attributes and options that are missing."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from crm_pipelines.crms.base import (
     InUse,
     NewAttribute,
     Outcome,
+    ProvisionError,
     RateHeaders,
     Result,
     ValuesInUse,
@@ -22,18 +24,19 @@ from crm_pipelines.crms.base import (
 from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, described
 from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, BrevoMapping
+from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
 from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.upsert import Send
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
-from crm_pipelines.errors import CrmPipelinesError
 
 # The names that accounts in other languages have for what the shipped mapping calls FIRSTNAME and LASTNAME.
 _TRANSLATED = {
     "FIRSTNAME": ("PRENOM", "NOME", "VORNAME", "NOMBRE"),
     "LASTNAME": ("NOM", "COGNOME", "NACHNAME", "APELLIDOS"),
 }
-_LONGEST_OPTION = 200
+# Who has more is no field of choices.
+_MOST_OPTIONS = 200
 _PROVISION = "Run crm-pipelines provision brevo."
 # Types of which some value can be brought to another type of the account; of all others none can.
 _CONVERTIBLE = {
@@ -44,10 +47,6 @@ _CONVERTIBLE = {
 }
 # Of which EXT_ID is looked at; their answer stays far below what is read of one.
 _SURVEYED = 100
-
-
-class ProvisionError(CrmPipelinesError):
-    """Brevo did not create an attribute or an option."""
 
 
 @dataclass(frozen=True)
@@ -131,28 +130,40 @@ class Preflight:
         return [*missing, *(one for one in grown if one.options)]
 
     def provision(self, *, dry_run: bool) -> list[str]:
-        """Create missing attributes and options; all else stays as it is. Raises ProvisionError."""
-        return [one.name for one in self.plan() if dry_run or (self._grow(one) if one.exists else self._create(one))]
+        """Create missing attributes and options; all else stays as it is.
 
-    def _create(self, new: NewAttribute) -> bool:
-        """Whether it was created; False if somebody else was faster."""
+        One that Brevo refuses keeps no other one from being created. Raises ProvisionError, with those that were.
+        """
+        done: list[str] = []
+        refused: list[str] = []
+        for one in self.plan():
+            if dry_run:
+                done.append(one.name)
+                continue
+            outcome = self._grow(one) if one.exists else self._create(one)
+            if outcome.result is Result.SYNCED:
+                done.append(one.name)
+            elif not one.exists and "must be unique" in (outcome.message or ""):
+                continue  # somebody else was faster
+            else:
+                what = "add options to" if one.exists else "create"
+                refused.append(f"Brevo did not {what} the attribute {one.name}. {outcome.message}")
+                if outcome.result is not Result.REJECTED:
+                    break  # it is not about this one
+        if refused:
+            raise ProvisionError(" ".join(refused), created=done, refused=refused)
+        return done
+
+    def _create(self, new: NewAttribute) -> Outcome:
         definition: dict[str, Any] = {"type": new.type}
         if new.options:
             definition["multiCategoryOptions"] = list(new.options)
-        outcome, _ = self._request("POST", _path(new.name), json=definition)
-        if outcome.result is Result.SYNCED:
-            return True
-        if outcome.result is Result.REJECTED and "must be unique" in (outcome.message or ""):
-            return False
-        raise ProvisionError(f"Brevo did not create the attribute {new.name}. {outcome.message}")
+        return self._request("POST", _path(new.name), json=definition)[0]
 
-    def _grow(self, new: NewAttribute) -> bool:
+    def _grow(self, new: NewAttribute) -> Outcome:
         # Whether this list is added to the options or replaces them is said nowhere, so it holds those there are, too.
         kept = self._options_there[new.name]
-        outcome, _ = self._request("PUT", _path(new.name), json={"multiCategoryOptions": [*kept, *new.options]})
-        if outcome.result is Result.SYNCED:
-            return True
-        raise ProvisionError(f"Brevo did not add options to the attribute {new.name}. {outcome.message}")
+        return self._request("PUT", _path(new.name), json={"multiCategoryOptions": [*kept, *new.options]})[0]
 
     def _options_in_use(self, existing: AccountAttributes) -> dict[str, InUse]:
         """By attribute: the values of the contacts, where the attribute is or will be one of choices or labels."""
@@ -249,22 +260,30 @@ def _has_options(wanted: _Wanted, known: Known | None) -> bool:
 def _options(wanted: _Wanted, in_use: InUse | None) -> InUse:
     """What the attribute has to offer. The mapping file's options are all that it lets through."""
     if wanted.options:
-        return InUse(values=wanted.options)
+        return InUse(values=tuple(json.dumps([one]) for one in wanted.options))
     return in_use or InUse()
 
 
 def _new(name: str, kind: str, options: InUse, known: Known | None = None) -> NewAttribute:
     """With `known`, those that are missing."""
-    there = {one.casefold() for one in known.options} if known else set()
-    missing = [one for one in options.values if one.casefold() not in there]
-    takes = [one for one in missing if len(one) <= _LONGEST_OPTION]
+    missing = _unknown(known.choices if known else Options(()), options)
+    takes = [one for one in missing if len(one) <= LONGEST_OPTION]
+    more = options.more + max(0, len(takes) - _MOST_OPTIONS)
     remarks = []
     if len(takes) < len(missing):
-        remarks.append(f"{len(missing) - len(takes)} values of more than {_LONGEST_OPTION} characters are no options")
-    if options.more:
-        remarks.append(f"{options.more} rarer values are not among the options")
-    remark = "; ".join(remarks)
-    return NewAttribute(name=name, type=kind, options=tuple(takes), exists=known is not None, remark=remark)
+        remarks.append(f"{len(missing) - len(takes)} values of more than {LONGEST_OPTION} characters are no options")
+    if more:
+        remarks.append(f"{more} rarer values are not among the options")
+    options_to_make = tuple(takes[:_MOST_OPTIONS])
+    return NewAttribute(
+        name=name, type=kind, options=options_to_make, exists=known is not None, remark="; ".join(remarks)
+    )
+
+
+def _unknown(there: Options, in_use: InUse) -> list[str]:
+    """What the values name that is no option yet, the most frequent first, each in one spelling."""
+    named = (item for value in in_use.values for item in there.read(value)[1])
+    return list({spelling(item): item for item in reversed(list(named))}.values())[::-1]
 
 
 def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUse | None) -> Finding:
@@ -305,6 +324,5 @@ def _not_known(known: Known, in_use: InUse) -> int:
     if known.type == "category":
         return sum(known.number_of(one) is None for one in in_use.values) + in_use.more
     if known.type == "multiple-choice":
-        there = {one.casefold() for one in known.options}
-        return sum(one.casefold() not in there for one in in_use.values) + in_use.more
+        return len(_unknown(known.choices, in_use)) + in_use.more
     return 0

@@ -22,7 +22,7 @@ other way.
 """
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -50,6 +50,7 @@ from crm_pipelines.crms.brevo.outcomes import (
     json_object,
     of_the_request,
     refused_attributes,
+    suspected_attributes,
 )
 from crm_pipelines.crms.brevo.values import Value
 from crm_pipelines.crms.transport import Answer
@@ -145,6 +146,9 @@ class Upsert:
         self._attributes: dict[str, Value] = {**payload.attributes, **dict.fromkeys(payload.clear, CLEARED)}
         self._not_cleared: set[str] = set()
         self._refused: set[str] = set()
+        self._suspects: Iterator[frozenset[str]] | None = None
+        self._left_on_suspicion: dict[str, Value] = {}
+        self._suspicion: str | None = None
         self._warnings: list[str] = []
         self._requests = 0
         phones = (str(payload.attributes.get(name, "")) for name in PHONES)
@@ -286,6 +290,8 @@ class Upsert:
         if names := self._refused_by(refused, answer):
             self._refused |= names & self._payload.attributes.keys()
             return target if self._leave_out(names, refused) else refused
+        if self._without_other_suspects(refused, answer):
+            return target
         if refused.kind == SETTINGS:
             return refused
         if refused.kind == "duplicate_external_id" and not (target and target.by_external_id):
@@ -306,6 +312,27 @@ class Upsert:
             return frozenset()
         return refused_attributes(answer, self._attributes.keys() - PHONES, self._account)
 
+    def _without_other_suspects(self, refused: Outcome, answer: Answer) -> bool:
+        """Where a value is refused and no attribute is named: try without those of one type, then of another.
+
+        False when there is none left to try, or it is not about a value.
+        """
+        if refused.kind != "rejected" or refused.http_status == 404:
+            return False
+        if self._suspects is None:
+            self._suspects = iter(suspected_attributes(answer, self._attributes.keys() - PHONES, self._account))
+        self._attributes |= self._left_on_suspicion
+        self._left_on_suspicion = {}
+        group = next(self._suspects, None)
+        if group is None:
+            return False
+        for name in group:
+            self._left_on_suspicion[name] = self._attributes.pop(name)
+            if name in self._payload.sent_before and self._left_on_suspicion[name] != CLEARED:
+                self._attributes[name] = CLEARED
+        self._suspicion = refused.message
+        return True
+
     def _leave_out(self, names: Set[str], refused: Outcome) -> bool:
         """Whether there was something to leave out. A value that Brevo has from us is cleared: it is wrong now."""
         for name in names:
@@ -318,6 +345,7 @@ class Upsert:
         return bool(names)
 
     def _synced(self, outcome: Outcome, target: _Known | _Marked | None) -> Outcome:
+        self._tell_suspects()
         sent = {name for name, value in self._attributes.items() if value != CLEARED}
         seen = target if isinstance(target, _Known) else None
         for one in self._new_lists if seen else ():
@@ -333,6 +361,18 @@ class Upsert:
             lists=self._asked | frozenset(map(str, self._new_lists)),
             sent_attributes=frozenset(sent | self._not_cleared | kept),
             rate=rate or outcome.rate,
+        )
+
+    def _tell_suspects(self) -> None:
+        if not self._left_on_suspicion:
+            return
+        cleared = {name for name, value in self._left_on_suspicion.items() if value == CLEARED}
+        self._not_cleared |= cleared
+        self._refused |= self._left_on_suspicion.keys() - cleared
+        names = ", ".join(sorted(self._left_on_suspicion))
+        self._warnings.append(
+            f"{names} left out, the rest was sent: Brevo refuses one of these and does not say which. Brevo: "
+            f"{self._suspicion}"
         )
 
     def _kept(self, remote_id: str | None) -> tuple[set[str], RateHeaders | None]:

@@ -6,11 +6,12 @@ the remark says so.
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from crm_pipelines.crms import normalize
+from crm_pipelines.crms.brevo.options import Options
+from crm_pipelines.crms.numerals import DecimalSign
 
 Value = str | float | bool | list[str]
 
@@ -19,6 +20,10 @@ LONGEST_TEXT = 10_000
 
 LONGEST_NAME = 100
 """Characters of an attribute's name. An assumption: Brevo publishes no limit."""
+
+
+LEFT_OUT = "left out"
+"""How the remark on a value begins of which not all is sent, unless it was cut."""
 
 
 class AttributeType(StrEnum):
@@ -44,27 +49,46 @@ class Converted(NamedTuple):
     remark: str | None = None
 
 
-def convert(raw: object, kind: AttributeType, *, options: Sequence[str] = (), region: str | None = None) -> Converted:
-    """`raw` as `kind`; `region` is the country of phone numbers without a country code. Never raises ValueError."""
+class Way(NamedTuple):
+    """How the values of one field are read."""
+
+    type: AttributeType
+    options: Options | None = None
+    day_first: bool | None = None
+    decimal: DecimalSign | None = None
+
+
+FORMATS: dict[AttributeType, dict[str, dict[str, Any]]] = {
+    AttributeType.DATE: {"DD/MM/YYYY": {"day_first": True}, "MM/DD/YYYY": {"day_first": False}},
+    AttributeType.FLOAT: {"1.234,56": {"decimal": ","}, "1,234.56": {"decimal": "."}},
+}
+"""By type: what a mapping file may call the format, and what it says of a `Way`."""
+
+
+def convert(raw: object, way: Way, region: str | None = None) -> Converted:
+    """`raw` as the way's type. Never raises ValueError.
+
+    `region` is the country of phone numbers without a country code.
+    """
     if raw is None:
         return Converted(None)
     try:
-        match kind:
+        match way.type:
             case AttributeType.TEXT:
                 return _cut(normalize.text(raw))
             case AttributeType.FLOAT:
-                return Converted(normalize.number(raw))
+                return Converted(normalize.number(raw, way.decimal))
             case AttributeType.BOOLEAN:
                 return Converted(normalize.boolean(raw))
             case AttributeType.DATE:
                 # "The API accepts dates only in yyyy-mm-dd": developers.brevo.com/docs/other-common-questions
-                return Converted(normalize.iso_date(raw))
+                return Converted(normalize.iso_date(raw, day_first=way.day_first))
             case AttributeType.PHONE:
                 return Converted(normalize.phone(raw, region))
             case AttributeType.CHOICES:
-                return _known(normalize.choices(raw), options)
+                return _chosen(raw, way.options)
     except ValueError as error:
-        return Converted(None, f"left out: {error}")
+        return Converted(None, f"{LEFT_OUT}: {error}")
 
 
 def _cut(text: str | None) -> Converted:
@@ -73,11 +97,12 @@ def _cut(text: str | None) -> Converted:
     return Converted(text[:LONGEST_TEXT], f"cut to {LONGEST_TEXT} characters")
 
 
-def _known(chosen: list[str] | None, options: Sequence[str]) -> Converted:
-    if chosen is None or not options:
-        return Converted(chosen)
-    known = [item for item in chosen if item in options]
-    return Converted(known or None, None if known == chosen else "left out where it is none of the options")
+def _chosen(raw: object, options: Options | None) -> Converted:
+    """Without options in the mapping file, a text stays one: those of the account say which of its commas divide it."""
+    if options is None:
+        return Converted(normalize.text(raw) if isinstance(raw, str) else normalize.choices(raw))
+    known, unknown = options.read(raw)
+    return Converted(known or None, f"{LEFT_OUT} where it is none of the options" if unknown else None)
 
 
 def natural_type(raw: object) -> AttributeType:

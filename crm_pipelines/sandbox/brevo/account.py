@@ -95,7 +95,7 @@ class Account:
 
     `imports_unblock`: the bad case, in which an import takes contacts off the block-lists. `imports_ignore_false`:
     the one in which `false` in an imported row has no effect. `habits`: what becomes of values. `organization` and
-    `owner_email` are what GET /account tells of it; None: nothing.
+    `owner_email` are what GET /account tells of it; None: nothing. `one_for_each_key`: it tells another for each key.
     """
 
     def __init__(self, language: str, launch: Launch) -> None:
@@ -103,6 +103,7 @@ class Account:
         self.revision = 0
         self._last_filtered: tuple[object, list[Contact]] = (None, [])
         self.imports_unblock = False
+        self.one_for_each_key = False
         self.organization: str | None = None
         self.owner_email: str | None = None
         self.imports_ignore_false = False

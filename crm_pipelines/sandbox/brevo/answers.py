@@ -44,10 +44,10 @@ def not_found(message: str) -> ApiError:
 class Call:
     """One request to the API. `path` is without the prefix /v3."""
 
-    __slots__ = ("_body", "_parsed", "client_host", "host", "method", "path", "query_string", "raw_body")
+    __slots__ = ("_body", "_parsed", "client_host", "host", "key", "method", "path", "query_string", "raw_body")
 
     def __init__(
-        self, method: str, path: str, query_string: str, raw_body: bytes, *, host: str, client_host: str
+        self, method: str, path: str, query_string: str, raw_body: bytes, *, host: str, client_host: str, key: str = ""
     ) -> None:
         self.method = method
         self.path = path
@@ -55,6 +55,7 @@ class Call:
         self.raw_body = raw_body
         self.host = host
         self.client_host = client_host
+        self.key = key
         self._parsed = False
         self._body: Any = None
 

@@ -58,12 +58,18 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What the account does with values, where people report that real ones differ. `refuses_…`: with 400."""
+    """What the account does with values, where people report that real ones differ. `refuses_…`: with 400.
+
+    `refuses_names` is a regular expression of names that no new attribute may have. `drops_words`: a text in an
+    attribute of numbers, or of true and false, has no effect.
+    """
 
     takes_labels: bool = False
     keeps_cleared: frozenset[str] = frozenset()
     refuses_ill_dates: bool = False
     refuses_transactional: bool = False
+    refuses_names: str = ""
+    drops_words: bool = False
 
 
 def attributes_of_new_account(language: str) -> dict[str, Attribute]:
@@ -135,7 +141,7 @@ def read_attributes(
         elif habits.refuses_transactional and attribute.category == "transactional":
             raise invalid("Transactional attribute as primary Key is missing")
         else:
-            fitting = _fitting(attribute, value, takes_labels=habits.takes_labels)
+            fitting = _fitting(attribute, value, habits)
             if fitting is _MISFIT and attribute.type == "date" and habits.refuses_ill_dates:
                 raise invalid("Invalid date format")
             if fitting is not _MISFIT:
@@ -151,8 +157,10 @@ def _identifier(name: str, value: object) -> str | None:
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
-def _fitting(attribute: Attribute, value: object, *, takes_labels: bool) -> Any:
+def _fitting(attribute: Attribute, value: object, habits: Habits) -> Any:
     """The value as it is stored, or _MISFIT."""
+    if habits.drops_words and isinstance(value, str) and attribute.type in {"float", "boolean"}:
+        return _MISFIT
     match attribute.type:
         case "text" | "user" | "id":
             if isinstance(value, str):
@@ -170,7 +178,7 @@ def _fitting(attribute: Attribute, value: object, *, takes_labels: bool) -> Any:
             chosen = value if isinstance(value, list) else [value]
             return [choice for choice in chosen if choice in attribute.choices] or _MISFIT
         case "category" if attribute.category == "category":
-            return _option(attribute, value, takes_labels=takes_labels)
+            return _option(attribute, value, takes_labels=habits.takes_labels)
     return _MISFIT
 
 

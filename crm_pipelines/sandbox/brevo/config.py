@@ -26,6 +26,9 @@ class SandboxConfig(BaseModel):
         description="What GET /account calls the account; null: nothing. The initial name says that it is a sandbox; "
         "with another one it passes for a real account.",
     )
+    account_by_key: bool = Field(
+        default=False, description="GET /account tells another organization and owner for each key, whatever is set."
+    )
     owner: str | None = Field("sandbox@example.com", description="Address of the account's owner; null: none.")
     language: Literal["en", "fr", "it"] = Field("en", description="Of the account: names of its own attributes.")
     attributes: dict[str, Literal["text", "date", "float", "boolean"]] = Field(
@@ -49,6 +52,13 @@ class SandboxConfig(BaseModel):
     keeps_cleared: list[str] = Field([], description='Attributes that an empty text ("") does not clear.')
     refuse_dates: bool = Field(default=False, description="400 for a date that is none; else it is dropped.")
     refuse_transactional: bool = Field(default=False, description="400 for a value of a transactional attribute.")
+    refuse_names: str = Field(
+        "", description="A regular expression: 400 for a new attribute with such a name.", max_length=200
+    )
+    drop_words: bool = Field(
+        default=False,
+        description="A text in an attribute of numbers, or of true and false, is dropped; else it is read.",
+    )
 
     def habits(self) -> Habits:
         """What becomes of values."""
@@ -57,6 +67,8 @@ class SandboxConfig(BaseModel):
             keeps_cleared=frozenset(self.keeps_cleared),
             refuses_ill_dates=self.refuse_dates,
             refuses_transactional=self.refuse_transactional,
+            refuses_names=self.refuse_names,
+            drops_words=self.drop_words,
         )
 
     def limits(self) -> Limits:

@@ -83,7 +83,7 @@ class Gateway:
         call = await _read_call(scope, headers, receive)
         if call is None:
             return
-        key = headers.get(b"api-key", b"").decode("latin-1")
+        key = call.key
         _describe(entry, call, key, headers, scope)
         self.sandbox.journal.arrive(entry, call.raw_body)
         exchange = _Exchange(self.sandbox, call, key, entry, scope, receive, send)
@@ -231,6 +231,7 @@ async def _read_call(scope: Scope, headers: dict[bytes, bytes], receive: Receive
         b"".join(chunks),
         host=headers.get(b"host", b"").decode("latin-1"),
         client_host=scope["client"][0],
+        key=headers.get(b"api-key", b"").decode("latin-1"),
     )
 
 

@@ -144,7 +144,7 @@ def _store(account: Account, row: Row, options: _Options, seen: set[str]) -> str
         for name, value in row.items()
         if name != "EMAIL" and value is not None and not (value is False and account.imports_ignore_false)
     }
-    habits = Habits(takes_labels=account.habits.takes_labels)
+    habits = Habits(takes_labels=account.habits.takes_labels, drops_words=account.habits.drops_words)
     identifiers, values = read_attributes(account.attributes, given, refuse_phones=False, habits=habits)
     if not options.empty_erases:
         identifiers = {name: value for name, value in identifiers.items() if value}

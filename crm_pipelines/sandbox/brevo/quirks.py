@@ -47,6 +47,17 @@ QUIRKS: tuple[Quirk, ...] = (
         True,
     ),
     Quirk(
+        "With drop_words a text in a float or boolean attribute is dropped without a word.",
+        "issues sendinblue/APIv3-java-library#30 (boolean), sendinblue/APIv3-nodejs-library#114",
+        True,
+    ),
+    Quirk("With refuse_names a new attribute is refused: 400 Invalid attribute name.", "assumed", False),
+    Quirk(
+        "With account_by_key GET /account tells an organization_id and an owner of its own for each key.",
+        "API reference: both belong to the account that the key opens",
+        True,
+    ),
+    Quirk(
         "With import_ignores_false, false in a row of an import has no effect.",
         "issue sendinblue/APIv3-python-library#95",
         True,

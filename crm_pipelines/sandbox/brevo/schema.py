@@ -1,5 +1,7 @@
 """The endpoints of attributes, and of the account itself."""
 
+import hashlib
+import re
 from typing import Any
 
 from crm_pipelines.sandbox.brevo.account import Account
@@ -21,6 +23,8 @@ def create_attribute(account: Account, call: Call, category: str, name: str) -> 
         raise invalid("Attribute category is invalid")
     if name.upper() in account.attributes or name.upper() == "EMAIL":
         raise invalid("Attribute name must be unique")
+    if account.habits.refuses_names and re.search(account.habits.refuses_names, name.upper()):
+        raise invalid("Invalid attribute name")
     default = {"category": "category", "calculated": "float", "global": "float"}.get(category, "text")
     attribute = Attribute(name.upper(), category, str(body.get("type") or default))
     if attribute.type not in TYPES_OF_CATEGORY[category]:
@@ -63,9 +67,14 @@ def delete_option(account: Account, _: Call, name: str, option: str) -> Answer:
     return reply(204)
 
 
-def read_account(account: Account, _call: Call) -> Answer:
+def read_account(account: Account, call: Call) -> Answer:
     """GET /account."""
-    told = {"organization_id": account.organization, "email": account.owner_email}
+    told: dict[str, str | None]
+    if account.one_for_each_key:
+        who = hashlib.sha256(call.key.encode()).hexdigest()[:24]
+        told = {"organization_id": who, "email": f"owner@{who}.example"}
+    else:
+        told = {"organization_id": account.organization, "email": account.owner_email}
     return reply(
         200,
         {

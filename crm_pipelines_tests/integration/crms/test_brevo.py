@@ -8,10 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.crms.base import Outcome, Payload, Remembered, Result
+from crm_pipelines.crms.base import Outcome, Payload, ProvisionError, Remembered, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines.crms.brevo.preflight import ProvisionError
 from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.crms.conftest import Deadlines

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.crms.base import Finding, InUse, Outcome, Payload, Result
+from crm_pipelines.crms.base import Finding, InUse, Outcome, Payload, ProvisionError, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
@@ -88,6 +88,31 @@ def test_a_refusal_that_names_no_attribute_is_about_the_contact(brevo: Brevo, br
     brevo_sandbox.fault("status", method="POST", status=400, body={**REFUSED, "message": "This is wrong"})
     outcome = deliver(brevo, BIRTHDAY="1984-04-05")
     assert (outcome.result, outcome.requests, outcome.left_out) == (Result.REJECTED, 1, frozenset())
+
+
+@pytest.mark.parametrize("said", ["Invalid attribute value", "Wrong format"])
+def test_a_value_that_is_refused_without_a_name_is_found_by_its_type_and_the_rest_arrives(
+    brevo: Brevo, brevo_sandbox: BrevoSandbox, said: str
+) -> None:
+    brevo_sandbox.configure(attributes={"BIRTHDAY": "date", "SCORE": "float", "VIP": "boolean", "CITY": "text"})
+    learn(brevo)
+    brevo_sandbox.fault("status", method="POST", status=400, body={**REFUSED, "message": said}, times=2)
+    outcome = deliver(brevo, BIRTHDAY="1984-04-05", SCORE="6", VIP="yes", CITY="Paris")
+    assert (outcome.result, outcome.requests, outcome.left_out) == (Result.SYNCED, 3, frozenset({"SCORE"}))
+    assert outcome.sent_attributes == {"FIRSTNAME", "BIRTHDAY", "VIP", "CITY"}
+    assert "SCORE left out, the rest was sent" in outcome.warnings[0]
+    assert said in outcome.warnings[0]
+    assert held(brevo_sandbox) == {"FIRSTNAME": "Ada", "BIRTHDAY": "1984-04-05", "VIP": True, "CITY": "Paris"}
+
+
+def test_a_contact_that_is_refused_with_and_without_each_value_is_rejected_in_few_requests(
+    brevo: Brevo, brevo_sandbox: BrevoSandbox
+) -> None:
+    body = {**REFUSED, "message": "Invalid attribute value"}
+    brevo_sandbox.fault("status", method="POST", status=400, body=body)
+    outcome = deliver(brevo, BIRTHDAY="1984-04-05", CITY="Paris")
+    assert (outcome.result, outcome.requests, outcome.left_out) == (Result.REJECTED, 3, frozenset())
+    assert outcome.warnings == ()
 
 
 def test_a_refused_value_that_brevo_has_an_older_one_of_is_cleared(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
@@ -256,3 +281,30 @@ def test_the_preflight_tells_of_options_labels_and_attributes_that_cannot_be_wri
     assert "tells no labels" in told["BARE"].detail
     assert "is transactional" in told["ORDER_DATE"].detail
     assert "Blue" not in "".join(one.detail for one in told.values()), "values are the contacts' own"
+
+
+def test_provision_goes_on_after_a_refusal_and_a_second_time_makes_what_was_refused(
+    brevo: Brevo, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.create_attribute("normal", "COLORS", type="multiple-choice", multiCategoryOptions=["Red"])
+    fields = {"colors": "Blue", "odd": "x", "size": 7}
+    values = in_use(colors=InUse(values=("Red, Blue", "Green; red")))
+    odd = {"path": "/attributes/normal/(ODD|COLORS)$", "status": 400}
+    brevo_sandbox.fault("status", body={**REFUSED, "message": "Invalid attribute name"}, times=2, **odd)
+    with pytest.raises(ProvisionError) as failed:
+        brevo.provision(dry_run=False, before_request=at_once, custom_fields=fields, values_in_use=values)
+    assert "SIZE" in failed.value.created
+    assert "Brevo did not create the attribute ODD. Invalid attribute name" in str(failed.value)
+    assert "Brevo did not add options to the attribute COLORS. Invalid attribute name" in str(failed.value)
+    assert len(failed.value.refused) == 2
+    again = brevo.provision(dry_run=False, before_request=at_once, custom_fields=fields, values_in_use=values)
+    assert again == ["ODD", "COLORS"]
+    assert options(brevo_sandbox, "COLORS") == ["Red", "Blue", "Green"]
+
+
+def test_provision_ends_at_a_refusal_that_is_not_about_one_attribute(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
+    brevo_sandbox.fault("status", method="POST", status=402, body={"code": "not_enough_credits", "message": "No"})
+    with pytest.raises(ProvisionError) as failed:
+        brevo.provision(dry_run=False, before_request=at_once)
+    assert (failed.value.created, len(failed.value.refused)) == ([], 1)
+    assert len(brevo_sandbox.requests(method="POST", path="/attributes/")) == 1

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.account_attributes import AttributeStore
 from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.contacts.left_out import values_left_out
 from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
@@ -127,7 +128,7 @@ def test_what_keeps_a_value_from_being_sent_is_shown_by_why(
     found = story(engine, "left0@example.com")
     [standing] = [one for one in found.crms if one.crm == "brevo"]
     assert (standing.condition, standing.left_out) == ("delivered", ["CITY", "SCORE"])
-    assert "without CITY, SCORE, which the account did not take" in standing.next
+    assert "without CITY, SCORE: its latest attempt says why" in standing.next
     mapper = BrevoMapper.without_key(load_settings())
     [preview] = why(engine, found, [mapper]).previews
     assert preview.verdict == "unchanged"
@@ -438,3 +439,38 @@ def test_while_the_account_answers_nothing_no_contact_is_the_probe(
     assert people.states() == {"synced": 1, "queued": 20}
     assert people.all("SELECT max(attempts) AS n FROM crm_syncs") == [{"n": 0}]
     assert people.all("SELECT pause_kind FROM crm_gates WHERE crm = 'brevo'") == [{"pause_kind": "outage"}]
+
+
+def test_values_left_out_are_counted_by_field_and_reason_without_a_value(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, engine: sa.Engine
+) -> None:
+    brevo_sandbox.configure(attributes={"SCORE": "float"})
+    for number, phone in enumerate(["0171 1234567", "0171 7654321", "+49 171 1234567 ext. 7", "+491711234567"]):
+        people.add(email=f"p{number}@example.com", phone_number=phone, custom_fields=json.dumps({"Score": "1.234"}))
+    assert pipeline.run().counts == {"claimed": 4, "synced": 4}
+    found = values_left_out(engine, "brevo")
+    assert [(one.field, one.contacts) for one in found] == [
+        ("custom_fields.Score", 4),
+        ("phone_number", 2),
+        ("phone_number", 1),
+    ]
+    assert "one of thousands" in found[0].reason
+    assert "set CRM_PHONE_REGION" in found[1].reason
+    assert "extension" in found[2].reason
+    told = json.dumps([one.reason for one in found])
+    assert "1.234" not in told
+    assert "171" not in told
+    assert values_left_out(engine, "hubspot") == []
+    people.run("UPDATE crm_contacts SET phone_number = '+4930123456', custom_fields = '{}'")
+    pipeline.run()
+    assert [one for one in values_left_out(engine, "brevo") if one.field != "phone_number"] == []
+
+
+def test_a_doubtful_phone_alone_makes_nobody_look_at_the_account(
+    people: People, pipeline: Pipeline, waiting: Callable[[], str | None]
+) -> None:
+    people.add(email="ada@example.com", phone_number="0171 1234567")
+    pipeline.run()
+    assert left_out(people) == [["SMS"]]
+    later(people)
+    assert waiting() == "Nothing is due."

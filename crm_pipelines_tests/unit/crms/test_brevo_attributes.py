@@ -15,6 +15,11 @@ from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.normal_form import normal
 
 GENDER = [{"value": 1, "valueStr": "1", "label": "Mr"}, {"value": 2, "valueStr": "2", "label": "Mrs"}]
+RANKS = [
+    {"value": 1, "valueStr": "1", "label": "2"},
+    {"value": 2, "valueStr": "2", "label": "1"},
+    {"value": 3, "valueStr": "3", "label": "Two words"},
+]
 LISTED: list[dict[str, Any]] = [
     *({"name": name, "category": "normal", "type": "text"} for name in ("FIRSTNAME", "LASTNAME", "SMS", "NOTE")),
     {"name": "SCORE", "category": "normal", "type": "float"},
@@ -22,6 +27,12 @@ LISTED: list[dict[str, Any]] = [
     {"name": "BIRTHDAY", "category": "normal", "type": "date"},
     {"name": "COLORS", "category": "normal", "type": "multiple-choice", "multiCategoryOptions": ["Red", "Blue"]},
     {"name": "GENDER", "category": "category", "type": "category", "enumeration": GENDER},
+    {
+        "name": "FOODS",
+        "type": "multiple-choice",
+        "multiCategoryOptions": ["Milk", "Bread, white", "Bread", "Eggs", "1"],
+    },
+    {"name": "RANK", "category": "category", "type": "category", "enumeration": RANKS},
     {"name": "BARE", "category": "category", "enumeration": []},
     {"name": "PLAN", "category": "category", "enumeration": [{"value": 0, "valueStr": "p1", "label": "Basic"}]},
     {"name": "ORDER_DATE", "category": "transactional", "type": "date"},
@@ -80,6 +91,23 @@ def prepare(sent: set[str] | None = None, **custom: Any) -> Payload:
         ("BARE", "3", 3),
         ("PLAN", "Basic", "p1"),
         ("PLAN", "p1", "p1"),
+        ("SCORE", "13.528,18", 13528.18),
+        ("VIP", "ja", True),
+        ("BIRTHDAY", "5 avril 1984", "1984-04-05"),
+        ("GENDER", "  mRs\u00a0", 2),
+        ("GENDER", "2.0", 2),
+        ("RANK", "1", 2),
+        ("RANK", "2", 1),
+        ("RANK", "two  words", 3),
+        ("COLORS", "Red, blue", ["Red", "Blue"]),
+        ("COLORS", "Red|Blue", ["Red", "Blue"]),
+        ("COLORS", "Red\nBlue", ["Red", "Blue"]),
+        ("COLORS", '["Red", "Blue"]', ["Red", "Blue"]),
+        ("FOODS", "Bread, white", ["Bread, white"]),
+        ("FOODS", "Milk, bread, white, Eggs", ["Milk", "Bread, white", "Eggs"]),
+        ("FOODS", ["Bread, white", "Milk"], ["Bread, white", "Milk"]),
+        ("FOODS", "1; Milk", ["1", "Milk"]),
+        ("FOODS", 1.0, ["1"]),
     ],
 )
 def test_a_value_is_brought_to_the_type_of_the_account(name: str, raw: Any, sent: Any) -> None:
@@ -99,6 +127,11 @@ def test_a_value_is_brought_to_the_type_of_the_account(name: str, raw: Any, sent
         ("BIRTHDAY", "sometime in May", "BIRTHDAY at Brevo takes a date"),
         ("NOTE", ["some", "list"], "NOTE at Brevo takes a text"),
         ("COLORS", "Heliotrope", "none of the options of COLORS"),
+        ("COLORS", "x" * 201, "has at most 200 characters"),
+        ("COLORS", ["Red, Blue"], "none of the options of COLORS"),
+        ("SCORE", "15 %", "percentage"),
+        ("SCORE", "1.234", "one of thousands"),
+        ("BIRTHDAY", "5.4.30", "century"),
         ("GENDER", "Divers person", "GENDER at Brevo takes one of its labels"),
         ("BARE", "Label", "BARE at Brevo takes one of its labels"),
         ("ORDER_DATE", "2026-05-04", "ORDER_DATE is transactional at Brevo"),
@@ -169,6 +202,10 @@ def test_a_type_that_the_mapping_names_is_brought_to_that_of_the_account() -> No
         ("GENDER", 2, "2", True),
         ("GENDER", 2, 2.0, True),
         ("GENDER", 2, "Mr", False),
+        ("RANK", 1, 1, True),
+        ("RANK", 1, 2, False),
+        ("RANK", 2, "1", True),
+        ("RANK", 3, "two words", True),
         ("SCORE", 42, "42", True),
         ("VIP", True, "yes", True),
         ("NOTE", "1042", 1042, True),
@@ -223,3 +260,52 @@ def test_any_value_is_sent_in_its_type_or_told_and_explained_alike(custom: dict[
     remarks = [line for line in told if line.remark and not line.remark.startswith("not sent:")]
     assert len(remarks) == len(payload.warnings)
     assert payload.left_out <= {line.attribute for line in remarks}
+
+
+FORMATS = [
+    ("BIRTHDAY", {"type": "date", "format": "DD/MM/YYYY"}, "04/05/1984", "1984-05-04"),
+    ("BIRTHDAY", {"type": "date", "format": "MM/DD/YYYY"}, "04/05/1984", "1984-04-05"),
+    ("SCORE", {"type": "float", "format": "1.234,56"}, "1.234", 1234),
+    ("SCORE", {"type": "float", "format": "1,234.56"}, "1.234", 1.234),
+    ("COLORS", {"type": "multiple-choice", "options": ["Red", "Blue"]}, "red; Blue", ["Red", "Blue"]),
+    ("COLORS", {"type": "multiple-choice"}, "red, Blue", ["Red", "Blue"]),
+]
+
+
+@pytest.mark.parametrize(("name", "line", "raw", "sent"), FORMATS)
+def test_the_mapping_file_says_how_a_value_is_read(name: str, line: dict[str, Any], raw: str, sent: Any) -> None:
+    mapping = BrevoMapping.model_validate({"attributes": {name: {"from": "context", **line}}})
+    record = {"id": UUID(int=1), "email": "a@example.com", "custom_fields": {}, "context": raw}
+    payload = mapper(mapping).prepare(record, sent_attributes=frozenset())
+    assert isinstance(payload, Payload)
+    assert (payload.attributes, payload.left_out) == ({name: sent}, frozenset())
+    [line_told] = [one for one in mapper(mapping).explain(record) if one.attribute == name]
+    assert line_told.value == sent
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ({"type": "date", "format": "DD.MM"}, "expected DD/MM/YYYY or MM/DD/YYYY"),
+        ({"type": "text", "format": "DD/MM/YYYY"}, "which only date and float have"),
+    ],
+)
+def test_a_format_that_means_nothing_is_refused(line: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        BrevoMapping.model_validate({"attributes": {"BIRTHDAY": {"from": "context", **line}}})
+
+
+def test_the_shipped_mapping_has_the_version_that_it_has_always_had() -> None:
+    assert load_mapping(None).version == "5248d020e9cb73a0", "another one sends every contact again"
+
+
+def test_a_phone_that_is_not_certain_is_left_out_and_told() -> None:
+    record = {"id": UUID(int=1), "email": "a@example.com", "custom_fields": {}, "phone_number": "4,93E+10"}
+    payload = mapper().prepare(record, sent_attributes=frozenset())
+    assert isinstance(payload, Payload)
+    assert payload.attributes == {}
+    assert payload.left_out == {"SMS"}
+    [warning] = payload.warnings
+    assert warning.startswith(
+        "phone_number left out: not a phone number for certain: it was made a number with an expo"
+    )

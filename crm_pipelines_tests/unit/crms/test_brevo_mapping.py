@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from crm_pipelines.crms.base import Payload, Unsendable
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, MappingError, load_mapping
+from crm_pipelines.crms.brevo.options import Options
 from crm_pipelines.crms.brevo.payload import build_payload
-from crm_pipelines.crms.brevo.values import LONGEST_TEXT, AttributeType, attribute_name, convert
+from crm_pipelines.crms.brevo.values import LONGEST_TEXT, AttributeType, Way, attribute_name, convert
 
 SHIPPED = load_mapping(None)
 RECORD = {
@@ -160,16 +161,16 @@ def test_in_mapped_mode_nothing_else_is_sent(tmp_path: Path) -> None:
     ],
 )
 def test_a_value_arrives_in_its_type_or_is_left_out_with_a_remark(raw: Any, kind: AttributeType, value: Any) -> None:
-    converted = convert(raw, kind)
+    converted = convert(raw, Way(kind))
     assert converted.value == value
     assert (converted.remark is None) == (value is not None)
 
 
 def test_choices_that_are_no_options_are_left_out() -> None:
-    converted = convert(["a", "x"], AttributeType.CHOICES, options=("a", "b"))
+    converted = convert(["a", "x"], Way(AttributeType.CHOICES, Options(("a", "b"))))
     assert converted.value == ["a"]
     assert converted.remark
-    assert convert(["x"], AttributeType.CHOICES, options=("a",)).value is None
+    assert convert(["x"], Way(AttributeType.CHOICES, Options(("a",)))).value is None
 
 
 def test_a_text_beyond_the_limit_is_cut_with_a_warning() -> None:

@@ -3,6 +3,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -113,7 +114,6 @@ def test_any_text_is_an_address_in_its_final_form_or_refused(value: str) -> None
         ("0033 1 42 68 53 00", None, "+33142685300"),
         ("(202) 555-0143", "US", "+12025550143"),
         ("01 42 68 53 00", "FR", "+33142685300"),
-        ("+1 202 555 0143 ext. 5", None, "+12025550143"),
         (12025550143, "US", "+12025550143"),
     ],
 )
@@ -132,14 +132,61 @@ def test_what_is_no_phone_number_is_refused(raw: str, region: str | None) -> Non
 
 @pytest.mark.parametrize(
     ("raw", "sent"),
-    [(0, 0), ("0", 0.0), ("-1.5e3", -1500.0), (Decimal("1.25"), 1.25), (" 7 ", 7.0), (2**70, 2**70)],
+    [
+        (0, 0),
+        ("0", 0.0),
+        ("-1.5e3", -1500.0),
+        (Decimal("1.25"), 1.25),
+        (" 7 ", 7.0),
+        (2**70, 2**70),
+        ("13.528,18", 13528.18),
+        ("13,528.18", 13528.18),
+        ("13'528.18", 13528.18),
+        ("1\u202f234,56", 1234.56),
+        ("1\u00a0234", 1234.0),
+        ("1,5", 1.5),
+        ("0,125", 0.125),
+        ("1234,567", 1234.567),
+        ("1.234.567", 1234567.0),
+        ("12,34,567.89", 1234567.89),
+        ("\u20ac 12,50", 12.5),
+        ("12.50 EUR", 12.5),
+        ("$1,200.00", 1200.0),
+        ("-\u20ac12,50", -12.5),
+        ("(12.50)", -12.5),
+        ("12.50-", -12.5),
+        ("CHF 12.\u2013", 12.0),
+        ("+5", 5.0),
+        ("\u22125", -5.0),
+    ],
 )
 def test_numbers_keep_their_value(raw: object, sent: float | None) -> None:
     assert normalize.number(raw) == sent
 
 
 @pytest.mark.parametrize(
-    "bad", ["1,5", "1_000", "nan", "inf", math.nan, math.inf, "1e999", 10**400, -(10**400), "٣", "x", [1], {}, False]
+    "bad",
+    [
+        "1.234",
+        "1,234",
+        "15 %",
+        "1_000",
+        "--5",
+        "5-6",
+        "1.2.3",
+        "nan",
+        "inf",
+        math.nan,
+        math.inf,
+        "1e999",
+        10**400,
+        -(10**400),
+        "٣",
+        "x",
+        [1],
+        {},
+        False,
+    ],
 )
 def test_what_is_no_finite_number_is_refused(bad: object) -> None:
     with pytest.raises(ValueError, match=r"^not "):
@@ -147,7 +194,28 @@ def test_what_is_no_finite_number_is_refused(bad: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "sent"), [(True, True), (False, False), (0, False), (1, True), ("Yes", True), ("FALSE", False)]
+    ("raw", "sent"),
+    [
+        *[(True, True), (False, False), (0, False), (1, True), (1.0, True), ("Yes", True), ("FALSE", False)],
+        *[
+            (yes, True)
+            for yes in (
+                "ja",
+                "J",
+                "oui",
+                "si",
+                "s\u00ec",
+                "SI\u0301",
+                "sim",
+                "tak",
+                "wahr",
+                "vrai",
+                "x",
+                "\u2714\ufe0f",
+            )
+        ],
+        *[(no, False) for no in ("nein", "Non", "n\u00e3o", "nie", "falsch", "faux", "off", "0.0")],
+    ],
 )
 def test_booleans_are_read_from_words(raw: object, sent: bool) -> None:
     assert normalize.boolean(raw) is sent
@@ -167,6 +235,23 @@ def test_booleans_are_read_from_words(raw: object, sent: bool) -> None:
         ("6/23/1912", "1912-06-23"),
         ("23-6-1912", "1912-06-23"),
         ("4/4/1984", "1984-04-04"),
+        ("5.4.84", "1984-04-05"),
+        ("5.4.12", "2012-04-05"),
+        ("05. 04. 1984", "1984-04-05"),
+        ("1984/4/5", "1984-04-05"),
+        ("19840405", "1984-04-05"),
+        ("5. April 1984", "1984-04-05"),
+        ("Apr 5, 1984", "1984-04-05"),
+        ("April 5th, 1984", "1984-04-05"),
+        ("5 avril 1984", "1984-04-05"),
+        ("1er mai 1984", "1984-05-01"),
+        ("5 de abril de 1984", "1984-04-05"),
+        ("gioved\u00ec 5 aprile 1984", "1984-04-05"),
+        ("5. M\u00e4rz 1984", "1984-03-05"),
+        ("5-Apr-84", "1984-04-05"),
+        ("Thu Apr 05 1984 23:30:00 GMT-0500 (Central Standard Time)", "1984-04-05"),
+        ("1984-04-05 23:30:00.000 UTC", "1984-04-05"),
+        ("1984-04-05T00:30:00+14:00", "1984-04-05"),
     ],
 )
 def test_dates_are_sent_as_iso_days(raw: object, sent: str) -> None:
@@ -186,11 +271,58 @@ def test_dates_are_sent_as_iso_days(raw: object, sent: str) -> None:
         20240229,
         True,
         "soon",
+        "30777",
+        "449971200",
+        "5.4.30",
+        "1984-04",
+        "31. Februar 1984",
+        "5 Apr 84 extra",
+        "x" * 100_000,
     ],
 )
 def test_what_is_no_iso_date_is_refused(bad: object) -> None:
     with pytest.raises(ValueError, match="YYYY-MM-DD"):
         normalize.iso_date(bad)
+
+
+@pytest.mark.parametrize(
+    ("raw", "day_first", "sent"),
+    [("04/05/1984", True, "1984-05-04"), ("04/05/1984", False, "1984-04-05"), ("4-5-84", False, "1984-04-05")],
+)
+def test_a_known_order_of_day_and_month_decides(raw: str, day_first: bool, sent: str) -> None:
+    assert normalize.iso_date(raw, day_first=day_first) == sent
+
+
+def test_a_day_that_contradicts_the_known_order_is_refused() -> None:
+    with pytest.raises(ValueError, match="YYYY-MM-DD"):
+        normalize.iso_date("23/6/1912", day_first=False)
+
+
+@pytest.mark.parametrize(
+    ("raw", "decimal", "sent"),
+    [("1.234", ".", 1.234), ("1.234", ",", 1234.0), ("1,234", ",", 1.234), ("1,234", ".", 1234.0), ("5", ",", 5.0)],
+)
+def test_a_known_decimal_sign_decides(raw: str, decimal: Literal[",", "."], sent: float) -> None:
+    assert normalize.number(raw, decimal) == sent
+
+
+@given(
+    st.dates(),
+    st.sampled_from(["%d.%m.%Y", "%Y/%m/%d", "%d %B %Y", "%b %d, %Y", "%d-%b-%Y", "%Y-%m-%dT23:59:59-11:00"]),
+)
+def test_a_day_is_never_another_day(day: date, form: str) -> None:
+    assert normalize.iso_date(day.strftime(form).replace(str(day.year), f"{day.year:04}")) == day.isoformat()
+
+
+@given(
+    st.floats(min_value=-1e9, max_value=1e9).map(lambda value: round(value, 2)),
+    st.sampled_from([" ", "\u202f", "'", ".", ","]),
+)
+def test_a_number_is_never_another_number(value: float, thousands: str) -> None:
+    decimal = "." if thousands in {"'", ","} else ","
+    signs: dict[str, int | str | None] = {",": thousands, ".": decimal}
+    written = f"{value:,.2f}".translate(str.maketrans(signs))
+    assert normalize.number(written) == value
 
 
 def test_choices_are_distinct_texts_in_their_order() -> None:
