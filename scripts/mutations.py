@@ -186,7 +186,7 @@ MUTATIONS = (
         guard="addresses: a former one of a contact whose first delivery was not confirmed is remembered",
         changes=(
             (
-                "crm_pipelines/contacts/migrations/versions/0009_intents.sql",
+                _TWINS_SQL,
                 "remote_key IS NULL AND claim_no > 0",
                 "false",
             ),
