@@ -21,6 +21,10 @@ _WRITING = "crm_pipelines_tests/integration/api/test_writing.py"
 _SIGNING_IN = "crm_pipelines_tests/integration/pages/test_signing_in.py"
 _INTENTS = "crm_pipelines_tests/integration/delivery/test_intents.py"
 _RINGS = "crm_pipelines_tests/integration/delivery/test_address_rings.py"
+_TWINS = "crm_pipelines_tests/integration/contacts/test_twins.py"
+_ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
+_ADDRESSES_SQL = "crm_pipelines/contacts/migrations/versions/0017_addresses.sql"
+_TWINS_SQL = "crm_pipelines/contacts/migrations/versions/0017_twins.sql"
 _RELEASE_SKIPS = """\
        FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -206,7 +210,7 @@ MUTATIONS = (
         guard="addresses: a former one of a contact whose first delivery was not confirmed is remembered",
         changes=(
             (
-                "crm_pipelines/contacts/migrations/versions/0009_intents.sql",
+                _TWINS_SQL,
                 "remote_key IS NULL AND claim_no > 0",
                 "false",
             ),
@@ -219,12 +223,59 @@ MUTATIONS = (
         tests=(f"{_RINGS}::test_contacts_that_pass_their_addresses_on_in_a_ring_all_arrive",),
     ),
     Mutation(
-        guard="addresses: who holds one is known in each of its spellings",
-        changes=(("crm_pipelines/delivery/courier.py", "self._queue.load(held, forms_of)", "self._queue.load(held)"),),
+        guard="addresses: who holds one is known by its normal form",
+        changes=((_QUEUE_SQL, "coalesce(c.address, crm_address(c.email)) AS address", "lower(c.email) AS address"),),
         tests=(
             f"{_RINGS}::test_who_takes_over_an_address_that_is_sent_in_another_spelling_waits_for_its_turn",
             f"{_RINGS}::test_a_swap_of_addresses_that_are_sent_in_another_spelling_arrives",
         ),
+    ),
+    Mutation(
+        guard="addresses: a twin is not sent",
+        changes=(("crm_pipelines/delivery/parcels.py", "if other := delivery.same_as:", "if other := None:"),),
+        tests=(f"{_TWINS}::test_however_a_twin_gets_into_the_queue_again_it_is_not_sent",),
+    ),
+    Mutation(
+        guard="addresses: what is stored is the normal form, whatever is written",
+        changes=((_ADDRESSES_SQL, "OR NEW.address IS NOT NULL AND NEW.address IS DISTINCT FROM OLD.address", ""),),
+        tests=(f"{_ADDRESS_TESTS}::test_the_form_is_kept_by_the_database_whatever_is_written_to_it",),
+    ),
+    Mutation(
+        guard="addresses: a change waits for no entry about the contact",
+        changes=(
+            (
+                "crm_pipelines/contacts/migrations/versions/0017_addresses.py",
+                '"crm_contacts (address) WHERE address IS NOT NULL"',
+                '"crm_contacts (address)"',
+            ),
+        ),
+        tests=(
+            f"{_ADDRESS_TESTS}::test_the_index_does_not_make_a_change_of_an_address_wait_for_entries_about_the_contact",
+        ),
+    ),
+    Mutation(
+        guard="addresses: a free one is the next twin's",
+        changes=(
+            (
+                _TWINS_SQL,
+                "AFTER DELETE ON crm_contacts\n    FOR EACH ROW WHEN (OLD.address IS NOT NULL)",
+                "AFTER DELETE ON crm_contacts\n    FOR EACH ROW WHEN (false)",
+            ),
+        ),
+        tests=(
+            f"{_TWINS}::test_when_the_address_is_free_the_next_twin_is_an_ordinary_contact_and_goes_where_it_was_kept_from_going",
+        ),
+    ),
+    Mutation(
+        guard="addresses: who is suppressed is known by the normal form",
+        changes=(
+            (
+                _TWINS_SQL,
+                "unnest(ARRAY[crm_address(c.email), lower(btrim(c.email))])",
+                "unnest(ARRAY[lower(btrim(c.email))])",
+            ),
+        ),
+        tests=(f"{_TWINS}::test_nobody_who_is_suppressed_becomes_sendable",),
     ),
     Mutation(
         guard="addresses: nobody gets the entry of somebody who was taken back",

@@ -42,12 +42,12 @@ def test_of_several_addresses_none_is_taken(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["", " \u200b", "ada", "Ada <ada>", "mailto:", "a b@example.com", "ada@exa\u200bmple.com"]
+    "cell", ["", " \u200b", "lovelace", "Ada <lovelace>", "mailto:", "a lovelace@x.com", "lovelace@exa\u200bmple.com"]
 )
 def test_what_holds_no_address_is_refused_without_being_quoted(cell: str) -> None:
     with pytest.raises(NoAddress) as error:
         address_within(cell)
-    assert "ada" not in str(error.value).lower()
+    assert "lovelace" not in str(error.value).lower()
 
 
 @given(st.text(st.sampled_from("<>\"'()[],;. @:amailto\u00a0\u200b"), max_size=40))
