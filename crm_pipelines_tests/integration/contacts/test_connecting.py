@@ -185,7 +185,7 @@ def test_behind_a_pooler_the_settings_hold_in_every_transaction_and_in_no_sessio
         with engine.connect() as connection:
             for _ in range(2):
                 assert shown(connection, *_HELD, "geqo") == ["1min", "1min", "UTC", "off"]
-                connection.rollback()
+                connection.commit()  # what was set for the session would stay
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.autocommit = True
