@@ -307,11 +307,11 @@ def test_a_known_decimal_sign_decides(raw: str, decimal: Literal[",", "."], sent
 
 
 @given(
-    st.dates(),
+    st.dates(min_value=date(1000, 1, 1)),  # of earlier years, strftime writes fewer digits
     st.sampled_from(["%d.%m.%Y", "%Y/%m/%d", "%d %B %Y", "%b %d, %Y", "%d-%b-%Y", "%Y-%m-%dT23:59:59-11:00"]),
 )
 def test_a_day_is_never_another_day(day: date, form: str) -> None:
-    assert normalize.iso_date(day.strftime(form).replace(str(day.year), f"{day.year:04}")) == day.isoformat()
+    assert normalize.iso_date(day.strftime(form)) == day.isoformat()
 
 
 @given(
