@@ -220,9 +220,7 @@ def _but_left_out(row: sa.Row[Any]) -> str:
     if not row.left_out:
         return ""
     names = ", ".join(row.left_out)
-    return (
-        f", without {names}: its latest attempt says why. Once the attributes of the account change, it is queued again"
-    )
+    return f", without {names}: its latest attempt says why. If it is for the account, a change there queues it again"
 
 
 def _next_of_queued(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> str:

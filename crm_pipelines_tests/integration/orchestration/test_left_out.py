@@ -461,9 +461,9 @@ def test_values_left_out_are_counted_by_field_and_reason_without_a_value(
     assert "1.234" not in told
     assert "1234567" not in told
     assert values_left_out(engine, "hubspot") == []
-    people.run("UPDATE crm_contacts SET phone_number = '+4930123456', custom_fields = '{}'")
+    people.run("UPDATE crm_contacts SET phone_number = '+493012345' || substr(email, 2, 1), custom_fields = '{}'")
     pipeline.run()
-    assert [one for one in values_left_out(engine, "brevo") if one.field != "phone_number"] == []
+    assert values_left_out(engine, "brevo") == []
 
 
 def test_a_doubtful_phone_alone_makes_nobody_look_at_the_account(
