@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crm_pipelines.contacts.importing import ImportForecast, ImportReport, Reading
-    from crm_pipelines.contacts.importing.forecast import ColumnUse
 
 _SHOWN = 5
 """So many rows of one kind are told by a dry run; a document has more."""
@@ -209,17 +208,11 @@ def _tell_forecast(forecast: "ImportForecast") -> None:
     overview = table("Column", "Becomes", "Example")
     for column in forecast.columns:
         example = "(all blank)" if column.example is None else column.example
-        overview.add_row(*cells(column.header, _use(column), example))
+        overview.add_row(*cells(column.header, column.meaning, example))
     print_table(overview)
     _tell_rows(forecast, err=False)
     _tell_twins(forecast)
     _tell_notes(forecast, err=False)
-
-
-def _use(column: "ColumnUse") -> str:
-    if column.left_out:
-        return f"left out: {column.left_out}"
-    return column.field or f"custom field {column.custom_field}"
 
 
 def _tell_left_alone(crm: str, taken_back: int, suppressed: int) -> None:

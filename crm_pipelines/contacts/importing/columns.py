@@ -59,17 +59,18 @@ class Columns:
     @property
     def meanings(self) -> list[tuple[str, str]]:
         """Each header, and in words what its column means."""
-        return [(title, self._meaning(position)) for position, title in enumerate(self.header) if title]
+        return [(title, self.meaning(position)) for position, title in enumerate(self.header) if title]
 
     def name(self, position: int) -> str:
         """Of the field or custom field in this column."""
         return self.fields.get(position) or self.custom.get(position) or f"column {position + 1}"
 
-    def _meaning(self, position: int) -> str:
+    def meaning(self, position: int) -> str:
+        """In words, what the column at this position becomes."""
         if position in self.fields:
             return self.fields[position]
         if position not in self.custom:
-            return "left out"
+            return f"left out: {'bookkeeping' if self.header[position] else 'it has no header'}"
         words = [f"custom field {self.custom[position]}"]
         words += [f"{field} where that is blank" for field, others in self.spare.items() if position in others]
         words += ["tells who has opted out"] if position in self.opt_outs else []

@@ -30,7 +30,7 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnUse:
-    """What becomes of a column: a field of the contact, a custom field, or why it is left out.
+    """What becomes of a column: `meaning` in words, and the name of its field or custom field, if it has one.
 
     `example` is its first value, None if all cells are blank.
     """
@@ -38,7 +38,7 @@ class ColumnUse:
     header: str
     field: str | None
     custom_field: str | None
-    left_out: str | None
+    meaning: str
     example: str | None
 
 
@@ -126,17 +126,12 @@ class Watcher:
                 header=header,
                 field=self._columns.fields.get(position),
                 custom_field=self._columns.custom.get(position),
-                left_out=self._why_left_out(position),
+                meaning=self._columns.meaning(position),
                 example=self._examples.get(position),
             )
             for position, header in enumerate(self._header)
             if header or position in self._examples
         )
-
-    def _why_left_out(self, position: int) -> str | None:
-        if position in self._columns.fields or position in self._columns.custom:
-            return None
-        return "kept by the database" if self._header[position] else "it has no header"
 
     @property
     def notes(self) -> list[str]:

@@ -43,7 +43,7 @@ def test_a_dry_run_tells_everything_on_stdout_in_eighty_columns(run: Run, engine
         "Read as CSV, utf-8, separated by comma. Would be queued for brevo: 2.",
         "Tier custom field Tier gold",
         "Empty custom field Empty (all blank)",
-        "id left out: kept by the database 1",
+        "id left out: bookkeeping 1",
         "people.csv, line 3: email: An email address must have an @-sign.",
         "people.csv, line 5: the same address as in line 4.",
         "people.csv, line 2: ADA@example.com is there already as ada@example.com, and stays so spelt.",
@@ -68,7 +68,7 @@ def test_a_dry_run_as_json_names_what_the_import_names(run: Run, people: Path) -
         "header": "Tier",
         "field": None,
         "custom_field": "Tier",
-        "left_out": None,
+        "meaning": "custom field Tier",
         "example": "gold",
     }
 

@@ -112,12 +112,12 @@ def test_the_meaning_of_each_column_is_told_with_an_example(engine: sa.Engine, w
         f'E-Mail,Vorstellung,,id,Nothing\na@example.com,,,1,\nb@example.com,"two\nlines {long}",no header,2,\n'
     )
     forecast = forecast_import(engine, file)
-    assert [(one.header, one.field, one.custom_field, one.left_out) for one in forecast.columns] == [
-        ("E-Mail", "email", None, None),
-        ("Vorstellung", None, "Vorstellung", None),
-        ("", None, None, "it has no header"),
-        ("id", None, None, "kept by the database"),
-        ("Nothing", None, "Nothing", None),
+    assert [(one.header, one.field, one.custom_field, one.meaning) for one in forecast.columns] == [
+        ("E-Mail", "email", None, "email"),
+        ("Vorstellung", None, "Vorstellung", "custom field Vorstellung"),
+        ("", None, None, "left out: it has no header"),
+        ("id", None, None, "left out: bookkeeping"),
+        ("Nothing", None, "Nothing", "custom field Nothing"),
     ]
     examples = [one.example for one in forecast.columns]
     assert examples[0::4] == ["a@example.com", None], "all cells of the last are blank"
