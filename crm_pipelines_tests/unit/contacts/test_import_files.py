@@ -64,6 +64,11 @@ def test_a_row_that_is_no_contact_is_refused_with_the_reason(cells: list[object]
     assert str(error.value).startswith(reason)
 
 
+def test_a_row_that_ends_before_the_column_of_the_address_has_a_blank_address() -> None:
+    with pytest.raises(Unusable, match=r"^email: it is blank$"):
+        to_record(Row(2, ["Total"]), match_columns(["name", "email"], "x.csv"))
+
+
 def test_values_are_trimmed_and_blank_ones_left_out() -> None:
     row = Row(2, [" a@example.com ", "   ", "'+12025550100", "Yes", "", '{"vip": false}', "0"])
     record = to_record(row, match_columns(HEADER, "x.csv"))
