@@ -189,6 +189,14 @@ def test_a_cell_of_several_lines_may_stand_before_the_address_of_its_row() -> No
     assert cells_of(content)[0] == ["one\ntwo", "a@example.com"]
 
 
+@pytest.mark.parametrize("mark", ["", '"'])
+@pytest.mark.parametrize("last", ["two", '<p class="x">two</p>', 'say "two"'])
+def test_a_row_may_have_a_cell_of_several_lines_before_its_address_and_one_behind_it(mark: str, last: str) -> None:
+    doubled = last.replace('"', '""')
+    content = f'notes,email,comment\n"one\n{doubled}",{mark}a@example.com{mark},"three\nfour"\n'
+    assert cells_of(content) == [[f"one\n{last}", "a@example.com", "three\nfour"]]
+
+
 PEOPLE = ["a@example.com,Ann,Rome", "b@example.com,{}Bob,Paris", "c@example.com,Cyd,Lyon", "d@example.com,Dan,Nice"]
 
 
