@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.importing.cleaning import FIELDS, Record, cell_text
 from crm_pipelines.contacts.importing.columns import Columns
 from crm_pipelines.contacts.importing.loading import Loaded, Selection, completed, keyed
+from crm_pipelines.contacts.importing.rejects import OURS as OF_REJECTS
 from crm_pipelines.contacts.importing.report import SHOWN, Merged, Reject, summary
 from crm_pipelines.contacts.importing.tables import Row, is_blank
 from crm_pipelines.contacts.sql import load_statements
@@ -136,7 +137,10 @@ class Watcher:
     def _why_left_out(self, position: int) -> str | None:
         if position in self._columns.fields or position in self._columns.custom:
             return None
-        return "kept by the database" if self._header[position] else "it has no header"
+        header = self._header[position]
+        if header in OF_REJECTS:
+            return "it tells of an earlier import"
+        return "kept by the database" if header else "it has no header"
 
     @property
     def notes(self) -> list[str]:

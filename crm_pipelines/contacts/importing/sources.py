@@ -40,6 +40,8 @@ def named(path: Path) -> Path:
 def opened(path: Path) -> BinaryIO:
     """The file, at its beginning; it can be read again and again. Raises OSError."""
     if str(path) == "-":
+        if sys.stdin is None:
+            raise ImportRefused("There is no standard input: name a file, or pipe one into the command.")
         return _kept(sys.stdin.buffer)
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):
