@@ -121,6 +121,14 @@ def test_the_header_is_found_below_a_title_and_that_is_told(above: str) -> None:
     assert table.notes[0].startswith(f"The header is in line {above.count(chr(10)) + 1}; ")
 
 
+@pytest.mark.parametrize(("hint", "reading"), [("sep=,\n", {}), ("", {"delimiter": ","})])
+def test_a_delimiter_that_makes_no_header_is_refused_with_the_one_that_does(hint: str, reading: dict[str, str]) -> None:
+    content = f"{hint}email;name\na@example.com;A\n"
+    with pytest.raises(ImportRefused, match=r"by semicolon, not by comma: import it with --delimiter semicolon\.$"):
+        table_of(content, **reading)
+    assert cells_of(content, delimiter="semicolon") == [["a@example.com", "A"]]
+
+
 def test_blank_lines_above_the_header_are_no_news() -> None:
     table = table_of("\n\nemail;name\na@example.com;A\n")
     assert [row.line for row in table.rows] == [4]
