@@ -100,7 +100,7 @@ def to_record(row: Row, columns: Columns) -> Record:
 
 def _no_value(row: Row, columns: Columns) -> str | None:
     """Why the cell of the address is blank, where a spreadsheet shows an error in it."""
-    cells = [row.cells[position] for position, field in columns.fields.items() if field == "email"]
+    cells = [cell for position, cell in enumerate(row.cells) if columns.fields.get(position) == "email"]
     return next((cell.why for cell in cells if isinstance(cell, NoValue)), None)
 
 

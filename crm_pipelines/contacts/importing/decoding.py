@@ -37,7 +37,7 @@ _LOST = "\ufffd"
 class Text:
     """A file as lines of text, with their ends. The counts grow while `lines` is read.
 
-    `told` says how the encoding is known, where that is no certain sign.
+    `told` says how the encoding is known, where that is no certain sign; `named`, that the user named it.
     """
 
     encoding: str
@@ -46,14 +46,19 @@ class Text:
     unread: int = 0
     mojibake: int = 0
     lost: int = 0
+    named: bool = False
 
     def notes(self) -> list[str]:
         """Sentences about what was seen in the lines."""
         notes = []
         if self.mojibake:
+            if self.named and not self.encoding.lower().startswith("utf"):
+                when, cure = "", f"The file is not in {self.encoding}, it seems: import it again without --encoding."
+            else:
+                when, cure = " before", "Export the file again, as UTF-8, where it comes from."
             notes.append(
-                f"{_lines(self.mojibake)} letters that were spoiled before (such as Ã© for é): they are taken as they "
-                "stand. Export the file again, as UTF-8, where it comes from."
+                f"{_lines(self.mojibake)} letters that were spoiled{when} (such as Ã© for é): they are taken as they "
+                f"stand. {cure}"
             )
         if self.lost:
             notes.append(
@@ -75,10 +80,11 @@ class Text:
 def decode(file: BinaryIO, name: str, encoding: str | None = None) -> Text:
     """Raises ImportRefused for an encoding that is unknown, or cannot be told."""
     told = ""
+    named = encoding is not None
     if encoding is None:
         encoding, told = _detected(file, name)
     codec = _codec(encoding)
-    text = Text(encoding, told, iter(()))
+    text = Text(encoding, told, iter(()), named=named)
     # One codec reads UTF-8 with a byte order mark and without.
     text.lines = _read(file, name, "utf-8-sig" if codec == "utf-8" else codec, text)
     return text
@@ -109,6 +115,10 @@ def _read(file: BinaryIO, name: str, encoding: str, text: Text) -> Iterator[str]
                     text.lost += _LOST in line
                 yield line
         except UnicodeError:
+            if text.named and not number:
+                raise ImportRefused(
+                    f"{name} is not in {text.encoding}: leave out --encoding, or name another one."
+                ) from None
             raise ImportRefused(
                 f"{name} is not valid {encoding} after line {number}; the lines before may be in already. "
                 "Save it as CSV in UTF-8, and import it again."

@@ -69,6 +69,8 @@ def find_head(lines: list[str], delimiter: str | None, name: str) -> Head:
     if first is None:
         raise ImportRefused(f"{name} is empty.")
     known = [(position, head) for position, head in candidates if address_columns(head.titles)]
+    if not known and delimiter:
+        _require_no_better(lines, first, delimiter, name)
     known = [one for one in known if len(one[1].titles) > 1] or known
     known = known or [one for one in candidates if one[0] == first]
     if not known:
@@ -79,6 +81,17 @@ def find_head(lines: list[str], delimiter: str | None, name: str) -> Head:
     )
     above = sum(1 for line in lines[start:position] if line.strip().strip(tried).strip())
     return replace(head, above=above)
+
+
+def _require_no_better(lines: list[str], position: int, delimiter: str, name: str) -> None:
+    """Raises ImportRefused where another delimiter than that which was named makes a header."""
+    for other in _TRIED:
+        head = _head_at(lines, position, other)
+        if head and len(head.titles) > 1 and address_columns(head.titles):
+            raise ImportRefused(
+                f"The header of {name} has a column for the e-mail address only if its cells are separated by "
+                f"{in_words(other)}, not by {in_words(delimiter)}: import it with --delimiter {in_words(other)}."
+            )
 
 
 def _head_at(lines: list[str], position: int, delimiter: str) -> Head | None:

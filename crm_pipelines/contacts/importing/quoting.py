@@ -74,6 +74,8 @@ class _Cutter:
         self._line = line
         self._width_before = layout.width
         self._unmatched = False
+        # A line whose first mark that is not doubled ends a cell, which began in a line above.
+        self._ends_cell = re.compile(rf'(?:[^"]|"")*"(?:{re.escape(layout.delimiter)}|\s*$)')
 
     def rows(self) -> Iterator[Row]:
         delimiter = self._layout.delimiter
@@ -152,7 +154,7 @@ class _Cutter:
                 taken.append(line)
                 size += len(line)
                 if looks_like_row(line, self._width_before):
-                    closes = line.count('"') % 2 == 1
+                    closes = line.count('"') % 2 == 1 or bool(self._ends_cell.match(line))
                     if looks_like_row(first, self._width_before) or (not closes and self._layout.width > 2):
                         return
                 yield line

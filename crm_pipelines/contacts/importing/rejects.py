@@ -17,7 +17,7 @@ from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.tables import Row
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_OURS = ["rejected_line", "rejected_reason"]
+OURS = ["rejected_line", "rejected_reason"]
 _BLANKS = " \t\r\n\0"
 
 
@@ -38,7 +38,7 @@ class Rejects:
         self.notes: list[str] = []
         self._header = header
         # Importing a file of rejects: the reasons of that time are not taken along.
-        self._skipped = len(_OURS) if header[: len(_OURS)] == _OURS else 0
+        self._skipped = len(OURS) if header[: len(OURS)] == OURS else 0
         self._named = named
         self._names = _names(source, folder or source.parent)
         self._earlier = [path for path in _names(source, folder or source.parent, there=True) if path != source]
@@ -78,7 +78,7 @@ class Rejects:
             self._file, self.written = _create_first(self._names)
         # All in quotation marks, so that a header with semicolons does not pass for one that is separated by them.
         self._writer = csv.writer(self._file, quoting=csv.QUOTE_ALL)
-        self._write(_OURS, self._header)
+        self._write(OURS, self._header)
 
     def _write(self, ours: list[str], cells: list[Any]) -> None:
         self._writer.writerow([*ours, *(harmless(cell) for cell in cells[self._skipped :])])

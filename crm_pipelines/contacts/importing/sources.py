@@ -5,6 +5,7 @@ import stat
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +26,7 @@ _STARTS = [
     (b"{\\rtf", f"is a text document: {_SAVE_AS_XLSX}"),
     (b"BIFF", f"is an XLS file of old: {_SAVE_AS_XLSX}"),
 ]
+_STRICT = b"http://purl.oclc.org/ooxml/spreadsheetml/main"
 _MARKUP = (b"<?xml", b"<!doctype html", b"<html", b"<table", b"<meta")
 
 
@@ -38,6 +40,8 @@ def named(path: Path) -> Path:
 def opened(path: Path) -> BinaryIO:
     """The file, at its beginning; it can be read again and again. Raises OSError."""
     if str(path) == "-":
+        if sys.stdin is None:
+            raise ImportRefused("There is no standard input: name a file, or pipe one into the command.")
         return _kept(sys.stdin.buffer)
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):
@@ -78,7 +82,8 @@ def _require_workbook(file: BinaryIO, name: str) -> None:
         with zipfile.ZipFile(file) as archive:
             parts = archive.namelist()
             kind = archive.read("mimetype")[:100] if "mimetype" in parts else b""
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError):
+            book = archive.read("xl/workbook.xml")[:10_000] if "xl/workbook.xml" in parts else b""
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError):
         return  # damaged: whoever reads the workbook says so
     finally:
         file.seek(0)
@@ -86,6 +91,11 @@ def _require_workbook(file: BinaryIO, name: str) -> None:
         raise ImportRefused(f"{name} is an OpenDocument file (ODS): {_SAVE_AS_XLSX}")
     if any(part.endswith(".bin") and "workbook" in part for part in parts):
         raise ImportRefused(f"{name} is a binary workbook (XLSB): {_SAVE_AS_XLSX}")
+    if _STRICT in book:
+        raise ImportRefused(
+            f"{name} is a workbook in the form 'Strict Open XML', which cannot be read here: open it in a spreadsheet "
+            "program and save it as 'Excel Workbook (.xlsx)'."
+        )
     if any(part.startswith("Index/") or part == "Index.zip" for part in parts):
         raise ImportRefused(f"{name} is a Numbers file: export it as XLSX.")
     if "[Content_Types].xml" not in parts or any(part.startswith(("word/", "ppt/")) for part in parts):

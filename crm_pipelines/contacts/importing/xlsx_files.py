@@ -3,6 +3,7 @@
 import itertools
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _DAMAGED = (
     BadZipFile,
+    zlib.error,
     KeyError,
     ValueError,
     TypeError,
@@ -157,7 +159,7 @@ def _rows(sheet: type_of_sheet, facts: Facts) -> Iterator[Row]:
             for position in range(len(values)):
                 if values[position] is None and (line, position + 1) in facts.uncalculated:
                     values[position] = NoValue("", "the result of its formula is not in the file")
-        if not all(cell is None or cell == "" for cell in values):
+        if not all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in values):
             yield Row(line, values)
 
 

@@ -109,7 +109,8 @@ def _row(row: tuple[str, ...]) -> tuple[str, ...]:
 def test_the_meaning_of_each_column_is_told_with_an_example(engine: sa.Engine, write: Callable[[str], Path]) -> None:
     long = "x" * 100
     file = write(
-        f'E-Mail,Vorstellung,,id,Nothing\na@example.com,,,1,\nb@example.com,"two\nlines {long}",no header,2,\n'
+        f"E-Mail,Vorstellung,,id,Nothing,rejected_line\na@example.com,,,1,,\n"
+        f'b@example.com,"two\nlines {long}",no header,2,,7\n'
     )
     forecast = forecast_import(engine, file)
     assert [(one.header, one.field, one.custom_field, one.meaning) for one in forecast.columns] == [
@@ -118,9 +119,10 @@ def test_the_meaning_of_each_column_is_told_with_an_example(engine: sa.Engine, w
         ("", None, None, "left out: it has no header"),
         ("id", None, None, "left out: bookkeeping"),
         ("Nothing", None, "Nothing", "custom field Nothing"),
+        ("rejected_line", None, None, "left out: bookkeeping"),
     ]
     examples = [one.example for one in forecast.columns]
-    assert examples[0::4] == ["a@example.com", None], "all cells of the last are blank"
+    assert examples[0:5:4] == ["a@example.com", None], "all cells of the fifth are blank"
     assert examples[1] is not None
     assert examples[1].startswith("two lines xxx")
     assert len(examples[1]) == 60

@@ -121,6 +121,14 @@ def test_the_header_is_found_below_a_title_and_that_is_told(above: str) -> None:
     assert table.notes[0].startswith(f"The header is in line {above.count(chr(10)) + 1}; ")
 
 
+@pytest.mark.parametrize(("hint", "reading"), [("sep=,\n", {}), ("", {"delimiter": ","})])
+def test_a_delimiter_that_makes_no_header_is_refused_with_the_one_that_does(hint: str, reading: dict[str, str]) -> None:
+    content = f"{hint}email;name\na@example.com;A\n"
+    with pytest.raises(ImportRefused, match=r"by semicolon, not by comma: import it with --delimiter semicolon\.$"):
+        table_of(content, **reading)
+    assert cells_of(content, delimiter="semicolon") == [["a@example.com", "A"]]
+
+
 def test_blank_lines_above_the_header_are_no_news() -> None:
     table = table_of("\n\nemail;name\na@example.com;A\n")
     assert [row.line for row in table.rows] == [4]
@@ -187,6 +195,14 @@ def test_quoted_cells_are_read_as_csv_reads_them_or_as_they_are_meant(row: str, 
 def test_a_cell_of_several_lines_may_stand_before_the_address_of_its_row() -> None:
     content = 'notes,email\n"one\ntwo",a@example.com\n"three\nfour, b@example.org\n",c@example.com\n'
     assert cells_of(content)[0] == ["one\ntwo", "a@example.com"]
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+@pytest.mark.parametrize("last", ["two", '<p class="x">two</p>', 'say "two"'])
+def test_a_row_may_have_a_cell_of_several_lines_before_its_address_and_one_behind_it(mark: str, last: str) -> None:
+    doubled = last.replace('"', '""')
+    content = f'notes,email,comment\n"one\n{doubled}",{mark}a@example.com{mark},"three\nfour"\n'
+    assert cells_of(content) == [[f"one\n{last}", "a@example.com", "three\nfour"]]
 
 
 PEOPLE = ["a@example.com,Ann,Rome", "b@example.com,{}Bob,Paris", "c@example.com,Cyd,Lyon", "d@example.com,Dan,Nice"]

@@ -96,6 +96,19 @@ def test_letters_that_were_spoiled_before_are_told_and_left(spoiled: str) -> Non
     assert lost.startswith("1 line holds the mark \ufffd")
 
 
+def test_letters_that_a_wrong_encoding_spoils_are_told_with_the_way_out() -> None:
+    table = table_of("email;name\na@example.com;Müller\n".encode(), encoding="cp1252")
+    list(table.rows)
+    [note] = table.notes
+    assert note.startswith("1 line holds letters that were spoiled (such")
+    assert note.endswith("The file is not in cp1252, it seems: import it again without --encoding.")
+
+
+def test_an_encoding_that_reads_nothing_of_the_file_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ImportRefused, match=r"^contacts\.csv is not in utf-16: leave out --encoding, or name another"):
+        table_of(b"email;name\na@example.com;A\n", encoding="utf-16")
+
+
 def test_right_letters_are_not_taken_for_spoiled_ones() -> None:
     names = " ".join(name for names in NAMES.values() for name in names.split())
     table = table_of(f"email;name\na@example.com;{names} {names.upper()}\n".encode())

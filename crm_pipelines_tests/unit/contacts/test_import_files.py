@@ -1,10 +1,14 @@
 """Columns are found by their titles, and a row is a contact or has a reason why not."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from crm_pipelines.contacts.importing import ImportRefused
 from crm_pipelines.contacts.importing.cleaning import Unusable, to_record
 from crm_pipelines.contacts.importing.columns import match_columns
+from crm_pipelines.contacts.importing.sources import opened
 from crm_pipelines.contacts.importing.tables import NoValue, Row
 
 
@@ -64,6 +68,11 @@ def test_a_row_that_is_no_contact_is_refused_with_the_reason(cells: list[object]
     assert str(error.value).startswith(reason)
 
 
+def test_a_row_that_ends_before_the_column_of_the_address_has_a_blank_address() -> None:
+    with pytest.raises(Unusable, match=r"^email: it is blank$"):
+        to_record(Row(2, ["Total"]), match_columns(["name", "email"], "x.csv"))
+
+
 def test_values_are_trimmed_and_blank_ones_left_out() -> None:
     row = Row(2, [" a@example.com ", "   ", "'+12025550100", "Yes", "", '{"vip": false}', "0"])
     record = to_record(row, match_columns(HEADER, "x.csv"))
@@ -94,3 +103,9 @@ def test_a_cell_without_a_value_is_blank_and_told_and_costs_the_row_only_where_t
     assert len(record.remarks) == 6
     with pytest.raises(Unusable, match=r"^email: #N/A is no value$"):
         to_record(Row(2, [nothing, "A"]), columns)
+
+
+def test_a_standard_input_that_is_closed_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it then
+    with pytest.raises(ImportRefused, match=r"^There is no standard input"):
+        opened(Path("-"))

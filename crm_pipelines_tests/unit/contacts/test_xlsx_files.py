@@ -5,6 +5,7 @@ import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -254,12 +255,25 @@ def test_a_damaged_workbook_is_refused_in_a_sentence(part: str) -> None:
         list(read_xlsx(damaged, "contacts.xlsx").rows)
 
 
+def test_a_workbook_with_bits_that_flipped_is_refused_in_a_sentence() -> None:
+    sound = saved(book_of(Sheet=[HEAD, *[[f"a{number * 7919}@example.com", "A"] for number in range(500)]])).getvalue()
+    for place in range(len(sound) // 10, len(sound), len(sound) // 50):
+        damaged = io.BytesIO(sound[:place] + bytes([sound[place] ^ 16]) + sound[place + 1 :])
+        with suppress(ImportRefused):
+            assert not is_workbook(damaged, "contacts.xlsx") or len(list(read_xlsx(damaged, "x.xlsx").rows)) == 500
+
+
+def test_rows_of_blanks_are_no_rows() -> None:
+    assert [row.line for row in table_of(book_of(Sheet=[HEAD, [" ", None], ADA, ["\xa0", ""]])).rows] == [3]
+
+
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
         ({"mimetype": "application/vnd.oasis.opendocument.spreadsheet"}, "OpenDocument"),
         ({"[Content_Types].xml": "", "xl/workbook.bin": ""}, "XLSB"),
         ({"Index/Document.iwa": ""}, "Numbers"),
+        ({"xl/workbook.xml": '<workbook xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"/>'}, "save it as 'Excel"),
         ({"contacts.csv": "email"}, "unpack it"),
         ({"[Content_Types].xml": "", "word/document.xml": ""}, "no workbook"),
     ],
