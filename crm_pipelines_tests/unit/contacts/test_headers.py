@@ -95,6 +95,10 @@ EXPORTS = {
         "1,ada@example.com,Ada,Lovelace,+33612345678,x,2026-01-01,2026-01-01",
     ),
     "Brevo, French": ("EMAIL,PRENOM,NOM,SMS", "ada@example.com,Ada,Lovelace,+33612345678"),
+    "Xing": (
+        "Vorname,Nachname,Titel,Firma,E-Mail (geschäftlich),Telefon (geschäftlich),Handy (geschäftlich)",
+        "Ada,Lovelace,,Engines,ada@example.com,+33142685300,+33612345678",
+    ),
     "Brevo, German": ("EMAIL,VORNAME,NACHNAME,SMS", "ada@example.com,Ada,Lovelace,+33612345678"),
     "Shopify": (
         (
@@ -159,6 +163,14 @@ def test_every_column_has_a_meaning_that_is_told(program: str) -> None:
 )
 def test_a_lone_column_for_the_name_is_the_whole_name(header: str, field: str) -> None:
     assert match_columns(["email", header], "x.csv").fields[1] == field
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Primary Phone", "Haupttelefon", "Téléphone principal", "Número de teléfono principal", "Numero tel. principale"],
+)
+def test_the_primary_phone_of_outlook_is_a_phone_number(header: str) -> None:
+    assert match_columns(["email", header], "x.csv").fields[1] == "phone_number"
 
 
 def columns_of(*header: str) -> Columns:
