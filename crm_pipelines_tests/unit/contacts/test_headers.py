@@ -165,6 +165,12 @@ def test_a_lone_column_for_the_name_is_the_whole_name(header: str, field: str) -
     assert match_columns(["email", header], "x.csv").fields[1] == field
 
 
+def test_nombre_is_a_number_beside_nom() -> None:
+    columns = columns_of("Email", "Nombre", "Prénom", "Nom")
+    assert columns.fields == {0: "email", 2: "first_name", 3: "last_name"}
+    assert columns.custom == {1: "Nombre"}
+
+
 @pytest.mark.parametrize(
     "header",
     ["Primary Phone", "Haupttelefon", "Téléphone principal", "Número de teléfono principal", "Numero tel. principale"],
