@@ -38,7 +38,7 @@ def parts(words: Sequence[str]) -> Parts:
     suffixes: list[str] = []
     titled = False
     while len(pieces) > 1:
-        if all(_is_suffix(word, capitals) for word in pieces[-1]):
+        if all(_is_suffix(word, capitals) for word in pieces[-1]) and not _may_be_first(pieces):
             suffixes.insert(0, " ".join(pieces.pop()))
         elif _titles(pieces[-1]) == len(pieces[-1]):
             titled = True
@@ -148,6 +148,11 @@ def _is_suffix(word: str, capitals: bool) -> bool:
     plain = word.replace(".", "").casefold()
     told = "." in word or (word.isupper() and not capitals)
     return plain in _WORDS["suffixes"] or (told and plain in _WORDS["suffixes_in_capitals"])
+
+
+def _may_be_first(pieces: list[list[str]]) -> bool:
+    """Jun and Sen are people, too: "Kim, Jun"; of "Müller, jun." and "Hans Müller, Jun" they are suffixes."""
+    return [len(piece) for piece in pieces] == [1, 1] and pieces[1][0] in {"Jun", "JUN", "Sen", "SEN"}
 
 
 def _is_company(word: str) -> bool:

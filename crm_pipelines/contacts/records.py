@@ -135,7 +135,12 @@ def _read(connection: sa.Connection, ids: Sequence[UUID]) -> list[ContactRecord]
 
 
 def _renamed(before: Mapping[str, Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With the whole name, where only parts of it are given. A part that is not known is taken out of the name."""
+    """With the whole name, where only parts of it are given. A part that is not known is taken out of the name.
+
+    A whole name that is taken away takes its parts with it.
+    """
+    if "name" in fields and not fields["name"] and not {"first_name", "last_name"} & fields.keys():
+        return {**fields, "first_name": None, "last_name": None}
     if "name" in fields or all(fields.get(name, before[name]) == before[name] for name in ("first_name", "last_name")):
         return fields
     known = {name: before[name] for name in ("first_name", "last_name")}

@@ -5,14 +5,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 from uuid import UUID
 
 from crm_pipelines import names
 from crm_pipelines.contacts import formulas
 from crm_pipelines.contacts.importing.addresses import NoAddress, address_within
 from crm_pipelines.contacts.importing.columns import Columns, Origin
-from crm_pipelines.contacts.importing.headers import SEVERAL, has_opted_out
+from crm_pipelines.contacts.importing.headers import SEVERAL, has_opted_out, key_of, tells_of_opting_out
 from crm_pipelines.contacts.importing.tables import NoValue, Row, is_blank
 from crm_pipelines.words import yes_or_no
 
@@ -74,6 +74,7 @@ def to_record(row: Row, columns: Columns) -> Record:
     taken = _taken(cells, columns)
     texts = {field: _read(cell, field, columns.origin) for field, cell in taken.items()}
     custom = _json_object(texts.pop("custom_fields", "{}"))
+    no_of_export = [name for name, value in custom.items() if _opted_out_as_stored(name, value)]
     custom |= {name: _custom(cells[position], name) for position, name in columns.custom.items() if position in cells}
     texts |= _other_part(texts, columns)
     values: dict[str, Any] = {field: texts[field] for field in TEXT_FIELDS if texts.get(field)}
@@ -89,13 +90,20 @@ def to_record(row: Row, columns: Columns) -> Record:
         for position, cell in enumerate(row.cells[: columns.width])
         if isinstance(cell, NoValue)
     )
+    remarks += tuple(
+        f"{columns.name(position)}: it holds several, of which the first is taken"
+        for position, cell in cells.items()
+        if columns.fields.get(position) in SEVERAL and _holds_several(cell)
+    )
     if beside:
         remarks += (f"email: {beside}",)
     email = values["email"]
     key = email.lower() if email.isascii() else email
     said_no = [position for position, key in columns.opt_outs.items() if _opted_out(cells.get(position), key)]
-    remarks += tuple(f"{columns.name(position)}: has opted out, so not queued by this import" for position in said_no)
-    return Record(row.line, key, values, custom, remarks, opted_out=bool(said_no))
+    remarks += tuple(
+        f"{name}: has opted out, so not queued by this import" for name in (*no_of_export, *map(columns.name, said_no))
+    )
+    return Record(row.line, key, values, custom, remarks, opted_out=bool(no_of_export or said_no))
 
 
 def _no_value(row: Row, columns: Columns) -> str | None:
@@ -117,14 +125,24 @@ def _taken(cells: Mapping[int, object], columns: Columns) -> dict[str, object]:
     """The cell of each field that is not blank; another column of the same meaning stands in for a blank one."""
     taken = {field: cells[position] for position, field in columns.fields.items() if position in cells}
     for field, others in columns.spare.items():
-        for position in others:
-            if position in cells:
-                taken.setdefault(field, cells[position])
+        found = [taken[field]] if field in taken else []
+        found += [cells[position] for position in others if position in cells]
+        if found:
+            # Under "SMS" or "Mobile" some write yes or no.
+            taken[field] = next((one for one in found if field != "phone_number" or _has_digit(one)), found[0])
     for field in SEVERAL:
         cell = taken.get(field)
-        if isinstance(cell, str) and _BETWEEN_VALUES in cell:
+        if _holds_several(cell):
             taken[field] = cell.split(_BETWEEN_VALUES)[0]
     return taken
+
+
+def _holds_several(cell: object) -> TypeGuard[str]:
+    return isinstance(cell, str) and _BETWEEN_VALUES in cell
+
+
+def _has_digit(cell: object) -> bool:
+    return any(letter.isdigit() for letter in cell_text(cell)) and not isinstance(cell, bool)
 
 
 def _read(cell: object, field: str, origin: Origin) -> str:
@@ -152,6 +170,12 @@ def _other_part(texts: Mapping[str, str], columns: Columns) -> dict[str, str]:
 
 def _opted_out(cell: object, key: str) -> bool:
     return cell is not None and has_opted_out(key, str(cell))
+
+
+def _opted_out_as_stored(name: str, value: object) -> bool:
+    """The same of a custom field in an export of ours, which was a column when it came."""
+    key = key_of(name)
+    return not is_blank(value) and tells_of_opting_out(key) and has_opted_out(key, str(value))
 
 
 def cell_text(cell: object) -> str:

@@ -100,7 +100,7 @@ def match_columns(header: list[str], file: str) -> Columns:
             names = " and ".join(repr(header[place]) for place in others)
             next_one = "; where that is blank, the next of them stands in" if field in SEVERAL else ""
             notes.append(f"{field} is taken from {header[first]!r}, not from {names}{next_one}.")
-    opt_outs = {place: keys[place] for place in custom if tells_of_opting_out(keys[place])}
+    opt_outs = {place: key for place in custom if tells_of_opting_out(key := _key_of_custom(header[place]))}
     notes += [
         f"{header[place]!r} says who has opted out. They are brought in, but not queued by this import; who was "
         "queued or delivered before stays so. `crm-pipelines suppress EMAIL` keeps somebody from ever being sent."
@@ -138,6 +138,12 @@ def _in_order(ranked: dict[int, tuple[str, int]]) -> dict[str, list[int]]:
     for place, (field, _) in sorted(ranked.items(), key=lambda item: (item[1][1], item[0])):
         found.setdefault(field, []).append(place)
     return found
+
+
+def _key_of_custom(title: str) -> str:
+    for prefix in _FLATTENED:
+        title = title.removeprefix(prefix) or title
+    return key_of(title)
 
 
 def _custom(titles: dict[int, str]) -> tuple[dict[int, str], list[str]]:

@@ -89,4 +89,4 @@ def has_opted_out(key: str, value: str) -> bool:
     word = key_of(value)
     if key in _OPTED_OUT["unless_no"]:
         return word not in _OPTED_OUT["no"]
-    return word in _OPTED_OUT["no" if key in _OPTED_OUT["if_no"] else "out"]
+    return word in _OPTED_OUT["out"] or (key in _OPTED_OUT["if_no"] and word in _OPTED_OUT["no"])

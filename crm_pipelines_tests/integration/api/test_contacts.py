@@ -61,6 +61,7 @@ def test_parts_of_a_name_stay_apart_and_the_whole_name_follows(api: Api) -> None
         ({"first_name": None, "last_name": None}, ["Ada Byron", None, None]),
         ({"first_name": None}, ["Ada Byron", None, None]),
         ({"name": None, "first_name": "Ada"}, ["Ada", "Ada", None]),
+        ({"name": None}, [None, None, None]),
     ):
         assert names(api.call("PATCH", path, json=body).json()) == expected
     whole = {"email": "a@example.com", "name": "Countess of Lovelace", "first_name": "Ada", "last_name": "Lovelace"}

@@ -95,6 +95,26 @@ def test_what_is_not_named_stays_and_what_is_null_is_cleared(connection: sa.Conn
     assert stored(connection)["custom_fields"] == {}
 
 
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"name": None, "first_name": None, "last_name": None}, (None, None, None)),
+        ({"name": None, "first_name": None}, ("King", None, "King")),
+        ({"name": None}, (None, None, None)),
+        ({"first_name": None}, ("King", None, "King")),
+        ({"last_name": None}, ("Ada", "Ada", None)),
+        ({"first_name": None, "last_name": None}, ("Ada King", None, None)),
+    ],
+)
+def test_a_part_of_a_name_that_is_null_is_taken_out_of_the_whole(
+    connection: sa.Connection, given: dict[str, None], left: tuple[str | None, ...]
+) -> None:
+    upsert(connection, {"email": ADA, "first_name": "Ada", "last_name": "King"})
+    assert outcomes(upsert(connection, {"email": ADA, **given})) == ["updated"]
+    assert tuple(stored(connection)[field] for field in ("name", "first_name", "last_name")) == left
+    assert outcomes(upsert(connection, {"email": ADA, **given})) == ["unchanged"]
+
+
 def test_an_argument_that_is_null_leaves_the_value_and_clear_takes_it_away(connection: sa.Connection) -> None:
     one(connection, f"'{ADA}', name => 'Ada', context => 'met', custom_fields => '{{\"Tier\": 1}}'")
     assert one(connection, f"'{ADA}', name => NULL").outcome == "unchanged"

@@ -95,6 +95,10 @@ EXPORTS = {
         "1,ada@example.com,Ada,Lovelace,+33612345678,x,2026-01-01,2026-01-01",
     ),
     "Brevo, French": ("EMAIL,PRENOM,NOM,SMS", "ada@example.com,Ada,Lovelace,+33612345678"),
+    "Xing": (
+        "Vorname,Nachname,Titel,Firma,E-Mail (geschäftlich),Telefon (geschäftlich),Handy (geschäftlich)",
+        "Ada,Lovelace,,Engines,ada@example.com,+33142685300,+33612345678",
+    ),
     "Brevo, German": ("EMAIL,VORNAME,NACHNAME,SMS", "ada@example.com,Ada,Lovelace,+33612345678"),
     "Shopify": (
         (
@@ -161,6 +165,20 @@ def test_a_lone_column_for_the_name_is_the_whole_name(header: str, field: str) -
     assert match_columns(["email", header], "x.csv").fields[1] == field
 
 
+def test_nombre_is_a_number_beside_nom() -> None:
+    columns = columns_of("Email", "Nombre", "Prénom", "Nom")
+    assert columns.fields == {0: "email", 2: "first_name", 3: "last_name"}
+    assert columns.custom == {1: "Nombre"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Primary Phone", "Haupttelefon", "Téléphone principal", "Número de teléfono principal", "Numero tel. principale"],
+)
+def test_the_primary_phone_of_outlook_is_a_phone_number(header: str) -> None:
+    assert match_columns(["email", header], "x.csv").fields[1] == "phone_number"
+
+
 def columns_of(*header: str) -> Columns:
     return match_columns(list(header), "x.csv")
 
@@ -208,7 +226,11 @@ def test_a_header_that_is_there_twice_gets_a_number_and_is_told() -> None:
         ("UNSUB_TIME", ["2026-01-01 12:00:00"], [""]),
         ("Abgemeldet", ["ja", "5.4.2025"], ["nein"]),
         ("Status", ["unsubscribed", "Cleaned", "Opted-out"], ["Customer", "subscribed", "Lead"]),
-        ("Accepts Email Marketing", ["no"], ["yes", ""]),
+        ("Accepts Email Marketing", ["no", "não", "0.0"], ["yes", "", "1.0"]),
+        ("Email Marketing Consent", ["UNSUBSCRIBED", "NEVER_SUBSCRIBED", "no"], ["SUBSCRIBED", "yes", ""]),
+        ("Subscribed", ["no", "false"], ["yes", "2026-01-01", ""]),
+        ("Unsubscribed Time", ["2026-01-01 12:00:00"], [""]),
+        ("Unsubscribed Date", ["2026-01-01"], [""]),
     ],
 )
 def test_who_has_opted_out_elsewhere_is_noticed_and_the_column_stays(
@@ -223,6 +245,36 @@ def test_who_has_opted_out_elsewhere_is_noticed_and_the_column_stays(
     for value in fine:
         assert not to_record(Row(2, ["a@example.com", value]), columns).opted_out
     assert bool(columns.notes) == (header != "Status")
+
+
+@pytest.mark.parametrize("header", ["custom_fields.EMAIL_BLACKLIST", "custom_fields/EMAIL_BLACKLIST"])
+def test_who_has_opted_out_is_noticed_in_an_export_of_ours(header: str) -> None:
+    assert to_record(Row(2, ["a@example.com", "Yes"]), columns_of("email", header)).opted_out
+    assert not to_record(Row(2, ["a@example.com", "No"]), columns_of("email", header)).opted_out
+    columns = columns_of("email", "custom_fields")
+    for value in ('"Yes"', "true", "1"):
+        record = to_record(Row(2, ["a@example.com", f'{{"EMAIL_BLACKLIST": {value}}}']), columns)
+        assert record.opted_out
+        assert record.remarks == ("EMAIL_BLACKLIST: has opted out, so not queued by this import",)
+    for value in ('"No"', "false", "0", '""', "null"):
+        assert not to_record(Row(2, ["a@example.com", f'{{"EMAIL_BLACKLIST": {value}}}']), columns).opted_out
+
+
+def test_a_cell_of_google_with_several_values_is_told() -> None:
+    columns = columns_of("E-mail 1 - Value", "Phone 1 - Value")
+    record = to_record(Row(2, ["a@example.com ::: b@example.com", "+1 ::: +2"]), columns)
+    assert (record.values["email"], record.values["phone_number"]) == ("a@example.com", "+1")
+    assert record.remarks == (
+        "email: it holds several, of which the first is taken",
+        "phone_number: it holds several, of which the first is taken",
+    )
+
+
+@pytest.mark.parametrize("word", ["yes", "no", True])
+def test_yes_or_no_beside_a_phone_number_is_none(word: object) -> None:
+    columns = columns_of("email", "Phone", "SMS")
+    assert to_record(Row(2, ["a@example.com", "+4930123456", word]), columns).values["phone_number"] == "+4930123456"
+    assert to_record(Row(2, ["a@example.com", "", "no"]), columns).values["phone_number"] == "no"
 
 
 def test_words_that_others_use_too_are_bookkeeping_only_beside_ours() -> None:

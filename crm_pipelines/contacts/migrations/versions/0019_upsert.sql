@@ -64,6 +64,14 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN NOT p_given ?| ARRAY['name', 'first_name', 'last_name'] THEN ARRAY[p_stored.name, p_stored.first_name, p_stored.last_name]
         WHEN p_given -> 'name' = 'null' AND NOT p_given ?| ARRAY['first_name', 'last_name'] THEN ARRAY[NULL, NULL, NULL]
+        -- Parts are only taken away. What is left of the name is what is left of them.
+        WHEN p_given ?| ARRAY['first_name', 'last_name']
+             AND coalesce(p_given ->> 'name', p_given ->> 'first_name', p_given ->> 'last_name') IS NULL
+            THEN ARRAY[CASE WHEN p_given ? 'name' THEN crm_joined_name(p_wanted.first_name, p_wanted.last_name)
+                            WHEN (p_wanted.first_name, p_wanted.last_name)
+                                 IS NOT DISTINCT FROM (p_stored.first_name, p_stored.last_name) THEN p_stored.name
+                            ELSE coalesce(crm_joined_name(p_wanted.first_name, p_wanted.last_name), p_stored.name) END,
+                       p_wanted.first_name, p_wanted.last_name]
         WHEN p_given ?| ARRAY['first_name', 'last_name'] THEN crm_names(
             ARRAY[p_stored.name,
                   CASE WHEN p_wanted.first_name IS NOT NULL THEN p_stored.first_name END,
