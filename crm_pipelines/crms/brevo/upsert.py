@@ -315,7 +315,8 @@ class Upsert:
     def _without_other_suspects(self, refused: Outcome, answer: Answer) -> bool:
         """Where a value is refused and no attribute is named: try without those of one type, then of another.
 
-        False when there is none left to try, or it is not about a value.
+        Of several Brevo keeps what it has: all but one of them are right. False when there is none left to try, or it
+        is not about a value.
         """
         if refused.kind != "rejected" or refused.http_status == 404:
             return False
@@ -328,7 +329,7 @@ class Upsert:
             return False
         for name in group:
             self._left_on_suspicion[name] = self._attributes.pop(name)
-            if name in self._payload.sent_before and self._left_on_suspicion[name] != CLEARED:
+            if len(group) == 1 and name in self._payload.sent_before and self._left_on_suspicion[name] != CLEARED:
                 self._attributes[name] = CLEARED
         self._suspicion = refused.message
         return True
@@ -367,7 +368,9 @@ class Upsert:
         if not self._left_on_suspicion:
             return
         cleared = {name for name, value in self._left_on_suspicion.items() if value == CLEARED}
-        self._not_cleared |= cleared
+        self._not_cleared |= (
+            cleared | (self._left_on_suspicion.keys() & self._payload.sent_before) - self._attributes.keys()
+        )
         self._refused |= self._left_on_suspicion.keys() - cleared
         names = ", ".join(sorted(self._left_on_suspicion))
         self._warnings.append(
