@@ -26,8 +26,8 @@ _CODE = (
 )
 _CURRENCY = re.compile(rf"(?:{_SYMBOL}|{_CODE})", re.IGNORECASE)
 _GROUPED = {
-    ",": re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d*)?", re.ASCII),
-    ".": re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d{1,2}(?:,\d\d)+,\d{3}(?:\.\d*)?", re.ASCII),
+    ",": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?", re.ASCII),
+    ".": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d*)?", re.ASCII),
 }
 _SPACED = re.compile(r"\d{1,3}(?:([ '])\d{3})(?:\1\d{3})*(?:[.,]\d*)?", re.ASCII)
 _COMMA = re.compile(r"\d*,\d+|\d+,", re.ASCII)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.crms import normalize
+from crm_pipelines.crms import normalize, numerals
 
 BLANKS = ["", " ", "\t\n", "\u00a0", "\u3000", "\u200b", "\ufeff \u2060", "\x00", "\x01\x1f", "\x85"]
 ALL: list[Callable[[object], object]] = [
@@ -191,6 +191,12 @@ def test_numbers_keep_their_value(raw: object, sent: float | None) -> None:
 def test_what_is_no_finite_number_is_refused(bad: object) -> None:
     with pytest.raises(ValueError, match=r"^not "):
         normalize.number(bad)
+
+
+@pytest.mark.parametrize(("raw", "decimal"), [("0.123", ","), ("-0,125", "."), ("00.123.456", ",")])
+def test_no_sign_of_thousands_stands_behind_a_zero(raw: str, decimal: numerals.DecimalSign) -> None:
+    with pytest.raises(ValueError, match=r"^not a number"):
+        normalize.number(raw, decimal)
 
 
 @pytest.mark.parametrize(
