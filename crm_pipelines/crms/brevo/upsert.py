@@ -62,6 +62,8 @@ MOST_REQUESTS = 12
 """Of one delivery, after which no repair is begun. All look-ups and repairs together need twelve; more means that
 Brevo's answers contradict each other."""
 
+_SHORTEST_HIDDEN = 3
+
 NO_CONSENT = (
     "Brevo holds this contact under its former address, where it is unsubscribed, and would subscribe it again with "
     "the new address, so nothing was changed. If the person agrees, change the address at Brevo by hand; if not, "
@@ -151,8 +153,9 @@ class Upsert:
         self._suspicion: str | None = None
         self._warnings: list[str] = []
         self._requests = 0
-        phones = (str(payload.attributes.get(name, "")) for name in PHONES)
-        self._hide = (*secrets, payload.key, remote_key or "", *remembered.maybe_keys, *phones)
+        # A refusal may quote what it refuses. Shorter ones would take more than themselves out of it.
+        texts = (one for one in payload.attributes.values() if isinstance(one, str) and len(one) >= _SHORTEST_HIDDEN)
+        self._hide = (*secrets, payload.key, remote_key or "", *remembered.maybe_keys, *texts)
 
     def run(self) -> Outcome:
         """Deliver. What `before_request` raises passes through."""

@@ -145,6 +145,17 @@ def test_a_suspect_that_is_the_only_one_of_its_type_is_cleared(brevo: Brevo, bre
     assert outcome.sent_attributes == {"FIRSTNAME", "CITY"}
 
 
+@pytest.mark.parametrize(
+    "said", ["CITY cannot be Springfield", "Invalid attribute value: Springfield", "No Springfield"]
+)
+def test_a_value_that_a_refusal_quotes_is_told_to_nobody(brevo: Brevo, brevo_sandbox: BrevoSandbox, said: str) -> None:
+    brevo_sandbox.fault("status", method="POST", status=400, body={**REFUSED, "message": said}, times=1)
+    outcome = deliver(brevo, CITY="Springfield", NOTE="No")
+    told = " ".join((outcome.message or "", *outcome.warnings))
+    assert "***" in told
+    assert "Springfield" not in told
+
+
 def test_endless_refusals_come_to_an_end(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
     custom: dict[str, Any] = {f"NOTE{number}": "x" for number in range(20)}
     brevo_sandbox.configure(attributes=dict.fromkeys(custom, "text"))
