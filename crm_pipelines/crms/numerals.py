@@ -8,9 +8,11 @@
 | `1.234`, `12,345` | left out, unless the mapping file says which sign is the decimal one |
 | `€ 12,50`, `12.50 EUR`, `$1,200.00` | without the currency |
 | `(12.50)`, `12.50-` | below zero, as book-keepers write it; `12,-` is 12 |
+| `9007199254740993` | left out: no float is that number, and a neighbour of it would be sent |
 | `15 %` | left out: a spreadsheet means 0.15, a reader 15 |
 """
 
+import math
 import re
 from typing import Literal
 
@@ -18,6 +20,7 @@ DecimalSign = Literal[",", "."]
 
 _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _BLANKS = re.compile(r"[ \u00a0\u2007\u2009\u202f]")
+_NO_DIGIT = re.compile(r"\D", re.ASCII)
 _MINUS = re.compile(r"[\u2212\u2012\u2013\ufe63\uff0d]")
 _SYMBOL = r"[$\u00a2-\u00a5\u20a0-\u20c0]"
 _CODE = (
@@ -26,8 +29,8 @@ _CODE = (
 )
 _CURRENCY = re.compile(rf"(?:{_SYMBOL}|{_CODE})", re.IGNORECASE)
 _GROUPED = {
-    ",": re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d*)?", re.ASCII),
-    ".": re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d{1,2}(?:,\d\d)+,\d{3}(?:\.\d*)?", re.ASCII),
+    ",": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?", re.ASCII),
+    ".": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d*)?", re.ASCII),
 }
 _SPACED = re.compile(r"\d{1,3}(?:([ '])\d{3})(?:\1\d{3})*(?:[.,]\d*)?", re.ASCII)
 _COMMA = re.compile(r"\d*,\d+|\d+,", re.ASCII)
@@ -35,10 +38,22 @@ _UNCLEAR = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
 
 NO_NUMBER = "not a number"
 NOT_CERTAIN = f"{NO_NUMBER} for certain"
+_MOST_DIGITS = 15
+_LARGEST_EXACT = 2**53
 
 
 def read(text: str, decimal: DecimalSign | None = None) -> float:
     """`text`, without blank edges; `decimal` is the sign that the mapping file names. Raises ValueError."""
+    found = _read(text, decimal)
+    digits = _NO_DIGIT.sub("", text)
+    long = len(digits) > _MOST_DIGITS and _LARGEST_EXACT <= abs(found) < math.inf
+    # What is that long names something, and the next number names something else.
+    if long and str(int(abs(found))) != digits.lstrip("0"):
+        raise ValueError(f"{NOT_CERTAIN}: it has more digits than can be kept, so make the attribute a text")
+    return found
+
+
+def _read(text: str, decimal: DecimalSign | None) -> float:
     if _PLAIN.fullmatch(text) and not _UNCLEAR.fullmatch(text.lstrip("+-")) and decimal != ",":
         return float(text)
     written, negative = _bare(text)

@@ -26,8 +26,10 @@ class Options:
         """The options that a value names, as they are spelt there, and what of it names none.
 
         A text is one option, or a list of them: in JSON, or with semicolons, vertical bars or line ends between them,
-        or with commas, of which some may belong to the name of an option.
+        or with commas, of which some may belong to the name of an option. What is one as a whole is no list.
         """
+        if isinstance(value, str) and (whole := self._find(value.strip())) is not None:
+            return [whole], []
         kept: dict[str, None] = {}
         unknown: dict[str, None] = {}
         given, divided = _listed(value)

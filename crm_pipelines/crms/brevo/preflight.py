@@ -23,7 +23,7 @@ from crm_pipelines.crms.base import (
 )
 from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, described
 from crm_pipelines.crms.brevo.identity import identity_of
-from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, BrevoMapping
+from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, RESERVED, BrevoMapping
 from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
 from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, classify_exception, json_object
@@ -290,7 +290,7 @@ def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUs
     subject = f"Attribute {name}"
     found = existing.get(name)
     if found is None:
-        there = existing.names
+        there = [other for other in existing.names if other not in RESERVED]
         near = next((other for other in _TRANSLATED.get(name, ()) if other in there), None)
         near = near or next(iter(get_close_matches(name, there, n=1)), None)
         hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"

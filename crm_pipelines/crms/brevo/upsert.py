@@ -62,6 +62,8 @@ MOST_REQUESTS = 12
 """Of one delivery, after which no repair is begun. All look-ups and repairs together need twelve; more means that
 Brevo's answers contradict each other."""
 
+_SHORTEST_HIDDEN = 3
+
 NO_CONSENT = (
     "Brevo holds this contact under its former address, where it is unsubscribed, and would subscribe it again with "
     "the new address, so nothing was changed. If the person agrees, change the address at Brevo by hand; if not, "
@@ -151,8 +153,9 @@ class Upsert:
         self._suspicion: str | None = None
         self._warnings: list[str] = []
         self._requests = 0
-        phones = (str(payload.attributes.get(name, "")) for name in PHONES)
-        self._hide = (*secrets, payload.key, remote_key or "", *remembered.maybe_keys, *phones)
+        # A refusal may quote what it refuses. Shorter ones would take more than themselves out of it.
+        texts = (one for one in payload.attributes.values() if isinstance(one, str) and len(one) >= _SHORTEST_HIDDEN)
+        self._hide = (*secrets, payload.key, remote_key or "", *remembered.maybe_keys, *texts)
 
     def run(self) -> Outcome:
         """Deliver. What `before_request` raises passes through."""
@@ -315,7 +318,8 @@ class Upsert:
     def _without_other_suspects(self, refused: Outcome, answer: Answer) -> bool:
         """Where a value is refused and no attribute is named: try without those of one type, then of another.
 
-        False when there is none left to try, or it is not about a value.
+        Of several Brevo keeps what it has: all but one of them are right. False when there is none left to try, or it
+        is not about a value.
         """
         if refused.kind != "rejected" or refused.http_status == 404:
             return False
@@ -328,7 +332,7 @@ class Upsert:
             return False
         for name in group:
             self._left_on_suspicion[name] = self._attributes.pop(name)
-            if name in self._payload.sent_before and self._left_on_suspicion[name] != CLEARED:
+            if len(group) == 1 and name in self._payload.sent_before and self._left_on_suspicion[name] != CLEARED:
                 self._attributes[name] = CLEARED
         self._suspicion = refused.message
         return True
@@ -367,7 +371,9 @@ class Upsert:
         if not self._left_on_suspicion:
             return
         cleared = {name for name, value in self._left_on_suspicion.items() if value == CLEARED}
-        self._not_cleared |= cleared
+        self._not_cleared |= (
+            cleared | (self._left_on_suspicion.keys() & self._payload.sent_before) - self._attributes.keys()
+        )
         self._refused |= self._left_on_suspicion.keys() - cleared
         names = ", ".join(sorted(self._left_on_suspicion))
         self._warnings.append(

@@ -551,6 +551,7 @@ def test_the_preflight_names_every_missing_attribute_and_the_near_match(
     assert not findings["List 99"].ok
     assert "Is it PRENOM?" in findings["Attribute FIRSTNAME"].detail
     assert "Is it DOMAINID?" in findings["Attribute DOMAIN_ID"].detail
+    assert "Is it" not in findings["Attribute PAGE_ID"].detail, "a mapping may not name EXT_ID"
     assert "is of type text, not boolean" in findings["Attribute HAS_GMAIL"].detail
     assert not findings["Attribute HAS_GMAIL"].blocking, "yes and no become texts"
     assert findings["Attribute SMS"].ok

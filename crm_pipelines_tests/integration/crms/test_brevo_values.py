@@ -125,6 +125,37 @@ def test_a_refused_value_that_brevo_has_an_older_one_of_is_cleared(brevo: Brevo,
     assert outcome.sent_attributes == {"FIRSTNAME"}
 
 
+def test_of_values_of_which_one_is_refused_brevo_keeps_what_it_has(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
+    sent = deliver(brevo, CITY="Paris", NOTE="x").sent_attributes
+    body = {**REFUSED, "message": "Invalid attribute value"}
+    brevo_sandbox.fault("status", method="PUT", status=400, body=body, times=1)
+    outcome = deliver(brevo, sent, CITY="Paris", NOTE="y")
+    assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"FIRSTNAME", "CITY", "NOTE"}))
+    assert held(brevo_sandbox) == {"FIRSTNAME": "Ada", "CITY": "Paris", "NOTE": "x"}
+    assert outcome.sent_attributes == {"FIRSTNAME", "CITY", "NOTE"}, "so that they can be cleared later"
+
+
+def test_a_suspect_that_is_the_only_one_of_its_type_is_cleared(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
+    sent = deliver(brevo, BIRTHDAY="1984-04-05", CITY="Paris").sent_attributes
+    body = {**REFUSED, "message": "Invalid attribute value"}
+    brevo_sandbox.fault("status", method="PUT", status=400, body=body, times=1)
+    outcome = deliver(brevo, sent, BIRTHDAY="1984-04-06", CITY="Paris")
+    assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"BIRTHDAY"}))
+    assert held(brevo_sandbox) == {"FIRSTNAME": "Ada", "CITY": "Paris"}
+    assert outcome.sent_attributes == {"FIRSTNAME", "CITY"}
+
+
+@pytest.mark.parametrize(
+    "said", ["CITY cannot be Springfield", "Invalid attribute value: Springfield", "No Springfield"]
+)
+def test_a_value_that_a_refusal_quotes_is_told_to_nobody(brevo: Brevo, brevo_sandbox: BrevoSandbox, said: str) -> None:
+    brevo_sandbox.fault("status", method="POST", status=400, body={**REFUSED, "message": said}, times=1)
+    outcome = deliver(brevo, CITY="Springfield", NOTE="No")
+    told = " ".join((outcome.message or "", *outcome.warnings))
+    assert "***" in told
+    assert "Springfield" not in told
+
+
 def test_endless_refusals_come_to_an_end(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
     custom: dict[str, Any] = {f"NOTE{number}": "x" for number in range(20)}
     brevo_sandbox.configure(attributes=dict.fromkeys(custom, "text"))

@@ -173,6 +173,14 @@ def test_choices_that_are_no_options_are_left_out() -> None:
     assert convert(["x"], Way(AttributeType.CHOICES, Options(("a",)))).value is None
 
 
+def test_an_option_may_hold_what_else_divides_options() -> None:
+    way = Way(AttributeType.CHOICES, Options(("R&D; Lab", "a|b", "[x]", "b")))
+    assert convert("r&d;  lab", way) == (["R&D; Lab"], None)
+    assert convert(" a|b ", way) == (["a|b"], None)
+    assert convert("[x]", way) == (["[x]"], None)
+    assert convert("b|[x]", way) == (["b", "[x]"], None)
+
+
 def test_a_text_beyond_the_limit_is_cut_with_a_warning() -> None:
     payload = prepare(custom_fields={"note": "x" * (LONGEST_TEXT + 1)})
     assert payload.attributes["NOTE"] == "x" * LONGEST_TEXT

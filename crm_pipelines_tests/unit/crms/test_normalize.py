@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.crms import normalize
+from crm_pipelines.crms import normalize, numerals
 
 BLANKS = ["", " ", "\t\n", "\u00a0", "\u3000", "\u200b", "\ufeff \u2060", "\x00", "\x01\x1f", "\x85"]
 ALL: list[Callable[[object], object]] = [
@@ -191,6 +191,27 @@ def test_numbers_keep_their_value(raw: object, sent: float | None) -> None:
 def test_what_is_no_finite_number_is_refused(bad: object) -> None:
     with pytest.raises(ValueError, match=r"^not "):
         normalize.number(bad)
+
+
+@pytest.mark.parametrize(
+    "raw", ["9007199254740993", "-12345678901234567891", "9.007.199.254.740.993", "17841400008460057 "]
+)
+def test_a_number_of_more_digits_than_a_float_keeps_is_refused(raw: str) -> None:
+    with pytest.raises(ValueError, match=r"^not a number for certain: it has more digits"):
+        normalize.number(raw)
+
+
+def test_a_long_number_that_a_float_keeps_is_sent() -> None:
+    assert normalize.number("9007199254740992") == 9007199254740992
+    assert normalize.number("1" + "0" * 20) == 10**20
+    assert normalize.number("5.0000000000000000") == 5
+    assert normalize.number("0.12345678901234567891") == 0.12345678901234567891
+
+
+@pytest.mark.parametrize(("raw", "decimal"), [("0.123", ","), ("-0,125", "."), ("00.123.456", ",")])
+def test_no_sign_of_thousands_stands_behind_a_zero(raw: str, decimal: numerals.DecimalSign) -> None:
+    with pytest.raises(ValueError, match=r"^not a number"):
+        normalize.number(raw, decimal)
 
 
 @pytest.mark.parametrize(
