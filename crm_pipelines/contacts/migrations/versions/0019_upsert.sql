@@ -192,9 +192,12 @@ BEGIN
                     context = wanted.context, source_url = wanted.source_url, source_job_id = wanted.source_job_id,
                     domain_id = wanted.domain_id, page_id = wanted.page_id, custom_fields = wanted.custom_fields
                  WHERE c.id = stored.id;
-                -- A new name beside parts that stay is to the table one that was written alone.
-                UPDATE crm_contacts c SET first_name = wanted.first_name, last_name = wanted.last_name
-                 WHERE c.id = stored.id AND (c.first_name, c.last_name) IS DISTINCT FROM (wanted.first_name, wanted.last_name);
+                IF wanted.name IS DISTINCT FROM stored.name THEN
+                    -- A new name beside parts that stay is to the table one that was written alone.
+                    UPDATE crm_contacts c SET first_name = wanted.first_name, last_name = wanted.last_name
+                     WHERE c.id = stored.id
+                       AND (c.first_name, c.last_name) IS DISTINCT FROM (wanted.first_name, wanted.last_name);
+                END IF;
                 outcomes[item.position] := 'updated';
             END IF;
             ids[item.position] := stored.id;
