@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.importing.cleaning import FIELDS, PARTS, Record, missing_part
 from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.errors import CrmPipelinesError
 
 _SQL = load_statements("importing/loading")
 _COPY = f"COPY imported (line, repeated, opted_out, address, {', '.join(FIELDS)}) FROM STDIN"
@@ -20,6 +21,17 @@ _MANY = 1_000
 # Contacts per statement when they are selected: few statements for a large file, each far below the time-out.
 _SELECTED_AT_ONCE = 20_000
 _ID_BYTES = 16
+
+
+class SameInOtherLetters(CrmPipelinesError):
+    """Addresses that the table takes for one, though they are not (İ beside i), keep this chunk from coming in."""
+
+    def __init__(self, lines: list[int]) -> None:
+        listed = ", ".join(map(str, lines[:5])) + (", …" if len(lines) > len(lines[:5]) else "")
+        super().__init__(
+            f"line {listed}: the address differs from that of another contact or row in letters only that Postgres "
+            "takes for the same (such as İ and i). Leave one of them. Rows before it may be in, the others are not."
+        )
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,28 @@ class Loader:
         return keyed(self._connection, records)
 
     def load(self, records: list[Record], repeated: Set[str]) -> Loaded:
-        """Insert or update the contacts; the keys in `repeated` were in an earlier chunk too."""
+        """Insert or update the contacts; the keys in `repeated` were in an earlier chunk too.
+
+        Raises SameInOtherLetters.
+        """
+        try:
+            return self._load(records, repeated)
+        except sa.exc.IntegrityError:
+            if lines := self._clashing(records):
+                raise SameInOtherLetters(lines) from None
+            raise
+
+    def _clashing(self, records: list[Record]) -> list[int]:
+        """The lines of addresses that are others, but not by the index of before addresses had a normal form."""
+        given = {
+            "lines": [record.line for record in records],
+            "keys": [record.key for record in records],
+            "emails": [record.values["email"] for record in records],
+        }
+        with self._connection.begin():
+            return list(self._connection.execute(_SQL["clashing"], given).scalars())
+
+    def _load(self, records: list[Record], repeated: Set[str]) -> Loaded:
         with self._connection.begin():
             self._connection.execute(_SQL["stage"])
             records = completed(self._connection, records)

@@ -52,6 +52,17 @@ WITH written AS (
 SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added AND NOT repeated) AS updated
   FROM written JOIN imported i USING (address)
 
+-- name: clashing
+WITH given AS MATERIALIZED (
+    SELECT line, key, lower(btrim(email)) AS former
+      FROM unnest(CAST(:lines AS bigint[]), CAST(:keys AS text[]), CAST(:emails AS text[])) x (line, key, email)
+)
+SELECT g.line FROM given g
+ WHERE EXISTS (SELECT FROM given o WHERE o.former = g.former AND o.key <> g.key)
+    OR EXISTS (SELECT FROM crm_contacts c
+                WHERE lower(btrim(c.email)) = g.former AND c.address IS DISTINCT FROM g.key)
+ ORDER BY g.line
+
 -- name: named
 -- The contacts of this chunk, whether or not anything changed. Looked up one by one: for a join the whole table would be
 -- read again for each chunk.

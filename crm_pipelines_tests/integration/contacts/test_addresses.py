@@ -19,6 +19,7 @@ from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.importing import import_contacts
 from crm_pipelines.contacts.importing.addresses import _EDGE
+from crm_pipelines.contacts.importing.loading import SameInOtherLetters
 from crm_pipelines.contacts.selection import Who, ids_by_email, select, unknown, unselect
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms import normalize
@@ -302,3 +303,19 @@ def test_looking_up_an_address_uses_the_index(people: People) -> None:
                 sa.text(f"EXPLAIN SELECT id FROM crm_contacts WHERE address {condition}"), {"given": ADA}
             )
             assert "crm_contacts_address_key" in "\n".join(plan.scalars())
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_file_with_an_address_that_only_the_former_index_takes_for_another_one_is_told_its_line(
+    people: People, engine: sa.Engine, tmp_path: Path, is_stored: bool
+) -> None:
+    if people.all("SELECT lower('İ') = 'i' AS same") == [{"same": False}]:
+        pytest.skip("not with the locale of this database")
+    if is_stored:
+        people.add(email="İ@example.com")
+    file = tmp_path / "people.csv"
+    lines = ["email", "grace@example.com", "i@example.com", *([] if is_stored else ["İ@example.com"])]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SameInOtherLetters, match="line 3" + (":" if is_stored else ", 4:")) as refused:
+        import_contacts(engine, file)
+    assert "@" not in str(refused.value)

@@ -437,3 +437,67 @@ def test_an_insert_of_many_with_one_that_is_there_adds_none_and_names_the_contac
             email=ADA,
         )
     assert people.all("SELECT id FROM contacts") == [{"id": UUID(str(holder))}]
+
+
+@pytest.mark.parametrize(
+    ("stored_name", "item", "expected"),
+    [
+        (("Dr. Ada King", None, None), ("Dr. Ada King", "Ada", "King"), ("Dr. Ada King", "Ada", "King")),
+        (("Dr. Ada King", "Ada", "King"), ("Ada King", "Ada", "King"), ("Ada King", "Ada", "King")),
+        (("Ada King", "Ada", "King"), ("Countess", "Ada", "King"), ("Countess", "Ada", "King")),
+        (("Dr. Ada King", "Ada", "King"), (None, "Ada", "King"), ("Ada King", "Ada", "King")),
+        (("Ada King", None, None), ("", "Ada", "King"), ("Ada King", "Ada", "King")),
+        (("King, Ada", None, None), (None, "Ada", "King"), ("King, Ada", "Ada", "King")),
+    ],
+)
+def test_a_name_and_its_parts_that_are_given_together_are_stored_as_given(
+    people: People,
+    connection: sa.Connection,
+    stored_name: tuple[str | None, ...],
+    item: tuple[str | None, ...],
+    expected: tuple[str, ...],
+) -> None:
+    fields = ("name", "first_name", "last_name")
+    columns: dict[str, Any] = dict(zip(fields, stored_name, strict=True))
+    people.add(email=ADA, **columns)
+    given = {"email": ADA, **dict(zip(fields, item, strict=True))}
+    assert outcomes(upsert(connection, given)) == ["updated"]
+    assert tuple(stored(connection)[field] for field in fields) == expected
+    assert outcomes(upsert(connection, given)) == ["unchanged"]
+
+
+@pytest.mark.parametrize(
+    ("stored_name", "item", "expected"),
+    [
+        (("Ada King", "Ada", "King"), {"first_name": None}, ("King", None, "King")),
+        (("Ada King", "Ada", "King"), {"first_name": None, "last_name": None}, ("Ada King", None, None)),
+        (("Ada King", None, None), {"first_name": "", "last_name": ""}, ("Ada King", "", "")),
+        (("Ada King", None, None), {"first_name": "Ada", "last_name": None}, ("Ada", "Ada", None)),
+        (("Dr. Ada King", "Ada", "King"), {"last_name": "Byron"}, ("Ada Byron", "Ada", "Byron")),
+        (("Dr. Ada King", "Ada", None), {"first_name": "Ada", "phone_number": "1"}, ("Dr. Ada King", "Ada", None)),
+    ],
+)
+def test_parts_alone_make_the_name_and_blank_ones_take_none_away(
+    people: People,
+    connection: sa.Connection,
+    stored_name: tuple[str | None, ...],
+    item: dict[str, str | None],
+    expected: tuple[str | None, ...],
+) -> None:
+    fields = ("name", "first_name", "last_name")
+    columns: dict[str, Any] = dict(zip(fields, stored_name, strict=True))
+    people.add(email=ADA, **columns)
+    assert outcomes(upsert(connection, {"email": ADA, **item})) == ["updated"]
+    assert tuple(stored(connection)[field] for field in fields) == expected
+
+
+def test_an_address_that_only_the_former_index_takes_for_another_one_is_refused_at_once(
+    people: People, connection: sa.Connection
+) -> None:
+    people.run("ALTER TABLE crm_contacts DISABLE TRIGGER USER")
+    [contact] = people.add(email=ADA)
+    people.run("ALTER TABLE crm_contacts ENABLE TRIGGER USER")
+    connection.execute(sa.text("SET LOCAL statement_timeout = '10s'"))
+    answer = upsert(connection, {"email": ADA.upper()}, {"email": "grace@example.com"})
+    assert outcomes(answer) == ["refused", "added"]
+    assert answer[0]["problem"] == f"email: contact {contact} has it already, in another spelling."

@@ -58,31 +58,29 @@ BEGIN
                 ELSE (p_stored || p_given) - ARRAY(SELECT key FROM jsonb_each(p_given) WHERE value = 'null') END;
 END $$;
 
--- The whole name and its parts, which stay in step: as of a file, and null takes away what it stands for.
+-- The whole name and its parts, which stay in step. What is given is taken as it stands; null takes away what it stands for.
 CREATE FUNCTION crm_upsert_names(p_stored crm_contacts, p_wanted crm_contacts, p_given jsonb) RETURNS text[]
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE
-        WHEN NOT p_given ?| ARRAY['name', 'first_name', 'last_name'] THEN ARRAY[p_stored.name, p_stored.first_name, p_stored.last_name]
-        WHEN p_given -> 'name' = 'null' AND NOT p_given ?| ARRAY['first_name', 'last_name'] THEN ARRAY[NULL, NULL, NULL]
-        -- Parts are only taken away. What is left of the name is what is left of them.
-        WHEN p_given ?| ARRAY['first_name', 'last_name']
-             AND coalesce(p_given ->> 'name', p_given ->> 'first_name', p_given ->> 'last_name') IS NULL
-            THEN ARRAY[CASE WHEN p_given ? 'name' THEN crm_joined_name(p_wanted.first_name, p_wanted.last_name)
-                            WHEN (p_wanted.first_name, p_wanted.last_name)
-                                 IS NOT DISTINCT FROM (p_stored.first_name, p_stored.last_name) THEN p_stored.name
-                            ELSE coalesce(crm_joined_name(p_wanted.first_name, p_wanted.last_name), p_stored.name) END,
-                       p_wanted.first_name, p_wanted.last_name]
-        WHEN p_given ?| ARRAY['first_name', 'last_name'] THEN crm_names(
-            ARRAY[p_stored.name,
-                  CASE WHEN p_wanted.first_name IS NOT NULL THEN p_stored.first_name END,
-                  CASE WHEN p_wanted.last_name IS NOT NULL THEN p_stored.last_name END],
-            ARRAY[p_given ->> 'name', p_given ->> 'first_name', p_given ->> 'last_name'])
-        WHEN crm_is_joined_name(p_given ->> 'name', p_stored.first_name, p_stored.last_name)
-            THEN ARRAY[p_given ->> 'name', p_stored.first_name, p_stored.last_name]
-        WHEN p_given ->> 'name' IS NOT DISTINCT FROM p_stored.name
-            THEN ARRAY[p_stored.name, p_stored.first_name, p_stored.last_name]
-        ELSE ARRAY[p_given ->> 'name', NULL, NULL] END
-$$;
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    stored text[] := ARRAY[p_stored.name, p_stored.first_name, p_stored.last_name];
+    parts text[] := ARRAY[p_wanted.first_name, p_wanted.last_name];
+    name text := p_given ->> 'name';
+    joined text := crm_joined_name(parts[1], parts[2]);
+BEGIN
+    IF p_given ?| ARRAY['first_name', 'last_name'] THEN
+        IF name IS NULL OR btrim(name) = '' AND joined IS NOT NULL THEN
+            name := CASE WHEN NOT p_given ? 'name' AND (joined IS NULL OR parts = stored[2:3])
+                           OR crm_is_joined_name(stored[1], parts[1], parts[2])
+                         THEN stored[1] ELSE joined END;
+        END IF;
+        RETURN name || parts;
+    ELSIF NOT p_given ? 'name' OR name = stored[1] THEN
+        RETURN stored;
+    ELSIF crm_is_joined_name(name, stored[2], stored[3]) THEN
+        RETURN name || stored[2:3];
+    END IF;
+    RETURN ARRAY[name, NULL, NULL];
+END $$;
 
 -- The items as jsonb. One that holds what jsonb does not take (\u0000, say) is NULL, and spoils no other.
 CREATE FUNCTION crm_upsert_items(p_contacts json) RETURNS jsonb[] LANGUAGE plpgsql IMMUTABLE AS $$
@@ -120,6 +118,7 @@ DECLARE
     ids uuid[] := '{}';
     outcomes text[] := '{}';
     problems text[] := '{}';
+    former uuid;
     one_crm text;
     queued_ids uuid[] := '{}';
     queued_crms text[] := '{}';
@@ -151,6 +150,7 @@ BEGIN
             wanted := jsonb_populate_record(stored, item.value - 'email' - 'custom_fields');
             IF stored.name IS NOT NULL AND stored.first_name IS NULL AND stored.last_name IS NULL
                AND item.value ->> 'name' IS NULL AND (wanted.first_name IS NULL) <> (wanted.last_name IS NULL)
+               AND NOT item.value ?& ARRAY['first_name', 'last_name']
             THEN
                 problems[item.position] := 'first_name, last_name: give both, since only the whole name is known so far.';
                 outcomes[item.position] := 'refused';
@@ -171,7 +171,17 @@ BEGIN
                         wanted.phone_number, wanted.email_type, wanted.has_gmail, wanted.context, wanted.source_url,
                         wanted.source_job_id, wanted.domain_id, wanted.page_id, wanted.custom_fields)
                 ON CONFLICT DO NOTHING RETURNING c.id INTO stored.id;
-                CONTINUE WHEN NOT FOUND;  -- somebody else has just added it
+                IF NOT FOUND THEN
+                    -- Somebody else has just added it; or the former index, in other words than crm_address, refuses it.
+                    SELECT c.id INTO former FROM crm_contacts c
+                     WHERE lower(btrim(c.email)) = lower(btrim(item.value ->> 'email'))
+                       AND c.address IS DISTINCT FROM crm_address(item.value ->> 'email');
+                    CONTINUE WHEN NOT FOUND;
+                    problems[item.position] := format('email: contact %s has it already, in another spelling.', former);
+                    outcomes[item.position] := 'refused';
+                    ids[item.position] := NULL;
+                    EXIT;
+                END IF;
                 outcomes[item.position] := 'added';
             ELSIF wanted IS NOT DISTINCT FROM stored THEN
                 outcomes[item.position] := 'unchanged';
@@ -182,6 +192,12 @@ BEGIN
                     context = wanted.context, source_url = wanted.source_url, source_job_id = wanted.source_job_id,
                     domain_id = wanted.domain_id, page_id = wanted.page_id, custom_fields = wanted.custom_fields
                  WHERE c.id = stored.id;
+                IF wanted.name IS DISTINCT FROM stored.name THEN
+                    -- A new name beside parts that stay is to the table one that was written alone.
+                    UPDATE crm_contacts c SET first_name = wanted.first_name, last_name = wanted.last_name
+                     WHERE c.id = stored.id
+                       AND (c.first_name, c.last_name) IS DISTINCT FROM (wanted.first_name, wanted.last_name);
+                END IF;
                 outcomes[item.position] := 'updated';
             END IF;
             ids[item.position] := stored.id;
