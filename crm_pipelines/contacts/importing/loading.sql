@@ -58,7 +58,7 @@ SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE NOT added 
 -- name: named
 -- The contacts of this chunk, whether or not anything changed. Looked up one by one: for a join the whole table would be
 -- read again for each chunk.
-SELECT coalesce(string_agg(uuid_send(c.id), ''::bytea) FILTER (WHERE NOT i.opted_out), '') AS ids,
+SELECT coalesce(string_agg(uuid_send(c.id), ''::bytea), '') AS ids,
        coalesce(string_agg(uuid_send(c.id), ''::bytea) FILTER (WHERE i.opted_out), '') AS opted_out
   FROM (SELECT address, bool_or(opted_out) AS opted_out FROM imported WHERE NOT repeated OR opted_out GROUP BY address) i
  CROSS JOIN LATERAL (SELECT id FROM crm_contacts WHERE crm_contacts.address = i.address LIMIT 1) c
