@@ -1257,7 +1257,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="import --select: who has opted out elsewhere is not queued",
-        changes=(("crm_pipelines/contacts/importing/loading.py", "if row.opted_out:", "if False:"),),
+        changes=(("crm_pipelines/contacts/importing/loading.py", " if one not in self._opted_out)", ")"),),
         tests=(f"{_NAMES}::test_who_has_opted_out_elsewhere_comes_in_and_is_not_queued",),
     ),
     Mutation(

@@ -166,7 +166,8 @@ def _bring(
     while chunk := list(itertools.islice(rows, CHUNK)):
         records = destination.keyed(_records(chunk, columns, reject))
         for record in records:
-            tally.remarks.update(record.remarks)
+            if record.remarks:
+                tally.remarks.update(record.remarks)
             earlier = first_lines.setdefault(hash(record.key), record.line)
             if earlier != record.line:
                 tally.merge(record.line, earlier)

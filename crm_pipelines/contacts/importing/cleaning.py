@@ -68,12 +68,12 @@ def to_record(row: Row, columns: Columns) -> Record:
     """Raises Unusable."""
     if row.problem:
         raise Unusable(row.problem)
-    if any(not is_blank(cell) for cell in row.cells[columns.width :]):
+    if len(row.cells) > columns.width and any(not is_blank(cell) for cell in row.cells[columns.width :]):
         raise Unusable(f"it has {len(row.cells)} cells, the header has {columns.width}")
     cells = {position: cell for position, cell in enumerate(row.cells[: columns.width]) if not is_blank(cell)}
     taken = _taken(cells, columns)
     texts = {field: _read(cell, field, columns.origin) for field, cell in taken.items()}
-    custom = _json_object(texts.pop("custom_fields", "{}"))
+    custom = _json_object(texts.pop("custom_fields")) if "custom_fields" in texts else {}
     no_of_export = [name for name, value in custom.items() if _opted_out_as_stored(name, value)]
     custom |= {name: _custom(cells[position], name) for position, name in columns.custom.items() if position in cells}
     texts |= _other_part(texts, columns)
@@ -157,11 +157,9 @@ def _other_part(texts: Mapping[str, str], columns: Columns) -> dict[str, str]:
 
     Jean | Jean Durand, under "First name" and "Full name", or under "Vorname" and "Name".
     """
-    fields = {*columns.fields.values()}
-    apart = [field for field in PARTS if field in fields and field != columns.perhaps_whole]
-    if len(apart) != 1:
+    if columns.part_apart is None:
         return {}
-    [known] = apart
+    known = columns.part_apart
     [other] = {*PARTS} - {known}
     whole = texts.get(columns.perhaps_whole or "name", "").split()
     found = names.other_part(whole, texts.get(known, "").split(), is_first=known == "first_name")

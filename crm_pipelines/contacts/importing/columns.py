@@ -7,6 +7,7 @@ is taken stay as custom fields, too.
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property
 
 from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.headers import (
@@ -52,9 +53,16 @@ class Columns:
     notes: tuple[str, ...]
     origin: Origin
 
-    @property
+    @cached_property
     def width(self) -> int:
         return len(self.header)
+
+    @cached_property
+    def part_apart(self) -> str | None:
+        """The part of the name that has a column of its own, where the other part has none."""
+        fields = {*self.fields.values()} - {self.perhaps_whole}
+        apart = [field for field in ("first_name", "last_name") if field in fields]
+        return apart[0] if len(apart) == 1 else None
 
     @property
     def meanings(self) -> list[tuple[str, str]]:
@@ -82,7 +90,7 @@ def match_columns(header: list[str], file: str) -> Columns:
 
     Raises ImportRefused when no column holds the address, or a header is no name.
     """
-    keys = [key_of(title) for title in header]
+    keys = [key_of(title[: LONGEST_HEADER + 1]) for title in header]  # what is longer is refused below
     known = frozenset(keys)
     kept = [place for place, key in enumerate(keys) if header[place] and not is_bookkeeping(key, known)]
     for place in kept:

@@ -1,11 +1,10 @@
 """Brings records into the database: COPY into a temporary table, then one statement for the whole chunk."""
 
 import json
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
-from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
@@ -130,11 +129,9 @@ class Loader:
                     )
             counts = self._connection.execute(_SQL["upsert"]).one()
             if self._crms:
-                for row in self._connection.execute(_SQL["named"]):
-                    if row.opted_out:
-                        self._opted_out.add(row.id.bytes)
-                    else:
-                        self._named += row.id.bytes
+                named = self._connection.execute(_SQL["named"]).one()
+                self._named += named.ids
+                self._opted_out.update(_cut(named.opted_out))
         self._written += counts.added + counts.updated
         return Loaded(counts.added, counts.updated)
 
@@ -144,14 +141,18 @@ class Loader:
         if not self._named:
             return counts
         # In one order, so that two imports at once do not lock each other out.
-        named = (bytes(self._named[at : at + _ID_BYTES]) for at in range(0, len(self._named), _ID_BYTES))
-        ids = sorted(one for one in named if one not in self._opted_out)
+        ids = sorted(one for one in _cut(self._named) if one not in self._opted_out)
         with self._connection.begin():
             for crm in self._crms:
                 for at in range(0, len(ids), _SELECTED_AT_ONCE):
-                    batch = [UUID(bytes=one) for one in ids[at : at + _SELECTED_AT_ONCE]]
-                    counts.add(crm, self._connection.execute(_SQL["select"], {"crm": crm, "ids": batch}).one())
+                    batch = ",".join(one.hex() for one in ids[at : at + _SELECTED_AT_ONCE])
+                    found = self._connection.execute(_SQL["select"], {"crm": crm, "ids": f"{{{batch}}}"})
+                    counts.add(crm, found.one())
         return counts
+
+
+def _cut(ids: bytes | bytearray) -> Iterator[bytes]:
+    return (bytes(ids[at : at + _ID_BYTES]) for at in range(0, len(ids), _ID_BYTES))
 
 
 def keyed(connection: sa.Connection, records: list[Record]) -> list[Record]:

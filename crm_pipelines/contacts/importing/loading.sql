@@ -36,12 +36,15 @@ WITH written AS (
         domain_id = coalesce(excluded.domain_id, c.domain_id),
         page_id = coalesce(excluded.page_id, c.page_id),
         custom_fields = c.custom_fields || excluded.custom_fields
-    WHERE (ARRAY[c.name, c.first_name, c.last_name], c.phone_number, c.email_type, c.context, c.source_url,
+    -- What is said of the name is mostly what is stored; to ask crm_names takes longer than all the rest.
+    WHERE (c.name, c.first_name, c.last_name) IS DISTINCT FROM (excluded.name, excluded.first_name, excluded.last_name)
+          AND ARRAY[c.name, c.first_name, c.last_name] IS DISTINCT FROM
+              crm_names(ARRAY[c.name, c.first_name, c.last_name],
+                        ARRAY[excluded.name, excluded.first_name, excluded.last_name])
+       OR (c.phone_number, c.email_type, c.context, c.source_url,
            c.has_gmail, c.source_job_id, c.domain_id, c.page_id, c.custom_fields)
           IS DISTINCT FROM
-          (crm_names(ARRAY[c.name, c.first_name, c.last_name],
-                     ARRAY[excluded.name, excluded.first_name, excluded.last_name]),
-           coalesce(excluded.phone_number, c.phone_number),
+          (coalesce(excluded.phone_number, c.phone_number),
            coalesce(excluded.email_type, c.email_type), coalesce(excluded.context, c.context),
            coalesce(excluded.source_url, c.source_url), coalesce(excluded.has_gmail, c.has_gmail),
            coalesce(excluded.source_job_id, c.source_job_id), coalesce(excluded.domain_id, c.domain_id),
@@ -66,7 +69,8 @@ SELECT g.line FROM given g
 -- name: named
 -- The contacts of this chunk, whether or not anything changed. Looked up one by one: for a join the whole table would be
 -- read again for each chunk.
-SELECT c.id, i.opted_out
+SELECT coalesce(string_agg(uuid_send(c.id), ''::bytea), '') AS ids,
+       coalesce(string_agg(uuid_send(c.id), ''::bytea) FILTER (WHERE i.opted_out), '') AS opted_out
   FROM (SELECT address, bool_or(opted_out) AS opted_out FROM imported WHERE NOT repeated OR opted_out GROUP BY address) i
  CROSS JOIN LATERAL (SELECT id FROM crm_contacts WHERE crm_contacts.address = i.address LIMIT 1) c
 

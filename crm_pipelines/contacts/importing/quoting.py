@@ -76,6 +76,7 @@ class _Cutter:
         self._unmatched = False
         # A line whose first mark that is not doubled ends a cell, which began in a line above.
         self._ends_cell = re.compile(rf'(?:[^"]|"")*"(?:{re.escape(layout.delimiter)}|\s*$)')
+        self._opened_behind_blanks = re.compile(f'{re.escape(layout.delimiter)} +"')
 
     def rows(self) -> Iterator[Row]:
         delimiter = self._layout.delimiter
@@ -118,7 +119,7 @@ class _Cutter:
         dialects: list[dict[str, Any]] = [{}]
         if '\\"' in first:
             dialects.append({"escapechar": "\\", "doublequote": False})
-        if re.search(f'{re.escape(self._layout.delimiter)} +"', first):
+        if self._opened_behind_blanks.search(first):
             # With a mark left over, the usual way would cut a cell of several lines.
             dialects.insert(len(dialects) if first.count('"') % 2 == 0 else 0, {"skipinitialspace": True})
         usual: tuple[list[str], list[str]] | None = None

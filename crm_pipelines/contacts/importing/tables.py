@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from crm_pipelines.contacts.importing.columns import match_columns
+from crm_pipelines.contacts.importing.columns import LONGEST_HEADER, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
 
 LAST_LINE_OF_HEADER = 30
@@ -83,12 +83,9 @@ def error_or(text: str) -> object:
 
 
 def is_blank(cell: object) -> bool:
-    return (
-        cell is None
-        or cell == ""
-        or isinstance(cell, NoValue)
-        or (isinstance(cell, str) and cell.strip() in {"", '=""'})
-    )
+    if isinstance(cell, str):
+        return not cell or cell.isspace() or ('=""' in cell and cell.strip() == '=""')
+    return cell is None or isinstance(cell, NoValue)
 
 
 def titles_of(cells: list[object]) -> list[str]:
@@ -97,7 +94,7 @@ def titles_of(cells: list[object]) -> list[str]:
 
 def address_columns(titles: list[str]) -> list[int]:
     """Positions of the columns whose titles say that they hold addresses."""
-    return [position for position, title in enumerate(titles) if _is_address(title)]
+    return [position for position, title in enumerate(titles) if len(title) <= LONGEST_HEADER and _is_address(title)]
 
 
 @lru_cache(maxsize=1_000)

@@ -1,6 +1,7 @@
 """The address in a cell, as people have it."""
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,20 @@ def test_what_holds_no_address_is_refused_without_being_quoted(cell: str) -> Non
     with pytest.raises(NoAddress) as error:
         address_within(cell)
     assert "lovelace" not in str(error.value).lower()
+
+
+@pytest.mark.parametrize(
+    "local", ["a", "Ada.Lovelace+x_1-2", "a" * 64, "a" * 65, ".a", "a.", "a..b", "a b", "a\n", "a(b", "é"]
+)
+def test_the_quick_look_says_what_the_whole_check_says(local: str) -> None:
+    address = f"{local}@example.org"
+    try:
+        validate_email(address, check_deliverability=False)
+    except EmailNotValidError:
+        with pytest.raises(NoAddress):
+            usable_address(address)
+    else:
+        assert usable_address(address) == address
 
 
 @given(st.text(st.sampled_from("<>\"'()[],;. @:amailto\u00a0\u200b"), max_size=40))

@@ -3,8 +3,9 @@
 ALTER VIEW contacts ALTER COLUMN id SET DEFAULT gen_random_uuid();
 ALTER TABLE crm_contacts ADD COLUMN first_name text, ADD COLUMN last_name text;
 
+-- Of immutable functions only, so that a statement takes it in instead of calling it.
 CREATE FUNCTION crm_joined_name(p_first text, p_last text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT nullif(concat_ws(' ', nullif(btrim(p_first), ''), nullif(btrim(p_last), '')), '')
+    SELECT nullif(btrim(coalesce(btrim(p_first), '') || ' ' || coalesce(btrim(p_last), '')), '')
 $$;
 
 -- Whether the whole name says no more and no less than its parts.
