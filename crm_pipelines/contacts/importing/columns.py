@@ -80,7 +80,10 @@ class Columns:
         if position not in self.custom:
             return f"left out: {'bookkeeping' if self.header[position] else 'it has no header'}"
         words = [f"custom field {self.custom[position]}"]
-        words += [f"{field} where that is blank" for field, others in self.spare.items() if position in others]
+        first = {field: self.header[place] for place, field in self.fields.items()}
+        words += [
+            f"{field} where {first[field]} is blank" for field, others in self.spare.items() if position in others
+        ]
         words += ["tells who has opted out"] if position in self.opt_outs else []
         return ", ".join(words)
 
