@@ -1256,6 +1256,17 @@ MUTATIONS = (
         tests=(f"{_IMPORTING_TESTS}::test_selecting_leaves_alone_what_was_selected_before",),
     ),
     Mutation(
+        guard="import --select: who has opted out in an earlier file is not queued",
+        changes=(
+            (
+                "crm_pipelines/contacts/importing/opt_outs.py",
+                "if row.field not in custom_fields[row.address] and",
+                "if False and",
+            ),
+        ),
+        tests=(f"{_NAMES}::test_who_has_opted_out_in_an_earlier_file_is_not_queued_by_a_file_that_does_not_say_so",),
+    ),
+    Mutation(
         guard="import --select: who has opted out elsewhere is not queued",
         changes=(("crm_pipelines/contacts/importing/loading.py", " if one not in self._opted_out)", ")"),),
         tests=(f"{_NAMES}::test_who_has_opted_out_elsewhere_comes_in_and_is_not_queued",),

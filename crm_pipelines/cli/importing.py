@@ -180,7 +180,7 @@ def _tell(report: "ImportReport", place: str) -> None:
     say(f"Read as {printable(report.form)}.")
     for crm, count in report.selected.items():
         say(f"Queued for {crm}: {count}.")
-        _tell_left_alone(crm, report.taken_back[crm], report.suppressed[crm])
+        _tell_left_alone(report, crm)
     if report.custom_fields:
         say(f"Custom fields: {printable(', '.join(report.custom_fields))}.")
     if report.ignored_columns:
@@ -204,7 +204,7 @@ def _tell_forecast(forecast: "ImportForecast") -> None:
     say(f"Read as {printable(forecast.form)}.")
     for crm, count in forecast.selected.items():
         say(f"Would be queued for {crm}: {count}.")
-        _tell_left_alone(crm, forecast.taken_back[crm], forecast.suppressed[crm])
+        _tell_left_alone(forecast, crm)
     overview = table("Column", "Becomes", "Example")
     for column in forecast.columns:
         example = "(all blank)" if column.example is None else column.example
@@ -215,13 +215,15 @@ def _tell_forecast(forecast: "ImportForecast") -> None:
     _tell_notes(forecast, err=False)
 
 
-def _tell_left_alone(crm: str, taken_back: int, suppressed: int) -> None:
-    if taken_back:
+def _tell_left_alone(report: "ImportReport | ImportForecast", crm: str) -> None:
+    if opted_out := report.opted_out_before[crm]:
+        say(f"Left alone: {opted_out} that have opted out, as custom fields of an earlier import say.")
+    if taken_back := report.taken_back[crm]:
         say(
             f"Left alone: {taken_back} that were taken back from {crm} before, or became New with another account. "
             f"`crm-pipelines contacts select {crm} --email …` queues one, `--where-status New` all of them."
         )
-    if suppressed:
+    if suppressed := report.suppressed[crm]:
         say(f"Left alone: {suppressed} that must never be sent to {crm} (`crm-pipelines suppressions list`).")
 
 

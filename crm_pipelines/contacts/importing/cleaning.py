@@ -74,7 +74,7 @@ def to_record(row: Row, columns: Columns) -> Record:
     taken = _taken(cells, columns)
     texts = {field: _read(cell, field, columns.origin) for field, cell in taken.items()}
     custom = _json_object(texts.pop("custom_fields")) if "custom_fields" in texts else {}
-    no_of_export = [name for name, value in custom.items() if _opted_out_as_stored(name, value)]
+    no_of_export = [name for name, value in custom.items() if opted_out_as_stored(name, value)]
     custom |= {name: _custom(cells[position], name) for position, name in columns.custom.items() if position in cells}
     texts |= _other_part(texts, columns)
     values: dict[str, Any] = {field: texts[field] for field in TEXT_FIELDS if texts.get(field)}
@@ -170,8 +170,8 @@ def _opted_out(cell: object, key: str) -> bool:
     return cell is not None and has_opted_out(key, str(cell))
 
 
-def _opted_out_as_stored(name: str, value: object) -> bool:
-    """The same of a custom field in an export of ours, which was a column when it came."""
+def opted_out_as_stored(name: str, value: object) -> bool:
+    """Whether a custom field, which was a column when it came, says that the person has opted out."""
     key = key_of(name)
     return not is_blank(value) and tells_of_opting_out(key) and has_opted_out(key, str(value))
 

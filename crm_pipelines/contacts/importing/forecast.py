@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.importing.cleaning import FIELDS, Record, cell_text
 from crm_pipelines.contacts.importing.columns import Columns
 from crm_pipelines.contacts.importing.loading import Loaded, Selection, completed, keyed
+from crm_pipelines.contacts.importing.opt_outs import known_opt_outs
 from crm_pipelines.contacts.importing.report import SHOWN, Merged, Reject, summary
 from crm_pipelines.contacts.importing.tables import Row, is_blank
 from crm_pipelines.contacts.sql import load_statements
@@ -81,6 +82,7 @@ class ImportForecast:
     selected: dict[str, int]
     taken_back: dict[str, int]
     suppressed: dict[str, int]
+    opted_out_before: dict[str, int]
 
     @property
     def contacts(self) -> int:
@@ -178,13 +180,22 @@ class Expectation:
             given = [_document(record) for record in completed(self._connection, records)]
             document = json.dumps(given, ensure_ascii=False, default=str)
             found = self._connection.execute(_SQL["expect"], {"records": document, "shown": SHOWN}).one()
-            self._select([record for record in records if not record.opted_out], times=1)
+            self._select(self._without_opt_outs(records), times=1)
         self.respelt += found.respelt
         self.respellings += [
             Respelling(line=int(line), email=email, stored=stored)
             for line, email, stored in found.respellings[: SHOWN - len(self.respellings)]
         ]
         return Loaded(found.added, found.updated)
+
+    def _without_opt_outs(self, records: list[Record]) -> list[Record]:
+        willing = [record for record in records if not record.opted_out]
+        if not self.selection.selected:
+            return willing
+        known = known_opt_outs(self._connection, willing)
+        self.selection.leave_alone(len(known))
+        self._opted_out |= {hash(key) for key in known}
+        return [record for record in willing if record.key not in known]
 
     def _opt_out(self, records: list[Record], repeated: Set[str]) -> None:
         """Whoever was counted in an earlier chunk, and opts out in this one, would not be selected after all."""

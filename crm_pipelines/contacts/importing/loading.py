@@ -10,6 +10,7 @@ import psycopg
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.importing.cleaning import FIELDS, PARTS, Record, missing_part
+from crm_pipelines.contacts.importing.opt_outs import known_opt_outs
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -48,10 +49,16 @@ class Selection:
     selected: dict[str, int]
     taken_back: dict[str, int]
     suppressed: dict[str, int]
+    opted_out_before: dict[str, int]
 
     @classmethod
     def of_nobody(cls, crms: list[str]) -> Self:
-        return cls(dict.fromkeys(crms, 0), dict.fromkeys(crms, 0), dict.fromkeys(crms, 0))
+        return cls(*(dict.fromkeys(crms, 0) for _ in range(4)))
+
+    def leave_alone(self, opted_out_before: int) -> None:
+        """Count those who are not selected, since they have opted out, as the database knows."""
+        for crm in self.opted_out_before:
+            self.opted_out_before[crm] += opted_out_before
 
     def add(self, crm: str, counts: sa.Row[tuple[int, int, int]], *, times: int = 1) -> None:
         self.selected[crm] += counts.selected * times
@@ -65,6 +72,7 @@ class Loader:
     def __init__(self, engine: sa.Engine, crms: list[str]) -> None:
         self._connection = engine.connect()
         self._written = 0
+        self._selection = Selection.of_nobody(crms)
         self._crms = crms
         self._named = bytearray()  # the ids of all contacts in the file, if they are to be selected
         self._opted_out: set[bytes] = set()  # those of whom some row says so, perhaps a later one
@@ -111,7 +119,7 @@ class Loader:
     def _load(self, records: list[Record], repeated: Set[str]) -> Loaded:
         with self._connection.begin():
             self._connection.execute(_SQL["stage"])
-            records = completed(self._connection, records)
+            records = self._with_opt_outs(completed(self._connection, records), repeated)
             driver = self._connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
             with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -135,9 +143,18 @@ class Loader:
         self._written += counts.added + counts.updated
         return Loaded(counts.added, counts.updated)
 
+    def _with_opt_outs(self, records: list[Record], repeated: Set[str]) -> list[Record]:
+        """The same; who has opted out before is not to be selected by this file either."""
+        if not self._crms:
+            return records
+        first = [record for record in records if not record.opted_out and record.key not in repeated]
+        known = known_opt_outs(self._connection, first)
+        self._selection.leave_alone(len(known))
+        return [replace(record, opted_out=True) if record.key in known else record for record in records]
+
     def select(self) -> Selection:
         """Select all contacts of the file, or nobody: none is claimed by a run before every row is in."""
-        counts = Selection.of_nobody(self._crms)
+        counts = self._selection
         if not self._named:
             return counts
         # In one order, so that two imports at once do not lock each other out.

@@ -36,10 +36,11 @@ class ImportReport:
 
     `duplicates` were merged into an earlier row with the same address. `rejects` are the first of the rejected rows;
     all of them are in `rejects_file`, and `reasons` counts them by reason, the most frequent first. `selected` counts,
-    per CRM, the contacts that are selected now and never were; `taken_back` and `suppressed` those that were left
-    alone, since somebody had taken them back or they must never be sent. `rejects_unwritable` says why there is no such
-    file; then `rejects` are those that would not be in it, up to MOST_REJECTS. `remarks` counts rows of which something
-    was not taken, by what; `notes` are sentences about the file as a whole.
+    per CRM, the contacts that are selected now and never were; `taken_back`, `suppressed` and `opted_out_before` those
+    that were left alone, since somebody had taken them back, they must never be sent, or a custom field of an earlier
+    file says that they have opted out. `rejects_unwritable` says why there is no such file; then `rejects` are those
+    that would not be in it, up to MOST_REJECTS. `remarks` counts rows of which something was not taken, by what;
+    `notes` are sentences about the file as a whole.
     """
 
     file: str
@@ -61,6 +62,7 @@ class ImportReport:
     selected: dict[str, int]
     taken_back: dict[str, int]
     suppressed: dict[str, int]
+    opted_out_before: dict[str, int]
 
     @property
     def summary(self) -> str:

@@ -21,7 +21,7 @@ from crm_pipelines_tests.integration.contacts.states import STATES, add_contact,
 
 ALIKE = (
     *("file", "form", "rows", "added", "updated", "unchanged", "duplicates", "rejected", "reasons", "rejects"),
-    *("remarks", "custom_fields", "ignored_columns", "selected", "taken_back", "suppressed"),
+    *("remarks", "custom_fields", "ignored_columns", "selected", "taken_back", "suppressed", "opted_out_before"),
 )
 """What a forecast and the report of the import have alike."""
 

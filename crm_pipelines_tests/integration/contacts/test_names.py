@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
-from crm_pipelines.contacts.importing import import_contacts
+from crm_pipelines.contacts.importing import forecast_import, import_contacts
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.contacts.test_database import upgrade_to
 
@@ -187,3 +187,23 @@ def test_who_has_opted_out_elsewhere_comes_in_and_is_not_queued(engine: sa.Engin
     assert "'Unsubscribed' says who has opted out" in report.notes[0]
     queued = People(engine).all("SELECT email FROM contacts WHERE brevo_sync_status = 'Selected' ORDER BY 1")
     assert [row["email"] for row in queued] == ["a@example.com", "c@example.com"]
+
+
+def test_who_has_opted_out_in_an_earlier_file_is_not_queued_by_a_file_that_does_not_say_so(
+    engine: sa.Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_text("email,Unsubscribed,Note\na@example.com,yes,x\nb@example.com,no,yes\n", encoding="utf-8")
+    import_contacts(engine, file)
+    file.write_text("email,name\na@example.com,Ada\nb@example.com,Bob\nc@example.com,Cid\n", encoding="utf-8")
+    forecast = forecast_import(engine, file, select=["brevo"])
+    report = import_contacts(engine, file, select=["brevo"])
+    for one in (forecast, report):
+        assert (one.updated, one.selected, one.opted_out_before) == (2, {"brevo": 2}, {"brevo": 1})
+    assert import_contacts(engine, file).opted_out_before == {}
+    # Who says something else by now is queued.
+    file.write_text("email,Unsubscribed\na@example.com,no\n", encoding="utf-8")
+    forecast = forecast_import(engine, file, select=["brevo"])
+    report = import_contacts(engine, file, select=["brevo"])
+    for one in (forecast, report):
+        assert (one.selected, one.opted_out_before) == ({"brevo": 1}, {"brevo": 0})
