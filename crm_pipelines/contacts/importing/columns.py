@@ -64,11 +64,6 @@ class Columns:
         apart = [field for field in ("first_name", "last_name") if field in fields]
         return apart[0] if len(apart) == 1 else None
 
-    @property
-    def meanings(self) -> list[tuple[str, str]]:
-        """Each header, and in words what its column means."""
-        return [(title, self.meaning(position)) for position, title in enumerate(self.header) if title]
-
     def name(self, position: int) -> str:
         """Of the field or custom field in this column."""
         return self.fields.get(position) or self.custom.get(position) or f"column {position + 1}"

@@ -186,7 +186,7 @@ def test_the_index_does_not_make_a_change_of_an_address_wait_for_entries_about_t
         entry.execute(sa.text("SELECT FROM crm_contacts WHERE id = :id FOR KEY SHARE"), {"id": contact_id})
         with people.engine.begin() as edit:
             edit.execute(sa.text("SET LOCAL lock_timeout = '1ms'"))
-            edit.execute(sa.text(change), {"id": contact_id})
+            assert edit.execute(sa.text(change), {"id": contact_id}).rowcount == 1
 
 
 # The stored form

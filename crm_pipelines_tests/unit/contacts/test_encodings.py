@@ -203,4 +203,5 @@ def test_any_bytes_are_read_or_refused_in_a_sentence(data: bytes) -> None:
     except ImportRefused:
         return
     for row in rows:
-        "".join(str(cell) for cell in row.cells).encode()  # no byte is left that is no character
+        text = "".join(str(cell) for cell in row.cells)
+        assert text.encode().decode() == text, "no byte is left that is no character"
