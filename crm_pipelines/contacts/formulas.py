@@ -16,3 +16,8 @@ def guarded(text: str) -> str:
 def unguarded(text: str) -> str:
     """What `guarded` made this text of."""
     return _GUARDED.sub(r"\1\2", text)
+
+
+def unmarked(text: str) -> str:
+    """Without the one mark by which spreadsheets, and files of rejects, keep a text from being a formula."""
+    return text[1:] if text[:1] == "'" and text[1:2] in {"=", "+", "-", "@"} else text

@@ -15,8 +15,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crm_pipelines.contacts import formulas
 from crm_pipelines.contacts.crms import known_crm
-from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record, unguarded
+from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record
 from crm_pipelines.contacts.importing.columns import Columns, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.forecast import Destination, Expectation, ImportForecast, Watcher
@@ -52,7 +53,7 @@ def import_contacts(
     """
     crms = _known(select)
     path, table = _open(path, reading)
-    columns = match_columns([unguarded(title) for title in table.header], path.name)
+    columns = match_columns([formulas.unmarked(title) for title in table.header], path.name)
     if rejects_file is not None:
         require_writable(rejects_file, path)
     tally = Tally()
@@ -93,7 +94,7 @@ def forecast_import(
     """
     crms = _known(select)
     path, table = _open(path, reading)
-    columns = match_columns([unguarded(title) for title in table.header], path.name)
+    columns = match_columns([formulas.unmarked(title) for title in table.header], path.name)
     tally = Tally()
     watcher = Watcher(table.header, columns)
     with Expectation(engine, crms) as expected:

@@ -197,15 +197,10 @@ def _text(cell: object, column: str) -> str:
         raise Unusable(f"{column}: it holds a NUL character")
     if len(text) > LONGEST_CELL:
         raise Unusable(f"{column}: it is longer than {LONGEST_CELL:,} characters")
-    text = unguarded(text)
+    text = formulas.unmarked(text)
     if text[:2] == '="' and text[-1:] == '"' and len(text) > 2:  # how exports keep 00123 from becoming the number 123
         text = text[2:-1].replace('""', '"')
     return text
-
-
-def unguarded(text: str) -> str:
-    """Without the mark by which spreadsheets keep such a text from being a formula."""
-    return text[1:] if text[:1] == "'" and text[1:2] in {"=", "+", "-", "@"} else text
 
 
 def _custom(cell: object, column: str) -> Any:
