@@ -1,0 +1,145 @@
+"""What concerns one account of a CRM each: a destination.
+
+A kind is a CRM product. The destination that is named like its kind is the first account; further ones have names, and
+variables, of their own.
+"""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from crm_pipelines.settings import values
+from crm_pipelines.settings.environment import EnvironmentSettings
+
+
+class CrmSettings(EnvironmentSettings):
+    """What every CRM has: the schedule, the batches, the retry policy, the pace.
+
+    `label` is the product's name for people, `credentials` the fields without which there is no account.
+    """
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    credentials: ClassVar[tuple[str, ...]]
+
+    _name: str | None = PrivateAttr(None)
+
+    sync_scheduler_interval_minutes: Annotated[int, AfterValidator(values.evenly_spaced)] = Field(
+        5,
+        description="Minutes between two ticks of the schedule: a divisor of 60, or whole hours that divide a day.",
+    )
+    sync_scheduler_batch_size: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Smallest batch; a long queue gets larger ones, so that a run keeps few steps.",
+    )
+    sync_scheduler_max_instances: int = Field(1, ge=1, le=50, description="Runs of the job at the same time.")
+    sync_processes: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Processes of a run. 1: all steps in one; more: one per step, so many at a time, which pays only "
+        "where one processor is too slow for the account's rate.",
+    )
+    sync_max_retries: int = Field(3, ge=0, le=20, description="Retries after the first attempt.")
+    sync_retry_delay_minutes: float = Field(5, gt=0, le=1440, description="Base delay before a retry.")
+    sync_retry_exponential: bool = Field(
+        True,
+        description="true: the delay doubles with each retry (5, 10, 20); false: it grows evenly (5, 10, 15).",
+    )
+    mapping_file: Path | None = Field(
+        None,
+        description="TOML file that maps contact fields to the CRM's attributes. Unset: the one that is shipped.",
+    )
+    rate_limit_per_second: float = Field(
+        10,
+        gt=0,
+        le=1000,
+        description="Requests per second to this account, shared by all runs and machines. Unset: this many until "
+        "the CRM's answers report the account's own limit. Set: never more than this.",
+    )
+    rate_limit_reserve_percent: float = Field(
+        0,
+        ge=0,
+        le=95,
+        description="Percent of the account's rate limit that is left to its other tools.",
+    )
+
+    @classmethod
+    def of(cls, name: str, *, env_file: Path | None = None) -> Self:
+        """The settings of the destination with this name. Raises pydantic.ValidationError."""
+        settings = cls(_env_prefix=prefix_of(name), _env_file=env_file)
+        settings._name = name
+        return settings
+
+    @property
+    def name(self) -> str:
+        """The destination's."""
+        return self._name or self.kind
+
+    @property
+    def title(self) -> str:
+        """The destination for people: the product, and the name of a further account of it."""
+        return self.label if self.name == self.kind else f"{self.label} ({self.name})"
+
+    def variable(self, field: str) -> str:
+        """The environment variable that fills `field`."""
+        return f"{prefix_of(self.name)}{field}".upper()
+
+    @property
+    def missing(self) -> str | None:
+        """The variable that has to be set before anything can be sent; None when there are credentials."""
+        return next((self.variable(field) for field in self.credentials if getattr(self, field) is None), None)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for scrubbers."""
+        given = (getattr(self, field) for field in type(self).model_fields)
+        return tuple(one.get_secret_value() for one in given if isinstance(one, SecretStr))
+
+
+class BrevoSettings(CrmSettings):
+    """Brevo."""
+
+    model_config = SettingsConfigDict(env_prefix="BREVO_")
+    kind = "brevo"
+    label = "Brevo"
+    credentials = ("api_key",)
+
+    api_key: SecretStr | None = Field(
+        None,
+        description="Required for Brevo. Unset: its schedule and sensors skip, with that reason; nothing is claimed.",
+    )
+    list_id: int | None = Field(
+        None,
+        ge=1,
+        description="If set, contacts are added to this list with their first delivery to it, but for those who have "
+        "left it.",
+    )
+    ext_id: Literal["keep", "ours"] = Field(
+        "keep",
+        description="What becomes of an EXT_ID that another system, a shop say, has given a contact at Brevo. keep: it "
+        "stays, and ours is set only where there is none; ours: it is overwritten.",
+    )
+    api_base_url: Annotated[str, AfterValidator(values.base_url)] = Field(
+        "https://api.brevo.com/v3", description="Where Brevo's API is."
+    )
+    bulk_threshold: int = Field(
+        1000,
+        ge=1,
+        description="At or above this many due contacts, the bulk import is used where that is cheaper; a very large "
+        "number: never. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created. "
+        "Who is on a block-list of Brevo goes singly.",
+    )
+
+
+KINDS: dict[str, type[CrmSettings]] = {settings.kind: settings for settings in (BrevoSettings,)}
+"""The CRM products that contacts can be delivered to, by name."""
+
+
+def prefix_of(name: str) -> str:
+    """How the variables of a destination begin."""
+    return f"{name}_".upper()

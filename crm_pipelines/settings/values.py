@@ -1,0 +1,118 @@
+"""What the value of a variable may be. Each function returns it in its usual form or raises ValueError that says what
+was expected, without the value."""
+
+import re
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import HttpUrl, SecretStr
+
+from crm_pipelines.postgres_urls import read_postgres_url
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+
+
+def evenly_spaced(minutes: int) -> int:
+    # Cron cannot say "every 7 minutes": */7 restarts at each full hour and leaves a gap of 4.
+    if not (1 <= minutes <= 1440) or (60 % minutes and minutes % 60) or (minutes > 60 and 1440 % minutes):
+        raise ValueError(
+            "expected minutes that divide an hour (such as 1, 5, 15, 30, 60) or whole hours that divide a day"
+        )
+    return minutes
+
+
+def postgres_url(value: str) -> str:
+    """The driver is always psycopg 3."""
+    return read_postgres_url(value).render_as_string(hide_password=False)
+
+
+def dagster_postgres_url(value: str) -> str:
+    if not value.startswith("postgresql+psycopg2://"):
+        raise ValueError(
+            "expected a URL that begins with postgresql+psycopg2:// "
+            "(with SQLAlchemy 2.1 a plain postgresql:// selects a driver on which Dagster's storage fails)"
+        )
+    return value
+
+
+def base_url(value: str) -> str:
+    HttpUrl(value)
+    return value.rstrip("/")
+
+
+def _parts(value: SecretStr, expected: str) -> SplitResult:
+    """The parts of a URL that is a secret, or holds one: no error quotes it."""
+    try:
+        url = urlsplit(value.get_secret_value())
+        valid = bool(url.hostname) and url.port != 0
+    except ValueError:  # its text quotes the port or the host
+        valid = False
+    if not valid:
+        raise ValueError(expected)
+    return url
+
+
+def secret_url(value: SecretStr) -> SecretStr:
+    expected = "expected a URL that begins with https:// or http://"
+    if _parts(value, expected).scheme not in {"http", "https"}:
+        raise ValueError(expected)
+    return value
+
+
+def smtp_url(value: SecretStr) -> SecretStr:
+    expected = "expected smtp://user:password@host:587 or smtps://user:password@host:465"
+    url = _parts(value, expected)
+    options = parse_qs(url.query, keep_blank_values=True)
+    if url.scheme not in {"smtp", "smtps"} or url.path not in {"", "/"}:
+        raise ValueError(expected)
+    if options and (options != {"starttls": ["never"]} or url.scheme == "smtps"):
+        raise ValueError(f"{expected}; the only option is ?starttls=never, for smtp://")
+    if options and url.password:
+        raise ValueError("with ?starttls=never there can be no password, since it would be sent in the clear")
+    return value
+
+
+def sentry_dsn(value: SecretStr) -> SecretStr:
+    expected = "expected a DSN such as https://key@host/project"
+    url = _parts(value, expected)
+    if url.scheme not in {"http", "https"} or not url.username or not url.path.strip("/"):
+        raise ValueError(expected)
+    return value
+
+
+def addresses(value: str) -> str:
+    """Addresses separated by commas, in the form in which they may stand in a header of a message."""
+    try:
+        valid = [
+            validate_email(one.strip(), check_deliverability=False, allow_smtputf8=False).ascii_email
+            for one in value.split(",")
+        ]
+    except EmailNotValidError:
+        raise ValueError("expected e-mail addresses separated by commas") from None
+    return ", ".join(str(one) for one in valid)
+
+
+def address(value: str) -> str:
+    if "," in addresses(value):
+        raise ValueError("expected one e-mail address")
+    return addresses(value)
+
+
+def host_names(value: str) -> str:
+    names = listed(value)
+    if not names or any(not _HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError("expected host names separated by commas, without scheme and port")
+    return ", ".join(names)
+
+
+def origins(value: str) -> str:
+    origins = listed(value)
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("expected origins such as https://app.example.com, separated by commas")
+    return ", ".join(origins)
+
+
+def listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
