@@ -245,12 +245,12 @@ def errors(request: Request, _: Reader, wanted: Annotated[CausesQuery, Query()])
 def config(request: Request, _: Reader) -> dict[str, Any]:
     """Which CRMs are configured, and how."""
     settings: Settings = request.app.state.settings
-    brevo = settings.brevo
+    brevo = settings.destination("brevo")
     return {
         "crms": [
             {
                 "crm": "brevo",
-                "configured": brevo.api_key is not None,
+                "configured": brevo.missing is None,
                 "interval_minutes": brevo.sync_scheduler_interval_minutes,
                 "batch_size": brevo.sync_scheduler_batch_size,
                 "max_instances": brevo.sync_scheduler_max_instances,
@@ -258,7 +258,7 @@ def config(request: Request, _: Reader) -> dict[str, Any]:
                 "retry_delay_minutes": brevo.sync_retry_delay_minutes,
                 "retry_exponential": brevo.sync_retry_exponential,
                 "rate_limit_per_second": brevo.rate_limit_per_second,
-                "bulk_threshold": brevo.bulk_threshold,
+                "bulk_threshold": getattr(brevo, "bulk_threshold", None),
             },
             *({"crm": crm, "configured": False} for crm in CRMS if crm != "brevo"),
         ]

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.crms.base import Finding
-from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.crms.registry import client_of
+from crm_pipelines.delivery.opening import open_account
 from crm_pipelines.delivery.preflight import Preflight, check_account
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
 from crm_pipelines.settings import Settings, load_settings
@@ -32,10 +33,10 @@ def examine() -> Examined:
     reopened = False
     with ExitStack() as stack:
         engine = _noted(findings, "Contacts database", "answers, with all its tables", lambda: _database(stack))
-        mapping = settings.brevo.mapping_file
+        mapping = settings.destination("brevo").mapping_file
         said = f"{mapping} is well" if mapping else "the one that is shipped"
         mapped = _noted(findings, "Mapping file", said, lambda: load_mapping(mapping))
-        if settings.brevo.api_key is None:
+        if settings.destination("brevo").missing is not None:
             said = "BREVO_API_KEY is not set: set it in the environment or in the file .env."
             findings.append(Finding(ok=False, subject="API key", detail=said))
         elif mapped:
@@ -64,12 +65,13 @@ def _database(stack: ExitStack) -> sa.Engine:
 def _account(settings: Settings, engine: sa.Engine | None) -> Preflight:
     """Without the database, neither the account's pace nor the custom fields are known: three requests, unpaced."""
     try:
-        account = Brevo.from_settings(settings)
+        account = client_of(settings, "brevo")
     except SettingsError as error:
         return Preflight(findings=[Finding(ok=False, subject="API key", detail=str(error))], reopened=False)
     try:
         if engine is None:
             return Preflight(findings=account.check(before_request=lambda: None), reopened=False)
-        return check_account(engine, account, settings.brevo.rate_limit_per_second)
     finally:
         account.close()
+    with open_account(settings, "brevo", engine) as opened:
+        return check_account(opened)

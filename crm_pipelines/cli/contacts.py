@@ -222,7 +222,7 @@ def status(crm: str | None, as_json: bool) -> None:
             twins = in_words(count_twins(connection))
         left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
         for one in told:
-            rate = rate_limit_of(settings.brevo, one.gate.limit_observed).per_second
+            rate = rate_limit_of(settings.destination("brevo"), one.gate.limit_observed).per_second
             left = time_to_empty(one.due, Queue(engine, one.crm).pace(), rate)
             goes_on = one.crm == "brevo" and not one.gate.paused
             empty_in[one.crm] = round(left.total_seconds(), 1) if goes_on else None

@@ -33,10 +33,6 @@ class ContactsUnknown(CrmPipelinesError):
     """No contact has any of these addresses, so nothing was run."""
 
 
-class KeyUnset(CrmPipelinesError):
-    """BREVO_API_KEY is not set: set it in the environment or in the file .env."""
-
-
 @click.command()
 @click.argument("crm", type=DELIVERABLE_CRM)
 @click.option("--limit", type=click.IntRange(min=1), help="Deliver at most this many contacts.")
@@ -137,27 +133,22 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
       crm-pipelines provision brevo
     """
     from crm_pipelines.crms.base import ProvisionError
-    from crm_pipelines.crms.brevo import Brevo
+    from crm_pipelines.delivery.opening import open_account
     from crm_pipelines.delivery.preflight import plan_account, provision_account
 
     with contacts_engine() as (settings, engine):
-        if settings.brevo.api_key is None:
-            raise KeyUnset
-        account, rate = Brevo.from_settings(settings), settings.brevo.rate_limit_per_second
         created: list[str] = []
         failed: ProvisionError | None = None
-        try:
-            plan = plan_account(engine, account, rate)
+        with open_account(settings, "brevo", engine) as account:
+            plan = plan_account(account)
             if not as_json:
                 _tell_plan(crm, plan)
             if plan and not dry_run:
                 with working(f"Creating or extending {len(plan)} attributes"):
                     try:
-                        created = provision_account(engine, account, rate, dry_run=False)
+                        created = provision_account(account, dry_run=False)
                     except ProvisionError as error:
                         created, failed = error.created, error
-        finally:
-            account.close()
     if as_json:
         refused = failed.refused if failed else []
         told = {"plan": [asdict(one) for one in plan], "created": created, "refused": refused}

@@ -47,19 +47,16 @@ def why(email: str, live: bool, as_json: bool) -> None:
 
 def _told(settings: "Settings", engine: "sa.Engine", email: str, *, live: bool) -> "Why":
     from crm_pipelines.contacts.story import story
-    from crm_pipelines.crms.brevo import Brevo
-    from crm_pipelines.crms.brevo.mapper import BrevoMapper
+    from crm_pipelines.crms.registry import mapper_of
+    from crm_pipelines.delivery.opening import open_account
     from crm_pipelines.delivery.why import why as tell
 
     found = story(engine, email)
-    mapper = BrevoMapper.without_key(settings)
+    mapper = mapper_of(settings, "brevo")
     if not live:
         return tell(engine, found, [mapper])
-    account = Brevo.from_settings(settings)
-    try:
-        return tell(engine, found, [mapper], [account], rate_per_second=settings.brevo.rate_limit_per_second)
-    finally:
-        account.close()
+    with open_account(settings, "brevo", engine) as account:
+        return tell(engine, found, [mapper], [account])
 
 
 def _tell_story(told: "Story") -> None:

@@ -270,6 +270,7 @@ class Imports(Protocol):
     Each function that makes requests returns the Outcome of the last one, and a result only if that is SYNCED.
     """
 
+    threshold: int  # at or above this many due contacts, an import is worth its while
     most_bytes: int
     page_size: int
 
@@ -324,9 +325,9 @@ class Imports(Protocol):
 
 
 class Mapper(Protocol):
-    """What of a contact goes to a CRM. Makes no request and needs no key."""
+    """What of a contact goes to a destination. Makes no request and needs no key."""
 
-    name: str
+    name: str  # the destination's
     mapping_version: str
     judged_here: frozenset[str]  # attributes whose values are left out for what they are, whatever the account has
 
@@ -448,3 +449,16 @@ class Crm(Mapper, Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A CRM product as its module offers it, in the constant `KIND`.
+
+    `mapper` and `client` take the settings of a destination, of the kind's own class, and the region of phone numbers
+    without a country code. `advice` is what to do about an outcome, by its kind.
+    """
+
+    mapper: Callable[[Any, str | None], Mapper]
+    client: Callable[[Any, str | None], Crm]
+    advice: Mapping[str, str]

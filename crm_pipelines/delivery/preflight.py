@@ -7,12 +7,13 @@ from functools import partial
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
-from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, OtherAccount
+from crm_pipelines.contacts.gates import SANDBOX, Gate, OtherAccount
 from crm_pipelines.contacts.twins import count_twins, in_words
-from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.base import BeforeRequest, Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.delivery.accounts import admit, judge
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import learn_now
+from crm_pipelines.delivery.opening import Account
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +29,15 @@ class Preflight:
         return [finding for finding in self.findings if finding.blocking and not finding.ok]
 
 
-def check_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> Preflight:
+def check_account(account: Account) -> Preflight:
     """Everything that would keep contacts from arriving. When all is well, a gate closed for a refusal is opened."""
-    gate = GateKeeper(engine, crm.name)
-    findings = [*_waiting_gate(gate.read()), *_twins(engine)]
-    findings += crm.check(
-        before_request=pacer_for(gate, rate_per_second).wait,
-        custom_fields=custom_fields_in_use(engine),
-        judge=partial(judge, gate, crm),
-        values_in_use=_values_in_use(engine),
+    gate = account.gate
+    findings = [*_waiting_gate(gate.read()), *_twins(account.engine)]
+    findings += account.crm.check(
+        before_request=pacer_for(gate, account.destination.rate_limit_per_second).wait,
+        custom_fields=custom_fields_in_use(account.engine),
+        judge=partial(judge, gate, account.crm),
+        values_in_use=_values_in_use(account.engine),
     )
     reopened = all(one.ok for one in findings if one.blocking) and gate.read().refuses
     if reopened:
@@ -57,23 +58,23 @@ def _twins(engine: sa.Engine) -> Iterator[Finding]:
             yield Finding(ok=False, subject="Contacts", detail=found, blocking=False)
 
 
-def plan_account(engine: sa.Engine, crm: Crm, rate_per_second: float) -> list[NewAttribute]:
+def plan_account(account: Account) -> list[NewAttribute]:
     """What `provision_account` would create. Raises as that does."""
-    return crm.plan(
-        before_request=_turns(engine, crm, rate_per_second),
-        custom_fields=custom_fields_in_use(engine),
-        values_in_use=_values_in_use(engine),
+    return account.crm.plan(
+        before_request=_turns(account),
+        custom_fields=custom_fields_in_use(account.engine),
+        values_in_use=_values_in_use(account.engine),
     )
 
 
-def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dry_run: bool) -> list[str]:
+def provision_account(account: Account, *, dry_run: bool) -> list[str]:
     """Create the attributes and options that the mapping and the contacts' custom fields need; returns their names.
 
     Contacts that left out a value which can be sent now are queued at once. Raises OtherAccount, AccountMixup or
     AccountUnknown when the account is not the one of the contacts, and ProvisionError, with the names of those that
     were created nevertheless.
     """
-    turn = _turns(engine, crm, rate_per_second)
+    turn, engine, crm = _turns(account), account.engine, account.crm
     try:
         names = crm.provision(
             dry_run=dry_run,
@@ -90,14 +91,13 @@ def provision_account(engine: sa.Engine, crm: Crm, rate_per_second: float, *, dr
     return names
 
 
-def _turns(engine: sa.Engine, crm: Crm, rate_per_second: float) -> BeforeRequest:
+def _turns(account: Account) -> BeforeRequest:
     """Turns for requests to the account of the contacts; after the sandbox, to the real one that is got ready."""
-    gate = GateKeeper(engine, crm.name)
-    turns = pacer_for(gate, rate_per_second).wait
+    turns = pacer_for(account.gate, account.destination.rate_limit_per_second).wait
     try:
-        admit(gate, crm, before_request=turns)
+        admit(account.gate, account.crm, before_request=turns)
     except OtherAccount:
-        if gate.read().account != SANDBOX:
+        if account.gate.read().account != SANDBOX:
             raise
     return turns
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from crm_pipelines.crms.base import RateHeaders
-from crm_pipelines.settings import BrevoSettings
+from crm_pipelines.settings import CrmSettings
 
 # Assumption (no CRM documents which of its windows the headers describe): a limit of a thousand or more counts an hour,
 # a smaller one a second. It fits every published tier of Brevo: 10, 20, 60 per second; 36,000 and more per hour.
@@ -63,13 +63,13 @@ class RateLimit:
         return timedelta(seconds=rate.reset_seconds)
 
 
-def rate_limit_of(brevo: BrevoSettings, observed: float | None) -> RateLimit:
+def rate_limit_of(destination: CrmSettings, observed: float | None) -> RateLimit:
     """The rate that the settings and what the account has reported allow."""
     return RateLimit(
-        brevo.rate_limit_per_second,
-        is_ceiling="rate_limit_per_second" in brevo.model_fields_set,
+        destination.rate_limit_per_second,
+        is_ceiling="rate_limit_per_second" in destination.model_fields_set,
         observed=observed,
-        reserved=brevo.rate_limit_reserve_percent / 100,
+        reserved=destination.rate_limit_reserve_percent / 100,
     )
 
 

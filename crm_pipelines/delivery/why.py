@@ -11,13 +11,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Delivery, Queue
 from crm_pipelines.contacts.story import Story
-from crm_pipelines.crms.base import Compared, Crm, Line, Mapper, Result, Unsendable
+from crm_pipelines.crms.base import Compared, Line, Mapper, Result, Unsendable
 from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import remind
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.parcels import prepare, remembered_of, without_suppressed
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -67,17 +67,15 @@ def why(
     engine: sa.Engine,
     story: Story,
     mappers: Sequence[Mapper],
-    accounts: Sequence[Crm] = (),
-    *,
-    rate_per_second: float = 1,
+    accounts: Sequence[Account] = (),
 ) -> Why:
     """`mappers`: of the CRMs of which to tell what would be sent. `accounts`: those to ask, at the account's pace."""
-    for one in (*mappers, *accounts):
+    for one in mappers:
         remind(engine, one)
     return Why(
         story=story,
         previews=tuple(told for mapper in mappers if (told := preview(engine, mapper, story.id))),
-        live=tuple(held for account in accounts if (held := look(engine, account, story.id, rate_per_second))),
+        live=tuple(held for account in accounts if (held := look(account, story.id))),
     )
 
 
@@ -104,24 +102,23 @@ def _but_cleared(names: tuple[str, ...]) -> str:
     return f"; {', '.join(names)} would be cleared, being blank now" if names else ""
 
 
-def look(engine: sa.Engine, account: Crm, contact_id: UUID, rate_per_second: float) -> Held | None:
+def look(account: Account, contact_id: UUID) -> Held | None:
     """Ask the CRM, through the slots of its gate. None if there is no such contact here."""
-    delivery = Queue(engine, account.name).glance(contact_id)
-    return None if delivery is None else _look(engine, account, delivery, rate_per_second)
+    delivery = account.queue.glance(contact_id)
+    return None if delivery is None else _look(account, delivery)
 
 
-def _look(engine: sa.Engine, account: Crm, delivery: Delivery, rate_per_second: float) -> Held:
-    crm = account.name
-    payload = account.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
+def _look(account: Account, delivery: Delivery) -> Held:
+    crm = account.crm.name
+    payload = account.crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
     if isinstance(payload, Unsendable):
         return Held(crm=crm, found=None, says=f"Not asked: {payload.message}")
-    gate = GateKeeper(engine, crm)
-    turns = pacer_for(gate, rate_per_second).wait
+    turns = pacer_for(account.gate, account.destination.rate_limit_per_second).wait
     try:
-        admit(gate, account, before_request=turns)
+        admit(account.gate, account.crm, before_request=turns)
     except CrmPipelinesError as reason:  # what a stranger's account holds is not shown as ours
         return Held(crm=crm, found=None, says=f"Not asked: {reason}")
-    outcome, held = account.look_up(
+    outcome, held = account.crm.look_up(
         payload,
         remote_key=delivery.remote_key,
         remote_id=delivery.remote_id,
@@ -132,7 +129,7 @@ def _look(engine: sa.Engine, account: Crm, delivery: Delivery, rate_per_second: 
         return Held(crm=crm, found=None, says=f"No answer. {outcome.message or outcome.kind or ''}".strip())
     if held is None:
         return Held(crm=crm, found=False, says="It holds no contact with our id or an address that we know of it.")
-    fields = tuple(account.compare(payload, held))
+    fields = tuple(account.crm.compare(payload, held))
     different = [one.attribute for one in fields if one.same is False]
     says = f"It differs in {', '.join(different)}." if different else "It holds what a delivery would send."
     return Held(crm=crm, found=True, says=says, fields=fields)

@@ -74,7 +74,7 @@ def demo(settings: Settings) -> None:
 def _with_sandbox(settings: Settings, contacts_url: str, base_url: str) -> Settings:
     brevo = BrevoSettings.model_construct(api_key=SecretStr(SANDBOX_KEY), api_base_url=base_url)
     storage = settings.storage.model_copy(update={"crm_database_url": contacts_url})
-    return dataclasses.replace(settings, storage=storage, brevo=brevo)
+    return dataclasses.replace(settings, storage=storage, destinations={"brevo": brevo})
 
 
 def _fates(engine: sa.Engine, rejects: Sequence[Reject]) -> Table:

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
-from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.delivery.opening import open_account
 from crm_pipelines.delivery.preflight import provision_account
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.local.processes import Processes
@@ -51,11 +51,8 @@ def start_sandbox(processes: Processes, port: int, state_file: Path) -> str:
 
 def provision(settings: Settings, engine: sa.Engine) -> list[str]:
     """Create the attributes that the mapping and the custom fields in use need; returns their names."""
-    brevo = Brevo.from_settings(settings)
-    try:
-        return provision_account(engine, brevo, settings.brevo.rate_limit_per_second, dry_run=False)
-    finally:
-        brevo.close()
+    with open_account(settings, "brevo", engine) as account:
+        return provision_account(account, dry_run=False)
 
 
 def listens(port: int) -> bool:

@@ -42,8 +42,9 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
     console.print("Starting Postgres ...")
     with contacts_database(settings) as contacts_url, Processes(data / "up.log") as processes:
         prepare_databases(contacts_url, dagster_storage_url(settings, contacts_url), settings.storage.dagster_home)
-        if settings.brevo.api_key is not None:
-            console.print(f"Brevo: the real one, at {settings.brevo.api_base_url}.")
+        brevo = settings.destination("brevo")
+        if brevo.missing is None:
+            console.print(f"Brevo: the real one, at {brevo.url}.")
         elif reason := _reason_against_sandbox(contacts_url):
             console.print(f"Brevo: none. {reason}")
         else:

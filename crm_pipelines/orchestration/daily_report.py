@@ -11,9 +11,10 @@ from pydantic import Field
 from crm_pipelines.contacts.database import create_engine, require_current_schema
 from crm_pipelines.contacts.ledger import Ledger
 from crm_pipelines.contacts.left_out import values_left_out
+from crm_pipelines.delivery.opening import DatabaseUrlMissing
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import OWNERS, brevo_contacts, brevo_queue
-from crm_pipelines.orchestration.resources import DatabaseUrlMissing, sentences
+from crm_pipelines.orchestration.resources import sentences
 from crm_pipelines.settings import load_settings
 
 

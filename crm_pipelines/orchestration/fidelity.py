@@ -8,9 +8,10 @@ from pydantic import Field
 
 from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.delivery.fidelity import LOWEST_PERCENT, Fidelity, FidelityReader
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.orchestration.assets import brevo_read_back
-from crm_pipelines.orchestration.resources import Account, Destination, sentences
-from crm_pipelines.settings import BrevoSettings
+from crm_pipelines.orchestration.resources import Destination, sentences
+from crm_pipelines.settings import CrmSettings
 
 FIDELITY = "fidelity"
 _KEY = dg.AssetCheckKey(brevo_read_back.key, FIDELITY)
@@ -113,7 +114,7 @@ brevo_fidelity = dg.define_asset_job(
 )
 
 
-def build_brevo_fidelity_schedule(settings: BrevoSettings, destination: Destination) -> dg.ScheduleDefinition:
+def build_brevo_fidelity_schedule(settings: CrmSettings, destination: Destination) -> dg.ScheduleDefinition:
     @dg.schedule(
         name="brevo_fidelity_schedule",
         cron_schedule="37 * * * *",
@@ -123,7 +124,7 @@ def build_brevo_fidelity_schedule(settings: BrevoSettings, destination: Destinat
         description="Hourly. Skips when nothing was delivered since the last look.",
     )
     def brevo_fidelity_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if settings.api_key is None:
+        if settings.missing is not None:
             return dg.SkipReason("BREVO_API_KEY is not set.")
         with destination.open() as account:
             if account.gate.read().paused:

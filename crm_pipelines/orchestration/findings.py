@@ -16,8 +16,8 @@ from crm_pipelines.alerts.states import Finding
 from crm_pipelines.contacts.gates import Gate
 from crm_pipelines.contacts.watching import CommonReason, Figures, Watcher
 from crm_pipelines.crms.brevo.outcomes import ADVICE
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.orchestration.batches import launch_config
-from crm_pipelines.orchestration.resources import Account
 from crm_pipelines.orchestration.run_now import sentence_of
 from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, Standing, look_at
 from crm_pipelines.orchestration.tags import GATE_TAG

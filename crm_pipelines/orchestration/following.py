@@ -18,7 +18,7 @@ from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedule_state import is_switched_off
 from crm_pipelines.orchestration.schedules import ACTIVE
 from crm_pipelines.orchestration.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, sync_slot
-from crm_pipelines.settings import BrevoSettings
+from crm_pipelines.settings import CrmSettings
 
 _INTERVAL_SECONDS = 10
 _RUNS_LOOKED_AT = 10
@@ -37,7 +37,7 @@ def leave_word(context: dg.OpExecutionContext, destination: Destination, totals:
     return {"left": due, "minutes_until_empty": round(minutes, 1)}
 
 
-def build_brevo_follow_up_sensor(brevo: BrevoSettings, destination: Destination) -> dg.SensorDefinition:
+def build_brevo_follow_up_sensor(brevo: CrmSettings, destination: Destination) -> dg.SensorDefinition:
     @dg.sensor(
         name="brevo_follow_up_sensor",
         job_name="brevo_sync",
@@ -47,7 +47,7 @@ def build_brevo_follow_up_sensor(brevo: BrevoSettings, destination: Destination)
         "with the reason, when there is no backlog, and while brevo_sync_schedule is switched off.",
     )
     def brevo_follow_up_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if brevo.api_key is None:
+        if brevo.missing is not None:
             return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
         records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync"), limit=_RUNS_LOOKED_AT)
         # Somebody who has some contacts sent at once does not end the work on the backlog.

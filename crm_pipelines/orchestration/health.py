@@ -36,7 +36,7 @@ class HealthCheck:
 
 def health(instance: dg.DagsterInstance, engine: sa.Engine, settings: Settings, crm: str) -> list[HealthCheck]:
     """Everything that must be well for contacts to get through to the CRM."""
-    every = timedelta(minutes=settings.brevo.sync_scheduler_interval_minutes)
+    every = timedelta(minutes=settings.destination(crm).sync_scheduler_interval_minutes)
     return [
         *_daemons(instance),
         _schedule(instance, f"{crm}_sync_schedule", every),

@@ -5,7 +5,7 @@ import dagster as dg
 from crm_pipelines.delivery.planning import MAX_RUNTIME
 from crm_pipelines.orchestration.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
 from crm_pipelines.orchestration.reexecution import sent_batches
-from crm_pipelines.orchestration.resources import brevo
+from crm_pipelines.orchestration.resources import resource_of
 from crm_pipelines.orchestration.tags import sync_slot
 
 
@@ -26,7 +26,7 @@ def build_brevo_sync(processes: int = 1) -> dg.JobDefinition:
         executor = dg.multiprocess_executor.configured({"max_concurrent": processes, "start_method": preload})
     return _brevo_sync.to_job(
         executor_def=executor,
-        resource_defs={"destination": brevo, "sent_batches": sent_batches},
+        resource_defs={"destination": resource_of("brevo"), "sent_batches": sent_batches},
         tags={
             **sync_slot("brevo", 1),
             # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's

@@ -12,20 +12,21 @@ from pydantic import Field
 from crm_pipelines.contacts.selection import Retried, Who, retry
 from crm_pipelines.contacts.status import crm_status
 from crm_pipelines.crms.base import Finding
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.preflight import Preflight, check_account, provision_account
 from crm_pipelines.orchestration.assets import brevo_account
 from crm_pipelines.orchestration.batches import contact_ids
 from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.ended_runs import ended_runs
-from crm_pipelines.orchestration.resources import Account, Destination, brevo, sentences
+from crm_pipelines.orchestration.resources import Destination, resource_of, sentences
 from crm_pipelines.orchestration.tags import GATE_TAG
 from crm_pipelines.scrubbing import scrub
-from crm_pipelines.settings import BrevoSettings
+from crm_pipelines.settings import CrmSettings
 
 ATTRIBUTES_EXIST = "attributes_exist"
 
 _DRY_RUN = Field(True, description="true: only count, change nothing. Launch it so first, then with false.")
-_JOB: dict[str, Any] = {"executor_def": dg.in_process_executor, "resource_defs": {"destination": brevo}}
+_JOB: dict[str, Any] = {"executor_def": dg.in_process_executor, "resource_defs": {"destination": resource_of("brevo")}}
 _SHORT = {"dagster/max_runtime": "600", "dagster/max_retries": "0"}
 
 
@@ -46,7 +47,7 @@ def retry_failed(
     who = Who(ids=contact_ids(config.contact_ids), everyone=not config.contact_ids)
     with sentences(), destination.open() as account:
         errors = _errors_by_kind(account)
-        done = retry(account.engine, destination.crm, who, kind=config.kind, dry_run=config.dry_run)
+        done = retry(account.engine, destination.name, who, kind=config.kind, dry_run=config.dry_run)
     would = "would be " if done.dry_run else ""
     context.log.info("%d %squeued again, %d waiting ones %smade due now.", done.requeued, would, done.hastened, would)
     if done.not_found:
@@ -143,7 +144,7 @@ def look_at_account(
     context: dg.OpExecutionContext, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     with sentences(), destination.open() as account:
-        looked = check_account(account.engine, account.crm, account.brevo.rate_limit_per_second)
+        looked = check_account(account)
         gate = account.gate.read()
     yield attributes_evaluation(looked)
     if looked.reopened:
@@ -188,7 +189,7 @@ def _mark(finding: Finding) -> str:
 )
 def attributes_exist(destination: dg.ResourceParam[Destination]) -> dg.AssetCheckResult:
     with sentences(), destination.open() as account:
-        looked = check_account(account.engine, account.crm, account.brevo.rate_limit_per_second)
+        looked = check_account(account)
     return result_of(attributes_evaluation(looked))
 
 
@@ -203,7 +204,7 @@ def brevo_check_account() -> None:
     look_at_account()
 
 
-def build_brevo_check_account_schedule(settings: BrevoSettings) -> dg.ScheduleDefinition:
+def build_brevo_check_account_schedule(settings: CrmSettings) -> dg.ScheduleDefinition:
     @dg.schedule(
         name="brevo_check_account_schedule",
         cron_schedule="10 6 * * *",
@@ -213,7 +214,7 @@ def build_brevo_check_account_schedule(settings: BrevoSettings) -> dg.ScheduleDe
         description="Daily: attributes are renamed and lists deleted at Brevo by people who do not know of this.",
     )
     def brevo_check_account_schedule() -> dg.RunRequest | dg.SkipReason:
-        if settings.api_key is None:
+        if settings.missing is not None:
             return dg.SkipReason("BREVO_API_KEY is not set.")
         return dg.RunRequest()
 
@@ -231,9 +232,7 @@ def create_attributes(
     context: dg.OpExecutionContext, config: ProvisionConfig, destination: dg.ResourceParam[Destination]
 ) -> None:
     with sentences(), destination.open() as account:
-        names = provision_account(
-            account.engine, account.crm, account.brevo.rate_limit_per_second, dry_run=config.dry_run
-        )
+        names = provision_account(account, dry_run=config.dry_run)
     done = "would be created or extended" if config.dry_run else "created or extended"
     context.log.info("%d attributes %s: %s", len(names), done, ", ".join(names) or "nothing is missing")
     context.add_output_metadata({"attributes": names, "dry_run": config.dry_run})

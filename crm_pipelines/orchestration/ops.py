@@ -24,6 +24,7 @@ from crm_pipelines.contacts.twins import settle
 from crm_pipelines.delivery.accounts import AccountUnknown
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.pacing import GatePaused
 from crm_pipelines.delivery.planning import (
     CLAIM_LEASE,
@@ -45,7 +46,7 @@ from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, W
 from crm_pipelines.orchestration.checks import standing_evaluations, sums_evaluation
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.following import leave_word
-from crm_pipelines.orchestration.resources import Account, Destination, sentences
+from crm_pipelines.orchestration.resources import Destination, sentences
 from crm_pipelines.orchestration.standing import look_at
 from crm_pipelines.orchestration.tags import GATE_TAG
 
@@ -75,10 +76,10 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     queue = account.queue
     chosen = _chosen(config, account)
     gate = account.gate.read()
-    budget = sending_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
+    budget = sending_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))
     rate = account.rate_limit(gate).per_second
     limit = claim_limit(budget, rate, config.limit)
-    smallest = smallest_batch(account.brevo.sync_scheduler_batch_size, rate, account.brevo.sync_processes)
+    smallest = smallest_batch(account.destination.sync_scheduler_batch_size, rate, account.destination.sync_processes)
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))
@@ -229,7 +230,7 @@ def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
 
 def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> Survey | None:
     """What a bulk import needs, when there is enough for one and the account takes it."""
-    threshold = account.brevo.bulk_threshold
+    threshold = account.crm.imports.threshold
     imports = account.imports(context.run_id)
     if (config.limit is not None and config.limit < threshold) or not imports.due(threshold):
         return None
@@ -306,7 +307,7 @@ def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> Sen
 def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
     started = time.monotonic()
     importer = account.importer(context.run_id)
-    budget = importing_budget(timedelta(minutes=account.brevo.sync_scheduler_interval_minutes))
+    budget = importing_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))
     totals = importer.run(batch.survey, most=batch.most, budget=budget)
     totals = replace(totals, refused_for_rate=importer.refused_for_rate)
     left = budget - timedelta(seconds=time.monotonic() - started)
@@ -378,7 +379,7 @@ def report_run(
         context.log.info(line)
     yield run_materialization(totals, standing, seconds=seconds, sending_seconds=sending_seconds)
     yield queue_materialization(standing)
-    yield sums_evaluation(destination.crm, totals)
+    yield sums_evaluation(destination.name, totals)
     yield from standing_evaluations(standing)
     if totals.unaccounted:
         raise dg.Failure(
@@ -389,7 +390,7 @@ def report_run(
     if gate.refuses or (gate.paused and totals.claimed and gate.pause_kind == "outage"):
         # People are told of the gate, once, and not of every run that ends for it.
         context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind or ""})
-        raise dg.Failure(f"{destination.crm}: {gate.pause_reason}", metadata=describe(totals))
+        raise dg.Failure(f"{destination.name}: {gate.pause_reason}", metadata=describe(totals))
     if halted and not gate.paused:
         raise dg.Failure(
             f"Sending stopped early: {halted}. Unsent contacts are back in the queue.", metadata=describe(totals)

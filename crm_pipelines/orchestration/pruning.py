@@ -20,7 +20,8 @@ from pydantic import Field
 from crm_pipelines.contacts import api_writes
 from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.ledger import Ledger
-from crm_pipelines.orchestration.resources import DatabaseUrlMissing, sentences
+from crm_pipelines.delivery.opening import DatabaseUrlMissing
+from crm_pipelines.orchestration.resources import sentences
 from crm_pipelines.settings import load_settings
 
 NEWEST_KEPT = 50

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import dagster as dg
 
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.orchestration.batches import was_limited
 from crm_pipelines.orchestration.ended_runs import bury_if_dead, ended_runs
-from crm_pipelines.orchestration.resources import Account, Destination
+from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG, sync_slot
-from crm_pipelines.settings import BrevoSettings
+from crm_pipelines.settings import CrmSettings
 
 ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -31,7 +32,7 @@ def cron_of(minutes: int) -> str:
     return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
 
 
-def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) -> dg.ScheduleDefinition:
+def build_brevo_sync_schedule(brevo: CrmSettings, destination: Destination) -> dg.ScheduleDefinition:
     @dg.schedule(
         name="brevo_sync_schedule",
         cron_schedule=cron_of(brevo.sync_scheduler_interval_minutes),
@@ -41,7 +42,7 @@ def build_brevo_sync_schedule(brevo: BrevoSettings, destination: Destination) ->
         description="Delivers queued contacts to Brevo. Skips, with the reason, when there is nothing to do.",
     )
     def brevo_sync_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if brevo.api_key is None:
+        if brevo.missing is not None:
             return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
         with destination.open() as account:
             records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE))

@@ -44,7 +44,7 @@ def build_brevo_error_backlog_sensor(
     )
     def brevo_error_backlog_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         memory, now = Memory.read(context.cursor), clock()
-        if settings.brevo.api_key is None:
+        if settings.destination("brevo").missing is not None:
             # Nobody looks, and what was told holds; what a channel has not taken is still sent.
             return _kept(_tell(memory, [], settings, now, unjudged=memory.told.keys()), "BREVO_API_KEY is not set.")
         try:
@@ -88,14 +88,13 @@ def _tell(
     memory: Memory, findings: Sequence[Finding], settings: Settings, now: datetime, *, unjudged: Set[str] = frozenset()
 ) -> Memory:
     """Tell what is new; of the states in `unjudged`, what was told still holds."""
-    key = settings.brevo.api_key
     told, alerts = news(
         memory.told,
         [*findings, *troubles(memory.boxes)],
         unjudged=unjudged,
         now=now,
         reminder=timedelta(minutes=settings.alerts.reminder_minutes),
-        hide=(*settings.channels.secrets, *([key.get_secret_value()] if key else [])),
+        hide=settings.secrets,
     )
     boxes = post(memory.boxes, channels_of(settings.channels), alerts, now=now)
     return Memory(told=told, boxes=boxes)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.gates import Gate
 from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.contacts.watching import Figures, LastDay, Watcher
-from crm_pipelines.orchestration.resources import Account
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.settings import AlertSettings
 
 FEWEST_ATTEMPTS = 20
@@ -46,7 +46,7 @@ def look_at(account: Account, *, last_day: bool = False) -> Standing:
     watcher = Watcher(account.engine, crm)
     gate = account.gate.read()
     # Every tick returns claims whose lease is over; two may be missed, and a run takes its time.
-    stuck_after = 2 * timedelta(minutes=account.brevo.sync_scheduler_interval_minutes) + timedelta(minutes=5)
+    stuck_after = 2 * timedelta(minutes=account.destination.sync_scheduler_interval_minutes) + timedelta(minutes=5)
     return Standing(
         crm=crm,
         gate=gate,

@@ -37,6 +37,7 @@ __all__ = [
     "ChannelSettings",
     "CrmSettings",
     "GeneralSettings",
+    "NotConfigured",
     "RetentionSettings",
     "Settings",
     "StorageSettings",
@@ -61,6 +62,13 @@ Group = TypeVar("Group", bound=EnvironmentSettings)
 
 class UnknownDestination(UsageError):
     """Nothing is delivered to a destination of this name."""
+
+
+class NotConfigured(SettingsError):
+    """The credentials of a destination are not set, so nothing is claimed or sent."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(f"{variable} is not set: set it in the environment or in the file .env.")
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,11 @@ class CrmSettings(EnvironmentSettings):
         return next((self.variable(field) for field in self.credentials if getattr(self, field) is None), None)
 
     @property
+    def url(self) -> str:
+        """Where the CRM is."""
+        raise NotImplementedError
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for scrubbers."""
         given = (getattr(self, field) for field in type(self).model_fields)
@@ -134,6 +139,10 @@ class BrevoSettings(CrmSettings):
         "number: never. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created. "
         "Who is on a block-list of Brevo goes singly.",
     )
+
+    @property
+    def url(self) -> str:
+        return self.api_base_url
 
 
 KINDS: dict[str, type[CrmSettings]] = {settings.kind: settings for settings in (BrevoSettings,)}

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from crm_pipelines import settings as module
 from crm_pipelines.errors import SettingsError
-from crm_pipelines.settings import GROUPS, Settings, load_settings, variable_name
+from crm_pipelines.settings import GROUPS, BrevoSettings, Settings, groups, load_settings, variable_name
 
 SECRET = "s3cr3t-of-the-user"
 DEFAULTS: dict[str, Any] = {
@@ -38,6 +38,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_PIPELINES_DATA_DIR": ("/srv/data", Path("/srv/data")),
     "CRM_POSTGRES_BIN": ("/srv/bin", Path("/srv/bin")),
     "CRM_PHONE_REGION": ("DE", "DE"),
+    "CRM_DESTINATIONS": (" Brevo , brevo_eu:brevo", "brevo,brevo_eu:brevo"),
     "BREVO_API_KEY": (f" {SECRET}\n", SECRET),
     "BREVO_LIST_ID": ("7", 7),
     "BREVO_EXT_ID": ("ours", "ours"),
@@ -138,17 +139,25 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for group in GROUPS:
         for field in group.model_fields:
             monkeypatch.delenv(variable_name(group, field), raising=False)
-    monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
+    for one in (module, groups):
+        monkeypatch.setattr(one, "project_folder", lambda: tmp_path)
     return tmp_path
 
 
 def value_of(settings: Settings, variable: str) -> Any:
-    for group in (getattr(settings, one.name) for one in fields(settings)):
+    general = [getattr(settings, one.name) for one in fields(settings) if one.name != "destinations"]
+    for group in [*general, *settings.destinations.values()]:
         for field in type(group).model_fields:
             if variable_name(type(group), field) == variable:
                 value = getattr(group, field)
                 return value.get_secret_value() if hasattr(value, "get_secret_value") else value
     raise KeyError(variable)
+
+
+def brevo() -> BrevoSettings:
+    found = load_settings().destination("brevo")
+    assert isinstance(found, BrevoSettings)
+    return found
 
 
 @pytest.mark.parametrize(("variable", "default"), DEFAULTS.items())
@@ -206,19 +215,19 @@ def test_a_blank_value_is_unset(monkeypatch: pytest.MonkeyPatch, variable: str, 
 
 def test_the_file_env_is_read(folder: Path) -> None:
     (folder / ".env").write_text("BREVO_LIST_ID=7\nSOMETHING_ELSE=1\n", encoding="utf-8")
-    assert load_settings().brevo.list_id == 7
+    assert brevo().list_id == 7
 
 
 def test_the_environment_wins_over_the_file_env(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / ".env").write_text("BREVO_LIST_ID=7\n", encoding="utf-8")
     monkeypatch.setenv("BREVO_LIST_ID", "8")
-    assert load_settings().brevo.list_id == 8
+    assert brevo().list_id == 8
 
 
 def test_an_empty_variable_does_not_hide_the_file_env(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / ".env").write_text("BREVO_LIST_ID=7\n", encoding="utf-8")
     monkeypatch.setenv("BREVO_LIST_ID", "")
-    assert load_settings().brevo.list_id == 7
+    assert brevo().list_id == 7
 
 
 def test_a_file_env_in_another_encoding_is_refused_with_a_sentence(folder: Path) -> None:
@@ -237,7 +246,7 @@ def test_a_file_env_that_cannot_be_read_is_refused_with_a_sentence(folder: Path)
 @pytest.mark.parametrize("minutes", [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440])
 def test_evenly_spaced_intervals_are_taken(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", str(minutes))
-    assert load_settings().brevo.sync_scheduler_interval_minutes == minutes
+    assert load_settings().destination("brevo").sync_scheduler_interval_minutes == minutes
 
 
 @pytest.mark.parametrize("minutes", [-5, 7, 45, 90, 300, 1441, 2880])

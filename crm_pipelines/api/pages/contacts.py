@@ -151,7 +151,7 @@ def _tell(request: Request, session: Session, found: Story, *, live: bool = Fals
         told=tell(request, found, live=live),
         record=record,
         dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
-        can_compare=settings.brevo.api_key is not None,
+        can_compare=settings.destination("brevo").missing is None,
     )
 
 

@@ -107,7 +107,7 @@ def _glance(engine: sa.Engine, settings: Settings, status: CrmStatus, span: Span
 def _empty_in(engine: sa.Engine, settings: Settings, status: CrmStatus) -> timedelta | None:
     if status.crm != "brevo" or status.gate.paused or not status.due:
         return None
-    rate = rate_limit_of(settings.brevo, status.gate.limit_observed).per_second
+    rate = rate_limit_of(settings.destination("brevo"), status.gate.limit_observed).per_second
     return time_to_empty(status.due, Queue(engine, status.crm).pace(), rate)
 
 

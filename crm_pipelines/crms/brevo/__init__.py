@@ -31,6 +31,7 @@ from crm_pipelines.crms.base import (
     Identity,
     Imports,
     IsContact,
+    Kind,
     NewAttribute,
     Outcome,
     Payload,
@@ -44,12 +45,12 @@ from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fi
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, classify_exception, json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
 from crm_pipelines.errors import SettingsError
-from crm_pipelines.settings import Settings
+from crm_pipelines.settings import BrevoSettings
 
 
 class Brevo(BrevoMapper):
@@ -64,11 +65,11 @@ class Brevo(BrevoMapper):
         list_id: int | None = None,
         phone_region: str | None = None,
         keep_marks: bool = True,
+        bulk_threshold: int = 1000,
         longest_request: timedelta = LONGEST_REQUEST,
+        name: str = BrevoSettings.kind,
     ) -> None:
-        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
-            raise SettingsError("BREVO_API_KEY holds characters that no key has: copy the key again.")
-        super().__init__(mapping=mapping, list_id=list_id, phone_region=phone_region)
+        super().__init__(mapping=mapping, list_id=list_id, phone_region=phone_region, name=name)
         self.credentials_fingerprint = fingerprint(api_key, base_url)
         self.settings_fingerprint = settings_fingerprint(self.credentials_fingerprint, list_id, keep_marks=keep_marks)
         self.longest_request = longest_request
@@ -82,21 +83,25 @@ class Brevo(BrevoMapper):
             secrets=self._secrets,
             account=lambda: self._account,
             keep_marks=keep_marks,
+            threshold=bulk_threshold,
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Brevo":
-        """Raises SettingsError when the key is missing or unusable, the mapping file or the phone region wrong."""
-        brevo = settings.brevo
-        if brevo.api_key is None:
-            raise SettingsError("BREVO_API_KEY is not set: set it in the environment or in the file .env.")
+    def from_settings(cls, settings: BrevoSettings, phone_region: str | None) -> "Brevo":
+        """Raises SettingsError when the key is unusable, the mapping file or the phone region wrong."""
+        assert settings.api_key is not None
+        api_key = settings.api_key.get_secret_value()
+        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
+            raise SettingsError(f"{settings.variable('api_key')} holds characters that no key has: copy the key again.")
         return cls(
-            api_key=brevo.api_key.get_secret_value(),
-            base_url=brevo.api_base_url,
-            mapping=load_mapping(brevo.mapping_file),
-            list_id=brevo.list_id,
-            phone_region=settings.general.crm_phone_region,
-            keep_marks=brevo.ext_id == "keep",
+            name=settings.name,
+            api_key=api_key,
+            base_url=settings.api_base_url,
+            mapping=load_mapping(settings.mapping_file),
+            list_id=settings.list_id,
+            phone_region=phone_region,
+            keep_marks=settings.ext_id == "keep",
+            bulk_threshold=settings.bulk_threshold,
         )
 
     def deliver(
@@ -238,3 +243,6 @@ class Brevo(BrevoMapper):
             values_in_use=values_in_use,
             secrets=self._secrets,
         )
+
+
+KIND = Kind(mapper=BrevoMapper.without_key, client=Brevo.from_settings, advice=ADVICE)

@@ -95,7 +95,9 @@ class BrevoImports:
         secrets: tuple[str, ...],
         account: Callable[[], AccountAttributes | None] = lambda: None,
         keep_marks: bool = True,
+        threshold: int = 1000,
     ) -> None:
+        self.threshold = threshold
         self._send = send
         self._account = account
         self._list_id = list_id

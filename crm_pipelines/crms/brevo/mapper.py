@@ -12,7 +12,7 @@ from crm_pipelines.crms.brevo.mapping import CUSTOM, NATURAL_WAYS, PHONES, SOURC
 from crm_pipelines.crms.brevo.payload import build_payload
 from crm_pipelines.crms.brevo.values import Way, natural_type
 from crm_pipelines.errors import SettingsError
-from crm_pipelines.settings import Settings
+from crm_pipelines.settings import BrevoSettings
 
 _PARTS_OF_NAME = frozenset({"first_name", "last_name"})
 _NOT_OF_THE_PERSON = frozenset({"created_at", "updated_at"})
@@ -21,12 +21,19 @@ _NOT_OF_THE_PERSON = frozenset({"created_at", "updated_at"})
 class BrevoMapper:
     """See `crm_pipelines.crms.base.Mapper`."""
 
-    name = "brevo"
     judged_here = PHONES
 
-    def __init__(self, *, mapping: BrevoMapping, list_id: int | None = None, phone_region: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        mapping: BrevoMapping,
+        list_id: int | None = None,
+        phone_region: str | None = None,
+        name: str = BrevoSettings.kind,
+    ) -> None:
         if phone_region is not None and phone_region not in phonenumbers.SUPPORTED_REGIONS:
             raise SettingsError("CRM_PHONE_REGION names no country: use two letters, such as US.")
+        self.name = name
         self.mapping_version = mapping.version
         self._mapping = mapping
         self._phone_region = phone_region
@@ -34,12 +41,13 @@ class BrevoMapper:
         self._account: AccountAttributes | None = None
 
     @classmethod
-    def without_key(cls, settings: Settings) -> "BrevoMapper":
+    def without_key(cls, settings: BrevoSettings, phone_region: str | None) -> "BrevoMapper":
         """Raises SettingsError when the mapping file or the phone region is wrong."""
         return cls(
-            mapping=load_mapping(settings.brevo.mapping_file),
-            list_id=settings.brevo.list_id,
-            phone_region=settings.general.crm_phone_region,
+            name=settings.name,
+            mapping=load_mapping(settings.mapping_file),
+            list_id=settings.list_id,
+            phone_region=phone_region,
         )
 
     def know(self, attributes: Sequence[Mapping[str, Any]] | None) -> None:

@@ -16,8 +16,10 @@ from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.delivery import passage
 from crm_pipelines.delivery.courier import Courier
+from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.planning import CLAIM_LEASE, retry_policy
 from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.settings import BrevoSettings, load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.patience import PATIENCE
@@ -45,6 +47,19 @@ class Delivery:
         self.queue = Queue(engine, "brevo")
         self.gate = GateKeeper(engine, "brevo")
         self.crm = crm
+
+    @property
+    def account(self) -> Account:
+        """Of a destination with a rate that no test waits for."""
+        settings = load_settings()
+        return Account(
+            settings=settings,
+            destination=BrevoSettings(rate_limit_per_second=500),
+            engine=self.engine,
+            queue=self.queue,
+            gate=self.gate,
+            crm=self.crm,
+        )
 
     def claim(self, count: int = 100, run_id: str = RUN) -> list[Claim]:
         return self.queue.claim(run_id, limit=count, lease=CLAIM_LEASE)

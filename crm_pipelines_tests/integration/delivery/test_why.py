@@ -31,7 +31,7 @@ def preview(delivery: Delivery) -> Preview:
 
 
 def held(delivery: Delivery) -> Held:
-    told = why(delivery.engine, story(delivery.engine, EMAIL), [], [delivery.crm], rate_per_second=500)
+    told = why(delivery.engine, story(delivery.engine, EMAIL), [], [delivery.account])
     assert json.loads(json.dumps(told.as_dict()))["live"][0]["crm"] == "brevo"
     return told.live[0]
 
@@ -84,7 +84,7 @@ def test_a_contact_without_a_valid_address_is_told_to_be_unsendable(
 ) -> None:
     add(engine)
     people.run("UPDATE contacts SET email = 'nonsense'")
-    told = why(engine, story(engine, "nonsense"), [delivery.crm], [delivery.crm])
+    told = why(engine, story(engine, "nonsense"), [delivery.crm], [delivery.account])
     assert told.previews[0].verdict == "skipped"
     assert told.live[0].says == "Not asked: The e-mail address is not valid: correct it."
 

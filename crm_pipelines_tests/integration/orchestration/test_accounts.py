@@ -149,7 +149,7 @@ def test_the_change_is_told_by_an_alert_for_a_day_by_check_and_by_status(
         gate = account.gate.read()
         assert gate.account_since is not None
         found = look(account, now=gate.account_since).findings
-        checked = check_account(account.engine, account.crm, 500)
+        checked = check_account(account)
     [finding] = [one for one in found if one.key == "brevo.account"]
     assert "2 contacts are New again" in finding.headline
     assert OURS in finding.action
@@ -204,7 +204,7 @@ def test_nothing_is_created_shown_or_read_back_in_another_account(
     _, problem = launch(pipeline, brevo_provision, dry_run=False)
     assert problem.startswith(f"The credentials open the account {OTHER} of brevo, but the contacts")
     with Destination("brevo").open() as account:
-        told = why(account.engine, story(account.engine, "ada@example.com"), [], [account.crm], rate_per_second=500)
+        told = why(account.engine, story(account.engine, "ada@example.com"), [], [account])
     assert (told.live[0].found, told.live[0].fields) == (None, ())
     assert told.live[0].says.startswith(f"Not asked: The credentials open the account {OTHER}")
     with Destination("brevo").open() as account, pytest.raises(Exception, match="open the account"):
@@ -227,9 +227,9 @@ def test_after_the_sandbox_the_real_account_is_got_ready_and_the_next_run_moves_
     assert GateKeeper(people.engine, "brevo").read().account == "sandbox"
     use_other()
     with Destination("brevo").open() as account:
-        assert check_account(account.engine, account.crm, 500).problems == []
-        assert [one.name for one in plan_account(account.engine, account.crm, 500)] == ["SHOE_SIZE"]
-        assert provision_account(account.engine, account.crm, 500, dry_run=False) == ["SHOE_SIZE"]
+        assert check_account(account).problems == []
+        assert [one.name for one in plan_account(account)] == ["SHOE_SIZE"]
+        assert provision_account(account, dry_run=False) == ["SHOE_SIZE"]
     pipeline.run()
     assert people.states() == {"unselected": 1}
 
@@ -245,7 +245,7 @@ def test_contacts_of_a_real_account_on_a_loopback_address_are_not_marked_by_the_
     assert (run.problem or "").startswith(f"The contacts of this database were delivered to {OURS}")
     assert people.states() == {"synced": 1}
     with Destination("brevo").open() as account:
-        [problem] = check_account(account.engine, account.crm, 500).problems
+        [problem] = check_account(account).problems
     assert "The sandbox is not used with it" in problem.detail
 
 
@@ -256,10 +256,10 @@ def test_an_installation_from_before_adopts_the_account_that_its_key_opens(
     pipeline.run()
     people.run("UPDATE crm_gates SET account = 'api.brevo.com', account_fingerprints = '{}' WHERE crm = 'brevo'")
     with Destination("brevo").open() as account:
-        [told] = [one for one in check_account(account.engine, account.crm, 500).findings if one.subject == "Account"]
+        [told] = [one for one in check_account(account).findings if one.subject == "Account"]
         assert told.ok
         assert reason_to_wait(account, pipeline.instance) is None
-        assert provision_account(account.engine, account.crm, 500, dry_run=True) == []
+        assert provision_account(account, dry_run=True) == []
         assert account.gate.read().account == "api.brevo.com", "a key on somebody's machine must not decide"
     pipeline.run()
     gate = GateKeeper(people.engine, "brevo").read()
@@ -293,7 +293,7 @@ def test_while_it_cannot_be_told_which_account_it_is_nothing_is_claimed_and_the_
     assert "\n" not in (run.problem or "")
     assert people.states() == {"queued": 1}
     with Destination("brevo").open() as account:
-        assert [one.subject for one in check_account(account.engine, account.crm, 500).problems] == ["Account"]
+        assert [one.subject for one in check_account(account).problems] == ["Account"]
     assert writes(ours) == 0
     ours.configure(organization=OURS)
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
@@ -310,7 +310,7 @@ def test_an_answer_without_the_name_of_the_account_does_not_pass_for_another_acc
     assert (run.problem or "").startswith("brevo's answer does not tell which account the credentials open")
     assert people.states() == {"synced": 2}
     with Destination("brevo").open() as account:
-        assert [one.subject for one in check_account(account.engine, account.crm, 500).problems] == ["Account"]
+        assert [one.subject for one in check_account(account).problems] == ["Account"]
     ours.configure(organization=OURS)
     people.add()
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}

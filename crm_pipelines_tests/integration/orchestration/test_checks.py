@@ -282,7 +282,7 @@ def test_an_answer_that_asks_to_slow_down_reaches_the_gate(
 
 @pytest.mark.usefixtures("brevo_environment")
 def test_the_hourly_look_skips_when_nothing_was_delivered(people: People, instance: dg.DagsterInstance) -> None:
-    schedule = build_brevo_fidelity_schedule(load_settings().brevo, Destination("brevo"))
+    schedule = build_brevo_fidelity_schedule(load_settings().destination("brevo"), Destination("brevo"))
     pipeline = Pipeline(instance)
 
     def reason() -> str | None:

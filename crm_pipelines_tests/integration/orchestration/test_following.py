@@ -33,7 +33,7 @@ def look(instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypa
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "1440")
 
     def evaluate() -> dg.RunRequest | dg.SkipReason:
-        sensor = build_brevo_follow_up_sensor(load_settings().brevo, Destination("brevo"))
+        sensor = build_brevo_follow_up_sensor(load_settings().destination("brevo"), Destination("brevo"))
         answer = sensor(dg.build_sensor_context(instance=instance))
         assert isinstance(answer, dg.RunRequest | dg.SkipReason)
         return answer

@@ -14,7 +14,7 @@ from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.left_out import values_left_out
 from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.story import story
-from crm_pipelines.crms.brevo.mapper import BrevoMapper
+from crm_pipelines.crms.registry import mapper_of
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.preflight import provision_account
 from crm_pipelines.delivery.why import why
@@ -129,7 +129,7 @@ def test_what_keeps_a_value_from_being_sent_is_shown_by_why(
     [standing] = [one for one in found.crms if one.crm == "brevo"]
     assert (standing.condition, standing.left_out) == ("delivered", ["CITY", "SCORE"])
     assert "without CITY, SCORE: its latest attempt says why" in standing.next
-    mapper = BrevoMapper.without_key(load_settings())
+    mapper = mapper_of(load_settings(), "brevo")
     [preview] = why(engine, found, [mapper]).previews
     assert preview.verdict == "unchanged"
     remarks = {line.attribute: line.remark for line in preview.lines}
@@ -159,7 +159,7 @@ def test_provision_queues_at_once_whom_it_concerns_and_nobody_else(
     people.add(name="Without a city", phone_number=None)
     pipeline.run()
     with Destination("brevo").open() as account:
-        assert "CITY" in provision_account(account.engine, account.crm, 500, dry_run=False)
+        assert "CITY" in provision_account(account, dry_run=False)
     assert people.states() == {"queued": 1, "synced": 1}
     assert pipeline.run().counts == {"claimed": 1, "synced": 1}
     assert held(brevo_sandbox)["CITY"] == "Paris"
@@ -174,7 +174,7 @@ def test_options_that_contacts_have_are_created_and_then_arrive(
     assert held(brevo_sandbox) == {"FIRSTNAME": "Ada", "COLORS": ["Red"]}
     assert left_out(people) == [["COLORS", "SIZES"]]
     with Destination("brevo").open() as account:
-        assert {"COLORS", "SIZES"} <= set(provision_account(account.engine, account.crm, 500, dry_run=False))
+        assert {"COLORS", "SIZES"} <= set(provision_account(account, dry_run=False))
     pipeline.run()
     assert held(brevo_sandbox) == {"FIRSTNAME": "Ada", "COLORS": ["Red", "Blue"], "SIZES": ["S", "M"]}
     assert left_out(people) == [[]]

@@ -6,9 +6,10 @@ from dagster._core.errors import DagsterInvalidConfigError
 
 from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
 from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.delivery.opening import DatabaseUrlMissing
 from crm_pipelines.orchestration.jobs import brevo_sync
-from crm_pipelines.orchestration.resources import DatabaseUrlMissing, KeyMissing
 from crm_pipelines.orchestration.run_now import run_now
+from crm_pipelines.settings import NotConfigured
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -76,7 +77,7 @@ def test_the_text_of_an_unexpected_error_is_not_passed_on(people: People, monkey
 @pytest.mark.parametrize(
     ("variable", "value", "error"),
     [
-        ("BREVO_API_KEY", None, KeyMissing),
+        ("BREVO_API_KEY", None, NotConfigured),
         ("CRM_DATABASE_URL", None, DatabaseUrlMissing),
         ("CRM_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing", DatabaseUnreachable),
     ],

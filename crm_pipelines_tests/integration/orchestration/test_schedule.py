@@ -35,7 +35,7 @@ def tick(instance: dg.DagsterInstance, brevo_environment: BrevoSandbox) -> Tick:
     """Evaluates the schedule as it is for the environment of this test."""
 
     def evaluate() -> dg.RunRequest | dg.SkipReason:
-        schedule = build_brevo_sync_schedule(load_settings().brevo, Destination("brevo"))
+        schedule = build_brevo_sync_schedule(load_settings().destination("brevo"), Destination("brevo"))
         answer = schedule(schedule_context(instance))
         assert isinstance(answer, dg.RunRequest | dg.SkipReason)
         return answer

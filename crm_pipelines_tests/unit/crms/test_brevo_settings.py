@@ -7,6 +7,7 @@ from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.crms.registry import client_of
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.sandbox.brevo.config import SandboxConfig
 from crm_pipelines.settings import load_settings
@@ -23,7 +24,9 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Build:
         defaults = {"BREVO_API_BASE_URL": "", "BREVO_MAPPING_FILE": "", "BREVO_LIST_ID": "", "CRM_PHONE_REGION": ""}
         for name, value in {**defaults, **variables, "BREVO_API_KEY": key}.items():
             monkeypatch.setenv(name, value)
-        return Brevo.from_settings(load_settings())
+        crm = client_of(load_settings(), "brevo")
+        assert isinstance(crm, Brevo)
+        return crm
 
     return build
 

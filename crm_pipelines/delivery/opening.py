@@ -1,0 +1,140 @@
+"""Opens the account of a destination together with the contacts database: the one way to a CRM.
+
+Ops, sensors, commands, the API and the status page come here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.account_attributes import AttributeStore
+from crm_pipelines.contacts.blocklist import Blocklist
+from crm_pipelines.contacts.database import create_engine, require_current_schema
+from crm_pipelines.contacts.gates import Gate, GateKeeper
+from crm_pipelines.contacts.imports import BulkImports
+from crm_pipelines.contacts.queue import Queue, RetryPolicy
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.registry import client_of
+from crm_pipelines.delivery.accounts import Registrar, admit
+from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.importing import Importer
+from crm_pipelines.delivery.learning import Learner, remind
+from crm_pipelines.delivery.planning import retry_policy
+from crm_pipelines.delivery.rates import RateLimit, rate_limit_of
+from crm_pipelines.delivery.surveying import Surveyor
+from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.settings import CrmSettings, Settings
+
+
+class DatabaseUrlMissing(CrmPipelinesError):
+    """CRM_DATABASE_URL is not set. `make up` and the command crm-pipelines set it for the embedded Postgres."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One CRM account together with the contacts database; `destination` is how it is set up here."""
+
+    settings: Settings
+    destination: CrmSettings
+    engine: sa.Engine
+    queue: Queue
+    gate: GateKeeper
+    crm: Crm
+
+    @property
+    def policy(self) -> RetryPolicy:
+        return retry_policy(
+            self.destination.sync_max_retries,
+            self.destination.sync_retry_delay_minutes,
+            exponential=self.destination.sync_retry_exponential,
+        )
+
+    @property
+    def blocklist(self) -> Blocklist:
+        return Blocklist(self.engine, self.queue.crm)
+
+    def registrar(self) -> Registrar:
+        return Registrar(gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+
+    def admitted(self) -> "Account":
+        """The same, with turns at the gate only while this is the account of the contacts; see `accounts.admit`."""
+        turns = pacer_for(self.gate, self.destination.rate_limit_per_second)
+        return replace(self, gate=admit(self.gate, self.crm, before_request=turns.wait))
+
+    @property
+    def attributes(self) -> AttributeStore:
+        return AttributeStore(self.engine, self.queue.crm)
+
+    def learner(self) -> Learner:
+        return Learner(store=self.attributes, gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+
+    def imports(self, run_id: str) -> BulkImports:
+        return BulkImports(self.engine, self.queue.crm, run_id)
+
+    def importer(self, run_id: str) -> Importer:
+        return Importer(
+            queue=self.queue,
+            imports=self.imports(run_id),
+            blocklist=self.blocklist,
+            gate=self.gate,
+            crm=self.crm,
+            policy=self.policy,
+            limit=self.rate_limit(self.gate.read()),
+        )
+
+    def surveyor(self) -> Surveyor:
+        return Surveyor(blocklist=self.blocklist, gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+
+    @contextmanager
+    def settled_at_an_end(self, run_id: str) -> Iterator[None]:
+        """Should the run end in this block, by a stop signal say: what is known is written back, the rest goes free."""
+        try:
+            yield
+        except BaseException:
+            self.settle(run_id)
+            raise
+
+    def settle(self, run_id: str) -> None:
+        """Write back what the run knows, and give back what it has not begun to deliver."""
+        self.queue.apply(run_id, self.policy)
+        self.queue.release(run_id)
+
+    def rate_limit(self, gate: Gate) -> RateLimit:
+        return rate_limit_of(self.destination, gate.limit_observed)
+
+
+@contextmanager
+def open_account(settings: Settings, name: str, engine: sa.Engine) -> Iterator[Account]:
+    """The account of the destination with this name.
+
+    What was last seen of its attributes is known to the client. Makes no request. Raises UnknownDestination,
+    NotConfigured or SettingsError.
+    """
+    crm = client_of(settings, name)
+    try:
+        remind(engine, crm)
+        yield Account(
+            settings=settings,
+            destination=settings.destination(name),
+            engine=engine,
+            queue=Queue(engine, crm.name),
+            gate=GateKeeper(engine, crm.name),
+            crm=crm,
+        )
+    finally:
+        crm.close()
+
+
+@contextmanager
+def database_of(settings: Settings, application_name: str) -> Iterator[sa.Engine]:
+    """The contacts database. Raises DatabaseUrlMissing, DatabaseUnreachable or SchemaOutdated."""
+    if settings.storage.crm_database_url is None:
+        raise DatabaseUrlMissing
+    engine = create_engine(settings.storage.crm_database_url, application_name=application_name)
+    try:
+        require_current_schema(engine)
+        yield engine
+    finally:
+        engine.dispose()
