@@ -993,8 +993,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/why.py",
-                "        admit(gate, account, before_request=turns)\n",
-                "        gate.read()\n",
+                "        admit(account.gate, account.crm, before_request=turns)\n",
+                "        account.gate.read()\n",
             ),
         ),
         tests=(f"{_ACCOUNT_TESTS}::test_nothing_is_created_shown_or_read_back_in_another_account",),
