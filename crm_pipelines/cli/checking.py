@@ -13,7 +13,7 @@ from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.registry import client_of
 from crm_pipelines.delivery.opening import open_account
 from crm_pipelines.delivery.preflight import Preflight, check_account
-from crm_pipelines.errors import CrmPipelinesError, SettingsError
+from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import Settings, load_settings
 
 
@@ -66,7 +66,7 @@ def _account(settings: Settings, engine: sa.Engine | None) -> Preflight:
     """Without the database, neither the account's pace nor the custom fields are known: three requests, unpaced."""
     try:
         account = client_of(settings, "brevo")
-    except SettingsError as error:
+    except CrmPipelinesError as error:
         return Preflight(findings=[Finding(ok=False, subject="API key", detail=str(error))], reopened=False)
     try:
         if engine is None:

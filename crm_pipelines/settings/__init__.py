@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from crm_pipelines.errors import SettingsError, UsageError
+from crm_pipelines.errors import CrmPipelinesError, SettingsError, UsageError
 from crm_pipelines.settings.crms import KINDS, BrevoSettings, CrmSettings, prefix_of
 from crm_pipelines.settings.destinations import FIRST, kinds_of
 from crm_pipelines.settings.environment import EnvironmentSettings, project_folder, variable_name
@@ -67,7 +67,7 @@ class UnknownDestination(UsageError):
     """Nothing is delivered to a destination of this name."""
 
 
-class NotConfigured(SettingsError):
+class NotConfigured(CrmPipelinesError):
     """The credentials of a destination are not set, so nothing is claimed or sent."""
 
     def __init__(self, variable: str) -> None:

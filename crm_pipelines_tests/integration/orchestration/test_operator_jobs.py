@@ -170,4 +170,4 @@ def test_of_an_account_that_refuses_us_people_are_told_by_the_gate_alone(
 @pytest.mark.parametrize("job", [brevo_check_account, brevo_provision, brevo_retry_failed, brevo_release_claims])
 def test_without_a_key_each_says_so(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, job: dg.JobDefinition) -> None:
     monkeypatch.delenv("BREVO_API_KEY")
-    assert launch(pipeline, job)[1].startswith("BREVO_API_KEY is not set.")
+    assert launch(pipeline, job)[1].startswith("BREVO_API_KEY is not set: set it")
