@@ -99,6 +99,9 @@ _TURNS = "crm_pipelines_tests/integration/orchestration/test_turns.py"
 _PLANNING = "crm_pipelines/delivery/planning.py"
 _OUTCOMES = "crm_pipelines/crms/brevo/outcomes.py"
 _GATEKEEPING = "crm_pipelines/delivery/gatekeeping.py"
+_RATES = "crm_pipelines/delivery/rates.py"
+_RATES_TESTS = "crm_pipelines_tests/unit/delivery/test_rates.py"
+_WINDOWS = "crm_pipelines_tests/integration/delivery/test_rate_windows.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
 _REFUSED_IN_BULK = ("crm_pipelines/delivery/reading.py", "if outcome.result is not Result.REFUSED:", "if True:")
 _ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
@@ -1993,5 +1996,25 @@ MUTATIONS = (
         guard="values: a doubtful phone makes nobody look at the account",
         changes=((_ATTRIBUTES_SQL, "AND NOT left_out <@ CAST(:judged_here AS text[])", ""),),
         tests=(f"{_LEFT_OUT}::test_a_doubtful_phone_alone_makes_nobody_look_at_the_account",),
+    ),
+    Mutation(
+        guard="rate window: a limit counts over the window that it is of",
+        changes=((_RATES, "rate.limit / rate.window.total_seconds()", "float(rate.limit)"),),
+        tests=(f"{_WINDOWS}::test_a_limit_of_ten_seconds_paces_the_account_by_its_tenth",),
+    ),
+    Mutation(
+        guard="rate window: of several the narrowest counts",
+        changes=((_RATES, "min(self._by_window.values())", "self._by_window[rate.window]"),),
+        tests=(f"{_RATES_TESTS}::test_whatever_windows_are_reported_the_rate_is_above_none_of_them",),
+    ),
+    Mutation(
+        guard="rate window: no pause is longer than the window",
+        changes=((_RATES, "min(rate.window or LONGEST_PAUSE, LONGEST_PAUSE)", "LONGEST_PAUSE"),),
+        tests=(f"{_RATES_TESTS}::test_no_pause_is_longer_than_the_window",),
+    ),
+    Mutation(
+        guard="rate window: a day that is used up parks until it resets",
+        changes=((_RATES, "LONGEST_PAUSE = timedelta(days=1)", "LONGEST_PAUSE = timedelta(hours=1)"),),
+        tests=(f"{_WINDOWS}::test_a_day_that_is_used_up_parks_the_account_until_it_resets",),
     ),
 )

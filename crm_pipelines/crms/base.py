@@ -32,9 +32,15 @@ SETTINGS = "settings"
 
 @dataclass(frozen=True, kw_only=True)
 class RateHeaders:
-    """What the CRM's answer said about its rate limit; None where it said nothing."""
+    """What the CRM's answer said about its rate limit; None where it said nothing.
+
+    `limit` requests are allowed in each `window`, of which `remaining` are left until it ends in `reset_seconds`. An
+    answer that tells of several windows is reported by the one that is nearest to being used up. Where only what
+    remains matters, and nobody wants a day's limit spread over the day, the CRM's module leaves `limit` out.
+    """
 
     limit: int | None = None
+    window: timedelta | None = None
     remaining: int | None = None
     reset_seconds: float | None = None
 

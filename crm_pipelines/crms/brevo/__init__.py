@@ -10,6 +10,7 @@
 | `upsert` | the requests of one delivery, with the repairs |
 | `ours` | whether an entry at Brevo is our contact's |
 | `outcomes` | what an answer means |
+| `limits` | what it says of how fast the account may be asked |
 | `bulk` | imports of many contacts, and reading them back |
 | `normal_form` | what is the same to Brevo, for reading back |
 | `looking` | what Brevo holds of one contact, beside ours |

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -33,6 +32,7 @@ from crm_pipelines.crms.base import (
     Result,
 )
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.limits import http_date
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
 from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
@@ -293,7 +293,7 @@ class BrevoImports:
             return classify_exception(error), {}, now
         outcome = classify(answer, hide=self._secrets)
         body = json_object(answer) if outcome.result is Result.SYNCED else None
-        return outcome, body or {}, _date(answer) or now
+        return outcome, body or {}, http_date(answer.headers.get("date")) or now
 
 
 def _of_the_import(outcome: Outcome, target: ImportTarget | None = None) -> Outcome:
@@ -328,11 +328,3 @@ def _status(row: Mapping[str, Any]) -> ImportStatus:
 def _rows(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
     listed = body.get(field)
     return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-
-
-def _date(answer: Answer) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
