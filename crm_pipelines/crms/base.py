@@ -55,6 +55,10 @@ class Outcome:
     names that the CRM now holds a value of ours for; `left_out` those that it refused, so that the rest was sent;
     `warnings` are those of the delivery, beside the payload's own. `lists` and `remote_mark` are to be remembered as
     `Remembered`.
+
+    Of a delivery, `answered` is whether the CRM was asked about this contact, so that the result is its answer, or that
+    none came; `requests` are HTTP requests. Of contacts that shared requests, one carries their number and the others
+    0, so that each request counts once: the first whose result is no RETRY, if there is one, else the first.
     """
 
     result: Result
@@ -72,7 +76,13 @@ class Outcome:
     sent_attributes: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
     requests: int = 0
+    answered: bool = False
     rate: RateHeaders = field(default_factory=RateHeaders)
+
+    @property
+    def shared(self) -> bool:
+        """Whether another contact carries the number of its requests."""
+        return self.answered and not self.requests
 
 
 OWNER = "owner-"

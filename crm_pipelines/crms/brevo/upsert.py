@@ -161,7 +161,11 @@ class Upsert:
         """Deliver. What `before_request` raises passes through."""
         outcome = self._deliver()
         return replace(
-            outcome, requests=self._requests, warnings=tuple(self._warnings), left_out=frozenset(self._refused)
+            outcome,
+            requests=self._requests,
+            answered=self._requests > 0,
+            warnings=tuple(self._warnings),
+            left_out=frozenset(self._refused),
         )
 
     def _deliver(self) -> Outcome:

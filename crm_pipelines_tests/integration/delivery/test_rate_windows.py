@@ -39,7 +39,7 @@ class Noting(GateKeeper):
 def test_a_limit_of_ten_seconds_paces_the_account_by_its_tenth(people: People, delivery: Delivery) -> None:
     people.add(8)
     told = RateHeaders(limit=100, window=TEN_SECONDS, remaining=90)
-    answers: Any = Answers(delivery.crm, Outcome(result=Result.SYNCED, requests=1, rate=told))
+    answers: Any = Answers(delivery.crm, Outcome(result=Result.SYNCED, requests=1, answered=True, rate=told))
     gate = Noting(delivery.engine, "brevo")
     courier = delivery.courier(crm=answers, gate=gate, limit=RateLimit(4, is_ceiling=False))
     assert courier.deliver_one_at_a_time(delivery.claim()).halted is None
@@ -53,8 +53,13 @@ def test_a_limit_of_ten_seconds_paces_the_account_by_its_tenth(people: People, d
 @pytest.mark.parametrize(
     "answer",
     [
-        Outcome(result=Result.SYNCED, requests=1, rate=RateHeaders(window=DAY, remaining=0, reset_seconds=36_000)),
-        Outcome(result=Result.SNOOZED, kind="rate_limit", requests=1, retry_after=timedelta(hours=10)),
+        Outcome(
+            result=Result.SYNCED,
+            requests=1,
+            answered=True,
+            rate=RateHeaders(window=DAY, remaining=0, reset_seconds=36_000),
+        ),
+        Outcome(result=Result.SNOOZED, kind="rate_limit", requests=1, answered=True, retry_after=timedelta(hours=10)),
     ],
     ids=["told by the headers", "told by a refusal"],
 )
