@@ -173,8 +173,10 @@ def of_the_request(refused: Outcome) -> Outcome:
     return replace(refused, result=Result.REFUSED, kind=SETTINGS, message=message)
 
 
-def json_object(answer: Answer) -> dict[str, Any] | None:
-    """The body, if it is a JSON object."""
+def json_object(answer: Answer | None) -> dict[str, Any] | None:
+    """The body, if there is one and it is a JSON object."""
+    if answer is None:
+        return None
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):
