@@ -70,11 +70,11 @@ class RateLimit:
         return pause if pause > _SHORT_WINDOW and rate.remaining <= on_their_way else None
 
 
-def rate_limit_of(brevo: BrevoSettings, observed: float | None) -> RateLimit:
+def rate_limit_of(crm: BrevoSettings, observed: float | None) -> RateLimit:
     """The rate that the settings and what the account has reported allow."""
     return RateLimit(
-        brevo.rate_limit_per_second,
-        is_ceiling="rate_limit_per_second" in brevo.model_fields_set,
+        crm.rate_limit_per_second,
+        is_ceiling="rate_limit_per_second" in crm.model_fields_set,
         observed=observed,
-        reserved=brevo.rate_limit_reserve_percent / 100,
+        reserved=crm.rate_limit_reserve_percent / 100,
     )
