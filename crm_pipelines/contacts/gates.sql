@@ -108,7 +108,17 @@ UPDATE crm_gates SET next_poll_at = now() + CAST(:pause AS interval)
 UPDATE crm_gates SET next_poll_at = greatest(next_poll_at, now() + CAST(:pause AS interval)) WHERE crm = :crm
 
 -- name: lock_account
-SELECT account, account_fingerprints FROM crm_gates WHERE crm = :crm FOR UPDATE
+-- With the gates of the others, always in this order: of two that come to one account at the same time, one is first.
+WITH locked AS MATERIALIZED (
+    SELECT crm, account, account_fingerprints FROM crm_gates
+     WHERE crm = :crm OR crm = ANY (CAST(:others AS text[])) ORDER BY crm FOR UPDATE
+)
+SELECT own.account, own.account_fingerprints,
+       (SELECT min(other.crm) FROM locked other WHERE other.crm <> :crm AND other.account = :account) AS taken_by
+  FROM locked own WHERE own.crm = :crm
+
+-- name: taken_by
+SELECT min(crm) FROM crm_gates WHERE crm = ANY (CAST(:others AS text[])) AND account = :account
 
 -- name: remember_account
 UPDATE crm_gates SET account = :account, account_fingerprints = :fingerprints WHERE crm = :crm

@@ -120,11 +120,16 @@ def open_account(settings: Settings, name: str, engine: sa.Engine) -> Iterator[A
             destination=settings.destination(name),
             engine=engine,
             queue=Queue(engine, crm.name),
-            gate=GateKeeper(engine, crm.name),
+            gate=GateKeeper(engine, crm.name, others=_of_the_same_kind(settings, name)),
             crm=crm,
         )
     finally:
         crm.close()
+
+
+def _of_the_same_kind(settings: Settings, name: str) -> list[str]:
+    own = settings.destination(name)
+    return [one.name for one in settings.destinations.values() if one.kind == own.kind and one.name != own.name]
 
 
 @contextmanager
