@@ -458,9 +458,8 @@ class Kind:
     """A CRM product as its module offers it, in the constant `KIND`.
 
     `mapper` and `client` take the settings of a destination, of the kind's own class, and the region of phone numbers
-    without a country code. `advice` is what to do about an outcome, by its kind.
+    without a country code.
     """
 
     mapper: Callable[[Any, str | None], Mapper]
     client: Callable[[Any, str | None], Crm]
-    advice: Mapping[str, str]

@@ -45,7 +45,7 @@ from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fi
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import Meaning, advice_for, json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
@@ -75,12 +75,12 @@ class Brevo(BrevoMapper):
         self.longest_request = longest_request
         self._list_id = list_id
         self._keep_marks = keep_marks
-        self._secrets = (api_key,)
+        self._meaning = Meaning(secrets=(api_key,), advice=advice_for(name))
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
         self.imports: Imports = BrevoImports(
             self._transport.request,
             list_id=list_id,
-            secrets=self._secrets,
+            meaning=self._meaning,
             account=lambda: self._account,
             keep_marks=keep_marks,
             threshold=bulk_threshold,
@@ -97,7 +97,7 @@ class Brevo(BrevoMapper):
             name=settings.name,
             api_key=api_key,
             base_url=settings.api_base_url,
-            mapping=load_mapping(settings.mapping_file),
+            mapping=load_mapping(settings.mapping_file, settings.variable("mapping_file")),
             list_id=settings.list_id,
             phone_region=phone_region,
             keep_marks=settings.ext_id == "keep",
@@ -122,7 +122,7 @@ class Brevo(BrevoMapper):
             send=self._transport.request,
             before_request=before_request,
             list_ids=self._list_ids,
-            secrets=self._secrets,
+            meaning=self._meaning,
             account=self._account,
             remembered=remembered,
             keep_marks=self._keep_marks,
@@ -145,7 +145,7 @@ class Brevo(BrevoMapper):
             remote_id=remote_id,
             send=self._transport.request,
             before_request=before_request,
-            secrets=self._secrets,
+            meaning=self._meaning,
             remembered=remembered,
         )
 
@@ -159,8 +159,8 @@ class Brevo(BrevoMapper):
         try:
             answer = self._transport.request("GET", "/contacts/attributes")
         except requests.RequestException as error:
-            return classify_exception(error), None
-        outcome = classify(answer, hide=self._secrets)
+            return self._meaning.of_none(error), None
+        outcome = self._meaning.of(answer)
         if outcome.result is not Result.SYNCED:
             return outcome, None
         rows = described(json_object(answer) or {})
@@ -171,7 +171,7 @@ class Brevo(BrevoMapper):
 
     def identify(self, *, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
         """One GET /account, of which Brevo allows 100 an hour; see `identity`."""
-        return identify(self._transport.request, before_request=before_request, secrets=self._secrets)
+        return identify(self._transport.request, before_request=before_request, meaning=self._meaning)
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
@@ -188,8 +188,8 @@ class Brevo(BrevoMapper):
         try:
             answer = self._transport.request("GET", path, params=params)
         except requests.RequestException as error:
-            return classify_exception(error)
-        return classify(answer, hide=self._secrets)
+            return self._meaning.of_none(error)
+        return self._meaning.of(answer)
 
     def check(
         self,
@@ -241,8 +241,9 @@ class Brevo(BrevoMapper):
             keep_marks=self._keep_marks,
             custom_fields=custom_fields or {},
             values_in_use=values_in_use,
-            secrets=self._secrets,
+            meaning=self._meaning,
+            destination=self.name,
         )
 
 
-KIND = Kind(mapper=BrevoMapper.without_key, client=Brevo.from_settings, advice=ADVICE)
+KIND = Kind(mapper=BrevoMapper.without_key, client=Brevo.from_settings)

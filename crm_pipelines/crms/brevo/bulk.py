@@ -35,7 +35,7 @@ from crm_pipelines.crms.base import (
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import Meaning, json_object
 from crm_pipelines.crms.transport import Answer, Transport, is_inside
 
 MOST_BYTES = 8_000_000
@@ -97,7 +97,7 @@ class BrevoImports:
         send: Send,
         *,
         list_id: int | None,
-        secrets: tuple[str, ...],
+        meaning: Meaning,
         account: Callable[[], AccountAttributes | None] = lambda: None,
         keep_marks: bool = True,
         threshold: int = 1000,
@@ -107,7 +107,7 @@ class BrevoImports:
         self._account = account
         self._list_id = list_id
         self._keep_marks = keep_marks
-        self._secrets = secrets
+        self._meaning = meaning
 
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
         """One request, for Brevo's time, and up to four more when the user named no list."""
@@ -297,8 +297,8 @@ class BrevoImports:
         try:
             answer = self._send(method, path, **sent)
         except requests.RequestException as error:
-            return classify_exception(error), {}, now
-        outcome = classify(answer, hide=self._secrets)
+            return self._meaning.of_none(error), {}, now
+        outcome = self._meaning.of(answer)
         body = json_object(answer) if outcome.result is Result.SYNCED else None
         return outcome, body or {}, _date(answer) or now
 

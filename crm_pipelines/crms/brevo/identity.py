@@ -12,14 +12,14 @@ from typing import Any
 import requests
 
 from crm_pipelines.crms.base import OWNER, BeforeRequest, Identity, Outcome, RateHeaders, Result
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import Meaning, json_object
 from crm_pipelines.crms.brevo.upsert import Send
 
 SANDBOX_ORGANIZATION = "crm-pipelines-sandbox"
 """What our stand-in answers unless it is told to be another account."""
 
 
-def identify(send: Send, *, before_request: BeforeRequest, secrets: tuple[str, ...]) -> tuple[Outcome, Identity | None]:
+def identify(send: Send, *, before_request: BeforeRequest, meaning: Meaning) -> tuple[Outcome, Identity | None]:
     """One request of the 100 an hour. SYNCED and None: the answer does not tell.
 
     Without the rate headers: their limit is not that of the contacts.
@@ -28,8 +28,8 @@ def identify(send: Send, *, before_request: BeforeRequest, secrets: tuple[str, .
     try:
         answer = send("GET", "/account")
     except requests.RequestException as error:
-        return classify_exception(error), None
-    outcome = classify(answer, hide=secrets)
+        return meaning.of_none(error), None
+    outcome = meaning.of(answer)
     told = identity_of(json_object(answer) or {}) if outcome.result is Result.SYNCED else None
     return replace(outcome, rate=RateHeaders()), told
 

@@ -11,7 +11,7 @@ from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payl
 from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.normal_form import normal
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import Meaning, json_object
 from crm_pipelines.crms.brevo.upsert import Send
 
 _OURS_ALONE = frozenset({"EXT_ID", "EMAIL"})
@@ -24,7 +24,7 @@ def look_up(
     remote_id: str | None,
     send: Send,
     before_request: BeforeRequest,
-    secrets: tuple[str, ...],
+    meaning: Meaning,
     remembered: Remembered,
 ) -> tuple[Outcome, Held | None]:
     """Up to four requests: by our id, Brevo's number, the address that it was delivered under, and its present one.
@@ -48,8 +48,8 @@ def look_up(
         try:
             answer = send("GET", f"/contacts/{quote(identifier, safe='')}", params={"identifierType": identifier_type})
         except requests.RequestException as error:
-            return classify_exception(error), None
-        outcome = classify(answer, hide=(*secrets, payload.key, remote_key or "", *remembered.maybe_keys))
+            return meaning.of_none(error), None
+        outcome = meaning.of(answer, hide=(payload.key, remote_key or "", *remembered.maybe_keys))
         if outcome.result is Result.SYNCED:
             body = json_object(answer) or {}
             if ours.is_ours(

@@ -44,11 +44,9 @@ from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.outcomes import (
-    classify,
-    classify_exception,
+    Meaning,
     duplicate_identifiers,
     json_object,
-    of_the_request,
     refused_attributes,
     suspected_attributes,
 )
@@ -121,8 +119,8 @@ class Upsert:
         remote_id: str | None,
         send: Send,
         before_request: BeforeRequest,
+        meaning: Meaning,
         list_ids: Sequence[int] = (),
-        secrets: tuple[str, ...] = (),
         account: AccountAttributes | None = None,
         remembered: Remembered = NOTHING_REMEMBERED,
         keep_marks: bool = True,
@@ -155,7 +153,8 @@ class Upsert:
         self._requests = 0
         # A refusal may quote what it refuses. Shorter ones would take more than themselves out of it.
         texts = (one for one in payload.attributes.values() if isinstance(one, str) and len(one) >= _SHORTEST_HIDDEN)
-        self._hide = (*secrets, payload.key, remote_key or "", *remembered.maybe_keys, *texts)
+        self._meaning = meaning
+        self._hide = (payload.key, remote_key or "", *remembered.maybe_keys, *texts)
 
     def run(self) -> Outcome:
         """Deliver. What `before_request` raises passes through."""
@@ -283,7 +282,7 @@ class Upsert:
         """Where to write next (None: create), or the end of this delivery."""
         if target is None and refused.result is Result.REJECTED and refused.http_status == 404:
             # A contact that is being created cannot be missing.
-            return of_the_request(refused)
+            return self._meaning.of_the_request(refused)
         if self._requests >= MOST_REQUESTS or not (refused.result is Result.REJECTED or refused.kind == SETTINGS):
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
@@ -421,8 +420,8 @@ class Upsert:
         try:
             answer = self._send(method, path, params=params, json=json)
         except requests.RequestException as error:
-            return classify_exception(error), None
-        return classify(answer, hide=self._hide), answer
+            return self._meaning.of_none(error), None
+        return self._meaning.of(answer, hide=self._hide), answer
 
 
 def _numbers(listed: Any) -> frozenset[int]:

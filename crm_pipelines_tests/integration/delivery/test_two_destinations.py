@@ -65,9 +65,7 @@ def test_nor_does_one_that_had_an_account_of_its_own_and_nothing_of_that_one_is_
     assert (admit("brevo"), admit("brevo_eu")) == (OURS, OTHER)
     eu = People(people.engine, "brevo_eu")
     eu.add()
-    eu.run(
-        "UPDATE crm_syncs SET state = 'synced', synced_at = now(), remote_key = 'a@example.com' WHERE crm = 'brevo_eu'"
-    )
+    eu.run("UPDATE crm_syncs SET state = 'synced', synced_revision = revision WHERE crm = 'brevo_eu'")
     to_ours()
     with pytest.raises(AccountTaken):
         admit("brevo_eu")
