@@ -99,6 +99,11 @@ _TURNS = "crm_pipelines_tests/integration/orchestration/test_turns.py"
 _PLANNING = "crm_pipelines/delivery/planning.py"
 _OUTCOMES = "crm_pipelines/crms/brevo/outcomes.py"
 _GATEKEEPING = "crm_pipelines/delivery/gatekeeping.py"
+_RATES = "crm_pipelines/delivery/rates.py"
+_RATES_TESTS = "crm_pipelines_tests/unit/delivery/test_rates.py"
+_SHARED = "crm_pipelines_tests/integration/queue/test_shared_requests.py"
+_TALLY_TESTS = "crm_pipelines_tests/unit/delivery/test_tally.py"
+_WINDOWS = "crm_pipelines_tests/integration/delivery/test_rate_windows.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
 _REFUSED_IN_BULK = ("crm_pipelines/delivery/reading.py", "if outcome.result is not Result.REFUSED:", "if True:")
 _ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
@@ -1993,5 +1998,73 @@ MUTATIONS = (
         guard="values: a doubtful phone makes nobody look at the account",
         changes=((_ATTRIBUTES_SQL, "AND NOT left_out <@ CAST(:judged_here AS text[])", ""),),
         tests=(f"{_LEFT_OUT}::test_a_doubtful_phone_alone_makes_nobody_look_at_the_account",),
+    ),
+    Mutation(
+        guard="rate window: a limit counts over the window that it is of",
+        changes=((_RATES, "rate.limit / rate.window.total_seconds()", "float(rate.limit)"),),
+        tests=(f"{_WINDOWS}::test_a_limit_of_ten_seconds_paces_the_account_by_its_tenth",),
+    ),
+    Mutation(
+        guard="rate window: of several the narrowest counts",
+        changes=((_RATES, "min(self._by_window.values())", "self._by_window[rate.window]"),),
+        tests=(f"{_RATES_TESTS}::test_whatever_windows_are_reported_the_rate_is_above_none_of_them",),
+    ),
+    Mutation(
+        guard="rate window: no pause is longer than the window",
+        changes=((_RATES, "min(rate.window or LONGEST_PAUSE, LONGEST_PAUSE)", "LONGEST_PAUSE"),),
+        tests=(f"{_RATES_TESTS}::test_no_pause_is_longer_than_the_window",),
+    ),
+    Mutation(
+        guard="rate window: a day that is used up parks until it resets",
+        changes=((_RATES, "LONGEST_PAUSE = timedelta(days=1)", "LONGEST_PAUSE = timedelta(hours=1)"),),
+        tests=(f"{_WINDOWS}::test_a_day_that_is_used_up_parks_the_account_until_it_resets",),
+    ),
+    Mutation(
+        guard="shared request: one that failed is one failure in a row, however many contacts were in it",
+        changes=((_GATEKEEPING, "if attempt.requests]", "if attempt.answered]"),),
+        tests=(f"{_TALLY_TESTS}::test_a_request_of_a_hundred_contacts_that_failed_is_one_failure",),
+    ),
+    Mutation(
+        guard="shared request: one that failed is one failure to the run that sent it",
+        changes=(("crm_pipelines/delivery/passage.py", "if not outcome.shared:", "if True:"),),
+        tests=(f"{_COURIER_TESTS}::test_a_request_of_many_contacts_that_failed_is_no_row_of_failures",),
+    ),
+    Mutation(
+        guard="shared request: the share of failures is one of requests",
+        changes=(
+            (_GATES_SQL, "SELECT outcome, requests > 0 AND", "SELECT outcome, coalesce(answered, requests > 0) AND"),
+        ),
+        tests=(f"{_SHARED}::test_of_ten_requests_the_share_that_failed_counts_and_not_that_of_contacts",),
+    ),
+    Mutation(
+        guard="shared request: rejects are counted by contacts",
+        changes=(
+            (
+                _GATES_SQL,
+                "(outcome = 'rejected' AND coalesce(answered, requests > 0))",
+                "(outcome = 'rejected' AND requests > 0)",
+            ),
+        ),
+        tests=(f"{_SHARED}::test_a_mapping_mistake_shows_in_the_contacts_of_a_single_request",),
+    ),
+    Mutation(
+        guard="shared request: a contact that was never sent is no reject of the CRM",
+        changes=((_GATES_SQL, "(outcome = 'rejected' AND coalesce(answered, requests > 0))", "outcome = 'rejected'"),),
+        tests=(f"{_SHARED}::test_who_was_never_sent_is_no_reject_of_the_crm",),
+    ),
+    Mutation(
+        guard="shared request: the breaker understands entries of a former version",
+        changes=((_GATES_SQL, "AND coalesce(answered, requests > 0))", "AND answered)"),),
+        tests=(f"{_SHARED}::test_what_a_former_version_writes_counts_for_the_breaker",),
+    ),
+    Mutation(
+        guard="shared request: entries of a former version tell who was attempted",
+        changes=((_QUEUE_SQL, "coalesce(o.answered, o.requests > 0)", "o.answered"),),
+        tests=(f"{_SHARED}::test_of_what_a_former_version_writes_whoever_had_a_request_was_answered",),
+    ),
+    Mutation(
+        guard="shared request: everybody in it was attempted",
+        changes=((_QUEUE_SQL, "coalesce(o.answered, o.requests > 0)", "o.requests > 0"),),
+        tests=(f"{_SHARED}::test_everybody_in_a_request_was_attempted_and_the_request_counts_once",),
     ),
 )

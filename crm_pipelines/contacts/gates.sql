@@ -55,16 +55,20 @@ UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL
 -- The breaker, after a group of outcomes. Trips on failures in a row, on the share of failures in five minutes, or on a
 -- failed probe: 30 s, doubled each time up to 15 minutes. Trips on the share of rejects, since a mistake in the mapping
 -- must not bury the whole table: 15 minutes.
-WITH recent AS (
-    SELECT count(*) FILTER (WHERE outcome = 'retry' AND requests > 0 AND finished_at > now() - interval '5 min') AS failures,
-           count(*) FILTER (WHERE outcome IN ('synced', 'retry', 'rejected') AND requests > 0
-                              AND finished_at > now() - interval '5 min') AS answers,
+-- Failures go by requests, each counted once by the contact that carries it (requests > 0); rejects go by contacts.
+WITH attempt AS (
+    SELECT outcome, requests > 0 AND finished_at > now() - interval '5 min' AS carries_a_request,
            -- A defect of ours counts as a reject: it has to do with the mapping, and would bury the table as well.
-           count(*) FILTER (WHERE outcome = 'rejected' OR kind = 'internal') AS rejects,
-           count(*) FILTER (WHERE outcome IN ('synced', 'rejected') OR kind = 'internal') AS judged
+           kind IS NOT DISTINCT FROM 'internal' OR (outcome = 'rejected' AND coalesce(answered, requests > 0)) AS is_reject
       FROM crm_attempts
      WHERE crm = :crm AND (:failures > 0 OR :rejects > 0)
        AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))
+), recent AS (
+    SELECT count(*) FILTER (WHERE outcome = 'retry' AND carries_a_request) AS failures,
+           count(*) FILTER (WHERE outcome IN ('synced', 'retry', 'rejected') AND carries_a_request) AS answers,
+           count(*) FILTER (WHERE is_reject) AS rejects,
+           count(*) FILTER (WHERE outcome = 'synced' OR is_reject) AS judged
+      FROM attempt
 ), verdict AS (
     SELECT CASE
         WHEN :failures > 0 AND ((g.probing AND :successes = 0)

@@ -86,6 +86,7 @@ class Attempt:
     http_status: int | None = None
     request_id: str | None = None
     requests: int = 0
+    answered: bool = False
     retry_after: timedelta | None = None
     remote_key: str | None = None
     remote_id: str | None = None

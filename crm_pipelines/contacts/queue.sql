@@ -158,10 +158,10 @@ SELECT d.contact_id
 -- name: record
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.
 INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, code, message, http_status,
-                          request_id, requests, retry_after, remote_key, remote_id, remote_mark, lists, payload_hash,
+                          request_id, requests, answered, retry_after, remote_key, remote_id, remote_mark, lists, payload_hash,
                           sent_attributes, mapping_version, warnings, left_out, attributes_version, started_at)
 SELECT c.id, :crm, :claim_no, :run_id, :revision, :outcome, :kind, :code, left(:message, 1000), :http_status,
-       :request_id, :requests, :retry_after, :remote_key, :remote_id, :remote_mark, :lists, :payload_hash,
+       :request_id, :requests, :answered, :retry_after, :remote_key, :remote_id, :remote_mark, :lists, :payload_hash,
        :sent_attributes, :mapping_version, :warnings, :left_out, :attributes_version, now() - CAST(:duration AS interval)
   FROM crm_contacts c WHERE c.id = :contact_id FOR KEY SHARE
 ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
@@ -236,7 +236,9 @@ WITH outcome AS MATERIALIZED (
             ELSE coalesce(o.message, o.kind) END,
         last_http_status = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN NULL
                                 WHEN o.outcome IN ('snoozed', 'refused') THEN s.last_http_status ELSE o.http_status END,
-        last_attempt_at = CASE WHEN o.requests > 0 OR o.outcome = 'synced' THEN o.finished_at ELSE s.last_attempt_at END
+        -- NULL: by a former version, in whose requests no two contacts were.
+        last_attempt_at = CASE WHEN coalesce(o.answered, o.requests > 0) OR o.outcome = 'synced' THEN o.finished_at
+                               ELSE s.last_attempt_at END
       FROM free o
      WHERE s.contact_id = o.contact_id AND s.crm = :crm AND s.claim_no = o.claim_no
        AND (s.state = 'claimed' OR (s.state = 'queued' AND o.outcome IN ('synced', 'unchanged')))

@@ -32,9 +32,15 @@ SETTINGS = "settings"
 
 @dataclass(frozen=True, kw_only=True)
 class RateHeaders:
-    """What the CRM's answer said about its rate limit; None where it said nothing."""
+    """What the CRM's answer said about its rate limit; None where it said nothing.
+
+    `limit` requests are allowed in each `window`, of which `remaining` are left until it ends in `reset_seconds`. An
+    answer that tells of several windows is reported by the one that is nearest to being used up. Where only what
+    remains matters, and nobody wants a day's limit spread over the day, the CRM's module leaves `limit` out.
+    """
 
     limit: int | None = None
+    window: timedelta | None = None
     remaining: int | None = None
     reset_seconds: float | None = None
 
@@ -49,6 +55,10 @@ class Outcome:
     names that the CRM now holds a value of ours for; `left_out` those that it refused, so that the rest was sent;
     `warnings` are those of the delivery, beside the payload's own. `lists` and `remote_mark` are to be remembered as
     `Remembered`.
+
+    Of a delivery, `answered` is whether the CRM was asked about this contact, so that the result is its answer, or that
+    none came; `requests` are HTTP requests. Of contacts that shared requests, one carries their number and the others
+    0, so that each request counts once: the first whose result is no RETRY, if there is one, else the first.
     """
 
     result: Result
@@ -66,7 +76,13 @@ class Outcome:
     sent_attributes: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
     requests: int = 0
+    answered: bool = False
     rate: RateHeaders = field(default_factory=RateHeaders)
+
+    @property
+    def shared(self) -> bool:
+        """Whether another contact carries the number of its requests."""
+        return self.answered and not self.requests
 
 
 OWNER = "owner-"

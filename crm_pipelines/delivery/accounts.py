@@ -12,7 +12,8 @@ from functools import partial
 from crm_pipelines.contacts.gates import SANDBOX, AccountTaken, Gate, GateKeeper, Tally
 from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, Identity, Outcome, Result
 from crm_pipelines.delivery.gatekeeping import close
-from crm_pipelines.delivery.passage import LONGEST_PAUSE, Passage
+from crm_pipelines.delivery.passage import Passage
+from crm_pipelines.delivery.rates import LONGEST_PAUSE
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.scrubbing import scrub
 

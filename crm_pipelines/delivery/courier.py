@@ -180,7 +180,13 @@ class Courier(Passage):
                     answer(outcome)
                 return
             fault_point("after_send")
-            outcome = replace(latest, requests=latest.requests + (outcome.requests if outcome else 0))
+            if outcome is not None:
+                latest = replace(
+                    latest,
+                    requests=latest.requests + outcome.requests,
+                    answered=latest.answered or outcome.answered,
+                )
+            outcome = latest
             again = sends_left > 0 and _is_short_refusal(outcome)
             if not again:
                 answer(outcome)

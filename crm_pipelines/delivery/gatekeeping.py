@@ -77,21 +77,26 @@ def close(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
 
 def _is_reject(attempt: Attempt) -> bool:
     """A defect of ours counts as a reject: it has to do with the mapping, and would bury the table as well."""
-    return attempt.kind == "internal" or (attempt.outcome == "rejected" and attempt.requests > 0)
+    return attempt.kind == "internal" or (attempt.outcome == "rejected" and attempt.answered)
 
 
 def tally(attempts: Sequence[Attempt]) -> Tally:
-    """What the breaker needs to know of these outcomes, which are in order of arrival."""
-    answered = [attempt for attempt in attempts if attempt.requests]
-    failures = [attempt for attempt in answered if attempt.outcome == "retry"]
+    """What the breaker needs to know of these outcomes, which are in order of arrival.
+
+    An outage is told by requests: one that failed is one failure, however many contacts were in it, or the first of a
+    hundred would open the breaker. Rejects are told by contacts, since each is a row that ends in Error, and a mistake
+    in the mapping would bury the table.
+    """
+    deliveries = [attempt for attempt in attempts if attempt.requests]
+    failures = [attempt for attempt in deliveries if attempt.outcome == "retry"]
     rejects = [attempt for attempt in attempts if _is_reject(attempt)]
     trailing = 0
-    for attempt in reversed(answered):
+    for attempt in reversed(deliveries):
         if attempt.outcome != "retry":
             break
         trailing += 1
     return Tally(
-        successes=sum(attempt.outcome in {"synced", "rejected"} for attempt in answered),
+        successes=sum(attempt.outcome in {"synced", "rejected"} for attempt in deliveries),
         failures=len(failures),
         trailing_failures=trailing,
         rejects=len(rejects),

@@ -145,6 +145,7 @@ def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, crm: Mappe
         http_status=outcome.http_status,
         request_id=outcome.request_id,
         requests=outcome.requests,
+        answered=outcome.answered,
         retry_after=outcome.retry_after,
         remote_key=outcome.remote_key,
         remote_id=outcome.remote_id,

@@ -10,12 +10,11 @@ from crm_pipelines.contacts.retrying import with_retries
 from crm_pipelines.crms.base import SETTINGS, Crm, Outcome, Result
 from crm_pipelines.delivery.gatekeeping import close, soon_over
 from crm_pipelines.delivery.pacing import Pacer, Stopped
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.rates import LONGEST_PAUSE, RateLimit
 
 # Known outcomes are worth waiting for a database that restarts; before anything was sent, giving up soon is harmless.
 _PATIENCE_TO_RECORD = timedelta(minutes=5)
 _PATIENCE_TO_SEND = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(hours=1)
 STOPPED = "the run is being stopped"
 OTHER_ACCOUNT = "the contacts belong to another account now"
 
@@ -43,7 +42,8 @@ class Passage:
         """Whatever concerns the account rather than the contact takes effect before the next request."""
         reason = outcome.message or outcome.kind or ""
         # The breaker hears of outcomes twice a second; at a high rate that is too late.
-        self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.result is Result.RETRY else 0
+        if not outcome.shared:
+            self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.result is Result.RETRY else 0
         if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             self._halt("the CRM does not answer as it should")
         if outcome.result is Result.REFUSED:
@@ -56,7 +56,7 @@ class Passage:
             with self._lock:
                 self.refused_for_rate += 1
         if (pause := self._limit.used_up_for(outcome.rate)) is not None:
-            self._gate.pause("rate_limit", "The account's allowance of requests is used up.", min(pause, LONGEST_PAUSE))
+            self._gate.pause("rate_limit", "The account's allowance of requests is used up.", pause)
             self._pacer.forget_reserved()
         if (observed := self._limit.learn(outcome.rate)) is not None:
             self._gate.observe_limit(observed)

@@ -12,7 +12,7 @@ from crm_pipelines.contacts.gates import SANDBOX
 from crm_pipelines.contacts.imports import BulkImports, OpenImport, holder
 from crm_pipelines.contacts.queue import Applied, Queue, RetryPolicy
 from crm_pipelines.crms.base import Held, ImportStatus, Page, Result
-from crm_pipelines.delivery.passage import LONGEST_PAUSE
+from crm_pipelines.delivery.rates import LONGEST_PAUSE
 from crm_pipelines.delivery.reading import Reader
 from crm_pipelines.delivery.totals import Totals, totals_of
 

@@ -1,15 +1,18 @@
-"""How fast an account may be asked: the setting, and what the account's answers say."""
+"""How fast an account may be asked: the setting, and what the account's answers say. Knows no CRM."""
 
 from datetime import timedelta
 
 from crm_pipelines.crms.base import RateHeaders
 from crm_pipelines.settings import CrmSettings
 
-# Assumption (no CRM documents which of its windows the headers describe): a limit of a thousand or more counts an hour,
-# a smaller one a second. It fits every published tier of Brevo: 10, 20, 60 per second; 36,000 and more per hour.
-_HOURLY_FROM = 1000
-# Shorter windows are handled by spacing the requests; waiting for each to end would halve the rate.
-_SHORT_WINDOW_SECONDS = 2.0
+LONGEST_PAUSE = timedelta(days=1)
+"""For rate: no CRM counts over more than a day, whatever its answer says."""
+
+# Shorter ones are handled by spacing the requests; waiting for each to end would halve the rate.
+_SHORT_WINDOW = timedelta(seconds=2)
+# What is on its way counts as used of a window this long. In a shorter one, evenly spaced requests leave so little at
+# its end that a pause would come with every window.
+_LONG_WINDOW = timedelta(minutes=1)
 
 
 class RateLimit:
@@ -26,7 +29,7 @@ class RateLimit:
         self._observed = observed
         self._reserved = reserved
         # By window, since an answer tells of one: an account may allow 20 a second, and 36,000 an hour.
-        self._by_window: dict[str, float] = {}
+        self._by_window: dict[timedelta, float] = {}
 
     @property
     def per_second(self) -> float:
@@ -41,13 +44,13 @@ class RateLimit:
         return max(4, min(32, round(self.per_second)))
 
     def learn(self, rate: RateHeaders) -> float | None:
-        """Note a reported limit; returns it, in requests per second, when it is news."""
-        if not rate.limit or rate.limit < 0:
+        """Note a reported limit; returns the narrowest one, in requests per second, when it is news.
+
+        A limit without its window says nothing: it could be of a second or of a day.
+        """
+        if not rate.limit or rate.limit < 0 or not rate.window or rate.window < timedelta():
             return None
-        if _is_hourly(rate):
-            self._by_window["hour"] = rate.limit / 3600
-        else:
-            self._by_window["second"] = float(rate.limit)
+        self._by_window[rate.window] = rate.limit / rate.window.total_seconds()
         observed = min(self._by_window.values())
         if observed == self._observed:
             return None
@@ -55,12 +58,16 @@ class RateLimit:
         return observed
 
     def used_up_for(self, rate: RateHeaders) -> timedelta | None:
-        """How long no request is allowed, when a long window has none left beside those that are on their way."""
-        if rate.remaining is None or rate.reset_seconds is None or rate.reset_seconds <= _SHORT_WINDOW_SECONDS:
+        """How long no request is allowed, when a long window has none left beside those that are on their way.
+
+        That is until it resets, and never longer than the window is.
+        """
+        if rate.remaining is None or rate.reset_seconds is None:
             return None
-        if rate.remaining > (self.threads if _is_hourly(rate) else 0):
-            return None
-        return timedelta(seconds=rate.reset_seconds)
+        longest = min(rate.window or LONGEST_PAUSE, LONGEST_PAUSE)
+        pause = timedelta(seconds=min(rate.reset_seconds, longest.total_seconds()))
+        on_their_way = self.threads if rate.window is not None and rate.window >= _LONG_WINDOW else 0
+        return pause if pause > _SHORT_WINDOW and rate.remaining <= on_their_way else None
 
 
 def rate_limit_of(destination: CrmSettings, observed: float | None) -> RateLimit:
@@ -71,7 +78,3 @@ def rate_limit_of(destination: CrmSettings, observed: float | None) -> RateLimit
         observed=observed,
         reserved=destination.rate_limit_reserve_percent / 100,
     )
-
-
-def _is_hourly(rate: RateHeaders) -> bool:
-    return rate.limit is not None and rate.limit >= _HOURLY_FROM

@@ -7,9 +7,11 @@
 | `mapper` | both, for whoever has no key |
 | `identity` | which account the key opens |
 | `attributes` | the attributes that the account has, and what fits them |
+| `api` | one request: its turn, and what came of it |
 | `upsert` | the requests of one delivery, with the repairs |
 | `ours` | whether an entry at Brevo is our contact's |
 | `outcomes` | what an answer means |
+| `limits` | what it says of how fast the account may be asked |
 | `bulk` | imports of many contacts, and reading them back |
 | `normal_form` | what is the same to Brevo, for reading back |
 | `looking` | what Brevo holds of one contact, beside ours |
@@ -19,8 +21,6 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
-
-import requests
 
 from crm_pipelines.crms.base import (
     NOTHING_REMEMBERED,
@@ -39,13 +39,14 @@ from crm_pipelines.crms.base import (
     Result,
     ValuesInUse,
 )
+from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import described
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fingerprint
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.outcomes import Meaning, advice_for, json_object
+from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
@@ -75,12 +76,11 @@ class Brevo(BrevoMapper):
         self.longest_request = longest_request
         self._list_id = list_id
         self._keep_marks = keep_marks
-        self._meaning = Meaning(secrets=(api_key,), advice=advice_for(name))
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
+        self._api = Api(self._transport, destination=name, secrets=(api_key,))
         self.imports: Imports = BrevoImports(
-            self._transport.request,
+            self._api,
             list_id=list_id,
-            meaning=self._meaning,
             account=lambda: self._account,
             keep_marks=keep_marks,
             threshold=bulk_threshold,
@@ -119,10 +119,9 @@ class Brevo(BrevoMapper):
             payload,
             remote_key=remote_key,
             remote_id=remote_id,
-            send=self._transport.request,
+            api=self._api,
             before_request=before_request,
             list_ids=self._list_ids,
-            meaning=self._meaning,
             account=self._account,
             remembered=remembered,
             keep_marks=self._keep_marks,
@@ -143,9 +142,8 @@ class Brevo(BrevoMapper):
             payload,
             remote_key=remote_key,
             remote_id=remote_id,
-            send=self._transport.request,
+            api=self._api,
             before_request=before_request,
-            meaning=self._meaning,
             remembered=remembered,
         )
 
@@ -155,12 +153,7 @@ class Brevo(BrevoMapper):
 
     def attributes(self, *, before_request: BeforeRequest) -> tuple[Outcome, list[dict[str, Any]] | None]:
         """What `know` takes. An answer that lists none at all counts as an outage."""
-        before_request()
-        try:
-            answer = self._transport.request("GET", "/contacts/attributes")
-        except requests.RequestException as error:
-            return self._meaning.of_none(error), None
-        outcome = self._meaning.of(answer)
+        outcome, answer = self._api.ask("GET", "/contacts/attributes", before_request)
         if outcome.result is not Result.SYNCED:
             return outcome, None
         rows = described(json_object(answer) or {})
@@ -171,25 +164,17 @@ class Brevo(BrevoMapper):
 
     def identify(self, *, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
         """One GET /account, of which Brevo allows 100 an hour; see `identity`."""
-        return identify(self._transport.request, before_request=before_request, meaning=self._meaning)
+        return identify(self._api, before_request)
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
-        return self._ask("/contacts", before_request, limit="1")
+        return self._api.ask("GET", "/contacts", before_request, params={"limit": "1"})[0]
 
     def probe_settings(self, *, before_request: BeforeRequest) -> Outcome:
         """Read the list; without one, a contact."""
         if self._list_id is None:
             return self.probe(before_request=before_request)
-        return self._ask(f"/contacts/lists/{self._list_id}", before_request)
-
-    def _ask(self, path: str, before_request: BeforeRequest, **params: str) -> Outcome:
-        before_request()
-        try:
-            answer = self._transport.request("GET", path, params=params)
-        except requests.RequestException as error:
-            return self._meaning.of_none(error)
-        return self._meaning.of(answer)
+        return self._api.ask("GET", f"/contacts/lists/{self._list_id}", before_request)[0]
 
     def check(
         self,
@@ -234,15 +219,13 @@ class Brevo(BrevoMapper):
         values_in_use: ValuesInUse | None,
     ) -> Preflight:
         return Preflight(
-            self._transport.request,
+            self._api,
             self._mapping,
             before_request=before_request,
             list_id=self._list_id,
             keep_marks=self._keep_marks,
             custom_fields=custom_fields or {},
             values_in_use=values_in_use,
-            meaning=self._meaning,
-            destination=self.name,
         )
 
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -32,11 +31,13 @@ from crm_pipelines.crms.base import (
     Payload,
     Result,
 )
+from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.limits import http_date
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
-from crm_pipelines.crms.brevo.outcomes import Meaning, json_object
-from crm_pipelines.crms.transport import Answer, Transport, is_inside
+from crm_pipelines.crms.brevo.outcomes import json_object
+from crm_pipelines.crms.transport import Transport, is_inside
 
 MOST_BYTES = 8_000_000
 """Of one body. Brevo takes 10 MB and advises 8 (POST /contacts/import)."""
@@ -62,22 +63,6 @@ _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _log = logging.getLogger(__name__)
 
 
-class Send(Protocol):
-    """`Transport.request`."""
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        json: Any = None,
-        data: bytes | None = None,
-        large: bool = False,
-    ) -> Answer:
-        """Raises requests.RequestException."""
-
-
 class _NoKey(AuthBase):
     """Adds nothing, and keeps a `.netrc` from adding something."""
 
@@ -94,20 +79,18 @@ class BrevoImports:
 
     def __init__(
         self,
-        send: Send,
+        api: Api,
         *,
         list_id: int | None,
-        meaning: Meaning,
         account: Callable[[], AccountAttributes | None] = lambda: None,
         keep_marks: bool = True,
         threshold: int = 1000,
     ) -> None:
         self.threshold = threshold
-        self._send = send
+        self._api = api
         self._account = account
         self._list_id = list_id
         self._keep_marks = keep_marks
-        self._meaning = meaning
 
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
         """One request, for Brevo's time, and up to four more when the user named no list."""
@@ -292,15 +275,10 @@ class BrevoImports:
         self, method: str, path: str, before_request: BeforeRequest, **sent: Any
     ) -> tuple[Outcome, dict[str, Any], datetime]:
         """The outcome, the body ({} unless SYNCED) and Brevo's time."""
-        before_request()
         now = datetime.now(UTC)
-        try:
-            answer = self._send(method, path, **sent)
-        except requests.RequestException as error:
-            return self._meaning.of_none(error), {}, now
-        outcome = self._meaning.of(answer)
+        outcome, answer = self._api.ask(method, path, before_request, **sent)
         body = json_object(answer) if outcome.result is Result.SYNCED else None
-        return outcome, body or {}, _date(answer) or now
+        return outcome, body or {}, (http_date(answer.headers.get("date")) if answer else None) or now
 
 
 def _of_the_import(outcome: Outcome, target: ImportTarget | None = None) -> Outcome:
@@ -335,11 +313,3 @@ def _status(row: Mapping[str, Any]) -> ImportStatus:
 def _rows(body: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
     listed = body.get(field)
     return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-
-
-def _date(answer: Answer) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -9,27 +9,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import requests
-
 from crm_pipelines.crms.base import OWNER, BeforeRequest, Identity, Outcome, RateHeaders, Result
-from crm_pipelines.crms.brevo.outcomes import Meaning, json_object
-from crm_pipelines.crms.brevo.upsert import Send
+from crm_pipelines.crms.brevo.api import Api
+from crm_pipelines.crms.brevo.outcomes import json_object
 
 SANDBOX_ORGANIZATION = "crm-pipelines-sandbox"
 """What our stand-in answers unless it is told to be another account."""
 
 
-def identify(send: Send, *, before_request: BeforeRequest, meaning: Meaning) -> tuple[Outcome, Identity | None]:
+def identify(api: Api, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
     """One request of the 100 an hour. SYNCED and None: the answer does not tell.
 
     Without the rate headers: their limit is not that of the contacts.
     """
-    before_request()
-    try:
-        answer = send("GET", "/account")
-    except requests.RequestException as error:
-        return meaning.of_none(error), None
-    outcome = meaning.of(answer)
+    outcome, answer = api.ask("GET", "/account", before_request)
     told = identity_of(json_object(answer) or {}) if outcome.result is Result.SYNCED else None
     return replace(outcome, rate=RateHeaders()), told
 

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import requests
-
 from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payload, Remembered, Result
 from crm_pipelines.crms.brevo import ours
+from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.normal_form import normal
-from crm_pipelines.crms.brevo.outcomes import Meaning, json_object
-from crm_pipelines.crms.brevo.upsert import Send
+from crm_pipelines.crms.brevo.outcomes import json_object
 
 _OURS_ALONE = frozenset({"EXT_ID", "EMAIL"})
 
@@ -22,9 +20,8 @@ def look_up(
     *,
     remote_key: str | None,
     remote_id: str | None,
-    send: Send,
+    api: Api,
     before_request: BeforeRequest,
-    meaning: Meaning,
     remembered: Remembered,
 ) -> tuple[Outcome, Held | None]:
     """Up to four requests: by our id, Brevo's number, the address that it was delivered under, and its present one.
@@ -44,12 +41,13 @@ def look_up(
     for identifier_type, identifier in ways:
         if not identifier:
             continue
-        before_request()
-        try:
-            answer = send("GET", f"/contacts/{quote(identifier, safe='')}", params={"identifierType": identifier_type})
-        except requests.RequestException as error:
-            return meaning.of_none(error), None
-        outcome = meaning.of(answer, hide=(payload.key, remote_key or "", *remembered.maybe_keys))
+        outcome, answer = api.ask(
+            "GET",
+            f"/contacts/{quote(identifier, safe='')}",
+            before_request,
+            params={"identifierType": identifier_type},
+            hide=(payload.key, remote_key or "", *remembered.maybe_keys),
+        )
         if outcome.result is Result.SYNCED:
             body = json_object(answer) or {}
             if ours.is_ours(

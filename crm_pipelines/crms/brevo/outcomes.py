@@ -22,16 +22,16 @@ known by `metadata.duplicate_identifiers`, then by its message, never by its cod
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from crm_pipelines.crms.base import SETTINGS, Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import SETTINGS, Outcome, Result
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.limits import rate_headers, wait_of
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.scrubbing import without_secrets
@@ -39,8 +39,6 @@ from crm_pipelines.settings import BrevoSettings, variable_of
 
 LONGEST_MESSAGE = 500
 LONGEST_CODE = 100
-SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=1)
-"""A 429 names at most the rest of an hour, Brevo's longest window."""
 
 
 def advice_for(destination: str) -> Mapping[str, str]:
@@ -69,27 +67,6 @@ def advice_for(destination: str) -> Mapping[str, str]:
 
 
 ADVICE = advice_for(BrevoSettings.kind)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Meaning:
-    """What the answers of one account mean: without its secrets, and with the advice of its destination."""
-
-    secrets: tuple[str, ...]
-    advice: Mapping[str, str]
-
-    def of(self, answer: Answer, *, hide: tuple[str, ...] = ()) -> Outcome:
-        """See `classify`."""
-        return classify(answer, hide=(*self.secrets, *hide), advice=self.advice)
-
-    def of_none(self, error: requests.RequestException) -> Outcome:
-        """See `classify_exception`."""
-        return classify_exception(error, self.advice)
-
-    def of_the_request(self, refused: Outcome) -> Outcome:
-        """The same refusal, where it can only be about the request: whichever contact is in it."""
-        message = _with_advice(refused.message or "", self.advice["request"])
-        return replace(refused, result=Result.REFUSED, kind=SETTINGS, message=message)
 
 
 _ACCOUNT_CODES = {
@@ -141,6 +118,9 @@ def classify(
         )
         message = _with_advice(said, advice.get(advised or kind or ""))
         code = without_secrets((code or "")[:LONGEST_CODE], hide) or None
+    retry_after = None
+    if result in {Result.SNOOZED, Result.RETRY}:
+        retry_after = wait_of(answer.headers, now, refused_for_rate=result is Result.SNOOZED)
     return Outcome(
         result=result,
         kind=kind,
@@ -148,7 +128,7 @@ def classify(
         message=message,
         http_status=answer.status,
         request_id=without_secrets(answer.headers.get("sib-request-id", "")[:LONGEST_CODE], hide) or None,
-        retry_after=_retry_after(answer, result, now),
+        retry_after=retry_after,
         remote_id=_remote_id(body) if result is Result.SYNCED else None,
         rate=rate_headers(answer.headers),
     )
@@ -203,24 +183,21 @@ def suspected_attributes(
     return [group for group in groups if group]
 
 
-def json_object(answer: Answer) -> dict[str, Any] | None:
-    """The body, if it is a JSON object."""
+def of_the_request(refused: Outcome, advice: Mapping[str, str]) -> Outcome:
+    """The same refusal, where it can only be about the request: whichever contact is in it."""
+    message = _with_advice(refused.message or "", advice["request"])
+    return replace(refused, result=Result.REFUSED, kind=SETTINGS, message=message)
+
+
+def json_object(answer: Answer | None) -> dict[str, Any] | None:
+    """The body, if there is one and it is a JSON object."""
+    if answer is None:
+        return None
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
-
-
-def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
-    """What an answer says of the rate limit; the reset is read as seconds (developers.brevo.com/docs/limit-headers)."""
-    limit = _number(headers.get("x-sib-ratelimit-limit"))
-    remaining = _number(headers.get("x-sib-ratelimit-remaining"))
-    return RateHeaders(
-        limit=None if limit is None else int(limit),
-        remaining=None if remaining is None else int(remaining),
-        reset_seconds=_number(headers.get("x-sib-ratelimit-reset")),
-    )
 
 
 def _verdict(
@@ -297,34 +274,3 @@ def _with_advice(said: str, advice: str | None) -> str:
 def _remote_id(body: dict[str, Any] | None) -> str | None:
     found = (body or {}).get("id")
     return str(found) if isinstance(found, int) and not isinstance(found, bool) and 0 < found < 2**63 else None
-
-
-def _retry_after(answer: Answer, result: Result, now: datetime | None) -> timedelta | None:
-    if result not in {Result.SNOOZED, Result.RETRY}:
-        return None
-    said = answer.headers.get("retry-after")
-    seconds = _number(said)
-    if seconds is None and said:
-        until, since = _http_date(said), _http_date(answer.headers.get("date")) or now
-        seconds = (until - since).total_seconds() if until and since else None
-    if seconds is None and result is Result.SNOOZED:
-        seconds = _number(answer.headers.get("x-sib-ratelimit-reset")) or 0.0
-    if seconds is None:
-        return None
-    return min(max(timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds())), SHORTEST_WAIT), LONGEST_WAIT)
-
-
-def _number(said: str | None) -> float | None:
-    try:
-        found = float(said or "")
-    except ValueError:
-        return None
-    return found if 0 <= found < 10**12 else None
-
-
-def _http_date(said: str | None) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(said or "")
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

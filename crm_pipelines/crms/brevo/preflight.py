@@ -7,8 +7,6 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
-import requests
-
 from crm_pipelines.crms.base import (
     BeforeRequest,
     Finding,
@@ -21,13 +19,13 @@ from crm_pipelines.crms.base import (
     Result,
     ValuesInUse,
 )
+from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, described
 from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, RESERVED, BrevoMapping
 from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
-from crm_pipelines.crms.brevo.outcomes import Meaning, json_object
-from crm_pipelines.crms.brevo.upsert import Send
+from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
 from crm_pipelines.settings import variable_of
 
@@ -65,7 +63,7 @@ class Preflight:
 
     def __init__(
         self,
-        send: Send,
+        api: Api,
         mapping: BrevoMapping,
         *,
         before_request: BeforeRequest,
@@ -73,16 +71,13 @@ class Preflight:
         keep_marks: bool,
         custom_fields: Mapping[str, Any],
         values_in_use: ValuesInUse | None = None,
-        meaning: Meaning,
-        destination: str,
     ) -> None:
-        self._send = send
+        self._api = api
+        self._ext_id = variable_of(api.destination, "ext_id")
+        self._provision = f"crm-pipelines provision {api.destination}."
         self._before_request = before_request
         self._list_id = list_id
         self._keep_marks = keep_marks
-        self._meaning = meaning
-        self._ext_id = variable_of(destination, "ext_id")
-        self._provision = f"crm-pipelines provision {destination}."
         self._rate = RateHeaders()
         own = mapping.by_own_name(custom_fields)
         self._values_in_use = values_in_use
@@ -188,7 +183,7 @@ class Preflight:
         outcome, body = self._get(f"/contacts/lists/{self._list_id}")
         if outcome.result is Result.SYNCED:
             return [Finding(ok=True, subject=subject, detail=f"exists: {body.get('name', '')}")]
-        said, advice = outcome.message or "", self._meaning.advice["list"]
+        said, advice = outcome.message or "", self._api.advice["list"]
         detail = said if said.endswith(advice) else f"{said} {advice}"
         return [Finding(ok=False, subject=subject, detail=detail)]
 
@@ -232,16 +227,9 @@ class Preflight:
     def _get(self, path: str, **params: str) -> tuple[Outcome, dict[str, Any]]:
         return self._request("GET", path, params=params or None)
 
-    def _request(
-        self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None
-    ) -> tuple[Outcome, dict[str, Any]]:
-        self._before_request()
-        try:
-            answer = self._send(method, path, params=params, json=json)
-        except requests.RequestException as error:
-            return self._meaning.of_none(error), {}
-        outcome = self._meaning.of(answer)
-        if path.startswith("/contacts"):
+    def _request(self, method: str, path: str, **sent: Any) -> tuple[Outcome, dict[str, Any]]:
+        outcome, answer = self._api.ask(method, path, self._before_request, **sent)
+        if answer is not None and path.startswith("/contacts"):
             self._rate = outcome.rate
         return outcome, json_object(answer) or {}
 

@@ -24,10 +24,8 @@ other way.
 import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
-
-import requests
 
 from crm_pipelines.crms.base import (
     NOTHING_REMEMBERED,
@@ -41,12 +39,13 @@ from crm_pipelines.crms.base import (
     Result,
 )
 from crm_pipelines.crms.brevo import ours
+from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.outcomes import (
-    Meaning,
     duplicate_identifiers,
     json_object,
+    of_the_request,
     refused_attributes,
     suspected_attributes,
 )
@@ -69,13 +68,6 @@ NO_CONSENT = (
 )
 
 NO_ANSWER = "Brevo's answer does not tell which contact this is or whether it is unsubscribed, so nothing was changed."
-
-
-class Send(Protocol):
-    """`Transport.request`."""
-
-    def __call__(self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None) -> Answer:
-        """Raises requests.RequestException."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +109,8 @@ class Upsert:
         *,
         remote_key: str | None,
         remote_id: str | None,
-        send: Send,
+        api: Api,
         before_request: BeforeRequest,
-        meaning: Meaning,
         list_ids: Sequence[int] = (),
         account: AccountAttributes | None = None,
         remembered: Remembered = NOTHING_REMEMBERED,
@@ -136,7 +127,7 @@ class Upsert:
         self._keep_marks = keep_marks
         self._is_contact = is_contact
         self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
-        self._send = send
+        self._api = api
         self._before_request = before_request
         asked = remembered.lists
         if asked is None:  # by a version that asked for the list each time
@@ -153,14 +144,17 @@ class Upsert:
         self._requests = 0
         # A refusal may quote what it refuses. Shorter ones would take more than themselves out of it.
         texts = (one for one in payload.attributes.values() if isinstance(one, str) and len(one) >= _SHORTEST_HIDDEN)
-        self._meaning = meaning
         self._hide = (payload.key, remote_key or "", *remembered.maybe_keys, *texts)
 
     def run(self) -> Outcome:
         """Deliver. What `before_request` raises passes through."""
         outcome = self._deliver()
         return replace(
-            outcome, requests=self._requests, warnings=tuple(self._warnings), left_out=frozenset(self._refused)
+            outcome,
+            requests=self._requests,
+            answered=self._requests > 0,
+            warnings=tuple(self._warnings),
+            left_out=frozenset(self._refused),
         )
 
     def _deliver(self) -> Outcome:
@@ -282,7 +276,7 @@ class Upsert:
         """Where to write next (None: create), or the end of this delivery."""
         if target is None and refused.result is Result.REJECTED and refused.http_status == 404:
             # A contact that is being created cannot be missing.
-            return self._meaning.of_the_request(refused)
+            return of_the_request(refused, self._api.advice)
         if self._requests >= MOST_REQUESTS or not (refused.result is Result.REJECTED or refused.kind == SETTINGS):
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:
@@ -412,16 +406,12 @@ class Upsert:
         found = json_object(answer) if answer is not None and outcome.result is Result.SYNCED else None
         return found, outcome.rate
 
-    def _request(
-        self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None
-    ) -> tuple[Outcome, Answer | None]:
+    def _request(self, method: str, path: str, **sent: Any) -> tuple[Outcome, Answer | None]:
+        return self._api.ask(method, path, self._count_in_turn, hide=self._hide, **sent)
+
+    def _count_in_turn(self) -> None:
         self._before_request()
         self._requests += 1
-        try:
-            answer = self._send(method, path, params=params, json=json)
-        except requests.RequestException as error:
-            return self._meaning.of_none(error), None
-        return self._meaning.of(answer, hide=self._hide), answer
 
 
 def _numbers(listed: Any) -> frozenset[int]:

@@ -65,8 +65,9 @@ class Delivery:
         return self.queue.claim(run_id, limit=count, lease=CLAIM_LEASE)
 
     def courier(self, *, rate: float = 500, run_id: str = RUN, **replaced: Any) -> Courier:
-        parts: dict[str, Any] = {"queue": self.queue, "gate": self.gate, "crm": self.crm, **replaced}
-        return Courier(run_id=run_id, limit=RateLimit(rate, is_ceiling=True), **parts)
+        parts: dict[str, Any] = {"queue": self.queue, "gate": self.gate, "crm": self.crm}
+        parts["limit"] = RateLimit(rate, is_ceiling=True)
+        return Courier(run_id=run_id, **{**parts, **replaced})
 
     def apply(self, run_id: str = RUN) -> dict[str, int]:
         """Carry the outcomes over; returns how many contacts came to which state."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -267,9 +267,9 @@ def test_the_breaker_hears_of_outcomes_in_the_order_of_their_arrival(people: Peo
             before_request()
             if payload.attributes["FIRSTNAME"] == "Good":
                 assert all(failed.acquire(timeout=PATIENCE) for _ in range(9))
-                return Outcome(result=Result.SYNCED, requests=1, remote_key=payload.key)
+                return Outcome(result=Result.SYNCED, requests=1, answered=True, remote_key=payload.key)
             failed.release()
-            return Outcome(result=Result.RETRY, kind="outage", requests=1)
+            return Outcome(result=Result.RETRY, kind="outage", requests=1, answered=True)
 
     tallies: list[Tally] = []
 
@@ -301,7 +301,7 @@ def test_the_time_of_an_attempt_is_that_of_its_requests_without_the_wait_for_its
             nonlocal now
             before_request()
             now += 2
-            return Outcome(result=Result.SYNCED, requests=1, remote_key=payload.key)
+            return Outcome(result=Result.SYNCED, requests=1, answered=True, remote_key=payload.key)
 
     monkeypatch.setattr(courier, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(Pacer, "wait", wait)
@@ -335,3 +335,20 @@ def test_what_cannot_be_sent_costs_no_request_and_no_wait(
     assert delivery.apply() == {"skipped": 1}
     assert people.all("SELECT run_id FROM crm_attempts") == [{"run_id": RUN}]
     assert brevo_sandbox.requests() == []
+
+
+def test_a_request_of_many_contacts_that_failed_is_no_row_of_failures(people: People, delivery: Delivery) -> None:
+    numbers = count()
+
+    class InOneRequest(Wrapped):
+        def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
+            requests = 0 if next(numbers) else 1
+            return Outcome(result=Result.RETRY, kind="outage", requests=requests, answered=True)
+
+    people.add(100)
+    receipt = delivery.courier(crm=InOneRequest(delivery.crm)).deliver(delivery.claim())
+    assert (receipt.released, receipt.halted) == (0, None)
+    assert not delivery.gate.read().paused
+    assert people.all("SELECT sum(requests) AS n, bool_and(answered) AS answered FROM crm_attempts") == [
+        {"n": 1, "answered": True}
+    ]

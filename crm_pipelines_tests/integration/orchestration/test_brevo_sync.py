@@ -246,7 +246,7 @@ def test_a_recorded_outcome_of_a_run_that_vanished_is_kept_and_nothing_is_sent_a
     [contact_id] = people.add()
     claims = queue.claim("a-run-of-another-instance", limit=1, lease=LEASE)
     queue.renew(claims, lease=LEASE)
-    synced = Attempt(claim=claims[0], revision=1, outcome="synced", duration=timedelta(), requests=1)
+    synced = Attempt(claim=claims[0], revision=1, outcome="synced", duration=timedelta(), requests=1, answered=True)
     queue.record("a-run-of-another-instance", [synced])
     people.expire_leases()
     assert pipeline.run().counts == {}

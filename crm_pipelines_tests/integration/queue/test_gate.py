@@ -143,7 +143,7 @@ def ledger(people: People, gate: GateKeeper, engine: sa.Engine, outcomes: list[s
     queue.record(
         "run-1",
         [
-            Attempt(claim=claim, outcome=outcome, revision=1, duration=timedelta(), requests=1)
+            Attempt(claim=claim, outcome=outcome, revision=1, duration=timedelta(), requests=1, answered=True)
             for claim, outcome in zip(claims, outcomes, strict=True)
         ],
     )
@@ -175,7 +175,7 @@ def test_few_rejects_do_not(people: People, gate: GateKeeper, engine: sa.Engine)
 
 def test_defects_of_ours_pause_the_gate_like_rejects(people: People, gate: GateKeeper, engine: sa.Engine) -> None:
     ledger(people, gate, engine, ["retry"] * 50)
-    people.run("UPDATE crm_attempts SET kind = 'internal', requests = 0")
+    people.run("UPDATE crm_attempts SET kind = 'internal', requests = 0, answered = false")
     assert gate.judge(Tally(successes=0, failures=0, trailing_failures=0, rejects=1)) == "rejects"
 
 

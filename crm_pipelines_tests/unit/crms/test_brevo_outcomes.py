@@ -172,6 +172,25 @@ def test_rate_headers_and_request_id_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limit", "reset", "seconds"),
+    [
+        (10, "1", 1),
+        (20, None, 1),
+        (999, "2", 1),
+        (1000, "1", 3600),
+        (36_000, "1200", 3600),
+        (100, "1200", None),
+    ],
+)
+def test_a_limit_is_of_a_second_below_a_thousand_and_else_of_an_hour_unless_its_reset_says_otherwise(
+    limit: int, reset: str | None, seconds: int | None
+) -> None:
+    headers = {"x_sib_ratelimit_limit": str(limit)} | ({"x_sib_ratelimit_reset": reset} if reset else {})
+    told = classify(answer(204, None, **headers)).rate
+    assert (told.limit, told.window) == (limit, None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
     ("body", "remote_id"), [({"id": 7}, "7"), ({"id": "7"}, None), ({"id": True}, None), ({}, None)]
 )
 def test_the_id_is_kept_as_text_if_it_is_one(body: dict[str, Any], remote_id: str | None) -> None:

@@ -17,6 +17,7 @@ def attempts(*outcomes: str, requests: int = 1) -> list[Attempt]:
             outcome=outcome,
             duration=timedelta(),
             requests=requests,
+            answered=requests > 0,
             message=f"{outcome} {number}",
         )
         for number, outcome in enumerate(outcomes)
@@ -42,3 +43,26 @@ def test_a_defect_of_ours_counts_as_a_reject_and_not_as_a_failure_of_the_crm() -
     [ours] = attempts("retry", requests=0)
     told = tally([replace(ours, kind="internal", message="Unexpected KeyError")])
     assert told == Tally(successes=0, failures=0, trailing_failures=0, rejects=1, last_reject="Unexpected KeyError")
+
+
+def chunk(*outcomes: str) -> list[Attempt]:
+    """Contacts of one request: the first carries it."""
+    return [replace(one, requests=1 if number == 0 else 0) for number, one in enumerate(attempts(*outcomes))]
+
+
+def test_a_request_of_a_hundred_contacts_that_failed_is_one_failure() -> None:
+    told = tally(chunk(*["retry"] * 100))
+    assert (told.successes, told.failures, told.trailing_failures) == (0, 1, 1)
+    told = tally(chunk(*["retry"] * 100) * 2)
+    assert (told.successes, told.failures, told.trailing_failures) == (0, 2, 2)
+
+
+def test_a_request_of_a_hundred_contacts_that_came_through_ends_a_row_of_failures_once() -> None:
+    told = tally([*chunk(*["retry"] * 100), *chunk(*["synced"] * 100)])
+    assert (told.successes, told.failures, told.trailing_failures) == (1, 1, 0)
+
+
+def test_a_contact_that_was_rejected_within_a_request_that_came_through_is_a_reject() -> None:
+    told = tally(chunk(*["synced"] * 99, "rejected"))
+    assert (told.successes, told.failures, told.rejects, told.last_reject) == (1, 0, 1, "rejected 99")
+    assert tally(chunk(*["rejected"] * 100)).rejects == 100

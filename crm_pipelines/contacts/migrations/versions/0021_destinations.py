@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 
 _NAMED_FOUR = ("crm_gates", "crm_attributes", "crm_walks", "crm_put_first", "crm_suppressions", "crm_syncs")
 # Both in one statement, so that at no time anything is let in; the rows that are there are looked at afterwards, while

@@ -1,0 +1,34 @@
+"""Brevo's API as one key opens it: a request's turn, the request itself, and what came of it."""
+
+from typing import Any
+
+import requests
+
+from crm_pipelines.crms.base import BeforeRequest, Outcome
+from crm_pipelines.crms.brevo.outcomes import advice_for, classify, classify_exception
+from crm_pipelines.crms.transport import Answer, Transport
+
+
+class Api:
+    """Requests to the account of one destination, whose variables `advice` names. Safe to use from several threads."""
+
+    def __init__(self, transport: Transport, *, destination: str, secrets: tuple[str, ...]) -> None:
+        self.destination = destination
+        self.advice = advice_for(destination)
+        self._transport = transport
+        self._secrets = secrets
+
+    def ask(
+        self, method: str, path: str, before_request: BeforeRequest, *, hide: tuple[str, ...] = (), **sent: Any
+    ) -> tuple[Outcome, Answer | None]:
+        """Make one request; no answer came if there is None. `sent` is for `Transport.request`.
+
+        `hide` is personal data to be kept out of the message, beside the secrets. What `before_request` raises passes
+        through.
+        """
+        before_request()
+        try:
+            answer = self._transport.request(method, path, **sent)
+        except requests.RequestException as error:
+            return classify_exception(error, self.advice), None
+        return classify(answer, hide=(*self._secrets, *hide), advice=self.advice), answer
