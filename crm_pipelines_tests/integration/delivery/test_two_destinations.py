@@ -94,7 +94,7 @@ def test_of_two_that_come_to_one_account_at_the_same_time_one_is_first(engine: s
 
 def _waits(engine: sa.Engine) -> bool:
     with engine.connect() as connection:
-        query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         return bool(connection.execute(sa.text(query)).scalar())
 
 
