@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from crm_pipelines.contacts.gates import AccountTaken, GateKeeper
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.base import ImportTarget, Payload
 from crm_pipelines.crms.registry import mapper_of
+from crm_pipelines.delivery.opening import open_account
 from crm_pipelines.delivery.preflight import check_account
 from crm_pipelines.delivery.why import why
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.orchestration.findings import look
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.settings import load_settings
+from crm_pipelines.settings import BrevoSettings, load_settings
 from crm_pipelines_tests.fixtures.accounts import OTHER, OURS
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
@@ -129,9 +131,17 @@ def test_at_the_sandbox_two_destinations_may_be_tried_out(ours: BrevoSandbox, ot
     assert (admit("brevo"), admit("brevo_eu")) == ("sandbox", "sandbox")
 
 
+class _AnotherKind(BrevoSettings):
+    kind = "hubspot"
+
+
 def test_accounts_of_two_kinds_may_have_one_name(engine: sa.Engine) -> None:
-    GateKeeper(engine, "hubspot").bind_account(OURS, "key of HubSpot")
-    assert admit("brevo") == OURS
+    GateKeeper(engine, "hubspot").bind_account(OURS, "key of the other kind")
+    settings = load_settings()
+    destinations = {**settings.destinations, "hubspot": _AnotherKind.of("hubspot")}
+    with open_account(replace(settings, destinations=destinations), "brevo", engine) as account:
+        account.registrar().admit(move=True)
+        assert account.gate.read().account == OURS
 
 
 REFUSED = {"code": "unauthorized", "message": "Key not found"}
