@@ -13,8 +13,8 @@ def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str
     which names the variable to set.
     """
     name = name.casefold()
-    if (found := settings.destinations.get(name)) is not None:
+    if not is_registered(engine, name):
+        if (found := settings.destinations.get(name)) is None:
+            raise UnknownDestination(settings.why_not(name))
         register(engine, name, found.kind)
-    elif not is_registered(engine, name):
-        raise UnknownDestination(settings.why_not(name))
     return name

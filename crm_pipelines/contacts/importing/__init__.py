@@ -118,7 +118,7 @@ def _known(engine: sa.Engine | None, crms: Sequence[str]) -> list[str]:
     """Each once. Without a database, which knows their names, as they are given."""
     if engine is None:
         return list(dict.fromkeys(crms))
-    with engine.connect() as connection:
+    with engine.connect().execution_options(postgresql_readonly=True) as connection:
         return list(dict.fromkeys(known_destination(connection, crm) for crm in crms))
 
 

@@ -362,7 +362,7 @@ def test_a_channel_that_is_down_gets_it_later_and_is_told_through_the_others(
     slack = http_receiver()
     monkeypatch.setenv("ALERT_SLACK_WEBHOOK_URL", slack.url)
     slack.status, slack.answer = 500, b"rollup_error"
-    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint", refused_kind="credentials")
     assert backlog.tick() == [("brevo.gate.credentials", "begun")]
     assert backlog.tick() == []
     assert backlog.tick() == [("alerts.slack", "begun")]
