@@ -1076,8 +1076,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/crms/brevo/mapping.py",
-                "as_is = None if account is None else account.as_is",
-                "as_is = None",
+                "account is None or type(value) in account.as_is.get(name, ())",
+                "True",
             ),
         ),
         tests=(f"{_LEFT_OUT}::test_a_value_without_an_attribute_is_told_and_goes_once_it_is_created_by_hand",),

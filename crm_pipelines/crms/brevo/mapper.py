@@ -8,9 +8,9 @@ import phonenumbers
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.base import Line, Payload, Unsendable
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
-from crm_pipelines.crms.brevo.mapping import CUSTOM, NATURAL_WAYS, PHONES, SOURCES, BrevoMapping, fitting, load_mapping
+from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, SOURCES, BrevoMapping, fitting, load_mapping
 from crm_pipelines.crms.brevo.payload import build_payload
-from crm_pipelines.crms.brevo.values import Way, natural_type
+from crm_pipelines.crms.brevo.values import Way
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import BrevoSettings
 
@@ -78,27 +78,21 @@ class BrevoMapper:
     def explain(self, record: Mapping[str, Any]) -> list[Line]:
         """One line per mapped field, blank or not, then those that have a value and go nowhere. Pure.
 
-        Values and remarks are those of `prepare`. It does not use this, since it runs for every contact of an import.
+        Values and remarks are those of `prepare`.
         """
-        custom = {CUSTOM + key: value for key, value in (record.get("custom_fields") or {}).items()}
-        first, last = normalize.names_of(record)
-        fields = {name: record.get(name) for name in SOURCES} | custom | {"first_name": first, "last_name": last}
-        lines = [
-            self._line(name, one.source, fields.get(one.source), one.way())
-            for name, one in self._mapping.attributes.items()
-        ]
-        for field, name in self._mapping.by_own_name(record.get("custom_fields") or {}).items():
-            value = fields[CUSTOM + field]
-            lines.append(self._line(name, CUSTOM + field, value, NATURAL_WAYS[natural_type(value)]))
-        mapped = {line.source for line in lines}
+        custom = record.get("custom_fields") or {}
+        lines = [self._line(name, source, raw, way) for name, source, raw, way in self._mapping.lines(record, custom)]
+        mapped = {line.source for line in lines} | _NOT_OF_THE_PERSON
         mapped |= _PARTS_OF_NAME if "name" in mapped else {"name"} if mapped & _PARTS_OF_NAME else set()
-        unmapped = [
+        first, last = normalize.names_of(record)
+        fields = {name: record.get(name) for name in SOURCES} | {"first_name": first, "last_name": last}
+        fields |= {CUSTOM + key: value for key, value in custom.items()}
+        return lines + [
             Line(source=source, attribute=None, value=None, remark="not sent: the mapping names no attribute for it")
             for source, value in fields.items()
-            if source not in mapped | _NOT_OF_THE_PERSON and value not in (None, "")
+            if source not in mapped and value not in (None, "")
         ]
-        return [*lines, *unmapped]
 
     def _line(self, name: str | None, source: str, raw: object, way: Way) -> Line:
-        value, remark, _ = fitting(name, raw, way, region=self._phone_region, account=self._account)
+        value, remark, _ = fitting(name, raw, way, self._phone_region, self._account)
         return Line(source=source, attribute=name, value=value, remark=remark)

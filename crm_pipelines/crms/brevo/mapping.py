@@ -129,9 +129,12 @@ class BrevoMapping(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @cached_property
-    def _ways(self) -> list[tuple[str, str, Way]]:
-        """Of each attribute its name, its source, and how that is read."""
-        return [(name, one.source, one.way()) for name, one in self.attributes.items()]
+    def _ways(self) -> list[tuple[str, str, str | None, Way]]:
+        """Of each attribute its name, its source, the custom field if it is one, and how that is read."""
+        return [
+            (name, one.source, one.source.removeprefix(CUSTOM) if one.source.startswith(CUSTOM) else None, one.way())
+            for name, one in self.attributes.items()
+        ]
 
     def owns(self, name: str) -> bool:
         """Whether this mapping may write the attribute, and so also clear it."""
@@ -152,6 +155,21 @@ class BrevoMapping(BaseModel):
             taken.add(name)
         return found
 
+    def lines(self, record: Mapping[str, Any], custom: Mapping[str, Any]) -> list[tuple[str | None, str, object, Way]]:
+        """Of each mapped field, blank or not: its attribute, if it has one, the field, its value, how to read it.
+
+        `record` is a row of crm_contacts, `custom` its custom fields.
+        """
+        first, last = normalize.names_of(record)
+        named = {**record, "first_name": first, "last_name": last}
+        return [
+            (name, source, custom.get(field) if field else named.get(source), way)
+            for name, source, field, way in self._ways
+        ] + [
+            (name, CUSTOM + field, custom[field], NATURAL_WAYS[natural_type(custom[field])])
+            for field, name in self.by_own_name(custom).items()
+        ]
+
     def apply(
         self, record: Mapping[str, Any], *, region: str | None, account: AccountAttributes | None = None
     ) -> Applied:
@@ -162,41 +180,27 @@ class BrevoMapping(BaseModel):
         values: dict[str, Value] = {}
         warnings: list[str] = []
         left_out: list[str] = []
-        as_is = None if account is None else account.as_is
-        custom: Mapping[str, Any] = record.get("custom_fields") or {}
-        first, last = normalize.names_of(record)
-        own_fields = {CUSTOM + key: value for key, value in custom.items()}
-        fields = {**record, **own_fields, "first_name": first, "last_name": last}
-
-        def put(name: str | None, source: str, way: Way) -> None:
-            value, remark = convert(fields.get(source), way, region)
-            misfit = remark is not None and remark.startswith(LEFT_OUT)
-            # `refit` by itself would do; this is asked for each value of each contact, and most stay as they are.
-            if value is not None and (name is None or (as_is is not None and type(value) not in as_is.get(name, ()))):
-                value, remark, unfit = refit(name, value, remark, account)
-                misfit = misfit or unfit
+        for name, source, raw, way in self.lines(record, record.get("custom_fields") or {}):
+            value, remark, misfit = fitting(name, raw, way, region, account)
             if remark:
-                label = (normalize.text(source) or "")[:80]
-                warnings.append(f"{label} {remark}")
-            if name is not None and value is not None:
-                values[name] = value
-            if misfit and name is not None:
-                left_out.append(name)
-
-        for name, source, way in self._ways:
-            put(name, source, way)
-        for field, own_name in self.by_own_name(custom).items():
-            put(own_name, CUSTOM + field, NATURAL_WAYS[natural_type(custom[field])])
+                warnings.append(f"{(normalize.text(source) or '')[:80]} {remark}")
+            if name is not None:
+                if value is not None:
+                    values[name] = value
+                if misfit:
+                    left_out.append(name)
         return Applied(values, tuple(warnings), frozenset(left_out))
 
 
-def fitting(
-    name: str | None, raw: object, way: Way, *, region: str | None, account: AccountAttributes | None
-) -> Fitting:
+def fitting(name: str | None, raw: object, way: Way, region: str | None, account: AccountAttributes | None) -> Fitting:
     """A field as it is sent as the attribute `name`: brought to the way's type, then to that of the account."""
     value, remark = convert(raw, way, region)
     misfit = remark is not None and remark.startswith(LEFT_OUT)
-    return Fitting(None, remark, misfit) if value is None else refit(name, value, remark, account)
+    # `refit` by itself would do; this is asked for each value of each contact, and most stay as they are.
+    if value is None or (name is not None and (account is None or type(value) in account.as_is.get(name, ()))):
+        return Fitting(value, remark, misfit)
+    value, remark, unfit = refit(name, value, remark, account)
+    return Fitting(value, remark, misfit or unfit)
 
 
 def refit(name: str | None, value: Value, remark: str | None, account: AccountAttributes | None) -> Fitting:
