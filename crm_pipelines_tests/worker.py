@@ -25,6 +25,7 @@ from crm_pipelines import faults
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.base import Outcome, Payload
 from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.delivery import courier, fence, planning
 from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.jobs import brevo_sync
@@ -148,8 +149,9 @@ def _make_short(scale: float) -> None:
     vars(transport)["LONGEST_LARGE_REQUEST"] *= scale
     vars(ops)["IMPORT_SILENCE"] *= scale
     vars(planning)["BULK_REST"] *= scale / 60  # a storm has many an import come to nothing
-    for name in ("IMPORT_SILENCE", "IMPORT_PATIENCE", "POLL_PAUSE", "TRUST"):
+    for name in ("IMPORT_SILENCE", "IMPORT_PATIENCE", "TRUST"):
         vars(planning)[name] *= scale
+    BrevoImports.look_pause *= scale
 
 
 def _set_clock(days: float) -> None:

@@ -61,6 +61,8 @@ _EMBEDDED_ERRORS = "crm_pipelines_tests/integration/embedded/test_errors.py"
 _RESTORED = "crm_pipelines_tests/integration/queue/test_restored_gate.py"
 _BACKUPS = "crm_pipelines_tests/integration/local/test_backups.py"
 _ACCOUNTS = "crm_pipelines/delivery/accounts.py"
+_OPENING = "crm_pipelines/delivery/opening.py"
+_TWO_DESTINATIONS = "crm_pipelines_tests/integration/delivery/test_two_destinations.py"
 _ACCOUNT_TESTS = "crm_pipelines_tests/integration/orchestration/test_accounts.py"
 _ACCOUNT_CHANGE = (
     "crm_pipelines_tests/system/chaos/test_account_change.py"
@@ -917,6 +919,38 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_EMBEDDED_ERRORS}::test_data_of_an_older_version_are_run_by_the_programs_of_that_version",),
+    ),
+    Mutation(
+        guard="account: two destinations never deliver to one",
+        changes=((_GATES, "if taken_by is not None and account != SANDBOX:", "if False:"),),
+        tests=(
+            f"{_TWO_DESTINATIONS}::test_two_destinations_never_deliver_to_one_account",
+            f"{_TWO_DESTINATIONS}::test_nor_does_one_that_had_an_account_of_its_own_and_nothing_of_that_one_is_forgotten",
+        ),
+    ),
+    Mutation(
+        guard="account: of two destinations that come to one at a time, one is first",
+        changes=((_GATES_SQL, "AS text[])) ORDER BY crm FOR UPDATE", "AS text[]))"),),
+        tests=(f"{_TWO_DESTINATIONS}::test_of_two_that_come_to_one_account_at_the_same_time_one_is_first",),
+    ),
+    Mutation(
+        guard="account: check tells that it is another destination's",
+        changes=((_ACCOUNTS, "gate.require_own(_name_of(identity))", "pass"),),
+        tests=(f"{_TWO_DESTINATIONS}::test_check_names_the_destination_that_has_the_account",),
+    ),
+    Mutation(
+        guard="account: those of two kinds may have one name",
+        changes=((_OPENING, "if one.kind == own.kind and one.name", "if one.name"),),
+        tests=(f"{_TWO_DESTINATIONS}::test_accounts_of_two_kinds_may_have_one_name",),
+    ),
+    Mutation(
+        guard="advice: names the variables of its own destination",
+        changes=(("crm_pipelines/crms/brevo/api.py", "advice_for(destination)", 'advice_for("brevo")'),),
+        tests=(
+            f"{_TWO_DESTINATIONS}::test_whatever_is_asked_a_refused_key_is_told_by_the_variable_of_its_destination",
+            f"{_TWO_DESTINATIONS}::test_whatever_is_asked_a_wrong_address_is_told_by_the_variable_of_its_destination",
+            f"{_TWO_DESTINATIONS}::test_gate_alert_check_and_why_name_the_variable_of_the_destination",
+        ),
     ),
     Mutation(
         guard="account: an answer that names the owner alone is that of no other account",

@@ -41,10 +41,22 @@ class OtherAccount(CrmPipelinesError):
     """The credentials open another account than the one that the contacts of this database were delivered to."""
 
 
+class AccountTaken(CrmPipelinesError):
+    """The credentials open the account of another destination: everybody would be sent there twice."""
+
+    def __init__(self, account: str, *, taken_by: str, crm: str) -> None:
+        super().__init__(
+            f"The account {account} is that of the destination {taken_by} already, so {crm} sends nothing to it: it "
+            f"would get everything twice. Set the key of another account for {crm}, or take one of the two out of "
+            "CRM_DESTINATIONS."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """The gate as it stands. `paused_until` is None for an open gate and for a pause without end.
 
+    `refused_kind` is what the CRM's refusal was about; None also where an earlier version closed the gate.
     `account` is the CRM's own name of the account that the contacts were delivered to, SANDBOX, or None before the
     first run; `account_fingerprints` are of credentials that open it. `account_since`, `former_account` and
     `contacts_forgotten` (how many became New) tell of its last change.
@@ -61,6 +73,7 @@ class Gate:
     paused_seconds: float | None
     pause_kind: str | None
     pause_reason: str | None
+    refused_kind: str | None
     refused_fingerprint: str | None
     probing: bool
     limit_observed: float | None
@@ -139,16 +152,20 @@ class Tally:
 
 
 class GateKeeper:
-    """The gate of one CRM's account. With an `account` it gives slots only while that is the gate's."""
+    """The gate of one CRM's account. With an `account` it gives slots only while that is the gate's.
 
-    def __init__(self, engine: sa.Engine, crm: str, *, account: str | None = None) -> None:
+    `others` are further destinations of the same kind, none of which may have the same account.
+    """
+
+    def __init__(self, engine: sa.Engine, crm: str, *, account: str | None = None, others: Sequence[str] = ()) -> None:
         self._engine = engine
         self.crm = crm
         self.account = account
+        self._others = list(others)
 
     def of(self, account: str) -> "GateKeeper":
         """The same gate, for somebody who sends to this account only."""
-        return GateKeeper(self._engine, self.crm, account=account)
+        return GateKeeper(self._engine, self.crm, account=account, others=self._others)
 
     def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
         with self._engine.begin() as connection:
@@ -199,9 +216,14 @@ class GateKeeper:
         """Stop all requests for `duration`; a longer pause already in force stays."""
         self._all("pause", kind=kind, reason=reason, duration=duration)
 
-    def close(self, reason: str, fingerprint: str, kind: str = "credentials") -> None:
-        """Stop all requests because the account refused the credentials, or settings, with this fingerprint."""
-        self._all("close", reason=reason, fingerprint=fingerprint, kind=kind)
+    def close(
+        self, reason: str, fingerprint: str, kind: str = "credentials", *, refused_kind: str | None = None
+    ) -> None:
+        """Stop all requests because the account refused the credentials, or settings, with this fingerprint.
+
+        `refused_kind` is what the refusal was about: the kind of its outcome.
+        """
+        self._all("close", reason=reason, fingerprint=fingerprint, kind=kind, refused_kind=refused_kind)
 
     def open(self) -> None:
         """Let requests through again and forget what was counted against the account; not what waits for a person."""
@@ -244,6 +266,14 @@ class GateKeeper:
         """Let nobody ask for `pause`."""
         self._all("delay_poll", pause=pause)
 
+    def require_own(self, account: str) -> None:
+        """Raises AccountTaken if this is the account of another destination. At the sandbox nothing is real."""
+        self._refuse_taken(account, self._all("taken_by", others=self._others, account=account)[0][0])
+
+    def _refuse_taken(self, account: str, taken_by: str | None) -> None:
+        if taken_by is not None and account != SANDBOX:
+            raise AccountTaken(account, taken_by=taken_by, crm=self.crm)
+
     def distrust_key(self, account: str, fingerprint: str) -> None:
         """These credentials do not open `account` any more: whoever comes with them asks again."""
         self._all("distrust_key", account=account, fingerprint=fingerprint)
@@ -253,11 +283,14 @@ class GateKeeper:
 
         When it was another one, that one is forgotten: every contact but the suppressed ones is New again; returns how
         many of them were not. With `move` false it raises OtherAccount instead. Raises AccountMixup on the way from a
-        real account to the sandbox. An account without any fingerprint is the API's host name, which earlier versions
-        wrote down: the real account that the credentials open takes its place.
+        real account to the sandbox, and AccountTaken when it is another destination's. An account without any
+        fingerprint is the API's host name, which earlier versions wrote down: the real account that the credentials
+        open takes its place.
         """
         with self._engine.begin() as connection:
-            bound, known = connection.execute(_SQL["lock_account"], {"crm": self.crm}).one()
+            asked = {"crm": self.crm, "others": self._others, "account": account}
+            bound, known, taken_by = connection.execute(_SQL["lock_account"], asked).one()
+            self._refuse_taken(account, taken_by)
             if bound is not None and bound != SANDBOX and account == SANDBOX:
                 raise AccountMixup(
                     f"The contacts of this database were delivered to {bound}, so the sandbox is not used with it: "

@@ -6,7 +6,7 @@ SELECT crm, account, account_fingerprints, account_since, former_account, contac
        paused_until IS NOT NULL AND paused_until > now() AS paused,
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
-       pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
+       pause_kind, pause_reason, refused_kind, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
        home = crm_home(tableoid) AS at_home
   FROM crm_gates WHERE crm = :crm
 
@@ -41,12 +41,13 @@ UPDATE crm_gates SET
 
 -- name: close
 UPDATE crm_gates SET paused_until = 'infinity', pause_kind = :kind, pause_reason = left(:reason, 1000),
-       refused_fingerprint = :fingerprint, changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
+       refused_kind = :refused_kind, refused_fingerprint = :fingerprint,
+       changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
  -- What only a person opens must not open with the next key.
  WHERE crm = :crm AND coalesce(pause_kind, '') NOT IN ('manual', 'restored')
 
 -- name: open
-UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
+UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_kind = NULL, refused_fingerprint = NULL,
        pause_seconds = 0, consecutive_failures = 0, probing = false, counting_since = now(), changed_at = now()
  WHERE crm = :crm AND (paused_until IS NOT NULL OR probing)
    AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))
@@ -112,7 +113,17 @@ UPDATE crm_gates SET next_poll_at = now() + CAST(:pause AS interval)
 UPDATE crm_gates SET next_poll_at = greatest(next_poll_at, now() + CAST(:pause AS interval)) WHERE crm = :crm
 
 -- name: lock_account
-SELECT account, account_fingerprints FROM crm_gates WHERE crm = :crm FOR UPDATE
+-- With the gates of the others, always in this order: of two that come to one account at the same time, one is first.
+WITH locked AS MATERIALIZED (
+    SELECT crm, account, account_fingerprints FROM crm_gates
+     WHERE crm = :crm OR crm = ANY (CAST(:others AS text[])) ORDER BY crm FOR UPDATE
+)
+SELECT own.account, own.account_fingerprints,
+       (SELECT min(other.crm) FROM locked other WHERE other.crm <> :crm AND other.account = :account) AS taken_by
+  FROM locked own WHERE own.crm = :crm
+
+-- name: taken_by
+SELECT min(crm) FROM crm_gates WHERE crm = ANY (CAST(:others AS text[])) AND account = :account
 
 -- name: remember_account
 UPDATE crm_gates SET account = :account, account_fingerprints = :fingerprints WHERE crm = :crm
@@ -181,7 +192,7 @@ SELECT count(*) FROM kept WHERE NOT suppressed AND state <> 'unselected'
 -- name: close_by_hand
 -- Not over a restore: what was not known then is not known now.
 UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'manual', pause_reason = left(:reason, 1000),
-       refused_fingerprint = NULL, changed_at = now()
+       refused_kind = NULL, refused_fingerprint = NULL, changed_at = now()
  WHERE crm = :crm AND pause_kind IS DISTINCT FROM 'restored'
 
 -- name: lock_home
@@ -201,7 +212,8 @@ UPDATE crm_syncs SET
  WHERE crm = :crm
 
 -- name: close_restored
-UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'restored', pause_reason = :reason, refused_fingerprint = NULL,
+UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'restored', pause_reason = :reason, refused_kind = NULL,
+       refused_fingerprint = NULL,
        probing = false, consecutive_failures = 0, pause_seconds = 0, next_poll_at = now(), counting_since = now(),
        changed_at = now()
  WHERE crm = :crm

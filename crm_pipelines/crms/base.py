@@ -227,11 +227,12 @@ ValuesInUse = Callable[[Sequence[str]], Mapping[str, InUse]]
 class ImportTarget:
     """Where imports go, as the account was when it was looked at.
 
-    `list_id`: a list that every contact of the import is put on; `own`: it is one of ours, since the user named none.
+    `list_id`: the list that every contact of the import is put on, as in `Outcome.lists`; `own`: it is one of ours,
+    since the user named none.
     `moment`: by the CRM's clock; imports that are begun from now on change nothing before it.
     """
 
-    list_id: int
+    list_id: str
     moment: datetime
     own: bool = False
 
@@ -289,6 +290,7 @@ class Imports(Protocol):
     threshold: int  # at or above this many due contacts, an import is worth its while
     most_bytes: int
     page_size: int
+    look_pause: timedelta  # between two calls of `look` for one account, whoever makes them
 
     def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
         """Look at the account, and create the list if there is none."""
@@ -308,7 +310,7 @@ class Imports(Protocol):
         """
 
     def look(self, *, before_request: BeforeRequest) -> tuple[Outcome, Mapping[str, ImportStatus]]:
-        """How the latest imports stand, by the names of their processes. The budget for this is small."""
+        """How the latest imports stand, by the names of their processes; see `look_pause`."""
 
     def refused(self, status: ImportStatus, *, local: bool) -> Mapping[str, str]:
         """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key.
@@ -472,9 +474,8 @@ class Kind:
     """A CRM product as its module offers it, in the constant `KIND`.
 
     `mapper` and `client` take the settings of a destination, of the kind's own class, and the region of phone numbers
-    without a country code. `advice` is what to do about an outcome, by its kind.
+    without a country code.
     """
 
     mapper: Callable[[Any, str | None], Mapper]
     client: Callable[[Any, str | None], Crm]
-    advice: Mapping[str, str]

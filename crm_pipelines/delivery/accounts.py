@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from crm_pipelines.contacts.gates import SANDBOX, Gate, GateKeeper, Tally
+from crm_pipelines.contacts.gates import SANDBOX, AccountTaken, Gate, GateKeeper, Tally
 from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, Identity, Outcome, Result
 from crm_pipelines.delivery.gatekeeping import close
 from crm_pipelines.delivery.passage import Passage
@@ -36,8 +36,8 @@ class Registrar(Passage):
     def admit(self, *, move: bool) -> Admitted:
         """With `move`, the account that the credentials open takes the place of another one, which is forgotten.
 
-        Raises OtherAccount without it, AccountUnknown, AccountMixup, or GatePaused when the account is not known and
-        cannot be asked for.
+        Raises OtherAccount without it, AccountUnknown, AccountMixup, AccountTaken, or GatePaused when the account is
+        not known and cannot be asked for.
         """
         account = account_of(self._gate, self._crm, before_request=self._pacer.wait)
         bind = partial(self._gate.bind_account, account, self._crm.credentials_fingerprint, move=move)
@@ -47,7 +47,8 @@ class Registrar(Passage):
 def admit(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> GateKeeper:
     """The gate for whoever goes on with what is known of the account; before the first run, for any account.
 
-    Nothing is forgotten here. Raises OtherAccount, AccountMixup or AccountUnknown, and what `before_request` raises.
+    Nothing is forgotten here. Raises OtherAccount, AccountMixup, AccountTaken or AccountUnknown, and what
+    `before_request` raises.
     """
     if gate.read().account_is_open:
         return gate
@@ -77,6 +78,11 @@ def judge(gate: GateKeeper, crm: Crm, identity: Identity | None) -> Finding:
     found = finding(state, identity)
     if not found.ok and identity is not None and state.account is not None and not _tells_too_little(state, identity):
         gate.distrust_key(state.account, crm.credentials_fingerprint)
+    try:
+        if identity is not None:
+            gate.require_own(_name_of(identity))
+    except AccountTaken as taken:
+        return Finding(ok=False, subject="Account", detail=str(taken))
     return found
 
 

@@ -97,11 +97,12 @@ class FidelityReader(Passage):
         if not self._sampler.unchanged([delivery.claim]):
             tally.edited += 1
             return
-        told = {"EMAIL", "lists", *delivery.sent_attributes}
+        # What the CRM did not take says nothing about what arrives.
+        untold = payload.attributes.keys() - delivery.sent_attributes
         compared = self._crm.compare(payload, held) if held else []
         tally.add(
             {MISSING: held is not None}
-            | {one.attribute: one.same for one in compared if one.same is not None and one.attribute in told}
+            | {one.attribute: one.same for one in compared if one.same is not None and one.attribute not in untold}
         )
 
 

@@ -361,4 +361,4 @@ def _was_put_on(delivery: Delivery, target: ImportTarget) -> bool:
     """Whether an earlier delivery put the contact on this list, or may have done so."""
     if delivery.lists is None:  # not noted then; every delivery asked for the user's list
         return delivery.remote_key is not None and not target.own
-    return str(target.list_id) in delivery.lists
+    return target.list_id in delivery.lists

@@ -37,10 +37,6 @@ IMPORT_DEADLINE = timedelta(minutes=30)
 IMPORT_LEASE = IMPORT_DEADLINE + timedelta(minutes=15)
 """How long an import's claims are safe from rescue: they need no renewal, what is done with them is decided earlier."""
 
-POLL_PAUSE = timedelta(seconds=40)
-"""Between two looks at the imports of an account. Brevo allows 100 requests an hour to whatever is not about contacts;
-90 are these, the rest is for `check` and for the account's other tools."""
-
 IMPORT_PATIENCE = timedelta(seconds=45)
 """How long a run waits for the imports that it has sent. Later ones are the next run's."""
 

@@ -12,7 +12,6 @@ from crm_pipelines.contacts.gates import SANDBOX
 from crm_pipelines.contacts.imports import BulkImports, OpenImport, holder
 from crm_pipelines.contacts.queue import Applied, Queue, RetryPolicy
 from crm_pipelines.crms.base import Held, ImportStatus, Page, Result
-from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.rates import LONGEST_PAUSE
 from crm_pipelines.delivery.reading import Reader
 from crm_pipelines.delivery.totals import Totals, totals_of
@@ -54,7 +53,7 @@ class Prover(Reader):
 
         def before_request() -> None:
             self._turn()
-            if not self._patiently(partial(self._gate.reserve_poll, planning.POLL_PAUSE)):
+            if not self._patiently(partial(self._gate.reserve_poll, self._crm.imports.look_pause)):
                 raise _TooEarlyError
 
         try:
@@ -63,8 +62,8 @@ class Prover(Reader):
             return {}
         if outcome.result is Result.SNOOZED:
             # This allowance is not that of the contacts.
-            pause = min(outcome.retry_after or planning.POLL_PAUSE, LONGEST_PAUSE)
-            self._insistently(partial(self._gate.delay_poll, max(pause, planning.POLL_PAUSE)))
+            pause = min(outcome.retry_after or self._crm.imports.look_pause, LONGEST_PAUSE)
+            self._insistently(partial(self._gate.delay_poll, max(pause, self._crm.imports.look_pause)))
         elif outcome.result is not Result.SYNCED:
             # Nor is this limit, which the headers tell: it must not become the rate of the contacts.
             self._heed_in_bulk(replace(outcome, rate=type(outcome.rate)()))

@@ -70,11 +70,11 @@ class RateLimit:
         return pause if pause > _SHORT_WINDOW and rate.remaining <= on_their_way else None
 
 
-def rate_limit_of(crm: CrmSettings, observed: float | None) -> RateLimit:
+def rate_limit_of(destination: CrmSettings, observed: float | None) -> RateLimit:
     """The rate that the settings and what the account has reported allow."""
     return RateLimit(
-        crm.rate_limit_per_second,
-        is_ceiling="rate_limit_per_second" in crm.model_fields_set,
+        destination.rate_limit_per_second,
+        is_ceiling="rate_limit_per_second" in destination.model_fields_set,
         observed=observed,
-        reserved=crm.rate_limit_reserve_percent / 100,
+        reserved=destination.rate_limit_reserve_percent / 100,
     )

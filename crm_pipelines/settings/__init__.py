@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from crm_pipelines.errors import CrmPipelinesError, SettingsError, UsageError
-from crm_pipelines.settings.crms import KINDS, BrevoSettings, CrmSettings, prefix_of
+from crm_pipelines.settings.crms import KINDS, BrevoSettings, CrmSettings, prefix_of, variable_of
 from crm_pipelines.settings.destinations import FIRST, kinds_of
 from crm_pipelines.settings.environment import EnvironmentSettings, project_folder, variable_name
 from crm_pipelines.settings.groups import (
@@ -45,6 +45,7 @@ __all__ = [
     "load_settings",
     "project_folder",
     "variable_name",
+    "variable_of",
 ]
 
 GROUPS: tuple[type[EnvironmentSettings], ...] = (

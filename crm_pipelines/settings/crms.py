@@ -87,7 +87,7 @@ class CrmSettings(EnvironmentSettings):
 
     def variable(self, field: str) -> str:
         """The environment variable that fills `field`."""
-        return f"{prefix_of(self.name)}{field}".upper()
+        return variable_of(self.name, field)
 
     @property
     def missing(self) -> str | None:
@@ -152,3 +152,8 @@ KINDS: dict[str, type[CrmSettings]] = {settings.kind: settings for settings in (
 def prefix_of(name: str) -> str:
     """How the variables of a destination begin."""
     return f"{name}_".upper()
+
+
+def variable_of(name: str, field: str) -> str:
+    """The environment variable that fills `field` of the destination with this name."""
+    return f"{prefix_of(name)}{field}".upper()

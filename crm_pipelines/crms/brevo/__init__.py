@@ -46,7 +46,7 @@ from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fi
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.outcomes import ADVICE, json_object
+from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
@@ -77,7 +77,7 @@ class Brevo(BrevoMapper):
         self._list_id = list_id
         self._keep_marks = keep_marks
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
-        self._api = Api(self._transport, secrets=(api_key,))
+        self._api = Api(self._transport, destination=name, secrets=(api_key,))
         self.imports: Imports = BrevoImports(
             self._api,
             list_id=list_id,
@@ -97,7 +97,7 @@ class Brevo(BrevoMapper):
             name=settings.name,
             api_key=api_key,
             base_url=settings.api_base_url,
-            mapping=load_mapping(settings.mapping_file),
+            mapping=load_mapping(settings.mapping_file, settings.variable("mapping_file")),
             list_id=settings.list_id,
             phone_region=phone_region,
             keep_marks=settings.ext_id == "keep",
@@ -229,4 +229,4 @@ class Brevo(BrevoMapper):
         )
 
 
-KIND = Kind(mapper=BrevoMapper.without_key, client=Brevo.from_settings, advice=ADVICE)
+KIND = Kind(mapper=BrevoMapper.without_key, client=Brevo.from_settings)

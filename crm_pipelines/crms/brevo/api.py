@@ -5,14 +5,16 @@ from typing import Any
 import requests
 
 from crm_pipelines.crms.base import BeforeRequest, Outcome
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception
+from crm_pipelines.crms.brevo.outcomes import advice_for, classify, classify_exception
 from crm_pipelines.crms.transport import Answer, Transport
 
 
 class Api:
-    """Requests to one account. Safe to use from several threads."""
+    """Requests to the account of one destination, whose variables `advice` names. Safe to use from several threads."""
 
-    def __init__(self, transport: Transport, *, secrets: tuple[str, ...]) -> None:
+    def __init__(self, transport: Transport, *, destination: str, secrets: tuple[str, ...]) -> None:
+        self.destination = destination
+        self.advice = advice_for(destination)
         self._transport = transport
         self._secrets = secrets
 
@@ -28,5 +30,5 @@ class Api:
         try:
             answer = self._transport.request(method, path, **sent)
         except requests.RequestException as error:
-            return classify_exception(error), None
-        return classify(answer, hide=(*self._secrets, *hide)), answer
+            return classify_exception(error, self.advice), None
+        return classify(answer, hide=(*self._secrets, *hide), advice=self.advice), answer

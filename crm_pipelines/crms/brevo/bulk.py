@@ -45,6 +45,10 @@ MOST_BYTES = 8_000_000
 PAGE_SIZE = 1000
 """The most that GET /contacts gives."""
 
+LOOK_PAUSE = timedelta(seconds=40)
+"""Brevo allows 100 requests an hour to whatever is not about contacts. 90 are looks at imports, the rest is for `check`
+and for the account's other tools."""
+
 LIST_NAME = "crm-pipelines"
 """Name of the list, and of its folder, when the user named no list: Brevo imports nothing without one."""
 
@@ -71,6 +75,7 @@ class BrevoImports:
 
     most_bytes = MOST_BYTES
     page_size = PAGE_SIZE
+    look_pause = LOOK_PAUSE
 
     def __init__(
         self,
@@ -98,7 +103,7 @@ class BrevoImports:
             if list_id is None:
                 return _of_the_import(outcome), None
         own = self._list_id is None
-        return outcome, ImportTarget(list_id=list_id, moment=moment - _MARGIN, own=own)
+        return outcome, ImportTarget(list_id=str(list_id), moment=moment - _MARGIN, own=own)
 
     def _own_list(self, before_request: BeforeRequest) -> tuple[Outcome, int | None]:
         outcome, folder = self._find_or_create("folders", "/contacts/folders", {}, before_request)
@@ -144,7 +149,7 @@ class BrevoImports:
             proof=digest(attributes, on_list=True, account=self._account()),
             names=tuple(attributes),
             identifiers=_identifiers(payload.key, {**attributes, "EXT_ID": payload.external_id}),
-            lists=frozenset({str(target.list_id)}),
+            lists=frozenset({target.list_id}),
         )
 
     def submit(
@@ -152,7 +157,7 @@ class BrevoImports:
     ) -> tuple[Outcome, str | None]:
         """Never with emailBlacklist or smsBlacklist: they would hold for every row."""
         options = {
-            "listIds": [target.list_id],
+            "listIds": [int(target.list_id)],
             "updateExistingContacts": True,
             "emptyContactsAttributes": False,
             "disableNotification": True,
@@ -252,7 +257,7 @@ class BrevoImports:
     def is_on(self, held: Held, target: ImportTarget) -> bool:
         """By its `listIds`."""
         lists = held.fields.get("listIds")
-        return isinstance(lists, list) and target.list_id in lists
+        return isinstance(lists, list) and int(target.list_id) in lists
 
     def identifier(self, remote_id: str) -> str:
         """The number of a contact."""

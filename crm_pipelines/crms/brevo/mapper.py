@@ -45,7 +45,7 @@ class BrevoMapper:
         """Raises SettingsError when the mapping file or the phone region is wrong."""
         return cls(
             name=settings.name,
-            mapping=load_mapping(settings.mapping_file),
+            mapping=load_mapping(settings.mapping_file, settings.variable("mapping_file")),
             list_id=settings.list_id,
             phone_region=phone_region,
         )

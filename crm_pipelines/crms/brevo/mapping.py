@@ -216,8 +216,11 @@ def refit(name: str | None, value: Value, remark: str | None, account: AccountAt
     return Fitting(fitted, left_out if remark is None else f"{remark}; {left_out}", misfit=True)
 
 
-def load_mapping(path: Path | None) -> BrevoMapping:
-    """Read and validate `path`, or the shipped file. Raises MappingError with the file and the key."""
+def load_mapping(path: Path | None, variable: str = "BREVO_MAPPING_FILE") -> BrevoMapping:
+    """Read and validate `path`, or the shipped file. Raises MappingError with the file and the key.
+
+    `variable` is the environment variable that names the file.
+    """
     file = path or SHIPPED
     try:
         return BrevoMapping.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
@@ -231,4 +234,4 @@ def load_mapping(path: Path | None) -> BrevoMapping:
         detail = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in detail["loc"] if part != "[key]")
         problem = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
-    raise MappingError(f"The mapping file {file} (BREVO_MAPPING_FILE) cannot be used: {problem}. Correct it.")
+    raise MappingError(f"The mapping file {file} ({variable}) cannot be used: {problem}. Correct it.")

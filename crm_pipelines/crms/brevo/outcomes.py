@@ -21,7 +21,7 @@ known by `metadata.duplicate_identifiers`, then by its message, never by its cod
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -35,29 +35,39 @@ from crm_pipelines.crms.brevo.limits import rate_headers, wait_of
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.scrubbing import without_secrets
+from crm_pipelines.settings import BrevoSettings, variable_of
 
 LONGEST_MESSAGE = 500
 LONGEST_CODE = 100
 
-_SAYS_BASE_URL = "Check BREVO_API_BASE_URL and any proxy in between."
-ADVICE = {
-    "ip_not_authorised": "Allow this machine's address at https://app.brevo.com/security/authorised_ips.",
-    "credentials": "Set BREVO_API_KEY to a valid key.",
-    "credits": "Buy credits or change the plan at Brevo.",
-    "permission": "Give the key's account the right to write contacts.",
-    "account": "Ask Brevo to validate the account.",
-    "list": "Set BREVO_LIST_ID to a list of this account.",
-    "request": f"This is about the request, whichever contact is in it. {_SAYS_BASE_URL}",
-    "duplicate_address": "Merge or delete one of the two contacts at Brevo, or correct the address here.",
-    "duplicate_external_id": "Give only one contact at Brevo this EXT_ID.",
-    "duplicate_phone": "Correct the phone number of one of the two contacts.",
-    "invalid_phone": "Correct the phone number.",
-    "invalid_address": "Correct the e-mail address.",
-    "not_brevo": f"This is no answer of Brevo's. {_SAYS_BASE_URL}",
-    "redirect": f"Redirects are not followed. {_SAYS_BASE_URL}",
-    "proxy": "Check the proxy (HTTPS_PROXY) and its credentials.",
-    "tls": "Check BREVO_API_BASE_URL, and REQUESTS_CA_BUNDLE behind a proxy with a certificate of its own.",
-}
+
+def advice_for(destination: str) -> Mapping[str, str]:
+    """What to do about an outcome, in the variables of this destination."""
+    api_key, url, list_id = (variable_of(destination, one) for one in ("api_key", "api_base_url", "list_id"))
+    way = f"Check {url} and any proxy in between."
+    return {
+        "ip_not_authorised": "Allow this machine's address at https://app.brevo.com/security/authorised_ips.",
+        "credentials": f"Set {api_key} to a valid key.",
+        "credits": "Buy credits or change the plan at Brevo.",
+        "permission": "Give the key's account the right to write contacts.",
+        "account": "Ask Brevo to validate the account.",
+        "list": f"Set {list_id} to a list of this account.",
+        "request": f"This is about the request, whichever contact is in it. {way}",
+        "duplicate_address": "Merge or delete one of the two contacts at Brevo, or correct the address here.",
+        "duplicate_external_id": "Give only one contact at Brevo this EXT_ID.",
+        "duplicate_phone": "Correct the phone number of one of the two contacts.",
+        "invalid_phone": "Correct the phone number.",
+        "invalid_address": "Correct the e-mail address.",
+        "not_brevo": f"This is no answer of Brevo's. {way}",
+        "redirect": f"Redirects are not followed. {way}",
+        "way": way,
+        "proxy": "Check the proxy (HTTPS_PROXY) and its credentials.",
+        "tls": f"Check {url}, and REQUESTS_CA_BUNDLE behind a proxy with a certificate of its own.",
+    }
+
+
+ADVICE = advice_for(BrevoSettings.kind)
+
 
 _ACCOUNT_CODES = {
     "unauthorized": "credentials",
@@ -84,7 +94,13 @@ _TRANSACTIONAL = re.compile(r"transactional attribute", re.IGNORECASE)
 _INVALID_ADDRESS = re.compile(r"invalid email|invalid value passed for identifierType email_id", re.IGNORECASE)
 
 
-def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None = None) -> Outcome:
+def classify(
+    answer: Answer,
+    *,
+    hide: tuple[str, ...] = (),
+    now: datetime | None = None,
+    advice: Mapping[str, str] = ADVICE,
+) -> Outcome:
     """The meaning of an answer. Total: any status, headers and body give an Outcome.
 
     `hide` are secrets and personal data to be kept out of the message. `now` (aware) is the moment of the answer if it
@@ -92,7 +108,7 @@ def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None
     """
     body = json_object(answer)
     code, said = _own_words(body)
-    result, kind, advice = _verdict(answer.status, body, code or "", said or "", has_body=bool(answer.body.strip()))
+    result, kind, advised = _verdict(answer.status, body, code or "", said or "", has_body=bool(answer.body.strip()))
     if result is Result.SYNCED:
         code = message = None
     else:
@@ -100,7 +116,7 @@ def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None
             without_secrets((said or "")[: 10 * LONGEST_MESSAGE], hide)
             or f"Brevo answered with HTTP status {answer.status}."
         )
-        message = _with_advice(said, ADVICE.get(advice or kind or ""))
+        message = _with_advice(said, advice.get(advised or kind or ""))
         code = without_secrets((code or "")[:LONGEST_CODE], hide) or None
     retry_after = None
     if result in {Result.SNOOZED, Result.RETRY}:
@@ -118,18 +134,18 @@ def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None
     )
 
 
-def classify_exception(error: requests.RequestException) -> Outcome:
+def classify_exception(error: requests.RequestException, advice: Mapping[str, str] = ADVICE) -> Outcome:
     """The meaning of a request without an answer. The exception's own text names the URL, so none of it is used."""
     if isinstance(error, requests.Timeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
         return Outcome(result=Result.RETRY, kind="timeout", message="Brevo did not answer in time.")
     if isinstance(error, requests.exceptions.ProxyError):
-        said = _with_advice("The proxy did not connect to Brevo.", ADVICE["proxy"])
+        said = _with_advice("The proxy did not connect to Brevo.", advice["proxy"])
     elif isinstance(error, requests.exceptions.SSLError):
-        said = _with_advice("No secure connection to Brevo.", ADVICE["tls"])
+        said = _with_advice("No secure connection to Brevo.", advice["tls"])
     elif isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        said = _with_advice("The connection to Brevo failed or broke off.", _SAYS_BASE_URL)
+        said = _with_advice("The connection to Brevo failed or broke off.", advice["way"])
     else:
-        said = _with_advice(f"The request to Brevo failed ({type(error).__name__}).", _SAYS_BASE_URL)
+        said = _with_advice(f"The request to Brevo failed ({type(error).__name__}).", advice["way"])
     return Outcome(result=Result.RETRY, kind="outage", message=said)
 
 
@@ -167,9 +183,9 @@ def suspected_attributes(
     return [group for group in groups if group]
 
 
-def of_the_request(refused: Outcome) -> Outcome:
+def of_the_request(refused: Outcome, advice: Mapping[str, str]) -> Outcome:
     """The same refusal, where it can only be about the request: whichever contact is in it."""
-    message = _with_advice(refused.message or "", ADVICE["request"])
+    message = _with_advice(refused.message or "", advice["request"])
     return replace(refused, result=Result.REFUSED, kind=SETTINGS, message=message)
 
 

@@ -25,8 +25,9 @@ from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, RESERVED, BrevoMapping
 from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
-from crm_pipelines.crms.brevo.outcomes import ADVICE, json_object
+from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
+from crm_pipelines.settings import variable_of
 
 # The names that accounts in other languages have for what the shipped mapping calls FIRSTNAME and LASTNAME.
 _TRANSLATED = {
@@ -35,7 +36,6 @@ _TRANSLATED = {
 }
 # Who has more is no field of choices.
 _MOST_OPTIONS = 200
-_PROVISION = "Run crm-pipelines provision brevo."
 # Types of which some value can be brought to another type of the account; of all others none can.
 _CONVERTIBLE = {
     AttributeType.TEXT: frozenset({"float", "boolean", "date", "multiple-choice", "category", "user"}),
@@ -73,6 +73,8 @@ class Preflight:
         values_in_use: ValuesInUse | None = None,
     ) -> None:
         self._api = api
+        self._ext_id = variable_of(api.destination, "ext_id")
+        self._provision = f"crm-pipelines provision {api.destination}."
         self._before_request = before_request
         self._list_id = list_id
         self._keep_marks = keep_marks
@@ -181,7 +183,7 @@ class Preflight:
         outcome, body = self._get(f"/contacts/lists/{self._list_id}")
         if outcome.result is Result.SYNCED:
             return [Finding(ok=True, subject=subject, detail=f"exists: {body.get('name', '')}")]
-        said, advice = outcome.message or "", ADVICE["list"]
+        said, advice = outcome.message or "", self._api.advice["list"]
         detail = said if said.endswith(advice) else f"{said} {advice}"
         return [Finding(ok=False, subject=subject, detail=detail)]
 
@@ -193,7 +195,7 @@ class Preflight:
         in_use = self._options_in_use(existing)
         # Brevo may not list the phone attributes, which every account has.
         return [
-            _judge(name, wanted, existing, in_use.get(name))
+            _judge(name, wanted, existing, in_use.get(name), self._provision)
             for name, wanted in self._wanted.items()
             if existing.get(name) is not None or name not in PHONES
         ]
@@ -211,9 +213,9 @@ class Preflight:
             return Finding(ok=True, subject="EXT_ID", detail=detail, blocking=False)
         found = f"{foreign} of the newest {len(contacts)} contacts bear that of another system"
         if self._keep_marks:
-            detail = f"{found}; it stays (BREVO_EXT_ID=keep), and each update of such a contact takes a request more"
+            detail = f"{found}; it stays ({self._ext_id}=keep), and each update of such a contact takes a request more"
             return Finding(ok=True, subject="EXT_ID", detail=detail, blocking=False)
-        detail = f"{found}, and a delivery overwrites it: set BREVO_EXT_ID=keep unless you want that."
+        detail = f"{found}, and a delivery overwrites it: set {self._ext_id}=keep unless you want that."
         return Finding(ok=False, subject="EXT_ID", detail=detail, blocking=False)
 
     def _rate_limit(self) -> Finding:
@@ -275,7 +277,7 @@ def _unknown(there: Options, in_use: InUse) -> list[str]:
     return list({spelling(item): item for item in reversed(list(named))}.values())[::-1]
 
 
-def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUse | None) -> Finding:
+def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUse | None, provision: str) -> Finding:
     subject = f"Attribute {name}"
     found = existing.get(name)
     if found is None:
@@ -283,7 +285,7 @@ def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUs
         near = next((other for other in _TRANSLATED.get(name, ()) if other in there), None)
         near = near or next(iter(get_close_matches(name, there, n=1)), None)
         hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
-        detail = f"does not exist, so its values are left out. {hint} crm-pipelines provision brevo."
+        detail = f"does not exist, so its values are left out. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if not found.writable:
         why = "belongs to orders" if found.category == "transactional" else "Brevo computes it"
@@ -293,7 +295,7 @@ def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUs
         detail = "is a category of which Brevo tells no labels, so only numbers are sent. Add its labels at Brevo."
         return Finding(ok=False, subject=subject, detail=detail, blocking=False)
     if missing := _not_known(found, _options(wanted, in_use)):
-        kind, add = ("labels", "Add them at Brevo.") if found.type == "category" else ("options", _PROVISION)
+        kind, add = ("labels", "Add them at Brevo.") if found.type == "category" else ("options", f"Run {provision}")
         detail = f"exists, {found.type}, but {missing} values in use are none of its {kind} and are left out. {add}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=False)
     if found.type != wanted.type.in_brevo and (wanted.mapped or not _convertible(wanted.type, found.type)):

@@ -276,7 +276,7 @@ class Upsert:
         """Where to write next (None: create), or the end of this delivery."""
         if target is None and refused.result is Result.REJECTED and refused.http_status == 404:
             # A contact that is being created cannot be missing.
-            return of_the_request(refused)
+            return of_the_request(refused, self._api.advice)
         if self._requests >= MOST_REQUESTS or not (refused.result is Result.REJECTED or refused.kind == SETTINGS):
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:

@@ -74,7 +74,7 @@ def test_what_arrives_singly_arrives_in_bulk(
     brevo: Brevo, brevo_sandbox: BrevoSandbox, contacts: list[dict[str, Any]]
 ) -> None:
     rows: list[bytes] = []
-    target = ImportTarget(list_id=2, moment=datetime.now(UTC), own=False)
+    target = ImportTarget(list_id="2", moment=datetime.now(UTC), own=False)
     start = len(brevo_sandbox.state()["contacts"])
     for number, custom in enumerate(contacts, start=start):
         single = prepared(brevo, f"single{number}@example.com", 2 * number + 1, custom)

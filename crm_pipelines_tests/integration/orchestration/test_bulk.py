@@ -51,7 +51,7 @@ def _time_of_its_own(monkeypatch: pytest.MonkeyPatch, brevo_sandbox: BrevoSandbo
     monkeypatch.setattr(importing, "time", SimpleNamespace(monotonic=lambda: passed))
     monkeypatch.setattr(importing, "elapsed_clock", lambda: passed)
     # By the clock of the database, which goes on.
-    monkeypatch.setattr(planning, "POLL_PAUSE", timedelta(hours=1))
+    monkeypatch.setattr(BrevoImports, "look_pause", timedelta(hours=1))
 
 
 @pytest.fixture

@@ -1,0 +1,242 @@
+"""Two destinations of one kind: each has an account of its own, and is told of its own variables."""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.destinations import register
+from crm_pipelines.contacts.gates import AccountTaken, GateKeeper
+from crm_pipelines.contacts.story import story
+from crm_pipelines.crms.base import ImportTarget, Payload
+from crm_pipelines.crms.registry import mapper_of
+from crm_pipelines.delivery.opening import open_account
+from crm_pipelines.delivery.preflight import check_account
+from crm_pipelines.delivery.why import why
+from crm_pipelines.errors import SettingsError
+from crm_pipelines.orchestration.findings import look
+from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.settings import BrevoSettings, load_settings
+from crm_pipelines_tests.fixtures.accounts import OTHER, OURS
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import API_KEY
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.patience import PATIENCE, wait_until
+
+EU_KEY = "xkeysib-eu"
+
+
+@pytest.fixture(autouse=True)
+def two(ours: BrevoSandbox, other: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`brevo` and `brevo_eu`, each with an account of its own."""
+    monkeypatch.setenv("CRM_DESTINATIONS", "brevo,brevo_eu:brevo")
+    monkeypatch.setenv("BREVO_EU_API_KEY", EU_KEY)
+    monkeypatch.setenv("BREVO_EU_API_BASE_URL", other.url)
+
+
+def admit(name: str) -> str:
+    """As at the begin of a run; returns the account."""
+    with Destination(name).open() as account:
+        account.registrar().admit(move=True)
+        return account.gate.read().account or ""
+
+
+def account_said(name: str) -> str:
+    """What `check` says of the account, if it is a problem."""
+    with Destination(name).open() as account:
+        return next((one.detail for one in check_account(account).problems if one.subject == "Account"), "")
+
+
+@pytest.fixture(params=["the same key", "another key of the account"])
+def to_ours(request: pytest.FixtureRequest, ours: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From now on `brevo_eu` opens the account of `brevo`."""
+
+    def turn() -> None:
+        monkeypatch.setenv("BREVO_EU_API_KEY", API_KEY if request.param == "the same key" else EU_KEY)
+        monkeypatch.setenv("BREVO_EU_API_BASE_URL", ours.url)
+
+    return turn
+
+
+def test_two_destinations_never_deliver_to_one_account(to_ours: Callable[[], None], ours: BrevoSandbox) -> None:
+    to_ours()
+    assert admit("brevo") == OURS
+    for _ in range(2):
+        with pytest.raises(AccountTaken, match=f"The account {OURS} is that of the destination brevo already"):
+            admit("brevo_eu")
+    with Destination("brevo_eu").open() as account:
+        assert account.gate.read().account is None
+    assert admit("brevo") == OURS, "the first one goes on"
+
+
+def test_of_two_that_come_to_one_account_at_the_same_time_one_is_first(engine: sa.Engine) -> None:
+    """The second waits for the first, and then knows of it."""
+    register(engine, "brevo_eu", "brevo")
+    first = GateKeeper(engine, "brevo", others=["brevo_eu"])
+    second = GateKeeper(engine, "brevo_eu", others=["brevo"])
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            connection.execute(sa.text("SELECT FROM crm_gates WHERE crm = 'brevo' FOR UPDATE"))
+            late = pool.submit(second.bind_account, OURS, "key")
+            wait_until(lambda: _waits(engine), "the second waits for the gate of the first")
+            connection.execute(
+                sa.text("UPDATE crm_gates SET account = :account WHERE crm = 'brevo'"), {"account": OURS}
+            )
+        with pytest.raises(AccountTaken):
+            late.result(PATIENCE)
+    assert (first.read().account, second.read().account) == (OURS, None)
+
+
+def _waits(engine: sa.Engine) -> bool:
+    with engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(connection.execute(sa.text(query)).scalar())
+
+
+def test_nor_does_one_that_had_an_account_of_its_own_and_nothing_of_that_one_is_forgotten(
+    to_ours: Callable[[], None], people: People
+) -> None:
+    assert (admit("brevo"), admit("brevo_eu")) == (OURS, OTHER)
+    eu = People(people.engine, "brevo_eu")
+    eu.add()
+    eu.run("UPDATE crm_syncs SET state = 'synced', synced_revision = revision WHERE crm = 'brevo_eu'")
+    to_ours()
+    with pytest.raises(AccountTaken):
+        admit("brevo_eu")
+    with Destination("brevo_eu").open() as account, pytest.raises(AccountTaken):
+        account.admitted()
+    assert eu.states() == {"synced": 1}
+
+
+def test_check_names_the_destination_that_has_the_account(to_ours: Callable[[], None]) -> None:
+    admit("brevo")
+    assert account_said("brevo_eu") == ""
+    to_ours()
+    said = account_said("brevo_eu")
+    assert said.startswith(f"The account {OURS} is that of the destination brevo already")
+    assert "CRM_DESTINATIONS" in said
+    assert account_said("brevo") == ""
+
+
+def test_at_the_sandbox_two_destinations_may_be_tried_out(ours: BrevoSandbox, other: BrevoSandbox) -> None:
+    for sandbox in (ours, other):
+        sandbox.configure(organization="crm-pipelines-sandbox")
+    assert (admit("brevo"), admit("brevo_eu")) == ("sandbox", "sandbox")
+
+
+class _AnotherKind(BrevoSettings):
+    kind = "hubspot"
+
+
+def test_accounts_of_two_kinds_may_have_one_name(engine: sa.Engine) -> None:
+    GateKeeper(engine, "hubspot").bind_account(OURS, "key of the other kind")
+    settings = load_settings()
+    destinations = {**settings.destinations, "hubspot": _AnotherKind.of("hubspot")}
+    with open_account(replace(settings, destinations=destinations), "brevo", engine) as account:
+        account.registrar().admit(move=True)
+        assert account.gate.read().account == OURS
+
+
+REFUSED = {"code": "unauthorized", "message": "Key not found"}
+OF_THE_FIRST = re.compile(r"\bBREVO_(?!EU_)|provision brevo\b")
+
+
+def all_said(name: str) -> list[str]:
+    """What each kind of request to this destination says of its outcome."""
+    contact = {"id": UUID(int=1), "email": "ada@example.com", "name": "Ada", "custom_fields": {}}
+    with Destination(name).open() as account:
+        crm, imports = account.crm, account.crm.imports
+        payload = crm.prepare(contact, sent_attributes=frozenset())
+        assert isinstance(payload, Payload)
+        known: dict[str, Any] = {"remote_key": None, "remote_id": None}
+        target = ImportTarget(list_id="2", moment=datetime.now(UTC))
+        outcomes = [
+            crm.deliver(payload, **known, before_request=at_once),
+            crm.look_up(payload, **known, before_request=at_once)[0],
+            crm.attributes(before_request=at_once)[0],
+            crm.identify(before_request=at_once)[0],
+            crm.probe(before_request=at_once),
+            crm.probe_settings(before_request=at_once),
+            imports.open(before_request=at_once)[0],
+            imports.submit([b"{}"], target, before_request=at_once)[0],
+            imports.look(before_request=at_once)[0],
+            imports.read(None, offset=0, size=1, before_request=at_once)[0],
+        ]
+        return [*(one.message or "" for one in outcomes), crm.check(before_request=at_once)[0].detail]
+
+
+def at_once() -> None:
+    """A turn that need not be waited for."""
+
+
+def test_whatever_is_asked_a_refused_key_is_told_by_the_variable_of_its_destination(other: BrevoSandbox) -> None:
+    other.fault("status", status=401, body=REFUSED)
+    said = all_said("brevo_eu")
+    assert [one for one in said if "Set BREVO_EU_API_KEY to a valid key." not in one] == []
+
+
+def test_whatever_is_asked_a_wrong_address_is_told_by_the_variable_of_its_destination(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BREVO_EU_API_BASE_URL", "http://127.0.0.1:9/v3")
+    said = all_said("brevo_eu")
+    assert [one for one in said if "Check BREVO_EU_API_BASE_URL" not in one] == []
+
+
+def test_gate_alert_check_and_why_name_the_variable_of_the_destination(
+    other: BrevoSandbox, people: People, engine: sa.Engine
+) -> None:
+    assert (admit("brevo"), admit("brevo_eu")) == (OURS, OTHER)
+    People(engine, "brevo_eu").add(email="ada@example.com")
+    other.fault("status", status=401, body=REFUSED)
+    with Destination("brevo_eu").open() as account:
+        assert account.learner().learn().problem == "Key not found. Set BREVO_EU_API_KEY to a valid key."
+        gate = account.gate.read()
+        told = look(account, now=people.now())
+        checked = check_account(account)
+        live = why(engine, story(engine, "ada@example.com"), [], [account]).live
+    [alert] = [one for one in told.findings if one.key.startswith("brevo_eu.gate")]
+    said = [
+        gate.pause_reason or "",
+        str(alert.reasons()[0]),
+        *(one.detail for one in checked.problems),
+        live[0].says,
+    ]
+    assert [one for one in said if "BREVO_EU_API_KEY" not in one or OF_THE_FIRST.search(one)] == []
+    with Destination("brevo").open() as account:
+        assert not account.gate.read().paused
+
+
+def test_check_names_the_variables_and_the_command_of_the_destination(
+    other: BrevoSandbox, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREVO_EU_LIST_ID", "99")
+    people.add(select=False, custom_fields='{"Shoe size": "9"}')
+    other.seed({"email": "shop@example.com", "ext_id": "shop-1"})
+    with Destination("brevo_eu").open() as account:
+        said = {one.subject: one.detail for one in check_account(account).findings}
+    assert "Set BREVO_EU_LIST_ID to a list of this account." in said["List 99"]
+    assert "BREVO_EU_EXT_ID=keep" in said["EXT_ID"]
+    assert "crm-pipelines provision brevo_eu." in said["Attribute SHOE_SIZE"]
+    assert [one for one in said.values() if OF_THE_FIRST.search(one)] == []
+
+
+def test_a_mapping_file_with_a_mistake_hinders_its_destination_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "eu.toml"
+    file.write_text("[attributes\n")
+    monkeypatch.setenv("BREVO_EU_MAPPING_FILE", str(file))
+    with pytest.raises(SettingsError, match=r"eu\.toml \(BREVO_EU_MAPPING_FILE\) cannot be used: it is not TOML"):
+        admit("brevo_eu")
+    with pytest.raises(SettingsError, match="BREVO_EU_MAPPING_FILE"):
+        mapper_of(load_settings(), "brevo_eu")
+    assert mapper_of(load_settings(), "brevo").name == "brevo"
+    assert admit("brevo") == OURS
