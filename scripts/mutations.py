@@ -687,7 +687,7 @@ MUTATIONS = (
         changes=(
             (
                 _FOLLOWS,
-                'dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE)',
+                "dg.RunsFilter(job_name=job, statuses=ACTIVE)",
                 'dg.RunsFilter(job_name="no_such_job", statuses=ACTIVE)',
             ),
         ),
@@ -695,7 +695,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="follow-up: not while the schedule is switched off",
-        changes=((_FOLLOWS, 'if is_switched_off(context.instance, "brevo_sync_schedule"):', "if False:"),),
+        changes=((_FOLLOWS, 'if is_switched_off(context.instance, f"{job}_schedule"):', "if False:"),),
         tests=(f"{_FOLLOWING}::test_whoever_switches_the_schedule_off_has_stopped_the_work_on_a_backlog_too",),
     ),
     Mutation(
