@@ -42,7 +42,8 @@ def suppress(emails: tuple[str, ...], file: Path | None, crm: str | None, reason
         raise UsageError("Name an address, or a file with --file.")
     with contacts_engine() as (_, engine), working("Suppressing"), engine.begin() as connection:
         done = [
-            suppressions.suppress(connection, one, people, reason=reason, by=_BY) for one in suppressions.crms_of(crm)
+            suppressions.suppress(connection, one, people, reason=reason, by=_BY)
+            for one in suppressions.crms_of(connection, crm)
         ]
     if as_json:
         print_json([asdict(one) for one in done])
@@ -95,7 +96,8 @@ def unsuppress(email: str, reason: str, crm: str | None, as_json: bool) -> None:
     forms = spellings(email)
     with contacts_engine() as (_, engine), engine.begin() as connection:
         done = [
-            suppressions.unsuppress(connection, one, forms, reason=reason, by=_BY) for one in suppressions.crms_of(crm)
+            suppressions.unsuppress(connection, one, forms, reason=reason, by=_BY)
+            for one in suppressions.crms_of(connection, crm)
         ]
     if as_json:
         print_json([asdict(one) for one in done])

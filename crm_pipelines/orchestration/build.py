@@ -2,17 +2,25 @@
 
 import dagster as dg
 
-from crm_pipelines.orchestration.assets import contacts
-from crm_pipelines.orchestration.daily_report import daily_report, daily_report_schedule
-from crm_pipelines.orchestration.per_destination import WATCHED_JOBS, definitions_of
+from crm_pipelines.orchestration.assets import assets_of, contacts
+from crm_pipelines.orchestration.checks import checks_of, checks_sensor
+from crm_pipelines.orchestration.daily_report import daily_report, daily_report_of, daily_report_schedule
+from crm_pipelines.orchestration.fidelity import fidelity_check, fidelity_schedule
+from crm_pipelines.orchestration.following import follow_up_sensor
+from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.orchestration.operator_jobs import attributes_check, check_account_schedule, operator_jobs
 from crm_pipelines.orchestration.pruning import prune_history, prune_history_schedule
-from crm_pipelines.orchestration.sensors import run_failure_alert_sensor
-from crm_pipelines.settings import Settings
+from crm_pipelines.orchestration.schedules import sync_schedule
+from crm_pipelines.orchestration.sensors import error_backlog_sensor, run_failure_alert_sensor
+from crm_pipelines.settings import CrmSettings, Settings
+
+# Of a destination, what runs by itself. Who launches another job sees it fail.
+_WATCHED = ("sync", "check_account", "fidelity")
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Everything that Dagster shows and runs, for these settings."""
-    watched = [f"{name}_{job}" for name in settings.destinations for job in WATCHED_JOBS]
+    watched = [f"{name}_{job}" for name in settings.destinations for job in _WATCHED]
     shared = dg.Definitions(
         assets=[contacts],
         jobs=[prune_history, daily_report],
@@ -22,3 +30,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(shared, *(definitions_of(one, settings) for one in settings.destinations.values()))
+
+
+def definitions_of(destination: CrmSettings, settings: Settings) -> dg.Definitions:
+    """What Dagster shows and runs for one destination: all names begin with its own."""
+    return dg.Definitions(
+        assets=[*assets_of(destination), daily_report_of(destination)],
+        asset_checks=[*checks_of(destination), attributes_check(destination), fidelity_check(destination)],
+        jobs=[sync_job(destination), *operator_jobs(destination)],
+        schedules=[sync_schedule(destination), fidelity_schedule(destination), check_account_schedule(destination)],
+        sensors=[
+            error_backlog_sensor(destination, settings),
+            follow_up_sensor(destination),
+            checks_sensor(destination),
+        ],
+    )

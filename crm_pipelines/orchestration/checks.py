@@ -124,11 +124,7 @@ def _verdict(
     crm: str, name: str, *, passed: bool, description: str, metadata: Mapping[str, Any]
 ) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
-        asset_key=_asset_of(crm, name),
-        check_name=name,
-        passed=passed,
-        description=description,
-        metadata=metadata,
+        asset_key=_asset_of(crm, name), check_name=name, passed=passed, description=description, metadata=metadata
     )
 
 

@@ -15,8 +15,7 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
 
     @dg.graph(
         name=f"{destination.name}_sync",
-        description=f"Delivers the contacts that are queued for {destination.title} and writes back what became of "
-        "each.",
+        description=f"Delivers contacts queued for {destination.title} and writes back what became of each.",
     )
     def sync() -> None:
         report_run(fetch_queued_contacts().map(sync_batch).map(write_statuses).collect())

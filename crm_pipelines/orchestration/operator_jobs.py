@@ -236,19 +236,14 @@ def attributes_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
 
 def check_account_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
     """When the account is looked at."""
-
-    @dg.schedule(
+    skip = dg.SkipReason(f"{destination.missing} is not set.") if destination.missing else None
+    return dg.ScheduleDefinition(
         name=f"{destination.name}_check_account_schedule",
         cron_schedule="10 6 * * *",
         job_name=f"{destination.name}_check_account",
+        execution_fn=lambda _: skip or dg.RunRequest(),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Daily: attributes are renamed and lists deleted at {destination.label} by people who do not know "
         "of this.",
     )
-    def schedule() -> dg.RunRequest | dg.SkipReason:
-        if (missing := destination.missing) is not None:
-            return dg.SkipReason(f"{missing} is not set.")
-        return dg.RunRequest()
-
-    return schedule

@@ -21,7 +21,6 @@ ACTIVE = [
 ]
 """Runs that are under way, or about to be."""
 
-
 _AHEAD_OF_CHOSEN = "dagster/priority"
 
 

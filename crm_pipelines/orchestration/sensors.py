@@ -7,6 +7,7 @@ the same. What people know, and what a channel has not taken yet, is in the curs
 
 from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 import sqlalchemy as sa
@@ -24,15 +25,10 @@ from crm_pipelines.settings import CrmSettings, Settings
 Clock = Callable[[], datetime]
 
 _INTERVAL_SECONDS = 60
+_NOW: Clock = partial(datetime.now, UTC)
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def error_backlog_sensor(
-    destination: CrmSettings, settings: Settings, *, clock: Clock = utc_now
-) -> dg.SensorDefinition:
+def error_backlog_sensor(destination: CrmSettings, settings: Settings, *, clock: Clock = _NOW) -> dg.SensorDefinition:
     """Alerts on failed contacts, failed attempts, contacts that wait, a closed gate, a database that is gone."""
 
     @dg.sensor(
@@ -65,7 +61,7 @@ def error_backlog_sensor(
     return sensor
 
 
-def run_failure_alert_sensor(settings: Settings, jobs: Sequence[str], *, clock: Clock = utc_now) -> dg.SensorDefinition:
+def run_failure_alert_sensor(settings: Settings, jobs: Sequence[str], *, clock: Clock = _NOW) -> dg.SensorDefinition:
     """Alerts on runs of the jobs with these names that failed for good; see `run_finding` for what counts."""
 
     @dg.sensor(
