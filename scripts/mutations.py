@@ -692,7 +692,7 @@ MUTATIONS = (
                 '"destination": resource_of("brevo")',
             ),
         ),
-        tests=(f"{_DESTINATIONS}::test_a_contact_selected_for_one_arrives_there_alone_with_its_list_and_mapping",),
+        tests=(f"{_DESTINATIONS}::test_runs_by_turns_keep_both_accounts_apart",),
     ),
     Mutation(
         guard="destinations: a check from the pages reads its own account",
