@@ -12,8 +12,8 @@ from crm_pipelines.crms.base import Outcome, Payload, ProvisionError, Remembered
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
+from crm_pipelines_tests.fixtures.deadlines import Deadlines
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.crms.conftest import Deadlines
 from crm_pipelines_tests.patience import LONGEST_TEST, PATIENCE
 
 KEY = "xkeysib-test"
