@@ -46,8 +46,8 @@ class Contact:
 
     @property
     def address(self) -> str:
-        """The present one."""
-        return str(self.record["email"])
+        """The present one, as the CRM is to have it."""
+        return str(self.record["email"]).strip().lower()
 
     def edit(self, *, custom: Mapping[str, Any] | None = None, **record: Any) -> "Contact":
         """The user changes these columns; `custom` all custom fields."""
