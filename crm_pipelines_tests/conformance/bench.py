@@ -1,5 +1,6 @@
 """Where a case stands: one account, a client for it, and short words for what cases do all the time."""
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -69,9 +70,11 @@ class Bench:
             client.close()
 
 
-def needed(case: Any) -> frozenset[Capability]:
-    """What a case asks of a kind."""
-    return frozenset(one for mark in getattr(case, "pytestmark", ()) if mark.name == "needs" for one in mark.args)
+def needed(case: Callable[..., None]) -> frozenset[Capability]:
+    """What a case asks of a kind, by itself or with its module."""
+    places = (case, sys.modules[case.__module__])
+    marks = (mark for place in places for mark in getattr(place, "pytestmark", ()) if mark.name == "needs")
+    return frozenset(one for mark in marks for one in mark.args)
 
 
 def skip_unless(subject: Subject, asked: frozenset[Capability]) -> None:

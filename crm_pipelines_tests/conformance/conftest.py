@@ -20,7 +20,7 @@ def subjects() -> Iterator[Subjects]:
 
         def subject(kind: str, number: int) -> Subject:
             if (kind, number) not in started:
-                started[kind, number] = sandboxes.enter_context(KINDS[kind]())
+                started[kind, number] = sandboxes.enter_context(KINDS[kind].start())
             return started[kind, number]
 
         yield subject

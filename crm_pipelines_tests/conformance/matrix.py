@@ -3,7 +3,7 @@
 `python -m crm_pipelines_tests.conformance.matrix` prints both.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import getmembers, isfunction
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 
 from crm_pipelines_tests.conformance.bench import needed
 from crm_pipelines_tests.conformance.subject import Capability
+from crm_pipelines_tests.conformance.subjects import KINDS
 
 Case = Callable[..., None]
 
@@ -29,16 +30,16 @@ def cases(module: ModuleType) -> Iterator[tuple[Case, frozenset[Capability]]]:
     """The cases of a module in the order in which they stand there, and what each asks of a kind."""
     found = [case for name, case in getmembers(module, isfunction) if name.startswith("test_")]
     for case in sorted(found, key=lambda one: one.__code__.co_firstlineno):
-        yield case, needed(case) | needed(module)
+        yield case, needed(case)
 
 
-def capabilities(claims: Mapping[str, frozenset[Capability]]) -> str:
+def capabilities() -> str:
     """One row per capability, one column per kind."""
-    kinds = sorted(claims)
     rows = [
-        [one.value, f"`{one.name}`", *("yes" if one in claims[kind] else "no" for kind in kinds)] for one in Capability
+        [f"`{one.name}`", one.value, *("yes" if one in kind.capabilities else "no" for kind in KINDS.values())]
+        for one in Capability
     ]
-    return _table(["capability", "name", *kinds], rows)
+    return _table(["capability", "means that", *KINDS], rows)
 
 
 def promises() -> str:
@@ -56,3 +57,7 @@ def promises() -> str:
 def _table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    click.echo(f"{capabilities()}\n{promises()}", nl=False)

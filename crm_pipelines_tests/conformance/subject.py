@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from crm_pipelines.crms.base import Crm
 
@@ -27,7 +27,7 @@ WAIT = timedelta(seconds=37)
 class Capability(enum.Enum):
     """What a CRM may lack. Whatever stands not here it must be able to do."""
 
-    REPEATABLE = "a request whose answer was lost may be made again"
+    REPEATABLE = "a request of which it is not known whether it was applied may be made again"
     RENAMES = "a contact that gets another address stays one contact"
     UNIQUE_PHONES = "a phone number belongs to one contact"
     MARKS = "a contact may bear the id that another system gave it"
@@ -92,9 +92,13 @@ class Subject(Protocol):
     `names` says what the CRM calls the custom fields above, `lacking` among them.
     """
 
-    kind: str
-    capabilities: frozenset[Capability]
-    names: Mapping[str, str]
+    kind: ClassVar[str]
+    capabilities: ClassVar[frozenset[Capability]]
+    names: ClassVar[Mapping[str, str]]
+
+    @classmethod
+    def start(cls) -> AbstractContextManager["Subject"]:
+        """An account of its own, at a sandbox that is started for it."""
 
     def reset(self) -> None:
         """An account without contacts that has all fields but LACKING; no faults, no limits, an empty journal."""
@@ -140,10 +144,3 @@ class Subject(Protocol):
 
     def refuse(self, address: str, said: str) -> None:
         """The CRM refuses this one contact for good, in these words."""
-
-
-class Kind(Protocol):
-    """Makes subjects: see `subjects`."""
-
-    def __call__(self) -> AbstractContextManager[Subject]:
-        """An account of its own, at a sandbox that is started for it."""

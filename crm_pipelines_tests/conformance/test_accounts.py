@@ -170,7 +170,6 @@ def test_no_key_and_no_address_is_in_what_is_told_when_the_way_to_the_crm_fails(
         client = bench.open(base_url=place)
         told += [*bench.send(Contact(), client=client), client.probe(), client.learn(), client.identify()[0]]
         told += client.check()
-    assert not any(one.result is Result.SYNCED for one in told if isinstance(one, Outcome))
     for one in told:
         hidden(one, "p1@example.com", "%40example.com")
 

@@ -24,7 +24,7 @@ from crm_pipelines_tests.conformance.subject import (
 )
 from crm_pipelines_tests.patience import wait_until
 
-pytestmark = pytest.mark.needs(Capability.IMPORTS)
+pytestmark = [pytest.mark.needs(Capability.IMPORTS)]
 
 CUSTOM: list[dict[str, Any]] = [
     {TEXT: 'Zoë 李 😀 "quoted"; <b>\\', NUMBER: 12.5, FLAG: True, DAY: "1984-04-05"},

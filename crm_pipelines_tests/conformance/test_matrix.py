@@ -1,13 +1,12 @@
 """What kinds claim is what they can do and what the document says; and what nobody may leave out is asked of all."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from crm_pipelines_tests.conformance import matrix
-from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.subject import Capability
-from crm_pipelines_tests.conformance.subjects import KINDS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 
@@ -29,7 +28,6 @@ MANDATORY = {
     },
     "test_faults": {
         "test_nothing_counts_as_arrived_while_no_answer_confirms_it",
-        "test_an_outage_is_tried_again_and_then_there_is_one_contact",
         "test_credentials_that_are_refused_are_no_fault_of_the_contact",
         "test_too_many_requests_are_snoozed_for_as_long_as_the_crm_says",
         "test_each_request_waits_for_its_turn",
@@ -59,8 +57,8 @@ def test_every_capability_is_asked_for_by_a_case() -> None:
     assert asked == set(Capability)
 
 
-def test_a_kind_that_lists_no_imports_has_none(bench: Bench) -> None:
-    """And no capability is hidden, so that its cases are skipped."""
-    assert (getattr(bench.client.crm, "imports", None) is not None) == (
-        Capability.IMPORTS in bench.subject.capabilities
+@pytest.mark.parametrize("table", [matrix.capabilities, matrix.promises], ids=lambda one: one.__name__)
+def test_the_document_has_the_tables_that_follow_from_the_code(table: Callable[[], str]) -> None:
+    assert table() in DOCUMENT.read_text(encoding="utf-8"), (
+        f"put these lines into docs/conformance.md, from python -m {matrix.__name__}:\n{table()}"
     )

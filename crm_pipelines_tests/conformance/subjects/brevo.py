@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 
@@ -60,19 +60,20 @@ _FAULTS: Mapping[Fault, Mapping[str, Any]] = {
 }
 
 
-@contextmanager
-def brevo() -> Iterator[Subject]:
-    """See `subject.Kind`."""
-    with sandbox_server() as root:
-        sandbox = BrevoSandbox(root)
-        yield _Brevo(sandbox)
-        sandbox.close()
+class BrevoSubject:
+    """See `subject.Subject`."""
 
+    kind: ClassVar = "brevo"
+    capabilities: ClassVar = frozenset(Capability)
+    names: ClassVar = _NAMES
 
-class _Brevo:
-    kind = "brevo"
-    capabilities = frozenset(Capability)
-    names: Mapping[str, str] = _NAMES
+    @classmethod
+    @contextmanager
+    def start(cls) -> Iterator[Subject]:
+        with sandbox_server() as root:
+            sandbox = BrevoSandbox(root)
+            yield cls(sandbox)
+            sandbox.close()
 
     def __init__(self, sandbox: BrevoSandbox) -> None:
         self._sandbox = sandbox
