@@ -54,6 +54,7 @@ class Fault(enum.Enum):
     PAGE = "200 with HTML"
     EMPTY = "200 with nothing"
     RUBBISH = "200 with broken JSON"
+    FOREIGN = "200 with JSON of somebody else"
     REDIRECT = "302"
     RESET_BEFORE = "reset before"
     RESET_AFTER = "reset after"

@@ -20,6 +20,7 @@ OUTAGES = [
     Fault.PAGE,
     Fault.EMPTY,
     Fault.RUBBISH,
+    Fault.FOREIGN,
     Fault.REDIRECT,
     Fault.RESET_BEFORE,
 ]

@@ -159,7 +159,9 @@ def test_who_opted_out_is_known_by_each_identifier_before_an_import(bench: Bench
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault.WRONG_KEY, Fault.TOO_MANY, Fault.ERROR, Fault.PAGE, Fault.RUBBISH], ids=lambda one: one.value
+    "fault",
+    [Fault.WRONG_KEY, Fault.TOO_MANY, Fault.ERROR, Fault.PAGE, Fault.RUBBISH, Fault.FOREIGN],
+    ids=lambda one: one.value,
 )
 def test_no_import_has_begun_without_a_right_answer(bench: Bench, fault: Fault) -> None:
     target = opened(bench)
@@ -170,7 +172,9 @@ def test_no_import_has_begun_without_a_right_answer(bench: Bench, fault: Fault) 
     assert KEY not in repr(outcome)
 
 
-@pytest.mark.parametrize("fault", [Fault.WRONG_KEY, Fault.ERROR, Fault.PAGE, Fault.EMPTY], ids=lambda one: one.value)
+@pytest.mark.parametrize(
+    "fault", [Fault.WRONG_KEY, Fault.ERROR, Fault.PAGE, Fault.EMPTY, Fault.FOREIGN], ids=lambda one: one.value
+)
 def test_nothing_is_read_without_a_right_answer(bench: Bench, fault: Fault) -> None:
     bench.sync(Contact())
     bench.subject.fault(fault)

@@ -95,6 +95,7 @@ def test_whom_the_crm_does_not_hold_is_told_apart_from_an_outage(bench: Bench) -
         Fault.PAGE,
         Fault.EMPTY,
         Fault.RUBBISH,
+        Fault.FOREIGN,
         Fault.REDIRECT,
         Fault.RESET_BEFORE,
     ],

@@ -16,7 +16,7 @@
 | `preflight` | the account: check and provision |
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import timedelta
 from typing import Any
 
@@ -44,7 +44,7 @@ from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fi
 from crm_pipelines.crms.brevo.looking import compare, look_up
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object, not_brevos
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
@@ -170,21 +170,25 @@ class Brevo(BrevoMapper):
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
-        return self._ask("/contacts", before_request, limit="1")
+        return self._ask("/contacts", before_request, {"contacts", "count"}, limit="1")
 
     def probe_settings(self, *, before_request: BeforeRequest) -> Outcome:
         """Read the list; without one, a contact."""
         if self._list_id is None:
             return self.probe(before_request=before_request)
-        return self._ask(f"/contacts/lists/{self._list_id}", before_request)
+        return self._ask(f"/contacts/lists/{self._list_id}", before_request, {"id"})
 
-    def _ask(self, path: str, before_request: BeforeRequest, **params: str) -> Outcome:
+    def _ask(self, path: str, before_request: BeforeRequest, told: Set[str], **params: str) -> Outcome:
+        """`told`: of these fields Brevo's answer has one at least."""
         before_request()
         try:
             answer = self._transport.request("GET", path, params=params)
         except requests.RequestException as error:
             return classify_exception(error)
-        return classify(answer, hide=self._secrets)
+        outcome = classify(answer, hide=self._secrets)
+        if outcome.result is Result.SYNCED and not told & (json_object(answer) or {}).keys():
+            return not_brevos(outcome)
+        return outcome
 
     def check(
         self,

@@ -35,7 +35,7 @@ from crm_pipelines.crms.base import (
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object, not_brevos
 from crm_pipelines.crms.transport import Answer, Transport, is_inside
 
 MOST_BYTES = 8_000_000
@@ -226,6 +226,8 @@ class BrevoImports:
         outcome, body, _ = self._request("GET", "/contacts", before_request, params=params, large=True)
         if outcome.result is not Result.SYNCED:
             return outcome, None
+        if not {"contacts", "count"} & body.keys():
+            return not_brevos(outcome), None
         rows, count = _rows(body, "contacts"), body.get("count")
         return outcome, Page(
             contacts=[

@@ -11,7 +11,7 @@ from crm_pipelines.crms.base import BeforeRequest, Compared, Held, Outcome, Payl
 from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.normal_form import normal
-from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import classify, classify_exception, json_object, not_brevos
 from crm_pipelines.crms.brevo.upsert import Send
 
 _OURS_ALONE = frozenset({"EXT_ID", "EMAIL"})
@@ -51,6 +51,8 @@ def look_up(
             return classify_exception(error), None
         outcome = classify(answer, hide=(*secrets, payload.key, remote_key or "", *remembered.maybe_keys))
         if outcome.result is Result.SYNCED:
+            if outcome.remote_id is None:
+                return not_brevos(outcome), None
             body = json_object(answer) or {}
             if ours.is_ours(
                 body,

@@ -3,6 +3,7 @@
 | seen | result, kind |
 | --- | --- |
 | 201, 204, other 2xx with a JSON object | synced |
+| another 2xx to a write, whose JSON names no contact | retry, `outage` |
 | 2xx that is not JSON, 1xx, 3xx, 407, other 4xx but 413 with a page that is not JSON | retry, `outage` |
 | 402, 403, 406 without a code of Brevo's: an empty body, another's JSON | retry, `outage` |
 | 408, 425, 5xx, `account_in_process`, no connection, broken answer | retry, `outage` |
@@ -115,6 +116,20 @@ def classify(answer: Answer, *, hide: tuple[str, ...] = (), now: datetime | None
         remote_id=_remote_id(body) if result is Result.SYNCED else None,
         rate=rate_headers(answer.headers),
     )
+
+
+def classify_write(answer: Answer, *, hide: tuple[str, ...] = ()) -> Outcome:
+    """As `classify`, of an answer to a write: 201, 204, or the number of the contact; all else confirms nothing."""
+    outcome = classify(answer, hide=hide)
+    if outcome.result is Result.SYNCED and answer.status not in {201, 204} and outcome.remote_id is None:
+        return not_brevos(outcome)
+    return outcome
+
+
+def not_brevos(outcome: Outcome) -> Outcome:
+    """The same answer, where it lacks what Brevo's to this request has: JSON of somebody else with status 200."""
+    said = _with_advice(f"Brevo answered with HTTP status {outcome.http_status}.", ADVICE["not_brevo"])
+    return replace(outcome, result=Result.RETRY, kind="outage", message=said, remote_id=None)
 
 
 def classify_exception(error: requests.RequestException) -> Outcome:

@@ -46,6 +46,7 @@ from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.outcomes import (
     classify,
     classify_exception,
+    classify_write,
     duplicate_identifiers,
     json_object,
     of_the_request,
@@ -422,7 +423,8 @@ class Upsert:
             answer = self._send(method, path, params=params, json=json)
         except requests.RequestException as error:
             return classify_exception(error), None
-        return classify(answer, hide=self._hide), answer
+        means = classify if method == "GET" else classify_write
+        return means(answer, hide=self._hide), answer
 
 
 def _numbers(listed: Any) -> frozenset[int]:

@@ -52,6 +52,7 @@ _FAULTS: Mapping[Fault, Mapping[str, Any]] = {
     Fault.PAGE: {"action": "html", "status": 200},
     Fault.EMPTY: {"action": "empty"},
     Fault.RUBBISH: {"action": "garbage_json"},
+    Fault.FOREIGN: {"status": 200, "body": {"status": "ok"}},
     Fault.REDIRECT: {"action": "redirect"},
     Fault.RESET_BEFORE: {"action": "reset_before"},
     Fault.RESET_AFTER: {"action": "reset_after"},
