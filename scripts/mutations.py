@@ -1999,7 +1999,10 @@ MUTATIONS = (
     ),
     Mutation(
         guard="conformance: an answer that is not the CRM's confirms nothing",
-        changes=((_OUTCOMES, "if body is not None or status == 204 or (", "if True or ("),),
+        changes=(
+            (_OUTCOMES, "if body is not None or status == 204 or (", "if True or ("),
+            (_UPSERT, 'classify if method == "GET" else classify_write', "classify"),
+        ),
         tests=(f"{_CONFORMANCE}/test_faults.py::test_nothing_counts_as_arrived_while_no_answer_confirms_it",),
     ),
     Mutation(

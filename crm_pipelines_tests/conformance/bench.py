@@ -8,7 +8,7 @@ import pytest
 
 from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
 from crm_pipelines_tests.conformance.client import Client, Contact, at_once
-from crm_pipelines_tests.conformance.subject import Capability, Remote, Subject, Variant
+from crm_pipelines_tests.conformance.subject import Capability, Fault, Remote, Subject, Variant
 
 
 class Bench:
@@ -47,6 +47,13 @@ class Bench:
         outcomes = self.send(*contacts, client=client)
         assert {outcome.result for outcome in outcomes} == {Result.SYNCED}, outcomes
         return outcomes
+
+    def lose(self, contact: Contact, fault: Fault = Fault.RESET_AFTER, *, client: Client | None = None) -> Outcome:
+        """Send the contact; what it comes to while its writing request meets this fault."""
+        self.subject.fault(fault)
+        [outcome] = self.send(contact, client=client)
+        self.subject.end_faults()
+        return outcome
 
     def held(self, at: Subject | None = None) -> dict[str, Remote]:
         """What the account holds, by address; no address twice."""

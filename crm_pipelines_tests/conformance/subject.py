@@ -42,7 +42,10 @@ class Capability(enum.Enum):
 
 
 class Fault(enum.Enum):
-    """What the CRM, or the way to it, does instead of a right answer. Only those called AFTER apply the request."""
+    """What the CRM, or the way to it, does instead of a right answer.
+
+    Only those called AFTER apply the request; they befall a request that writes a contact, others any request.
+    """
 
     WRONG_KEY = "401"
     FORBIDDEN = "403"
@@ -58,6 +61,7 @@ class Fault(enum.Enum):
     REDIRECT = "302"
     RESET_BEFORE = "reset before"
     RESET_AFTER = "reset after"
+    ERROR_PAGE_AFTER = "502 with HTML, applied"
     SILENCE_BEFORE = "no answer, not applied"
     SILENCE_AFTER = "no answer, applied"
 
@@ -141,7 +145,10 @@ class Subject(Protocol):
         """From now on answers tell this limit; it is not reached."""
 
     def fault(self, fault: Fault, *, times: int | None = 1) -> None:
-        """The next requests end so; None: all."""
+        """The next requests end so, or all (None), until `end_faults`."""
+
+    def end_faults(self) -> None:
+        """From now on all is well again."""
 
     def refuse(self, address: str, said: str) -> None:
         """The CRM refuses this one contact for good, in these words."""

@@ -7,7 +7,7 @@ import pytest
 from crm_pipelines.crms.base import Result
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact
-from crm_pipelines_tests.conformance.subject import FIRST_NAME, TEXT, Capability, Fault, Remote
+from crm_pipelines_tests.conformance.subject import FIRST_NAME, TEXT, Capability, Remote
 
 ADA = "p1@example.com"
 needs = pytest.mark.needs
@@ -70,8 +70,7 @@ def test_who_opted_out_before_us_stays_so_when_sent_for_the_first_time(bench: Be
 @needs(Capability.OPT_OUTS, Capability.REPEATABLE)
 def test_who_opted_out_after_an_answer_was_lost_stays_so_when_it_is_tried_again(bench: Bench) -> None:
     ada = Contact(name="Ada")
-    bench.subject.fault(Fault.RESET_AFTER)
-    bench.send(ada)
+    assert bench.lose(ada).result is Result.RETRY
     bench.subject.opt_out(ADA)
     bench.sync(ada)
     assert bench.only(ada).opted_out
@@ -121,8 +120,7 @@ def test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery_and_t
 @needs(Capability.LISTS, Capability.REPEATABLE)
 def test_who_left_the_list_after_an_answer_was_lost_is_not_put_back_when_it_is_tried_again(bench: Bench) -> None:
     ada, client = Contact(name="Ada"), bench.open(on_list=True)
-    bench.subject.fault(Fault.RESET_AFTER)
-    bench.send(ada, client=client)
+    assert bench.lose(ada, client=client).result is Result.RETRY
     bench.subject.leave_list(ADA)
     bench.sync(ada, client=client)
     assert not bench.only(ada).on_list

@@ -8,7 +8,7 @@ import pytest
 from crm_pipelines.crms.base import Outcome, Result
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact, at_once
-from crm_pipelines_tests.conformance.subject import KEY, TEXT, WAIT, Capability, Fault
+from crm_pipelines_tests.conformance.subject import KEY, NUMBER, TEXT, WAIT, Capability, Fault
 from crm_pipelines_tests.fixtures.deadlines import Deadlines
 from crm_pipelines_tests.patience import PATIENCE
 
@@ -24,8 +24,9 @@ OUTAGES = [
     Fault.REDIRECT,
     Fault.RESET_BEFORE,
 ]
+APPLIED = [Fault.RESET_AFTER, Fault.ERROR_PAGE_AFTER]
 SILENCES = [Fault.SILENCE_BEFORE, Fault.SILENCE_AFTER]
-ANSWERED = [*REFUSALS, Fault.NOT_FOUND, Fault.TOO_MANY, *OUTAGES, Fault.RESET_AFTER]
+REFUSED_OR_OUT = [*REFUSALS, Fault.NOT_FOUND, Fault.TOO_MANY, *OUTAGES]
 
 Prepare = Callable[[Bench], Contact]
 
@@ -44,7 +45,7 @@ def renamed(bench: Bench) -> Contact:
     return known(bench).edit(email="new@example.com")
 
 
-each_fault = pytest.mark.parametrize("fault", ANSWERED, ids=lambda one: one.value)
+each_fault = pytest.mark.parametrize("fault", [*REFUSED_OR_OUT, *APPLIED], ids=lambda one: one.value)
 new_or_known = pytest.mark.parametrize("prepare", [new, known])
 
 
@@ -82,16 +83,38 @@ def test_an_outage_is_tried_again_and_then_there_is_one_contact(bench: Bench, fa
 
 
 @pytest.mark.needs(Capability.REPEATABLE)
+@pytest.mark.parametrize("fault", APPLIED, ids=lambda one: one.value)
 @pytest.mark.parametrize("prepare", [new, known, renamed])
 def test_what_was_applied_without_an_answer_is_tried_again_and_then_there_is_one_contact(
-    bench: Bench, prepare: Prepare
+    bench: Bench, fault: Fault, prepare: Prepare
 ) -> None:
     ada = prepare(bench)
-    bench.subject.fault(Fault.RESET_AFTER)
-    [outcome] = bench.send(ada)
+    outcome = bench.lose(ada, fault)
     assert (outcome.result, outcome.kind) == (Result.RETRY, "outage")
+    assert bench.only(ada).fields[TEXT] == "x", "it was applied"
     bench.sync(ada)
     assert bench.only(ada).fields[TEXT] == "x"
+
+
+@pytest.mark.needs(Capability.REPEATABLE)
+@pytest.mark.parametrize("fault", APPLIED, ids=lambda one: one.value)
+def test_what_is_edited_after_a_lost_answer_arrives_and_what_was_sent_then_is_cleared(
+    bench: Bench, fault: Fault
+) -> None:
+    ada = Contact(custom={TEXT: "x", NUMBER: 1})
+    bench.lose(ada, fault)
+    bench.sync(ada.edit(custom={NUMBER: 0}))
+    assert bench.only(ada).fields == {NUMBER: 0}
+
+
+@pytest.mark.needs(Capability.REPEATABLE, Capability.RENAMES)
+@pytest.mark.parametrize("address", ["p1@example.com", "third@example.com"], ids=["back", "on"])
+def test_an_address_that_changes_again_after_a_lost_answer_leaves_one_contact(bench: Bench, address: str) -> None:
+    ada = renamed(bench)
+    first = bench.held()["p1@example.com"]
+    bench.lose(ada)
+    bench.sync(ada.edit(email=address))
+    assert bench.only(ada).remote_id == first.remote_id
 
 
 @pytest.mark.needs(Capability.REPEATABLE)
@@ -115,6 +138,7 @@ def send_until_the_deadline(bench: Bench, deadlines: Deadlines, contact: Contact
         bench.subject.wait_for_request(came + 1)
         deadlines.pass_now()
         [outcome] = sending.result(PATIENCE)
+    bench.subject.end_faults()
     return outcome
 
 
@@ -211,7 +235,7 @@ def test_without_a_server_there_is_an_outage_and_no_exception(bench: Bench) -> N
         assert (outcome.result, outcome.kind) == (Result.RETRY, "outage")
 
 
-@each_fault
+@pytest.mark.parametrize("fault", REFUSED_OR_OUT, ids=lambda one: one.value)
 def test_a_probe_says_what_a_delivery_would_say(bench: Bench, fault: Fault) -> None:
     bench.subject.fault(fault, times=None)
     assert bench.client.probe(turn=at_once).result is not Result.SYNCED

@@ -56,9 +56,11 @@ _FAULTS: Mapping[Fault, Mapping[str, Any]] = {
     Fault.REDIRECT: {"action": "redirect"},
     Fault.RESET_BEFORE: {"action": "reset_before"},
     Fault.RESET_AFTER: {"action": "reset_after"},
+    Fault.ERROR_PAGE_AFTER: {"action": "html", "applied": True},
     Fault.SILENCE_BEFORE: {"action": "timeout_before"},
     Fault.SILENCE_AFTER: {"action": "timeout_after"},
 }
+_WRITES = {Fault.RESET_AFTER, Fault.ERROR_PAGE_AFTER, Fault.SILENCE_AFTER}
 
 
 class BrevoSubject:
@@ -137,7 +139,11 @@ class BrevoSubject:
         self._sandbox.configure(contacts_per_hour=requests)
 
     def fault(self, fault: Fault, *, times: int | None = 1) -> None:
-        self._sandbox.fault(**{"action": "status", "times": times, **_FAULTS[fault]})
+        for method in ("POST", "PUT") if fault in _WRITES else (None,):
+            self._sandbox.fault(**{"action": "status", "times": times, "method": method, **_FAULTS[fault]})
+
+    def end_faults(self) -> None:
+        self._sandbox.clear_faults()
 
     def refuse(self, address: str, said: str) -> None:
         body = {"code": "invalid_parameter", "message": said}
