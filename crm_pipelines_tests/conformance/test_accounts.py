@@ -99,7 +99,7 @@ def test_the_check_says_in_a_sentence_that_the_key_is_wrong(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault.FORBIDDEN, Fault.ERROR, Fault.PAGE, Fault.RESET_BEFORE], ids=lambda one: one.value
+    "fault", [Fault.FORBIDDEN, Fault.ERROR, Fault.PAGE, Fault.FOREIGN, Fault.RESET_BEFORE], ids=lambda one: one.value
 )
 def test_no_check_passes_without_right_answers(bench: Bench, fault: Fault) -> None:
     bench.subject.fault(fault, times=None)
@@ -136,7 +136,7 @@ def test_a_dry_run_creates_nothing(bench: Bench) -> None:
 
 
 @needs(Capability.FIELDS)
-@pytest.mark.parametrize("fault", [Fault.WRONG_KEY, Fault.ERROR, Fault.PAGE], ids=lambda one: one.value)
+@pytest.mark.parametrize("fault", [Fault.WRONG_KEY, Fault.ERROR, Fault.PAGE, Fault.FOREIGN], ids=lambda one: one.value)
 def test_what_could_not_be_created_is_an_error_in_a_sentence(bench: Bench, fault: Fault) -> None:
     bench.subject.fault(fault, times=None)
     with pytest.raises(ProvisionError, match=r"^\w+( \S+){3,}\. "):

@@ -26,7 +26,14 @@ from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, RESERVED, BrevoMapping
 from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
-from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, classify_exception, json_object
+from crm_pipelines.crms.brevo.outcomes import (
+    ADVICE,
+    classify,
+    classify_exception,
+    classify_write,
+    json_object,
+    not_brevos,
+)
 from crm_pipelines.crms.brevo.upsert import Send
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
 
@@ -111,10 +118,9 @@ class Preflight:
 
     def plan(self) -> list[NewAttribute]:
         """The missing attributes, by name, then attributes of which options are missing. Raises ProvisionError."""
-        outcome, body = self._get("/contacts/attributes")
+        outcome, existing = self._existing()
         if outcome.result is not Result.SYNCED:
             raise ProvisionError(f"Brevo did not tell which attributes exist. {outcome.message}")
-        existing = AccountAttributes(described(body) or ())
         wanted = {name: self._wanted[name] for name in sorted(self._wanted.keys() - PHONES)}
         in_use = self._options_in_use(existing)
         missing = [
@@ -190,10 +196,9 @@ class Preflight:
         return [Finding(ok=False, subject=subject, detail=detail)]
 
     def _check_attributes(self) -> list[Finding]:
-        outcome, body = self._get("/contacts/attributes")
+        outcome, existing = self._existing()
         if outcome.result is not Result.SYNCED:
             return [Finding(ok=False, subject="Attributes", detail=outcome.message or "")]
-        existing = AccountAttributes(described(body) or ())
         in_use = self._options_in_use(existing)
         # Brevo may not list the phone attributes, which every account has.
         return [
@@ -201,6 +206,14 @@ class Preflight:
             for name, wanted in self._wanted.items()
             if existing.get(name) is not None or name not in PHONES
         ]
+
+    def _existing(self) -> tuple[Outcome, AccountAttributes]:
+        """The account's attributes; none unless SYNCED."""
+        outcome, body = self._get("/contacts/attributes")
+        rows = described(body)
+        if outcome.result is Result.SYNCED and rows is None:
+            outcome = not_brevos(outcome)
+        return outcome, AccountAttributes(rows or ())
 
     def _check_marks(self) -> Finding:
         """Of the newest contacts only, in one request: a sample tells that there is another system."""
@@ -237,7 +250,7 @@ class Preflight:
             answer = self._send(method, path, params=params, json=json)
         except requests.RequestException as error:
             return classify_exception(error), {}
-        outcome = classify(answer, hide=self._secrets)
+        outcome = (classify if method == "GET" else classify_write)(answer, hide=self._secrets)
         if path.startswith("/contacts"):
             self._rate = outcome.rate
         return outcome, json_object(answer) or {}
