@@ -2026,6 +2026,11 @@ MUTATIONS = (
         tests=(f"{_CONFORMANCE}/test_faults.py::test_a_probe_says_what_a_delivery_would_say",),
     ),
     Mutation(
+        guard="conformance: nor which fields the account has",
+        changes=((_PREFLIGHT, "if outcome.result is Result.SYNCED and rows is None:", "if False:"),),
+        tests=(f"{_OF_ACCOUNTS}::test_what_could_not_be_created_is_an_error_in_a_sentence",),
+    ),
+    Mutation(
         guard="conformance: how long the CRM asks to wait is read",
         changes=((_OUTCOMES, "    if result not in {Result.SNOOZED, Result.RETRY}:\n", "    if True:\n"),),
         tests=(

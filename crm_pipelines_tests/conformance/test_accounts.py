@@ -137,8 +137,9 @@ def test_a_dry_run_creates_nothing(bench: Bench) -> None:
 
 @needs(Capability.FIELDS)
 @pytest.mark.parametrize("fault", [Fault.WRONG_KEY, Fault.ERROR, Fault.PAGE, Fault.FOREIGN], ids=lambda one: one.value)
-def test_what_could_not_be_created_is_an_error_in_a_sentence(bench: Bench, fault: Fault) -> None:
-    bench.subject.fault(fault, times=None)
+@pytest.mark.parametrize("times", [None, 1], ids=["always", "once"])
+def test_what_could_not_be_created_is_an_error_in_a_sentence(bench: Bench, fault: Fault, times: int | None) -> None:
+    bench.subject.fault(fault, times=times)
     with pytest.raises(ProvisionError, match=r"^\w+( \S+){3,}\. "):
         bench.client.provision({LACKING: "7"})
 
