@@ -98,10 +98,13 @@ _SESSIONS_SQL = "crm_pipelines/contacts/sessions.sql"
 _DAGSTER_PAGE = "crm_pipelines/api/dagster_page.py"
 _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
+_CONFORMANCE = "crm_pipelines_tests/conformance"
+_OF_ACCOUNTS = f"{_CONFORMANCE}/test_accounts.py"
 _ENDPOINT = "crm_pipelines_tests/integration/orchestration/test_import_endpoint.py"
 _SETTINGS_TESTS = "crm_pipelines_tests/integration/orchestration/test_settings_refused.py"
 _TURNS = "crm_pipelines_tests/integration/orchestration/test_turns.py"
 _PLANNING = "crm_pipelines/delivery/planning.py"
+_LOOKING = "crm_pipelines/crms/brevo/looking.py"
 _OUTCOMES = "crm_pipelines/crms/brevo/outcomes.py"
 _GATEKEEPING = "crm_pipelines/delivery/gatekeeping.py"
 _RATES = "crm_pipelines/delivery/rates.py"
@@ -2221,5 +2224,95 @@ MUTATIONS = (
         guard="gate: what a refusal was about is forgotten when it opens",
         changes=((_GATES_SQL, "pause_reason = NULL, refused_kind = NULL, ", "pause_reason = NULL, "),),
         tests=(f"{_DESTINATION_TESTS}::test_a_refused_key_is_remembered_by_its_kind_until_the_gate_opens",),
+    ),
+    Mutation(
+        guard="conformance: an answer that is not the CRM's confirms nothing",
+        changes=(
+            (_OUTCOMES, "if body is not None or status == 204 or (", "if True or ("),
+            (_UPSERT, 'self._api.ask if method == "GET" else self._api.write', "self._api.ask"),
+        ),
+        tests=(f"{_CONFORMANCE}/test_faults.py::test_nothing_counts_as_arrived_while_no_answer_confirms_it",),
+    ),
+    Mutation(
+        guard="conformance: nor JSON of somebody else",
+        changes=((_UPSERT, 'self._api.ask if method == "GET" else self._api.write', "self._api.ask"),),
+        tests=(f"{_CONFORMANCE}/test_faults.py::test_nothing_counts_as_arrived_while_no_answer_confirms_it",),
+    ),
+    Mutation(
+        guard="conformance: which tells nothing of whom the CRM holds",
+        changes=((_LOOKING, "if outcome.remote_id is None:", "if False:"),),
+        tests=(f"{_CONFORMANCE}/test_reading.py::test_nobody_is_called_missing_without_a_right_answer",),
+    ),
+    Mutation(
+        guard="conformance: nor of all that it holds, before an import",
+        changes=((_BULK_PY, 'if not {"contacts", "count"} & body.keys():', "if False:"),),
+        tests=(f"{_CONFORMANCE}/test_importing.py::test_nothing_is_read_without_a_right_answer",),
+    ),
+    Mutation(
+        guard="conformance: nor does it open a gate",
+        changes=(("crm_pipelines/crms/brevo/__init__.py", "SYNCED and not told & ", "SYNCED and set() & "),),
+        tests=(f"{_CONFORMANCE}/test_faults.py::test_a_probe_says_what_a_delivery_would_say",),
+    ),
+    Mutation(
+        guard="conformance: nor which fields the account has",
+        changes=((_PREFLIGHT, "if outcome.result is Result.SYNCED and rows is None:", "if False:"),),
+        tests=(f"{_OF_ACCOUNTS}::test_what_could_not_be_created_is_an_error_in_a_sentence",),
+    ),
+    Mutation(
+        guard="conformance: how long the CRM asks to wait is read",
+        changes=((_OUTCOMES, "retry_after=retry_after,", "retry_after=None,"),),
+        tests=(
+            f"{_CONFORMANCE}/test_faults.py::test_too_many_requests_are_snoozed_for_as_long_as_the_crm_says",
+            f"{_CONFORMANCE}/test_faults.py::test_an_outage_of_which_the_crm_says_how_long_it_lasts_is_waited_for",
+        ),
+    ),
+    Mutation(
+        guard="conformance: who opted out is not renamed",
+        changes=((_UPSERT, "if unsubscribed and not moved:", "if False:"),),
+        tests=(f"{_CONFORMANCE}/test_consent.py::test_who_opted_out_stays_so_when_the_address_changes",),
+    ),
+    Mutation(
+        guard="conformance: a CRM that quotes the key is not repeated",
+        changes=(("crm_pipelines/crms/brevo/api.py", "hide=(*self._secrets, *hide)", "hide=hide"),),
+        tests=(f"{_OF_ACCOUNTS}::test_what_the_crm_quotes_of_the_key_and_the_contact_is_told_to_nobody",),
+    ),
+    Mutation(
+        guard="conformance: nor what an exception says",
+        changes=((_OUTCOMES, '"The connection to Brevo failed or broke off."', "str(error)"),),
+        tests=(f"{_OF_ACCOUNTS}::test_no_key_and_no_address_is_in_what_is_told_when_the_way_to_the_crm_fails",),
+    ),
+    Mutation(
+        guard="conformance: false and 0 are values",
+        changes=((_MAPPING, "                if value is not None:", "                if value:"),),
+        tests=(
+            f"{_CONFORMANCE}/test_arriving.py::test_false_and_zero_arrive_on_creation_and_on_update",
+            f"{_CONFORMANCE}/test_importing.py::test_what_is_imported_arrives_and_is_proved_by_what_is_read",
+        ),
+    ),
+    Mutation(
+        guard="conformance: what became blank is cleared",
+        changes=((_UPSERT, ", **dict.fromkeys(payload.clear, CLEARED)}", "}"),),
+        tests=(f"{_CONFORMANCE}/test_arriving.py::test_what_became_blank_is_cleared_and_what_is_false_or_zero_is_not",),
+    ),
+    Mutation(
+        guard="conformance: an outage is not taken for a contact that is missing",
+        changes=(
+            (
+                _LOOKING,
+                'elif outcome.http_status != 404 and outcome.kind != "invalid_address":',
+                "elif False:",
+            ),
+        ),
+        tests=(f"{_CONFORMANCE}/test_reading.py::test_nobody_is_called_missing_without_a_right_answer",),
+    ),
+    Mutation(
+        guard="conformance: what is compared may differ",
+        changes=((_LOOKING, "same = blank or (", "same = True or ("),),
+        tests=(f"{_CONFORMANCE}/test_reading.py::test_what_somebody_changed_at_the_crm_is_called_different",),
+    ),
+    Mutation(
+        guard="conformance: who opted out is known before an import",
+        changes=((_BULK_PY, 'fields.get("emailBlacklisted") is False\n', "True\n"),),
+        tests=(f"{_CONFORMANCE}/test_importing.py::test_who_opted_out_is_known_by_each_identifier_before_an_import",),
     ),
 )

@@ -18,7 +18,7 @@
 | `preflight` | the account: check and provision |
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import timedelta
 from typing import Any
 
@@ -51,7 +51,7 @@ from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
 from crm_pipelines.errors import SettingsError
-from crm_pipelines.settings import BrevoSettings
+from crm_pipelines.settings import BrevoSettings, variable_of
 
 
 class Brevo(BrevoMapper):
@@ -70,6 +70,8 @@ class Brevo(BrevoMapper):
         longest_request: timedelta = LONGEST_REQUEST,
         name: str = BrevoSettings.kind,
     ) -> None:
+        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
+            raise SettingsError(f"{variable_of(name, 'api_key')} holds characters that no key has: copy the key again.")
         super().__init__(mapping=mapping, list_id=list_id, phone_region=phone_region, name=name)
         self.credentials_fingerprint = fingerprint(api_key, base_url)
         self.settings_fingerprint = settings_fingerprint(self.credentials_fingerprint, list_id, keep_marks=keep_marks)
@@ -90,12 +92,9 @@ class Brevo(BrevoMapper):
     def from_settings(cls, settings: BrevoSettings, phone_region: str | None) -> "Brevo":
         """Raises SettingsError when the key is unusable, the mapping file or the phone region wrong."""
         assert settings.api_key is not None
-        api_key = settings.api_key.get_secret_value()
-        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
-            raise SettingsError(f"{settings.variable('api_key')} holds characters that no key has: copy the key again.")
         return cls(
             name=settings.name,
-            api_key=api_key,
+            api_key=settings.api_key.get_secret_value(),
             base_url=settings.api_base_url,
             mapping=load_mapping(settings.mapping_file, settings.variable("mapping_file")),
             list_id=settings.list_id,
@@ -168,13 +167,20 @@ class Brevo(BrevoMapper):
 
     def probe(self, *, before_request: BeforeRequest) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
-        return self._api.ask("GET", "/contacts", before_request, params={"limit": "1"})[0]
+        return self._probe("/contacts", before_request, {"contacts", "count"}, limit="1")
 
     def probe_settings(self, *, before_request: BeforeRequest) -> Outcome:
         """Read the list; without one, a contact."""
         if self._list_id is None:
             return self.probe(before_request=before_request)
-        return self._api.ask("GET", f"/contacts/lists/{self._list_id}", before_request)[0]
+        return self._probe(f"/contacts/lists/{self._list_id}", before_request, {"id"})
+
+    def _probe(self, path: str, before_request: BeforeRequest, told: Set[str], **params: str) -> Outcome:
+        """`told`: of these fields Brevo's answer has one at least."""
+        outcome, answer = self._api.ask("GET", path, before_request, params=params)
+        if outcome.result is Result.SYNCED and not told & (json_object(answer) or {}).keys():
+            return self._api.not_brevos(outcome)
+        return outcome
 
     def check(
         self,

@@ -4,8 +4,8 @@ from typing import Any
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Outcome
-from crm_pipelines.crms.brevo.outcomes import advice_for, classify, classify_exception
+from crm_pipelines.crms.base import BeforeRequest, Outcome, Result
+from crm_pipelines.crms.brevo.outcomes import advice_for, classify, classify_exception, not_brevos
 from crm_pipelines.crms.transport import Answer, Transport
 
 
@@ -32,3 +32,16 @@ class Api:
         except requests.RequestException as error:
             return classify_exception(error, self.advice), None
         return classify(answer, hide=(*self._secrets, *hide), advice=self.advice), answer
+
+    def write(
+        self, method: str, path: str, before_request: BeforeRequest, **sent: Any
+    ) -> tuple[Outcome, Answer | None]:
+        """As `ask`; only 201, 204, or the number of the contact confirm a write."""
+        outcome, answer = self.ask(method, path, before_request, **sent)
+        if outcome.result is Result.SYNCED and outcome.http_status not in {201, 204} and outcome.remote_id is None:
+            return self.not_brevos(outcome), answer
+        return outcome, answer
+
+    def not_brevos(self, outcome: Outcome) -> Outcome:
+        """See `outcomes.not_brevos`."""
+        return not_brevos(outcome, self.advice)

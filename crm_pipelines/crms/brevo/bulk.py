@@ -216,6 +216,8 @@ class BrevoImports:
         outcome, body, _ = self._request("GET", "/contacts", before_request, params=params, large=True)
         if outcome.result is not Result.SYNCED:
             return outcome, None
+        if not {"contacts", "count"} & body.keys():
+            return self._api.not_brevos(outcome), None
         rows, count = _rows(body, "contacts"), body.get("count")
         return outcome, Page(
             contacts=[

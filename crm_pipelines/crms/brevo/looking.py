@@ -49,6 +49,8 @@ def look_up(
             hide=(payload.key, remote_key or "", *remembered.maybe_keys),
         )
         if outcome.result is Result.SYNCED:
+            if outcome.remote_id is None:
+                return api.not_brevos(outcome), None
             body = json_object(answer) or {}
             if ours.is_ours(
                 body,

@@ -3,6 +3,7 @@
 | seen | result, kind |
 | --- | --- |
 | 201, 204, other 2xx with a JSON object | synced |
+| another 2xx to a write, whose JSON names no contact | retry, `outage` |
 | 2xx that is not JSON, 1xx, 3xx, 407, other 4xx but 413 with a page that is not JSON | retry, `outage` |
 | 402, 403, 406 without a code of Brevo's: an empty body, another's JSON | retry, `outage` |
 | 408, 425, 5xx, `account_in_process`, no connection, broken answer | retry, `outage` |
@@ -132,6 +133,12 @@ def classify(
         remote_id=_remote_id(body) if result is Result.SYNCED else None,
         rate=rate_headers(answer.headers),
     )
+
+
+def not_brevos(outcome: Outcome, advice: Mapping[str, str] = ADVICE) -> Outcome:
+    """The same answer, where it lacks what Brevo's to this request has: JSON of somebody else with status 200."""
+    said = _with_advice(f"Brevo answered with HTTP status {outcome.http_status}.", advice["not_brevo"])
+    return replace(outcome, result=Result.RETRY, kind="outage", message=said, remote_id=None)
 
 
 def classify_exception(error: requests.RequestException, advice: Mapping[str, str] = ADVICE) -> Outcome:

@@ -109,10 +109,9 @@ class Preflight:
 
     def plan(self) -> list[NewAttribute]:
         """The missing attributes, by name, then attributes of which options are missing. Raises ProvisionError."""
-        outcome, body = self._get("/contacts/attributes")
+        outcome, existing = self._existing()
         if outcome.result is not Result.SYNCED:
             raise ProvisionError(f"Brevo did not tell which attributes exist. {outcome.message}")
-        existing = AccountAttributes(described(body) or ())
         wanted = {name: self._wanted[name] for name in sorted(self._wanted.keys() - PHONES)}
         in_use = self._options_in_use(existing)
         missing = [
@@ -188,10 +187,9 @@ class Preflight:
         return [Finding(ok=False, subject=subject, detail=detail)]
 
     def _check_attributes(self) -> list[Finding]:
-        outcome, body = self._get("/contacts/attributes")
+        outcome, existing = self._existing()
         if outcome.result is not Result.SYNCED:
             return [Finding(ok=False, subject="Attributes", detail=outcome.message or "")]
-        existing = AccountAttributes(described(body) or ())
         in_use = self._options_in_use(existing)
         # Brevo may not list the phone attributes, which every account has.
         return [
@@ -199,6 +197,14 @@ class Preflight:
             for name, wanted in self._wanted.items()
             if existing.get(name) is not None or name not in PHONES
         ]
+
+    def _existing(self) -> tuple[Outcome, AccountAttributes]:
+        """The account's attributes; none unless SYNCED."""
+        outcome, body = self._get("/contacts/attributes")
+        rows = described(body)
+        if outcome.result is Result.SYNCED and rows is None:
+            outcome = self._api.not_brevos(outcome)
+        return outcome, AccountAttributes(rows or ())
 
     def _check_marks(self) -> Finding:
         """Of the newest contacts only, in one request: a sample tells that there is another system."""
@@ -228,7 +234,8 @@ class Preflight:
         return self._request("GET", path, params=params or None)
 
     def _request(self, method: str, path: str, **sent: Any) -> tuple[Outcome, dict[str, Any]]:
-        outcome, answer = self._api.ask(method, path, self._before_request, **sent)
+        ask = self._api.ask if method == "GET" else self._api.write
+        outcome, answer = ask(method, path, self._before_request, **sent)
         if answer is not None and path.startswith("/contacts"):
             self._rate = outcome.rate
         return outcome, json_object(answer) or {}

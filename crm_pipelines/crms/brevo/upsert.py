@@ -407,7 +407,8 @@ class Upsert:
         return found, outcome.rate
 
     def _request(self, method: str, path: str, **sent: Any) -> tuple[Outcome, Answer | None]:
-        return self._api.ask(method, path, self._count_in_turn, hide=self._hide, **sent)
+        ask = self._api.ask if method == "GET" else self._api.write
+        return ask(method, path, self._count_in_turn, hide=self._hide, **sent)
 
     def _count_in_turn(self) -> None:
         self._before_request()

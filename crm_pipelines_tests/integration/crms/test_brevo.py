@@ -13,8 +13,7 @@ from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.crms.conftest import Deadlines
-from crm_pipelines_tests.patience import LONGEST_TEST, PATIENCE
+from crm_pipelines_tests.patience import LONGEST_TEST
 
 KEY = "xkeysib-test"
 MAPPED = ["DOMAIN_ID", "EMAIL_TYPE", "HAS_GMAIL", "PAGE_ID", "SOURCE_URL"]
@@ -121,35 +120,9 @@ def test_a_contact_is_created_and_then_updated(sender: Sender, brevo_sandbox: Br
     assert (created.requests, updated.requests, sender.waited) == (1, 1, 2)
 
 
-def test_false_and_zero_arrive_and_what_became_blank_is_cleared(sender: Sender, brevo_sandbox: BrevoSandbox) -> None:
-    sender.deliver(
-        name="Ada", phone_number=PHONE, has_gmail=False, custom_fields={"score": 0, "vip": False, "note": "x"}
-    )
-    held = brevo_sandbox.contacts()[0]["attributes"]
-    assert (held["SCORE"], held["VIP"], held["HAS_GMAIL"]) == (0, False, False)
-    outcome = sender.deliver(name="\u00a0", phone_number=None, custom_fields={"score": 0})
-    assert outcome.sent_attributes == {"SCORE", "HAS_GMAIL"}
-    assert brevo_sandbox.contacts()[0]["attributes"].keys() == {"SCORE", "HAS_GMAIL", "EXT_ID"}
-
-
-def test_the_contact_is_put_on_the_list(connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox) -> None:
-    sender = Sender(connect(list_id=2))
-    sender.deliver()
-    sender.deliver(email="new@example.com")
-    assert [contact["listIds"] for contact in brevo_sandbox.contacts()] == [[2]]
+def test_a_list_that_the_account_lacks_is_about_the_settings(connect: Callable[..., Brevo]) -> None:
     outcome = Sender(connect(list_id=99)).deliver()
     assert (outcome.result, outcome.kind) == (Result.REFUSED, "settings")
-
-
-def test_a_change_of_address_updates_the_contact_instead_of_making_a_second(
-    sender: Sender, brevo_sandbox: BrevoSandbox
-) -> None:
-    first = sender.deliver(name="Ada")
-    outcome = sender.deliver(email="Ada.New+x@example.com", name="Ada Byron")
-    assert (outcome.result, outcome.remote_key, outcome.requests) == (Result.SYNCED, "ada.new+x@example.com", 2)
-    [held] = brevo_sandbox.contacts()
-    assert (held["email"], held["attributes"]["LASTNAME"]) == ("ada.new+x@example.com", "Byron")
-    assert outcome.remote_id == first.remote_id
 
 
 def test_a_change_of_address_names_the_contact_by_ids_and_puts_no_address_into_a_url(
@@ -464,60 +437,6 @@ def test_a_429_is_snoozed_for_as_long_as_brevo_says(sender: Sender, brevo_sandbo
     assert (outcome.result, outcome.kind, outcome.rate.limit) == (Result.SNOOZED, "rate_limit", 1)
     assert outcome.retry_after is not None
     assert timedelta(hours=1) - timedelta(seconds=LONGEST_TEST) < outcome.retry_after <= timedelta(hours=1)
-
-
-OUTAGES: list[dict[str, Any]] = [
-    {"action": "status", "status": 500},
-    {"action": "status", "status": 503},
-    {"action": "status", "status": 408},
-    {"action": "status", "status": 425},
-    {"action": "html"},
-    {"action": "html", "status": 200},
-    {"action": "empty"},
-    {"action": "garbage_json"},
-    {"action": "redirect"},
-    {"action": "reset_before"},
-    {"action": "reset_after"},
-]
-
-
-@pytest.mark.parametrize("fault", OUTAGES, ids=lambda value: str(value))
-def test_each_fault_is_tried_again_and_the_next_attempt_arrives(
-    sender: Sender, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]
-) -> None:
-    brevo_sandbox.fault(times=1, **fault)
-    outcome = sender.deliver(name="Ada")
-    assert (outcome.result, outcome.kind, outcome.requests) == (Result.RETRY, "outage", 1)
-    assert sender.deliver().result is Result.SYNCED
-    assert len(brevo_sandbox.contacts()) == 1
-
-
-@pytest.mark.parametrize("action", ["timeout_before", "timeout_after", "slow_body"])
-def test_an_answer_that_does_not_come_in_time_is_tried_again_and_the_next_attempt_arrives(
-    sender: Sender, brevo_sandbox: BrevoSandbox, deadlines: Deadlines, action: str
-) -> None:
-    brevo_sandbox.fault(action, times=1, seconds=1 if action == "slow_body" else 0)
-    with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(sender.deliver, name="Ada")
-        brevo_sandbox.wait_for_requests(1)
-        deadlines.pass_now()
-        outcome = sending.result(PATIENCE)
-    assert (outcome.result, outcome.kind, outcome.requests) == (Result.RETRY, "timeout", 1)
-    assert sender.deliver().result is Result.SYNCED
-    assert len(brevo_sandbox.contacts()) == 1
-
-
-def test_what_before_request_raises_passes_through_and_nothing_is_sent(
-    sender: Sender, brevo_sandbox: BrevoSandbox
-) -> None:
-    def closed() -> None:
-        raise RuntimeError("the gate is closed")
-
-    with pytest.raises(RuntimeError, match="the gate is closed"):
-        sender.brevo.deliver(sender.payload(), remote_key=None, remote_id=None, before_request=closed)
-    with pytest.raises(RuntimeError, match="the gate is closed"):
-        sender.brevo.probe(before_request=closed)
-    assert brevo_sandbox.requests() == []
 
 
 def test_one_client_serves_many_threads_over_few_connections(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:

@@ -17,7 +17,7 @@ import requests
 
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.transport import Answer, HeaderKey, Transport
-from crm_pipelines_tests.integration.crms.conftest import Deadlines
+from crm_pipelines_tests.fixtures.deadlines import Deadlines
 from crm_pipelines_tests.patience import PATIENCE
 
 KEY = "xkeysib-test"

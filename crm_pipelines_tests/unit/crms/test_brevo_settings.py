@@ -10,7 +10,7 @@ from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.registry import client_of
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.sandbox.brevo.config import SandboxConfig
-from crm_pipelines.settings import load_settings
+from crm_pipelines.settings import NotConfigured, load_settings
 
 Build = Callable[..., Brevo]
 
@@ -80,7 +80,7 @@ def test_the_fingerprint_changes_with_key_and_address_and_does_not_show_them(bui
 
 
 def test_without_a_key_there_is_no_client(build: Build) -> None:
-    with pytest.raises(SettingsError, match="BREVO_API_KEY is not set"):
+    with pytest.raises(NotConfigured, match="BREVO_API_KEY is not set"):
         build("")
 
 

@@ -1,0 +1,90 @@
+"""Where a case stands: one account, a client for it, and short words for what cases do all the time."""
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
+from crm_pipelines_tests.conformance.client import Client, Contact, at_once
+from crm_pipelines_tests.conformance.subject import Capability, Fault, Remote, Subject, Variant
+
+
+class Bench:
+    """One account, reset. `other` gives a second account of the same kind, reset too; `wrap` makes clients."""
+
+    def __init__(self, subject: Subject, other: Callable[[], Subject], wrap: Callable[[Crm], Client] = Client) -> None:
+        self.subject = subject
+        self._other = other
+        self._wrap = wrap
+        self._opened: list[Client] = []
+        self.client = self.open()
+
+    def open(self, *, at: Subject | None = None, **settings: Any) -> Client:
+        """A client, of this account unless `at` another, that knows the account's fields if it may know them."""
+        client = self._wrap((at or self.subject).open(Variant(**settings)))
+        self._opened.append(client)
+        client.learn()
+        return client
+
+    def other(self) -> Subject:
+        """Another account."""
+        subject = self._other()
+        subject.reset()
+        return subject
+
+    def send(self, *contacts: Contact, client: Client | None = None, turn: BeforeRequest = at_once) -> list[Outcome]:
+        """Deliver them together and remember what it came to."""
+        outcomes = list((client or self.client).deliver(contacts, turn=turn))
+        assert len(outcomes) == len(contacts), "one outcome each"
+        for contact, outcome in zip(contacts, outcomes, strict=True):
+            contact.remember(outcome)
+        return outcomes
+
+    def sync(self, *contacts: Contact, client: Client | None = None) -> list[Outcome]:
+        """As `send`; all arrive."""
+        outcomes = self.send(*contacts, client=client)
+        assert {outcome.result for outcome in outcomes} == {Result.SYNCED}, outcomes
+        return outcomes
+
+    def lose(self, contact: Contact, fault: Fault = Fault.RESET_AFTER, *, client: Client | None = None) -> Outcome:
+        """Send the contact; what it comes to while its writing request meets this fault."""
+        self.subject.fault(fault)
+        [outcome] = self.send(contact, client=client)
+        self.subject.end_faults()
+        return outcome
+
+    def held(self, at: Subject | None = None) -> dict[str, Remote]:
+        """What the account holds, by address; no address twice."""
+        found = (at or self.subject).held()
+        assert len({one.address for one in found}) == len(found), found
+        return {one.address: one for one in found}
+
+    def only(self, contact: Contact) -> Remote:
+        """The one contact that the account holds, which has this one's address."""
+        held = self.held()
+        assert list(held) == [contact.address]
+        return held[contact.address]
+
+    def names(self, field: str, told: Iterable[str]) -> bool:
+        """Whether these words name the custom field, as the user does or as the CRM does."""
+        return any(name in one for one in told for name in (field, self.subject.names[field]))
+
+    def close(self) -> None:
+        """Close every client."""
+        for client in self._opened:
+            client.close()
+
+
+def needed(case: Callable[..., None]) -> frozenset[Capability]:
+    """What a case asks of a kind, by itself or with its module."""
+    places = (case, sys.modules[case.__module__])
+    marks = (mark for place in places for mark in getattr(place, "pytestmark", ()) if mark.name == "needs")
+    return frozenset(one for mark in marks for one in mark.args)
+
+
+def skip_unless(subject: Subject, asked: frozenset[Capability]) -> None:
+    """Skip, with the reason, what this kind does not claim to be able to do."""
+    if lacks := sorted(one.value for one in asked - subject.capabilities):
+        pytest.skip(f"{subject.kind} does not claim: {'; '.join(lacks)}")

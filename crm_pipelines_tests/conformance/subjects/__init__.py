@@ -1,0 +1,8 @@
+"""One module per kind. A new kind joins KINDS, and is done when it claims what it can do and all of that is green."""
+
+from collections.abc import Mapping
+
+from crm_pipelines_tests.conformance.subject import Subject
+from crm_pipelines_tests.conformance.subjects.brevo import BrevoSubject
+
+KINDS: Mapping[str, type[Subject]] = {one.kind: one for one in (BrevoSubject,)}

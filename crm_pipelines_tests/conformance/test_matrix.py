@@ -1,0 +1,64 @@
+"""What kinds claim is what they can do and what the document says; and what nobody may leave out is asked of all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crm_pipelines_tests.conformance import matrix
+from crm_pipelines_tests.conformance.subject import Capability
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
+
+MANDATORY = {
+    "test_accounts": {
+        "test_two_accounts_side_by_side_share_nothing",
+        "test_the_check_says_in_a_sentence_that_the_key_is_wrong",
+        "test_no_check_passes_without_right_answers",
+        "test_what_the_crm_quotes_of_the_key_and_the_contact_is_told_to_nobody",
+        "test_no_key_and_no_address_is_in_what_is_told_when_the_way_to_the_crm_fails",
+        "test_no_key_and_no_address_is_in_a_log_at_any_level",
+    },
+    "test_arriving": {
+        "test_a_new_contact_arrives_with_every_field",
+        "test_a_contact_that_is_sent_twice_is_one_and_the_second_time_changes_nothing",
+        "test_false_and_zero_arrive_on_creation_and_on_update",
+        "test_what_became_blank_is_cleared_and_what_is_false_or_zero_is_not",
+        "test_a_text_arrives_letter_by_letter",
+    },
+    "test_faults": {
+        "test_nothing_counts_as_arrived_while_no_answer_confirms_it",
+        "test_credentials_that_are_refused_are_no_fault_of_the_contact",
+        "test_too_many_requests_are_snoozed_for_as_long_as_the_crm_says",
+        "test_each_request_waits_for_its_turn",
+        "test_what_the_turn_raises_passes_through_and_nothing_is_sent",
+    },
+    "test_many": {
+        "test_each_contact_has_one_outcome_in_the_order_in_which_they_were_given",
+        "test_of_many_the_one_that_is_refused_says_so_and_the_others_arrive",
+        "test_one_client_serves_two_threads_and_mixes_nothing_up",
+    },
+}
+"""Cases that ask for no capability: a kind that claims nothing faces them."""
+
+
+def test_a_kind_that_claims_nothing_faces_what_nobody_may_leave_out() -> None:
+    faced = {
+        module.__name__.rpartition(".")[2]: {case.__name__ for case, asked in matrix.cases(module) if not asked}
+        for module in matrix.modules()
+    }
+    assert {name: wanted - faced.get(name, set()) for name, wanted in MANDATORY.items()} == {
+        name: set() for name in MANDATORY
+    }
+
+
+def test_every_capability_is_asked_for_by_a_case() -> None:
+    asked = {one for module in matrix.modules() for _, capabilities in matrix.cases(module) for one in capabilities}
+    assert asked == set(Capability)
+
+
+@pytest.mark.parametrize("table", [matrix.capabilities, matrix.promises], ids=lambda one: one.__name__)
+def test_the_document_has_the_tables_that_follow_from_the_code(table: Callable[[], str]) -> None:
+    assert table() in DOCUMENT.read_text(encoding="utf-8"), (
+        f"put these lines into docs/conformance.md, from python -m {matrix.__name__}:\n{table()}"
+    )
