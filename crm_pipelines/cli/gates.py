@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import CRM, as_json, print_json, printable
+from crm_pipelines.cli.destinations import DESTINATION, known
+from crm_pipelines.cli.output import as_json, print_json, printable
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
@@ -30,12 +31,11 @@ def gate(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from crm_pipelines.contacts.crms import CRMS
     from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.status import gate_document
 
-    with contacts_engine() as (_, engine):
-        gates = [GateKeeper(engine, crm).read() for crm in CRMS]
+    with contacts_engine() as (settings, engine):
+        gates = [GateKeeper(engine, crm).read() for crm in known(settings, engine, None)]
     if as_json:
         print_json([{"crm": one.crm, **gate_document(one)} for one in gates])
         return
@@ -50,7 +50,7 @@ def _in_words(gate: "Gate") -> str:
 
 
 @gate.command("open")
-@click.argument("crm", type=CRM)
+@click.argument("crm", type=DESTINATION)
 def open_(crm: str) -> None:
     """Let CRM be sent to again, after its gate was closed by hand or by a restore. What is due goes with the next run.
 
@@ -61,7 +61,8 @@ def open_(crm: str) -> None:
     from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.queue import Queue
 
-    with contacts_engine() as (_, engine):
+    with contacts_engine() as (settings, engine):
+        known(settings, engine, crm)
         before = GateKeeper(engine, crm).open_by_hand()
         due = Queue(engine, crm).backlog().due
     if before.paused and not before.waits_for_a_person:
@@ -71,7 +72,7 @@ def open_(crm: str) -> None:
 
 
 @gate.command()
-@click.argument("crm", type=CRM)
+@click.argument("crm", type=DESTINATION)
 @click.option("--reason", default="Closed by hand.", help="Why, for whoever asks.")
 def close(crm: str, reason: str) -> None:
     """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait, uncharged.
@@ -82,6 +83,7 @@ def close(crm: str, reason: str) -> None:
     """
     from crm_pipelines.contacts.gates import GateKeeper
 
-    with contacts_engine() as (_, engine):
+    with contacts_engine() as (settings, engine):
+        known(settings, engine, crm)
         GateKeeper(engine, crm).close_by_hand(reason)
     click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from crm_pipelines.cli.output import DELIVERABLE_CRM, working
+from crm_pipelines.cli.destinations import DESTINATION, known
+from crm_pipelines.cli.output import working
 from crm_pipelines.errors import UsageError
 
 PORT = 3000
@@ -138,32 +139,34 @@ def restored() -> None:
       crm-pipelines db restored
     """
     from crm_pipelines.cli.database import contacts_engine
-    from crm_pipelines.contacts.crms import CRMS
     from crm_pipelines.contacts.gates import GateKeeper
 
-    with contacts_engine() as (_, engine):
-        for crm in CRMS:
+    with contacts_engine() as (settings, engine):
+        for crm in known(settings, engine, None):
             GateKeeper(engine, crm).restored()
     click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
 
 
 @click.command()
-@click.argument("crm", type=DELIVERABLE_CRM)
+@click.argument("crm", type=DESTINATION)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=SANDBOX_PORT, show_default=True, help="0: any free port."
 )
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
-def sandbox(crm: str, port: int, state: Path | None) -> None:  # noqa: ARG001 - there is one so far
-    """Serve the local stand-in for CRM's API on 127.0.0.1, until Ctrl-C.
+def sandbox(crm: str, port: int, state: Path | None) -> None:
+    """Serve the local stand-in for the API of CRM on 127.0.0.1, until Ctrl-C.
 
     \b
     Examples:
       crm-pipelines sandbox brevo
       crm-pipelines sandbox brevo --port 0 --state account.json
     """
-    from crm_pipelines.sandbox.brevo.server import serve
+    from importlib import import_module
 
-    serve(port=port, state_file=state)
+    from crm_pipelines.settings import load_settings
+
+    kind = load_settings().destination(crm).kind
+    import_module(f"crm_pipelines.sandbox.{kind}.server").serve(port=port, state_file=state)
 
 
 @click.command()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import CRM, as_json, cells, print_json, print_table, table, working
+from crm_pipelines.cli.destinations import DESTINATION, known
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, table, working
 from crm_pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _ANY_CRM = "Only for this CRM; without it, for all."
 @click.command()
 @click.argument("emails", nargs=-1)
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Text file with one address a line.")
-@click.option("--crm", type=CRM, help=_ANY_CRM)
+@click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @click.option("--reason", help="Why; it stands in `suppressions list`.")
 @as_json
 def suppress(emails: tuple[str, ...], file: Path | None, crm: str | None, reason: str | None, as_json: bool) -> None:
@@ -40,10 +41,10 @@ def suppress(emails: tuple[str, ...], file: Path | None, crm: str | None, reason
     people = [spellings(email) for email in emails] + (_read(file) if file else [])
     if not people:
         raise UsageError("Name an address, or a file with --file.")
-    with contacts_engine() as (_, engine), working("Suppressing"), engine.begin() as connection:
-        done = [
-            suppressions.suppress(connection, one, people, reason=reason, by=_BY) for one in suppressions.crms_of(crm)
-        ]
+    with contacts_engine() as (settings, engine), working("Suppressing"):
+        crms = known(settings, engine, crm)
+        with engine.begin() as connection:
+            done = [suppressions.suppress(connection, one, people, reason=reason, by=_BY) for one in crms]
     if as_json:
         print_json([asdict(one) for one in done])
         return
@@ -80,7 +81,7 @@ def _tell(done: "Suppressed") -> None:
 @click.command()
 @click.argument("email")
 @click.option("--reason", required=True, help="Why; it is kept.")
-@click.option("--crm", type=CRM, help=_ANY_CRM)
+@click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @as_json
 def unsuppress(email: str, reason: str, crm: str | None, as_json: bool) -> None:
     """Let the person with this address be selected again. Nobody is selected by that.
@@ -93,10 +94,10 @@ def unsuppress(email: str, reason: str, crm: str | None, as_json: bool) -> None:
     from crm_pipelines.delivery.spellings import spellings
 
     forms = spellings(email)
-    with contacts_engine() as (_, engine), engine.begin() as connection:
-        done = [
-            suppressions.unsuppress(connection, one, forms, reason=reason, by=_BY) for one in suppressions.crms_of(crm)
-        ]
+    with contacts_engine() as (settings, engine):
+        crms = known(settings, engine, crm)
+        with engine.begin() as connection:
+            done = [suppressions.unsuppress(connection, one, forms, reason=reason, by=_BY) for one in crms]
     if as_json:
         print_json([asdict(one) for one in done])
     lifted = [one.crm for one in done if one.persons or one.contacts]
@@ -113,7 +114,7 @@ def suppressions() -> None:
 
 
 @suppressions.command("list")
-@click.option("--crm", type=CRM, help=_ANY_CRM)
+@click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @as_json
 def list_(crm: str | None, as_json: bool) -> None:
     """Show who is suppressed. Of people who are no contacts only a digest is kept, so they have no address here.
@@ -124,8 +125,10 @@ def list_(crm: str | None, as_json: bool) -> None:
     """
     from crm_pipelines.contacts.suppressions import suppressions as found
 
-    with contacts_engine() as (_, engine), engine.connect() as connection:
-        people = found(connection, crm)
+    with contacts_engine() as (settings, engine):
+        known(settings, engine, crm)
+        with engine.connect() as connection:
+            people = found(connection, crm)
     if as_json:
         print_json([asdict(one) for one in people])
         return
