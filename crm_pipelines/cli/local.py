@@ -28,13 +28,17 @@ def upgrade() -> None:
       crm-pipelines db upgrade
     """
     from crm_pipelines.contacts import database
+    from crm_pipelines.contacts.destinations import register
     from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
 
-    with contacts_database(load_settings()) as url:
+    settings = load_settings()
+    with contacts_database(settings) as url:
         applied = database.upgrade(url)
         engine = database.create_engine(url)
+        for name, destination in settings.destinations.items():
+            register(engine, name, destination.kind)
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
         engine.dispose()

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.account_attributes import AttributeStore
 from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.database import create_engine, require_current_schema
+from crm_pipelines.contacts.destinations import register
 from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.contacts.queue import Queue, RetryPolicy
@@ -109,11 +110,13 @@ class Account:
 def open_account(settings: Settings, name: str, engine: sa.Engine) -> Iterator[Account]:
     """The account of the destination with this name.
 
-    What was last seen of its attributes is known to the client. Makes no request. Raises UnknownDestination,
+    What was last seen of its attributes is known to the client, and that somebody delivers to it to the database. Makes
+    no request. Raises UnknownDestination,
     NotConfigured or SettingsError.
     """
     crm = client_of(settings, name)
     try:
+        register(engine, crm.name, settings.destination(name).kind)
         remind(engine, crm)
         yield Account(
             settings=settings,
