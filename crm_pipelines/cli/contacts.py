@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.destinations import DESTINATION, known
+from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.importing import import_
 from crm_pipelines.cli.output import (
     as_json,
@@ -108,8 +108,7 @@ def unselect(
     from crm_pipelines.contacts import selection
 
     who = _who(ids, emails, status, everyone=everyone)
-    with contacts_engine() as (settings, engine), working("Taking back"):
-        known(settings, engine, crm)
+    with contacts_engine() as (_, engine), working("Taking back"):
         done = selection.unselect(engine, crm, who)
     if as_json:
         _end_as_json(crm, asdict(done))
@@ -140,8 +139,7 @@ def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, d
 
     everyone = everyone or (kind is not None and not emails)
     who = _who((), emails, None, everyone=everyone)
-    with contacts_engine() as (settings, engine), working("Looking for what failed"):
-        known(settings, engine, crm)
+    with contacts_engine() as (_, engine), working("Looking for what failed"):
         done = selection.retry(engine, crm, who, kind=kind, dry_run=dry_run)
     if as_json:
         _end_as_json(crm, asdict(done))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crm_pipelines.settings import Settings
 
 
-class _Destination(click.ParamType):
+class _Destination(click.ParamType):  # type: ignore[type-arg]  # which click 8.1 does not take
     """Any text, in small letters. Completed from the settings."""
 
     name = "crm"
@@ -39,20 +39,14 @@ class _Destination(click.ParamType):
 DESTINATION = _Destination()
 
 
-def known(settings: "Settings", engine: "sa.Engine", crm: str | None) -> tuple[str, ...]:
-    """Each destination that the settings or this database know; only `crm`, if given.
-
-    For what is also done about those that nothing is delivered to any more. Raises UnknownDestination.
-    """
-    from crm_pipelines.contacts.destinations import known_destinations
-    from crm_pipelines.settings import UnknownDestination
+def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, str]:
+    """A sentence for each destination that contacts are selected for though nobody delivers to it, by its name."""
+    from crm_pipelines.contacts.destinations import waiting_for_nobody as count
 
     with engine.connect() as connection:
-        names = tuple(dict.fromkeys((*known_destinations(connection), *settings.destinations)))
-    if crm is None:
-        return names
-    if crm not in names:
-        raise UnknownDestination(
-            f"There is no destination named {crm}: there are {', '.join(names)}. CRM_DESTINATIONS names further ones."
-        )
-    return (crm,)
+        found = count(connection, settings.destinations)
+    return {
+        name: f"{contacts} contacts are selected for {name}, and nobody delivers them. {settings.why_not(name)} "
+        f"Or take them back: `crm-pipelines contacts unselect {name} --where-status Selected`."
+        for name, contacts in found.items()
+    }

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.destinations import DESTINATION, known
+from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import as_json, print_json, printable
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
-    from crm_pipelines.contacts.gates import Gate
+    import sqlalchemy as sa
+
+    from crm_pipelines.contacts.gates import Gate, GateKeeper
 
 
 class OpensByItself(CrmPipelinesError):
@@ -31,11 +33,14 @@ def gate(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from crm_pipelines.contacts.destinations import known_destinations
     from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.status import gate_document
 
-    with contacts_engine() as (settings, engine):
-        gates = [GateKeeper(engine, crm).read() for crm in known(settings, engine, None)]
+    with contacts_engine() as (_, engine):
+        with engine.connect() as connection:
+            crms = known_destinations(connection)
+        gates = [GateKeeper(engine, crm).read() for crm in crms]
     if as_json:
         print_json([{"crm": one.crm, **gate_document(one)} for one in gates])
         return
@@ -58,12 +63,10 @@ def open_(crm: str) -> None:
     Example:
       crm-pipelines gate open brevo
     """
-    from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.queue import Queue
 
-    with contacts_engine() as (settings, engine):
-        known(settings, engine, crm)
-        before = GateKeeper(engine, crm).open_by_hand()
+    with contacts_engine() as (_, engine):
+        before = _gatekeeper(engine, crm).open_by_hand()
         due = Queue(engine, crm).backlog().due
     if before.paused and not before.waits_for_a_person:
         raise OpensByItself(f"The gate of {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
@@ -81,9 +84,15 @@ def close(crm: str, reason: str) -> None:
     Example:
       crm-pipelines gate close brevo --reason "Until the import is checked"
     """
+    with contacts_engine() as (_, engine):
+        _gatekeeper(engine, crm).close_by_hand(reason)
+    click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")
+
+
+def _gatekeeper(engine: "sa.Engine", crm: str) -> "GateKeeper":
+    """Raises UsageError for a destination that this database does not know."""
+    from crm_pipelines.contacts.destinations import known_destination
     from crm_pipelines.contacts.gates import GateKeeper
 
-    with contacts_engine() as (settings, engine):
-        known(settings, engine, crm)
-        GateKeeper(engine, crm).close_by_hand(reason)
-    click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")
+    with engine.connect() as connection:
+        return GateKeeper(engine, known_destination(connection, crm))

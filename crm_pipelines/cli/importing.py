@@ -146,17 +146,24 @@ def _how_far(file: Path, rows: int) -> str:
 def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json: bool) -> None:
     """Also where the database cannot be asked, which then is told: the file says most of it."""
     from crm_pipelines.contacts.importing import ImportRefused, forecast_import
+    from crm_pipelines.delivery.selectable import require_destination
     from crm_pipelines.local.databases import has_contacts_database
     from crm_pipelines.settings import load_settings
 
+    settings = load_settings()
     trouble: CrmPipelinesError | None = None
     unknown = None
     with _progress() as progress:
 
         def forecast_with(engine: "sa.Engine | None") -> "ImportForecast":
-            return forecast_import(engine, file, select=crms, reading=reading, progress=progress.show)
+            select = (
+                [require_destination(settings, engine, crm) for crm in crms]
+                if engine
+                else [settings.destination(crm).name for crm in crms]
+            )
+            return forecast_import(engine, file, select=select, reading=reading, progress=progress.show)
 
-        if not has_contacts_database(load_settings()):
+        if not has_contacts_database(settings):
             unknown = "There is no contacts database yet: `crm-pipelines db upgrade` makes it."
             forecast = forecast_with(None)
         else:

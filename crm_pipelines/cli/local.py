@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from crm_pipelines.cli.destinations import DESTINATION, known
+from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import working
 from crm_pipelines.errors import UsageError
 
@@ -27,8 +27,8 @@ def upgrade() -> None:
     Example:
       crm-pipelines db upgrade
     """
+    from crm_pipelines.cli.database import register_destinations
     from crm_pipelines.contacts import database
-    from crm_pipelines.contacts.destinations import register
     from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
@@ -37,8 +37,7 @@ def upgrade() -> None:
     with contacts_database(settings) as url:
         applied = database.upgrade(url)
         engine = database.create_engine(url)
-        for name, destination in settings.destinations.items():
-            register(engine, name, destination.kind)
+        register_destinations(settings, engine)
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
         engine.dispose()
@@ -143,10 +142,13 @@ def restored() -> None:
       crm-pipelines db restored
     """
     from crm_pipelines.cli.database import contacts_engine
+    from crm_pipelines.contacts.destinations import known_destinations
     from crm_pipelines.contacts.gates import GateKeeper
 
-    with contacts_engine() as (settings, engine):
-        for crm in known(settings, engine, None):
+    with contacts_engine() as (_, engine):
+        with engine.connect() as connection:
+            crms = known_destinations(connection)
+        for crm in crms:
             GateKeeper(engine, crm).restored()
     click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.destinations import DESTINATION, known, waiting_for_nobody
+from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
 from crm_pipelines.contacts.crms import SYNC_STATUSES
 
@@ -34,7 +34,7 @@ def status(crm: str | None, as_json: bool) -> None:
     from crm_pipelines.contacts.twins import count_twins, in_words
 
     with contacts_engine() as (settings, engine):
-        told = crm_statuses(engine, known(settings, engine, crm))
+        told = crm_statuses(engine, [crm] if crm else None)
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
         left_out = {one.crm: values_left_out(engine, one.crm) for one in told}

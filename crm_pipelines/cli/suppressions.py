@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.destinations import DESTINATION, known
+from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, table, working
 from crm_pipelines.errors import UsageError
 
@@ -41,10 +41,11 @@ def suppress(emails: tuple[str, ...], file: Path | None, crm: str | None, reason
     people = [spellings(email) for email in emails] + (_read(file) if file else [])
     if not people:
         raise UsageError("Name an address, or a file with --file.")
-    with contacts_engine() as (settings, engine), working("Suppressing"):
-        crms = known(settings, engine, crm)
-        with engine.begin() as connection:
-            done = [suppressions.suppress(connection, one, people, reason=reason, by=_BY) for one in crms]
+    with contacts_engine() as (_, engine), working("Suppressing"), engine.begin() as connection:
+        done = [
+            suppressions.suppress(connection, one, people, reason=reason, by=_BY)
+            for one in suppressions.crms_of(connection, crm)
+        ]
     if as_json:
         print_json([asdict(one) for one in done])
         return
@@ -94,10 +95,11 @@ def unsuppress(email: str, reason: str, crm: str | None, as_json: bool) -> None:
     from crm_pipelines.delivery.spellings import spellings
 
     forms = spellings(email)
-    with contacts_engine() as (settings, engine):
-        crms = known(settings, engine, crm)
-        with engine.begin() as connection:
-            done = [suppressions.unsuppress(connection, one, forms, reason=reason, by=_BY) for one in crms]
+    with contacts_engine() as (_, engine), engine.begin() as connection:
+        done = [
+            suppressions.unsuppress(connection, one, forms, reason=reason, by=_BY)
+            for one in suppressions.crms_of(connection, crm)
+        ]
     if as_json:
         print_json([asdict(one) for one in done])
     lifted = [one.crm for one in done if one.persons or one.contacts]
@@ -125,10 +127,8 @@ def list_(crm: str | None, as_json: bool) -> None:
     """
     from crm_pipelines.contacts.suppressions import suppressions as found
 
-    with contacts_engine() as (settings, engine):
-        known(settings, engine, crm)
-        with engine.connect() as connection:
-            people = found(connection, crm)
+    with contacts_engine() as (_, engine), engine.connect() as connection:
+        people = found(connection, crm)
     if as_json:
         print_json([asdict(one) for one in people])
         return

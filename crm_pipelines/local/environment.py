@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -21,7 +22,7 @@ from crm_pipelines.settings import Settings
 # A sandbox accepts any key; this one can be mistaken for no real one.
 _KEY = SecretStr("sandbox")
 
-_POINTING: Mapping[str, Callable[[str], Mapping[str, str | SecretStr]]] = {
+_POINTING: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "brevo": lambda root: {"api_key": _KEY, "api_base_url": f"{root}/v3"},
 }
 """The settings of a destination that is the sandbox of its kind, by the URL of that server."""
@@ -45,7 +46,7 @@ def prepare_databases(contacts_url: str, dagster_url: str, dagster_home: Path) -
         instance.upgrade()
 
 
-def start_sandbox(processes: Processes, kind: str, port: int, folder: Path) -> Mapping[str, str | SecretStr]:
+def start_sandbox(processes: Processes, kind: str, port: int, folder: Path) -> Mapping[str, Any]:
     """Start the stand-in for this CRM, which keeps its account in `folder`.
 
     Returns the settings of a destination that go there, by field.
