@@ -43,7 +43,7 @@ def suppress(connection: sa.Connection, contact_id: UUID, crm: str | None, *, re
     people = _spellings(connection, contact_id)
     return [
         one
-        for one in suppressions.crms_of(crm)
+        for one in suppressions.crms_of(connection, crm)
         if suppressions.suppress(
             connection, one, [people] if people else [], contact_ids=[contact_id], reason=reason, by=by
         ).contacts
@@ -55,7 +55,7 @@ def unsuppress(connection: sa.Connection, contact_id: UUID, crm: str | None, *, 
     people = _spellings(connection, contact_id)
     return [
         one
-        for one in suppressions.crms_of(crm)
+        for one in suppressions.crms_of(connection, crm)
         if suppressions.unsuppress(connection, one, people, contact_ids=[contact_id], reason=reason, by=by).contacts
     ]
 

@@ -1,8 +1,10 @@
-"""The names of the CRMs and of the statuses that the contacts database knows."""
+"""The CRMs that have columns in the view `contacts`, and the statuses."""
 
 from crm_pipelines.errors import UsageError
 
 CRMS = ("brevo", "hubspot", "mautic", "n8n")
+"""Those with columns in the view; all there are: `destinations.known_destinations`."""
+
 SYNC_STATUSES = ("New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped")
 STATES = {
     "Selected": "queued",
@@ -13,13 +15,6 @@ STATES = {
     "Skipped": "skipped",
 }
 """The state in crm_syncs behind each sync status; New has none, since who was never selected has no row."""
-
-
-def known_crm(name: str) -> str:
-    """The name in its usual spelling. Raises UsageError that lists the known ones."""
-    if name.casefold() not in CRMS:
-        raise UsageError(f"There is no CRM named {name!r}; known are {', '.join(CRMS)}.")
-    return name.casefold()
 
 
 def known_status(name: str) -> str:

@@ -45,6 +45,7 @@ class OtherAccount(CrmPipelinesError):
 class Gate:
     """The gate as it stands. `paused_until` is None for an open gate and for a pause without end.
 
+    `refused_kind` is what the CRM's refusal was about; None also where an earlier version closed the gate.
     `account` is the CRM's own name of the account that the contacts were delivered to, SANDBOX, or None before the
     first run; `account_fingerprints` are of credentials that open it. `account_since`, `former_account` and
     `contacts_forgotten` (how many became New) tell of its last change.
@@ -61,6 +62,7 @@ class Gate:
     paused_seconds: float | None
     pause_kind: str | None
     pause_reason: str | None
+    refused_kind: str | None
     refused_fingerprint: str | None
     probing: bool
     limit_observed: float | None
@@ -199,9 +201,14 @@ class GateKeeper:
         """Stop all requests for `duration`; a longer pause already in force stays."""
         self._all("pause", kind=kind, reason=reason, duration=duration)
 
-    def close(self, reason: str, fingerprint: str, kind: str = "credentials") -> None:
-        """Stop all requests because the account refused the credentials, or settings, with this fingerprint."""
-        self._all("close", reason=reason, fingerprint=fingerprint, kind=kind)
+    def close(
+        self, reason: str, fingerprint: str, kind: str = "credentials", *, refused_kind: str | None = None
+    ) -> None:
+        """Stop all requests because the account refused the credentials, or settings, with this fingerprint.
+
+        `refused_kind` is what the refusal was about: the kind of its outcome.
+        """
+        self._all("close", reason=reason, fingerprint=fingerprint, kind=kind, refused_kind=refused_kind)
 
     def open(self) -> None:
         """Let requests through again and forget what was counted against the account; not what waits for a person."""

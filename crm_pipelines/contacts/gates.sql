@@ -6,7 +6,7 @@ SELECT crm, account, account_fingerprints, account_since, former_account, contac
        paused_until IS NOT NULL AND paused_until > now() AS paused,
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
-       pause_kind, pause_reason, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
+       pause_kind, pause_reason, refused_kind, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
        home = crm_home(tableoid) AS at_home
   FROM crm_gates WHERE crm = :crm
 
@@ -41,12 +41,13 @@ UPDATE crm_gates SET
 
 -- name: close
 UPDATE crm_gates SET paused_until = 'infinity', pause_kind = :kind, pause_reason = left(:reason, 1000),
-       refused_fingerprint = :fingerprint, changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
+       refused_kind = :refused_kind, refused_fingerprint = :fingerprint,
+       changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
  -- What only a person opens must not open with the next key.
  WHERE crm = :crm AND coalesce(pause_kind, '') NOT IN ('manual', 'restored')
 
 -- name: open
-UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
+UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_kind = NULL, refused_fingerprint = NULL,
        pause_seconds = 0, consecutive_failures = 0, probing = false, counting_since = now(), changed_at = now()
  WHERE crm = :crm AND (paused_until IS NOT NULL OR probing)
    AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))
@@ -177,7 +178,7 @@ SELECT count(*) FROM kept WHERE NOT suppressed AND state <> 'unselected'
 -- name: close_by_hand
 -- Not over a restore: what was not known then is not known now.
 UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'manual', pause_reason = left(:reason, 1000),
-       refused_fingerprint = NULL, changed_at = now()
+       refused_kind = NULL, refused_fingerprint = NULL, changed_at = now()
  WHERE crm = :crm AND pause_kind IS DISTINCT FROM 'restored'
 
 -- name: lock_home
@@ -197,7 +198,8 @@ UPDATE crm_syncs SET
  WHERE crm = :crm
 
 -- name: close_restored
-UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'restored', pause_reason = :reason, refused_fingerprint = NULL,
+UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'restored', pause_reason = :reason, refused_kind = NULL,
+       refused_fingerprint = NULL,
        probing = false, consecutive_failures = 0, pause_seconds = 0, next_poll_at = now(), counting_since = now(),
        changed_at = now()
  WHERE crm = :crm

@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from crm_pipelines import names
-from crm_pipelines.contacts.crms import CRMS, known_crm
+from crm_pipelines.contacts.destinations import known_destination, known_destinations
 from crm_pipelines.contacts.filters import ContactFilter, matching
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.contacts.story import ContactUnknown
@@ -113,13 +113,13 @@ def read(connection: sa.Connection, contact_id: UUID) -> ContactRecord:
 def page(
     connection: sa.Connection,
     filter_: ContactFilter,
-    crm: str = "brevo",
+    crm: str,
     *,
     after: tuple[datetime, UUID] = FIRST,
     limit: int = 100,
 ) -> list[ContactRecord]:
     """The next contacts that match, in the order of (created_at, id)."""
-    parameters = {"crm": known_crm(crm), **filter_.parameters()}
+    parameters = {"crm": known_destination(connection, crm), **filter_.parameters()}
     place = {"after_created_at": after[0], "after_id": after[1], "limit": limit}
     rows = connection.execute(matching(_SQL["page"], filter_), {**parameters, **place})
     return _read(connection, [row.id for row in rows])
@@ -127,7 +127,8 @@ def page(
 
 def _read(connection: sa.Connection, ids: Sequence[UUID]) -> list[ContactRecord]:
     standings: dict[UUID, list[ContactStanding]] = {identifier: [] for identifier in ids}
-    for row in connection.execute(_SQL["standings"], {"ids": list(ids), "crms": list(CRMS)}):
+    crms = list(known_destinations(connection))
+    for row in connection.execute(_SQL["standings"], {"ids": list(ids), "crms": crms}):
         values = dict(row._mapping)
         standings[values.pop("contact_id")].append(ContactStanding(**values))
     rows = connection.execute(_SQL["read"], {"ids": list(ids)})

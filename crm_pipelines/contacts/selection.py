@@ -11,7 +11,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import known_crm, known_status
+from crm_pipelines.contacts.crms import known_status
+from crm_pipelines.contacts.destinations import known_destination
 from crm_pipelines.contacts.filters import ContactFilter, matching
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError, UsageError
@@ -107,8 +108,8 @@ def select(engine: sa.Engine, crm: str, who: Who) -> Selected:
 
     Raises UsageError for an unknown CRM or status.
     """
-    parameters = _parameters(crm, who)
     with engine.begin() as connection:
+        parameters = _parameters(connection, crm, who)
         connection.execute(_NO_TIMEOUT)
         connection.execute(_SQL["choose"], parameters)
         return Selected(**_select_chosen(connection, parameters["crm"]), not_found=_unknown(connection, who))
@@ -119,8 +120,8 @@ def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
 
     Whoever is suppressed stays so, unless named by id or address: that lifts the suppression.
     """
-    parameters = _parameters(crm, who)
     with engine.begin() as connection:
+        parameters = _parameters(connection, crm, who)
         connection.execute(_NO_TIMEOUT)
         lifted = _unsuppress_named(connection, parameters["crm"], who)
         connection.execute(_SQL["choose"], parameters)
@@ -131,7 +132,7 @@ def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
 
 def count_matching(connection: sa.Connection, crm: str, filter_: ContactFilter) -> Decided:
     """How many contacts match the filter at `crm`. Raises UsageError for an unknown CRM or status."""
-    parameters = {"crm": known_crm(crm), **filter_.parameters()}
+    parameters = {"crm": known_destination(connection, crm), **filter_.parameters()}
     contacts = connection.execute(matching(_SQL["count_matching"], filter_), parameters).scalar_one()
     return Decided(crm=parameters["crm"], contacts=contacts)
 
@@ -144,7 +145,7 @@ def decide_matching(
     They stay in the database, so that a hundred thousand take seconds. Raises UsageError for an unknown CRM or status,
     and MoreThanConfirmed before anything is changed.
     """
-    crm = known_crm(crm)
+    crm = known_destination(connection, crm)
     connection.execute(_NO_TIMEOUT)
     connection.execute(matching(_SQL["choose_matching"], filter_), {"crm": crm, **filter_.parameters()})
     chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
@@ -162,9 +163,10 @@ def decide(connection: sa.Connection, crm: str, ids: Collection[UUID], action: A
     `unselected`, `suppressed` or `unchanged`. To unselect a single contact lifts its suppression; one among several
     keeps it, since a list of many names nobody. Raises UsageError for an unknown CRM.
     """
-    given = {"crm": known_crm(crm), "ids": list(ids)}
+    crm = known_destination(connection, crm)
+    given = {"crm": crm, "ids": list(ids)}
     statement = _SQL["select_these" if action == "select" else "unselect_these"]
-    lifted = _unsuppress(connection, known_crm(crm), ids) if action == "unselect" and len(ids) == 1 else {}
+    lifted = _unsuppress(connection, crm, ids) if action == "unselect" and len(ids) == 1 else {}
     return {row.contact_id: row.outcome for row in connection.execute(statement, given)} | lifted
 
 
@@ -174,10 +176,11 @@ def put_first(connection: sa.Connection, crm: str, contact_id: UUID) -> str | No
     Every run that takes what is due takes it first, and so does one that is for those who were put first only.
     None if there is no such contact. Raises UsageError for an unknown CRM.
     """
+    given = {"crm": known_destination(connection, crm), "contact_id": contact_id}
     outcome = decide(connection, crm, [contact_id], "select").get(contact_id)
-    connection.execute(_SQL["put_first"], {"crm": known_crm(crm), "contact_id": contact_id})
+    connection.execute(_SQL["put_first"], given)
     if outcome not in {None, "suppressed"}:
-        connection.execute(_SQL["note_put_first"], {"crm": known_crm(crm), "contact_id": contact_id})
+        connection.execute(_SQL["note_put_first"], given)
     return outcome
 
 
@@ -195,7 +198,7 @@ def retry_within(
     With `kind`, only those whose last error is of that kind. With `dry_run`, they are only counted. Raises UsageError
     for an unknown CRM or status, and for a kind of which there is no error, with the kinds that there are.
     """
-    parameters = {**_parameters(crm, who), "kind": kind}
+    parameters = {**_parameters(connection, crm, who), "kind": kind}
     connection.execute(_NO_TIMEOUT)
     if kind is not None:
         _require_kind(connection, parameters["crm"], kind)
@@ -238,9 +241,9 @@ def _unsuppress(connection: sa.Connection, crm: str, ids: Collection[UUID]) -> d
     return {row.contact_id: row.outcome for row in connection.execute(_SQL["unsuppress_these"], given)}
 
 
-def _parameters(crm: str, who: Who) -> dict[str, Any]:
+def _parameters(connection: sa.Connection, crm: str, who: Who) -> dict[str, Any]:
     return {
-        "crm": known_crm(crm),
+        "crm": known_destination(connection, crm),
         "ids": [str(one) for one in who.ids],
         "emails": list(who.emails),
         "status": known_status(who.status) if who.status else None,

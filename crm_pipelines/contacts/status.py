@@ -8,7 +8,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES, known_crm
+from crm_pipelines.contacts.crms import SYNC_STATUSES
+from crm_pipelines.contacts.destinations import known_destination, known_destinations
 from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.sql import load_statements
 
@@ -79,11 +80,13 @@ def gate_document(gate: Gate) -> dict[str, Any]:
 
 def crm_status(engine: sa.Engine, crm: str) -> CrmStatus:
     """Raises UsageError for an unknown CRM."""
-    return crm_statuses(engine, [known_crm(crm)])[0]
+    return crm_statuses(engine, [crm])[0]
 
 
-def crm_statuses(engine: sa.Engine, crms: Sequence[str] = CRMS) -> list[CrmStatus]:
-    """Of several CRMs; their contacts are counted in one pass."""
+def crm_statuses(engine: sa.Engine, crms: Sequence[str] | None = None) -> list[CrmStatus]:
+    """Of several CRMs, or of all; their contacts are counted in one pass. Raises UsageError for an unknown CRM."""
+    with engine.connect() as connection:
+        crms = known_destinations(connection) if crms is None else [known_destination(connection, crm) for crm in crms]
     gates = [GateKeeper(engine, crm).read() for crm in crms]
     counts: dict[str, dict[str, int]] = {crm: {} for crm in crms}
     with engine.connect() as connection:

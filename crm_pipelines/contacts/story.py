@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import CRMS
+from crm_pipelines.contacts.destinations import known_destinations, unattended
 from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
@@ -127,14 +127,21 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
         contact = connection.execute(_SQL[find], who).one_or_none()
         if contact is None:
             raise ContactUnknown
-        states = connection.execute(_SQL["states"], {"contact_id": contact.id, "crms": list(CRMS)}).all()
+        crms = list(known_destinations(connection))
+        states = connection.execute(_SQL["states"], {"contact_id": contact.id, "crms": crms}).all()
+        nobody = {crm: _nobody(crm, seen) for crm, seen in unattended(connection).items()}
         twins = tuple(connection.execute(_SQL["twins"], {"contact_id": contact.id}).scalars())
         attempts = connection.execute(_SQL["attempts"], {"contact_id": contact.id, "limit": _ATTEMPTS}).all()
     past = tuple(PastAttempt(**row._mapping) for row in attempts)
     return Story(
         **contact._mapping,
         crms=tuple(
-            _standing(row, GateKeeper(engine, row.crm).read(), next((one for one in past if one.crm == row.crm), None))
+            _standing(
+                row,
+                GateKeeper(engine, row.crm).read(),
+                next((one for one in past if one.crm == row.crm), None),
+                nobody.get(row.crm),
+            )
             for row in states
         ),
         attempts=past,
@@ -142,7 +149,16 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
     )
 
 
-def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> Standing:
+def _nobody(crm: str, seen: datetime | None) -> str:
+    """What is said of contacts that wait for a destination to which nobody delivers."""
+    what = f"no crm-pipelines that has {crm} set up"
+    back = f"or `crm-pipelines contacts unselect {crm} --email …` takes it back"
+    if seen is None:
+        return f"Waits: {what} has ever run. Set up {crm} (CRM_DESTINATIONS, and its credentials), {back}."
+    return f"Waits: {what} has run since {_time(seen)}. Start one (`make up`, or the services), {back}."
+
+
+def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None, nobody: str | None) -> Standing:
     condition = _condition(row)
     return Standing(
         crm=row.crm,
@@ -166,7 +182,7 @@ def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None) -> Standin
         gate_paused=gate.paused,
         gate_until=gate.paused_until if gate.paused else None,
         gate_reason=gate.pause_reason if gate.paused else None,
-        next=_next(condition, row, gate, last),
+        next=nobody if nobody and row.state == "queued" else _next(condition, row, gate, last),
     )
 
 

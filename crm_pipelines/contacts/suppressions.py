@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import CRMS, known_crm
+from crm_pipelines.contacts.destinations import known_destination, known_destinations
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.errors import UsageError
 
@@ -53,9 +53,9 @@ class Suppression:
     email: str | None
 
 
-def crms_of(crm: str | None) -> tuple[str, ...]:
+def crms_of(connection: sa.Connection, crm: str | None) -> tuple[str, ...]:
     """The CRM that is named, or all. Raises UsageError for an unknown one."""
-    return CRMS if crm is None else (known_crm(crm),)
+    return known_destinations(connection) if crm is None else (known_destination(connection, crm),)
 
 
 def suppress(
@@ -73,7 +73,7 @@ def suppress(
     Raises UsageError for an unknown CRM or a reason that is too long.
     """
     persons = [(person, address) for person, spellings in ((uuid4(), one) for one in people) for address in spellings]
-    crm = known_crm(crm)
+    crm = known_destination(connection, crm)
     given = {"crm": crm, "reason": _checked(reason), "by": by}
     addresses = [address for _, address in persons]
     connection.execute(_NO_TIMEOUT)
@@ -101,7 +101,7 @@ def unsuppress(
     """
     if not reason.strip():
         raise UsageError("Say why the suppression is lifted.")
-    crm = known_crm(crm)
+    crm = known_destination(connection, crm)
     given = {"crm": crm, "reason": _checked(reason), "by": by}
     found = connection.execute(_SQL["lift"], {**given, "addresses": list(spellings), "ids": list(contact_ids)}).one()
     return Lifted(crm=crm, persons=found.persons, contacts=found.contacts)
@@ -109,7 +109,7 @@ def unsuppress(
 
 def suppressions(connection: sa.Connection, crm: str | None = None) -> list[Suppression]:
     """Everybody who is suppressed at the CRM (None: at any), the first first. Raises UsageError for an unknown CRM."""
-    rows = connection.execute(_SQL["list"], {"crm": None if crm is None else known_crm(crm)})
+    rows = connection.execute(_SQL["list"], {"crm": None if crm is None else known_destination(connection, crm)})
     return [Suppression(**row._mapping) for row in rows]
 
 

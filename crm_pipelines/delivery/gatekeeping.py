@@ -72,7 +72,7 @@ def close(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
     of_settings = outcome.kind == SETTINGS
     refused = crm.settings_fingerprint if of_settings else crm.credentials_fingerprint
     reason = outcome.message or outcome.kind or ""
-    gate.close(reason, refused, kind="settings" if of_settings else "credentials")
+    gate.close(reason, refused, kind="settings" if of_settings else "credentials", refused_kind=outcome.kind)
 
 
 def _is_reject(attempt: Attempt) -> bool:

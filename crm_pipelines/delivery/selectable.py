@@ -2,11 +2,19 @@
 
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.destinations import is_registered, register
 from crm_pipelines.settings import Settings, UnknownDestination
 
 
 def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str:
-    """The name in its usual spelling. Raises UnknownDestination, which names the variable to set."""
-    if name.casefold() not in settings.destinations:
-        raise UnknownDestination(settings.why_not(name.casefold()))
-    return name.casefold()
+    """The name in its usual spelling: one of this process's settings, or of somebody's who uses this database.
+
+    `make up` may run in one terminal, with other settings than a command in another one. Raises UnknownDestination,
+    which names the variable to set.
+    """
+    name = name.casefold()
+    if not is_registered(engine, name):
+        if (found := settings.destinations.get(name)) is None:
+            raise UnknownDestination(settings.why_not(name))
+        register(engine, name, found.kind)
+    return name

@@ -24,7 +24,7 @@ from psycopg import sql
 
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.carrying_over import Carried, carry_over
-from crm_pipelines.contacts.crms import CRMS
+from crm_pipelines.contacts.destinations import known_destinations
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url
@@ -233,7 +233,9 @@ def _distrusted(url: str, *, former: str) -> Carried:
     engines = database.create_engine(url), database.create_engine(former)
     restored, before = engines
     try:
-        for crm in CRMS:
+        with restored.connect() as connection:
+            crms = known_destinations(connection)
+        for crm in crms:
             GateKeeper(restored, crm).restored()
         return carry_over(before, restored)
     finally:

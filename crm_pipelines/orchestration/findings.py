@@ -15,7 +15,6 @@ from crm_pipelines.alerts.messages import Reason
 from crm_pipelines.alerts.states import Finding
 from crm_pipelines.contacts.gates import Gate
 from crm_pipelines.contacts.watching import CommonReason, Figures, Watcher
-from crm_pipelines.crms.brevo.outcomes import ADVICE
 from crm_pipelines.delivery.opening import Account
 from crm_pipelines.orchestration.batches import launch_config
 from crm_pipelines.orchestration.run_now import sentence_of
@@ -31,7 +30,12 @@ _REJECTS_LAST = timedelta(minutes=30)
 _CHANGE_LASTS = timedelta(days=1)
 _RUNS_LOOKED_AT = 25
 
+# By the kind of the outcome that closed the gate.
 _REFUSALS = {
+    "credentials": (
+        "refuses the key",
+        "Set a valid key and restart the code server; the gate opens by itself.",
+    ),
     "ip_not_authorised": (
         "refuses this machine's address",
         "Allow the address at the CRM (see the reason). The next tick opens the gate; `crm-pipelines check {crm}` now.",
@@ -40,7 +44,7 @@ _REFUSALS = {
     "permission": ("refuses the key for want of a permission", "Give the key the right to write contacts."),
     "account": ("refuses requests of this account", "Have the account validated by the CRM."),
 }
-_KEY_REFUSED = ("refuses the key", "Set a valid key and restart the code server; the gate opens by itself.")
+_REFUSED = ("refuses us", "Do what the reason says. The next tick opens the gate; `crm-pipelines check {crm}` now.")
 
 
 def database_finding(crm: str, problem: str) -> Finding:
@@ -88,7 +92,7 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
     reasons = (Reason(text=gate.pause_reason or "unknown"),)
     page = f"/assets/{crm}/contacts"
     if gate.closed_for_credentials:
-        what, action = _refusal(gate.pause_reason or "")
+        what, action = _REFUSALS.get(gate.refused_kind or "", _REFUSED)
         return Finding(
             key=f"{crm}.gate.credentials",
             headline=f"{crm} {what}: nothing is sent, contacts wait uncharged.",
@@ -168,11 +172,6 @@ def account_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
         since=gate.account_since,
         reasons=lambda: (Reason(text=f"The account is {gate.account}{gate.account_change}."),),
     )
-
-
-def _refusal(reason: str) -> tuple[str, str]:
-    """The outcome's kind is not kept with the gate; its advice is part of the reason."""
-    return next((said for kind, said in _REFUSALS.items() if ADVICE[kind] in reason), _KEY_REFUSED)
 
 
 def _error_backlog(watcher: Watcher, figures: Figures, alerts: AlertSettings) -> Finding | None:

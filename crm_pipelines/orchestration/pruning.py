@@ -19,6 +19,7 @@ from pydantic import Field
 
 from crm_pipelines.contacts import api_writes
 from crm_pipelines.contacts.database import create_engine
+from crm_pipelines.contacts.destinations import known_destinations
 from crm_pipelines.contacts.ledger import Ledger
 from crm_pipelines.delivery.opening import DatabaseUrlMissing
 from crm_pipelines.orchestration.resources import sentences
@@ -56,9 +57,12 @@ def delete_old(context: dg.OpExecutionContext, config: PruneConfig) -> None:
             raise DatabaseUrlMissing
         engine = create_engine(settings.storage.crm_database_url, application_name="crm-pipelines prune")
         try:
-            ledger = Ledger(engine, "brevo")
-            count = ledger.count_older if config.dry_run else ledger.prune
-            attempts = count(keep.attempts_days)
+            with engine.connect() as connection:
+                ledgers = [Ledger(engine, crm) for crm in known_destinations(connection)]
+            attempts = sum(
+                ledger.count_older(keep.attempts_days) if config.dry_run else ledger.prune(keep.attempts_days)
+                for ledger in ledgers
+            )
             audit_lines = (api_writes.count_older if config.dry_run else api_writes.prune)(engine, keep.audit_days)
         finally:
             engine.dispose()

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import formulas
-from crm_pipelines.contacts.crms import known_crm
+from crm_pipelines.contacts.destinations import known_destination
 from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record
 from crm_pipelines.contacts.importing.columns import Columns, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
@@ -51,7 +51,7 @@ def import_contacts(
     `progress` is called with the number of rows that are in so far. Raises ImportRefused for a file that cannot be read
     as a table of contacts, UsageError for an unknown CRM.
     """
-    crms = _known(select)
+    crms = _known(engine, select)
     path, table = _open(path, reading)
     columns = match_columns([formulas.unmarked(title) for title in table.header], path.name)
     if rejects_file is not None:
@@ -92,7 +92,7 @@ def forecast_import(
     Without an engine, what the database has is not known: counts that need it are None. Raises as `import_contacts`
     does.
     """
-    crms = _known(select)
+    crms = _known(engine, select)
     path, table = _open(path, reading)
     columns = match_columns([formulas.unmarked(title) for title in table.header], path.name)
     tally = Tally()
@@ -114,8 +114,12 @@ def forecast_import(
     )
 
 
-def _known(crms: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(known_crm(crm) for crm in crms))
+def _known(engine: sa.Engine | None, crms: Sequence[str]) -> list[str]:
+    """Each once. Without a database, which knows their names, as they are given."""
+    if engine is None:
+        return list(dict.fromkeys(crms))
+    with engine.connect().execution_options(postgresql_readonly=True) as connection:
+        return list(dict.fromkeys(known_destination(connection, crm) for crm in crms))
 
 
 def _counts(tally: Tally, path: Path, table: Table, columns: Columns) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.crms.brevo.outcomes import ADVICE
 from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.sensors import build_brevo_error_backlog_sensor, build_run_failure_alert_sensor
@@ -182,27 +181,24 @@ def test_contacts_that_are_put_off_for_too_long_are_told(people: People, backlog
 
 
 @pytest.mark.parametrize(
-    ("reason", "headline", "action"),
+    ("kind", "headline", "action"),
     [
-        ("Key not found", "brevo refuses the key: nothing is sent", "Set a valid key"),
-        (
-            f"Unrecognised IP address 203.0.113.7. {ADVICE['ip_not_authorised']}",
-            "brevo refuses this machine's address: nothing is sent",
-            "Allow the address",
-        ),
-        (f"No credits. {ADVICE['credits']}", "brevo refuses requests for want of credits", "Buy credits"),
-        (f"Denied. {ADVICE['permission']}", "brevo refuses the key for want of a permission", "right to write"),
-        (f"Wait. {ADVICE['account']}", "brevo refuses requests of this account", "validated"),
+        ("credentials", "brevo refuses the key: nothing is sent", "Set a valid key"),
+        ("ip_not_authorised", "brevo refuses this machine's address: nothing is sent", "Allow the address"),
+        ("credits", "brevo refuses requests for want of credits", "Buy credits"),
+        ("permission", "brevo refuses the key for want of a permission", "right to write"),
+        ("account", "brevo refuses requests of this account", "validated"),
+        (None, "brevo refuses us: nothing is sent", "Do what the reason says"),
     ],
 )
 def test_each_way_of_being_refused_has_a_sentence_of_its_own(
-    people: People, backlog: Watch, engine: sa.Engine, reason: str, headline: str, action: str
+    people: People, backlog: Watch, engine: sa.Engine, kind: str | None, headline: str, action: str
 ) -> None:
-    GateKeeper(engine, "brevo").close(reason, "fingerprint")
+    GateKeeper(engine, "brevo").close("In the CRM's own words.", "fingerprint", refused_kind=kind)
     assert backlog.tick() == [("brevo.gate.credentials", "begun")]
     assert backlog.last["headline"].startswith(headline)
     assert action in backlog.last["action"]
-    assert backlog.last["reasons"][0]["text"] == reason
+    assert backlog.last["reasons"][0]["text"] == "In the CRM's own words."
     GateKeeper(engine, "brevo").open()
     assert backlog.tick() == [("brevo.gate.credentials", "over")]
 
@@ -366,7 +362,7 @@ def test_a_channel_that_is_down_gets_it_later_and_is_told_through_the_others(
     slack = http_receiver()
     monkeypatch.setenv("ALERT_SLACK_WEBHOOK_URL", slack.url)
     slack.status, slack.answer = 500, b"rollup_error"
-    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint", refused_kind="credentials")
     assert backlog.tick() == [("brevo.gate.credentials", "begun")]
     assert backlog.tick() == []
     assert backlog.tick() == [("alerts.slack", "begun")]

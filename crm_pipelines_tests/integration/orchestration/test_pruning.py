@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.destinations import register
 from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines.orchestration import pruning
 from crm_pipelines.orchestration.assets import brevo_queue, queue_materialization
@@ -166,3 +167,18 @@ def test_the_ledger_keeps_as_many_days_as_configured_and_what_nobody_carried_ove
     assert len(people.all("SELECT 1 FROM crm_attempts")) == 3
     monkeypatch.setenv("KEEP_ATTEMPTS_DAYS", "31")
     assert prune(records)["attempts"] == 1
+
+
+def test_the_ledger_of_every_destination_is_pruned(records: Records, people: People) -> None:
+    register(people.engine, "brevo_eu", "brevo")
+    [contact] = people.add(1)
+    for crm in ("brevo", "brevo_eu", "hubspot"):
+        people.run(
+            "INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, started_at, finished_at, "
+            "applied_at) VALUES (:id, :crm, 1, 'r', 1, 'synced', now(), now() - interval '91 days', now())",
+            id=contact,
+            crm=crm,
+        )
+    assert prune(records, dry_run=True)["attempts"] == 3
+    assert prune(records)["attempts"] == 3
+    assert people.all("SELECT 1 FROM crm_attempts") == []
