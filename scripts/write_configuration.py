@@ -19,8 +19,8 @@ _HEAD = """# Configuration
 Environment variables, all optional. A file `.env` in the project folder is read too; the environment wins. An empty
 value counts as unset. Values are checked at start: a bad one is named with what was expected, and nothing runs.
 
-`CRM_DESTINATIONS` says where contacts are delivered to. A further account of a CRM has that CRM's variables under its own
-name: `BREVO_EU_API_KEY` for `brevo_eu:brevo` is what `BREVO_API_KEY` is for `brevo`; [destinations.md](destinations.md).
+`CRM_DESTINATIONS` says where contacts are delivered to. A further account of a CRM has that CRM's variables under its
+own name, such as `BREVO_EU_API_KEY` for `brevo_eu:brevo`: [destinations.md](destinations.md).
 
 Written by `python scripts/write_configuration.py` from `crm_pipelines/settings`.
 """
@@ -62,8 +62,8 @@ def reference() -> str:
 def example() -> str:
     lines = [
         "# Copy to .env and fill in what you need. What stays commented out has the value shown.",
-        "# A further account of a CRM has that CRM's variables under its own name: BREVO_EU_API_KEY for brevo_eu:brevo in",
-        "# CRM_DESTINATIONS; see docs/destinations.md.",
+        "# A further account of a CRM has that CRM's variables under its own name, such as BREVO_EU_API_KEY for",
+        "# brevo_eu:brevo in CRM_DESTINATIONS: docs/destinations.md.",
         "",
     ]
     for group in GROUPS:

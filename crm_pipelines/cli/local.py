@@ -1,6 +1,7 @@
 """Commands for the machine that one sits at, and for the database."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -160,18 +161,17 @@ def restored() -> None:
 )
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
 def sandbox(crm: str, port: int, state: Path | None) -> None:
-    """Serve the local stand-in for the API of CRM on 127.0.0.1, until Ctrl-C.
+    """Serve the local stand-in for the API of CRM, a product or a destination, on 127.0.0.1, until Ctrl-C.
 
     \b
     Examples:
       crm-pipelines sandbox brevo
       crm-pipelines sandbox brevo --port 0 --state account.json
     """
-    from importlib import import_module
+    from crm_pipelines.settings import KINDS, load_settings
 
-    from crm_pipelines.settings import load_settings
-
-    kind = load_settings().destination(crm).kind
+    # One may want to see a CRM's sandbox before there is a destination.
+    kind = crm if crm in KINDS else load_settings().destination(crm).kind
     import_module(f"crm_pipelines.sandbox.{kind}.server").serve(port=port, state_file=state)
 
 

@@ -220,7 +220,6 @@ def test_who_cannot_be_asked_says_why_and_hinders_no_other(
         ["check"],
         ["provision"],
         ["health"],
-        ["sandbox", "--port", "0"],
         ["contacts", "select", "--all"],
         ["contacts", "import", "people.csv", "--select"],
         ["contacts", "import", "people.csv", "--dry-run", "--select"],
@@ -246,6 +245,23 @@ def test_what_is_no_destination_is_refused_with_the_variable_to_set_and_nothing_
     assert first.requests() == []
     assert people.all("SELECT 1 FROM crm_syncs") == []
     assert len(people.all("SELECT 1 FROM crm_contacts")) == 1
+
+
+@pytest.mark.parametrize(("crm", "sentence"), [("brewo", NO_SUCH), ("hubspot", NOT_YET)])
+def test_there_is_a_sandbox_of_what_can_be_delivered_to_and_of_nothing_else(run: Run, crm: str, sentence: str) -> None:
+    done = run("sandbox", crm, "--port", "0")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+
+
+def test_the_sandbox_of_a_further_account_is_that_of_its_crm(
+    both: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served: list[dict[str, object]] = []
+    monkeypatch.setattr("crm_pipelines.sandbox.brevo.server.serve", lambda **options: served.append(options))
+    for crm in ("brevo", "brevo_eu"):
+        assert both("sandbox", crm, "--port", "0", "--state", str(tmp_path / crm)).returncode == 0
+    assert both("sandbox", "brevo", CRM_DESTINATIONS="brevo_eu:brevo").returncode == 0
+    assert [one["state_file"] for one in served] == [tmp_path / "brevo", tmp_path / "brevo_eu", None]
 
 
 @pytest.mark.parametrize(
