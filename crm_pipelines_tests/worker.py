@@ -27,7 +27,8 @@ from crm_pipelines.crms.base import Outcome, Payload
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.delivery import courier, fence, planning
 from crm_pipelines.orchestration import ops
-from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -133,9 +134,10 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
         capture_interrupts(),  # as in Dagster's own run worker: no signal ends the process by itself
         dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance,
     ):
+        job = sync_job(load_settings().destination("brevo"))
         for _ in range(runs):
             config = {"ops": {"fetch_queued_contacts": {"config": {"limit": most}}}} if most else {}
-            brevo_sync.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
+            job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)
 
 
 def _make_short(scale: float) -> None:

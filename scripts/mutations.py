@@ -107,6 +107,7 @@ _ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
 _BULK_STOPS = "crm_pipelines_tests/integration/orchestration/test_bulk_stops.py"
 _PUT_FIRST = "crm_pipelines_tests/integration/orchestration/test_put_first.py"
 _LAUNCHING = "crm_pipelines/orchestration/launching.py"
+_DESTINATIONS = "crm_pipelines_tests/integration/orchestration/test_destinations.py"
 _SCHEDULES = "crm_pipelines/orchestration/schedules.py"
 _DATABASE = "crm_pipelines/contacts/database.py"
 _DATABASE_TESTS = "crm_pipelines_tests/integration/contacts/test_database.py"
@@ -685,11 +686,61 @@ MUTATIONS = (
         tests=(f"{_RUNS}::test_an_address_passed_on_to_another_contact_waits_until_its_first_owner_has_left_it",),
     ),
     Mutation(
+        guard="destinations: a job delivers to its own account",
+        changes=(
+            (
+                "crm_pipelines/orchestration/jobs.py",
+                '"destination": resource_of(destination.name)',
+                '"destination": resource_of("brevo")',
+            ),
+        ),
+        tests=(f"{_DESTINATIONS}::test_a_contact_selected_for_one_arrives_there_alone_with_its_list_and_mapping",),
+    ),
+    Mutation(
+        guard="destinations: a check from the pages reads its own account",
+        changes=(
+            (
+                "crm_pipelines/orchestration/checks.py",
+                "opened = destination.name, Destination(destination.name).open",
+                'opened = destination.name, Destination("brevo").open',
+            ),
+        ),
+        tests=(f"{_DESTINATIONS}::test_executed_from_the_pages_each_check_reads_its_own_account",),
+    ),
+    Mutation(
+        guard="destinations: the account is checked by its own job",
+        changes=(
+            ("crm_pipelines/orchestration/operator_jobs.py", "resource_of(destination.name)", 'resource_of("brevo")'),
+        ),
+        tests=(f"{_DESTINATIONS}::test_each_account_is_checked_and_provisioned_by_its_own_jobs",),
+    ),
+    Mutation(
+        guard="destinations: the sensor of one looks at its own gate",
+        changes=(
+            (
+                "crm_pipelines/orchestration/sensors.py",
+                "with Destination(destination.name).open() as account:",
+                'with Destination("brevo").open() as account:',
+            ),
+        ),
+        tests=(f"{_DESTINATIONS}::test_an_alert_and_the_health_of_one_name_that_one",),
+    ),
+    Mutation(
+        guard="destinations: the schedule of one looks at its own queue and runs",
+        changes=((_SCHEDULES, 'job = f"{destination.name}_sync"', 'job = "brevo_sync"'),),
+        tests=(f"{_DESTINATIONS}::test_a_run_of_one_is_no_reason_for_the_other_to_wait_or_to_follow",),
+    ),
+    Mutation(
+        guard="destinations: nothing is launched for one that is not enabled",
+        changes=((_LAUNCHING, "if crm not in self._settings.destinations:", "if False:"),),
+        tests=(f"{_DESTINATIONS}::test_what_is_not_enabled_opens_nothing_and_says_so",),
+    ),
+    Mutation(
         guard="follow-up: not while a run is active",
         changes=(
             (
                 _FOLLOWS,
-                'dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE)',
+                "dg.RunsFilter(job_name=job, statuses=ACTIVE)",
                 'dg.RunsFilter(job_name="no_such_job", statuses=ACTIVE)',
             ),
         ),
@@ -697,7 +748,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="follow-up: not while the schedule is switched off",
-        changes=((_FOLLOWS, 'if is_switched_off(context.instance, "brevo_sync_schedule"):', "if False:"),),
+        changes=((_FOLLOWS, 'if is_switched_off(context.instance, f"{job}_schedule"):', "if False:"),),
         tests=(f"{_FOLLOWING}::test_whoever_switches_the_schedule_off_has_stopped_the_work_on_a_backlog_too",),
     ),
     Mutation(

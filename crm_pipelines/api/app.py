@@ -67,7 +67,7 @@ def create_app(
     app.state.settings = settings
     app.state.authenticator = Authenticator(engine, requests_per_minute=settings.api.requests_per_minute)
     app.state.open_instance = open_instance
-    app.state.launcher = Launcher(settings.api.dagster_url, settings.channels.dagster_ui_url)
+    app.state.launcher = Launcher(settings)
     app.state.metrics = Metrics(engine)
     errors.install(app)
     # Those with a fixed path come before those with a parameter.

@@ -25,7 +25,6 @@ from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.delivery.why import Held, Preview
 from crm_pipelines.orchestration.health import HealthCheck, health
-from crm_pipelines.orchestration.run_now import JOBS
 from crm_pipelines.settings import Settings
 
 OpenInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]
@@ -269,7 +268,7 @@ def config(request: Request, _: Reader) -> dict[str, Any]:
 def crm_health(request: Request, _: Reader) -> Response:
     """Whether deliveries go on: database, gate, schedule, daemons, runs, queue. 200 when all is well, else 503."""
     state = request.app.state
-    told = [_health_of(state.open_instance, state.engine, state.settings, crm) for crm in JOBS]
+    told = [_health_of(state.open_instance, state.engine, state.settings, crm) for crm in state.settings.destinations]
     answer = Health.model_validate(
         {"healthy": all(one["healthy"] for one in told), "at": datetime.now(UTC), "crms": told}
     )

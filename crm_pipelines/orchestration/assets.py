@@ -10,6 +10,7 @@ from crm_pipelines.contacts.gates import Gate
 from crm_pipelines.delivery.totals import Totals
 from crm_pipelines.orchestration.standing import Standing
 from crm_pipelines.scrubbing import scrub
+from crm_pipelines.settings import CrmSettings
 
 OWNERS = ["team:crm-pipelines"]
 
@@ -23,45 +24,47 @@ contacts = dg.AssetSpec(
     description="The people: a table in Postgres that users and their applications fill, by SQL (view `contacts`), the "
     "HTTP API or `crm-pipelines contacts import`. Nothing is sent of a contact before somebody selects it for a CRM.",
 )
-brevo_queue = dg.AssetSpec(
-    key=["brevo", "queue"],
-    deps=[contacts],
-    group_name="brevo",
-    kinds={"postgres", "table"},
-    owners=OWNERS,
-    description="Which contacts are to go to Brevo, and how far each one is: waiting, being delivered, delivered, "
-    "failed, skipped. A row per contact in the table `crm_syncs`. Selecting or editing a contact puts it here; "
-    "`brevo_sync` empties it every few minutes.",
-    # Reported by every run, and hourly by a sensor: stale when nobody looks any more.
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=4), warn_window=timedelta(hours=2)),
-)
-brevo_account = dg.AssetSpec(
-    key=["brevo", "account"],
-    group_name="brevo",
-    kinds={"brevo"},
-    owners=OWNERS,
-    description="The account at Brevo, as far as deliveries depend on it: the key, the list, the attributes and their "
-    "types, the rate limit. People change it in Brevo's pages; the check says when it no longer fits the mapping.",
-)
-brevo_contacts = dg.AssetSpec(
-    key=["brevo", "contacts"],
-    deps=[brevo_queue, brevo_account],
-    group_name="brevo",
-    kinds={"brevo"},
-    owners=OWNERS,
-    description="What Brevo holds of our contacts. Every run of `brevo_sync` reports here how many contacts it "
-    "delivered, how many failed and why, and how long the queue is. Plots are under Metadata.",
-)
-# An asset of its own: Dagster shows a check's verdict until the asset is next reported, which every run does above.
-brevo_read_back = dg.AssetSpec(
-    key=["brevo", "read_back"],
-    deps=[brevo_contacts],
-    group_name="brevo",
-    kinds={"brevo"},
-    owners=OWNERS,
-    description="A sample of what Brevo holds, read back once an hour and compared with what was sent. Brevo drops "
-    "what it does not know and reports success, so this is the only proof that values have arrived. See the check.",
-)
+
+
+def assets_of(destination: CrmSettings) -> list[dg.AssetSpec]:
+    """The queue of a destination, its account, what it holds of the contacts, and what of that is read back."""
+    name, title = destination.name, destination.title
+    of_ours: dict[str, Any] = {"group_name": name, "kinds": {"postgres", "table"}, "owners": OWNERS}
+    of_theirs = of_ours | {"kinds": {destination.kind}}
+    queue = dg.AssetSpec(
+        key=[name, "queue"],
+        deps=[contacts],
+        description=f"Which contacts are to go to {title}, and how far each one is: waiting, being delivered, "
+        "delivered, failed, skipped. A row per contact in the table `crm_syncs`. Selecting or editing a contact puts "
+        f"it here; `{name}_sync` empties it every few minutes.",
+        # Reported by every run, and hourly by a sensor: stale when nobody looks any more.
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=4), warn_window=timedelta(hours=2)),
+        **of_ours,
+    )
+    account = dg.AssetSpec(
+        key=[name, "account"],
+        description=f"The account at {title}, as far as deliveries depend on it: the key, the list, the attributes and "
+        f"their types, the rate limit. People change it in {destination.label}'s pages; the check says when it no "
+        "longer fits the mapping.",
+        **of_theirs,
+    )
+    held = dg.AssetSpec(
+        key=[name, "contacts"],
+        deps=[queue, account],
+        description=f"What {title} holds of our contacts. Every run of `{name}_sync` reports here how many contacts it "
+        "delivered, how many failed and why, and how long the queue is. Plots are under Metadata.",
+        **of_theirs,
+    )
+    # An asset of its own: Dagster shows a check's verdict until the asset is next reported, which every run does above.
+    read_back = dg.AssetSpec(
+        key=[name, "read_back"],
+        deps=[held],
+        description=f"A sample of what {title} holds, read back once an hour and compared with what was sent. A CRM "
+        "may drop what it does not know and report success, so this is the only proof that values have arrived. See "
+        "the check.",
+        **of_theirs,
+    )
+    return [queue, account, held, read_back]
 
 
 def describe(totals: Totals) -> dict[str, Any]:

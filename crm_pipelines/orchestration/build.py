@@ -1,54 +1,47 @@
-"""Puts jobs, schedules, sensors, assets and checks together."""
+"""Puts jobs, schedules, sensors, assets and checks together: those of each destination, and what they share."""
 
 import dagster as dg
 
-from crm_pipelines.orchestration.assets import brevo_account, brevo_contacts, brevo_queue, brevo_read_back, contacts
-from crm_pipelines.orchestration.checks import build_brevo_checks_sensor, how_deliveries_stand, sums_add_up
-from crm_pipelines.orchestration.daily_report import brevo_daily_report, daily_report, daily_report_schedule
-from crm_pipelines.orchestration.fidelity import brevo_fidelity, build_brevo_fidelity_schedule, fidelity
-from crm_pipelines.orchestration.following import build_brevo_follow_up_sensor
-from crm_pipelines.orchestration.jobs import build_brevo_sync
-from crm_pipelines.orchestration.operator_jobs import (
-    OPERATOR_JOBS,
-    attributes_exist,
-    build_brevo_check_account_schedule,
-)
+from crm_pipelines.orchestration.assets import assets_of, contacts
+from crm_pipelines.orchestration.checks import checks_of, checks_sensor
+from crm_pipelines.orchestration.daily_report import daily_report, daily_report_of, daily_report_schedule
+from crm_pipelines.orchestration.fidelity import fidelity_check, fidelity_schedule
+from crm_pipelines.orchestration.following import follow_up_sensor
+from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.orchestration.operator_jobs import attributes_check, check_account_schedule, operator_jobs
 from crm_pipelines.orchestration.pruning import prune_history, prune_history_schedule
-from crm_pipelines.orchestration.resources import Destination, resource_of
-from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule
-from crm_pipelines.orchestration.sensors import build_brevo_error_backlog_sensor, build_run_failure_alert_sensor
-from crm_pipelines.settings import Settings
+from crm_pipelines.orchestration.schedules import sync_schedule
+from crm_pipelines.orchestration.sensors import error_backlog_sensor, run_failure_alert_sensor
+from crm_pipelines.settings import CrmSettings, Settings
+
+# Of a destination, what runs by itself. Who launches another job sees it fail.
+_WATCHED = ("sync", "check_account", "fidelity")
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Everything that Dagster shows and runs, for these settings."""
-    destination, brevo = Destination("brevo"), settings.destination("brevo")
-    return dg.Definitions(
-        assets=[contacts, brevo_queue, brevo_account, brevo_contacts, brevo_read_back, brevo_daily_report],
-        asset_checks=[sums_add_up, how_deliveries_stand, attributes_exist, fidelity],
-        jobs=[
-            build_brevo_sync(brevo.sync_processes),
-            *OPERATOR_JOBS,
-            brevo_fidelity,
-            prune_history,
-            daily_report,
-        ],
-        schedules=[
-            build_brevo_sync_schedule(brevo, destination),
-            build_brevo_fidelity_schedule(brevo, destination),
-            build_brevo_check_account_schedule(brevo),
-            daily_report_schedule,
-            prune_history_schedule,
-        ],
-        sensors=[
-            build_brevo_error_backlog_sensor(settings, destination),
-            build_run_failure_alert_sensor(
-                settings, ["brevo_sync", "brevo_check_account", "brevo_fidelity", "daily_report", "prune_history"]
-            ),
-            build_brevo_follow_up_sensor(brevo, destination),
-            build_brevo_checks_sensor(destination, enabled=brevo.missing is None),
-        ],
-        resources={"destination": resource_of("brevo")},
+    watched = [f"{name}_{job}" for name in settings.destinations for job in _WATCHED]
+    shared = dg.Definitions(
+        assets=[contacts],
+        jobs=[prune_history, daily_report],
+        schedules=[daily_report_schedule, prune_history_schedule],
+        sensors=[run_failure_alert_sensor(settings, [*watched, "daily_report", "prune_history"])],
         # For what is launched from an asset's page; a process per step would cost more than the step.
         executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(shared, *(definitions_of(one, settings) for one in settings.destinations.values()))
+
+
+def definitions_of(destination: CrmSettings, settings: Settings) -> dg.Definitions:
+    """What Dagster shows and runs for one destination: all names begin with its own."""
+    return dg.Definitions(
+        assets=[*assets_of(destination), daily_report_of(destination)],
+        asset_checks=[*checks_of(destination), attributes_check(destination), fidelity_check(destination)],
+        jobs=[sync_job(destination), *operator_jobs(destination)],
+        schedules=[sync_schedule(destination), fidelity_schedule(destination), check_account_schedule(destination)],
+        sensors=[
+            error_backlog_sensor(destination, settings),
+            follow_up_sensor(destination),
+            checks_sensor(destination),
+        ],
     )

@@ -1,11 +1,11 @@
-"""The asset checks: what they say, and who evaluates them.
+"""The asset checks of each destination: what they say, and who evaluates them.
 
 | checks | evaluated by |
 | --- | --- |
 | sums_add_up | every run |
-| nothing_stuck, oldest_due, gate_is_open, error_backlog, attempts_succeed | every run, and `brevo_checks_sensor` |
-| attributes_exist | `brevo_check_account`, daily |
-| fidelity | `brevo_fidelity`, hourly |
+| nothing_stuck, oldest_due, gate_is_open, error_backlog, attempts_succeed | every run, and its `…_checks_sensor` |
+| attributes_exist | `…_check_account`, daily |
+| fidelity | `…_fidelity`, hourly |
 
 Each may be executed from its page as well. Thresholds are those of the alerts, so that a red check and an alert are
 about the same state.
@@ -14,6 +14,7 @@ about the same state.
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -22,9 +23,10 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from crm_pipelines.alerts.messages import in_words
 from crm_pipelines.contacts.gates import OPENED_BY_PEOPLE
 from crm_pipelines.delivery.totals import Totals
-from crm_pipelines.orchestration.assets import brevo_contacts, brevo_queue, gate_in_words, queue_materialization
+from crm_pipelines.orchestration.assets import gate_in_words, queue_materialization
 from crm_pipelines.orchestration.resources import Destination, sentences
 from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, Standing, look_at
+from crm_pipelines.settings import CrmSettings
 
 SUMS_ADD_UP = "sums_add_up"
 
@@ -34,38 +36,28 @@ _CLOSED = frozenset({"credentials", "settings", "outage", "rejects"}) | OPENED_B
 _INTERVAL_SECONDS = 60
 _REPORT_SECONDS = 3600
 
-_SPECS = [
-    dg.AssetCheckSpec(
-        "nothing_stuck",
-        asset=brevo_queue.key,
-        description="No contact is held by a run that gives no sign of life: claims whose lease is over return to the "
-        "queue with the next tick. What to do: docs/runbook.md, Red checks.",
-    ),
-    dg.AssetCheckSpec(
-        "oldest_due",
-        asset=brevo_queue.key,
-        description="The contact that has been due for longest has waited for less than ALERT_OLDEST_DUE_MINUTES. Time "
-        "behind a closed gate does not count.",
-    ),
-    dg.AssetCheckSpec(
-        "gate_is_open",
-        asset=brevo_queue.key,
-        description="Brevo answers and accepts the key, so contacts may be sent. A pause for Brevo's rate limit is no "
-        "failure.",
-    ),
-    dg.AssetCheckSpec(
-        "error_backlog",
-        asset=brevo_contacts.key,
-        description="Fewer contacts than ALERT_ERROR_BACKLOG have failed for good.",
-    ),
-    dg.AssetCheckSpec(
-        "attempts_succeed",
-        asset=brevo_contacts.key,
-        description="Of the last hour's attempts (20 at least), a smaller share has failed than "
-        "ALERT_FAILURE_RATE_PERCENT.",
-    ),
-]
-STANDING_CHECKS = [spec.key for spec in _SPECS]
+# What each says, by name.
+_STANDING = {
+    "nothing_stuck": "No contact is held by a run that gives no sign of life: claims whose lease is over return to the "
+    "queue with the next tick. What to do: docs/runbook.md, Red checks.",
+    "oldest_due": "The contact that has been due for longest has waited for less than ALERT_OLDEST_DUE_MINUTES. Time "
+    "behind a closed gate does not count.",
+    "gate_is_open": "The CRM answers and accepts the key, so contacts may be sent. A pause for its rate limit is no "
+    "failure.",
+    "error_backlog": "Fewer contacts than ALERT_ERROR_BACKLOG have failed for good.",
+    "attempts_succeed": "Of the last hour's attempts (20 at least), a smaller share has failed than "
+    "ALERT_FAILURE_RATE_PERCENT.",
+}
+_OF_THE_QUEUE = frozenset({"nothing_stuck", "oldest_due", "gate_is_open"})
+
+
+def standing_checks(crm: str) -> list[dg.AssetCheckKey]:
+    """Those that every run evaluates, and every minute a sensor."""
+    return [dg.AssetCheckKey(_asset_of(crm, name), name) for name in _STANDING]
+
+
+def _asset_of(crm: str, check: str) -> dg.AssetKey:
+    return dg.AssetKey([crm, "queue" if check in _OF_THE_QUEUE else "contacts"])
 
 
 def sums_evaluation(crm: str, totals: Totals) -> dg.AssetCheckEvaluation:
@@ -79,17 +71,18 @@ def sums_evaluation(crm: str, totals: Totals) -> dg.AssetCheckEvaluation:
 
 
 def standing_evaluations(standing: Standing) -> Iterator[dg.AssetCheckEvaluation]:
-    """One verdict per check of STANDING_CHECKS, with the figures that it rests on."""
+    """One verdict per check of `standing_checks`, with the figures that it rests on."""
     figures, gate, limits = standing.figures, standing.gate, standing.thresholds
     waiting = standing.waiting
-    yield _verdict(
+    verdict = partial(_verdict, standing.crm)
+    yield verdict(
         "nothing_stuck",
         # While nothing may be sent no run starts that would return them.
         passed=standing.stuck == 0 or gate.paused,
         description=f"{standing.stuck} claims whose lease has been over for {in_words(standing.stuck_after)}.",
         metadata={"stuck": standing.stuck, "stuck_after_minutes": standing.stuck_after.total_seconds() / 60},
     )
-    yield _verdict(
+    yield verdict(
         "oldest_due",
         passed=waiting < timedelta(minutes=limits.oldest_due_minutes),
         description=f"{standing.backlog}, the oldest for {in_words(waiting)}."
@@ -102,19 +95,19 @@ def standing_evaluations(standing: Standing) -> Iterator[dg.AssetCheckEvaluation
             "threshold_minutes": limits.oldest_due_minutes,
         },
     )
-    yield _verdict(
+    yield verdict(
         "gate_is_open",
         passed=not (gate.paused and gate.pause_kind in _CLOSED),
         description=f"The gate is {gate_in_words(gate)}.",
         metadata={"consecutive_failures": gate.consecutive_failures, "probing": gate.probing},
     )
-    yield _verdict(
+    yield verdict(
         "error_backlog",
         passed=figures.failed < limits.error_backlog,
         description=f"{figures.failed} contacts have failed for good.",
         metadata={"failed": figures.failed, "threshold": limits.error_backlog},
     )
-    yield _verdict(
+    yield verdict(
         "attempts_succeed",
         passed=figures.attempts < FEWEST_ATTEMPTS or figures.percent < limits.failure_rate_percent,
         description=f"{figures.failed_attempts} of the last hour's {figures.attempts} attempts failed.",
@@ -127,12 +120,11 @@ def standing_evaluations(standing: Standing) -> Iterator[dg.AssetCheckEvaluation
     )
 
 
-_ASSETS = {spec.name: spec.asset_key for spec in _SPECS}
-
-
-def _verdict(name: str, *, passed: bool, description: str, metadata: Mapping[str, Any]) -> dg.AssetCheckEvaluation:
+def _verdict(
+    crm: str, name: str, *, passed: bool, description: str, metadata: Mapping[str, Any]
+) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
-        asset_key=_ASSETS[name], check_name=name, passed=passed, description=description, metadata=metadata
+        asset_key=_asset_of(crm, name), check_name=name, passed=passed, description=description, metadata=metadata
     )
 
 
@@ -147,50 +139,61 @@ def result_of(evaluation: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
     )
 
 
-@dg.multi_asset_check(name="how_deliveries_stand", specs=_SPECS, can_subset=True)
-def how_deliveries_stand(
-    context: dg.AssetCheckExecutionContext, destination: dg.ResourceParam[Destination]
-) -> Iterator[dg.AssetCheckResult]:
-    with sentences(), destination.open() as account:
-        standing = look_at(account)
-    for evaluation in standing_evaluations(standing):
-        if evaluation.asset_check_key in context.selected_asset_check_keys:
-            yield result_of(evaluation)
+def checks_of(destination: CrmSettings) -> list[dg.AssetChecksDefinition]:
+    """Those of its queue and of what it holds, to be executed from their pages."""
+    # No resource: Dagster runs the checks of all destinations in one job, where a resource key means one thing.
+    name, opened = destination.name, Destination(destination.name).open
+
+    @dg.multi_asset_check(
+        name=f"{name}_how_deliveries_stand",
+        specs=[
+            dg.AssetCheckSpec(check, asset=_asset_of(name, check), description=description)
+            for check, description in _STANDING.items()
+        ],
+        can_subset=True,
+    )
+    def how_deliveries_stand(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        with sentences(), opened() as account:
+            standing = look_at(account)
+        for evaluation in standing_evaluations(standing):
+            if evaluation.asset_check_key in context.selected_asset_check_keys:
+                yield result_of(evaluation)
+
+    @dg.asset_check(
+        asset=[name, "contacts"],
+        name=SUMS_ADD_UP,
+        description="Every contact that the latest run claimed has exactly one fate. Each run evaluates it; launched "
+        "by hand, it looks at the latest run's figures again.",
+    )
+    def sums_add_up(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        event = context.instance.get_latest_materialization_event(dg.AssetKey([name, "contacts"]))
+        if event is None or event.asset_materialization is None:
+            return dg.AssetCheckResult(passed=True, description="No run has reported yet.")
+        reported = event.asset_materialization.metadata
+        figures: dict[str, Any] = {one: reported[one].value for one in Totals().counts() if one in reported}
+        unaccounted = Totals(**figures).unaccounted
+        return dg.AssetCheckResult(passed=unaccounted == 0, metadata={**figures, "unaccounted": unaccounted})
+
+    return [how_deliveries_stand, sums_add_up]
 
 
-@dg.asset_check(
-    asset=brevo_contacts.key,
-    name=SUMS_ADD_UP,
-    description="Every contact that the latest run claimed has exactly one fate. Each run evaluates it; launched by "
-    "hand, it looks at the latest run's figures again.",
-)
-def sums_add_up(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    event = context.instance.get_latest_materialization_event(brevo_contacts.key)
-    if event is None or event.asset_materialization is None:
-        return dg.AssetCheckResult(passed=True, description="No run has reported yet.")
-    figures: Mapping[str, Any] = {
-        name: value.value for name, value in event.asset_materialization.metadata.items() if name in Totals().counts()
-    }
-    totals = Totals(**figures)
-    return dg.AssetCheckResult(passed=totals.unaccounted == 0, metadata={**figures, "unaccounted": totals.unaccounted})
-
-
-def build_brevo_checks_sensor(destination: Destination, *, enabled: bool) -> dg.SensorDefinition:
-    """Keeps the checks true between runs, and when runs fail; `enabled` is whether there is a key."""
+def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
+    """Keeps the checks true between runs, and when runs fail."""
 
     @dg.sensor(
-        name="brevo_checks_sensor",
+        name=f"{destination.name}_checks_sensor",
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Evaluates the checks of how deliveries stand, and reports those whose verdict has changed. "
         "Reports the queue once an hour, so that the asset is fresh for as long as somebody looks.",
     )
-    def brevo_checks_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        if not enabled:
-            return dg.SkipReason("BREVO_API_KEY is not set.")
-        with sentences(), destination.open() as account:
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if (missing := destination.missing) is not None:
+            return dg.SkipReason(f"{missing} is not set.")
+        with sentences(), Destination(destination.name).open() as account:
             standing = look_at(account)
-        known = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(STANDING_CHECKS)
+        storage = context.instance.event_log_storage
+        known = storage.get_latest_asset_check_execution_by_key(standing_checks(destination.name))
         verdicts = list(standing_evaluations(standing))
         changed = [
             one
@@ -199,15 +202,15 @@ def build_brevo_checks_sensor(destination: Destination, *, enabled: bool) -> dg.
             or (before.status is AssetCheckExecutionRecordStatus.SUCCEEDED) != one.passed
         ]
         events: list[Any] = list(changed)
-        if _report_is_due(context.instance):
+        if _report_is_due(context.instance, destination.name):
             # With all verdicts: those that are older than an asset's latest report do not show.
             events = [queue_materialization(standing), *verdicts]
         changes = ", ".join(f"{one.check_name} {'passes' if one.passed else 'fails'}" for one in changed)
         return dg.SensorResult(skip_reason=changes or "No verdict has changed.", asset_events=events)
 
-    return brevo_checks_sensor
+    return sensor
 
 
-def _report_is_due(instance: dg.DagsterInstance) -> bool:
-    latest = instance.get_latest_materialization_event(brevo_queue.key)
+def _report_is_due(instance: dg.DagsterInstance, crm: str) -> bool:
+    latest = instance.get_latest_materialization_event(dg.AssetKey([crm, "queue"]))
     return latest is None or time.time() - latest.timestamp > _REPORT_SECONDS

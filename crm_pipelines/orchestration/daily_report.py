@@ -1,4 +1,4 @@
-"""The daily report: an HTML page in the data folder, and its summary in Dagster's pages."""
+"""The daily report of each destination: an HTML page in the data folder, and its summary in Dagster's pages."""
 
 import os
 from dataclasses import asdict
@@ -8,14 +8,13 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from crm_pipelines.contacts.database import create_engine, require_current_schema
 from crm_pipelines.contacts.ledger import Ledger
 from crm_pipelines.contacts.left_out import values_left_out
-from crm_pipelines.delivery.opening import DatabaseUrlMissing
+from crm_pipelines.delivery.opening import database_of
 from crm_pipelines.errors import CrmPipelinesError
-from crm_pipelines.orchestration.assets import OWNERS, brevo_contacts, brevo_queue
+from crm_pipelines.orchestration.assets import OWNERS
 from crm_pipelines.orchestration.resources import sentences
-from crm_pipelines.settings import load_settings
+from crm_pipelines.settings import CrmSettings, load_settings
 
 
 class ReportConfig(dg.Config):
@@ -24,62 +23,61 @@ class ReportConfig(dg.Config):
     days: int = Field(30, ge=1, le=90, description="Days, today included.")
 
 
-@dg.asset(
-    name="daily_report",
-    key_prefix=["brevo"],
-    deps=[brevo_queue, brevo_contacts],
-    group_name="brevo",
-    kinds={"html", "pandas"},
-    owners=OWNERS,
-    description="How deliveries to Brevo went over 30 days, on one page: success rate and throughput, errors by kind, "
-    "time from selected to delivered, retries, what is parked or left out and why. It holds counts, kinds, codes and "
-    "reasons only, nothing of a contact. The page is a file in the folder `reports` of the data folder; the summary is "
-    "under Metadata.",
-    freshness_policy=dg.FreshnessPolicy.cron(deadline_cron="0 7 * * *", lower_bound_delta=timedelta(hours=3)),
-)
-def brevo_daily_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[None]:
-    # Here, since what Dagster loads for every run must stay light.
-    from crm_pipelines.reports import page
-    from crm_pipelines.reports.figures import figures
+def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
+    """The report of a destination."""
+    name = destination.name
 
-    settings, today = load_settings(), datetime.now(UTC).date()
-    with sentences():
-        if settings.storage.crm_database_url is None:
-            raise DatabaseUrlMissing
-        engine = create_engine(settings.storage.crm_database_url, application_name="crm-pipelines report")
-        try:
-            require_current_schema(engine)
-            ledger = Ledger(engine, "brevo")
+    @dg.asset(
+        name="daily_report",
+        key_prefix=[name],
+        deps=[[name, "queue"], [name, "contacts"]],
+        group_name=name,
+        kinds={"html", "pandas"},
+        owners=OWNERS,
+        description=f"How deliveries to {destination.title} went over 30 days, on one page: success rate and "
+        "throughput, errors by kind, time from selected to delivered, retries, what is parked or left out and why. It "
+        "holds counts, kinds, codes and reasons only, nothing of a contact. The page is a file in the folder `reports` "
+        "of the data folder; the summary is under Metadata.",
+        freshness_policy=dg.FreshnessPolicy.cron(deadline_cron="0 7 * * *", lower_bound_delta=timedelta(hours=3)),
+    )
+    def daily_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[None]:
+        # Here, since what Dagster loads for every run must stay light.
+        from crm_pipelines.reports import page
+        from crm_pipelines.reports.figures import figures
+
+        settings, today = load_settings(), datetime.now(UTC).date()
+        with sentences(), database_of(settings, "crm-pipelines report") as engine:
+            ledger = Ledger(engine, name)
             found = figures(
-                "brevo",
+                name,
                 day=today,
                 days=config.days,
                 by_day=ledger.by_day(config.days),
                 times=ledger.times_to_delivery(config.days),
                 parked=ledger.parked(),
-                left_out=[asdict(one) for one in values_left_out(engine, "brevo")],
+                left_out=[asdict(one) for one in values_left_out(engine, name)],
             )
-        finally:
-            engine.dispose()
-        path = _write(settings.storage.crm_pipelines_data_dir / "reports", f"brevo-{today}.html", page.html(found))
-    context.log.info("%d delivered in %d days; the page is %s.", found.delivered, config.days, path)
-    numbers = {
-        "delivered": found.delivered,
-        "failed_attempts": found.failed,
-        "retries": found.retries,
-        "parked": found.parked_contacts,
-        "values_left_out": found.values_left_out,
-        "success_percent": found.success_percent,
-        "median_minutes_to_delivery": found.median_minutes,
-        "p95_minutes_to_delivery": found.p95_minutes,
-    }
-    return dg.MaterializeResult(
-        metadata={
-            "summary": dg.MetadataValue.md(page.markdown(found)),
-            "page": dg.MetadataValue.path(path),
-            **{name: round(value, 2) for name, value in numbers.items() if value is not None},
+            path = _write(settings.storage.crm_pipelines_data_dir / "reports", f"{name}-{today}.html", page.html(found))
+        context.log.info("%d delivered in %d days; the page is %s.", found.delivered, config.days, path)
+        numbers = {
+            "delivered": found.delivered,
+            "failed_attempts": found.failed,
+            "retries": found.retries,
+            "parked": found.parked_contacts,
+            "values_left_out": found.values_left_out,
+            "success_percent": found.success_percent,
+            "median_minutes_to_delivery": found.median_minutes,
+            "p95_minutes_to_delivery": found.p95_minutes,
         }
-    )
+        return dg.MaterializeResult(
+            metadata={
+                "summary": dg.MetadataValue.md(page.markdown(found)),
+                "page": dg.MetadataValue.path(path),
+                **{name: round(value, 2) for name, value in numbers.items() if value is not None},
+            }
+        )
+
+    return daily_report
 
 
 class ReportNotWritten(CrmPipelinesError):
@@ -100,10 +98,10 @@ def _write(folder: Path, name: str, content: str) -> Path:
 
 daily_report = dg.define_asset_job(
     "daily_report",
-    selection=dg.AssetSelection.assets(brevo_daily_report),
+    selection='key:"*/daily_report"',
     executor_def=dg.in_process_executor,
     tags={"dagster/max_runtime": "1800", "dagster/max_retries": "0"},
-    description="Writes the report of the last 30 days. Reads the databases only; nothing is sent.",
+    description="Writes the reports of the last 30 days. Reads the databases only; nothing is sent.",
 )
 
 daily_report_schedule = dg.ScheduleDefinition(

@@ -37,30 +37,33 @@ def leave_word(context: dg.OpExecutionContext, destination: Destination, totals:
     return {"left": due, "minutes_until_empty": round(minutes, 1)}
 
 
-def build_brevo_follow_up_sensor(brevo: CrmSettings, destination: Destination) -> dg.SensorDefinition:
+def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
+    """Starts the next run of the destination's job."""
+    job = f"{destination.name}_sync"
+
     @dg.sensor(
-        name="brevo_follow_up_sensor",
-        job_name="brevo_sync",
+        name=f"{destination.name}_follow_up_sensor",
+        job_name=job,
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Starts the next run of brevo_sync as soon as one has ended that left due contacts behind. Skips, "
-        "with the reason, when there is no backlog, and while brevo_sync_schedule is switched off.",
+        description=f"Starts the next run of {job} as soon as one has ended that left due contacts behind. Skips, "
+        f"with the reason, when there is no backlog, and while {job}_schedule is switched off.",
     )
-    def brevo_follow_up_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if brevo.missing is not None:
-            return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
-        records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync"), limit=_RUNS_LOOKED_AT)
+    def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if (missing := destination.missing) is not None:
+            return dg.SkipReason(f"{missing} is not set: nothing is claimed.")
+        records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT)
         # Somebody who has some contacts sent at once does not end the work on the backlog.
         record = next((one for one in records if not was_limited(one.dagster_run)), None)
         if record is None:
             return dg.SkipReason("There was no run yet that took whatever is due.")
-        if reason := reason_not_to_follow(record, timedelta(minutes=brevo.sync_scheduler_interval_minutes)):
+        if reason := reason_not_to_follow(record, timedelta(minutes=destination.sync_scheduler_interval_minutes)):
             return dg.SkipReason(reason)
-        if context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE), limit=1):
+        if context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE), limit=1):
             return dg.SkipReason("A run is active.")
-        if is_switched_off(context.instance, "brevo_sync_schedule"):
-            return dg.SkipReason("brevo_sync_schedule is switched off.")
-        with destination.open() as account:
+        if is_switched_off(context.instance, f"{job}_schedule"):
+            return dg.SkipReason(f"{job}_schedule is switched off.")
+        with Destination(destination.name).open() as account:
             gate = account.gate.read()
             if gate.paused:
                 return dg.SkipReason(f"The gate is paused: {gate.pause_reason}")
@@ -69,10 +72,10 @@ def build_brevo_follow_up_sensor(brevo: CrmSettings, destination: Destination) -
         run = record.dagster_run
         return dg.RunRequest(
             run_key=f"after-{run.run_id}",  # whatever happens, a run is followed once
-            tags={**sync_slot("brevo", 1), FOLLOWS_TAG: run.run_id, FOUND_TAG: run.tags[LEFT_TAG]},
+            tags={**sync_slot(destination.name, 1), FOLLOWS_TAG: run.run_id, FOUND_TAG: run.tags[LEFT_TAG]},
         )
 
-    return brevo_follow_up_sensor
+    return sensor
 
 
 def reason_not_to_follow(record: dg.RunRecord, interval: timedelta) -> str | None:

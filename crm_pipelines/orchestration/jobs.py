@@ -1,4 +1,4 @@
-"""The job that delivers queued contacts."""
+"""The job that delivers the contacts queued for a destination."""
 
 import dagster as dg
 
@@ -7,28 +7,31 @@ from crm_pipelines.orchestration.ops import fetch_queued_contacts, report_run, s
 from crm_pipelines.orchestration.reexecution import sent_batches
 from crm_pipelines.orchestration.resources import resource_of
 from crm_pipelines.orchestration.tags import sync_slot
+from crm_pipelines.settings import CrmSettings
 
 
-@dg.graph(
-    name="brevo_sync",
-    description="Delivers the contacts that are queued for Brevo and writes back what became of each.",
-)
-def _brevo_sync() -> None:
-    report_run(fetch_queued_contacts().map(sync_batch).map(write_statuses).collect())
+def sync_job(destination: CrmSettings) -> dg.JobDefinition:
+    """The job of a destination; with more than one process, each step has one of its own, so many at a time."""
 
+    @dg.graph(
+        name=f"{destination.name}_sync",
+        description=f"Delivers contacts queued for {destination.title} and writes back what became of each.",
+    )
+    def sync() -> None:
+        report_run(fetch_queued_contacts().map(sync_batch).map(write_statuses).collect())
 
-def build_brevo_sync(processes: int = 1) -> dg.JobDefinition:
-    """The job; with more than one process, each step has one of its own, so many at a time."""
     # A process per step costs a second and more each; claims and gate allow it to those who outgrow one.
     executor = dg.in_process_executor
-    if processes > 1:
+    if destination.sync_processes > 1:
         preload = {"forkserver": {"preload_modules": ["crm_pipelines.definitions"]}}
-        executor = dg.multiprocess_executor.configured({"max_concurrent": processes, "start_method": preload})
-    return _brevo_sync.to_job(
+        executor = dg.multiprocess_executor.configured(
+            {"max_concurrent": destination.sync_processes, "start_method": preload}
+        )
+    return sync.to_job(
         executor_def=executor,
-        resource_defs={"destination": resource_of("brevo"), "sent_batches": sent_batches},
+        resource_defs={"destination": resource_of(destination.name), "sent_batches": sent_batches},
         tags={
-            **sync_slot("brevo", 1),
+            **sync_slot(destination.name, 1),
             # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's
             # lease.
             "dagster/max_runtime": str(int(MAX_RUNTIME.total_seconds())),
@@ -39,6 +42,3 @@ def build_brevo_sync(processes: int = 1) -> dg.JobDefinition:
             "dagster/retry_strategy": "ALL_STEPS",
         },
     )
-
-
-brevo_sync = build_brevo_sync()

@@ -13,8 +13,8 @@ from gql.transport.requests import RequestsHTTPTransport
 
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.batches import FetchConfig
-from crm_pipelines.orchestration.run_now import JOBS
 from crm_pipelines.orchestration.tags import PUT_FIRST_TAG
+from crm_pipelines.settings import Settings
 
 _SECONDS = 15
 # Such a run has not yet looked whom it is for.
@@ -48,11 +48,11 @@ class _Direct(RequestsHTTPTransport):
 
 
 class Launcher:
-    """Dagster's web server at `url`; people open its pages at `pages_url`."""
+    """Dagster's web server, where API_DAGSTER_URL says it is."""
 
-    def __init__(self, url: str, pages_url: str | None = None) -> None:
-        self._url = url
-        self._pages_url = pages_url or url
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._url = settings.api.dagster_url
         self._one_at_a_time = threading.Lock()
 
     def launch(self, crm: str) -> LaunchedRun:
@@ -60,8 +60,8 @@ class Launcher:
 
         Run config is kept for ever, so it names nobody. Takes 45 s at most. Raises NotLaunched.
         """
-        if crm not in JOBS:
-            raise NotLaunched(f"There is no job yet that delivers to {crm}; the contact waits in the queue.")
+        if crm not in self._settings.destinations:
+            raise NotLaunched(f"The contact waits in the queue. {self._settings.why_not(crm)}")
         if not self._one_at_a_time.acquire(timeout=_SECONDS):
             raise _not_launched("TimeoutError")
         try:
@@ -70,12 +70,13 @@ class Launcher:
             run_id = run_id or _asked(lambda: self._submit(crm))
         finally:
             self._one_at_a_time.release()
-        return LaunchedRun(run_id=run_id, url=f"{self._pages_url}/runs/{run_id}", waiting=waiting)
+        pages_url = self._settings.channels.dagster_ui_url or self._url
+        return LaunchedRun(run_id=run_id, url=f"{pages_url}/runs/{run_id}", waiting=waiting)
 
     def _waiting(self, crm: str) -> str | None:
         """The id of a run that was launched for those who were put first, and that takes whom it finds later."""
         client = Client(transport=self._transport(), execute_timeout=_SECONDS)
-        found: Any = client.execute(gql(_WAITING % (JOBS[crm].name, PUT_FIRST_TAG, crm)))["runsOrError"]
+        found: Any = client.execute(gql(_WAITING % (f"{crm}_sync", PUT_FIRST_TAG, crm)))["runsOrError"]
         return next((run["runId"] for run in found.get("results", ())), None)
 
     def _submit(self, crm: str) -> str:
@@ -83,7 +84,7 @@ class Launcher:
         client = DagsterGraphQLClient(parts.netloc, use_https=parts.scheme == "https", transport=self._transport())
         config = FetchConfig(limit=None, emails=[], contact_ids=[], put_first=True, dry_run=False)
         run_config = dg.RunConfig(ops={"fetch_queued_contacts": config})
-        return client.submit_job_execution(JOBS[crm].name, run_config=run_config, tags={PUT_FIRST_TAG: crm})
+        return client.submit_job_execution(f"{crm}_sync", run_config=run_config, tags={PUT_FIRST_TAG: crm})
 
     def _transport(self) -> _Direct:
         return _Direct(url=f"{self._url}/graphql", use_json=True, timeout=_SECONDS)

@@ -1,4 +1,4 @@
-"""Jobs that people launch from Dagster's pages. What changes something only counts, unless told otherwise.
+"""Jobs of each destination that people launch from Dagster's pages. What changes something counts only at first.
 
 Launch config is kept for ever and shown to everyone who can open the pages, so contacts are named by id.
 """
@@ -14,7 +14,6 @@ from crm_pipelines.contacts.status import crm_status
 from crm_pipelines.crms.base import Finding
 from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.preflight import Preflight, check_account, provision_account
-from crm_pipelines.orchestration.assets import brevo_account
 from crm_pipelines.orchestration.batches import contact_ids
 from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.ended_runs import ended_runs
@@ -26,8 +25,6 @@ from crm_pipelines.settings import CrmSettings
 ATTRIBUTES_EXIST = "attributes_exist"
 
 _DRY_RUN = Field(True, description="true: only count, change nothing. Launch it so first, then with false.")
-_JOB: dict[str, Any] = {"executor_def": dg.in_process_executor, "resource_defs": {"destination": resource_of("brevo")}}
-_SHORT = {"dagster/max_runtime": "600", "dagster/max_retries": "0"}
 
 
 class RetryConfig(dg.Config):
@@ -70,16 +67,6 @@ def _errors_by_kind(account: Account) -> str:
         f"| {group.status} | {group.kind} | {group.contacts} |"
         for group in crm_status(account.engine, account.queue.crm).errors
     )
-
-
-@dg.job(
-    **_JOB,
-    tags=_SHORT,
-    description="Puts contacts that have failed at Brevo back in the queue, all or those of one kind of error. Counts "
-    "first: with `dry_run` (on unless switched off) nothing changes.",
-)
-def brevo_retry_failed() -> None:
-    retry_failed()
 
 
 class ReleaseConfig(dg.Config):
@@ -127,26 +114,14 @@ def _holders(instance: dg.DagsterInstance, holders: dict[str, int]) -> str:
     return "| run | by Dagster's word | claims |\n| --- | --- | --- |\n" + "\n".join(rows)
 
 
-@dg.job(
-    **_JOB,
-    tags=_SHORT,
-    description="Gives back the claims of a run that is dead. Every tick does so by itself, at the latest when the "
-    "claims' leases end (25 minutes); this is for those who cannot wait.",
-)
-def brevo_release_claims() -> None:
-    release_claims()
-
-
-@dg.op(
-    description="Asks Brevo for the account and its attributes; opens a gate that was closed for the key or a setting."
-)
+@dg.op(description="Asks for the account and its attributes; opens a gate that was closed for a key or a setting.")
 def look_at_account(
     context: dg.OpExecutionContext, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     with sentences(), destination.open() as account:
         looked = check_account(account)
         gate = account.gate.read()
-    yield attributes_evaluation(looked)
+    yield attributes_evaluation(destination.name, looked)
     if looked.reopened:
         context.log.info("The gate was closed for the key or a setting and is open again.")
     for finding in looked.findings:
@@ -162,11 +137,11 @@ def look_at_account(
     yield dg.Output(None, metadata={"findings": len(looked.findings)})
 
 
-def attributes_evaluation(looked: Preflight) -> dg.AssetCheckEvaluation:
+def attributes_evaluation(crm: str, looked: Preflight) -> dg.AssetCheckEvaluation:
     rows = "\n".join(f"| {_mark(one)} | {one.subject} | {scrub(one.detail)} |" for one in looked.findings)
     problems = ", ".join(one.subject for one in looked.problems)
     return dg.AssetCheckEvaluation(
-        asset_key=brevo_account.key,
+        asset_key=dg.AssetKey([crm, "account"]),
         check_name=ATTRIBUTES_EXIST,
         passed=not looked.problems,
         description=f"Wrong: {problems}." if problems else "The account has what the mapping needs.",
@@ -179,46 +154,6 @@ def attributes_evaluation(looked: Preflight) -> dg.AssetCheckEvaluation:
 
 def _mark(finding: Finding) -> str:
     return "ok" if finding.ok else "FAILED" if finding.blocking else "warning"
-
-
-@dg.asset_check(
-    asset=brevo_account.key,
-    name=ATTRIBUTES_EXIST,
-    description="Brevo accepts the key, and the account has the list and the attributes that the mapping needs: Brevo "
-    "drops values of attributes that it does not have, and reports success. Evaluated daily by brevo_check_account.",
-)
-def attributes_exist(destination: dg.ResourceParam[Destination]) -> dg.AssetCheckResult:
-    with sentences(), destination.open() as account:
-        looked = check_account(account)
-    return result_of(attributes_evaluation(looked))
-
-
-@dg.job(
-    **_JOB,
-    tags=_SHORT,
-    description="Looks for everything that would keep contacts from arriving at Brevo: key, list, attributes and their "
-    "types. When all is well, a gate that was closed for the key or a setting is opened. Fails when something is "
-    "wrong.",
-)
-def brevo_check_account() -> None:
-    look_at_account()
-
-
-def build_brevo_check_account_schedule(settings: CrmSettings) -> dg.ScheduleDefinition:
-    @dg.schedule(
-        name="brevo_check_account_schedule",
-        cron_schedule="10 6 * * *",
-        target=brevo_check_account,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Daily: attributes are renamed and lists deleted at Brevo by people who do not know of this.",
-    )
-    def brevo_check_account_schedule() -> dg.RunRequest | dg.SkipReason:
-        if settings.missing is not None:
-            return dg.SkipReason("BREVO_API_KEY is not set.")
-        return dg.RunRequest()
-
-    return brevo_check_account_schedule
 
 
 class ProvisionConfig(dg.Config):
@@ -238,15 +173,77 @@ def create_attributes(
     context.add_output_metadata({"attributes": names, "dry_run": config.dry_run})
 
 
-@dg.job(
-    **_JOB,
-    tags=_SHORT,
-    description="Creates in the Brevo account the attributes that the mapping needs and the account does not have, and "
-    "adds options that contacts have to attributes of choices. All else stays as it is; safe to repeat. With `dry_run` "
-    "(on unless switched off) it only names them.",
-)
-def brevo_provision() -> None:
-    create_attributes()
+def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
+    """Those of a destination."""
+    title = destination.title
+
+    def job(name: str, op: dg.OpDefinition, description: str) -> dg.JobDefinition:
+        return dg.GraphDefinition(f"{destination.name}_{name}", node_defs=[op], description=description).to_job(
+            executor_def=dg.in_process_executor,
+            resource_defs={"destination": resource_of(destination.name)},
+            tags={"dagster/max_runtime": "600", "dagster/max_retries": "0"},
+        )
+
+    return [
+        job(
+            "retry_failed",
+            retry_failed,
+            f"Puts contacts that have failed at {title} back in the queue, all or those of one kind of error. Counts "
+            "first: with `dry_run` (on unless switched off) nothing changes.",
+        ),
+        job(
+            "release_claims",
+            release_claims,
+            "Gives back the claims of a run that is dead. Every tick does so by itself, at the latest when the claims' "
+            "leases end (25 minutes); this is for those who cannot wait.",
+        ),
+        job(
+            "check_account",
+            look_at_account,
+            f"Looks for everything that would keep contacts from arriving at {title}: key, list, attributes and their "
+            "types. When all is well, a gate that was closed for the key or a setting is opened. Fails when something "
+            "is wrong.",
+        ),
+        job(
+            "provision",
+            create_attributes,
+            f"Creates in the account at {title} the attributes that the mapping needs and the account does not have, "
+            "and adds options that contacts have to attributes of choices. All else stays as it is; safe to repeat. "
+            "With `dry_run` (on unless switched off) it only names them.",
+        ),
+    ]
 
 
-OPERATOR_JOBS = [brevo_retry_failed, brevo_release_claims, brevo_check_account, brevo_provision]
+def attributes_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
+    """What `look_at_account` evaluates, to be executed from its page."""
+    name = destination.name
+
+    @dg.asset_check(
+        asset=[name, "account"],
+        name=ATTRIBUTES_EXIST,
+        description=f"{destination.title} accepts the key, and the account has the list and the attributes that the "
+        "mapping needs: a CRM may drop values of attributes that it does not have, and report success. Evaluated daily "
+        f"by {name}_check_account.",
+    )
+    def attributes_exist() -> dg.AssetCheckResult:
+        # By name and not by a resource: see `checks_of`.
+        with sentences(), Destination(name).open() as account:
+            looked = check_account(account)
+        return result_of(attributes_evaluation(name, looked))
+
+    return attributes_exist
+
+
+def check_account_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
+    """When the account is looked at."""
+    skip = dg.SkipReason(f"{destination.missing} is not set.") if destination.missing else None
+    return dg.ScheduleDefinition(
+        name=f"{destination.name}_check_account_schedule",
+        cron_schedule="10 6 * * *",
+        job_name=f"{destination.name}_check_account",
+        execution_fn=lambda _: skip or dg.RunRequest(),
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Daily: attributes are renamed and lists deleted at {destination.label} by people who do not know "
+        "of this.",
+    )

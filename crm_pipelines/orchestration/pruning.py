@@ -18,10 +18,9 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, Sq
 from pydantic import Field
 
 from crm_pipelines.contacts import api_writes
-from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.destinations import known_destinations
 from crm_pipelines.contacts.ledger import Ledger
-from crm_pipelines.delivery.opening import DatabaseUrlMissing
+from crm_pipelines.delivery.opening import database_of
 from crm_pipelines.orchestration.resources import sentences
 from crm_pipelines.settings import load_settings
 
@@ -52,20 +51,14 @@ def delete_old(context: dg.OpExecutionContext, config: PruneConfig) -> None:
         # What its ops handed on, and what they printed; Dagster leaves both behind.
         shutil.rmtree(Path(context.instance.storage_directory()) / run_id, ignore_errors=True)
     loose = 0 if config.dry_run else delete_loose_rows(context.instance, before)
-    with sentences():
-        if settings.storage.crm_database_url is None:
-            raise DatabaseUrlMissing
-        engine = create_engine(settings.storage.crm_database_url, application_name="crm-pipelines prune")
-        try:
-            with engine.connect() as connection:
-                ledgers = [Ledger(engine, crm) for crm in known_destinations(connection)]
-            attempts = sum(
-                ledger.count_older(keep.attempts_days) if config.dry_run else ledger.prune(keep.attempts_days)
-                for ledger in ledgers
-            )
-            audit_lines = (api_writes.count_older if config.dry_run else api_writes.prune)(engine, keep.audit_days)
-        finally:
-            engine.dispose()
+    with sentences(), database_of(settings, "crm-pipelines prune") as engine:
+        with engine.connect() as connection:
+            ledgers = [Ledger(engine, crm) for crm in known_destinations(connection)]
+        attempts = sum(
+            ledger.count_older(keep.attempts_days) if config.dry_run else ledger.prune(keep.attempts_days)
+            for ledger in ledgers
+        )
+        audit_lines = (api_writes.count_older if config.dry_run else api_writes.prune)(engine, keep.audit_days)
     done = "would be deleted" if config.dry_run else "deleted"
     context.log.info(
         "%d runs older than %d days, %d reports and evaluations, %d attempts older than %d days, %d lines of the audit "

@@ -10,13 +10,11 @@ from dagster._core.execution.plan.objects import StepFailureData
 from crm_pipelines.errors import UsageError
 from crm_pipelines.orchestration.batches import FetchConfig
 from crm_pipelines.orchestration.instance import dagster_instance
-from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.jobs import sync_job
 from crm_pipelines.orchestration.resources import Destination
 
 # The story is in Dagster's pages; on the terminal the caller says how it ended.
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
-
-JOBS = {"brevo": brevo_sync}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +38,15 @@ def run_now(
     """Run the job; the destination is the one that the environment names unless given.
 
     Needs DAGSTER_POSTGRES_URL and DAGSTER_HOME in the environment, and CRM_DATABASE_URL without a destination. Raises
-    UsageError, KeyMissing, DatabaseUnreachable, SchemaOutdated or SettingsError before a run is made, and
+    UsageError, NotConfigured, DatabaseUnreachable, SchemaOutdated or SettingsError before a run is made, and
     DagsterStorageUnreachable.
     """
     if contact_ids is not None and not contact_ids:
         raise UsageError("No contacts were chosen, so nothing was run.")
     chosen = [str(one) for one in contact_ids or []]
     config = FetchConfig(limit=limit, emails=[], contact_ids=chosen, put_first=False, dry_run=dry_run)
-    with (destination or Destination(crm)).held() as held, held.open(), dagster_instance() as instance:
-        result = JOBS[crm].execute_in_process(
+    with (destination or Destination(crm)).held() as held, held.open() as account, dagster_instance() as instance:
+        result = sync_job(account.destination).execute_in_process(
             run_config=dg.RunConfig(ops={"fetch_queued_contacts": config}, loggers=_QUIET),
             instance=instance,
             raise_on_error=False,

@@ -21,7 +21,6 @@ ACTIVE = [
 ]
 """Runs that are under way, or about to be."""
 
-
 _AHEAD_OF_CHOSEN = "dagster/priority"
 
 
@@ -32,33 +31,38 @@ def cron_of(minutes: int) -> str:
     return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
 
 
-def build_brevo_sync_schedule(brevo: CrmSettings, destination: Destination) -> dg.ScheduleDefinition:
+def sync_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
+    """When the job of the destination runs."""
+    job = f"{destination.name}_sync"
+
     @dg.schedule(
-        name="brevo_sync_schedule",
-        cron_schedule=cron_of(brevo.sync_scheduler_interval_minutes),
-        job_name="brevo_sync",
+        name=f"{job}_schedule",
+        cron_schedule=cron_of(destination.sync_scheduler_interval_minutes),
+        job_name=job,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Delivers queued contacts to Brevo. Skips, with the reason, when there is nothing to do.",
+        description=f"Delivers queued contacts to {destination.title}. Skips, with the reason, when there is nothing "
+        "to do.",
     )
-    def brevo_sync_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if brevo.missing is not None:
-            return dg.SkipReason("BREVO_API_KEY is not set: nothing is claimed.")
-        with destination.open() as account:
-            records = context.instance.get_run_records(dg.RunsFilter(job_name="brevo_sync", statuses=ACTIVE))
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if (missing := destination.missing) is not None:
+            return dg.SkipReason(f"{missing} is not set: nothing is claimed.")
+        with Destination(destination.name).open() as account:
+            records = context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE))
             alive = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]
             # Those for chosen contacts leave the others where they are, and there may be many of them.
             active = [record for record in alive if not was_limited(record.dagster_run)]
-            if len(active) >= brevo.sync_scheduler_max_instances:
+            if len(active) >= destination.sync_scheduler_max_instances:
                 return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")
             if reason := reason_to_wait(account, context.instance):
                 return dg.SkipReason(reason)
-        slots = [sync_slot("brevo", number) for number in range(1, brevo.sync_scheduler_max_instances + 1)]
+        numbers = range(1, destination.sync_scheduler_max_instances + 1)
+        slots = [sync_slot(destination.name, number) for number in numbers]
         slot = _first_free(slots, alive) or _first_free(slots, active)
         assert slot is not None
         return dg.RunRequest(tags={**slot, _AHEAD_OF_CHOSEN: "1"})
 
-    return brevo_sync_schedule
+    return schedule
 
 
 def _first_free(slots: Sequence[dict[str, str]], records: Sequence[dg.RunRecord]) -> dict[str, str] | None:

@@ -1,12 +1,13 @@
 """Who is told when contacts do not get through.
 
-Both sensors look at what is, not at events that went by: a failed run counts for as long as none has succeeded since.
+The sensors look at what is, not at events that went by: a failed run counts for as long as none has succeeded since.
 So an evaluation that fails loses nothing, which a sensor of Dagster's for run failures would: its cursor moves on all
 the same. What people know, and what a channel has not taken yet, is in the cursor.
 """
 
 from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 import sqlalchemy as sa
@@ -19,36 +20,31 @@ from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated,
 from crm_pipelines.contacts.history import note_depth
 from crm_pipelines.orchestration.findings import database_finding, look, run_finding
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.settings import Settings
+from crm_pipelines.settings import CrmSettings, Settings
 
 Clock = Callable[[], datetime]
 
 _INTERVAL_SECONDS = 60
+_NOW: Clock = partial(datetime.now, UTC)
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def build_brevo_error_backlog_sensor(
-    settings: Settings, destination: Destination, *, clock: Clock = utc_now
-) -> dg.SensorDefinition:
+def error_backlog_sensor(destination: CrmSettings, settings: Settings, *, clock: Clock = _NOW) -> dg.SensorDefinition:
     """Alerts on failed contacts, failed attempts, contacts that wait, a closed gate, a database that is gone."""
 
     @dg.sensor(
-        name="brevo_error_backlog_sensor",
+        name=f"{destination.name}_error_backlog_sensor",
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells people, once each, when failed contacts pile up, when many attempts fail, when due contacts "
         "wait too long, and when the gate is closed; reminds them; and tells them once more when it is over.",
     )
-    def brevo_error_backlog_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         memory, now = Memory.read(context.cursor), clock()
-        if settings.destination("brevo").missing is not None:
+        if (missing := destination.missing) is not None:
             # Nobody looks, and what was told holds; what a channel has not taken is still sent.
-            return _kept(_tell(memory, [], settings, now, unjudged=memory.told.keys()), "BREVO_API_KEY is not set.")
+            return _kept(_tell(memory, [], settings, now, unjudged=memory.told.keys()), f"{missing} is not set.")
         try:
-            with destination.open() as account:
+            with Destination(destination.name).open() as account:
                 note_depth(account.engine, account.queue.crm)
                 seen = look(account, now=now)
                 return _kept(_tell(memory, seen.findings, settings, now, unjudged=seen.unjudged), seen.figures)
@@ -59,15 +55,13 @@ def build_brevo_error_backlog_sensor(
             problem = connection_problem(error, url) or (
                 f"The contacts database did not answer as it should ({type(error.orig).__name__})."
             )
-        found = [database_finding("brevo", problem)]
+        found = [database_finding(destination.name, problem)]
         return _kept(_tell(memory, found, settings, now, unjudged=memory.told.keys()), problem)
 
-    return brevo_error_backlog_sensor
+    return sensor
 
 
-def build_run_failure_alert_sensor(
-    settings: Settings, jobs: Sequence[str], *, clock: Clock = utc_now
-) -> dg.SensorDefinition:
+def run_failure_alert_sensor(settings: Settings, jobs: Sequence[str], *, clock: Clock = _NOW) -> dg.SensorDefinition:
     """Alerts on runs of the jobs with these names that failed for good; see `run_finding` for what counts."""
 
     @dg.sensor(
@@ -76,12 +70,12 @@ def build_run_failure_alert_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells people when a run has failed and no retry of it will follow, and when a later one succeeds.",
     )
-    def run_failure_alert_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         found = [finding for job in jobs if (finding := run_finding(context.instance, job))]
         memory = _tell(Memory.read(context.cursor), found, settings, clock())
         return _kept(memory, " ".join(finding.headline for finding in found) or "No run has failed.")
 
-    return run_failure_alert_sensor
+    return sensor
 
 
 def _tell(

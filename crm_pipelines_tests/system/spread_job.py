@@ -6,7 +6,8 @@ import os
 import dagster as dg
 
 from crm_pipelines.delivery import planning
-from crm_pipelines.orchestration.jobs import build_brevo_sync
+from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.worker import be_poisoned_by
 
 if multiprocessing.parent_process() is not None:
@@ -16,4 +17,5 @@ if multiprocessing.parent_process() is not None:
 
 
 def spread_job() -> dg.JobDefinition:
-    return build_brevo_sync(4)
+    brevo = load_settings().destination("brevo")
+    return sync_job(brevo.model_copy(update={"sync_processes": 4}))

@@ -10,12 +10,13 @@ import sys
 
 import dagster as dg
 
-from crm_pipelines.orchestration.jobs import brevo_sync
+from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.settings import load_settings
 
 
 def deliver() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        brevo_sync.execute_in_process(instance=instance)
+        sync_job(load_settings().destination("brevo")).execute_in_process(instance=instance)
 
 
 def tell(word: str) -> None:

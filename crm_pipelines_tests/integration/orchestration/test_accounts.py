@@ -18,7 +18,6 @@ from crm_pipelines.delivery.planning import CLAIM_LEASE
 from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
 from crm_pipelines.delivery.why import why
 from crm_pipelines.orchestration.findings import account_finding, look
-from crm_pipelines.orchestration.operator_jobs import brevo_check_account, brevo_provision
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedules import reason_to_wait
 from crm_pipelines_tests.fixtures.accounts import (
@@ -174,7 +173,7 @@ def test_check_says_that_the_key_opens_another_account_and_changes_nothing(
     people.add()
     pipeline.run()
     use_other()
-    _, problem = launch(pipeline, brevo_check_account)
+    _, problem = launch(pipeline, "brevo_check_account")
     assert problem.startswith(f"Account: {OTHER}, but the contacts of this database were delivered to {OURS}.")
     assert people.states() == {"synced": 1}
 
@@ -186,7 +185,7 @@ def test_another_account_behind_a_key_that_is_known_is_noticed_by_the_next_check
     pipeline.run()
     ours.configure(organization=OTHER)
     assert pipeline.run().counts == {}
-    _, problem = launch(pipeline, brevo_check_account)
+    _, problem = launch(pipeline, "brevo_check_account")
     assert "The next run makes every contact New again" in problem
     assert people.states() == {"synced": 2}
     pipeline.run()
@@ -201,7 +200,7 @@ def test_nothing_is_created_shown_or_read_back_in_another_account(
     pipeline.run()
     other.seed({"email": "ada@example.com", "attributes": {"FIRSTNAME": "Somebody else"}})
     use_other()
-    _, problem = launch(pipeline, brevo_provision, dry_run=False)
+    _, problem = launch(pipeline, "brevo_provision", dry_run=False)
     assert problem.startswith(f"The credentials open the account {OTHER} of brevo, but the contacts")
     with Destination("brevo").open() as account:
         told = why(account.engine, story(account.engine, "ada@example.com"), [], [account])

@@ -11,12 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.orchestration.jobs import brevo_sync
-from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.sensors import build_brevo_error_backlog_sensor, build_run_failure_alert_sensor
+from crm_pipelines.orchestration.sensors import error_backlog_sensor, run_failure_alert_sensor
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
+from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, job_of
 from crm_pipelines_tests.fixtures.receivers import HttpReceiver, SmtpReceiver
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
@@ -64,7 +62,8 @@ def hook(http_receiver: Callable[[], HttpReceiver], monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def backlog(brevo_environment: BrevoSandbox, in_memory: dg.DagsterInstance, hook: HttpReceiver) -> Watch:
     def build(clock: Callable[[], datetime]) -> dg.SensorDefinition:
-        return build_brevo_error_backlog_sensor(load_settings(), Destination("brevo"), clock=clock)
+        settings = load_settings()
+        return error_backlog_sensor(settings.destination("brevo"), settings, clock=clock)
 
     return Watch(in_memory, build, hook)
 
@@ -72,7 +71,7 @@ def backlog(brevo_environment: BrevoSandbox, in_memory: dg.DagsterInstance, hook
 @pytest.fixture
 def failures(pipeline: Pipeline, hook: HttpReceiver) -> Watch:
     def build(clock: Callable[[], datetime]) -> dg.SensorDefinition:
-        return build_run_failure_alert_sensor(load_settings(), ["brevo_sync"], clock=clock)
+        return run_failure_alert_sensor(load_settings(), ["brevo_sync"], clock=clock)
 
     return Watch(pipeline.instance, build, hook)
 
@@ -440,7 +439,7 @@ def test_a_run_that_failed_for_the_gate_is_told_as_the_gate_alone(
 
 
 def test_a_worker_that_died_is_told_without_a_step_to_blame(pipeline: Pipeline, failures: Watch) -> None:
-    run = pipeline.instance.create_run_for_job(brevo_sync)
+    run = pipeline.instance.create_run_for_job(job_of())
     pipeline.instance.report_run_failed(run)
     assert failures.tick() == [("brevo_sync.run_failed", "begun")]
     assert "Its worker ended without a word" in failures.last["reasons"][0]["text"]

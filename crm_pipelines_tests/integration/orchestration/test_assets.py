@@ -7,9 +7,10 @@ import pytest
 
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration import ops
-from crm_pipelines.orchestration.assets import brevo_contacts, describe, in_words, run_materialization, story
-from crm_pipelines.orchestration.checks import sums_add_up, sums_evaluation
+from crm_pipelines.orchestration.assets import assets_of, describe, in_words, run_materialization, story
+from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_of, sums_evaluation
 from crm_pipelines.orchestration.standing import Standing
+from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
@@ -23,7 +24,7 @@ NUMBERS = [
 def report(totals: Totals, standing: Standing | None = None, seconds: float = 2) -> dict[str, Any]:
     """The metadata of the materialization."""
     materialization = run_materialization(totals, standing or a_standing(), seconds=seconds, sending_seconds=seconds)
-    assert materialization.asset_key == brevo_contacts.key
+    assert materialization.asset_key == dg.AssetKey(["brevo", "contacts"])
     return {name: value.value for name, value in materialization.metadata.items()}
 
 
@@ -107,11 +108,11 @@ def test_a_run_whose_sums_do_not_add_up_fails_and_says_how_many(
     ("totals", "passed"), [(None, True), (Totals(claimed=1, synced=1), True), (Totals(claimed=1), False)]
 )
 def test_launched_by_hand_the_check_looks_at_the_latest_run_again(totals: Totals | None, passed: bool) -> None:
+    brevo = load_settings().destination("brevo")
     with dg.DagsterInstance.ephemeral() as instance:
         if totals is not None:
             event = run_materialization(totals, a_standing(), seconds=1, sending_seconds=1)
             instance.report_runless_asset_event(event)
-        result = dg.materialize(
-            [brevo_contacts, sums_add_up], instance=instance, selection=dg.AssetSelection.checks(sums_add_up)
-        )
+        sums_add_up = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(["brevo", "contacts"]), SUMS_ADD_UP))
+        result = dg.materialize([*assets_of(brevo), *checks_of(brevo)], instance=instance, selection=sums_add_up)
         assert [check.passed for check in result.get_asset_check_evaluations()] == [passed]

@@ -11,17 +11,18 @@ from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.contacts.watching import Figures
 from crm_pipelines.delivery.fidelity import FidelityReader
 from crm_pipelines.orchestration import checks
-from crm_pipelines.orchestration.assets import brevo_queue
 from crm_pipelines.orchestration.build import build_definitions
-from crm_pipelines.orchestration.checks import STANDING_CHECKS, build_brevo_checks_sensor, standing_evaluations
-from crm_pipelines.orchestration.fidelity import build_brevo_fidelity_schedule, last_look
-from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_sensor, standing_checks, standing_evaluations
+from crm_pipelines.orchestration.fidelity import fidelity_schedule, last_look
 from crm_pipelines.orchestration.standing import Standing
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, schedule_context
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
+
+STANDING_CHECKS = standing_checks("brevo")
+QUEUE = dg.AssetKey(["brevo", "queue"])
 
 
 def red(standing: Standing) -> set[str]:
@@ -85,7 +86,7 @@ def test_each_may_be_executed_from_its_page(people: People, in_memory: dg.Dagste
         build_definitions(load_settings())
         .get_repository_def()
         .get_implicit_global_asset_job_def()
-        .get_subset(asset_check_selection={key for key in STANDING_CHECKS if key.asset_key == brevo_queue.key})
+        .get_subset(asset_check_selection={key for key in STANDING_CHECKS if key.asset_key == QUEUE})
         .execute_in_process(instance=in_memory)
     )
     assert {one.check_name for one in result.get_asset_check_evaluations() if one.passed} == {
@@ -98,7 +99,10 @@ def test_each_may_be_executed_from_its_page(people: People, in_memory: dg.Dagste
 def test_every_run_evaluates_every_cheap_check_with_its_evidence(people: People, pipeline: Pipeline) -> None:
     people.add(2)
     evaluations = pipeline.run().result.get_asset_check_evaluations()
-    assert {one.asset_check_key for one in evaluations} == {*STANDING_CHECKS, checks.sums_add_up.check_key}
+    assert {one.asset_check_key for one in evaluations} == {
+        *STANDING_CHECKS,
+        dg.AssetCheckKey(dg.AssetKey(["brevo", "contacts"]), SUMS_ADD_UP),
+    }
     assert all(one.passed and one.metadata for one in evaluations)
 
 
@@ -107,7 +111,7 @@ class ChecksSensor:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
-        self._sensor = build_brevo_checks_sensor(Destination("brevo"), enabled=True)
+        self._sensor = checks_sensor(load_settings().destination("brevo"))
 
     def tick(self) -> dict[str, bool]:
         """Reported verdicts by check; `(queue)`: the queue was reported."""
@@ -143,7 +147,7 @@ def test_the_sensor_reports_the_queue_once_an_hour_and_every_verdict_with_it(
     sensor.tick()
     monkeypatch.setattr(checks, "_REPORT_SECONDS", -1)
     assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
-    event = in_memory.get_latest_materialization_event(brevo_queue.key)
+    event = in_memory.get_latest_materialization_event(QUEUE)
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["due"].value == 2
@@ -254,7 +258,7 @@ def test_the_next_look_begins_where_the_last_one_ended(people: People, pipeline:
     pipeline.run()
     before = datetime.now(UTC)
     assert numbers(look(pipeline))["compared"] == 1
-    assert last_look(pipeline.instance) >= before.replace(microsecond=0)
+    assert last_look(pipeline.instance, "brevo") >= before.replace(microsecond=0)
     assert numbers(look(pipeline))["compared"] == 0
 
 
@@ -282,7 +286,7 @@ def test_an_answer_that_asks_to_slow_down_reaches_the_gate(
 
 @pytest.mark.usefixtures("brevo_environment")
 def test_the_hourly_look_skips_when_nothing_was_delivered(people: People, instance: dg.DagsterInstance) -> None:
-    schedule = build_brevo_fidelity_schedule(load_settings().destination("brevo"), Destination("brevo"))
+    schedule = fidelity_schedule(load_settings().destination("brevo"))
     pipeline = Pipeline(instance)
 
     def reason() -> str | None:

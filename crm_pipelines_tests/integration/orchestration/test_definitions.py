@@ -16,11 +16,12 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.orchestration.build import build_definitions
 from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
-from crm_pipelines.settings import GROUPS, load_settings, project_folder, variable_name
+from crm_pipelines.settings import GROUPS, KINDS, load_settings, project_folder, variable_name
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.patience import PATIENCE
 
 FORBIDDEN = "pandas numpy pyarrow openpyxl matplotlib plotly fastapi starlette uvicorn brevo psutil rich sentry_sdk"
+KINDS_MODULES = [f"crm_pipelines.crms.{kind}" for kind in KINDS]
 LOAD = """
 import socket, sys
 
@@ -57,6 +58,12 @@ def test_they_load_without_network_database_or_key_and_without_heavy_modules() -
     loaded = fresh_interpreter(LOAD, *FORBIDDEN.split())
     assert loaded.returncode == 0, loaded.stderr
     assert loaded.stdout.strip() == "[]", "too heavy for every run, tick and code server"
+
+
+def test_they_load_without_the_module_of_any_crm() -> None:
+    loaded = fresh_interpreter(LOAD, *KINDS_MODULES)
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.strip() == "[]", "a CRM that is not enabled costs nothing"
 
 
 def test_a_bad_setting_is_told_by_name_when_dagster_loads(monkeypatch: pytest.MonkeyPatch) -> None:

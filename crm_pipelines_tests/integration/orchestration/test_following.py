@@ -14,12 +14,11 @@ from crm_pipelines.contacts.queue import Pace
 from crm_pipelines.delivery.planning import time_to_empty
 from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.batches import FetchConfig
-from crm_pipelines.orchestration.following import build_brevo_follow_up_sensor, reason_not_to_follow
-from crm_pipelines.orchestration.jobs import brevo_sync
-from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.following import follow_up_sensor, reason_not_to_follow
 from crm_pipelines.orchestration.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.orchestration.schedule_states import switch
 
@@ -33,7 +32,7 @@ def look(instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypa
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "1440")
 
     def evaluate() -> dg.RunRequest | dg.SkipReason:
-        sensor = build_brevo_follow_up_sensor(load_settings().destination("brevo"), Destination("brevo"))
+        sensor = follow_up_sensor(load_settings().destination("brevo"))
         answer = sensor(dg.build_sensor_context(instance=instance))
         assert isinstance(answer, dg.RunRequest | dg.SkipReason)
         return answer
@@ -49,7 +48,7 @@ def run(
     monkeypatch.setattr(ops, "claim_limit", lambda *_: 5)
 
     def execute(tags: dict[str, str] | None = None, **config: object) -> dg.ExecuteInProcessResult:
-        return brevo_sync.execute_in_process(
+        return job_of().execute_in_process(
             run_config=dg.RunConfig(ops={"fetch_queued_contacts": FetchConfig(**config)}),  # type: ignore[arg-type]
             instance=instance,
             tags=tags,

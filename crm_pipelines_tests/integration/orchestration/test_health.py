@@ -15,10 +15,9 @@ from dagster_shared.error import SerializableErrorInfo
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.orchestration import health as health_module
 from crm_pipelines.orchestration.health import HealthCheck, health
-from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.pipeline import Pipeline, job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.orchestration.schedule_states import SCHEDULE, switch
 
@@ -108,7 +107,7 @@ def test_the_last_successful_run_and_a_failed_one(
     assert (
         "The last successful run ended less than a minute ago." in checks(instance, engine)["runs of brevo_sync"].detail
     )
-    instance.report_run_failed(instance.create_run_for_job(brevo_sync))
+    instance.report_run_failed(instance.create_run_for_job(job_of()))
     assert not checks(instance, engine)["runs of brevo_sync"].ok
 
 

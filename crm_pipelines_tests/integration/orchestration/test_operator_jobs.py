@@ -7,20 +7,24 @@ import pytest
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.orchestration.findings import run_finding
-from crm_pipelines.orchestration.operator_jobs import (
-    brevo_check_account,
-    brevo_provision,
-    brevo_release_claims,
-    brevo_retry_failed,
-)
+from crm_pipelines.orchestration.operator_jobs import operator_jobs
 from crm_pipelines.orchestration.tags import GATE_TAG
+from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 
-def launch(pipeline: Pipeline, job: dg.JobDefinition, **config: Any) -> tuple[dict[str, Any], str]:
-    """What the only op says about its output, and why it failed."""
+def the_job(name: str) -> dg.JobDefinition:
+    """The one with this name, of the destination that it begins with."""
+    destinations = load_settings().destinations.values()
+    [found] = [job for one in destinations for job in operator_jobs(one) if job.name == name]
+    return found
+
+
+def launch(pipeline: Pipeline, name: str, **config: Any) -> tuple[dict[str, Any], str]:
+    """What the only op of the job says about its output, and why it failed."""
+    job = the_job(name)
     [op] = [node.name for node in job.nodes]
     result = job.execute_in_process(
         run_config={"ops": {op: {"config": config}}} if config else None,
@@ -51,26 +55,26 @@ def test_failed_contacts_are_counted_by_kind_first_and_then_queued_again(people:
     people.add(5)
     fail(people, 3, "outage")
     fail(people, 2, "rejected")
-    counted, _ = launch(pipeline, brevo_retry_failed, kind="outage")
+    counted, _ = launch(pipeline, "brevo_retry_failed", kind="outage")
     assert (counted["requeued"], counted["dry_run"]) == (3, True)
     assert "| Error | outage | 3 |\n| Error | rejected | 2 |" in counted["errors_before"]
     assert "@" not in str(counted)
     assert people.states() == {"failed": 5}
-    done, _ = launch(pipeline, brevo_retry_failed, kind="outage", dry_run=False)
+    done, _ = launch(pipeline, "brevo_retry_failed", kind="outage", dry_run=False)
     assert done["requeued"] == 3
     assert people.states() == {"queued": 3, "failed": 2}
-    assert launch(pipeline, brevo_retry_failed, dry_run=False)[0]["requeued"] == 2, "without a kind: all"
+    assert launch(pipeline, "brevo_retry_failed", dry_run=False)[0]["requeued"] == 2, "without a kind: all"
 
 
 def test_a_kind_that_no_contact_has_is_refused_with_those_that_there_are(people: People, pipeline: Pipeline) -> None:
     people.add(1)
     fail(people, 1, "outage")
-    _, problem = launch(pipeline, brevo_retry_failed, kind="outrage")
+    _, problem = launch(pipeline, "brevo_retry_failed", kind="outrage")
     assert problem == "No contact has an error of kind 'outrage' at brevo. The kinds at present: outage."
 
 
 def test_an_id_that_is_none_is_refused_in_a_sentence(pipeline: Pipeline) -> None:
-    _, problem = launch(pipeline, brevo_retry_failed, contact_ids=["ada@example.com"])
+    _, problem = launch(pipeline, "brevo_retry_failed", contact_ids=["ada@example.com"])
     assert problem.startswith("contact_ids: expected ids")
     assert "@" not in problem
 
@@ -87,30 +91,30 @@ def claim(people: People, run_id: str, *, begun: bool = False) -> None:
 def test_claims_of_a_run_that_nobody_knows_return_when_they_are_asked_for(people: People, pipeline: Pipeline) -> None:
     people.add(2)
     claim(people, "a-run-of-another-machine")
-    shown, _ = launch(pipeline, brevo_release_claims)
+    shown, _ = launch(pipeline, "brevo_release_claims")
     assert "| a-run-of-another-machine | unknown | 2 |" in shown["holders"]
-    launch(pipeline, brevo_release_claims, run_id="a-run-of-another-machine")
+    launch(pipeline, "brevo_release_claims", run_id="a-run-of-another-machine")
     assert people.states() == {"claimed": 2}, "counted only"
-    launch(pipeline, brevo_release_claims, run_id="a-run-of-another-machine", dry_run=False)
+    launch(pipeline, "brevo_release_claims", run_id="a-run-of-another-machine", dry_run=False)
     assert people.states() == {"queued": 2}
 
 
 def test_what_a_dead_run_had_begun_to_deliver_keeps_its_lease(people: People, pipeline: Pipeline) -> None:
     people.add(1)
     claim(people, "gone", begun=True)
-    _, problem = launch(pipeline, brevo_release_claims, run_id="gone", dry_run=False)
+    _, problem = launch(pipeline, "brevo_release_claims", run_id="gone", dry_run=False)
     assert problem == ""
     assert people.states() == {"claimed": 1}
 
 
 def test_claims_of_an_active_run_are_not_touched(people: People, pipeline: Pipeline) -> None:
     people.add(1)
-    run = pipeline.instance.create_run_for_job(brevo_check_account, status=dg.DagsterRunStatus.STARTED)
+    run = pipeline.instance.create_run_for_job(the_job("brevo_check_account"), status=dg.DagsterRunStatus.STARTED)
     claim(people, run.run_id)
-    _, problem = launch(pipeline, brevo_release_claims, run_id=run.run_id, dry_run=False)
+    _, problem = launch(pipeline, "brevo_release_claims", run_id=run.run_id, dry_run=False)
     assert problem.startswith("This run is still active by Dagster's word: terminate it first")
     assert people.states() == {"claimed": 1}
-    _, problem = launch(pipeline, brevo_release_claims, run_id="mistyped", dry_run=False)
+    _, problem = launch(pipeline, "brevo_release_claims", run_id="mistyped", dry_run=False)
     assert problem == "This run holds no claims: see the list of those that do."
 
 
@@ -118,25 +122,25 @@ def test_missing_attributes_are_found_named_created_and_then_found_well(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     people.add(1)
-    _, problem = launch(pipeline, brevo_check_account)
+    _, problem = launch(pipeline, "brevo_check_account")
     assert "does not exist, so its values are left out" in problem
-    named, _ = launch(pipeline, brevo_provision)
+    named, _ = launch(pipeline, "brevo_provision")
     assert "HAS_GMAIL" in named["attributes"]
     assert "HAS_GMAIL" not in {one["name"] for one in brevo_sandbox.state()["attributes"]}
-    assert launch(pipeline, brevo_provision, dry_run=False)[0]["attributes"] == named["attributes"]
-    assert launch(pipeline, brevo_check_account)[1] == ""
+    assert launch(pipeline, "brevo_provision", dry_run=False)[0]["attributes"] == named["attributes"]
+    assert launch(pipeline, "brevo_check_account")[1] == ""
 
 
 def test_the_check_of_the_account_is_evaluated_red_and_green(pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
     def verdict() -> dg.AssetCheckEvaluation:
-        result = brevo_check_account.execute_in_process(instance=pipeline.instance, raise_on_error=False)
+        result = the_job("brevo_check_account").execute_in_process(instance=pipeline.instance, raise_on_error=False)
         [evaluation] = result.get_asset_check_evaluations()
         return evaluation
 
     red = verdict()
     assert not red.passed
     assert (red.description or "").startswith("Wrong: Attribute DOMAIN_ID")
-    launch(pipeline, brevo_provision, dry_run=False)
+    launch(pipeline, "brevo_provision", dry_run=False)
     assert verdict().passed
     brevo_sandbox.configure(refusal="ip")
     assert verdict().description == "Wrong: API key."
@@ -146,10 +150,10 @@ def test_the_check_of_the_account_is_evaluated_red_and_green(pipeline: Pipeline,
 def test_an_account_that_is_well_opens_a_gate_that_was_closed_for_a_refusal(
     people: People, pipeline: Pipeline, kind: str
 ) -> None:
-    launch(pipeline, brevo_provision, dry_run=False)
+    launch(pipeline, "brevo_provision", dry_run=False)
     gate = GateKeeper(people.engine, "brevo")
     gate.close("The key was withdrawn.", "fingerprint", kind)
-    assert launch(pipeline, brevo_check_account)[1] == ""
+    assert launch(pipeline, "brevo_check_account")[1] == ""
     assert not gate.read().paused
 
 
@@ -157,17 +161,19 @@ def test_of_an_account_that_refuses_us_people_are_told_by_the_gate_alone(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
     brevo_sandbox.configure(refusal="ip")
-    launch(pipeline, brevo_check_account)
+    launch(pipeline, "brevo_check_account")
     assert run_finding(pipeline.instance, "brevo_check_account") is not None
     people.add(1)
     pipeline.run()
-    launch(pipeline, brevo_check_account)
+    launch(pipeline, "brevo_check_account")
     [latest, earlier] = pipeline.instance.get_runs(dg.RunsFilter(job_name="brevo_check_account"))
     assert GATE_TAG in latest.tags
     assert GATE_TAG not in earlier.tags
 
 
-@pytest.mark.parametrize("job", [brevo_check_account, brevo_provision, brevo_retry_failed, brevo_release_claims])
-def test_without_a_key_each_says_so(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, job: dg.JobDefinition) -> None:
+@pytest.mark.parametrize(
+    "job", ["brevo_check_account", "brevo_provision", "brevo_retry_failed", "brevo_release_claims"]
+)
+def test_without_a_key_each_says_so(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, job: str) -> None:
     monkeypatch.delenv("BREVO_API_KEY")
-    assert launch(pipeline, job)[1].startswith("BREVO_API_KEY is not set.")
+    assert launch(pipeline, job)[1].startswith("BREVO_API_KEY is not set: ")

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.destinations import register
 from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines.orchestration import pruning
-from crm_pipelines.orchestration.assets import brevo_queue, queue_materialization
-from crm_pipelines.orchestration.checks import STANDING_CHECKS, standing_evaluations
+from crm_pipelines.orchestration.assets import queue_materialization
+from crm_pipelines.orchestration.checks import standing_checks, standing_evaluations
 from crm_pipelines.orchestration.pruning import prune_history
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.orchestration.standings import a_standing
@@ -116,12 +116,13 @@ def test_old_reports_and_evaluations_go_but_for_the_latest_of_each(
             records.instance.report_runless_asset_event(evaluation)
     records.run("UPDATE event_logs SET timestamp = :then", then=LONG_AGO)
     records.run("UPDATE asset_check_executions SET evaluation_event_timestamp = :then", then=LONG_AGO)
+    standing = standing_checks("brevo")
     checks = records.count("asset_check_executions")
     assert prune(records)["reports_and_evaluations"] > 0
-    assert records.count("asset_check_executions") == len(STANDING_CHECKS) < checks
+    assert records.count("asset_check_executions") == len(standing) < checks
     storage = records.instance.event_log_storage
-    assert storage.get_latest_asset_check_execution_by_key(STANDING_CHECKS).keys() == set(STANDING_CHECKS)
-    assert records.instance.get_latest_materialization_event(brevo_queue.key) is not None
+    assert storage.get_latest_asset_check_execution_by_key(standing).keys() == set(standing)
+    assert records.instance.get_latest_materialization_event(dg.AssetKey(["brevo", "queue"])) is not None
     assert prune(records)["reports_and_evaluations"] == 0
 
 

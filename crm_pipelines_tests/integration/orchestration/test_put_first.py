@@ -16,6 +16,7 @@ from starlette.routing import Route
 from crm_pipelines.contacts.selection import put_first
 from crm_pipelines.orchestration.launching import Launcher, NotLaunched
 from crm_pipelines.orchestration.tags import PUT_FIRST_TAG
+from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.api import serving
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
@@ -111,9 +112,10 @@ def dagster() -> Dagster:
 
 
 @pytest.fixture
-def launcher(dagster: Dagster) -> Iterator[Launcher]:
+def launcher(dagster: Dagster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launcher]:
     with serving(dagster.app) as root:
-        yield Launcher(root)
+        monkeypatch.setenv("API_DAGSTER_URL", root)
+        yield Launcher(load_settings())
 
 
 def test_of_runs_for_those_who_were_put_first_one_waits_at_most_however_many_ask_at_once(

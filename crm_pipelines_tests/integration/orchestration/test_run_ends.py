@@ -11,9 +11,8 @@ from dagster._utils.interrupts import capture_interrupts
 from crm_pipelines import faults
 from crm_pipelines.contacts.queue import Backlog, Queue
 from crm_pipelines.delivery import planning
-from crm_pipelines.orchestration.jobs import build_brevo_sync
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
+from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run, job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 
@@ -76,7 +75,7 @@ def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
 
 def the_job() -> dg.JobDefinition:
     """As the processes of a run load it."""
-    return build_brevo_sync()
+    return job_of()
 
 
 def _again_from_failure(instance: dg.DagsterInstance, run_id: str) -> dg.JobExecutionResult:

@@ -7,11 +7,10 @@ from dagster._core.errors import DagsterInvalidConfigError
 from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.delivery.opening import DatabaseUrlMissing
-from crm_pipelines.orchestration.jobs import brevo_sync
 from crm_pipelines.orchestration.run_now import run_now
 from crm_pipelines.settings import NotConfigured
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.pipeline import Pipeline, job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 pytestmark = pytest.mark.usefixtures("instance", "brevo_environment")
@@ -118,7 +117,7 @@ def test_launch_config_cannot_send_the_key_to_another_host(
 ) -> None:
     people.add()
     try:
-        brevo_sync.execute_in_process(
+        job_of().execute_in_process(
             run_config={"resources": {"destination": {"config": redirection}}},
             instance=pipeline.instance,
             raise_on_error=False,

@@ -18,7 +18,7 @@ from crm_pipelines.delivery.planning import CLAIM_LEASE, DELIVERY_LEASE
 from crm_pipelines.orchestration import ended_runs as ended_runs_module
 from crm_pipelines.orchestration.ended_runs import ended_runs
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.schedules import build_brevo_sync_schedule, cron_of
+from crm_pipelines.orchestration.schedules import cron_of, sync_schedule
 from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
@@ -35,7 +35,7 @@ def tick(instance: dg.DagsterInstance, brevo_environment: BrevoSandbox) -> Tick:
     """Evaluates the schedule as it is for the environment of this test."""
 
     def evaluate() -> dg.RunRequest | dg.SkipReason:
-        schedule = build_brevo_sync_schedule(load_settings().destination("brevo"), Destination("brevo"))
+        schedule = sync_schedule(load_settings().destination("brevo"))
         answer = schedule(schedule_context(instance))
         assert isinstance(answer, dg.RunRequest | dg.SkipReason)
         return answer
