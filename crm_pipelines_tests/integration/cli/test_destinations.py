@@ -81,6 +81,22 @@ def test_what_talks_to_a_crm_talks_to_the_account_that_is_named(
     assert ("SOURCE_URL" in attributes) == (command == ["provision"])
 
 
+@pytest.mark.parametrize("crm", ["brevo", "brevo_eu"])
+def test_sync_delivers_what_is_selected_for_the_account_that_is_named_and_nothing_else(
+    both: Run, people: People, first: BrevoSandbox, second: BrevoSandbox, crm: str
+) -> None:
+    people.add(email="ada@example.com", select=False)
+    for one in ("brevo", "brevo_eu"):
+        assert both("contacts", "select", one, "--all").returncode == 0
+    done = both("sync", crm.upper())
+    assert done.returncode == 0, done.stderr
+    assert "1 claimed, 1 synced" in done.stdout
+    named, other = (first, second) if crm == "brevo" else (second, first)
+    assert [one["email"] for one in named.contacts()] == ["ada@example.com"]
+    assert other.requests() == []
+    assert queued(people) == {("ada@example.com", "brevo_eu" if crm == "brevo" else "brevo")}
+
+
 def test_check_opens_the_gate_of_the_account_that_is_well_and_no_other(both: Run, engine: sa.Engine) -> None:
     for crm in ("brevo", "brevo_eu"):
         GateKeeper(engine, crm).close("The key was refused.", "fingerprint")
