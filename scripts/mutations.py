@@ -58,7 +58,7 @@ _SESSION = "crm_pipelines/api/pages/session.py"
 _GATES_SQL = "crm_pipelines/contacts/gates.sql"
 _GATES = "crm_pipelines/contacts/gates.py"
 _COMMANDS = "crm_pipelines_tests/integration/cli/test_destinations.py"
-_SETTINGS_TESTS = "crm_pipelines_tests/unit/test_settings.py"
+_VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
 _EMBEDDED_ERRORS = "crm_pipelines_tests/integration/embedded/test_errors.py"
 _RESTORED = "crm_pipelines_tests/integration/queue/test_restored_gate.py"
 _BACKUPS = "crm_pipelines_tests/integration/local/test_backups.py"
@@ -2113,6 +2113,6 @@ MUTATIONS = (
                 "if name in KINDS and name != kind:",
             ),
         ),
-        tests=(f"{_SETTINGS_TESTS}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
+        tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
     ),
 )
