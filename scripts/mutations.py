@@ -60,6 +60,8 @@ _NOTICE_SQL = "crm_pipelines/contacts/migrations/versions/0021_destinations.sql"
 _DESTINATION_TESTS = "crm_pipelines_tests/integration/contacts/test_destinations.py"
 _GATES_SQL = "crm_pipelines/contacts/gates.sql"
 _GATES = "crm_pipelines/contacts/gates.py"
+_COMMANDS = "crm_pipelines_tests/integration/cli/test_destinations.py"
+_VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
 _EMBEDDED_ERRORS = "crm_pipelines_tests/integration/embedded/test_errors.py"
 _RESTORED = "crm_pipelines_tests/integration/queue/test_restored_gate.py"
 _BACKUPS = "crm_pipelines_tests/integration/local/test_backups.py"
@@ -2314,5 +2316,73 @@ MUTATIONS = (
         guard="conformance: who opted out is known before an import",
         changes=((_BULK_PY, 'fields.get("emailBlacklisted") is False\n', "True\n"),),
         tests=(f"{_CONFORMANCE}/test_importing.py::test_who_opted_out_is_known_by_each_identifier_before_an_import",),
+    ),
+    Mutation(
+        guard="commands: check looks at the account that is named",
+        changes=(
+            (
+                "crm_pipelines/cli/checking.py",
+                "with open_account(settings, destination.name, engine) as opened:",
+                'with open_account(settings, "brevo", engine) as opened:',
+            ),
+        ),
+        tests=(f"{_COMMANDS}::test_what_talks_to_a_crm_talks_to_the_account_that_is_named",),
+    ),
+    Mutation(
+        guard="commands: provision creates in the account that is named",
+        changes=(
+            (
+                "crm_pipelines/cli/delivery.py",
+                "open_account(settings, crm, engine)",
+                'open_account(settings, "brevo", engine)',
+            ),
+        ),
+        tests=(f"{_COMMANDS}::test_what_talks_to_a_crm_talks_to_the_account_that_is_named",),
+    ),
+    Mutation(
+        guard="commands: nobody is queued for what is no destination",
+        changes=(
+            ("crm_pipelines/cli/contacts.py", "require_destination(settings, engine, crm), who)", "crm, who)"),
+            ("crm_pipelines/cli/importing.py", "[require_destination(settings, engine, crm) for crm in crms]", "crms"),
+        ),
+        tests=(f"{_COMMANDS}::test_what_is_no_destination_is_refused_with_the_variable_to_set_and_nothing_is_done",),
+    ),
+    Mutation(
+        guard="commands: why --live asks no account that the contact was never selected for",
+        changes=(
+            (
+                "crm_pipelines/delivery/why.py",
+                "[name for name in settings.destinations if name in names] or list(settings.destinations)",
+                "list(settings.destinations)",
+            ),
+        ),
+        tests=(f"{_COMMANDS}::test_why_live_asks_those_that_the_contact_was_selected_for_and_no_other",),
+    ),
+    Mutation(
+        guard="commands: an account that cannot be asked hinders no other",
+        changes=(
+            (
+                "crm_pipelines/delivery/why.py",
+                "    except SettingsError as reason:\n        return Held",
+                "    except OSError as reason:\n        return Held",
+            ),
+        ),
+        tests=(f"{_COMMANDS}::test_who_cannot_be_asked_says_why_and_hinders_no_other",),
+    ),
+    Mutation(
+        guard="commands: a role that may only read is served",
+        changes=(("crm_pipelines/cli/database.py", "with suppress(sa.exc.DBAPIError):", "with suppress():"),),
+        tests=(f"{_COMMANDS}::test_a_command_makes_its_destinations_known_and_whoever_may_only_read_is_served",),
+    ),
+    Mutation(
+        guard="commands: no account of one CRM has the name of another CRM",
+        changes=(
+            (
+                "crm_pipelines/settings/destinations.py",
+                "if name in (KINDS | WITHOUT_MODULE) and name != kind:",
+                "if name in KINDS and name != kind:",
+            ),
+        ),
+        tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
     ),
 )

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md and .env.example from crm_pipelines/settings.py; with --check, only compares.
+"""Writes docs/configuration.md and .env.example from crm_pipelines/settings; with --check, only compares.
 
 Run by hand after a change of settings; a test runs it with --check.
 """
@@ -19,7 +19,10 @@ _HEAD = """# Configuration
 Environment variables, all optional. A file `.env` in the project folder is read too; the environment wins. An empty
 value counts as unset. Values are checked at start: a bad one is named with what was expected, and nothing runs.
 
-Written by `python scripts/write_configuration.py` from `crm_pipelines/settings.py`.
+`CRM_DESTINATIONS` says where contacts are delivered to. A further account of a CRM has that CRM's variables under its
+own name, such as `BREVO_EU_API_KEY` for `brevo_eu:brevo`: [destinations.md](destinations.md).
+
+Written by `python scripts/write_configuration.py` from `crm_pipelines/settings`.
 """
 
 
@@ -57,7 +60,12 @@ def reference() -> str:
 
 
 def example() -> str:
-    lines = ["# Copy to .env and fill in what you need. What stays commented out has the value shown.", ""]
+    lines = [
+        "# Copy to .env and fill in what you need. What stays commented out has the value shown.",
+        "# A further account of a CRM has that CRM's variables under its own name, such as BREVO_EU_API_KEY for",
+        "# brevo_eu:brevo in CRM_DESTINATIONS: docs/destinations.md.",
+        "",
+    ]
     for group in GROUPS:
         lines += [f"# --- {title_of(group)} ---"]
         for name, field in group.model_fields.items():
@@ -74,7 +82,7 @@ def main() -> None:
         elif not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(path.name)
     if stale:
-        sys.exit(f"{', '.join(stale)}: not what settings.py says. Run python scripts/write_configuration.py.")
+        sys.exit(f"{', '.join(stale)}: not what the settings say. Run python scripts/write_configuration.py.")
 
 
 if __name__ == "__main__":

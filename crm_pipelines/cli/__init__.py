@@ -3,7 +3,8 @@
 | module | commands |
 | --- | --- |
 | `importing` | `contacts import` |
-| `contacts` | `contacts select`, `unselect`; `status`, `retry` |
+| `contacts` | `contacts select`, `unselect`, `twins`; `retry` |
+| `status` | `status` |
 | `suppressions` | `suppress`, `unsuppress`, `suppressions list` |
 | `why` | `why` |
 | `delivery` | `sync`, `check`, `provision` |
@@ -21,7 +22,7 @@ import sys
 
 import click
 
-from crm_pipelines.cli import api, contacts, delivery, gates, local, suppressions, watching, webserver, why
+from crm_pipelines.cli import api, contacts, delivery, gates, local, status, suppressions, watching, webserver, why
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -30,11 +31,14 @@ _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="crm-pipelines")
 def cli() -> None:
-    """Deliver contacts from Postgres to a CRM, and see what became of each."""
+    """Deliver contacts from Postgres to a CRM, and see what became of each.
+
+    CRM in a command is the name of a destination: brevo, or another one of CRM_DESTINATIONS.
+    """
 
 
 cli.add_command(contacts.contacts)
-cli.add_command(contacts.status)
+cli.add_command(status.status)
 cli.add_command(contacts.retry)
 cli.add_command(suppressions.suppress)
 cli.add_command(suppressions.unsuppress)

@@ -8,13 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.destinations import waiting_for_nobody
 from crm_pipelines.crms.base import Finding
-from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines.crms.registry import client_of
+from crm_pipelines.crms.registry import client_of, mapper_of
 from crm_pipelines.delivery.opening import open_account
 from crm_pipelines.delivery.preflight import Preflight, check_account
-from crm_pipelines.errors import CrmPipelinesError
-from crm_pipelines.settings import Settings, load_settings
+from crm_pipelines.errors import CrmPipelinesError, SettingsError
+from crm_pipelines.settings import CrmSettings, NotConfigured, Settings, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,21 +26,28 @@ class Examined:
     reopened: bool
 
 
-def examine() -> Examined:
-    """Raises SettingsError when the settings cannot be read: without them there is nothing to look at."""
+def examine(name: str) -> Examined:
+    """Everything about this destination.
+
+    Raises SettingsError when the settings cannot be read, since without them there is nothing to look at, and
+    UnknownDestination.
+    """
     settings = load_settings()
+    destination = settings.destination(name)
     findings: list[Finding] = []
     reopened = False
     with ExitStack() as stack:
         engine = _noted(findings, "Contacts database", "answers, with all its tables", lambda: _database(stack))
-        mapping = settings.destination("brevo").mapping_file
-        said = f"{mapping} is well" if mapping else "the one that is shipped"
-        mapped = _noted(findings, "Mapping file", said, lambda: load_mapping(mapping))
-        if settings.destination("brevo").missing is not None:
-            said = "BREVO_API_KEY is not set: set it in the environment or in the file .env."
-            findings.append(Finding(ok=False, subject="API key", detail=said))
+        if engine is not None:
+            waiting = waiting_for_nobody(settings, engine).values()
+            findings += [Finding(ok=False, subject="Contacts", detail=one, blocking=False) for one in waiting]
+        file = destination.mapping_file
+        said = f"{file} is well" if file else "the one that is shipped"
+        mapped = _noted(findings, "Mapping file", said, lambda: mapper_of(settings, name))
+        if destination.missing is not None:
+            findings.append(_without_credentials(NotConfigured(destination.missing)))
         elif mapped:
-            looked = _account(settings, engine)
+            looked = _account(settings, destination, engine)
             findings += looked.findings
             reopened = looked.reopened
     passed = all(finding.ok for finding in findings if finding.blocking)
@@ -62,16 +69,20 @@ def _database(stack: ExitStack) -> sa.Engine:
     return stack.enter_context(contacts_engine())[1]
 
 
-def _account(settings: Settings, engine: sa.Engine | None) -> Preflight:
+def _without_credentials(error: SettingsError) -> Finding:
+    return Finding(ok=False, subject="Credentials", detail=str(error))
+
+
+def _account(settings: Settings, destination: CrmSettings, engine: sa.Engine | None) -> Preflight:
     """Without the database, neither the account's pace nor the custom fields are known: three requests, unpaced."""
     try:
-        account = client_of(settings, "brevo")
-    except CrmPipelinesError as error:
-        return Preflight(findings=[Finding(ok=False, subject="API key", detail=str(error))], reopened=False)
+        account = client_of(settings, destination.name)
+    except SettingsError as error:
+        return Preflight(findings=[_without_credentials(error)], reopened=False)
     try:
         if engine is None:
             return Preflight(findings=account.check(before_request=lambda: None), reopened=False)
     finally:
         account.close()
-    with open_account(settings, "brevo", engine) as opened:
+    with open_account(settings, destination.name, engine) as opened:
         return check_account(opened)

@@ -1,4 +1,4 @@
-"""Commands about contacts: bring them in, decide about them, see how they stand."""
+"""Commands about contacts: bring them in, decide about them."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -8,14 +8,13 @@ from uuid import UUID
 import click
 
 from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.importing import import_
 from crm_pipelines.cli.output import (
-    CRM,
     as_json,
     cells,
     print_json,
     print_table,
-    printable,
     report_unknown,
     table,
     working,
@@ -23,9 +22,7 @@ from crm_pipelines.cli.output import (
 from crm_pipelines.contacts.crms import SYNC_STATUSES
 
 if TYPE_CHECKING:
-    from crm_pipelines.contacts.left_out import LeftOut
     from crm_pipelines.contacts.selection import Who
-    from crm_pipelines.contacts.status import CrmStatus
 
 
 @click.group()
@@ -61,7 +58,7 @@ def _who(ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, *, 
 
 
 @contacts.command("select")
-@click.argument("crm", type=CRM)
+@click.argument("crm", type=DESTINATION)
 @_choosing
 @as_json
 def select_(
@@ -76,10 +73,11 @@ def select_(
       crm-pipelines contacts select brevo --all
     """
     from crm_pipelines.contacts.selection import select
+    from crm_pipelines.delivery.selectable import require_destination
 
     who = _who(ids, emails, status, everyone=everyone)
-    with contacts_engine() as (_, engine), working("Selecting"):
-        done = select(engine, crm, who)
+    with contacts_engine() as (settings, engine), working("Selecting"):
+        done = select(engine, require_destination(settings, engine, crm), who)
     if as_json:
         _end_as_json(crm, asdict(done))
         return
@@ -92,7 +90,7 @@ def select_(
 
 
 @contacts.command()
-@click.argument("crm", type=CRM)
+@click.argument("crm", type=DESTINATION)
 @_choosing
 @as_json
 def unselect(
@@ -122,7 +120,7 @@ def unselect(
 
 
 @click.command()
-@click.argument("crm", type=CRM)
+@click.argument("crm", type=DESTINATION)
 @click.option("--email", "emails", multiple=True, help="By address.")
 @click.option("--kind", help="Those whose last error is of this kind; see status.")
 @click.option("--all", "everyone", is_flag=True, help="All that failed.")
@@ -195,83 +193,3 @@ def twins(merge: bool, as_json: bool) -> None:
         print_table(shown)
     elif not merge:
         click.echo("No two contacts are one address.")
-
-
-@click.command()
-@click.argument("crm", type=CRM, required=False)
-@as_json
-def status(crm: str | None, as_json: bool) -> None:
-    """Show how many contacts stand where, and what holds them up. Without CRM: for all.
-
-    \b
-    Examples:
-      crm-pipelines status
-      crm-pipelines status brevo --json | jq .counts.Error
-    """
-    from crm_pipelines.contacts.left_out import values_left_out
-    from crm_pipelines.contacts.queue import Queue
-    from crm_pipelines.contacts.status import crm_status, crm_statuses
-    from crm_pipelines.contacts.twins import count_twins, in_words
-    from crm_pipelines.delivery.planning import time_to_empty
-    from crm_pipelines.delivery.rates import rate_limit_of
-
-    empty_in: dict[str, float | None] = {}
-    with contacts_engine() as (settings, engine):
-        told = [crm_status(engine, crm)] if crm else crm_statuses(engine)
-        with engine.connect() as connection:
-            twins = in_words(count_twins(connection))
-        left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
-        for one in told:
-            rate = rate_limit_of(settings.destination("brevo"), one.gate.limit_observed).per_second
-            left = time_to_empty(one.due, Queue(engine, one.crm).pace(), rate)
-            goes_on = one.crm == "brevo" and not one.gate.paused
-            empty_in[one.crm] = round(left.total_seconds(), 1) if goes_on else None
-    if as_json:
-        documents = [
-            {
-                **one.as_dict(),
-                "empty_in_seconds": empty_in[one.crm],
-                "left_out": [asdict(value) for value in left_out[one.crm]],
-            }
-            for one in told
-        ]
-        print_json(documents[0] if crm else documents)
-        return
-    overview = table("CRM", *SYNC_STATUSES)
-    for one in told:
-        overview.add_row(one.crm, *(str(one.counts[name]) for name in SYNC_STATUSES))
-    print_table(overview)
-    for one in told:
-        _tell_status(one, empty_in[one.crm])
-        _tell_left_out(one.crm, left_out[one.crm])
-    if twins:
-        click.echo(twins)
-
-
-def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:
-    if not found:
-        return
-    shown = table("Field", "Contacts", "Why", title=f"Values left out at {crm}; everything else of these was delivered")
-    for one in found:
-        shown.add_row(*cells(one.field, one.contacts, one.reason))
-    print_table(shown)
-
-
-def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
-    if told.gate.account is not None:
-        click.echo(f"{told.crm}: account {printable(told.gate.account)}{printable(told.gate.account_change)}.")
-    if told.oldest_due_seconds is not None:
-        put_off = f" and {told.put_off} put off" if told.put_off else ""
-        click.echo(f"{told.crm}: {told.due} due{put_off}, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
-        if empty_in_seconds is not None:
-            click.echo(f"{told.crm}: at this pace they are delivered in {max(1, empty_in_seconds / 60):.0f} minutes.")
-    if told.next_due is not None:
-        click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
-    if told.gate.paused:
-        until = told.gate.paused_until_in_words
-        click.echo(f"{told.crm}: nothing is sent until {until}. {printable(told.gate.pause_reason or '')}")
-    if told.errors:
-        errors = table("Status", "Kind", "Contacts", "Latest", title=f"Errors at {told.crm}")
-        for group in told.errors:
-            errors.add_row(*cells(group.status, group.kind, group.contacts, group.sample))
-        print_table(errors)

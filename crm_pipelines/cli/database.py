@@ -1,7 +1,7 @@
 """How a command gets at the contacts database."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from crm_pipelines.errors import CrmPipelinesError
@@ -16,9 +16,20 @@ class DatabaseTrouble(CrmPipelinesError):
     """The database did not do what was asked."""
 
 
+def register_destinations(settings: "Settings", engine: "sa.Engine") -> None:
+    """Tell the database which destinations there are. Whoever may only read it leaves that to others."""
+    import sqlalchemy as sa
+
+    from crm_pipelines.contacts.destinations import register
+
+    with suppress(sa.exc.DBAPIError):
+        for name, destination in settings.destinations.items():
+            register(engine, name, destination.kind)
+
+
 @contextmanager
 def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
-    """The settings, and an engine on the contacts database with all its migrations.
+    """The settings, and an engine on the contacts database with all its migrations, which knows the destinations.
 
     An error of the database becomes one sentence: the statement and its parameters may hold addresses. Raises
     SettingsError, DatabaseUnreachable, SchemaOutdated or EmbeddedPostgresError.
@@ -39,6 +50,7 @@ def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
         engine = create_engine(url)
         try:
             require_current_schema(engine)
+            register_destinations(settings, engine)
             yield settings, engine
         except sa.exc.DBAPIError as error:
             if problem := connection_problem(error, engine.url):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import (
-    DELIVERABLE_CRM,
     as_json,
     cells,
     print_json,
@@ -34,7 +34,7 @@ class ContactsUnknown(CrmPipelinesError):
 
 
 @click.command()
-@click.argument("crm", type=DELIVERABLE_CRM)
+@click.argument("crm", type=DESTINATION)
 @click.option("--limit", type=click.IntRange(min=1), help="Deliver at most this many contacts.")
 @click.option("--email", "emails", multiple=True, help="Only this contact (repeatable), without waiting for its time.")
 @click.option("--dry-run", is_flag=True, help="Claim and send nothing; say what would be sent.")
@@ -54,6 +54,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
     from crm_pipelines.orchestration.run_now import run_now
 
     with contacts_engine() as (settings, engine):
+        settings.destination(crm)
         url = engine.url.render_as_string(hide_password=False)
         os.environ["CRM_DATABASE_URL"] = url
         os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(settings, url)
@@ -86,7 +87,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
 
 
 @click.command()
-@click.argument("crm", type=DELIVERABLE_CRM)
+@click.argument("crm", type=DESTINATION)
 @as_json
 def check(crm: str, as_json: bool) -> None:
     """Look for everything that would keep contacts from arriving at CRM, and say all of it at once.
@@ -101,7 +102,7 @@ def check(crm: str, as_json: bool) -> None:
     from crm_pipelines.cli.checking import examine
 
     with working("Checking"):
-        examined = examine()
+        examined = examine(crm)
     if as_json:
         print_json({"crm": crm, **asdict(examined)})
     else:
@@ -116,7 +117,7 @@ def check(crm: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("crm", type=DELIVERABLE_CRM)
+@click.argument("crm", type=DESTINATION)
 @click.option("--dry-run", is_flag=True, help="Show the plan, and create nothing.")
 @as_json
 def provision(crm: str, dry_run: bool, as_json: bool) -> None:
@@ -139,7 +140,7 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
     with contacts_engine() as (settings, engine):
         created: list[str] = []
         failed: ProvisionError | None = None
-        with open_account(settings, "brevo", engine) as account:
+        with open_account(settings, crm, engine) as account:
             plan = plan_account(account)
             if not as_json:
                 _tell_plan(crm, plan)

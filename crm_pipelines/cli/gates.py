@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import CRM, as_json, print_json, printable
+from crm_pipelines.cli.destinations import DESTINATION
+from crm_pipelines.cli.output import as_json, print_json, printable
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
-    from crm_pipelines.contacts.gates import Gate
+    import sqlalchemy as sa
+
+    from crm_pipelines.contacts.gates import Gate, GateKeeper
 
 
 class OpensByItself(CrmPipelinesError):
@@ -30,12 +33,14 @@ def gate(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from crm_pipelines.contacts.crms import CRMS
+    from crm_pipelines.contacts.destinations import known_destinations
     from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.status import gate_document
 
     with contacts_engine() as (_, engine):
-        gates = [GateKeeper(engine, crm).read() for crm in CRMS]
+        with engine.connect() as connection:
+            crms = known_destinations(connection)
+        gates = [GateKeeper(engine, crm).read() for crm in crms]
     if as_json:
         print_json([{"crm": one.crm, **gate_document(one)} for one in gates])
         return
@@ -50,7 +55,7 @@ def _in_words(gate: "Gate") -> str:
 
 
 @gate.command("open")
-@click.argument("crm", type=CRM)
+@click.argument("crm", type=DESTINATION)
 def open_(crm: str) -> None:
     """Let CRM be sent to again, after its gate was closed by hand or by a restore. What is due goes with the next run.
 
@@ -58,11 +63,10 @@ def open_(crm: str) -> None:
     Example:
       crm-pipelines gate open brevo
     """
-    from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.queue import Queue
 
     with contacts_engine() as (_, engine):
-        before = GateKeeper(engine, crm).open_by_hand()
+        before = _gatekeeper(engine, crm).open_by_hand()
         due = Queue(engine, crm).backlog().due
     if before.paused and not before.waits_for_a_person:
         raise OpensByItself(f"The gate of {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
@@ -71,7 +75,7 @@ def open_(crm: str) -> None:
 
 
 @gate.command()
-@click.argument("crm", type=CRM)
+@click.argument("crm", type=DESTINATION)
 @click.option("--reason", default="Closed by hand.", help="Why, for whoever asks.")
 def close(crm: str, reason: str) -> None:
     """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait, uncharged.
@@ -80,8 +84,15 @@ def close(crm: str, reason: str) -> None:
     Example:
       crm-pipelines gate close brevo --reason "Until the import is checked"
     """
+    with contacts_engine() as (_, engine):
+        _gatekeeper(engine, crm).close_by_hand(reason)
+    click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")
+
+
+def _gatekeeper(engine: "sa.Engine", crm: str) -> "GateKeeper":
+    """Raises UsageError for a destination that this database does not know."""
+    from crm_pipelines.contacts.destinations import known_destination
     from crm_pipelines.contacts.gates import GateKeeper
 
-    with contacts_engine() as (_, engine):
-        GateKeeper(engine, crm).close_by_hand(reason)
-    click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")
+    with engine.connect() as connection:
+        return GateKeeper(engine, known_destination(connection, crm))

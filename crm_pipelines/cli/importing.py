@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import CRM, as_json, cells, print_json, print_table, printable, rows_counted, say, table
+from crm_pipelines.cli.destinations import DESTINATION
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, rows_counted, say, table
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ _SHOWN = 5
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--select", "crms", type=CRM, multiple=True, help="Queue those that were never selected for this CRM.")
+@click.option(
+    "--select", "crms", type=DESTINATION, multiple=True, help="Queue those that were never selected for this CRM."
+)
 @click.option("--encoding", help="Encoding of a CSV file, when it cannot be told or is told wrongly.")
 @click.option(
     "--delimiter", help="What stands between the cells of a CSV file: a character, comma, tab, semicolon, pipe."
@@ -65,14 +68,16 @@ def import_(
       crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
     """
     from crm_pipelines.contacts.importing import Reading, import_contacts
+    from crm_pipelines.delivery.selectable import require_destination
 
     reading = Reading(encoding=encoding, delimiter=delimiter, sheet=sheet)
     if dry_run:
         _forecast(file, crms, reading, as_json=as_json)
         return
-    with _progress() as progress, _stopped_in_a_sentence(file, progress), contacts_engine() as (_, engine):
+    with _progress() as progress, _stopped_in_a_sentence(file, progress), contacts_engine() as (settings, engine):
+        select = [require_destination(settings, engine, crm) for crm in crms]
         report = import_contacts(
-            engine, file, select=crms, reading=reading, rejects_file=rejects, progress=progress.show
+            engine, file, select=select, reading=reading, rejects_file=rejects, progress=progress.show
         )
     if as_json:
         print_json(asdict(report))
@@ -141,17 +146,24 @@ def _how_far(file: Path, rows: int) -> str:
 def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json: bool) -> None:
     """Also where the database cannot be asked, which then is told: the file says most of it."""
     from crm_pipelines.contacts.importing import ImportRefused, forecast_import
+    from crm_pipelines.delivery.selectable import require_destination
     from crm_pipelines.local.databases import has_contacts_database
     from crm_pipelines.settings import load_settings
 
+    settings = load_settings()
     trouble: CrmPipelinesError | None = None
     unknown = None
     with _progress() as progress:
 
         def forecast_with(engine: "sa.Engine | None") -> "ImportForecast":
-            return forecast_import(engine, file, select=crms, reading=reading, progress=progress.show)
+            select = (
+                [require_destination(settings, engine, crm) for crm in crms]
+                if engine
+                else [settings.destination(crm).name for crm in crms]
+            )
+            return forecast_import(engine, file, select=select, reading=reading, progress=progress.show)
 
-        if not has_contacts_database(load_settings()):
+        if not has_contacts_database(settings):
             unknown = "There is no contacts database yet: `crm-pipelines db upgrade` makes it."
             forecast = forecast_with(None)
         else:

@@ -1,11 +1,13 @@
 """Commands for the machine that one sits at, and for the database."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
 
-from crm_pipelines.cli.output import DELIVERABLE_CRM, working
+from crm_pipelines.cli.destinations import DESTINATION
+from crm_pipelines.cli.output import working
 from crm_pipelines.errors import UsageError
 
 PORT = 3000
@@ -26,8 +28,8 @@ def upgrade() -> None:
     Example:
       crm-pipelines db upgrade
     """
+    from crm_pipelines.cli.database import register_destinations
     from crm_pipelines.contacts import database
-    from crm_pipelines.contacts.destinations import register
     from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.local.databases import contacts_database
     from crm_pipelines.settings import load_settings
@@ -36,8 +38,7 @@ def upgrade() -> None:
     with contacts_database(settings) as url:
         applied = database.upgrade(url)
         engine = database.create_engine(url)
-        for name, destination in settings.destinations.items():
-            register(engine, name, destination.kind)
+        register_destinations(settings, engine)
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
         engine.dispose()
@@ -142,32 +143,36 @@ def restored() -> None:
       crm-pipelines db restored
     """
     from crm_pipelines.cli.database import contacts_engine
-    from crm_pipelines.contacts.crms import CRMS
+    from crm_pipelines.contacts.destinations import known_destinations
     from crm_pipelines.contacts.gates import GateKeeper
 
     with contacts_engine() as (_, engine):
-        for crm in CRMS:
+        with engine.connect() as connection:
+            crms = known_destinations(connection)
+        for crm in crms:
             GateKeeper(engine, crm).restored()
     click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
 
 
 @click.command()
-@click.argument("crm", type=DELIVERABLE_CRM)
+@click.argument("crm", type=DESTINATION)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=SANDBOX_PORT, show_default=True, help="0: any free port."
 )
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
-def sandbox(crm: str, port: int, state: Path | None) -> None:  # noqa: ARG001 - there is one so far
-    """Serve the local stand-in for CRM's API on 127.0.0.1, until Ctrl-C.
+def sandbox(crm: str, port: int, state: Path | None) -> None:
+    """Serve the local stand-in for the API of CRM, a product or a destination, on 127.0.0.1, until Ctrl-C.
 
     \b
     Examples:
       crm-pipelines sandbox brevo
       crm-pipelines sandbox brevo --port 0 --state account.json
     """
-    from crm_pipelines.sandbox.brevo.server import serve
+    from crm_pipelines.settings import KINDS, load_settings
 
-    serve(port=port, state_file=state)
+    # One may want to see a CRM's sandbox before there is a destination.
+    kind = crm if crm in KINDS else load_settings().destination(crm).kind
+    import_module(f"crm_pipelines.sandbox.{kind}.server").serve(port=port, state_file=state)
 
 
 @click.command()

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from crm_pipelines.contacts.crms import CRMS
-
 if TYPE_CHECKING:
     from rich.table import Table
-
-CRM = click.Choice(CRMS, case_sensitive=False)
-DELIVERABLE_CRM = click.Choice(["brevo"], case_sensitive=False)
-"""The CRMs that have a module to deliver with."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
 """For commands whose answer a program may want."""

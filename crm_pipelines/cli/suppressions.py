@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import CRM, as_json, cells, print_json, print_table, table, working
+from crm_pipelines.cli.destinations import DESTINATION
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, table, working
 from crm_pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _ANY_CRM = "Only for this CRM; without it, for all."
 @click.command()
 @click.argument("emails", nargs=-1)
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Text file with one address a line.")
-@click.option("--crm", type=CRM, help=_ANY_CRM)
+@click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @click.option("--reason", help="Why; it stands in `suppressions list`.")
 @as_json
 def suppress(emails: tuple[str, ...], file: Path | None, crm: str | None, reason: str | None, as_json: bool) -> None:
@@ -81,7 +82,7 @@ def _tell(done: "Suppressed") -> None:
 @click.command()
 @click.argument("email")
 @click.option("--reason", required=True, help="Why; it is kept.")
-@click.option("--crm", type=CRM, help=_ANY_CRM)
+@click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @as_json
 def unsuppress(email: str, reason: str, crm: str | None, as_json: bool) -> None:
     """Let the person with this address be selected again. Nobody is selected by that.
@@ -115,7 +116,7 @@ def suppressions() -> None:
 
 
 @suppressions.command("list")
-@click.option("--crm", type=CRM, help=_ANY_CRM)
+@click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @as_json
 def list_(crm: str | None, as_json: bool) -> None:
     """Show who is suppressed. Of people who are no contacts only a digest is kept, so they have no address here.

@@ -6,7 +6,8 @@ from dataclasses import asdict
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import DELIVERABLE_CRM, as_json, cells, print_json, print_table, table, verdict
+from crm_pipelines.cli.destinations import DESTINATION
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, table, verdict
 
 
 @click.group()
@@ -54,12 +55,13 @@ def send_test() -> None:
 
 
 @click.command()
-@click.argument("crm", type=DELIVERABLE_CRM, default="brevo")
+@click.argument("crm", type=DESTINATION, required=False)
 @as_json
-def health(crm: str, as_json: bool) -> None:
-    """Whether deliveries to CRM go on: daemons, schedule, runs, gate, queue. Exit code 1 when something is wrong.
+def health(crm: str | None, as_json: bool) -> None:
+    """Whether deliveries go on: daemons, schedule, runs, gate, queue. Exit code 1 when something is wrong.
 
-    Made for cron or a monitor: what has died cannot tell anybody. Needs the databases, and nothing else of Dagster.
+    Without CRM: to every destination of the settings. Made for cron or a monitor: what has died cannot tell anybody.
+    Needs the databases, and nothing else of Dagster.
 
     \b
     Example:
@@ -74,11 +76,13 @@ def health(crm: str, as_json: bool) -> None:
             settings, engine.url.render_as_string(hide_password=False)
         )
         os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home)
+        crms = list(settings.destinations) if crm is None else [settings.destination(crm).name]
         with dagster_instance() as instance:
-            checks = examine(instance, engine, settings, crm)
+            # The daemons are those of all destinations.
+            checks = list(dict.fromkeys(one for crm in crms for one in examine(instance, engine, settings, crm)))
     healthy = all(check.ok for check in checks)
     if as_json:
-        print_json({"crm": crm, "healthy": healthy, "checks": [asdict(check) for check in checks]})
+        print_json({"crm": ", ".join(crms), "healthy": healthy, "checks": [asdict(check) for check in checks]})
     else:
         shown = table("", "What", "Finding")
         for check in checks:

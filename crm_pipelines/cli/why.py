@@ -9,18 +9,15 @@ from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from crm_pipelines.contacts.story import PastAttempt, Story
-    from crm_pipelines.delivery.why import Held, Preview, Why
-    from crm_pipelines.settings import Settings
+    from crm_pipelines.delivery.why import Held, Preview
 
 _SAME = {True: "same", False: "DIFFERS", None: "not ours"}
 
 
 @click.command()
 @click.argument("email")
-@click.option("--live", is_flag=True, help="Ask the CRM too what it holds now. Needs its key.")
+@click.option("--live", is_flag=True, help="Ask the CRMs too what they hold now. Needs their keys.")
 @as_json
 def why(email: str, live: bool, as_json: bool) -> None:
     """Tell why the contact with this address is or is not in a CRM.
@@ -33,8 +30,11 @@ def why(email: str, live: bool, as_json: bool) -> None:
       crm-pipelines why ada@example.com --live
       crm-pipelines why ada@example.com --json | jq '.crms[0].next'
     """
+    from crm_pipelines.contacts.story import story
+    from crm_pipelines.delivery.why import why_by_settings
+
     with contacts_engine() as (settings, engine):
-        told = _told(settings, engine, email, live=live)
+        told = why_by_settings(settings, engine, story(engine, email), live=live)
     if as_json:
         print_json(told.as_dict())
         return
@@ -43,20 +43,6 @@ def why(email: str, live: bool, as_json: bool) -> None:
         _tell_preview(preview)
     for held in told.live:
         _tell_held(held)
-
-
-def _told(settings: "Settings", engine: "sa.Engine", email: str, *, live: bool) -> "Why":
-    from crm_pipelines.contacts.story import story
-    from crm_pipelines.crms.registry import mapper_of
-    from crm_pipelines.delivery.opening import open_account
-    from crm_pipelines.delivery.why import why as tell
-
-    found = story(engine, email)
-    mapper = mapper_of(settings, "brevo")
-    if not live:
-        return tell(engine, found, [mapper])
-    with open_account(settings, "brevo", engine) as account:
-        return tell(engine, found, [mapper], [account])
 
 
 def _tell_story(told: "Story") -> None:
@@ -87,12 +73,13 @@ def _said(past: "PastAttempt") -> str:
 
 
 def _tell_preview(preview: "Preview") -> None:
-    lines = table("Field", "Attribute", "Value", "Remark", title=f"What would be sent to {preview.crm}")
-    for line in preview.lines:
-        blank = "cleared, being blank now" if line.attribute in preview.cleared else "blank"
-        remark = line.remark or (blank if line.value is None else "")
-        lines.add_row(*cells(line.source, line.attribute, _value(line.value), remark))
-    print_table(lines)
+    if preview.lines:
+        lines = table("Field", "Attribute", "Value", "Remark", title=f"What would be sent to {preview.crm}")
+        for line in preview.lines:
+            blank = "cleared, being blank now" if line.attribute in preview.cleared else "blank"
+            remark = line.remark or (blank if line.value is None else "")
+            lines.add_row(*cells(line.source, line.attribute, _value(line.value), remark))
+        print_table(lines)
     click.echo(f"{preview.crm}: {printable(preview.says)}\n")
 
 

@@ -4,7 +4,7 @@ One answer for the command line, the API and the status page. It holds personal 
 into no log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -14,19 +14,22 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.queue import Attempt, Delivery, Queue
 from crm_pipelines.contacts.story import Story
 from crm_pipelines.crms.base import Compared, Line, Mapper, Result, Unsendable
+from crm_pipelines.crms.registry import mapper_of
 from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import remind
-from crm_pipelines.delivery.opening import Account
+from crm_pipelines.delivery.opening import Account, open_account
 from crm_pipelines.delivery.parcels import prepare, remembered_of, without_suppressed
-from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.errors import CrmPipelinesError, SettingsError
+from crm_pipelines.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
     """What a delivery to `crm` would come to now. `verdict` is `send`, or the outcome that needs no request.
 
-    `cleared` are attributes that the CRM has from us and that are blank now.
+    Where the settings are wrong, so that nothing would be sent, it is `misconfigured`. `cleared` are attributes that
+    the CRM has from us and that are blank now.
     """
 
     crm: str
@@ -77,6 +80,41 @@ def why(
         previews=tuple(told for mapper in mappers if (told := preview(engine, mapper, story.id))),
         live=tuple(held for account in accounts if (held := look(account, story.id))),
     )
+
+
+def why_by_settings(settings: Settings, engine: sa.Engine, story: Story, *, live: bool) -> Why:
+    """What would be sent to each destination that the contact is selected for; if there is none, to each there is.
+
+    With `live`, those that it is selected for, or was, are asked what they hold. One of which nothing can be told says
+    so, and hinders no other.
+    """
+    selected = {one.crm for one in story.crms if one.condition != "unselected"}
+    formerly = {one.crm for one in story.crms if one.remote_key or one.remote_id} | {one.crm for one in story.attempts}
+    previews = [_preview_of(settings, engine, name, story.id) for name in _of(settings, selected)]
+    asked = _of(settings, selected | formerly) if live else []
+    held = [_held_by(settings, engine, name, story.id) for name in asked]
+    return Why(story=story, previews=tuple(filter(None, previews)), live=tuple(filter(None, held)))
+
+
+def _of(settings: Settings, names: Collection[str]) -> list[str]:
+    return [name for name in settings.destinations if name in names] or list(settings.destinations)
+
+
+def _preview_of(settings: Settings, engine: sa.Engine, name: str, contact_id: UUID) -> Preview | None:
+    try:
+        mapper = mapper_of(settings, name)
+    except SettingsError as reason:
+        return Preview(crm=name, verdict="misconfigured", says=str(reason), lines=())
+    remind(engine, mapper)
+    return preview(engine, mapper, contact_id)
+
+
+def _held_by(settings: Settings, engine: sa.Engine, name: str, contact_id: UUID) -> Held | None:
+    try:
+        with open_account(settings, name, engine) as account:
+            return look(account, contact_id)
+    except SettingsError as reason:
+        return Held(crm=name, found=None, says=f"Not asked: {reason}")
 
 
 def preview(engine: sa.Engine, mapper: Mapper, contact_id: UUID) -> Preview | None:

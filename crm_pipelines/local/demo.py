@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,11 +17,12 @@ from crm_pipelines.contacts.importing import Reject, import_contacts
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url
-from crm_pipelines.local.environment import SANDBOX_KEY, prepare_databases, provision, start_sandbox
+from crm_pipelines.local.environment import prepare_databases, provision, sandbox_state, start_sandbox
 from crm_pipelines.local.processes import Processes, free_port
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.run_now import run_now
-from crm_pipelines.settings import BrevoSettings, Settings, StorageSettings, project_folder
+from crm_pipelines.settings import KINDS, CrmSettings, Settings, StorageSettings, project_folder
+from crm_pipelines.settings.destinations import FIRST
 
 SAMPLES = project_folder() / "samples" / "contacts.csv"
 
@@ -31,8 +31,9 @@ class DemoFailed(CrmPipelinesError):
     """The demo did not end as it should."""
 
 
-def demo(settings: Settings) -> None:
-    """Run the demo and print its table. Raises CrmPipelinesError."""
+def demo(settings: Settings, kind: type[CrmSettings] = KINDS[FIRST]) -> None:
+    """Run the demo for this CRM and print its table. Raises CrmPipelinesError."""
+    crm = kind.kind
     console = Console(highlight=False, soft_wrap=True)
     data = settings.storage.crm_pipelines_data_dir / "demo"
     data.mkdir(parents=True, exist_ok=True)
@@ -46,45 +47,41 @@ def demo(settings: Settings) -> None:
         prepare_databases(url, dagster_storage_url(settings, url), settings.storage.dagster_home)
         engine = create_engine(url)
         try:
-            console.print("[2/5] Starting the Brevo sandbox, a stand-in on this machine ...")
-            settings = _with_sandbox(settings, url, start_sandbox(processes, free_port(), data / "brevo-sandbox.json"))
-            console.print(f"[3/5] Importing {SAMPLES.name} and selecting its contacts for Brevo ...")
+            console.print(f"[2/5] Starting the {kind.label} sandbox, a stand-in on this machine ...")
+            sandbox = kind.model_construct(**start_sandbox(processes, crm, free_port(), data))
+            own = settings.storage.model_copy(update={"crm_database_url": url})
+            settings = dataclasses.replace(settings, storage=own, destinations={crm: sandbox})
+            console.print(f"[3/5] Importing {SAMPLES.name} and selecting its contacts for {kind.label} ...")
             imported = import_contacts(engine, SAMPLES, rejects_folder=data)
             console.print(f"      {imported.summary}")
-            selected = select(engine, "brevo", Who(everyone=True))
+            selected = select(engine, crm, Who(everyone=True))
             console.print(f"      {selected.selected} contacts queued.")
-            created = provision(settings, engine)
+            created = provision(settings, crm, engine)
             console.print(f"      Attributes created in the sandbox: {', '.join(created) or 'none were missing'}.")
-            console.print("[4/5] Running the Dagster job brevo_sync ...")
-            result = run_now("brevo", destination=Destination("brevo", lambda: settings))
+            console.print(f"[4/5] Running the Dagster job {crm}_sync ...")
+            result = run_now(crm, destination=Destination(crm, lambda: settings))
             if not result.success:
                 raise DemoFailed(f"The run {result.run_id} failed: {result.problem}")
             console.print("[5/5] What became of each contact:")
-            console.print(_fates(engine, imported.rejects), soft_wrap=False)
+            console.print(_fates(engine, crm, imported.rejects), soft_wrap=False)
             console.print(", ".join(f"{count} {name}" for name, count in result.counts.items() if count) + ".")
         finally:
             engine.dispose()
     console.print(
         "What the sandbox holds, in a browser: "
-        f"crm-pipelines sandbox brevo --port 8086 --state {data / 'brevo-sandbox.json'}"
+        f"crm-pipelines sandbox {crm} --port 8086 --state {sandbox_state(crm, data)}"
     )
     console.print("Next: `make up` runs this every 5 minutes, with Dagster's pages at http://127.0.0.1:3000.")
 
 
-def _with_sandbox(settings: Settings, contacts_url: str, base_url: str) -> Settings:
-    brevo = BrevoSettings.model_construct(api_key=SecretStr(SANDBOX_KEY), api_base_url=base_url)
-    storage = settings.storage.model_copy(update={"crm_database_url": contacts_url})
-    return dataclasses.replace(settings, storage=storage, destinations={"brevo": brevo})
-
-
-def _fates(engine: sa.Engine, rejects: Sequence[Reject]) -> Table:
+def _fates(engine: sa.Engine, crm: str, rejects: Sequence[Reject]) -> Table:
     table = Table(expand=True)
     table.add_column("address", overflow="fold", ratio=3)
     table.add_column("name", overflow="fold", ratio=2)
     table.add_column("status", no_wrap=True)
     table.add_column("what happened", overflow="fold", ratio=5)
     with engine.connect() as connection:
-        for row in connection.execute(_FATES):
+        for row in connection.execute(_FATES, {"crm": crm}):
             said = " ".join([row.problem or "Delivered.", *(row.warnings or [])])
             table.add_row(escape(row.email or ""), escape(row.name or ""), row.status, escape(said))
     for reject in rejects:
@@ -93,8 +90,8 @@ def _fates(engine: sa.Engine, rejects: Sequence[Reject]) -> Table:
 
 
 _FATES = sa.text(
-    "SELECT c.email, c.name, c.brevo_sync_status AS status, s.last_error AS problem, a.warnings "
-    "FROM contacts c JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = 'brevo' "
-    "LEFT JOIN crm_attempts a ON a.contact_id = c.id AND a.crm = 'brevo' AND a.claim_no = s.claim_no "
+    "SELECT c.email, c.name, crm_sync_status(s.state, s.attempts) AS status, s.last_error AS problem, a.warnings "
+    "FROM crm_contacts c JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm "
+    "LEFT JOIN crm_attempts a ON a.contact_id = c.id AND a.crm = s.crm AND a.claim_no = s.claim_no "
     "ORDER BY c.created_at, lower(c.email)"
 )

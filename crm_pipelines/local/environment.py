@@ -3,10 +3,13 @@
 import os
 import socket
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from crm_pipelines.contacts import database
 from crm_pipelines.delivery.opening import open_account
@@ -16,8 +19,13 @@ from crm_pipelines.local.processes import Processes
 from crm_pipelines.orchestration.instance import dagster_instance
 from crm_pipelines.settings import Settings
 
-SANDBOX_KEY = "sandbox"
-"""The sandbox accepts any key; this one can be mistaken for no real one."""
+# A sandbox accepts any key; this one can be mistaken for no real one.
+_KEY = SecretStr("sandbox")
+
+_POINTING: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
+    "brevo": lambda root: {"api_key": _KEY, "api_base_url": f"{root}/v3"},
+}
+"""The settings of a destination that is the sandbox of its kind, by the URL of that server."""
 
 
 def prepare_databases(contacts_url: str, dagster_url: str, dagster_home: Path) -> None:
@@ -38,20 +46,30 @@ def prepare_databases(contacts_url: str, dagster_url: str, dagster_home: Path) -
         instance.upgrade()
 
 
-def start_sandbox(processes: Processes, port: int, state_file: Path) -> str:
-    """Start the stand-in for Brevo; returns the base URL of its API."""
-    root = f"http://127.0.0.1:{port}"
+def start_sandbox(processes: Processes, kind: str, port: int, folder: Path) -> Mapping[str, Any]:
+    """Start the stand-in for this CRM, which keeps its account in `folder`.
+
+    Returns the settings of a destination that go there, by field.
+    """
     processes.start(
         "sandbox",
-        [sys.executable, "-m", "crm_pipelines.sandbox.brevo", "--port", str(port), "--state", str(state_file)],
+        [
+            *(sys.executable, "-m", f"crm_pipelines.sandbox.{kind}"),
+            *("--port", str(port), "--state", str(sandbox_state(kind, folder))),
+        ],
         ready=lambda: listens(port),
     )
-    return f"{root}/v3"
+    return _POINTING[kind](f"http://127.0.0.1:{port}")
 
 
-def provision(settings: Settings, engine: sa.Engine) -> list[str]:
+def sandbox_state(kind: str, folder: Path) -> Path:
+    """The file with the account of the sandbox that keeps it in this folder."""
+    return folder / f"{kind}-sandbox.json"
+
+
+def provision(settings: Settings, name: str, engine: sa.Engine) -> list[str]:
     """Create the attributes that the mapping and the custom fields in use need; returns their names."""
-    with open_account(settings, "brevo", engine) as account:
+    with open_account(settings, name, engine) as account:
         return provision_account(account, dry_run=False)
 
 

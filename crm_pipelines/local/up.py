@@ -9,16 +9,25 @@ from pathlib import Path
 
 import requests
 import sqlalchemy as sa
+from pydantic import SecretStr
 from rich.console import Console
 
 from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
 from crm_pipelines.contacts.tokens import SCOPES, TokenRefused, TokenUnknown, authenticate, create_token, revoke_token
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url
-from crm_pipelines.local.environment import SANDBOX_KEY, listens, prepare_databases, provision, start_sandbox
+from crm_pipelines.local.environment import listens, prepare_databases, provision, start_sandbox
 from crm_pipelines.local.processes import ProcessError, Processes, free_port, free_port_or_explain
 from crm_pipelines.local.webserver import Webserver
-from crm_pipelines.settings import STATUS_PAGE_NAME, Settings, load_settings, project_folder
+from crm_pipelines.settings import (
+    STATUS_PAGE_NAME,
+    CrmSettings,
+    NotConfigured,
+    Settings,
+    load_settings,
+    project_folder,
+)
+from crm_pipelines.settings.destinations import FIRST
 
 LOCATION = "crm_pipelines"
 """Schedules and sensors are switched on and off per location, so its name is the same everywhere."""
@@ -42,18 +51,18 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
     console.print("Starting Postgres ...")
     with contacts_database(settings) as contacts_url, Processes(data / "up.log") as processes:
         prepare_databases(contacts_url, dagster_storage_url(settings, contacts_url), settings.storage.dagster_home)
-        brevo = settings.destination("brevo")
-        if brevo.missing is None:
-            console.print(f"Brevo: the real one, at {brevo.url}.")
-        elif reason := _reason_against_sandbox(contacts_url):
-            console.print(f"Brevo: none. {reason}")
-        else:
-            free_port_or_explain(sandbox_port, "the Brevo sandbox", "--sandbox-port")
-            _use_sandbox(processes, settings, contacts_url, sandbox_port)
-            console.print(
-                f"Brevo: the local sandbox, http://127.0.0.1:{sandbox_port} (BREVO_API_KEY is not set). "
-                "Nothing leaves this machine."
-            )
+        for destination in settings.destinations.values():
+            if destination.missing is None:
+                console.print(f"{destination.title}: the real one, at {destination.url}.")
+            elif reason := _reason_against_sandbox(destination, contacts_url):
+                console.print(f"{destination.title}: none. {reason}")
+            else:
+                free_port_or_explain(sandbox_port, f"the {destination.title} sandbox", "--sandbox-port")
+                _use_sandbox(processes, destination, contacts_url, sandbox_port, data)
+                console.print(
+                    f"{destination.title}: the local sandbox, http://127.0.0.1:{sandbox_port} "
+                    f"({destination.missing} is not set). What goes there stays on this machine."
+                )
         console.print("Starting Dagster ...")
         webserver = Webserver(port)
         token = token_file(contacts_url, data)
@@ -76,20 +85,27 @@ def _status_page(settings: Settings, port: int) -> str:
     return f"{own} (in Safari {shared})" if STATUS_PAGE_NAME in settings.api.hosts else shared
 
 
-def _reason_against_sandbox(contacts_url: str) -> str | None:
+def _reason_against_sandbox(destination: CrmSettings, contacts_url: str) -> str | None:
+    """Why nothing is delivered to a destination without credentials; None: it may be the sandbox."""
+    assert destination.missing is not None
+    if destination.name != FIRST:
+        return str(NotConfigured(destination.missing))
     with _engine(contacts_url) as engine:
-        account = GateKeeper(engine, "brevo").read().account
+        account = GateKeeper(engine, destination.name).read().account
     if account in {None, SANDBOX}:
         return None
-    return f"BREVO_API_KEY is not set, and these contacts went to account {account}: the sandbox is not used with them."
+    return (
+        f"{destination.missing} is not set, and these contacts went to account {account}: "
+        "the sandbox is not used with them."
+    )
 
 
-def _use_sandbox(processes: Processes, settings: Settings, contacts_url: str, port: int) -> None:
-    url = start_sandbox(processes, port, settings.storage.crm_pipelines_data_dir / "brevo-sandbox.json")
-    os.environ["BREVO_API_KEY"] = SANDBOX_KEY
-    os.environ["BREVO_API_BASE_URL"] = url
+def _use_sandbox(processes: Processes, destination: CrmSettings, contacts_url: str, port: int, data: Path) -> None:
+    for field, value in start_sandbox(processes, destination.kind, port, data).items():
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        os.environ[destination.variable(field)] = plain
     with _engine(contacts_url) as engine:
-        provision(load_settings(), engine)
+        provision(load_settings(), destination.name, engine)
 
 
 @contextmanager

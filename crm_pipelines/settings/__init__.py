@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from crm_pipelines.errors import CrmPipelinesError, SettingsError, UsageError
-from crm_pipelines.settings.crms import KINDS, BrevoSettings, CrmSettings, prefix_of, variable_of
+from crm_pipelines.errors import SettingsError, UsageError
+from crm_pipelines.settings.crms import KINDS, WITHOUT_MODULE, BrevoSettings, CrmSettings, prefix_of, variable_of
 from crm_pipelines.settings.destinations import FIRST, kinds_of
 from crm_pipelines.settings.environment import EnvironmentSettings, project_folder, variable_name
 from crm_pipelines.settings.groups import (
@@ -58,9 +58,6 @@ GROUPS: tuple[type[EnvironmentSettings], ...] = (
     ApiSettings,
 )
 
-# They have columns in the view `contacts`, and nothing is delivered to them yet.
-_WITHOUT_MODULE = {"hubspot": "HubSpot", "mautic": "Mautic", "n8n": "n8n"}
-
 Group = TypeVar("Group", bound=EnvironmentSettings)
 
 
@@ -68,8 +65,10 @@ class UnknownDestination(UsageError):
     """Nothing is delivered to a destination of this name."""
 
 
-class NotConfigured(CrmPipelinesError):
+class NotConfigured(SettingsError):
     """The credentials of a destination are not set, so nothing is claimed or sent."""
+
+    exit_code = 1
 
     def __init__(self, variable: str) -> None:
         super().__init__(f"{variable} is not set: set it in the environment or in the file .env.")
@@ -98,14 +97,14 @@ class Settings:
         """The destination for people, also one that is not set up."""
         found = self.destinations.get(name) or KINDS.get(name)
         return (
-            found.title if isinstance(found, CrmSettings) else found.label if found else _WITHOUT_MODULE.get(name, name)
+            found.title if isinstance(found, CrmSettings) else found.label if found else WITHOUT_MODULE.get(name, name)
         )
 
     def why_not(self, name: str) -> str:
         """Why nothing is delivered to a destination of this name, and which variable to set."""
         known = ", ".join(self.destinations)
-        if name in _WITHOUT_MODULE:
-            return f"This version cannot deliver to {_WITHOUT_MODULE[name]} yet. There are {known}."
+        if name in WITHOUT_MODULE:
+            return f"This version cannot deliver to {WITHOUT_MODULE[name]} yet. There are {known}."
         if name not in KINDS:
             return f"There is no destination named {name}: there are {known}. CRM_DESTINATIONS names further ones."
         if self.general.crm_destinations is not None:

@@ -148,6 +148,9 @@ class BrevoSettings(CrmSettings):
 KINDS: dict[str, type[CrmSettings]] = {settings.kind: settings for settings in (BrevoSettings,)}
 """The CRM products that contacts can be delivered to, by name."""
 
+WITHOUT_MODULE = {"hubspot": "HubSpot", "mautic": "Mautic", "n8n": "n8n"}
+"""CRMs that have columns in the view `contacts`, and that nothing is delivered to yet."""
+
 
 def prefix_of(name: str) -> str:
     """How the variables of a destination begin."""

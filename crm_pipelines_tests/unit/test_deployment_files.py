@@ -5,13 +5,15 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_RUNTIME
-from crm_pipelines.settings import GROUPS, variable_name
+from crm_pipelines.settings import GROUPS, KINDS, variable_name
 from crm_pipelines_tests.fixtures.compose import (
     ROOT,
     VariableMissing,
@@ -105,6 +107,35 @@ def test_every_setting_reaches_the_code_or_the_api_and_nobody_else_has_the_keys(
     assert set(services["daemon"]["environment"]) == of_dagster | {"DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"}
     assert "environment" not in services["brevo-sandbox"]
     assert not any("env_file" in service for service in raw.values())
+
+
+def test_the_file_of_the_document_gives_a_further_account_to_those_that_have_the_keys_and_to_nobody_else(
+    tmp_path: Path,
+) -> None:
+    [block] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "destinations.md").read_text(encoding="utf-8"), re.S)
+    file = tmp_path / "docker-compose.override.yml"
+    file.write_text(block, encoding="utf-8")
+    command = ["check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+    checked = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    added = yaml.safe_load(block)["services"]
+    holders = {name for name, service in load_yaml("docker-compose.yml")["services"].items() if has_keys(service)}
+    assert set(added) == holders == {"code", "api"}
+    assert all(set(service) == {"environment"} for service in added.values())
+    settings = {f"BREVO_EU_{field}".upper() for field in KINDS["brevo"].model_fields}
+    for service in added.values():
+        assert set(service["environment"]) <= settings
+        assert all(value == f"${{{name}:-}}" for name, value in service["environment"].items())
+
+
+def has_keys(service: dict[str, Any]) -> bool:
+    return "BREVO_API_KEY" in service.get("environment", {})
+
+
+def test_the_migration_knows_which_destinations_there_are_and_no_key(services: dict[str, dict[str, Any]]) -> None:
+    given = services["migrate"]["environment"]
+    assert "CRM_DESTINATIONS" in given
+    assert not any(name.startswith("BREVO_") for name in given)
 
 
 def test_only_the_migration_knows_the_superuser_and_no_url_holds_a_password(

@@ -1,6 +1,7 @@
 """Settings: names and defaults of the contract, and what a bad value is told."""
 
 import os
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +13,15 @@ import sqlalchemy as sa
 
 from crm_pipelines import settings as module
 from crm_pipelines.errors import SettingsError
-from crm_pipelines.settings import GROUPS, BrevoSettings, Settings, groups, load_settings, variable_name
+from crm_pipelines.settings import (
+    GROUPS,
+    BrevoSettings,
+    Settings,
+    UnknownDestination,
+    groups,
+    load_settings,
+    variable_name,
+)
 
 SECRET = "s3cr3t-of-the-user"
 DEFAULTS: dict[str, Any] = {
@@ -102,6 +111,20 @@ BAD: list[tuple[str, str, str]] = [
     ("BREVO_RATE_LIMIT_PER_SECOND", "inf", "less than or equal"),
     ("BREVO_BULK_THRESHOLD", "0", "greater than or equal to 1"),
     ("CRM_PHONE_REGION", "Germany", "[A-Z]{2}"),
+    ("CRM_DESTINATIONS", ",", "at least one destination"),
+    ("CRM_DESTINATIONS", ":", "names of small letters"),
+    ("CRM_DESTINATIONS", ":brevo", "names of small letters"),
+    ("CRM_DESTINATIONS", "brevo eu:brevo", "names of small letters"),
+    ("CRM_DESTINATIONS", "7brevo:brevo", "names of small letters"),
+    ("CRM_DESTINATIONS", f"{'b' * 31}:brevo", "names of small letters"),
+    ("CRM_DESTINATIONS", SECRET, "names of small letters"),
+    ("CRM_DESTINATIONS", "brevo_eu", "NAME:KIND; known kinds are brevo"),
+    ("CRM_DESTINATIONS", "brevo_eu:brewo", "NAME:KIND; known kinds are brevo"),
+    ("CRM_DESTINATIONS", "brevo:brevo:brevo", "NAME:KIND; known kinds are brevo"),
+    ("CRM_DESTINATIONS", "hubspot", "NAME:KIND; known kinds are brevo"),
+    ("CRM_DESTINATIONS", "hubspot:brevo", "named like a CRM is an account of that CRM"),
+    ("CRM_DESTINATIONS", "brevo,Brevo", "named twice"),
+    ("CRM_DESTINATIONS", "brevo_eu:brevo,brevo, brevo_eu : brevo", "named twice"),
     ("KEEP_RUNS_DAYS", "6", "greater than or equal to 7"),
     ("KEEP_ATTEMPTS_DAYS", "30", "greater than or equal to 31"),
     ("KEEP_AUDIT_DAYS", "30", "greater than or equal to 31"),
@@ -180,6 +203,68 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, variable: str) 
 
 def test_no_variable_is_left_out_of_these_tests() -> None:
     assert set(GIVEN) == {variable_name(group, field) for group in GROUPS for field in group.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("", ["brevo"]),
+        ("brevo", ["brevo"]),
+        (" BREVO_EU : Brevo , brevo,", ["brevo_eu", "brevo"]),
+        ("brevo_eu:brevo\n", ["brevo_eu"]),
+    ],
+)
+def test_destinations_are_those_that_are_named_in_that_order(
+    monkeypatch: pytest.MonkeyPatch, value: str, names: list[str]
+) -> None:
+    monkeypatch.setenv("CRM_DESTINATIONS", value)
+    settings = load_settings()
+    assert list(settings.destinations) == names
+    assert [one.name for one in settings.destinations.values()] == names
+
+
+def test_a_further_account_has_variables_of_its_own_and_none_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_DESTINATIONS", "brevo,brevo_eu:brevo")
+    monkeypatch.setenv("BREVO_API_KEY", "of the first")
+    monkeypatch.setenv("BREVO_LIST_ID", "7")
+    first, second = load_settings().destinations.values()
+    assert isinstance(second, BrevoSettings)
+    assert (second.api_key, second.list_id, second.missing) == (None, None, "BREVO_EU_API_KEY")
+    monkeypatch.setenv("BREVO_EU_API_KEY", "of the second")
+    monkeypatch.setenv("BREVO_EU_LIST_ID", "8")
+    first, second = load_settings().destinations.values()
+    assert isinstance(first, BrevoSettings)
+    assert isinstance(second, BrevoSettings)
+    assert (first.list_id, second.list_id, second.missing) == (7, 8, None)
+    assert (first.secrets, second.secrets) == (("of the first",), ("of the second",))
+    assert (first.title, second.title) == ("Brevo", "Brevo (brevo_eu)")
+    monkeypatch.setenv("BREVO_EU_LIST_ID", "eight")
+    with pytest.raises(SettingsError, match="BREVO_EU_LIST_ID: "):
+        load_settings()
+
+
+def test_a_further_account_is_read_from_the_file_env_too(folder: Path) -> None:
+    (folder / ".env").write_text("CRM_DESTINATIONS=brevo_eu:brevo\nBREVO_EU_LIST_ID=8\n", encoding="utf-8")
+    found = load_settings().destination("Brevo_EU")
+    assert isinstance(found, BrevoSettings)
+    assert found.list_id == 8
+
+
+@pytest.mark.parametrize(
+    ("named", "crm", "reason"),
+    [
+        (None, "brewo", "There is no destination named brewo: there are brevo. CRM_DESTINATIONS names further ones."),
+        (None, "hubspot", "This version cannot deliver to HubSpot yet. There are brevo."),
+        ("brevo_eu:brevo", "brevo", "Brevo is no destination here: CRM_DESTINATIONS names brevo_eu only."),
+    ],
+)
+def test_what_is_no_destination_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, crm: str, reason: str
+) -> None:
+    monkeypatch.setenv("CRM_DESTINATIONS", named or "")
+    with pytest.raises(UnknownDestination, match=f"^{re.escape(reason)}$") as refused:
+        load_settings().destination(crm)
+    assert refused.value.exit_code == 2
 
 
 @pytest.mark.parametrize(("variable", "bad", "expected"), BAD)

@@ -73,8 +73,8 @@ def test_retry_counts_before_it_acts(run: Run, engine: sa.Engine) -> None:
     ("arguments", "code", "said"),
     [
         (["frobnicate"], 2, "No such command 'frobnicate'"),
-        (["status", "brewo"], 2, "'brevo', 'hubspot', 'mautic', 'n8n'"),
-        (["sync", "hubspot"], 2, "'hubspot' is not 'brevo'"),
+        (["status", "brewo"], 2, "known are brevo, hubspot, mautic, n8n."),
+        (["sync", "hubspot"], 2, "cannot deliver to HubSpot yet"),
         (["contacts", "select", "brevo"], 2, "Say which contacts"),
         (["contacts", "select", "brevo", "--id", "7"], 2, "not a valid UUID"),
         (["contacts", "select", "brevo", "--email", "nobody@example.com"], 1, "Not found: nobody@example.com"),
@@ -209,7 +209,7 @@ def test_check_says_all_that_is_wrong_at_once(run: Run, tmp_path: Path) -> None:
     assert done.returncode == 1
     told = json.loads(done.stdout)
     failed = {finding["subject"] for finding in told["findings"] if not finding["ok"]}
-    assert failed == {"Contacts database", "Mapping file", "API key"}
+    assert failed == {"Contacts database", "Mapping file", "Credentials"}
     assert "secret" not in done.stdout
 
 

@@ -63,7 +63,7 @@ def test_every_command_of_the_first_hour_prints_what_is_shown(
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     # With the real limit, a machine that stutters would make requests too early, and so more than are shown.
     brevo_environment.configure(contacts_per_second=1000)
-    provision(load_settings(), engine)  # as `make up` does
+    provision(load_settings(), "brevo", engine)  # as `make up` does
     capfd.readouterr()
     run = 0
     for command, shown in commands():

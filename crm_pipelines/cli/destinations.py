@@ -1,0 +1,52 @@
+"""The argument CRM of commands: the name of a destination.
+
+Whether there is such a one, the settings and the database say, where they are at hand.
+"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from crm_pipelines.errors import CrmPipelinesError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from click.shell_completion import CompletionItem
+
+    from crm_pipelines.settings import Settings
+
+
+class _Destination(click.ParamType):  # type: ignore[type-arg]  # which click 8.1 does not take
+    """Any text, in small letters. Completed from the settings."""
+
+    name = "crm"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        return value.strip().casefold()
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":  # noqa: ARG002
+        from click.shell_completion import CompletionItem
+
+        from crm_pipelines.settings import load_settings
+
+        try:
+            names = load_settings().destinations
+        except CrmPipelinesError:  # the command itself says it
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete.casefold())]
+
+
+DESTINATION = _Destination()
+
+
+def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, str]:
+    """A sentence for each destination that contacts are selected for though nobody delivers to it, by its name."""
+    from crm_pipelines.contacts.destinations import waiting_for_nobody as count
+
+    with engine.connect() as connection:
+        found = count(connection, settings.destinations)
+    return {
+        name: f"{contacts} contacts are selected for {name}, and nobody delivers them. {settings.why_not(name)} "
+        f"Or take them back: `crm-pipelines contacts unselect {name} --where-status Selected`."
+        for name, contacts in found.items()
+    }

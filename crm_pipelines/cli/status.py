@@ -1,0 +1,108 @@
+"""`crm-pipelines status`: how many contacts stand where, and what holds them up."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from crm_pipelines.cli.database import contacts_engine
+from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
+from crm_pipelines.contacts.crms import SYNC_STATUSES
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from crm_pipelines.contacts.left_out import LeftOut
+    from crm_pipelines.contacts.status import CrmStatus
+    from crm_pipelines.settings import Settings
+
+
+@click.command()
+@click.argument("crm", type=DESTINATION, required=False)
+@as_json
+def status(crm: str | None, as_json: bool) -> None:
+    """Show how many contacts stand where, and what holds them up. Without CRM: for all.
+
+    \b
+    Examples:
+      crm-pipelines status
+      crm-pipelines status brevo --json | jq .counts.Error
+    """
+    from crm_pipelines.contacts.left_out import values_left_out
+    from crm_pipelines.contacts.status import crm_statuses
+    from crm_pipelines.contacts.twins import count_twins, in_words
+
+    with contacts_engine() as (settings, engine):
+        told = crm_statuses(engine, [crm] if crm else None)
+        with engine.connect() as connection:
+            twins = in_words(count_twins(connection))
+        left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
+        empty_in = {one.crm: _empty_in(settings, engine, one) for one in told}
+        waiting = waiting_for_nobody(settings, engine)
+    if as_json:
+        documents = [
+            {
+                **one.as_dict(),
+                "empty_in_seconds": empty_in[one.crm],
+                "left_out": [asdict(value) for value in left_out[one.crm]],
+                "waiting_for_nobody": waiting.get(one.crm),
+            }
+            for one in told
+        ]
+        print_json(documents[0] if crm else documents)
+        return
+    overview = table("CRM", *SYNC_STATUSES)
+    for one in told:
+        overview.add_row(one.crm, *(str(one.counts[name]) for name in SYNC_STATUSES))
+    print_table(overview)
+    for one in told:
+        _tell_status(one, empty_in[one.crm])
+        _tell_left_out(one.crm, left_out[one.crm])
+    for one in told:
+        if one.crm in waiting:
+            click.echo(waiting[one.crm])
+    if twins:
+        click.echo(twins)
+
+
+def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> float | None:
+    """Seconds until nothing that is due now is left; None while nothing is delivered."""
+    from crm_pipelines.contacts.queue import Queue
+    from crm_pipelines.delivery.planning import time_to_empty
+    from crm_pipelines.delivery.rates import rate_limit_of
+
+    destination = settings.destinations.get(told.crm)
+    if destination is None or told.gate.paused:
+        return None
+    rate = rate_limit_of(destination, told.gate.limit_observed).per_second
+    return round(time_to_empty(told.due, Queue(engine, told.crm).pace(), rate).total_seconds(), 1)
+
+
+def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:
+    if not found:
+        return
+    shown = table("Field", "Contacts", "Why", title=f"Values left out at {crm}; everything else of these was delivered")
+    for one in found:
+        shown.add_row(*cells(one.field, one.contacts, one.reason))
+    print_table(shown)
+
+
+def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
+    if told.gate.account is not None:
+        click.echo(f"{told.crm}: account {printable(told.gate.account)}{printable(told.gate.account_change)}.")
+    if told.oldest_due_seconds is not None:
+        put_off = f" and {told.put_off} put off" if told.put_off else ""
+        click.echo(f"{told.crm}: {told.due} due{put_off}, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
+        if empty_in_seconds is not None:
+            click.echo(f"{told.crm}: at this pace they are delivered in {max(1, empty_in_seconds / 60):.0f} minutes.")
+    if told.next_due is not None:
+        click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
+    if told.gate.paused:
+        until = told.gate.paused_until_in_words
+        click.echo(f"{told.crm}: nothing is sent until {until}. {printable(told.gate.pause_reason or '')}")
+    if told.errors:
+        errors = table("Status", "Kind", "Contacts", "Latest", title=f"Errors at {told.crm}")
+        for group in told.errors:
+            errors.add_row(*cells(group.status, group.kind, group.contacts, group.sample))
+        print_table(errors)
