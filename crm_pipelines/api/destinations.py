@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import Depends, Request
 
 from crm_pipelines.api.errors import ApiError
-from crm_pipelines.contacts.destinations import known_destinations
+from crm_pipelines.contacts.destinations import known_destinations, register
 from crm_pipelines.delivery.selectable import require_destination
 from crm_pipelines.settings import Settings
 
@@ -19,6 +19,11 @@ class Destinations:
 
     engine: sa.Engine
     settings: Settings
+
+    def register(self) -> None:
+        """Note those of the settings in the database, so that it knows their names."""
+        for name, destination in self.settings.destinations.items():
+            register(self.engine, name, destination.kind)
 
     def known(self) -> tuple[str, ...]:
         """All that the settings or the database name, those of the settings first."""
