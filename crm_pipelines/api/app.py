@@ -52,7 +52,7 @@ def create_app(
     """The application on the contacts database of `engine`.
 
     `open_instance` opens Dagster's own records, by default those that the environment names. `app.state` holds
-    `engine`, `settings`, `authenticator` and `destinations` for endpoints; the last are to be registered before it serves.
+    `engine`, `settings`, `authenticator` and `destinations` for endpoints. Whoever serves it registers these first.
     """
     app = FastAPI(
         title="crm-pipelines",

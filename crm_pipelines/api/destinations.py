@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from fastapi import Depends, Request
 
 from crm_pipelines.api.errors import ApiError
-from crm_pipelines.contacts.destinations import known_destinations, register
+from crm_pipelines.contacts.destinations import is_registered, known_destinations, register
 from crm_pipelines.delivery.selectable import require_destination
-from crm_pipelines.settings import Settings
+from crm_pipelines.settings import NotConfigured, Settings
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,13 @@ class Destinations:
     def several(self, names: Collection[str]) -> list[str]:
         """As one(), each once, and in one order, so that two requests never wait for each other in a ring."""
         return sorted({self.one(name) for name in names})
+
+    def why_not(self, name: str) -> str | None:
+        """Why nothing is delivered there; None where somebody delivers, if only one with other settings than these."""
+        found = self.settings.destinations.get(name)
+        if found is None:
+            return None if is_registered(self.engine, name) else self.settings.why_not(name)
+        return str(NotConfigured(found.missing)) if found.missing else None
 
     def admit(self, action: str, names: Collection[str]) -> None:
         """To select asks for somebody who delivers there: raises UnknownDestination before anything is written.

@@ -47,9 +47,9 @@ def select_contacts(wanted: SelectRequest, destinations: Known, write: Writing) 
     """
     ids = list(dict.fromkeys(wanted.contact_ids))
     crms = destinations.several(wanted.crms)
+    destinations.admit(wanted.action, crms)
 
     def work(connection: sa.Connection) -> Written:
-        destinations.admit(wanted.action, crms)
         outcomes = {crm: selection.decide(connection, crm, ids, wanted.action) for crm in crms}
         answer = SelectAnswer(
             action=wanted.action,
@@ -81,9 +81,9 @@ def _refused(ids: Sequence[UUID], outcomes: Mapping[Crm, dict[UUID, str]]) -> li
 def select_filtered(wanted: FilteredSelectRequest, destinations: Known, write: Writing) -> Response:
     """Select all contacts that match a filter, or take them back. First ask with `dry_run` how many they are."""
     crms, filter_ = destinations.several(wanted.crms), wanted.filter.to_filter()
+    destinations.admit(wanted.action, crms)
 
     def work(connection: sa.Connection) -> Written:
-        destinations.admit(wanted.action, crms)
         most = max(CONFIRM_ABOVE, wanted.confirm or 0)
         try:
             done = [selection.decide_matching(connection, crm, filter_, wanted.action, most=most) for crm in crms]
@@ -93,7 +93,6 @@ def select_filtered(wanted: FilteredSelectRequest, destinations: Known, write: W
         return Written(answer=answer, contacts=_changed(answer.crms), crms=crms)
 
     if wanted.dry_run:
-        destinations.admit(wanted.action, crms)
         with write.engine.begin() as connection:
             answer = _answer(wanted, [selection.count_matching(connection, crm, filter_) for crm in crms])
         return JSONResponse(answer.model_dump(mode="json"))
@@ -126,10 +125,10 @@ def trigger_sync(wanted: TriggerRequest, request: Request, destinations: Known, 
     When Dagster cannot be reached, the contact is first in the queue all the same, and the answer says so.
     """
     crm = destinations.one(wanted.crm)
+    destinations.admit("select", [crm])
     first: list[TriggerAnswer] = []
 
     def work(connection: sa.Connection) -> Written:
-        destinations.admit("select", [crm])
         outcome = selection.put_first(connection, crm, wanted.contact_id)
         if outcome is None:
             raise ContactUnknown

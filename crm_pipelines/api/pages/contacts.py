@@ -26,7 +26,6 @@ from crm_pipelines.contacts.crms import SYNC_STATUSES
 from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.contacts.story import ContactUnknown, Story, story, story_of
-from crm_pipelines.settings import Settings
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -137,22 +136,26 @@ def csv_of_contacts(
 
 
 @router.get("/contacts/{contact_id}")
-def contact(request: Request, session: Reader, contact_id: UUID) -> Response:
+def contact(request: Request, session: Reader, destinations: Known, contact_id: UUID) -> Response:
     """The whole story."""
-    return _tell(request, session, story_of(request.app.state.engine, contact_id))
+    return _tell(request, session, destinations, story_of(destinations.engine, contact_id))
 
 
 @router.post("/contacts/{contact_id}/compare")
-def compare(request: Request, session: Sender, contact_id: UUID, crm: Annotated[Crm, Form()]) -> Response:
+def compare(
+    request: Request, session: Sender, destinations: Known, contact_id: UUID, crm: Annotated[Crm, Form()]
+) -> Response:
     """The whole story, and what one CRM holds at this moment: asked by a form, since each look is a request there."""
-    return _tell(request, session, story_of(request.app.state.engine, contact_id), ask=[crm])
+    return _tell(request, session, destinations, story_of(destinations.engine, contact_id), ask=[crm])
 
 
-def _tell(request: Request, session: Session, found: Story, *, ask: Collection[str] = ()) -> Response:
-    settings: Settings = request.app.state.settings
-    engine: sa.Engine = request.app.state.engine
-    with engine.connect() as connection:
+def _tell(
+    request: Request, session: Session, destinations: Destinations, found: Story, *, ask: Collection[str] = ()
+) -> Response:
+    settings = destinations.settings
+    with destinations.engine.connect() as connection:
         record = records.read(connection, found.id)
+    shown = [one for one in found.crms if one.crm in settings.destinations or one.condition != "unselected"]
     return page(
         "contact.html",
         request,
@@ -160,8 +163,8 @@ def _tell(request: Request, session: Session, found: Story, *, ask: Collection[s
         told=tell(request, found, ask=ask),
         record=record,
         dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
+        standings=[(one, destinations.why_not(one.crm)) for one in shown],
         destinations=settings.destinations,
-        why_not=settings.why_not,
     )
 
 

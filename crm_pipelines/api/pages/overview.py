@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import StringConstraints
 
-from crm_pipelines.api.destinations import Known
+from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm
 from crm_pipelines.api.pages import charts
 from crm_pipelines.api.pages.charts import Bar, Frame
@@ -22,7 +22,7 @@ from crm_pipelines.contacts.selection import Who
 from crm_pipelines.contacts.status import CrmStatus, crm_statuses, failed
 from crm_pipelines.delivery.planning import time_to_empty
 from crm_pipelines.delivery.rates import rate_limit_of
-from crm_pipelines.settings import NotConfigured, Settings
+from crm_pipelines.settings import Settings
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -76,8 +76,7 @@ def overview(
     retried: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
     """The first page; `retried` is what the form before it came to."""
-    engine, settings = destinations.engine, destinations.settings
-    standings = crm_statuses(engine, destinations.known())
+    standings = crm_statuses(destinations.engine, destinations.known())
     return page(
         "overview.html",
         request,
@@ -85,9 +84,9 @@ def overview(
         span=span,
         retried=retried,
         glances=[
-            _glance(engine, settings, one, span)
+            _glance(destinations, one, span)
             for one in standings
-            if one.crm in settings.destinations or _is_used(one)
+            if one.crm in destinations.settings.destinations or _is_used(one)
         ],
     )
 
@@ -96,29 +95,23 @@ def _is_used(status: CrmStatus) -> bool:
     return any(contacts for name, contacts in status.counts.items() if name != "New")
 
 
-def _glance(engine: sa.Engine, settings: Settings, status: CrmStatus, span: Span) -> Glance:
+def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance:
+    engine = destinations.engine
     step, count = _STEPS[span]
     steps = history.steps(engine, status.crm, step=step, count=count)
     most = charts.scale(max(one.attempts for one in steps))
     deepest = charts.scale(max((one.depth or 0) for one in steps))
     return Glance(
         status=status,
-        why_not=_why_not(settings, status.crm),
+        why_not=destinations.why_not(status.crm),
         last_delivery=history.last_delivery(engine, status.crm),
-        empty_in=_empty_in(engine, settings, status),
+        empty_in=_empty_in(engine, destinations.settings, status),
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),
         depth=charts.frame(steps, step, deepest),
         lines=[(line, charts.area(line, deepest[-1])) for line in charts.lines(steps, deepest[-1])],
     )
-
-
-def _why_not(settings: Settings, crm: str) -> str | None:
-    destination = settings.destinations.get(crm)
-    if destination is None:
-        return settings.why_not(crm)
-    return str(NotConfigured(destination.missing)) if destination.missing else None
 
 
 def _empty_in(engine: sa.Engine, settings: Settings, status: CrmStatus) -> timedelta | None:

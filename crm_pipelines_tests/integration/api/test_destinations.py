@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from crm_pipelines.api.access import LOOKS_PER_MINUTE
+from crm_pipelines.orchestration.health import HealthCheck
 from crm_pipelines_tests.fixtures.api import Api, error_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
@@ -196,9 +197,14 @@ def test_the_configuration_is_that_of_each_destination(
 
 
 def test_health_is_told_of_every_destination_that_is_set_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    asked: list[object] = []
+
+    def nothing_wrong(*given: object) -> list[HealthCheck]:
+        asked.append(given[-1])
+        return []
+
     monkeypatch.setattr(api.app.state, "open_instance", nullcontext, raising=False)
-    monkeypatch.setattr("crm_pipelines.api.status.health", lambda *given: asked.append(given[-1]) or ())
+    monkeypatch.setattr("crm_pipelines.api.status.health", nothing_wrong)
     assert [one["crm"] for one in api.get("/crm/health")["crms"]] == ["brevo", "brevo_eu"]
     assert asked == ["brevo", "brevo_eu"]
 

@@ -4,6 +4,8 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -41,11 +43,11 @@ def eu_sandbox(_second_server: str) -> Iterator[BrevoSandbox]:
     sandbox.close()
 
 
-def in_state(engine: sa.Engine, state: str, crm: str) -> UUID:
+def in_state(engine: sa.Engine, state: str, crm: str, **columns: Any) -> UUID:
     """A contact in this state at `crm`, written by SQL as a former version could."""
     with engine.begin() as connection:
         contact = add_contact(connection, f"{state}.{crm}@example.com", name=f"{state} at {crm}")
-        put(connection, contact, state, crm=crm)
+        put(connection, contact, state, crm=crm, **columns)
     return contact
 
 
@@ -125,12 +127,9 @@ def test_nobody_can_be_selected_for_what_is_not_set_up_and_who_was_can_be_taken_
 def test_a_contact_that_is_delivered_where_nobody_delivers_any_more_is_not_offered_to_be_sent_again(
     operator: Visitor, engine: sa.Engine
 ) -> None:
-    contact = in_state(engine, "synced", "hubspot")
+    contact = in_state(engine, "synced", "hubspot", synced_at=datetime.now(UTC))
     text = operator.get(f"/contacts/{contact}").text
-    assert 'Unselect<span class="hidden"> (HubSpot)</span>' in text
-    assert "(HubSpot)" not in text.replace('Unselect<span class="hidden"> (HubSpot)', "").replace(
-        'Never send<span class="hidden"> (HubSpot)', ""
-    )
+    assert re.findall(r">([^<]+)<span class=\"hidden\"> \(HubSpot\)", text) == ["Unselect", "Never send"]
 
 
 def test_the_list_and_its_csv_are_of_the_destination_that_is_chosen(operator: Visitor, engine: sa.Engine) -> None:
