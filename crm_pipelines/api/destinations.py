@@ -7,7 +7,7 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
-from crm_pipelines.api.errors import ApiError
+from crm_pipelines.api.errors import invalid
 from crm_pipelines.contacts.destinations import is_registered, known_destinations, register
 from crm_pipelines.delivery.selectable import require_destination
 from crm_pipelines.settings import NotConfigured, Settings
@@ -35,8 +35,7 @@ class Destinations:
         if name is None:
             return next(iter(self.settings.destinations))
         if name not in self.settings.destinations and name not in self.known():
-            problem = self.settings.why_not(name)
-            raise ApiError(422, "validation_failed", problem, details=[{"field": "crm", "problem": problem}])
+            raise invalid([{"field": "crm", "problem": self.settings.why_not(name)}])
         return name
 
     def several(self, names: Collection[str]) -> list[str]:

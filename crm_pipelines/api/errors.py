@@ -166,4 +166,9 @@ def _validation(error: RequestValidationError) -> ApiError:
         return ApiError(
             422, "validation_failed", "Send a JSON object, with `Content-Type: application/json`.", details=problems
         )
+    return invalid(problems)
+
+
+def invalid(problems: list[dict[str, str]]) -> ApiError:
+    """The answer to what cannot be used; each problem has a `field` and says the `problem`."""
     return ApiError(422, "validation_failed", "Something in the request cannot be used; see details.", details=problems)

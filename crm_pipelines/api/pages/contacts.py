@@ -155,7 +155,12 @@ def _tell(
     settings = destinations.settings
     with destinations.engine.connect() as connection:
         record = records.read(connection, found.id)
-    shown = [one for one in found.crms if one.crm in settings.destinations or one.condition != "unselected"]
+    standings = {one.crm: one for one in found.crms}
+    shown = [
+        one
+        for crm in destinations.known()
+        if (one := standings[crm]).condition != "unselected" or crm in settings.destinations
+    ]
     return page(
         "contact.html",
         request,

@@ -169,7 +169,8 @@ def test_who_waits_for_a_destination_that_is_not_set_up_any_more_can_be_taken_ba
 def test_a_name_that_nobody_knows_is_a_mistake(api: Api, method: str, path: str, arguments: dict[str, Any]) -> None:
     answer = api.call(method, path, **arguments)
     assert error_of(answer) == (422, "validation_failed")
-    assert "There is no destination named brevo_us: there are brevo, brevo_eu." in answer.json()["error"]["message"]
+    [problem] = answer.json()["error"]["details"]
+    assert problem["problem"].startswith("There is no destination named brevo_us: there are brevo, brevo_eu.")
 
 
 def test_nobody_is_suppressed_at_a_destination_that_nobody_knows(api: Api) -> None:

@@ -87,6 +87,7 @@ def test_the_overview_says_once_that_contacts_wait_for_what_is_not_set_up(operat
     assert "2 contacts are selected for HubSpot, and nothing is sent there." in told
     assert "This version cannot deliver to HubSpot yet." in told
     assert "Open," not in told
+    assert "on its way" not in told
     assert text.count("contacts are selected for") == 1
     assert "Mautic" not in text
 
