@@ -155,12 +155,8 @@ def _tell(
     settings = destinations.settings
     with destinations.engine.connect() as connection:
         record = records.read(connection, found.id)
-    standings = {one.crm: one for one in found.crms}
-    shown = [
-        one
-        for crm in destinations.known()
-        if (one := standings[crm]).condition != "unselected" or crm in settings.destinations
-    ]
+    known = destinations.known()
+    shown = [one for one in found.crms if one.crm in settings.destinations or one.condition != "unselected"]
     return page(
         "contact.html",
         request,
@@ -168,7 +164,7 @@ def _tell(
         told=tell(request, found, ask=ask),
         record=record,
         dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
-        standings=[(one, destinations.why_not(one.crm)) for one in shown],
+        standings=[(one, destinations.why_not(one.crm)) for one in sorted(shown, key=lambda one: known.index(one.crm))],
         destinations=settings.destinations,
     )
 
