@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from crm_pipelines.api.access import LOOKS_PER_MINUTE
+from crm_pipelines.contacts.destinations import register
 from crm_pipelines.orchestration.health import HealthCheck
 from crm_pipelines_tests.fixtures.api import Api, error_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -137,6 +138,15 @@ def test_the_refusal_names_the_variable_to_set(serve_api: Callable[..., Api], mo
     answer = api.call("POST", FILTERED, json={"crms": ["brevo"], "everyone": True})
     assert error_of(answer) == (409, "crm_not_configured")
     assert answer.json()["error"]["message"] == ("Brevo is no destination here: CRM_DESTINATIONS names brevo_eu only.")
+
+
+def test_what_somebody_with_other_settings_delivers_to_may_be_selected_for(serve_api: Callable[..., Api]) -> None:
+    api = serve_api()
+    register(api.engine, "brevo_eu", "brevo")
+    with api.engine.begin() as connection:
+        contact = add_contact(connection)
+    assert api.post(SELECT, {"contact_ids": [str(contact)], "crms": ["brevo_eu"]})["crms"][0]["selected"] == 1
+    assert standing(api, contact)["brevo_eu"] == "Selected"
 
 
 def test_who_waits_for_a_destination_that_is_not_set_up_any_more_can_be_taken_back(api: Api) -> None:
