@@ -92,6 +92,15 @@ def test_the_overview_says_once_that_contacts_wait_for_what_is_not_set_up(operat
     assert "Mautic" not in text
 
 
+def test_every_part_of_a_page_has_a_name_of_its_own(operator: Visitor, engine: sa.Engine) -> None:
+    contact = in_state(engine, "failed", "brevo_eu")
+    for path in ("/", f"/contacts/{contact}"):
+        text = operator.get(path).text
+        for name in (r'\bid="([^"]+)"', r'role="region" aria-label="([^"]+)"'):
+            found = re.findall(name, text)
+            assert sorted(set(found)) == sorted(found), path
+
+
 def test_a_decision_on_the_page_is_about_the_destination_beside_which_it_stands(
     operator: Visitor, people: People
 ) -> None:
