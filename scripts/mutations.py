@@ -97,6 +97,10 @@ _STAYS_SUPPRESSED = """
     RETURNING s.contact_id;
 """
 _SESSIONS_SQL = "crm_pipelines/contacts/sessions.sql"
+_API_DESTINATIONS = "crm_pipelines/api/destinations.py"
+_NAMED = "crm_pipelines_tests/integration/api/test_destinations.py"
+_DESTINATION_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_destinations.py"
+_TELLING = "crm_pipelines/api/telling.py"
 _DAGSTER_PAGE = "crm_pipelines/api/dagster_page.py"
 _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
@@ -808,6 +812,35 @@ MUTATIONS = (
         guard="idempotency: a key stands for one request",
         changes=(("crm_pipelines/api/writing.py", "if kept.fingerprint != self.fingerprint:", "if False:"),),
         tests=(f"{_WRITING}::test_a_key_that_came_with_something_else_is_refused",),
+    ),
+    Mutation(
+        guard="API: nobody is selected for a destination that is not set up",
+        changes=((_API_DESTINATIONS, 'if action == "select":', "if False:"),),
+        tests=(
+            f"{_NAMED}::test_nothing_at_all_is_queued_when_one_of_the_destinations_is_not_set_up",
+            f"{_DESTINATION_PAGES}::test_nobody_can_be_selected_for_what_is_not_set_up_and_who_was_can_be_taken_back",
+        ),
+    ),
+    Mutation(
+        guard="API: who was selected for a destination that is not set up any more can be taken back",
+        changes=((_API_DESTINATIONS, 'if action == "select":', "if True:"),),
+        tests=(f"{_NAMED}::test_who_waits_for_a_destination_that_is_not_set_up_any_more_can_be_taken_back",),
+    ),
+    Mutation(
+        guard="API: a destination that nobody knows is a mistake",
+        changes=((_API_DESTINATIONS, "name not in self.settings.destinations and name not in self.known()", "False"),),
+        tests=(
+            f"{_NAMED}::test_a_name_that_nobody_knows_is_a_mistake",
+            f"{_NAMED}::test_nobody_is_suppressed_at_a_destination_that_nobody_knows",
+        ),
+    ),
+    Mutation(
+        guard="pages: to compare asks the account beside which it stands",
+        changes=((_TELLING, "for name in ask]", "for name in settings.destinations]"),),
+        tests=(
+            f"{_DESTINATION_PAGES}::test_to_compare_asks_the_account_beside_which_it_stands_and_no_other",
+            f"{_NAMED}::test_each_account_is_asked_for_its_own_and_only_where_the_contact_belongs",
+        ),
     ),
     Mutation(
         guard="API: a token allows what its scopes say",

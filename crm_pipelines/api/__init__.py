@@ -6,6 +6,7 @@
 | `access` | who is asking, and whether they may |
 | `errors` | the one form in which errors are answered |
 | `contacts`, `selecting`, `status`, `metrics` | the endpoints |
+| `destinations` | which destinations a request may name |
 | `telling` | why one contact is or is not in a CRM |
 | `models`, `paging` | what requests say and answers tell; lists page by page |
 | `writing` | a write: one transaction, audited, done once however often it is sent |

@@ -20,7 +20,7 @@ FAILURES_PER_MINUTE = 10
 """Wrong tokens that one address may try."""
 
 LOOKS_PER_MINUTE = 30
-"""Looks at what a CRM holds, by everybody together: each takes turns at the gate that deliveries would have."""
+"""Looks at what one CRM holds, by everybody together: each takes turns at the gate that deliveries would have."""
 
 _BEARER = HTTPBearer(
     auto_error=False, scheme_name="token", description="A token made by `crm-pipelines tokens create`."
@@ -69,9 +69,9 @@ class Authenticator:
             raise _too_many(self._requests, "Too many requests were made with this token.")
         return identity
 
-    def allow_look(self) -> None:
+    def allow_look(self, crm: str) -> None:
         """Raises ApiError when the CRM was looked at too often."""
-        if not self._limiter.hit(self._looks, "looks"):
+        if not self._limiter.hit(self._looks, "looks", crm):
             raise _too_many(self._looks, "The CRM was looked at too often: deliveries need its limit.")
 
 

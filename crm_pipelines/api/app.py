@@ -9,6 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from crm_pipelines.api import contacts, errors, metrics, pages, selecting, status, suppressing
 from crm_pipelines.api.access import Authenticator
+from crm_pipelines.api.destinations import Destinations
 from crm_pipelines.api.errors import ErrorEnvelope
 from crm_pipelines.api.metrics import Metrics
 from crm_pipelines.api.perimeter import Perimeter
@@ -51,7 +52,7 @@ def create_app(
     """The application on the contacts database of `engine`.
 
     `open_instance` opens Dagster's own records, by default those that the environment names. `app.state` holds
-    `engine`, `settings` and `authenticator` for endpoints.
+    `engine`, `settings`, `authenticator` and `destinations` for endpoints. Whoever serves it registers these first.
     """
     app = FastAPI(
         title="crm-pipelines",
@@ -65,10 +66,11 @@ def create_app(
     )
     app.state.engine = engine
     app.state.settings = settings
+    app.state.destinations = Destinations(engine, settings)
     app.state.authenticator = Authenticator(engine, requests_per_minute=settings.api.requests_per_minute)
     app.state.open_instance = open_instance
     app.state.launcher = Launcher(settings)
-    app.state.metrics = Metrics(engine)
+    app.state.metrics = Metrics(app.state.destinations)
     errors.install(app)
     # Those with a fixed path come before those with a parameter.
     for part in (selecting, suppressing, status, contacts, metrics):

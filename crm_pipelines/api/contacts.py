@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from crm_pipelines.api import models
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
+from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import ContactIn, ContactOut, ContactPatch, Crm, Moment, SyncStatus, Word
 from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
 from crm_pipelines.api.writing import Writing, Written
@@ -25,7 +26,7 @@ router = APIRouter(route_class=AuthenticatedRoute, tags=["contacts"])
 class ListQuery(Wanted):
     """What a list of contacts may be narrowed down by in a URL: nothing that tells of a single person."""
 
-    crm: Crm = Field("brevo", description="The CRM that `status` is about.")
+    crm: Crm | None = Field(None, description="The CRM that `status` is about; null: the first that is set up.")
     status: SyncStatus | None = None
     domain_id: UUID | None = None
     email_type: Word | None = None
@@ -38,21 +39,21 @@ class SearchRequest(Wanted):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"filter": {"text": "lovelace"}, "limit": 20}]})
 
-    crm: Crm = Field("brevo", description="The CRM that the filter's status is about.")
+    crm: Crm | None = Field(None, description="The CRM that the filter's status is about; null: the first set up.")
     filter: models.Filter = Field(default_factory=models.Filter)
 
 
 @router.get("/contacts", response_model=Page[ContactOut])
-def list_contacts(request: Request, _: Reader, wanted: Annotated[ListQuery, Query()]) -> dict[str, Any]:
+def list_contacts(_: Reader, destinations: Known, wanted: Annotated[ListQuery, Query()]) -> dict[str, Any]:
     """All contacts, in the order in which they were made."""
     filter_ = ContactFilter(**wanted.model_dump(exclude={"limit", "cursor", "crm"}))
-    return _page(request.app.state.engine, filter_, wanted.crm, wanted)
+    return _page(destinations, filter_, wanted)
 
 
 @router.post("/contacts/search", response_model=Page[ContactOut])
-def search_contacts(request: Request, _: Reader, wanted: SearchRequest) -> dict[str, Any]:
+def search_contacts(_: Reader, destinations: Known, wanted: SearchRequest) -> dict[str, Any]:
     """Contacts by filter, with a part of their name or address too."""
-    return _page(request.app.state.engine, wanted.filter.to_filter(), wanted.crm, wanted)
+    return _page(destinations, wanted.filter.to_filter(), wanted)
 
 
 @router.post("/contacts", status_code=201, response_model=ContactOut)
@@ -105,9 +106,10 @@ def _update(contact_id: UUID, fields: dict[str, Any], write: Writing) -> Respons
     return write.once("change_contact", work)
 
 
-def _page(engine: sa.Engine, filter_: ContactFilter, crm: str, wanted: Wanted) -> dict[str, Any]:
+def _page(destinations: Destinations, filter_: ContactFilter, wanted: ListQuery | SearchRequest) -> dict[str, Any]:
+    crm = destinations.one(wanted.crm)
     after = place_of(wanted.cursor, FIRST, lambda created_at, id_: (datetime.fromisoformat(created_at), UUID(id_)))
-    with engine.connect() as connection:
+    with destinations.engine.connect() as connection:
         found = records.page(connection, filter_, crm, after=after, limit=wanted.limit + 1)
         total = count_matching(connection, crm, filter_).contacts
     items = found[: wanted.limit]

@@ -21,6 +21,7 @@ from crm_pipelines.contacts.records import AddressTaken
 from crm_pipelines.contacts.retrying import is_passing
 from crm_pipelines.contacts.story import ContactUnknown
 from crm_pipelines.errors import UsageError
+from crm_pipelines.settings import UnknownDestination
 
 LARGEST_BODY = 5_000_000
 """Bytes of a request: a hundred thousand ids."""
@@ -99,6 +100,8 @@ def as_api_error(error: Exception) -> ApiError | None:
         case AddressTaken():
             holder = {"contact_id": str(error.contact_id) if error.contact_id else None}
             return ApiError(409, "address_taken", str(error), details=holder)
+        case UnknownDestination():
+            return ApiError(409, "crm_not_configured", str(error))
         case UsageError():
             return ApiError(422, "invalid_request", str(error))
         case DatabaseUnreachable() | SchemaOutdated() | sa.exc.TimeoutError():
@@ -163,4 +166,9 @@ def _validation(error: RequestValidationError) -> ApiError:
         return ApiError(
             422, "validation_failed", "Send a JSON object, with `Content-Type: application/json`.", details=problems
         )
+    return invalid(problems)
+
+
+def invalid(problems: list[dict[str, str]]) -> ApiError:
+    """The answer to what cannot be used; each problem has a `field` and says the `problem`."""
     return ApiError(422, "validation_failed", "Something in the request cannot be used; see details.", details=problems)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
+from crm_pipelines.api.destinations import Destinations
 from crm_pipelines.contacts.status import crm_statuses
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
@@ -17,7 +17,7 @@ router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 class Metrics:
     """Of one application."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, destinations: Destinations) -> None:
         self.registry = CollectorRegistry()
         self._requests = Histogram(
             "crm_api_request_seconds",
@@ -25,7 +25,7 @@ class Metrics:
             ["method", "operation", "status"],
             registry=self.registry,
         )
-        self.registry.register(_Queues(engine))
+        self.registry.register(_Queues(destinations))
 
     def observe(self, method: str, operation: str, status: int, seconds: float) -> None:
         """Count a request; `operation` is the name of its endpoint."""
@@ -33,8 +33,8 @@ class Metrics:
 
 
 class _Queues(Collector):
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, destinations: Destinations) -> None:
+        self._destinations = destinations
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Nothing: else the database would be asked when the application is put together."""
@@ -46,7 +46,7 @@ class _Queues(Collector):
         put_off = GaugeMetricFamily("crm_put_off", "Contacts that were due and wait, uncharged, again.", labels=["crm"])
         oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
         is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
-        for standing in crm_statuses(self._engine):
+        for standing in crm_statuses(self._destinations.engine, self._destinations.known()):
             crm = standing.crm
             for status, count in standing.counts.items():
                 contacts.add_metric([crm, status], count)

@@ -90,7 +90,8 @@ def _lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-Crm = Annotated[Literal["brevo", "hubspot", "mautic", "n8n"], BeforeValidator(_lower)]
+# Which names there are is for the endpoints to say: api.destinations.
+Crm = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[a-z][a-z0-9_]{0,29}$", examples=["brevo"])]
 SyncStatus = Literal["New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Word = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_storable)]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from crm_pipelines.api.access import AuthenticatedRoute
+from crm_pipelines.api.destinations import Known
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.api.models import (
     CONFIRM_ABOVE,
@@ -39,10 +40,14 @@ _CHANGED = ("selected", "claimed", "unselected")
 
 @router.put("/select", response_model=SelectAnswer, operation_id="select_contacts_put")
 @router.post("/select", response_model=SelectAnswer, operation_id="select_contacts")
-def select_contacts(wanted: SelectRequest, write: Writing) -> Response:
-    """Select contacts for CRMs, or take them back, by id. Both methods mean the same."""
+def select_contacts(wanted: SelectRequest, destinations: Known, write: Writing) -> Response:
+    """Select contacts for CRMs, or take them back, by id. Both methods mean the same.
+
+    Nothing is changed when one of the CRMs is not set up.
+    """
     ids = list(dict.fromkeys(wanted.contact_ids))
-    crms = sorted(set(wanted.crms))  # in one order, so that two requests never wait for each other in a ring
+    crms = destinations.several(wanted.crms)
+    destinations.admit(wanted.action, crms)
 
     def work(connection: sa.Connection) -> Written:
         outcomes = {crm: selection.decide(connection, crm, ids, wanted.action) for crm in crms}
@@ -73,9 +78,10 @@ def _refused(ids: Sequence[UUID], outcomes: Mapping[Crm, dict[UUID, str]]) -> li
 
 
 @router.post("/select/filtered", response_model=FilteredSelectAnswer)
-def select_filtered(wanted: FilteredSelectRequest, write: Writing) -> Response:
+def select_filtered(wanted: FilteredSelectRequest, destinations: Known, write: Writing) -> Response:
     """Select all contacts that match a filter, or take them back. First ask with `dry_run` how many they are."""
-    crms, filter_ = sorted(set(wanted.crms)), wanted.filter.to_filter()
+    crms, filter_ = destinations.several(wanted.crms), wanted.filter.to_filter()
+    destinations.admit(wanted.action, crms)
 
     def work(connection: sa.Connection) -> Written:
         most = max(CONFIRM_ABOVE, wanted.confirm or 0)
@@ -113,15 +119,17 @@ def _unconfirmed(contacts: int, confirm: int | None) -> ApiError:
 
 
 @router.post("/sync/trigger", status_code=202, response_model=TriggerAnswer)
-def trigger_sync(wanted: TriggerRequest, request: Request, write: Writing) -> Response:
+def trigger_sync(wanted: TriggerRequest, request: Request, destinations: Known, write: Writing) -> Response:
     """Put a contact first in the queue, and have a run started for it now. One run waits at most, and takes them all.
 
     When Dagster cannot be reached, the contact is first in the queue all the same, and the answer says so.
     """
+    crm = destinations.one(wanted.crm)
+    destinations.admit("select", [crm])
     first: list[TriggerAnswer] = []
 
     def work(connection: sa.Connection) -> Written:
-        outcome = selection.put_first(connection, wanted.crm, wanted.contact_id)
+        outcome = selection.put_first(connection, crm, wanted.contact_id)
         if outcome is None:
             raise ContactUnknown
         if outcome == "suppressed":
@@ -131,7 +139,7 @@ def trigger_sync(wanted: TriggerRequest, request: Request, write: Writing) -> Re
                 {**wanted.model_dump(), "outcome": outcome, "message": "First in the queue; a run was being started."}
             )
         )
-        return Written(answer=first[0], status=202, contacts=1, crms=[wanted.crm], contact_ids=[wanted.contact_id])
+        return Written(answer=first[0], status=202, contacts=1, crms=[crm], contact_ids=[wanted.contact_id])
 
     kept = write.once("trigger", work)
     if not first:
@@ -153,14 +161,15 @@ def _launch(launcher: Launcher, wanted: TriggerRequest) -> dict[str, Any]:
 
 
 @router.post("/retry", response_model=RetryAnswer)
-def retry_contacts(wanted: RetryRequest, write: Writing) -> Response:
+def retry_contacts(wanted: RetryRequest, destinations: Known, write: Writing) -> Response:
     """Put failed contacts back into the queue, and do not wait for retries that are due later."""
+    crm = destinations.one(wanted.crm)
     who = Who(ids=tuple(wanted.contact_ids or ()), everyone=wanted.contact_ids is None)
 
     def retry(connection: sa.Connection) -> RetryAnswer:
-        done = selection.retry_within(connection, wanted.crm, who, kind=wanted.kind, dry_run=wanted.dry_run)
+        done = selection.retry_within(connection, crm, who, kind=wanted.kind, dry_run=wanted.dry_run)
         return RetryAnswer(
-            crm=wanted.crm,
+            crm=crm,
             requeued=done.requeued,
             hastened=done.hastened,
             other=done.other,
@@ -173,7 +182,7 @@ def retry_contacts(wanted: RetryRequest, write: Writing) -> Response:
         return Written(
             answer=answer,
             contacts=answer.requeued + answer.hastened,
-            crms=[wanted.crm],
+            crms=[crm],
             contact_ids=wanted.contact_ids or [],
         )
 

@@ -15,17 +15,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
+from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus, Word
 from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
-from crm_pipelines.api.telling import tell
+from crm_pipelines.api.telling import involved, tell
 from crm_pipelines.contacts import status
-from crm_pipelines.contacts.crms import CRMS
 from crm_pipelines.contacts.left_out import values_left_out
 from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.delivery.why import Held, Preview
 from crm_pipelines.orchestration.health import HealthCheck, health
-from crm_pipelines.settings import Settings
+from crm_pipelines.settings import CrmSettings, Settings
 
 OpenInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]
 
@@ -137,7 +137,7 @@ class CrmHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether deliveries go on, at every CRM that has a key."""
+    """Whether deliveries go on, at every CRM that is set up."""
 
     healthy: bool
     at: datetime
@@ -198,69 +198,70 @@ def sync_status(
     contact_id: UUID,
     request: Request,
     _: Reader,
-    live: Annotated[bool, Query(description="Ask the CRM too what it holds now, at the account's pace.")] = False,
+    destinations: Known,
+    live: Annotated[bool, Query(description="Ask the CRMs too what they hold now, at the accounts' pace.")] = False,
 ) -> dict[str, Any]:
     """The whole story of one contact: how it stands at every CRM, what was tried, would be sent, and happens next."""
-    return tell(request, story_of(request.app.state.engine, contact_id), live=live).as_dict()
+    found = story_of(destinations.engine, contact_id)
+    return tell(request, found, ask=involved(destinations.settings, found) if live else ()).as_dict()
 
 
 @router.get("/crm/status/summary", response_model=Summary)
-def summary(request: Request, _: Reader, crm: Crm | None = None) -> dict[str, Any]:
+def summary(_: Reader, destinations: Known, crm: Crm | None = None) -> dict[str, Any]:
     """Contacts per status and CRM, what is due, errors by kind, values left out, and the gates."""
-    engine: sa.Engine = request.app.state.engine
+    engine = destinations.engine
     told = [
         {**one.as_dict(), "left_out": [asdict(value) for value in values_left_out(engine, one.crm)]}
-        for one in crm_statuses(engine, _crms(crm))
+        for one in crm_statuses(engine, _crms(destinations, crm))
     ]
     return {"at": datetime.now(UTC), "crms": told}
 
 
 @router.get("/crm/status/failed", response_model=Page[FailedOut])
-def failed(request: Request, _: Reader, wanted: Annotated[FailedQuery, Query()]) -> dict[str, Any]:
+def failed(_: Reader, destinations: Known, wanted: Annotated[FailedQuery, Query()]) -> dict[str, Any]:
     """Contacts that have failed for good."""
-    engine: sa.Engine = request.app.state.engine
+    crms = _crms(destinations, wanted.crm)
     after = place_of(wanted.cursor, (UUID(int=0), ""), lambda id_, crm: (UUID(id_), str(crm)))
-    with engine.connect() as connection:
-        found = status.failed(connection, _crms(wanted.crm), wanted.kind, after=after, limit=wanted.limit + 1)
-        total = status.count_failed(connection, _crms(wanted.crm), wanted.kind)
+    with destinations.engine.connect() as connection:
+        found = status.failed(connection, crms, wanted.kind, after=after, limit=wanted.limit + 1)
+        total = status.count_failed(connection, crms, wanted.kind)
     items = found[: wanted.limit]
     cursor = cursor_of(items[-1].contact_id, items[-1].crm) if len(found) > wanted.limit else None
     return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
 
 
 @router.get("/crm/status/errors", response_model=Page[CauseOut])
-def errors(request: Request, _: Reader, wanted: Annotated[CausesQuery, Query()]) -> dict[str, Any]:
+def errors(_: Reader, destinations: Known, wanted: Annotated[CausesQuery, Query()]) -> dict[str, Any]:
     """Errors that stand at present, grouped by kind and words, the commonest first."""
-    engine: sa.Engine = request.app.state.engine
+    crms = _crms(destinations, wanted.crm)
     after = place_of(wanted.cursor, None, lambda contacts, key: (_count(contacts), str(key)))
-    with engine.connect() as connection:
-        found, total = status.causes(connection, _crms(wanted.crm), after=after, limit=wanted.limit + 1)
+    with destinations.engine.connect() as connection:
+        found, total = status.causes(connection, crms, after=after, limit=wanted.limit + 1)
     items = found[: wanted.limit]
     cursor = cursor_of(items[-1].contacts, items[-1].key) if len(found) > wanted.limit else None
     return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
 
 
 @router.get("/crm/config", response_model=Config)
-def config(request: Request, _: Reader) -> dict[str, Any]:
+def config(_: Reader, destinations: Known) -> dict[str, Any]:
     """Which CRMs are configured, and how."""
-    settings: Settings = request.app.state.settings
-    brevo = settings.destination("brevo")
+    return {"crms": [_config_of(destinations.settings.destinations.get(crm), crm) for crm in destinations.known()]}
+
+
+def _config_of(destination: CrmSettings | None, crm: str) -> dict[str, Any]:
+    if destination is None:
+        return {"crm": crm, "configured": False}
     return {
-        "crms": [
-            {
-                "crm": "brevo",
-                "configured": brevo.missing is None,
-                "interval_minutes": brevo.sync_scheduler_interval_minutes,
-                "batch_size": brevo.sync_scheduler_batch_size,
-                "max_instances": brevo.sync_scheduler_max_instances,
-                "max_retries": brevo.sync_max_retries,
-                "retry_delay_minutes": brevo.sync_retry_delay_minutes,
-                "retry_exponential": brevo.sync_retry_exponential,
-                "rate_limit_per_second": brevo.rate_limit_per_second,
-                "bulk_threshold": getattr(brevo, "bulk_threshold", None),
-            },
-            *({"crm": crm, "configured": False} for crm in CRMS if crm != "brevo"),
-        ]
+        "crm": crm,
+        "configured": destination.missing is None,
+        "interval_minutes": destination.sync_scheduler_interval_minutes,
+        "batch_size": destination.sync_scheduler_batch_size,
+        "max_instances": destination.sync_scheduler_max_instances,
+        "max_retries": destination.sync_max_retries,
+        "retry_delay_minutes": destination.sync_retry_delay_minutes,
+        "retry_exponential": destination.sync_retry_exponential,
+        "rate_limit_per_second": destination.rate_limit_per_second,
+        "bulk_threshold": getattr(destination, "bulk_threshold", None),
     }
 
 
@@ -293,8 +294,8 @@ def _health_of(open_instance: OpenInstance, engine: sa.Engine, settings: Setting
     }
 
 
-def _crms(crm: str | None) -> tuple[str, ...]:
-    return CRMS if crm is None else (crm,)
+def _crms(destinations: Destinations, crm: str | None) -> tuple[str, ...]:
+    return destinations.known() if crm is None else (destinations.one(crm),)
 
 
 def _count(text: str) -> int:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Response
 
 from crm_pipelines.api.access import AuthenticatedRoute
+from crm_pipelines.api.destinations import Known
 from crm_pipelines.api.models import SuppressionAnswer, SuppressRequest, UnsuppressRequest
 from crm_pipelines.api.writing import Writing, Written
 from crm_pipelines.contacts import records, suppressions
@@ -17,22 +18,24 @@ router = APIRouter(route_class=AuthenticatedRoute, prefix="/contacts/{contact_id
 
 
 @router.post("/suppress", response_model=SuppressionAnswer)
-def suppress_contact(contact_id: UUID, wanted: SuppressRequest, write: Writing) -> Response:
+def suppress_contact(contact_id: UUID, wanted: SuppressRequest, destinations: Known, write: Writing) -> Response:
     """Never send this contact, nor any that comes with its address. It outlives the contact."""
+    crm = wanted.crm and destinations.one(wanted.crm)
 
     def work(connection: sa.Connection) -> Written:
-        crms = suppress(connection, contact_id, wanted.crm, reason=wanted.reason, by=write.identity.name)
+        crms = suppress(connection, contact_id, crm, reason=wanted.reason, by=write.identity.name)
         return _written(contact_id, crms)
 
     return write.once("suppress", work)
 
 
 @router.post("/unsuppress", response_model=SuppressionAnswer)
-def unsuppress_contact(contact_id: UUID, wanted: UnsuppressRequest, write: Writing) -> Response:
+def unsuppress_contact(contact_id: UUID, wanted: UnsuppressRequest, destinations: Known, write: Writing) -> Response:
     """Let this contact be selected again. It is not selected by that."""
+    crm = wanted.crm and destinations.one(wanted.crm)
 
     def work(connection: sa.Connection) -> Written:
-        crms = unsuppress(connection, contact_id, wanted.crm, reason=wanted.reason, by=write.identity.name)
+        crms = unsuppress(connection, contact_id, crm, reason=wanted.reason, by=write.identity.name)
         return _written(contact_id, crms)
 
     return write.once("unsuppress", work)

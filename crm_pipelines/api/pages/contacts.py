@@ -3,7 +3,7 @@
 What is searched for may be an address, so it travels in the body of a form and never in a URL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 from uuid import UUID
@@ -14,17 +14,18 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from crm_pipelines.api import suppressing
+from crm_pipelines.api.destinations import Destinations, Known
+from crm_pipelines.api.models import Crm
 from crm_pipelines.api.pages.exporting import rows
-from crm_pipelines.api.pages.overview import Crm, Words
+from crm_pipelines.api.pages.overview import Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
 from crm_pipelines.api.telling import tell
 from crm_pipelines.contacts import api_writes, records, selection
-from crm_pipelines.contacts.crms import CRMS, SYNC_STATUSES
+from crm_pipelines.contacts.crms import SYNC_STATUSES
 from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.contacts.story import ContactUnknown, Story, story, story_of
-from crm_pipelines.settings import Settings
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -35,11 +36,11 @@ Status = Literal["", "New", "Selected", "Queued", "Processing", "Complete", "Err
 
 
 class Wanted(BaseModel):
-    """The filter as a form sends it. `after` is the last contact of the page before."""
+    """The filter as a form sends it, or a link. `after` is the last contact of the page before."""
 
     model_config = ConfigDict(extra="ignore")
 
-    crm: Crm = "brevo"
+    crm: Crm | None = None
     status: Status = ""
     text: Words = ""
     domain: Words = ""
@@ -63,16 +64,20 @@ class Wanted(BaseModel):
 
 
 @router.get("/contacts")
-def all_contacts(request: Request, session: Reader, crm: Crm = "brevo", status: Status = "") -> Response:
+def all_contacts(
+    request: Request, session: Reader, destinations: Known, crm: Crm | None = None, status: Status = ""
+) -> Response:
     """The list as links lead to it: by status, which is nobody's personal data."""
-    return _list(request, session, Wanted(crm=crm, status=status))
+    return _list(request, session, destinations, Wanted(crm=crm, status=status))
 
 
 @router.post("/contacts")
-def found_contacts(request: Request, session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
+def found_contacts(
+    request: Request, session: Sender, destinations: Known, wanted: Annotated[Wanted, Form()]
+) -> Response:
     """The list by any filter; an address or id leads to the contact at once."""
-    contact_id = None if wanted.after else _exactly(request.app.state.engine, wanted.text)
-    return see(f"/contacts/{contact_id}") if contact_id else _list(request, session, wanted)
+    contact_id = None if wanted.after else _exactly(destinations.engine, wanted.text)
+    return see(f"/contacts/{contact_id}") if contact_id else _list(request, session, destinations, wanted)
 
 
 def _exactly(engine: sa.Engine, text: str) -> UUID | None:
@@ -86,72 +91,81 @@ def _exactly(engine: sa.Engine, text: str) -> UUID | None:
         return None
 
 
-def _list(request: Request, session: Session, wanted: Wanted) -> Response:
+def _list(request: Request, session: Session, destinations: Destinations, wanted: Wanted) -> Response:
+    crm = destinations.one(wanted.crm)
     after = records.FIRST
     if wanted.after and wanted.after_created_at:
         after = (wanted.after_created_at, wanted.after)
-    engine: sa.Engine = request.app.state.engine
-    with engine.connect() as connection:
-        total = selection.count_matching(connection, wanted.crm, wanted.filter).contacts
-        found = records.page(connection, wanted.filter, wanted.crm, after=after, limit=_PAGE) if total else []
+    with destinations.engine.connect() as connection:
+        total = selection.count_matching(connection, crm, wanted.filter).contacts
+        found = records.page(connection, wanted.filter, crm, after=after, limit=_PAGE) if total else []
     return page(
         "contacts.html",
         request,
         session=session,
         wanted=wanted,
-        contacts=[(one, next(at for at in one.crms if at.crm == wanted.crm)) for one in found],
+        crm=crm,
+        contacts=[(one, next(at for at in one.crms if at.crm == crm)) for one in found],
         total=total,
         more=len(found) == _PAGE,
-        crms=CRMS,
+        crms=destinations.known(),
         statuses=SYNC_STATUSES,
     )
 
 
 @router.post("/contacts.csv")
-def csv_of_contacts(request: Request, session: Sender, wanted: Annotated[Wanted, Form()]) -> Response:
+def csv_of_contacts(
+    request: Request, session: Sender, destinations: Known, wanted: Annotated[Wanted, Form()]
+) -> Response:
     """The whole filtered list, once it is written down who takes it away."""
-    engine: sa.Engine = request.app.state.engine
+    crm, engine = destinations.one(wanted.crm), destinations.engine
     with engine.begin() as connection:
         api_writes.record(
             connection,
             token_id=session.identity.token_id,
             request_id=request.state.request_id,
             action="export",
-            contacts=selection.count_matching(connection, wanted.crm, wanted.filter).contacts,
-            crms=[wanted.crm],
+            contacts=selection.count_matching(connection, crm, wanted.filter).contacts,
+            crms=[crm],
         )
     return StreamingResponse(
-        rows(engine, wanted.filter, wanted.crm),
+        rows(engine, wanted.filter, crm),
         media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="contacts-{wanted.crm}.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="contacts-{crm}.csv"'},
     )
 
 
 @router.get("/contacts/{contact_id}")
-def contact(request: Request, session: Reader, contact_id: UUID) -> Response:
+def contact(request: Request, session: Reader, destinations: Known, contact_id: UUID) -> Response:
     """The whole story."""
-    return _tell(request, session, story_of(request.app.state.engine, contact_id))
+    return _tell(request, session, destinations, story_of(destinations.engine, contact_id))
 
 
 @router.post("/contacts/{contact_id}/compare")
-def compare(request: Request, session: Sender, contact_id: UUID) -> Response:
-    """The whole story, and what the CRM holds at this moment: asked by a form, since each look is a request there."""
-    return _tell(request, session, story_of(request.app.state.engine, contact_id), live=True)
+def compare(
+    request: Request, session: Sender, destinations: Known, contact_id: UUID, crm: Annotated[Crm, Form()]
+) -> Response:
+    """The whole story, and what one CRM holds at this moment: asked by a form, since each look is a request there."""
+    return _tell(request, session, destinations, story_of(destinations.engine, contact_id), ask=[crm])
 
 
-def _tell(request: Request, session: Session, found: Story, *, live: bool = False) -> Response:
-    settings: Settings = request.app.state.settings
-    engine: sa.Engine = request.app.state.engine
-    with engine.connect() as connection:
+def _tell(
+    request: Request, session: Session, destinations: Destinations, found: Story, *, ask: Collection[str] = ()
+) -> Response:
+    settings = destinations.settings
+    with destinations.engine.connect() as connection:
         record = records.read(connection, found.id)
+    known = destinations.known()
+    shown = [one for one in found.crms if one.crm in settings.destinations or one.condition != "unselected"]
     return page(
         "contact.html",
         request,
         session=session,
-        told=tell(request, found, live=live),
+        told=tell(request, found, ask=ask),
         record=record,
         dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
-        can_compare=settings.destination("brevo").missing is None,
+        standings=[(one, destinations.why_not(one.crm)) for one in sorted(shown, key=lambda one: known.index(one.crm))],
+        destinations=settings.destinations,
     )
 
 
@@ -162,10 +176,11 @@ def decide(
     contact_id: UUID,
     action: Action,
     crm: Annotated[Crm, Form()],
+    destinations: Known,
 ) -> Response:
     """What the user decides about one contact at one CRM."""
-    engine: sa.Engine = request.app.state.engine
-    with engine.begin() as connection:
+    destinations.admit(action, [destinations.one(crm)])
+    with destinations.engine.begin() as connection:
         records.read(connection, contact_id)
         changed = _decide(connection, crm, contact_id, action, by=session.identity.name)
         api_writes.record(

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import StringConstraints
 
+from crm_pipelines.api.destinations import Destinations, Known
+from crm_pipelines.api.models import Crm
 from crm_pipelines.api.pages import charts
 from crm_pipelines.api.pages.charts import Bar, Frame
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
@@ -24,7 +26,6 @@ from crm_pipelines.settings import Settings
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-Crm = Literal["brevo", "hubspot", "mautic", "n8n"]
 # No NUL: Postgres stores none. An address has 320 characters at most.
 Words = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\x00]*$", strip_whitespace=True)]
 Span = Literal["day", "week", "month"]
@@ -38,9 +39,14 @@ _EXAMPLES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Glance:
-    """One CRM with what is drawn of it. `empty_in`: in how long nothing will be due; None for who delivers nothing."""
+    """One CRM with what is drawn of it.
+
+    `why_not`: why nothing is delivered there as things are set up. `empty_in`: in how long nothing will be due; None
+    where nothing is delivered.
+    """
 
     status: CrmStatus
+    why_not: str | None
     last_delivery: datetime | None
     empty_in: timedelta | None
     steps: Sequence[Step]
@@ -65,21 +71,23 @@ class Glance:
 def overview(
     request: Request,
     session: Reader,
+    destinations: Known,
     span: Annotated[Span, Query()] = "day",
     retried: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
     """The first page; `retried` is what the form before it came to."""
-    engine: sa.Engine = request.app.state.engine
-    standings = crm_statuses(engine)
-    used = [one for one in standings if one.crm == "brevo" or _is_used(one)]
+    standings = crm_statuses(destinations.engine, destinations.known())
     return page(
         "overview.html",
         request,
         session=session,
         span=span,
         retried=retried,
-        glances=[_glance(engine, request.app.state.settings, one, span) for one in used],
-        unused=[one.crm for one in standings if one not in used],
+        glances=[
+            _glance(destinations, one, span)
+            for one in standings
+            if one.crm in destinations.settings.destinations or _is_used(one)
+        ],
     )
 
 
@@ -87,15 +95,17 @@ def _is_used(status: CrmStatus) -> bool:
     return any(contacts for name, contacts in status.counts.items() if name != "New")
 
 
-def _glance(engine: sa.Engine, settings: Settings, status: CrmStatus, span: Span) -> Glance:
+def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance:
+    engine = destinations.engine
     step, count = _STEPS[span]
     steps = history.steps(engine, status.crm, step=step, count=count)
     most = charts.scale(max(one.attempts for one in steps))
     deepest = charts.scale(max((one.depth or 0) for one in steps))
     return Glance(
         status=status,
+        why_not=destinations.why_not(status.crm),
         last_delivery=history.last_delivery(engine, status.crm),
-        empty_in=_empty_in(engine, settings, status),
+        empty_in=_empty_in(engine, destinations.settings, status),
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),
@@ -105,17 +115,20 @@ def _glance(engine: sa.Engine, settings: Settings, status: CrmStatus, span: Span
 
 
 def _empty_in(engine: sa.Engine, settings: Settings, status: CrmStatus) -> timedelta | None:
-    if status.crm != "brevo" or status.gate.paused or not status.due:
+    destination = settings.destinations.get(status.crm)
+    if destination is None or status.gate.paused or not status.due:
         return None
-    rate = rate_limit_of(settings.destination("brevo"), status.gate.limit_observed).per_second
+    rate = rate_limit_of(destination, status.gate.limit_observed).per_second
     return time_to_empty(status.due, Queue(engine, status.crm).pace(), rate)
 
 
 @router.get("/retry")
-def before_retry(request: Request, session: Reader, crm: Crm, kind: Annotated[Words, Query()] = "") -> Response:
+def before_retry(
+    request: Request, session: Reader, destinations: Known, crm: Crm, kind: Annotated[Words, Query()] = ""
+) -> Response:
     """How many would be tried again, and some of them, before anything is done."""
-    engine: sa.Engine = request.app.state.engine
-    with engine.begin() as connection:
+    destinations.one(crm)
+    with destinations.engine.begin() as connection:
         counted = selection.retry_within(connection, crm, Who(everyone=True), kind=kind or None, dry_run=True)
         examples = failed(connection, [crm], kind or None, limit=_EXAMPLES)
     return page("retry.html", request, session=session, crm=crm, kind=kind, counted=counted, examples=examples)
@@ -123,11 +136,15 @@ def before_retry(request: Request, session: Reader, crm: Crm, kind: Annotated[Wo
 
 @router.post("/retry")
 def retry(
-    request: Request, session: Writer, crm: Annotated[Crm, Form()], kind: Annotated[Words, Form()] = ""
+    request: Request,
+    session: Writer,
+    destinations: Known,
+    crm: Annotated[Crm, Form()],
+    kind: Annotated[Words, Form()] = "",
 ) -> Response:
     """Put them back into the queue."""
-    engine: sa.Engine = request.app.state.engine
-    with engine.begin() as connection:
+    destinations.one(crm)
+    with destinations.engine.begin() as connection:
         done = selection.retry_within(connection, crm, Who(everyone=True), kind=kind or None)
         api_writes.record(
             connection,

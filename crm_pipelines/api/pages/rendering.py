@@ -15,6 +15,7 @@ from markupsafe import Markup
 from crm_pipelines.api.errors import as_api_error
 from crm_pipelines.api.pages.session import Session, SignedOut
 from crm_pipelines.api.perimeter import bounded
+from crm_pipelines.settings import Settings
 
 FOLDER = Path(__file__).parent
 LARGEST_FORM = 200_000
@@ -28,7 +29,6 @@ _HEADERS = {
     # Without a referrer, browsers send forms with the origin "null", which tells nothing.
     "Referrer-Policy": "same-origin",
 }
-NAMES = {"brevo": "Brevo", "hubspot": "HubSpot", "mautic": "Mautic", "n8n": "n8n"}
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER / "templates"),
@@ -42,9 +42,10 @@ _environment = jinja2.Environment(
 def page(
     template: str, request: Request, *, session: Session | None = None, status: int = 200, **values: Any
 ) -> Response:
-    """A template as an answer."""
+    """A template as an answer. `title_of` tells people which destination is meant."""
+    settings: Settings = request.app.state.settings
     text = _environment.get_template(template).render(
-        session=session, path=request.url.path, now=datetime.now(UTC), **values
+        session=session, path=request.url.path, now=datetime.now(UTC), title_of=settings.title_of, **values
     )
     return HTMLResponse(text, status_code=status, headers=_HEADERS)
 
@@ -125,4 +126,3 @@ _environment.filters |= {
     "shown": _shown,
     "codes": _codes,
 }
-_environment.globals["crm_names"] = NAMES

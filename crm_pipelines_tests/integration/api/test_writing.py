@@ -90,17 +90,18 @@ def test_a_trigger_that_is_repeated_starts_no_second_run_and_tells_of_the_first(
     assert launched == [("brevo",)]
 
 
-def test_a_write_that_fails_half_way_leaves_nothing_behind(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_half_way_leaves_nothing_behind(api_of_two: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = api_of_two
     really: Callable[..., Any] = selection.decide
 
     def fail_at_the_second(connection: object, crm: str, *rest: object) -> Any:
-        if crm == "mautic":
+        if crm == "brevo_eu":
             raise RuntimeError
         return really(connection, crm, *rest)
 
     [contact] = api.people.add(select=False)
     monkeypatch.setattr(selection, "decide", fail_at_the_second)
-    body = {"contact_ids": [str(contact)], "crms": ["brevo", "mautic"]}
+    body = {"contact_ids": [str(contact)], "crms": ["brevo", "brevo_eu"]}
     assert api.refused("POST", "/contacts/crm/select", json=body, headers=KEY) == (500, "internal_error")
     assert api.people.states() == {}
     assert api.writes() == []
@@ -108,11 +109,12 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(api: Api, monkeypatch
     assert api.call("POST", "/contacts/crm/select", json=body, headers=KEY).ok
 
 
-def test_every_write_is_written_down_with_who_what_and_how_many_and_reads_are_not(api: Api) -> None:
+def test_every_write_is_written_down_with_who_what_and_how_many_and_reads_are_not(api_of_two: Api) -> None:
+    api = api_of_two
     created = api.call("POST", "/contacts", json=ADA)
     contact = created.json()["id"]
     api.call("PATCH", f"/contacts/{contact}", json={"name": "Ada King"})
-    api.post("/contacts/crm/select", {"contact_ids": [contact, str(uuid4())], "crms": ["brevo", "hubspot"]})
+    api.post("/contacts/crm/select", {"contact_ids": [contact, str(uuid4())], "crms": ["brevo", "brevo_eu"]})
     api.post("/contacts/crm/select/filtered", {"filter": {"text": "ada"}, "crms": ["brevo"], "action": "unselect"})
     api.post("/contacts/crm/select/filtered", {"filter": {"text": "ada"}, "crms": ["brevo"], "dry_run": True})
     api.post("/contacts/search", {"filter": {"text": "ada"}})
@@ -122,7 +124,7 @@ def test_every_write_is_written_down_with_who_what_and_how_many_and_reads_are_no
     assert [(one["action"], one["crms"], one["contacts"]) for one in log] == [
         ("create_contact", [], 1),
         ("change_contact", [], 1),
-        ("select", ["brevo", "hubspot"], 2),
+        ("select", ["brevo", "brevo_eu"], 2),
         ("unselect_filtered", ["brevo"], 1),
         ("delete_contact", [], 1),
     ]
