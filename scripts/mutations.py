@@ -55,6 +55,9 @@ _ATTRIBUTES_SQL = "crm_pipelines/contacts/account_attributes.sql"
 _UPSERT = "crm_pipelines/crms/brevo/upsert.py"
 _FOLLOWS = "crm_pipelines/orchestration/following.py"
 _SESSION = "crm_pipelines/api/pages/session.py"
+_DESTINATIONS_SQL = "crm_pipelines/contacts/destinations.sql"
+_NOTICE_SQL = "crm_pipelines/contacts/migrations/versions/0021_destinations.sql"
+_DESTINATION_TESTS = "crm_pipelines_tests/integration/contacts/test_destinations.py"
 _GATES_SQL = "crm_pipelines/contacts/gates.sql"
 _GATES = "crm_pipelines/contacts/gates.py"
 _EMBEDDED_ERRORS = "crm_pipelines_tests/integration/embedded/test_errors.py"
@@ -2044,5 +2047,72 @@ MUTATIONS = (
         guard="values: a doubtful phone makes nobody look at the account",
         changes=((_ATTRIBUTES_SQL, "AND NOT left_out <@ CAST(:judged_here AS text[])", ""),),
         tests=(f"{_LEFT_OUT}::test_a_doubtful_phone_alone_makes_nobody_look_at_the_account",),
+    ),
+    Mutation(
+        guard="destinations: selecting where nobody delivers is told once a statement",
+        changes=((_NOTICE_SQL, "IF current_setting(asked, true) = statement_timestamp()::text THEN", "IF false THEN"),),
+        tests=(f"{_DESTINATION_TESTS}::test_selecting_in_sql_where_nobody_delivers_is_done_and_told_once_a_statement",),
+    ),
+    Mutation(
+        guard="destinations: nobody is selected for a name that nobody ever had",
+        changes=((_NOTICE_SQL, "IF seen IS NULL AND NOT in_view THEN", "IF false THEN"),),
+        tests=(f"{_DESTINATION_TESTS}::test_a_name_that_nobody_ever_had_is_refused_everywhere",),
+    ),
+    Mutation(
+        guard="destinations: who is suppressed everywhere is so at an account that comes later",
+        changes=(
+            (
+                "crm_pipelines/contacts/destinations.py",
+                '            connection.execute(_SQL["suppress_everybody_known"], given)\n',
+                "",
+            ),
+        ),
+        tests=(f"{_DESTINATION_TESTS}::test_who_is_suppressed_everywhere_is_so_at_an_account_that_comes_later",),
+    ),
+    Mutation(
+        guard="destinations: a contact there is suppressed, too",
+        changes=(
+            (
+                "crm_pipelines/contacts/destinations.py",
+                '            connection.execute(_SQL["suppress_contacts_known"], given)\n',
+                "",
+            ),
+        ),
+        tests=(f"{_DESTINATION_TESTS}::test_who_is_suppressed_everywhere_is_so_at_an_account_that_comes_later",),
+    ),
+    Mutation(
+        guard="destinations: who is suppressed at one alone is not at the next",
+        changes=((_DESTINATIONS_SQL, "y.crm = g.crm AND y.lifted_at IS NULL))", "y.lifted_at IS NULL))"),),
+        tests=(f"{_DESTINATION_TESTS}::test_who_is_suppressed_everywhere_is_so_at_an_account_that_comes_later",),
+    ),
+    Mutation(
+        guard="destinations: one that nobody has had for a day is none that somebody delivers to",
+        changes=(
+            (_DESTINATIONS_SQL, "WHERE name = :name AND seen_at > now() - interval '1 day'", "WHERE name = :name"),
+        ),
+        tests=(f"{_DESTINATION_TESTS}::test_one_may_select_for_what_this_process_or_somebody_else_delivers_to",),
+    ),
+    Mutation(
+        guard="destinations: why tells of a contact that nobody delivers",
+        changes=(
+            ("crm_pipelines/contacts/story.py", 'next=nobody if nobody and row.state == "queued" else ', "next="),
+        ),
+        tests=(f"{_DESTINATION_TESTS}::test_why_says_that_nobody_delivers_and_the_way_out",),
+    ),
+    Mutation(
+        guard="destinations: the ledger of each is pruned",
+        changes=(
+            (
+                "crm_pipelines/orchestration/pruning.py",
+                "for crm in known_destinations(connection)]",
+                'for crm in known_destinations(connection) if crm == "brevo"]',
+            ),
+        ),
+        tests=(f"{_PRUNING}::test_the_ledger_of_every_destination_is_pruned",),
+    ),
+    Mutation(
+        guard="gate: what a refusal was about is forgotten when it opens",
+        changes=((_GATES_SQL, "pause_reason = NULL, refused_kind = NULL, ", "pause_reason = NULL, "),),
+        tests=(f"{_DESTINATION_TESTS}::test_a_refused_key_is_remembered_by_its_kind_until_the_gate_opens",),
     ),
 )

@@ -116,7 +116,7 @@ def test_who_is_suppressed_everywhere_is_so_at_an_account_that_comes_later(engin
     suppress_everywhere(engine, "ada@example.com")
     suppress_everywhere(engine, "nobody@example.com")
     with engine.begin() as connection:
-        suppress(connection, "hubspot", [frozenset({"grace@example.com"})], reason=None, by="test")
+        suppress(connection, "brevo", [frozenset({"grace@example.com"})], reason=None, by="test")
     register(engine, EU, "brevo")
     with engine.connect() as connection:
         known = [(one.email, one.reason) for one in suppressions(connection, EU)]

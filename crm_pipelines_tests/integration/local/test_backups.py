@@ -15,6 +15,7 @@ import requests
 import sqlalchemy as sa
 from psycopg import sql
 
+from crm_pipelines.contacts.destinations import register
 from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
 from crm_pipelines.contacts.embedded.binaries import find_binaries, folders
 from crm_pipelines.contacts.gates import GateKeeper
@@ -133,6 +134,14 @@ def test_a_restored_database_sends_nothing_until_somebody_opens_the_gate(
     assert backup.gate.read().pause_kind == "restored"
     backup.gate.open_by_hand()
     assert pipeline.run().counts == {"claimed": 2, "synced": 2}
+
+
+def test_a_restore_closes_the_gate_of_a_further_account_too(backup: Backup, people: People) -> None:
+    register(people.engine, "brevo_eu", "brevo")
+    people.run("UPDATE crm_gates SET home = NULL")
+    backup.make()
+    backup.restore()
+    assert GateKeeper(people.engine, "brevo_eu").read().pause_kind == "restored"
 
 
 def test_after_a_restore_an_edit_back_to_what_the_dump_calls_sent_is_sent(
