@@ -14,7 +14,7 @@ from crm_pipelines.settings import CrmSettings
 
 FIDELITY = "fidelity"
 _UNTIL = "looked_until"
-# Without an earlier look. What is older was edited at Brevo by hand often enough to tell little.
+# Without an earlier look. What is older was edited at the CRM by hand often enough to tell little.
 _FURTHEST_BACK = timedelta(days=1)
 
 
