@@ -18,12 +18,12 @@ from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus, Word
 from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
-from crm_pipelines.api.telling import involved, tell
+from crm_pipelines.api.telling import require_credentials, tell
 from crm_pipelines.contacts import status
 from crm_pipelines.contacts.left_out import values_left_out
 from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
-from crm_pipelines.delivery.why import Held, Preview
+from crm_pipelines.delivery.why import Held, Preview, involved_in
 from crm_pipelines.orchestration.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
 
@@ -203,7 +203,10 @@ def sync_status(
 ) -> dict[str, Any]:
     """The whole story of one contact: how it stands at every CRM, what was tried, would be sent, and happens next."""
     found = story_of(destinations.engine, contact_id)
-    return tell(request, found, ask=involved(destinations.settings, found) if live else ()).as_dict()
+    if not live:
+        return tell(request, found).as_dict()
+    require_credentials(destinations.settings)
+    return tell(request, found, ask=involved_in(destinations.settings, found)).as_dict()
 
 
 @router.get("/crm/status/summary", response_model=Summary)

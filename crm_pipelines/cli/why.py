@@ -31,10 +31,12 @@ def why(email: str, live: bool, as_json: bool) -> None:
       crm-pipelines why ada@example.com --json | jq '.crms[0].next'
     """
     from crm_pipelines.contacts.story import story
-    from crm_pipelines.delivery.why import why_by_settings
+    from crm_pipelines.delivery.why import involved_in, selected_for, why_by_settings
 
     with contacts_engine() as (settings, engine):
-        told = why_by_settings(settings, engine, story(engine, email), live=live)
+        found = story(engine, email)
+        ask = involved_in(settings, found) if live else ()
+        told = why_by_settings(settings, engine, found, previews=selected_for(settings, found), ask=ask)
     if as_json:
         print_json(told.as_dict())
         return

@@ -82,18 +82,27 @@ def why(
     )
 
 
-def why_by_settings(settings: Settings, engine: sa.Engine, story: Story, *, live: bool) -> Why:
-    """What would be sent to each destination that the contact is selected for; if there is none, to each there is.
+def why_by_settings(
+    settings: Settings, engine: sa.Engine, story: Story, *, previews: Collection[str], ask: Collection[str] = ()
+) -> Why:
+    """What would be sent to the destinations of `previews`, and what those of `ask` hold, asked through their gates.
 
-    With `live`, those that it is selected for, or was, are asked what they hold. One of which nothing can be told says
-    so, and hinders no other.
+    One of which nothing can be told says so, and hinders no other.
     """
-    selected = {one.crm for one in story.crms if one.condition != "unselected"}
-    formerly = {one.crm for one in story.crms if one.remote_key or one.remote_id} | {one.crm for one in story.attempts}
-    previews = [_preview_of(settings, engine, name, story.id) for name in _of(settings, selected)]
-    asked = _of(settings, selected | formerly) if live else []
-    held = [_held_by(settings, engine, name, story.id) for name in asked]
-    return Why(story=story, previews=tuple(filter(None, previews)), live=tuple(filter(None, held)))
+    told = [_preview_of(settings, engine, name, story.id) for name in previews]
+    held = [_held_by(settings, engine, name, story.id) for name in ask]
+    return Why(story=story, previews=tuple(filter(None, told)), live=tuple(filter(None, held)))
+
+
+def selected_for(settings: Settings, story: Story) -> list[str]:
+    """Of the destinations those that the contact is selected for; all, if there are none."""
+    return _of(settings, {one.crm for one in story.crms if one.condition != "unselected"})
+
+
+def involved_in(settings: Settings, story: Story) -> list[str]:
+    """Of the destinations those that the contact is or was selected for, or that hold it; all, if there are none."""
+    held = {one.crm for one in story.crms if one.condition != "unselected" or one.remote_key or one.remote_id}
+    return _of(settings, held | {one.crm for one in story.attempts})
 
 
 def _of(settings: Settings, names: Collection[str]) -> list[str]:
