@@ -100,7 +100,6 @@ _SESSIONS_SQL = "crm_pipelines/contacts/sessions.sql"
 _API_DESTINATIONS = "crm_pipelines/api/destinations.py"
 _NAMED = "crm_pipelines_tests/integration/api/test_destinations.py"
 _DESTINATION_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_destinations.py"
-_TELLING = "crm_pipelines/api/telling.py"
 _DAGSTER_PAGE = "crm_pipelines/api/dagster_page.py"
 _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
@@ -836,7 +835,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="pages: to compare asks the account beside which it stands",
-        changes=((_TELLING, "for name in ask]", "for name in settings.destinations]"),),
+        changes=(("crm_pipelines/delivery/why.py", "for name in ask]", "for name in settings.destinations]"),),
         tests=(
             f"{_DESTINATION_PAGES}::test_to_compare_asks_the_account_beside_which_it_stands_and_no_other",
             f"{_NAMED}::test_each_account_is_asked_for_its_own_and_only_where_the_contact_belongs",

@@ -154,7 +154,7 @@ def _nobody(crm: str, seen: datetime | None) -> str:
     what = f"no crm-pipelines that has {crm} set up"
     back = f"or `crm-pipelines contacts unselect {crm} --email …` takes it back"
     if seen is None:
-        return f"Waits: {what} has ever run. Set up {crm} (CRM_DESTINATIONS, and its credentials), {back}."
+        return f"Waits: {what} has ever run. See `crm-pipelines check {crm}` for what to set, {back}."
     return f"Waits: {what} has run since {_time(seen)}. Start one (`make up`, or the services), {back}."
 
 

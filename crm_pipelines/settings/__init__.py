@@ -104,7 +104,7 @@ class Settings:
         """Why nothing is delivered to a destination of this name, and which variable to set."""
         known = ", ".join(self.destinations)
         if name in WITHOUT_MODULE:
-            return f"This version cannot deliver to {WITHOUT_MODULE[name]} yet. There are {known}."
+            return f"This version cannot deliver to {WITHOUT_MODULE[name]} yet; the destinations here: {known}."
         if name not in KINDS:
             return f"There is no destination named {name}: there are {known}. CRM_DESTINATIONS names further ones."
         if self.general.crm_destinations is not None:

@@ -254,7 +254,7 @@ def test_a_further_account_is_read_from_the_file_env_too(folder: Path) -> None:
     ("named", "crm", "reason"),
     [
         (None, "brewo", "There is no destination named brewo: there are brevo. CRM_DESTINATIONS names further ones."),
-        (None, "hubspot", "This version cannot deliver to HubSpot yet. There are brevo."),
+        (None, "hubspot", "This version cannot deliver to HubSpot yet; the destinations here: brevo."),
         ("brevo_eu:brevo", "brevo", "Brevo is no destination here: CRM_DESTINATIONS names brevo_eu only."),
     ],
 )

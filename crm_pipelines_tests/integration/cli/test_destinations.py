@@ -17,7 +17,7 @@ from crm_pipelines_tests.integration.cli.conftest import Run
 
 KEY, OTHER_KEY = "xkeysib-test-0123456789abcdef", "xkeysib-test-of-brevo-eu"
 NO_SUCH = "Error: There is no destination named brewo: there are brevo. CRM_DESTINATIONS names further ones.\n"
-NOT_YET = "Error: This version cannot deliver to HubSpot yet. There are brevo.\n"
+NOT_YET = "Error: This version cannot deliver to HubSpot yet; the destinations here: brevo.\n"
 LEFT_OUT = "Error: Brevo is no destination here: CRM_DESTINATIONS names brevo_eu only.\n"
 WITHOUT_KEY = "BREVO_EU_API_KEY is not set: set it in the environment or in the file .env."
 
@@ -308,8 +308,9 @@ def test_contacts_that_wait_for_nobody_are_told_once_with_what_to_do(run: Run, p
     people.add(3, select=False)
     people.run("UPDATE contacts SET hubspot_sync_status = 'Selected', hubspot_processing_status = 'Queued'")
     sentence = (
-        "3 contacts are selected for hubspot, and nobody delivers them. This version cannot deliver to HubSpot yet. "
-        "There are brevo. Or take them back: `crm-pipelines contacts unselect hubspot --where-status Selected`."
+        "3 contacts are selected for hubspot, and nobody delivers them. This version cannot deliver to HubSpot yet; "
+        "the destinations here: brevo. "
+        "Or take them back: `crm-pipelines contacts unselect hubspot --where-status Selected`."
     )
     assert run("status").stdout.count(sentence) == 1
     assert run("status", "hubspot").stdout.count(sentence) == 1

@@ -195,8 +195,8 @@ def test_why_says_that_nobody_delivers_and_the_way_out(people: People, engine: s
     assert "the next run takes it" in told["brevo"]
     assert told["mautic"].startswith("Not selected.")
     assert told["hubspot"] == (
-        "Waits: no crm-pipelines that has hubspot set up has ever run. Set up hubspot (CRM_DESTINATIONS, and its "
-        "credentials), or `crm-pipelines contacts unselect hubspot --email …` takes it back."
+        "Waits: no crm-pipelines that has hubspot set up has ever run. See `crm-pipelines check hubspot` for what to "
+        "set, or `crm-pipelines contacts unselect hubspot --email …` takes it back."
     )
     people.run("UPDATE crm_destinations SET seen_at = '2026-01-02 03:04Z'")
     told = {one.crm: one.next for one in story(engine, "ada@example.com").crms}

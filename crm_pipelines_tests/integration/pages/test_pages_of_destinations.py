@@ -85,7 +85,7 @@ def test_the_overview_says_once_that_contacts_wait_for_what_is_not_set_up(operat
     text = operator.get("/").text
     told = section(text, "hubspot")
     assert "2 contacts are selected for HubSpot, and nothing is sent there." in told
-    assert "This version cannot deliver to HubSpot yet." in told
+    assert "This version cannot deliver to HubSpot yet" in told
     assert "Open," not in told
     assert "on its way" not in told
     assert text.count("contacts are selected for") == 1
@@ -124,11 +124,11 @@ def test_nobody_can_be_selected_for_what_is_not_set_up_and_who_was_can_be_taken_
     operator.get(f"/contacts/{contact}")
     answer = operator.send(f"/contacts/{contact}/select", {"crm": "hubspot"})
     assert answer.status_code == 409
-    assert "This version cannot deliver to HubSpot yet." in answer.text
+    assert "This version cannot deliver to HubSpot yet" in answer.text
     assert states(people) == {}
     before = in_state(people.engine, "failed", "hubspot")
     text = operator.get(f"/contacts/{before}").text
-    assert "This version cannot deliver to HubSpot yet." in text
+    assert "This version cannot deliver to HubSpot yet" in text
     operator.send(f"/contacts/{before}/unselect", {"crm": "hubspot"})
     assert states(people) == {"hubspot": "unselected"}
     assert "HubSpot" not in operator.get(f"/contacts/{before}").text
