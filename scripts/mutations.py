@@ -2374,8 +2374,8 @@ MUTATIONS = (
     Mutation(
         guard="commands: nobody is queued for what is no destination",
         changes=(
-            ("crm_pipelines/cli/contacts.py", "require_destination(settings, engine, crm), who)", "crm, who)"),
-            ("crm_pipelines/cli/importing.py", "[require_destination(settings, engine, crm) for crm in crms]", "crms"),
+            ("crm_pipelines/cli/contacts.py", "selectable(settings, engine, crm), who)", "crm, who)"),
+            ("crm_pipelines/cli/importing.py", "[selectable(settings, engine, crm) for crm in crms]", "crms"),
         ),
         tests=(f"{_COMMANDS}::test_what_is_no_destination_is_refused_with_the_variable_to_set_and_nothing_is_done",),
     ),

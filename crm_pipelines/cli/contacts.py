@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.destinations import DESTINATION
+from crm_pipelines.cli.destinations import DESTINATION, selectable
 from crm_pipelines.cli.importing import import_
 from crm_pipelines.cli.output import (
     as_json,
@@ -73,11 +73,10 @@ def select_(
       crm-pipelines contacts select brevo --all
     """
     from crm_pipelines.contacts.selection import select
-    from crm_pipelines.delivery.selectable import require_destination
 
     who = _who(ids, emails, status, everyone=everyone)
     with contacts_engine() as (settings, engine), working("Selecting"):
-        done = select(engine, require_destination(settings, engine, crm), who)
+        done = select(engine, selectable(settings, engine, crm), who)
     if as_json:
         _end_as_json(crm, asdict(done))
         return

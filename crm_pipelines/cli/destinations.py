@@ -39,6 +39,17 @@ class _Destination(click.ParamType):  # type: ignore[type-arg]  # which click 8.
 DESTINATION = _Destination()
 
 
+def selectable(settings: "Settings", engine: "sa.Engine", name: str) -> str:
+    """As `require_destination`; says on stderr where it is somebody else, with other settings, who delivers."""
+    from crm_pipelines.delivery.selectable import require_destination
+
+    name = require_destination(settings, engine, name)
+    if name not in settings.destinations:
+        told = f"{name} is none of the destinations of these settings ({', '.join(settings.destinations)}): what is "
+        click.echo(f"{told}selected for it waits for a crm-pipelines that has it in its settings.", err=True)
+    return name
+
+
 def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, str]:
     """A sentence for each destination that contacts are selected for though nobody delivers to it, by its name."""
     from crm_pipelines.contacts.destinations import waiting_for_nobody as count

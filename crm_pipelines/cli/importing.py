@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.destinations import DESTINATION
+from crm_pipelines.cli.destinations import DESTINATION, selectable
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, rows_counted, say, table
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -68,14 +68,13 @@ def import_(
       crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
     """
     from crm_pipelines.contacts.importing import Reading, import_contacts
-    from crm_pipelines.delivery.selectable import require_destination
 
     reading = Reading(encoding=encoding, delimiter=delimiter, sheet=sheet)
     if dry_run:
         _forecast(file, crms, reading, as_json=as_json)
         return
     with _progress() as progress, _stopped_in_a_sentence(file, progress), contacts_engine() as (settings, engine):
-        select = [require_destination(settings, engine, crm) for crm in crms]
+        select = [selectable(settings, engine, crm) for crm in crms]
         report = import_contacts(
             engine, file, select=select, reading=reading, rejects_file=rejects, progress=progress.show
         )
@@ -146,7 +145,6 @@ def _how_far(file: Path, rows: int) -> str:
 def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json: bool) -> None:
     """Also where the database cannot be asked, which then is told: the file says most of it."""
     from crm_pipelines.contacts.importing import ImportRefused, forecast_import
-    from crm_pipelines.delivery.selectable import require_destination
     from crm_pipelines.local.databases import has_contacts_database
     from crm_pipelines.settings import load_settings
 
@@ -157,7 +155,7 @@ def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json:
 
         def forecast_with(engine: "sa.Engine | None") -> "ImportForecast":
             select = (
-                [require_destination(settings, engine, crm) for crm in crms]
+                [selectable(settings, engine, crm) for crm in crms]
                 if engine
                 else [settings.destination(crm).name for crm in crms]
             )

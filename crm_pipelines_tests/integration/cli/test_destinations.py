@@ -345,6 +345,15 @@ def test_a_command_makes_its_destinations_known_and_whoever_may_only_read_is_ser
     assert known() == {"brevo", "brevo_eu"}
 
 
+def test_selecting_where_only_somebody_with_other_settings_delivers_says_so(both: Run, people: People) -> None:
+    people.add(email="ada@example.com")
+    both("status")
+    done = both("contacts", "select", "brevo_eu", "--email", "ada@example.com", CRM_DESTINATIONS="brevo")
+    assert done.stdout == "brevo_eu: 1 queued.\n"
+    assert done.stderr.startswith("brevo_eu is none of the destinations of these settings (brevo): what is selected")
+    assert both("contacts", "select", "brevo_eu", "--email", "ada@example.com").stderr == ""
+
+
 def test_an_upgrade_makes_the_destinations_known(both: Run, empty_database_url: str) -> None:
     assert both("db", "upgrade", CRM_DATABASE_URL=empty_database_url).returncode == 0
     engine = database.create_engine(empty_database_url)
