@@ -1021,8 +1021,21 @@ MUTATIONS = (
     ),
     Mutation(
         guard="account: of two destinations that come to one at a time, one is first",
-        changes=((_GATES_SQL, "AS text[])) ORDER BY crm FOR UPDATE", "AS text[]))"),),
+        changes=((_GATES, 'connection.execute(_SQL["one_comes_first"], asked)', "pass"),),
         tests=(f"{_TWO_DESTINATIONS}::test_of_two_that_come_to_one_account_at_the_same_time_one_is_first",),
+    ),
+    Mutation(
+        guard="account: one that forgets its former account keeps no other destination from sending",
+        changes=(
+            (
+                _GATES_SQL,
+                "SELECT account, account_fingerprints,\n",
+                "WITH locked AS MATERIALIZED (SELECT crm FROM crm_gates WHERE crm = ANY (CAST(:others AS text[])) FOR UPDATE)\n"
+                "SELECT account, account_fingerprints, (SELECT count(*) FROM locked),\n",
+            ),
+            (_GATES, "bound, known, taken_by =", "bound, known, _, taken_by ="),
+        ),
+        tests=(f"{_TWO_DESTINATIONS}::test_while_one_forgets_its_former_account_the_other_goes_on",),
     ),
     Mutation(
         guard="account: check tells that it is another destination's",

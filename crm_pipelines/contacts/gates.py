@@ -289,6 +289,7 @@ class GateKeeper:
         """
         with self._engine.begin() as connection:
             asked = {"crm": self.crm, "others": self._others, "account": account}
+            connection.execute(_SQL["one_comes_first"], asked)
             bound, known, taken_by = connection.execute(_SQL["lock_account"], asked).one()
             self._refuse_taken(account, taken_by)
             if bound is not None and bound != SANDBOX and account == SANDBOX:
