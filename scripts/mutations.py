@@ -1028,14 +1028,19 @@ MUTATIONS = (
         guard="account: one that forgets its former account keeps no other destination from sending",
         changes=(
             (
-                _GATES_SQL,
-                "SELECT account, account_fingerprints,\n",
-                "WITH locked AS MATERIALIZED (SELECT crm FROM crm_gates WHERE crm = ANY (CAST(:others AS text[])) FOR UPDATE)\n"
-                "SELECT account, account_fingerprints, (SELECT count(*) FROM locked),\n",
+                _GATES,
+                'connection.execute(_SQL["one_comes_first"], asked)',
+                'connection.execute(sa.text("SELECT FROM crm_gates FOR UPDATE"))',
             ),
-            (_GATES, "bound, known, taken_by =", "bound, known, _, taken_by ="),
         ),
         tests=(f"{_TWO_DESTINATIONS}::test_while_one_forgets_its_former_account_the_other_goes_on",),
+    ),
+    Mutation(
+        guard="account: nothing is created in another destination's before the first run, either",
+        changes=((_ACCOUNTS, "gate.require_own(account_of(gate, crm, before_request=before_request))", "pass"),),
+        tests=(
+            f"{_TWO_DESTINATIONS}::test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_second",
+        ),
     ),
     Mutation(
         guard="account: check tells that it is another destination's",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,8 @@ from crm_pipelines.contacts.gates import AccountTaken, GateKeeper
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.base import ImportTarget, Payload
 from crm_pipelines.crms.registry import mapper_of
-from crm_pipelines.delivery.opening import open_account
-from crm_pipelines.delivery.preflight import check_account
+from crm_pipelines.delivery.opening import Account, open_account
+from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
 from crm_pipelines.delivery.why import why
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.orchestration.findings import look
@@ -117,6 +118,23 @@ def _waiting(engine: sa.Engine) -> int:
     with engine.connect() as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         return int(connection.execute(sa.text(query)).scalar_one())
+
+
+def test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_second(
+    to_ours: Callable[[], None], ours: BrevoSandbox, engine: sa.Engine
+) -> None:
+    admit("brevo")
+    to_ours()
+    ours.delete_attribute("DOMAIN_ID")
+    with Destination("brevo_eu").open() as account:
+        People(engine, "brevo_eu").add(email="ada@example.com")
+        ways = [plan_account, partial(provision_account, dry_run=False), Account.admitted]
+        for way in ways:
+            with pytest.raises(AccountTaken):
+                way(account)
+        [live] = why(engine, story(engine, "ada@example.com"), [], [account]).live
+    assert "is that of the destination brevo already" in live.says
+    assert not ours.requests(method="POST")
 
 
 def test_nor_does_one_that_had_an_account_of_its_own_and_nothing_of_that_one_is_forgotten(
