@@ -1021,8 +1021,26 @@ MUTATIONS = (
     ),
     Mutation(
         guard="account: of two destinations that come to one at a time, one is first",
-        changes=((_GATES_SQL, "AS text[])) ORDER BY crm FOR UPDATE", "AS text[]))"),),
+        changes=((_GATES, 'connection.execute(_SQL["one_comes_first"], asked)', "pass"),),
         tests=(f"{_TWO_DESTINATIONS}::test_of_two_that_come_to_one_account_at_the_same_time_one_is_first",),
+    ),
+    Mutation(
+        guard="account: one that forgets its former account keeps no other destination from sending",
+        changes=(
+            (
+                _GATES,
+                'connection.execute(_SQL["one_comes_first"], asked)',
+                'connection.execute(sa.text("SELECT FROM crm_gates FOR UPDATE"))',
+            ),
+        ),
+        tests=(f"{_TWO_DESTINATIONS}::test_while_one_forgets_its_former_account_the_other_goes_on",),
+    ),
+    Mutation(
+        guard="account: nothing is created in another destination's before the first run, either",
+        changes=((_ACCOUNTS, "gate.require_own(account_of(gate, crm, before_request=before_request))", "pass"),),
+        tests=(
+            f"{_TWO_DESTINATIONS}::test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_second",
+        ),
     ),
     Mutation(
         guard="account: check tells that it is another destination's",

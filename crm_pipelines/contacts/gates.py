@@ -161,11 +161,11 @@ class GateKeeper:
         self._engine = engine
         self.crm = crm
         self.account = account
-        self._others = list(others)
+        self.others = list(others)
 
     def of(self, account: str) -> "GateKeeper":
         """The same gate, for somebody who sends to this account only."""
-        return GateKeeper(self._engine, self.crm, account=account, others=self._others)
+        return GateKeeper(self._engine, self.crm, account=account, others=self.others)
 
     def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
         with self._engine.begin() as connection:
@@ -268,7 +268,7 @@ class GateKeeper:
 
     def require_own(self, account: str) -> None:
         """Raises AccountTaken if this is the account of another destination. At the sandbox nothing is real."""
-        self._refuse_taken(account, self._all("taken_by", others=self._others, account=account)[0][0])
+        self._refuse_taken(account, self._all("taken_by", others=self.others, account=account)[0][0])
 
     def _refuse_taken(self, account: str, taken_by: str | None) -> None:
         if taken_by is not None and account != SANDBOX:
@@ -288,7 +288,8 @@ class GateKeeper:
         open takes its place.
         """
         with self._engine.begin() as connection:
-            asked = {"crm": self.crm, "others": self._others, "account": account}
+            asked = {"crm": self.crm, "others": self.others, "account": account}
+            connection.execute(_SQL["one_comes_first"], asked)
             bound, known, taken_by = connection.execute(_SQL["lock_account"], asked).one()
             self._refuse_taken(account, taken_by)
             if bound is not None and bound != SANDBOX and account == SANDBOX:

@@ -112,15 +112,16 @@ UPDATE crm_gates SET next_poll_at = now() + CAST(:pause AS interval)
 -- name: delay_poll
 UPDATE crm_gates SET next_poll_at = greatest(next_poll_at, now() + CAST(:pause AS interval)) WHERE crm = :crm
 
+-- name: one_comes_first
+-- Of two destinations that come to one account at the same time. Not by locks on both gates: one that forgets its former
+-- account, which takes a while, would keep the other from sending.
+SELECT pg_advisory_xact_lock(hashtextextended('crm-pipelines account ' || :account, 0))
+
 -- name: lock_account
--- With the gates of the others, always in this order: of two that come to one account at the same time, one is first.
-WITH locked AS MATERIALIZED (
-    SELECT crm, account, account_fingerprints FROM crm_gates
-     WHERE crm = :crm OR crm = ANY (CAST(:others AS text[])) ORDER BY crm FOR UPDATE
-)
-SELECT own.account, own.account_fingerprints,
-       (SELECT min(other.crm) FROM locked other WHERE other.crm <> :crm AND other.account = :account) AS taken_by
-  FROM locked own WHERE own.crm = :crm
+SELECT account, account_fingerprints,
+       (SELECT min(other.crm) FROM crm_gates other
+         WHERE other.crm = ANY (CAST(:others AS text[])) AND other.account = :account) AS taken_by
+  FROM crm_gates WHERE crm = :crm FOR UPDATE
 
 -- name: taken_by
 SELECT min(crm) FROM crm_gates WHERE crm = ANY (CAST(:others AS text[])) AND account = :account

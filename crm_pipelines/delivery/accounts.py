@@ -45,12 +45,15 @@ class Registrar(Passage):
 
 
 def admit(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> GateKeeper:
-    """The gate for whoever goes on with what is known of the account; before the first run, for any account.
+    """The gate for whoever goes on with what is known of the account; before the first run, for any account but that of
+    another destination.
 
     Nothing is forgotten here. Raises OtherAccount, AccountMixup, AccountTaken or AccountUnknown, and what
     `before_request` raises.
     """
     if gate.read().account_is_open:
+        if gate.others:
+            gate.require_own(account_of(gate, crm, before_request=before_request))
         return gate
     account = account_of(gate, crm, before_request=before_request)
     gate.bind_account(account, crm.credentials_fingerprint, move=False)

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from crm_pipelines.crms.base import RateHeaders
 
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=1)
-"""A 429 names at most the rest of an hour, Brevo's longest window."""
+"""An answer names at most the rest of an hour, Brevo's longest window. What is longer is a moment, or milliseconds."""
 
 # Assumption (Brevo does not document which of its windows the headers describe): a limit of a thousand or more is of an
 # hour, a smaller one of a second. It fits every published tier: 10, 20, 60 per second; 36,000 and more per hour.
@@ -26,7 +26,7 @@ def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
         limit=None if limit is None else int(limit),
         window=None if limit is None else _window(limit, reset),
         remaining=None if remaining is None else int(remaining),
-        reset_seconds=reset,
+        reset_seconds=None if reset is None else min(reset, LONGEST_WAIT.total_seconds()),
     )
 
 

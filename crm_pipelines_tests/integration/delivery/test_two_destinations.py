@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,8 @@ from crm_pipelines.contacts.gates import AccountTaken, GateKeeper
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.base import ImportTarget, Payload
 from crm_pipelines.crms.registry import mapper_of
-from crm_pipelines.delivery.opening import open_account
-from crm_pipelines.delivery.preflight import check_account
+from crm_pipelines.delivery.opening import Account, open_account
+from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
 from crm_pipelines.delivery.why import why
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.orchestration.findings import look
@@ -81,23 +82,59 @@ def test_of_two_that_come_to_one_account_at_the_same_time_one_is_first(engine: s
     register(engine, "brevo_eu", "brevo")
     first = GateKeeper(engine, "brevo", others=["brevo_eu"])
     second = GateKeeper(engine, "brevo_eu", others=["brevo"])
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         with engine.begin() as connection:
             connection.execute(sa.text("SELECT FROM crm_gates WHERE crm = 'brevo' FOR UPDATE"))
-            late = pool.submit(second.bind_account, OURS, "key")
-            wait_until(lambda: _waits(engine), "the second waits for the gate of the first")
-            connection.execute(
-                sa.text("UPDATE crm_gates SET account = :account WHERE crm = 'brevo'"), {"account": OURS}
-            )
+            early = pool.submit(first.bind_account, OURS, "key")
+            wait_until(lambda: _waiting(engine) == 1, "the first waits for its gate")
+            late = pool.submit(second.bind_account, OURS, "another key")
+            wait_until(lambda: _waiting(engine) == 2, "the second waits for the first")
+        assert early.result(PATIENCE) == 0
         with pytest.raises(AccountTaken):
             late.result(PATIENCE)
     assert (first.read().account, second.read().account) == (OURS, None)
 
 
-def _waits(engine: sa.Engine) -> bool:
+def test_while_one_forgets_its_former_account_the_other_goes_on(engine: sa.Engine) -> None:
+    """That takes a while with many contacts, and as long as somebody's transaction holds one of them."""
+    register(engine, "brevo_eu", "brevo")
+    going_on = GateKeeper(engine, "brevo", others=["brevo_eu"])
+    moving = GateKeeper(engine, "brevo_eu", others=["brevo"])
+    moving.bind_account(OTHER, "key")
+    going_on.bind_account(OURS, "key")
+    People(engine, "brevo_eu").add()
+    with ThreadPoolExecutor(2) as pool:
+        with engine.begin() as connection:
+            connection.execute(sa.text("SELECT FROM crm_syncs WHERE crm = 'brevo_eu' FOR UPDATE"))
+            moved = pool.submit(moving.bind_account, "a third account", "another key")
+            wait_until(lambda: _waiting(engine) == 1, "the move waits for the contact")
+            assert going_on.of(OURS).reserve(1, 10) is not None
+            assert going_on.bind_account(OURS, "key") == 0
+        assert moved.result(PATIENCE) == 1
+
+
+def _waiting(engine: sa.Engine) -> int:
+    """How many connections wait for a lock."""
     with engine.connect() as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        return bool(connection.execute(sa.text(query)).scalar())
+        return int(connection.execute(sa.text(query)).scalar_one())
+
+
+def test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_second(
+    to_ours: Callable[[], None], ours: BrevoSandbox, engine: sa.Engine
+) -> None:
+    admit("brevo")
+    to_ours()
+    ours.delete_attribute("DOMAIN_ID")
+    with Destination("brevo_eu").open() as account:
+        People(engine, "brevo_eu").add(email="ada@example.com")
+        ways = [plan_account, partial(provision_account, dry_run=False), Account.admitted]
+        for way in ways:
+            with pytest.raises(AccountTaken):
+                way(account)
+        [live] = why(engine, story(engine, "ada@example.com"), [], [account]).live
+    assert "is that of the destination brevo already" in live.says
+    assert not ours.requests(method="POST")
 
 
 def test_nor_does_one_that_had_an_account_of_its_own_and_nothing_of_that_one_is_forgotten(

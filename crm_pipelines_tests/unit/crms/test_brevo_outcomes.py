@@ -17,6 +17,7 @@ from crm_pipelines.crms.brevo.outcomes import (
     duplicate_identifiers,
 )
 from crm_pipelines.crms.transport import Answer
+from crm_pipelines.delivery.rates import RateLimit
 
 KEY = "xkeysib-0123456789abcdef-XYZ"
 IP_REFUSED = (
@@ -169,6 +170,15 @@ def test_rate_headers_and_request_id_are_kept() -> None:
     outcome = classify(answer(204, None, sib_request_id="r-1", **headers))
     assert outcome.request_id == "r-1"
     assert (outcome.rate.limit, outcome.rate.remaining, outcome.rate.reset_seconds) == (10, 3, 1)
+
+
+@pytest.mark.parametrize("limit", [None, "10", "36000"])
+@pytest.mark.parametrize("reset", ["864000", "1764430000", "3600000"])
+def test_no_reset_is_later_than_brevos_longest_window(limit: str | None, reset: str) -> None:
+    """A moment, or milliseconds, would stop the account for a day."""
+    headers = {"x_sib_ratelimit_remaining": "0", "x_sib_ratelimit_reset": reset}
+    outcome = classify(answer(204, **headers, **({"x_sib_ratelimit_limit": limit} if limit else {})))
+    assert RateLimit(10, is_ceiling=False).used_up_for(outcome.rate) == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
