@@ -225,6 +225,9 @@ def test_one_may_select_for_what_this_process_or_somebody_else_delivers_to(
     with pytest.raises(UnknownDestination, match="There is no destination named brevo_eu"):
         require_destination(settings, engine, EU)
     monkeypatch.setenv("CRM_DESTINATIONS", "brevo,brevo_eu:brevo")
+    with pytest.raises(UnknownDestination, match="BREVO_EU_API_KEY is not set"):
+        require_destination(load_settings(), engine, EU)
+    monkeypatch.setenv("BREVO_EU_API_KEY", "xkeysib-of-eu")
     assert require_destination(load_settings(), engine, "Brevo_EU") == EU
     assert require_destination(settings, engine, EU) == EU, "somebody else has it"
     people.run("UPDATE crm_destinations SET seen_at = now() - interval '25 hours'")
