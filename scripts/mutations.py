@@ -1012,6 +1012,11 @@ MUTATIONS = (
         tests=(f"{_EMBEDDED_ERRORS}::test_data_of_an_older_version_are_run_by_the_programs_of_that_version",),
     ),
     Mutation(
+        guard="account: under another name of it, nobody is sent who is suppressed there",
+        changes=((_GATES, "if bound != account and account != SANDBOX:", "if False:"),),
+        tests=(f"{_DESTINATION_TESTS}::test_who_is_suppressed_at_an_account_stays_so_under_another_name_of_it",),
+    ),
+    Mutation(
         guard="account: two destinations never deliver to one",
         changes=((_GATES, "if taken_by is not None and account != SANDBOX:", "if False:"),),
         tests=(

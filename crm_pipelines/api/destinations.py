@@ -23,7 +23,7 @@ class Destinations:
     def register(self) -> None:
         """Note those of the settings in the database, so that it knows their names."""
         for name, destination in self.settings.destinations.items():
-            register(self.engine, name, destination.kind)
+            register(self.engine, name, destination.kind, delivers=self.settings.delivers_to(name))
 
     def known(self) -> tuple[str, ...]:
         """All that the settings or the database name, those of the settings first."""

@@ -24,7 +24,7 @@ def register_destinations(settings: "Settings", engine: "sa.Engine") -> None:
 
     with suppress(sa.exc.DBAPIError):
         for name, destination in settings.destinations.items():
-            register(engine, name, destination.kind)
+            register(engine, name, destination.kind, delivers=settings.delivers_to(name))
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, s
     from crm_pipelines.contacts.destinations import waiting_for_nobody as count
 
     with engine.connect() as connection:
-        found = count(connection, settings.destinations)
+        found = count(connection, [name for name in settings.destinations if settings.delivers_to(name)])
     return {
         name: f"{contacts} contacts are selected for {name}, and nobody delivers them. {settings.why_not(name)} "
         f"Or take them back: `crm-pipelines contacts unselect {name} --where-status Selected` (and `Queued`)."

@@ -72,10 +72,9 @@ def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> f
     from crm_pipelines.delivery.planning import time_to_empty
     from crm_pipelines.delivery.rates import rate_limit_of
 
-    destination = settings.destinations.get(told.crm)
-    if destination is None or told.gate.paused:
+    if not settings.delivers_to(told.crm) or told.gate.paused:
         return None
-    rate = rate_limit_of(destination, told.gate.limit_observed).per_second
+    rate = rate_limit_of(settings.destinations[told.crm], told.gate.limit_observed).per_second
     return round(time_to_empty(told.due, Queue(engine, told.crm).pace(), rate).total_seconds(), 1)
 
 

@@ -14,20 +14,22 @@ _SQL = load_statements("destinations")
 _NO_TIMEOUT = sa.text("SET LOCAL statement_timeout = 0")
 
 
-def register(engine: sa.Engine, name: str, kind: str) -> None:
+def register(engine: sa.Engine, name: str, kind: str, *, delivers: bool = True) -> None:
     """Note that this process has the destination in its settings. Writes at most once an hour.
 
-    With the first time it gets its gate, and whoever is suppressed at every other destination is so here.
+    With the first time it gets its gate, and whoever is suppressed at every other destination is so here. Without
+    credentials (`delivers` false) nobody delivers there yet, and there is no more to note.
     """
     given = {"name": name, "kind": kind}
     with engine.begin() as connection:
-        if connection.scalar(_SQL["is_fresh"], given):
+        if connection.scalar(_SQL["is_fresh" if delivers else "has_gate"], given):
             return
         if connection.execute(_SQL["add_gate"], given).rowcount:
             connection.execute(_NO_TIMEOUT)
             connection.execute(_SQL["suppress_everybody_known"], given)
             connection.execute(_SQL["suppress_contacts_known"], given)
-        connection.execute(_SQL["see"], given)
+        if delivers:
+            connection.execute(_SQL["see"], given)
 
 
 def is_registered(engine: sa.Engine, name: str) -> bool:

@@ -4,6 +4,9 @@
 SELECT EXISTS (SELECT FROM crm_destinations
                 WHERE name = :name AND kind = :kind AND seen_at > now() - interval '1 hour')
 
+-- name: has_gate
+SELECT EXISTS (SELECT FROM crm_gates WHERE crm = :name)
+
 -- name: see
 INSERT INTO crm_destinations AS d (name, kind) VALUES (:name, :kind)
 ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, seen_at = now()

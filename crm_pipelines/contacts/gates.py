@@ -298,6 +298,8 @@ class GateKeeper:
                     f"it would mark contacts as delivered that are not. Set the key of {self.crm}, or use another "
                     "CRM_DATABASE_URL to try things out."
                 )
+            if bound != account and account != SANDBOX:
+                self._suppress_as_before(connection, account)
             if bound in {None, account} or (bound != SANDBOX and not known):
                 others = [one for one in known if one != fingerprint]
                 fingerprints = [*others, fingerprint][-_MOST_FINGERPRINTS:]
@@ -311,6 +313,14 @@ class GateKeeper:
                     f"again; if not, set the key of {bound}."
                 )
             return self._change_account(connection, account, fingerprint)
+
+    def _suppress_as_before(self, connection: sa.Connection, account: str) -> None:
+        """Whoever must never be sent to this account under another name must not under this one."""
+        there = list(connection.scalars(_SQL["known_as"], {"crm": self.crm, "account": account}))
+        if there:
+            connection.execute(_SQL["at_leisure"])
+            for name in ("suppress_everybody_as_there", "suppress_contacts_as_there"):
+                connection.execute(_SQL[name], {"crm": self.crm, "there": there})
 
     def _change_account(self, connection: sa.Connection, account: str, fingerprint: str) -> int:
         for name in ("at_leisure", "forget_rows", "forget_imports", "forget_walks"):

@@ -126,6 +126,23 @@ SELECT account, account_fingerprints,
 -- name: taken_by
 SELECT min(crm) FROM crm_gates WHERE crm = ANY (CAST(:others AS text[])) AND account = :account
 
+-- name: known_as
+-- Other names under which this account was delivered to: a destination may have been renamed.
+SELECT x.crm FROM crm_gates x JOIN crm_destinations d ON d.name = x.crm
+  JOIN crm_destinations own ON own.name = :crm AND own.kind = d.kind
+ WHERE x.account = :account AND x.crm <> :crm
+
+-- name: suppress_everybody_as_there
+INSERT INTO crm_suppressions (person, crm, digest, key_id, reason, since, by)
+SELECT person, :crm, digest, key_id, reason, since, by FROM crm_suppressions
+ WHERE lifted_at IS NULL AND crm = ANY (CAST(:there AS text[]))
+ON CONFLICT (digest, crm) WHERE lifted_at IS NULL DO NOTHING
+
+-- name: suppress_contacts_as_there
+SELECT count(*) FROM crm_suppress(:crm, ARRAY(
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = ANY (CAST(:there AS text[])) AND state = 'skipped' AND last_error_kind = 'suppressed'))
+
 -- name: remember_account
 UPDATE crm_gates SET account = :account, account_fingerprints = :fingerprints WHERE crm = :crm
 

@@ -14,7 +14,7 @@ def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str
     """
     name = name.casefold()
     if not is_registered(engine, name):
-        if (found := settings.destinations.get(name)) is None:
+        if not settings.delivers_to(name):
             raise UnknownDestination(settings.why_not(name))
-        register(engine, name, found.kind)
+        register(engine, name, settings.destinations[name].kind)
     return name

@@ -93,6 +93,14 @@ class Settings:
             raise UnknownDestination(self.why_not(name.casefold()))
         return found
 
+    def delivers_to(self, name: str) -> bool:
+        """Whether contacts that are selected for it get there: a further account has nothing without its credentials.
+
+        For the first one they may be in another process: `make up` has a sandbox for it.
+        """
+        found = self.destinations.get(name)
+        return found is not None and (found.missing is None or name == FIRST)
+
     def title_of(self, name: str) -> str:
         """The destination for people, also one that is not set up."""
         found = self.destinations.get(name) or KINDS.get(name)
@@ -102,6 +110,8 @@ class Settings:
 
     def why_not(self, name: str) -> str:
         """Why nothing is delivered to a destination of this name, and which variable to set."""
+        if (found := self.destinations.get(name)) is not None and found.missing is not None:
+            return str(NotConfigured(found.missing))
         known = ", ".join(self.destinations)
         if name in WITHOUT_MODULE:
             return f"This version cannot deliver to {WITHOUT_MODULE[name]} yet; the destinations here: {known}."

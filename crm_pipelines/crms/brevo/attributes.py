@@ -14,6 +14,7 @@ from typing import Any
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.brevo.values import LEFT_OUT, Converted, Value
+from crm_pipelines.settings import BrevoSettings
 
 WRITABLE = frozenset({"normal", "category"})
 """Categories whose values a delivery may write. Transactional ones belong to an order, and others are computed."""
@@ -33,13 +34,17 @@ _IN_WORDS = {"float": "a number", "boolean": "true or false", "date": "a date", 
 
 @dataclass(frozen=True)
 class Known:
-    """One attribute of the account. `numbers` has the value of a category by its label, `options` the choices."""
+    """One attribute of the account. `numbers` has the value of a category by its label, `options` the choices.
+
+    `destination` is the name under which the account is provisioned.
+    """
 
     name: str
     category: str
     type: str
     numbers: Mapping[str, int | str]
     options: tuple[str, ...]
+    destination: str = BrevoSettings.kind
 
     @property
     def writable(self) -> bool:
@@ -100,7 +105,7 @@ class Known:
             remark = f"{LEFT_OUT}: an option of {self.name} at Brevo has at most {LONGEST_OPTION} characters"
             return Converted(kept or None, remark)
         remark = f"{LEFT_OUT} where it is none of the options of {self.name} at Brevo: add them there, or run"
-        return Converted(kept or None, f"{remark} crm-pipelines provision brevo")
+        return Converted(kept or None, f"{remark} crm-pipelines provision {self.destination}")
 
     @cached_property
     def _by_spelling(self) -> dict[str, int | str]:
@@ -116,11 +121,12 @@ class AccountAttributes:
     """All attributes of one account; `rows` as `described` gives them.
 
     `version` is 16 hex digits that change with whatever decides if a value can be sent. `as_is` are the types in Python
-    of which an attribute takes every value unchanged.
+    of which an attribute takes every value unchanged. `destination` is the name under which the account is provisioned.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._known = {row["name"]: _known(row) for row in rows}
+    def __init__(self, rows: Sequence[Mapping[str, Any]], destination: str = BrevoSettings.kind) -> None:
+        self._destination = destination
+        self._known = {row["name"]: _known(row, destination) for row in rows}
         self._missing: dict[str, Converted] = {}
         canonical = json.dumps([_RULES, *sorted(rows, key=lambda row: str(row["name"]))], sort_keys=True)
         self.version = hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -142,7 +148,7 @@ class AccountAttributes:
         if known is not None:
             return known.fit(value)
         if name not in self._missing:
-            remark = f"{LEFT_OUT}: Brevo has no attribute {name}, so run crm-pipelines provision brevo"
+            remark = f"{LEFT_OUT}: Brevo has no attribute {name}, so run crm-pipelines provision {self._destination}"
             self._missing[name] = Converted(None, remark)
         return self._missing[name]
 
@@ -184,13 +190,14 @@ def _number(row: Mapping[str, Any]) -> int | str:
     return str(text if isinstance(text, str) else value)
 
 
-def _known(row: Mapping[str, Any]) -> Known:
+def _known(row: Mapping[str, Any], destination: str) -> Known:
     return Known(
         name=row["name"],
         category=row["category"],
         type=row["type"],
         numbers={one["label"]: one["value"] for one in row.get("enumeration", ())},
         options=tuple(row.get("options", ())),
+        destination=destination,
     )
 
 

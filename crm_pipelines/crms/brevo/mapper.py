@@ -52,7 +52,7 @@ class BrevoMapper:
 
     def know(self, attributes: Sequence[Mapping[str, Any]] | None) -> None:
         """The account's attributes, as `attributes` of an account gave them; None: they are not known."""
-        self._account = None if attributes is None else AccountAttributes(attributes)
+        self._account = None if attributes is None else AccountAttributes(attributes, self.name)
 
     @property
     def attributes_version(self) -> str | None:

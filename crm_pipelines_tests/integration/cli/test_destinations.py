@@ -330,6 +330,24 @@ def test_contacts_that_wait_for_nobody_are_told_once_with_what_to_do(run: Run, p
     assert sentence not in run("status").stdout
 
 
+def test_an_account_without_its_credentials_is_one_that_nobody_delivers_to(both: Run, people: People) -> None:
+    people.run("DELETE FROM crm_destinations")
+    people.add(email="ada@example.com", select=False)
+    refused = both("contacts", "select", "brevo_eu", "--all", BREVO_EU_API_KEY="")
+    assert (refused.returncode, refused.stderr) == (2, f"Error: {WITHOUT_KEY}\n")
+    assert queued(people) == set()
+
+    assert both("contacts", "select", "brevo_eu", "--all").returncode == 0
+    people.run("UPDATE crm_destinations SET seen_at = now() - interval '2 days'")
+    told = json.loads(both("status", "brevo_eu", "--json", BREVO_EU_API_KEY="").stdout)
+    assert told["empty_in_seconds"] is None
+    assert told["waiting_for_nobody"].startswith(
+        f"1 contacts are selected for brevo_eu, and nobody delivers them. {WITHOUT_KEY} Or take them back:"
+    )
+    why = " ".join(both("why", "ada@example.com", BREVO_EU_API_KEY="").stdout.split())
+    assert "Waits: no crm-pipelines that has brevo_eu set up has run" in why
+
+
 def test_a_command_makes_its_destinations_known_and_whoever_may_only_read_is_served(
     both: Run, people: People, database_url: str
 ) -> None:

@@ -225,6 +225,9 @@ def test_one_may_select_for_what_this_process_or_somebody_else_delivers_to(
     with pytest.raises(UnknownDestination, match="There is no destination named brevo_eu"):
         require_destination(settings, engine, EU)
     monkeypatch.setenv("CRM_DESTINATIONS", "brevo,brevo_eu:brevo")
+    with pytest.raises(UnknownDestination, match="BREVO_EU_API_KEY is not set"):
+        require_destination(load_settings(), engine, EU)
+    monkeypatch.setenv("BREVO_EU_API_KEY", "xkeysib-of-eu")
     assert require_destination(load_settings(), engine, "Brevo_EU") == EU
     assert require_destination(settings, engine, EU) == EU, "somebody else has it"
     people.run("UPDATE crm_destinations SET seen_at = now() - interval '25 hours'")
@@ -238,3 +241,25 @@ def test_a_refused_key_is_remembered_by_its_kind_until_the_gate_opens(engine: sa
     assert gate.read().refused_kind == "permission"
     gate.open()
     assert gate.read().refused_kind is None
+
+
+def test_who_is_suppressed_at_an_account_stays_so_under_another_name_of_it(people: People, engine: sa.Engine) -> None:
+    for name, kind in ((EU, "brevo"), ("main", "brevo"), ("other", "brevo"), ("elsewhere", "another")):
+        register(engine, name, kind)
+    people.add(email="ada@example.com", select=False)
+    GateKeeper(engine, EU).bind_account("org-1", "key")
+    with engine.begin() as connection:
+        suppress(
+            connection, EU, [frozenset({"ada@example.com"}), frozenset({"eve@example.com"})], reason="x", by="test"
+        )
+    People(engine, "main").add(email="grace@example.com")
+    for name in ("main", "elsewhere"):
+        GateKeeper(engine, name).bind_account("org-1", "key")
+    GateKeeper(engine, "other").bind_account("org-2", "key")
+    people.add(email="eve@example.com", select=False)
+
+    for email in ("ada@example.com", "eve@example.com"):
+        found = states_of(engine, email)
+        assert (found[EU], found["main"]) == ("Skipped", "Skipped")
+        assert "Skipped" not in {found.get("other"), found.get("elsewhere")}
+    assert states_of(engine, "grace@example.com")["main"] == "Selected"

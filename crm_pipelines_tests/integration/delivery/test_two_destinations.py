@@ -265,6 +265,17 @@ def test_check_names_the_variables_and_the_command_of_the_destination(
     assert [one for one in said.values() if OF_THE_FIRST.search(one)] == []
 
 
+def test_what_is_left_out_names_the_command_of_the_destination(engine: sa.Engine) -> None:
+    contact = {"id": UUID(int=1), "email": "ada@example.com", "custom_fields": {"Shoe size": 9, "Tags": ["new"]}}
+    tags = {"name": "TAGS", "category": "normal", "type": "multiple-choice", "options": ["old"]}
+    with open_account(load_settings(), "brevo_eu", engine) as account:
+        account.crm.know([tags])
+        payload = account.crm.prepare(contact, sent_attributes=frozenset())
+    assert isinstance(payload, Payload)
+    assert len(payload.warnings) == 2
+    assert [one for one in payload.warnings if not one.endswith("crm-pipelines provision brevo_eu")] == []
+
+
 def test_a_mapping_file_with_a_mistake_hinders_its_destination_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
