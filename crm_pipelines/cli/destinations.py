@@ -47,6 +47,6 @@ def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, s
         found = count(connection, settings.destinations)
     return {
         name: f"{contacts} contacts are selected for {name}, and nobody delivers them. {settings.why_not(name)} "
-        f"Or take them back: `crm-pipelines contacts unselect {name} --where-status Selected`."
+        f"Or take them back: `crm-pipelines contacts unselect {name} --where-status Selected` (and `Queued`)."
         for name, contacts in found.items()
     }
