@@ -2222,7 +2222,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="destinations: nobody is selected for a name that nobody ever had",
-        changes=((_NOTICE_SQL, "IF seen IS NULL AND NOT in_view THEN", "IF false THEN"),),
+        changes=((_NOTICE_SQL, "IF NOT known THEN", "IF false THEN"),),
         tests=(f"{_DESTINATION_TESTS}::test_a_name_that_nobody_ever_had_is_refused_everywhere",),
     ),
     Mutation(
@@ -2262,7 +2262,7 @@ MUTATIONS = (
     Mutation(
         guard="destinations: why tells of a contact that nobody delivers",
         changes=(
-            ("crm_pipelines/contacts/story.py", 'next=nobody if nobody and row.state == "queued" else ', "next="),
+            ("crm_pipelines/contacts/story.py", "next=nobody if nobody and condition in _WAITING else ", "next="),
         ),
         tests=(f"{_DESTINATION_TESTS}::test_why_says_that_nobody_delivers_and_the_way_out",),
     ),

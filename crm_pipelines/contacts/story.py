@@ -17,6 +17,8 @@ from crm_pipelines.errors import CrmPipelinesError
 
 _SQL = load_statements("story")
 _ATTEMPTS = 10
+# Conditions that the next run ends.
+_WAITING = frozenset({"due", "retry", "snoozed", "overdue"})
 
 CONDITIONS = {
     "unselected": "not selected",
@@ -182,7 +184,7 @@ def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None, nobody: st
         gate_paused=gate.paused,
         gate_until=gate.paused_until if gate.paused else None,
         gate_reason=gate.pause_reason if gate.paused else None,
-        next=nobody if nobody and row.state == "queued" else _next(condition, row, gate, last),
+        next=nobody if nobody and condition in _WAITING else _next(condition, row, gate, last),
     )
 
 

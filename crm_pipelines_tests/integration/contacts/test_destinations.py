@@ -110,6 +110,38 @@ def test_a_name_that_nobody_ever_had_is_refused_everywhere(engine: sa.Engine, pe
     assert people.all("SELECT 1 FROM crm_syncs") == []
 
 
+@pytest.mark.parametrize("name", ["'brevo-eu'", "'Brevo'", "'b x'", "''", "NULL"])
+def test_a_text_that_can_be_no_name_is_refused_as_such(people: People, name: str) -> None:
+    people.add(1, select=False)
+    with pytest.raises(sa.exc.DataError, match=f"There is no CRM named {name.strip(chr(39))}\\."):
+        people.run(f"SELECT crm_select({name}, array_agg(id)) FROM crm_contacts")
+
+
+def test_a_role_that_may_not_read_who_delivers_selects_for_a_further_account(engine: sa.Engine, people: People) -> None:
+    register(engine, EU, "brevo")
+    with engine.connect() as connection, connection.begin() as transaction:
+        for statement in (
+            "CREATE ROLE crm_former",
+            "GRANT SELECT, INSERT, UPDATE ON contacts, crm_contacts, crm_syncs, crm_suppressions TO crm_former",
+            "GRANT SELECT ON crm_digest_keys, crm_gates TO crm_former",
+            "SET LOCAL ROLE crm_former",
+        ):
+            connection.execute(sa.text(statement))
+        upsert = "SELECT selected FROM crm_upsert_contact('ada@example.com', select_for => ARRAY['brevo_eu'])"
+        assert connection.scalar(sa.text(upsert)) == [EU]
+        with pytest.raises(sa.exc.DataError, match="There is no CRM named breevo"):
+            connection.execute(sa.text("SELECT crm_select('breevo', array_agg(id)) FROM crm_contacts"))
+        transaction.rollback()
+
+
+def test_why_promises_no_run_that_takes_a_claim_back_where_nobody_delivers(engine: sa.Engine, people: People) -> None:
+    people.add(email="ada@example.com")
+    people.run("UPDATE crm_syncs SET state = 'claimed', claimed_by = 'run', lease_until = now() - interval '1 day'")
+    people.run("UPDATE crm_destinations SET seen_at = now() - interval '2 days'")
+    [told] = [one.next for one in story(engine, "ada@example.com").crms if one.crm == "brevo"]
+    assert told.startswith("Waits: no crm-pipelines that has brevo set up has run since ")
+
+
 def test_who_is_suppressed_everywhere_is_so_at_an_account_that_comes_later(engine: sa.Engine, people: People) -> None:
     people.add(email="ada@example.com", select=False)
     people.add(email="grace@example.com", select=False)

@@ -16,19 +16,26 @@ ALTER TABLE crm_gates ADD COLUMN refused_kind text;
 CREATE FUNCTION crm_notice_unattended(p_crm text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     asked text := 'crm_pipelines.asked_' || p_crm;
-    in_view boolean := p_crm IN ('brevo', 'hubspot', 'mautic', 'n8n');
+    known boolean := coalesce(p_crm IN ('brevo', 'hubspot', 'mautic', 'n8n'), false);
     seen timestamptz;
 BEGIN
-    IF current_setting(asked, true) = statement_timestamp()::text THEN
-        RETURN;
+    -- Other texts are no part of a setting's name, either.
+    IF p_crm ~ '^[a-z][a-z0-9_]{0,29}$' THEN
+        IF current_setting(asked, true) = statement_timestamp()::text THEN
+            RETURN;
+        END IF;
+        PERFORM set_config(asked, statement_timestamp()::text, true);
+        IF has_table_privilege('crm_destinations', 'SELECT') THEN
+            SELECT d.seen_at INTO seen FROM crm_destinations d WHERE d.name = p_crm;
+            known := known OR FOUND;
+        ELSIF known THEN
+            RETURN;
+        ELSIF EXISTS (SELECT FROM crm_gates g WHERE g.crm = p_crm) THEN
+            RETURN;
+        END IF;
     END IF;
-    PERFORM set_config(asked, statement_timestamp()::text, true);
-    IF in_view AND NOT has_table_privilege('crm_destinations', 'SELECT') THEN
-        RETURN;
-    END IF;
-    SELECT d.seen_at INTO seen FROM crm_destinations d WHERE d.name = p_crm;
-    IF seen IS NULL AND NOT in_view THEN
-        RAISE EXCEPTION 'There is no CRM named %.', p_crm USING ERRCODE = 'invalid_parameter_value',
+    IF NOT known THEN
+        RAISE EXCEPTION 'There is no CRM named %.', coalesce(p_crm, 'NULL') USING ERRCODE = 'invalid_parameter_value',
               HINT = 'CRM_DESTINATIONS names further ones; each is known here once a crm-pipelines has it set up.';
     ELSIF seen IS NULL THEN
         RAISE NOTICE 'Nobody delivers to %: what is selected for it waits until a crm-pipelines runs that has it set up.', p_crm
