@@ -40,20 +40,21 @@ def why(email: str, live: bool, as_json: bool) -> None:
     if as_json:
         print_json(told.as_dict())
         return
-    _tell_story(told.story)
+    _tell_story(told.story, first=next(iter(settings.destinations)))
     for preview in told.previews:
         _tell_preview(preview)
     for held in told.live:
         _tell_held(held)
 
 
-def _tell_story(told: "Story") -> None:
+def _tell_story(told: "Story", *, first: str) -> None:
+    """`first`: the destination that is told of where the contact is selected for none."""
     click.echo(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
     for twin in told.twins:
         click.echo(f"Contact {twin} has the same address and is never sent: see `crm-pipelines contacts twins`.")
     standings = table("CRM", "Status", "Selected (UTC)", "Error", "What happens next")
     selected = [one for one in told.crms if one.condition != "unselected"]
-    for one in selected or told.crms[:1]:
+    for one in selected or [one for one in told.crms if one.crm == first]:
         status = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
         error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
         standings.add_row(*cells(one.crm, status, _time(one.selected_at), error, one.next))

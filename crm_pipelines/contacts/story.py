@@ -131,7 +131,7 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
             raise ContactUnknown
         crms = list(known_destinations(connection))
         states = connection.execute(_SQL["states"], {"contact_id": contact.id, "crms": crms}).all()
-        nobody = {crm: _nobody(crm, seen) for crm, seen in unattended(connection).items()}
+        nobody = unattended(connection)
         twins = tuple(connection.execute(_SQL["twins"], {"contact_id": contact.id}).scalars())
         attempts = connection.execute(_SQL["attempts"], {"contact_id": contact.id, "limit": _ATTEMPTS}).all()
     past = tuple(PastAttempt(**row._mapping) for row in attempts)
@@ -142,7 +142,7 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
                 row,
                 GateKeeper(engine, row.crm).read(),
                 next((one for one in past if one.crm == row.crm), None),
-                nobody.get(row.crm),
+                _nobody(row, nobody[row.crm]) if row.crm in nobody else None,
             )
             for row in states
         ),
@@ -151,9 +151,14 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
     )
 
 
-def _nobody(crm: str, seen: datetime | None) -> str:
-    """What is said of contacts that wait for a destination to which nobody delivers."""
-    what = f"no crm-pipelines that has {crm} set up"
+def _nobody(row: sa.Row[Any], seen: datetime | None) -> str | None:
+    """What is said of contacts that wait, or could be selected, for a destination to which nobody delivers."""
+    crm, what, condition = row.crm, f"no crm-pipelines that has {row.crm} set up", _condition(row)
+    if condition == "unselected":
+        ran = "has ever run" if seen is None else f"has run since {_time(seen)}"
+        return f"Not selected, and {what} {ran}. See `crm-pipelines check {crm}`."
+    if condition not in _WAITING:
+        return None
     back = f"or `crm-pipelines contacts unselect {crm} --email …` takes it back"
     if seen is None:
         return f"Waits: {what} has ever run. See `crm-pipelines check {crm}` for what to set, {back}."
@@ -184,7 +189,7 @@ def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None, nobody: st
         gate_paused=gate.paused,
         gate_until=gate.paused_until if gate.paused else None,
         gate_reason=gate.pause_reason if gate.paused else None,
-        next=nobody if nobody and condition in _WAITING else _next(condition, row, gate, last),
+        next=nobody or _next(condition, row, gate, last),
     )
 
 

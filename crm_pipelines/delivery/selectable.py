@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.destinations import is_registered, register
-from crm_pipelines.settings import Settings, UnknownDestination
+from crm_pipelines.settings import Settings, UnknownDestination, is_name
 
 
 def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str:
@@ -13,6 +13,8 @@ def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str
     which names the variable to set.
     """
     name = name.casefold()
+    if not is_name(name):  # it may be none that Postgres takes
+        raise UnknownDestination(settings.why_not(name))
     if not is_registered(engine, name):
         if not settings.delivers_to(name):
             raise UnknownDestination(settings.why_not(name))

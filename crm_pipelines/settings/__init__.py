@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from crm_pipelines.errors import SettingsError, UsageError
 from crm_pipelines.settings.crms import KINDS, WITHOUT_MODULE, BrevoSettings, CrmSettings, prefix_of, variable_of
-from crm_pipelines.settings.destinations import FIRST, kinds_of
+from crm_pipelines.settings.destinations import FIRST, is_name, kinds_of
 from crm_pipelines.settings.environment import EnvironmentSettings, project_folder, variable_name
 from crm_pipelines.settings.groups import (
     STATUS_PAGE_NAME,
@@ -42,6 +42,7 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "UnknownDestination",
+    "is_name",
     "load_settings",
     "project_folder",
     "variable_name",
@@ -116,7 +117,8 @@ class Settings:
         if name in WITHOUT_MODULE:
             return f"This version cannot deliver to {WITHOUT_MODULE[name]} yet; the destinations here: {known}."
         if name not in KINDS:
-            return f"There is no destination named {name}: there are {known}. CRM_DESTINATIONS names further ones."
+            shown = name if is_name(name) else repr(name)
+            return f"There is no destination named {shown}: there are {known}. CRM_DESTINATIONS names further ones."
         if self.general.crm_destinations is not None:
             return f"{KINDS[name].label} is no destination here: CRM_DESTINATIONS names {known} only."
         first = KINDS[name].credentials[0]

@@ -11,6 +11,11 @@ FIRST = "brevo"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 
+def is_name(text: str) -> bool:
+    """Whether a destination may be named so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def destination_names(value: str) -> str:
     """The list in its usual form. Raises ValueError."""
     return ",".join(name if name == kind else f"{name}:{kind}" for name, kind in kinds_of(value).items())
@@ -22,8 +27,11 @@ def kinds_of(value: str) -> dict[str, str]:
     for one in listed(value.casefold()):
         name, _, kind = (part.strip() for part in one.partition(":"))
         kind = kind or name
-        if not _NAME.fullmatch(name):
-            raise ValueError("expected names of small letters, digits and _, such as brevo, or brevo_eu:brevo")
+        if not is_name(name):
+            raise ValueError(
+                "expected names of small letters, digits and _ (a letter first, 30 at most), such as brevo, or "
+                "brevo_eu:brevo"
+            )
         if kind not in KINDS:
             raise ValueError(f"expected NAME or NAME:KIND; known kinds are {', '.join(KINDS)}")
         if name in (KINDS | WITHOUT_MODULE) and name != kind:

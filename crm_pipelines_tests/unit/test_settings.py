@@ -116,7 +116,7 @@ BAD: list[tuple[str, str, str]] = [
     ("CRM_DESTINATIONS", ":brevo", "names of small letters"),
     ("CRM_DESTINATIONS", "brevo eu:brevo", "names of small letters"),
     ("CRM_DESTINATIONS", "7brevo:brevo", "names of small letters"),
-    ("CRM_DESTINATIONS", f"{'b' * 31}:brevo", "names of small letters"),
+    ("CRM_DESTINATIONS", f"{'b' * 31}:brevo", "a letter first, 30 at most"),
     ("CRM_DESTINATIONS", SECRET, "names of small letters"),
     ("CRM_DESTINATIONS", "brevo_eu", "NAME:KIND; known kinds are brevo"),
     ("CRM_DESTINATIONS", "brevo_eu:brewo", "NAME:KIND; known kinds are brevo"),

@@ -187,6 +187,16 @@ def test_why_tells_of_every_destination_that_the_contact_is_selected_for(both: R
     assert foreseen() == ["brevo", "brevo_eu"]
 
 
+def test_why_of_who_is_not_selected_begins_with_a_destination_that_there_is(
+    both: Run, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(email="ada@example.com", select=False)
+    monkeypatch.setenv("CRM_DESTINATIONS", "brevo_eu:brevo")
+    told = both("why", "ada@example.com").stdout
+    assert "contacts select brevo_eu" in told
+    assert "contacts select brevo " not in told
+
+
 def test_why_live_asks_those_that_the_contact_was_selected_for_and_no_other(
     both: Run, people: People, first: BrevoSandbox, second: BrevoSandbox
 ) -> None:

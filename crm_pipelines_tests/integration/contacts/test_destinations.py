@@ -142,6 +142,26 @@ def test_why_promises_no_run_that_takes_a_claim_back_where_nobody_delivers(engin
     assert told.startswith("Waits: no crm-pipelines that has brevo set up has run since ")
 
 
+def test_nobody_is_sent_to_select_where_nobody_delivers(engine: sa.Engine, people: People) -> None:
+    people.add(email="ada@example.com", select=False)
+    register(engine, EU, "brevo")
+    told = {one.crm: one.next for one in story(engine, "ada@example.com").crms}
+    assert told[EU] == "Not selected. `crm-pipelines contacts select brevo_eu --email …` queues it."
+    assert told["hubspot"] == (
+        "Not selected, and no crm-pipelines that has hubspot set up has ever run. See `crm-pipelines check hubspot`."
+    )
+    people.run("UPDATE crm_destinations SET seen_at = now() - interval '2 days'")
+    told = {one.crm: one.next for one in story(engine, "ada@example.com").crms}
+    assert told[EU].startswith("Not selected, and no crm-pipelines that has brevo_eu set up has run since ")
+
+
+@pytest.mark.parametrize("name", ["", "br\udcebvo", "brevo\0", "a\nb", "b" * 31])
+def test_what_can_be_no_name_is_refused_in_one_line_without_asking_the_database(engine: sa.Engine, name: str) -> None:
+    with pytest.raises(UnknownDestination) as caught:
+        require_destination(load_settings(), engine, name)
+    assert str(caught.value).startswith(f"There is no destination named {name.casefold()!r}: there are brevo.")
+
+
 def test_who_is_suppressed_everywhere_is_so_at_an_account_that_comes_later(engine: sa.Engine, people: People) -> None:
     people.add(email="ada@example.com", select=False)
     people.add(email="grace@example.com", select=False)
@@ -225,7 +245,7 @@ def test_why_says_that_nobody_delivers_and_the_way_out(people: People, engine: s
     people.run(SELECT.format(crm="hubspot"))
     told = {one.crm: one.next for one in story(engine, "ada@example.com").crms}
     assert "the next run takes it" in told["brevo"]
-    assert told["mautic"].startswith("Not selected.")
+    assert told["mautic"].startswith("Not selected")
     assert told["hubspot"] == (
         "Waits: no crm-pipelines that has hubspot set up has ever run. See `crm-pipelines check hubspot` for what to "
         "set, or `crm-pipelines contacts unselect hubspot --email …` takes it back."
