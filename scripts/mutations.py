@@ -2261,9 +2261,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="destinations: why tells of a contact that nobody delivers",
-        changes=(
-            ("crm_pipelines/contacts/story.py", "next=nobody if nobody and condition in _WAITING else ", "next="),
-        ),
+        changes=(("crm_pipelines/contacts/story.py", "next=nobody or _next", "next=_next"),),
         tests=(f"{_DESTINATION_TESTS}::test_why_says_that_nobody_delivers_and_the_way_out",),
     ),
     Mutation(

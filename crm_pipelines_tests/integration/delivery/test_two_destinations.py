@@ -128,7 +128,11 @@ def test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_
     ours.delete_attribute("DOMAIN_ID")
     with Destination("brevo_eu").open() as account:
         People(engine, "brevo_eu").add(email="ada@example.com")
-        ways = [plan_account, partial(provision_account, dry_run=False), Account.admitted]
+        ways: list[Callable[[Account], Any]] = [
+            plan_account,
+            partial(provision_account, dry_run=False),
+            Account.admitted,
+        ]
         for way in ways:
             with pytest.raises(AccountTaken):
                 way(account)

@@ -64,7 +64,7 @@ def names(repository: dg.RepositoryDefinition) -> list[str]:
     """Of everything that Dagster's pages list."""
     listed: list[Any] = [*repository.get_all_jobs(), *repository.schedule_defs, *repository.sensor_defs]
     keys = [key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()]
-    return [*(one.name for one in listed), *keys]
+    return sorted([*(one.name for one in listed), *keys])
 
 
 def test_each_destination_has_everything_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def test_a_closed_gate_and_a_queue_that_waits(instance: dg.DagsterInstance, peop
     found = checks(instance, engine)
     assert found["gate of brevo"].ok, "a rate limit is waited out"
     assert found["queue of brevo"].ok
-    GateKeeper(engine, "brevo").close("Key not found", "fingerprint")
+    GateKeeper(engine, "brevo").close("Key not found", "fingerprint", refused_kind="credentials")
     people.run("UPDATE crm_syncs SET run_at = now() - interval '65 minutes'")
     found = checks(instance, engine)
     assert found["gate of brevo"].detail == "brevo refuses the key: nothing is sent, contacts wait uncharged."

@@ -436,7 +436,7 @@ def test_a_deleted_contact_leaves_no_trace_and_breaks_nothing(people: People, qu
         "state = 'skipped', last_error_kind = NULL",
         "delivery_started_at = now()",
         "attempts = -1",
-        "crm = 'unknown'",
+        "crm = 'No name'",
     ],
 )
 def test_the_database_refuses_illegal_states(people: People, change: str) -> None:
