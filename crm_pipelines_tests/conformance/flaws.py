@@ -97,6 +97,27 @@ class OverlooksRates(_EachOutcome):
         return replace(outcome, rate=RateHeaders())
 
 
+class GuessesTheWindow(_EachOutcome):
+    """Takes every limit for one of a second."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, rate=replace(outcome.rate, window=timedelta(seconds=1)))
+
+
+class ForgetsWhomItAsked(_EachOutcome):
+    """Does not say of which contacts it asked."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, answered=False)
+
+
+class CountsARequestForEach(_EachOutcome):
+    """Takes one request for each contact, however many there were."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, requests=1)
+
+
 class TellsTheKey(_EachOutcome):
     """Repeats the CRM's words as they are."""
 

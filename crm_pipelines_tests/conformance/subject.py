@@ -141,8 +141,8 @@ class Subject(Protocol):
     def name_account(self, name: str) -> None:
         """The CRM's own name for the account."""
 
-    def allow(self, requests: int) -> None:
-        """From now on answers tell this limit; it is not reached."""
+    def allow(self, requests: int) -> timedelta:
+        """From now on answers tell this limit, which is not reached; the window in which it counts."""
 
     def fault(self, fault: Fault, *, times: int | None = 1) -> None:
         """The next requests end so, or all (None), until `end_faults`."""

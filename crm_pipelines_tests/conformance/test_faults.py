@@ -185,10 +185,11 @@ def test_an_outage_of_which_the_crm_says_how_long_it_lasts_is_waited_for(bench: 
 
 @pytest.mark.needs(Capability.RATES)
 def test_the_rate_limit_is_read_from_the_answers(bench: Bench) -> None:
-    bench.subject.allow(50)
+    window = bench.subject.allow(36_000)
     [first] = bench.sync(Contact(1))
     [second] = bench.sync(Contact(2))
-    assert (first.rate.limit, second.rate.limit) == (50, 50)
+    assert (first.rate.limit, second.rate.limit) == (36_000, 36_000)
+    assert first.rate.window == window
     assert first.rate.remaining is not None
     assert second.rate.remaining == first.rate.remaining - 1
 

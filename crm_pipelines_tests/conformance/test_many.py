@@ -8,7 +8,7 @@ import pytest
 from crm_pipelines.crms.base import Outcome, Result
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact
-from crm_pipelines_tests.conformance.subject import FIRST_NAME, TEXT, Fault
+from crm_pipelines_tests.conformance.subject import FIRST_NAME, TEXT, Fault, Remote
 from crm_pipelines_tests.patience import PATIENCE
 
 
@@ -50,6 +50,15 @@ def test_each_of_several_that_are_refused_has_the_reason_and_no_other(bench: Ben
     said = [outcome.message or "" for outcome in bench.send(*contacts)]
     assert ["Reason one" in one for one in said] == [True, False, False, False]
     assert ["Reason two" in one for one in said] == [False, False, True, False]
+
+
+def test_each_request_counts_once_and_who_was_asked_about_is_told(bench: Bench) -> None:
+    [ada, bob, eve] = people(1, 2, 3)
+    bench.subject.seed(Remote(address=bob.address, remote_id=""))
+    before = len(bench.subject.journal())
+    outcomes = bench.send(ada, bob, eve)
+    assert [one.answered for one in outcomes] == [True] * 3
+    assert sum(one.requests for one in outcomes) == len(bench.subject.journal()) - before
 
 
 def test_new_and_known_contacts_go_together(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import requests
@@ -135,8 +136,9 @@ class BrevoSubject:
     def name_account(self, name: str) -> None:
         self._sandbox.configure(organization=name)
 
-    def allow(self, requests: int) -> None:
+    def allow(self, requests: int) -> timedelta:
         self._sandbox.configure(contacts_per_hour=requests)
+        return timedelta(hours=1)
 
     def fault(self, fault: Fault, *, times: int | None = 1) -> None:
         for method in ("POST", "PUT") if fault in _WRITES else (None,):
