@@ -110,9 +110,8 @@ class Account:
 def open_account(settings: Settings, name: str, engine: sa.Engine) -> Iterator[Account]:
     """The account of the destination with this name.
 
-    What was last seen of its attributes is known to the client, and that somebody delivers to it to the database. Makes
-    no request. Raises UnknownDestination,
-    NotConfigured or SettingsError.
+    The client knows what was last seen of its attributes, and the database that somebody delivers to it. Makes no
+    request. Raises UnknownDestination, NotConfigured or SettingsError.
     """
     crm = client_of(settings, name)
     try:
