@@ -321,7 +321,7 @@ def test_contacts_that_wait_for_nobody_are_told_once_with_what_to_do(run: Run, p
     sentence = (
         "3 contacts are selected for hubspot, and nobody delivers them. This version cannot deliver to HubSpot yet; "
         "the destinations here: brevo. "
-        "Or take them back: `crm-pipelines contacts unselect hubspot --where-status Selected` (and `Queued`)."
+        "To take them back: `crm-pipelines contacts unselect hubspot --where-status Selected` (and `Queued`)."
     )
     assert run("status").stdout.count(sentence) == 1
     assert run("status", "hubspot").stdout.count(sentence) == 1
