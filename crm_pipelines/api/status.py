@@ -1,6 +1,6 @@
 """How deliveries fare: of one contact, in numbers, by error, and whether they go on at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -272,22 +272,27 @@ def _config_of(destination: CrmSettings | None, crm: str) -> dict[str, Any]:
 def crm_health(request: Request, _: Reader) -> Response:
     """Whether deliveries go on: database, gate, schedule, daemons, runs, queue. 200 when all is well, else 503."""
     state = request.app.state
-    told = [_health_of(state.open_instance, state.engine, state.settings, crm) for crm in state.settings.destinations]
+    looked = _looked_at(state.open_instance, state.engine, state.settings)
+    told = [_health_of(state.engine, crm, checks) for crm, checks in looked.items()]
     answer = Health.model_validate(
         {"healthy": all(one["healthy"] for one in told), "at": datetime.now(UTC), "crms": told}
     )
     return JSONResponse(jsonable_encoder(answer), status_code=200 if answer.healthy else 503)
 
 
-def _health_of(open_instance: OpenInstance, engine: sa.Engine, settings: Settings, crm: str) -> dict[str, Any]:
-    standing: CrmStatus = crm_status(engine, crm)
-    checks = [HealthCheck(subject="database", ok=True, detail="The contacts database answers.")]
+def _looked_at(open_instance: OpenInstance, engine: sa.Engine, settings: Settings) -> dict[str, list[HealthCheck]]:
+    """By destination; Dagster's records, which take a while to open, are opened once."""
     try:
         with open_instance() as instance:
-            checks += health(instance, engine, settings, crm)
+            return {crm: health(instance, engine, settings, crm) for crm in settings.destinations}
     except Exception as error:  # noqa: BLE001 - Dagster's storage raises what it likes, and its texts name the URL
         detail = f"Dagster's own records cannot be read ({type(error).__name__}), so nothing runs."
-        checks.append(HealthCheck(subject="dagster", ok=False, detail=detail))
+        return {crm: [HealthCheck(subject="dagster", ok=False, detail=detail)] for crm in settings.destinations}
+
+
+def _health_of(engine: sa.Engine, crm: str, looked: Sequence[HealthCheck]) -> dict[str, Any]:
+    standing: CrmStatus = crm_status(engine, crm)
+    checks = [HealthCheck(subject="database", ok=True, detail="The contacts database answers."), *looked]
     return {
         "crm": crm,
         "healthy": all(check.ok for check in checks),

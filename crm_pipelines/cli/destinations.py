@@ -58,6 +58,6 @@ def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, s
         found = count(connection, [name for name in settings.destinations if settings.delivers_to(name)])
     return {
         name: f"{contacts} contacts are selected for {name}, and nobody delivers them. {settings.why_not(name)} "
-        f"To take them back: `crm-pipelines contacts unselect {name} --where-status Selected` (and `Queued`)."
+        f"To take them back: `crm-pipelines contacts unselect {name} --where-status Selected` (`Queued`, `Processing`)."
         for name, contacts in found.items()
     }

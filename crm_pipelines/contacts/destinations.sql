@@ -44,5 +44,7 @@ SELECT g.crm, d.seen_at FROM crm_gates g LEFT JOIN crm_destinations d ON d.name 
  WHERE d.seen_at IS NULL OR d.seen_at < now() - interval '1 day'
 
 -- name: waiting
-SELECT w.crm, (SELECT count(*) FROM crm_syncs s WHERE s.crm = w.crm AND s.state = 'queued') AS contacts
+-- Claims that have run out are among them: nobody takes them back.
+SELECT w.crm, (SELECT count(*) FROM crm_syncs s
+                WHERE s.crm = w.crm AND (s.state = 'queued' OR (s.state = 'claimed' AND s.lease_until < now()))) AS contacts
   FROM unnest(CAST(:names AS text[])) WITH ORDINALITY w (crm, position) ORDER BY w.position

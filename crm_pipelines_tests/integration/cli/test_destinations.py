@@ -321,7 +321,7 @@ def test_contacts_that_wait_for_nobody_are_told_once_with_what_to_do(run: Run, p
     sentence = (
         "3 contacts are selected for hubspot, and nobody delivers them. This version cannot deliver to HubSpot yet; "
         "the destinations here: brevo. "
-        "To take them back: `crm-pipelines contacts unselect hubspot --where-status Selected` (and `Queued`)."
+        "To take them back: `crm-pipelines contacts unselect hubspot --where-status Selected` (`Queued`, `Processing`)."
     )
     assert run("status").stdout.count(sentence) == 1
     assert run("status", "hubspot").stdout.count(sentence) == 1
@@ -352,7 +352,7 @@ def test_an_account_without_its_credentials_is_one_that_nobody_delivers_to(both:
     told = json.loads(both("status", "brevo_eu", "--json", BREVO_EU_API_KEY="").stdout)
     assert told["empty_in_seconds"] is None
     assert told["waiting_for_nobody"].startswith(
-        f"1 contacts are selected for brevo_eu, and nobody delivers them. {WITHOUT_KEY} Or take them back:"
+        f"1 contacts are selected for brevo_eu, and nobody delivers them. {WITHOUT_KEY} To take them back:"
     )
     why = " ".join(both("why", "ada@example.com", BREVO_EU_API_KEY="").stdout.split())
     assert "Waits: no crm-pipelines that has brevo_eu set up has run" in why

@@ -270,6 +270,19 @@ def test_contacts_that_wait_for_nobody_are_counted_by_destination(people: People
         assert waiting_for_nobody(connection, {"brevo"}) == {"hubspot": 3, EU: 3}
 
 
+def test_a_claim_that_has_run_out_waits_for_nobody_too_and_one_that_is_worked_on_does_not(
+    people: People, engine: sa.Engine
+) -> None:
+    people.add(2)
+    people.run("UPDATE crm_destinations SET seen_at = now() - interval '25 hours'")
+    people.run("UPDATE crm_syncs SET state = 'claimed', claimed_by = 'run', lease_until = now() + interval '1 hour'")
+    with engine.connect() as connection:
+        assert waiting_for_nobody(connection, set()) == {}
+    people.run("UPDATE crm_syncs SET lease_until = now() - interval '1 second'")
+    with engine.connect() as connection:
+        assert waiting_for_nobody(connection, set()) == {"brevo": 2}
+
+
 def test_one_may_select_for_what_this_process_or_somebody_else_delivers_to(
     engine: sa.Engine, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
