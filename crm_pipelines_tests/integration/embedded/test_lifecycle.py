@@ -54,7 +54,8 @@ def test_four_that_start_at_once_share_one_server_and_who_comes_while_it_stops_i
     with ThreadPoolExecutor(4) as pool:
         rounds = list(zip(*pool.map(use, range(4)), strict=True))
     assert [len(set(started)) for started in rounds] == [1, 1]
-    assert processes_of(folder) == []
+    # A supervisor that found the folder taken is waited for by nobody, and may be on its way out.
+    wait_until_gone(processes_of(folder))
 
 
 @pytest.mark.parametrize("moment", ["while it is used", "while it is being started"])
