@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from fastapi import Depends, Request
 
 from crm_pipelines.api.errors import invalid
-from crm_pipelines.contacts.destinations import is_registered, known_destinations, register
-from crm_pipelines.delivery.selectable import require_destination
+from crm_pipelines.contacts.destinations import is_registered, known_destinations
+from crm_pipelines.delivery.selectable import register_destinations, require_destination
 from crm_pipelines.settings import NotConfigured, Settings
 
 
@@ -22,8 +22,7 @@ class Destinations:
 
     def register(self) -> None:
         """Note those of the settings in the database, so that it knows their names."""
-        for name, destination in self.settings.destinations.items():
-            register(self.engine, name, destination.kind, delivers=self.settings.delivers_to(name))
+        register_destinations(self.settings, self.engine)
 
     def known(self) -> tuple[str, ...]:
         """All that the settings or the database name, those of the settings first."""

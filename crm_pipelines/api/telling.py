@@ -8,7 +8,7 @@ from fastapi import Request
 from crm_pipelines.api.access import Authenticator
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.contacts.story import Story
-from crm_pipelines.delivery.why import Why, why_by_settings
+from crm_pipelines.delivery.why import Why, why
 from crm_pipelines.settings import Settings
 
 
@@ -24,7 +24,7 @@ def tell(request: Request, found: Story, *, ask: Collection[str] = ()) -> Why:
     for name in ask:
         if settings.destination(name).missing is None:
             authenticator.allow_look(name)
-    return why_by_settings(settings, engine, found, previews=settings.destinations, ask=ask)
+    return why(settings, engine, found, previews=settings.destinations, ask=ask)
 
 
 def require_credentials(settings: Settings) -> None:

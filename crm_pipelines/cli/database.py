@@ -20,11 +20,10 @@ def register_destinations(settings: "Settings", engine: "sa.Engine") -> None:
     """Tell the database which destinations there are. Whoever may only read it leaves that to others."""
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.destinations import register
+    from crm_pipelines.delivery.selectable import register_destinations as register
 
     with suppress(sa.exc.DBAPIError):
-        for name, destination in settings.destinations.items():
-            register(engine, name, destination.kind, delivers=settings.delivers_to(name))
+        register(settings, engine)
 
 
 @contextmanager

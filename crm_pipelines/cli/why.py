@@ -31,12 +31,13 @@ def why(email: str, live: bool, as_json: bool) -> None:
       crm-pipelines why ada@example.com --json | jq '.crms[0].next'
     """
     from crm_pipelines.contacts.story import story
-    from crm_pipelines.delivery.why import involved_in, selected_for, why_by_settings
+    from crm_pipelines.delivery.why import involved_in, selected_for
+    from crm_pipelines.delivery.why import why as tell
 
     with contacts_engine() as (settings, engine):
         found = story(engine, email)
         ask = involved_in(settings, found) if live else ()
-        told = why_by_settings(settings, engine, found, previews=selected_for(settings, found), ask=ask)
+        told = tell(settings, engine, found, previews=selected_for(settings, found), ask=ask)
     if as_json:
         print_json(told.as_dict())
         return

@@ -6,12 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.crms import CRMS
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.sql import NO_TIMEOUT, load_statements
 from crm_pipelines.errors import UsageError
 
 _SQL = load_statements("destinations")
-# Whoever is suppressed may be very many.
-_NO_TIMEOUT = sa.text("SET LOCAL statement_timeout = 0")
 
 
 def register(engine: sa.Engine, name: str, kind: str, *, delivers: bool = True) -> None:
@@ -25,7 +23,7 @@ def register(engine: sa.Engine, name: str, kind: str, *, delivers: bool = True) 
         if connection.scalar(_SQL["is_fresh" if delivers else "has_gate"], given):
             return
         if connection.execute(_SQL["add_gate"], given).rowcount:
-            connection.execute(_NO_TIMEOUT)
+            connection.execute(NO_TIMEOUT)
             connection.execute(_SQL["suppress_everybody_known"], given)
             connection.execute(_SQL["suppress_contacts_known"], given)
         if delivers:

@@ -14,14 +14,12 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.crms import known_status
 from crm_pipelines.contacts.destinations import known_destination
 from crm_pipelines.contacts.filters import ContactFilter, matching
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.sql import NO_TIMEOUT, load_statements
 from crm_pipelines.errors import CrmPipelinesError, UsageError
 
 Action = Literal["select", "unselect"]
 
 _SQL = load_statements("selection")
-# A decision about everybody may take longer than the connection's usual limit.
-_NO_TIMEOUT = sa.text("SET LOCAL statement_timeout = 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +108,7 @@ def select(engine: sa.Engine, crm: str, who: Who) -> Selected:
     """
     with engine.begin() as connection:
         parameters = _parameters(connection, crm, who)
-        connection.execute(_NO_TIMEOUT)
+        connection.execute(NO_TIMEOUT)
         connection.execute(_SQL["choose"], parameters)
         return Selected(**_select_chosen(connection, parameters["crm"]), not_found=_unknown(connection, who))
 
@@ -122,7 +120,7 @@ def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
     """
     with engine.begin() as connection:
         parameters = _parameters(connection, crm, who)
-        connection.execute(_NO_TIMEOUT)
+        connection.execute(NO_TIMEOUT)
         lifted = _unsuppress_named(connection, parameters["crm"], who)
         connection.execute(_SQL["choose"], parameters)
         counts = _unselect_chosen(connection, parameters["crm"])
@@ -146,7 +144,7 @@ def decide_matching(
     and MoreThanConfirmed before anything is changed.
     """
     crm = known_destination(connection, crm)
-    connection.execute(_NO_TIMEOUT)
+    connection.execute(NO_TIMEOUT)
     connection.execute(matching(_SQL["choose_matching"], filter_), {"crm": crm, **filter_.parameters()})
     chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
     if chosen > most:
@@ -199,7 +197,7 @@ def retry_within(
     for an unknown CRM or status, and for a kind of which there is no error, with the kinds that there are.
     """
     parameters = {**_parameters(connection, crm, who), "kind": kind}
-    connection.execute(_NO_TIMEOUT)
+    connection.execute(NO_TIMEOUT)
     if kind is not None:
         _require_kind(connection, parameters["crm"], kind)
     # A million are not put down only to be counted.

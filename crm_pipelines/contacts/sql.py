@@ -5,6 +5,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+NO_TIMEOUT = sa.text("SET LOCAL statement_timeout = 0")
+"""For this transaction: what concerns everybody may take longer than the connection's usual limit."""
+
 
 def load_statements(name: str) -> dict[str, sa.TextClause]:
     """The statements of `crm_pipelines/contacts/<name>.sql` by their names."""

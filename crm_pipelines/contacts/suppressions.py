@@ -12,14 +12,12 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.destinations import known_destination, known_destinations
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.sql import NO_TIMEOUT, load_statements
 from crm_pipelines.errors import UsageError
 
 LONGEST_REASON = 1000
 
 _SQL = load_statements("suppressions")
-# A list of everybody who ever objected may take longer than the connection's usual limit.
-_NO_TIMEOUT = sa.text("SET LOCAL statement_timeout = 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +74,7 @@ def suppress(
     crm = known_destination(connection, crm)
     given = {"crm": crm, "reason": _checked(reason), "by": by}
     addresses = [address for _, address in persons]
-    connection.execute(_NO_TIMEOUT)
+    connection.execute(NO_TIMEOUT)
     counts = connection.execute(
         _SQL["suppress"], {**given, "persons": [person for person, _ in persons], "addresses": addresses}
     ).one()

@@ -1,9 +1,15 @@
-"""For which destinations contacts may be selected: those that somebody delivers to."""
+"""For which destinations contacts may be selected: those that somebody delivers to, as the database is told."""
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.destinations import is_registered, register
 from crm_pipelines.settings import Settings, UnknownDestination, is_name
+
+
+def register_destinations(settings: Settings, engine: sa.Engine) -> None:
+    """Tell the database which destinations these settings have."""
+    for name, destination in settings.destinations.items():
+        register(engine, name, destination.kind, delivers=settings.delivers_to(name))
 
 
 def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str:

@@ -4,7 +4,7 @@ One answer for the command line, the API and the status page. It holds personal 
 into no log.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -67,22 +67,6 @@ class Why:
 
 
 def why(
-    engine: sa.Engine,
-    story: Story,
-    mappers: Sequence[Mapper],
-    accounts: Sequence[Account] = (),
-) -> Why:
-    """`mappers`: of the CRMs of which to tell what would be sent. `accounts`: those to ask, at the account's pace."""
-    for one in mappers:
-        remind(engine, one)
-    return Why(
-        story=story,
-        previews=tuple(told for mapper in mappers if (told := preview(engine, mapper, story.id))),
-        live=tuple(held for account in accounts if (held := look(account, story.id))),
-    )
-
-
-def why_by_settings(
     settings: Settings, engine: sa.Engine, story: Story, *, previews: Collection[str], ask: Collection[str] = ()
 ) -> Why:
     """What would be sent to the destinations of `previews`, and what those of `ask` hold, asked through their gates.
@@ -114,7 +98,6 @@ def _preview_of(settings: Settings, engine: sa.Engine, name: str, contact_id: UU
         mapper = mapper_of(settings, name)
     except SettingsError as reason:
         return Preview(crm=name, verdict="misconfigured", says=str(reason), lines=())
-    remind(engine, mapper)
     return preview(engine, mapper, contact_id)
 
 
@@ -128,6 +111,7 @@ def _held_by(settings: Settings, engine: sa.Engine, name: str, contact_id: UUID)
 
 def preview(engine: sa.Engine, mapper: Mapper, contact_id: UUID) -> Preview | None:
     """None if there is no such contact. Makes no request and changes nothing."""
+    remind(engine, mapper)
     queue = Queue(engine, mapper.name)
     delivery = queue.glance(contact_id)
     if delivery is None:

@@ -18,9 +18,9 @@ from crm_pipelines.contacts.gates import AccountTaken, GateKeeper
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.base import ImportTarget, Payload
 from crm_pipelines.crms.registry import mapper_of
+from crm_pipelines.delivery import why
 from crm_pipelines.delivery.opening import Account, open_account
 from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
-from crm_pipelines.delivery.why import why
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.orchestration.findings import look
 from crm_pipelines.orchestration.resources import Destination
@@ -136,7 +136,8 @@ def test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_
         for way in ways:
             with pytest.raises(AccountTaken):
                 way(account)
-        [live] = why(engine, story(engine, "ada@example.com"), [], [account]).live
+        live = why.look(account, story(engine, "ada@example.com").id)
+    assert live
     assert "is that of the destination brevo already" in live.says
     assert not ours.requests(method="POST")
 
@@ -242,13 +243,14 @@ def test_gate_alert_check_and_why_name_the_variable_of_the_destination(
         gate = account.gate.read()
         told = look(account, now=people.now())
         checked = check_account(account)
-        live = why(engine, story(engine, "ada@example.com"), [], [account]).live
+        live = why.look(account, story(engine, "ada@example.com").id)
+    assert live
     [alert] = [one for one in told.findings if one.key.startswith("brevo_eu.gate")]
     said = [
         gate.pause_reason or "",
         str(alert.reasons()[0]),
         *(one.detail for one in checked.problems),
-        live[0].says,
+        live.says,
     ]
     assert [one for one in said if "BREVO_EU_API_KEY" not in one or OF_THE_FIRST.search(one)] == []
     with Destination("brevo").open() as account:

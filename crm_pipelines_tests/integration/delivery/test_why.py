@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.contacts.story import story
+from crm_pipelines.delivery import why as what
 from crm_pipelines.delivery.fidelity import FidelityReader
 from crm_pipelines.delivery.rates import RateLimit
-from crm_pipelines.delivery.why import Held, Preview, why
+from crm_pipelines.delivery.why import Held, Preview, Why
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.contacts.states import add_contact
@@ -26,12 +27,20 @@ def add(engine: sa.Engine, **columns: object) -> None:
     select(engine, "brevo", Who(everyone=True))
 
 
+def told_of(delivery: Delivery, email: str) -> Why:
+    found = story(delivery.engine, email)
+    previewed, held = what.preview(delivery.engine, delivery.crm, found.id), what.look(delivery.account, found.id)
+    assert previewed
+    assert held
+    return Why(story=found, previews=(previewed,), live=(held,))
+
+
 def preview(delivery: Delivery) -> Preview:
-    return why(delivery.engine, story(delivery.engine, EMAIL), [delivery.crm]).previews[0]
+    return told_of(delivery, EMAIL).previews[0]
 
 
 def held(delivery: Delivery) -> Held:
-    told = why(delivery.engine, story(delivery.engine, EMAIL), [], [delivery.account])
+    told = told_of(delivery, EMAIL)
     assert json.loads(json.dumps(told.as_dict()))["live"][0]["crm"] == "brevo"
     return told.live[0]
 
@@ -84,7 +93,7 @@ def test_a_contact_without_a_valid_address_is_told_to_be_unsendable(
 ) -> None:
     add(engine)
     people.run("UPDATE contacts SET email = 'nonsense'")
-    told = why(engine, story(engine, "nonsense"), [delivery.crm], [delivery.account])
+    told = told_of(delivery, "nonsense")
     assert told.previews[0].verdict == "skipped"
     assert told.live[0].says == "Not asked: The e-mail address is not valid: correct it."
 

@@ -16,7 +16,7 @@ from crm_pipelines.delivery.accounts import account_of
 from crm_pipelines.delivery.passage import OTHER_ACCOUNT
 from crm_pipelines.delivery.planning import CLAIM_LEASE
 from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
-from crm_pipelines.delivery.why import why
+from crm_pipelines.delivery.why import look as look_up
 from crm_pipelines.orchestration.findings import account_finding, look
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedules import reason_to_wait
@@ -203,9 +203,10 @@ def test_nothing_is_created_shown_or_read_back_in_another_account(
     _, problem = launch(pipeline, "brevo_provision", dry_run=False)
     assert problem.startswith(f"The credentials open the account {OTHER} of brevo, but the contacts")
     with Destination("brevo").open() as account:
-        told = why(account.engine, story(account.engine, "ada@example.com"), [], [account])
-    assert (told.live[0].found, told.live[0].fields) == (None, ())
-    assert told.live[0].says.startswith(f"Not asked: The credentials open the account {OTHER}")
+        told = look_up(account, story(account.engine, "ada@example.com").id)
+    assert told
+    assert (told.found, told.fields) == (None, ())
+    assert told.says.startswith(f"Not asked: The credentials open the account {OTHER}")
     with Destination("brevo").open() as account, pytest.raises(Exception, match="open the account"):
         account.admitted()
     assert {one["path"] for one in other.requests()} == {"/v3/account"}

@@ -17,7 +17,7 @@ from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.registry import mapper_of
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.preflight import provision_account
-from crm_pipelines.delivery.why import why
+from crm_pipelines.delivery.why import preview
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.schedules import reason_to_wait
 from crm_pipelines.settings import load_settings
@@ -130,9 +130,10 @@ def test_what_keeps_a_value_from_being_sent_is_shown_by_why(
     assert (standing.condition, standing.left_out) == ("delivered", ["CITY", "SCORE"])
     assert "without CITY, SCORE: its latest attempt says why" in standing.next
     mapper = mapper_of(load_settings(), "brevo")
-    [preview] = why(engine, found, [mapper]).previews
-    assert preview.verdict == "unchanged"
-    remarks = {line.attribute: line.remark for line in preview.lines}
+    told = preview(engine, mapper, found.id)
+    assert told
+    assert told.verdict == "unchanged"
+    remarks = {line.attribute: line.remark for line in told.lines}
     assert "Brevo has no attribute CITY" in (remarks["CITY"] or "")
     assert "SCORE at Brevo takes a number" in (remarks["SCORE"] or "")
 
