@@ -11,9 +11,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.crms.base import Payload
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
+from crm_pipelines.crms.payloads import Payload
 from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, normal_phone
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,9 +23,10 @@ from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines import faults
 from crm_pipelines.crms import transport
-from crm_pipelines.crms.base import Outcome, Payload
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.bulk import BrevoImports
+from crm_pipelines.crms.outcomes import Outcome
+from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.delivery import courier, fence, planning
 from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.jobs import sync_job
@@ -166,9 +167,9 @@ def be_poisoned_by(contact_id: str) -> None:
     """Let this process end without a word when it is to deliver the contact, as a crash in C code would."""
     deliver = Brevo.deliver
 
-    def crash(self: Brevo, payload: Payload, **more: Any) -> Outcome:
-        if payload.external_id == contact_id:
+    def crash(self: Brevo, contacts: Sequence[Sendable], **more: Any) -> list[Outcome | None]:
+        if any(one.external_id == contact_id for one in contacts):
             os._exit(1)
-        return deliver(self, payload, **more)
+        return deliver(self, contacts, **more)
 
     Brevo.deliver = crash  # type: ignore[method-assign]

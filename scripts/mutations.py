@@ -452,13 +452,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="self-fence: what is no longer held is not sent",
-        changes=(
-            (
-                "crm_pipelines/delivery/fence.py",
-                "            if contact_id not in self._claims:\n                raise ClaimLost\n",
-                "",
-            ),
-        ),
+        changes=(("crm_pipelines/delivery/fence.py", "self._claims.keys() & set(contact_ids)", "set(contact_ids)"),),
         tests=(_FENCE_TESTS, f"{_MATRIX}::test_woken_after_its_lease_a_worker_overwrites_nothing[before_fence]"),
     ),
     Mutation(
@@ -622,7 +616,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/proving.py",
-                "if self._crm.imports.proof(one, told.names) == told.proof:",
+                "if self._bulk.proof(one, told.names) == told.proof:",
                 "if True:",
             ),
         ),
@@ -797,9 +791,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="fidelity: what was edited while it was read does not count",
-        changes=(
-            ("crm_pipelines/delivery/fidelity.py", "if not self._sampler.unchanged([delivery.claim]):", "if False:"),
-        ),
+        changes=(("crm_pipelines/delivery/fidelity.py", "if delivery.claim.contact_id in unchanged:", "if True:"),),
         tests=(f"{_CHECKS}::test_a_contact_that_is_edited_while_it_is_read_does_not_count",),
     ),
     Mutation(
@@ -1042,7 +1034,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="account: nothing is created in another destination's before the first run, either",
-        changes=((_ACCOUNTS, "gate.require_own(account_of(gate, crm, before_request=before_request))", "pass"),),
+        changes=((_ACCOUNTS, "gate.require_own(account_of(gate, crm, turn=turn))", "pass"),),
         tests=(
             f"{_TWO_DESTINATIONS}::test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_second",
         ),
@@ -1146,7 +1138,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/why.py",
-                "        admit(account.gate, account.crm, before_request=turns)\n",
+                "        admit(account.gate, account.crm, turn=turns)\n",
                 "        account.gate.read()\n",
             ),
         ),
@@ -1292,7 +1284,13 @@ MUTATIONS = (
     ),
     Mutation(
         guard="values: a look that does not come loses no delivery",
-        changes=((_UPSERT, "except Exception:  # noqa", "except ZeroDivisionError:  # noqa"),),
+        changes=(
+            (
+                _UPSERT,
+                "        except _NotItsTurn:\n            return None, None",
+                "        except ZeroDivisionError:\n            return None, None",
+            ),
+        ),
         tests=(f"{_VALUES}::test_a_gate_that_closes_after_the_write_loses_no_delivery",),
     ),
     Mutation(
@@ -1813,9 +1811,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: bodies are smaller after a time-out",
-        changes=(
-            (_IMPORTING, "planning.body_bytes(self._crm.imports.most_bytes, ends)", "self._crm.imports.most_bytes"),
-        ),
+        changes=((_IMPORTING, "planning.body_bytes(self._bulk.most_bytes, ends)", "self._bulk.most_bytes"),),
         tests=(f"{_ENDPOINT}::test_bodies_are_halved_after_a_time_out_down_to_a_floor_and_grow_after_a_success",),
     ),
     Mutation(

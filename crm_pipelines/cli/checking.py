@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import waiting_for_nobody
-from crm_pipelines.crms.base import Finding
 from crm_pipelines.crms.registry import client_of, mapper_of
+from crm_pipelines.crms.schema import Finding
 from crm_pipelines.delivery.opening import open_account
 from crm_pipelines.delivery.preflight import Preflight, check_account
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
@@ -81,7 +81,7 @@ def _account(settings: Settings, destination: CrmSettings, engine: sa.Engine | N
         return Preflight(findings=[_without_credentials(error)], reopened=False)
     try:
         if engine is None:
-            return Preflight(findings=account.check(before_request=lambda: None), reopened=False)
+            return Preflight(findings=account.check(turn=lambda: None), reopened=False)
     finally:
         account.close()
     with open_account(settings, destination.name, engine) as opened:

@@ -22,7 +22,7 @@ from crm_pipelines.cli.output import (
 from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
-    from crm_pipelines.crms.base import NewAttribute
+    from crm_pipelines.crms.schema import NewAttribute
 
 
 class SyncFailed(CrmPipelinesError):
@@ -133,7 +133,7 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
       crm-pipelines provision brevo --dry-run
       crm-pipelines provision brevo
     """
-    from crm_pipelines.crms.base import ProvisionError
+    from crm_pipelines.crms.schema import ProvisionError
     from crm_pipelines.delivery.opening import open_account
     from crm_pipelines.delivery.preflight import plan_account, provision_account
 

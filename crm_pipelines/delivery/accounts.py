@@ -10,7 +10,10 @@ from datetime import timedelta
 from functools import partial
 
 from crm_pipelines.contacts.gates import SANDBOX, AccountTaken, Gate, GateKeeper, Tally
-from crm_pipelines.crms.base import BeforeRequest, Crm, Finding, Identity, Outcome, Result
+from crm_pipelines.crms.base import Crm, Identity
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.schema import Finding
+from crm_pipelines.crms.turns import Turn
 from crm_pipelines.delivery.gatekeeping import close
 from crm_pipelines.delivery.passage import Passage
 from crm_pipelines.delivery.rates import LONGEST_PAUSE
@@ -39,33 +42,33 @@ class Registrar(Passage):
         Raises OtherAccount without it, AccountUnknown, AccountMixup, AccountTaken, or GatePaused when the account is
         not known and cannot be asked for.
         """
-        account = account_of(self._gate, self._crm, before_request=self._pacer.wait)
+        account = account_of(self._gate, self._crm, turn=self._pacer.wait)
         bind = partial(self._gate.bind_account, account, self._crm.credentials_fingerprint, move=move)
         return Admitted(forgotten=self._patiently(bind), gate=self._gate.of(account))
 
 
-def admit(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> GateKeeper:
+def admit(gate: GateKeeper, crm: Crm, *, turn: Turn) -> GateKeeper:
     """The gate for whoever goes on with what is known of the account; before the first run, for any account but that of
     another destination.
 
     Nothing is forgotten here. Raises OtherAccount, AccountMixup, AccountTaken or AccountUnknown, and what
-    `before_request` raises.
+    `turn` raises.
     """
     if gate.read().account_is_open:
         if gate.others:
-            gate.require_own(account_of(gate, crm, before_request=before_request))
+            gate.require_own(account_of(gate, crm, turn=turn))
         return gate
-    account = account_of(gate, crm, before_request=before_request)
+    account = account_of(gate, crm, turn=turn)
     gate.bind_account(account, crm.credentials_fingerprint, move=False)
     return gate.of(account)
 
 
-def account_of(gate: GateKeeper, crm: Crm, *, before_request: BeforeRequest) -> str:
+def account_of(gate: GateKeeper, crm: Crm, *, turn: Turn) -> str:
     """The account that the credentials open; asked for unless it is known. Raises AccountUnknown."""
     state = gate.read()
     if state.account is not None and state.knows(crm.credentials_fingerprint):
         return state.account
-    outcome, identity = crm.identify(before_request=before_request)
+    outcome, identity = crm.identify(turn=turn)
     _tell(gate, crm, outcome)
     if outcome.result is not Result.SYNCED:
         said = scrub(outcome.message or outcome.kind or "")

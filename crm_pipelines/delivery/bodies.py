@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from crm_pipelines.contacts.imports import ToldRow
-from crm_pipelines.crms.base import ImportRow
+from crm_pipelines.crms.bulk import ImportRow
 from crm_pipelines.delivery.parcels import Parcel
 
 # Room for what stands around the rows of a body.

@@ -12,15 +12,19 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
 from crm_pipelines.contacts.retrying import tries
-from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
-from crm_pipelines.delivery.fence import ClaimLost, Fence
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Sendable
+from crm_pipelines.delivery.fence import Fence
 from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, tally
+from crm_pipelines.delivery.halving import send_apart
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prepare, without_suppressed
 from crm_pipelines.delivery.passage import STOPPED, Passage
@@ -48,6 +52,32 @@ class Receipt:
     released: int
     halted: str | None
     locked: int = 0
+
+
+@dataclass
+class _UnderWay:
+    """A contact that is being sent: what it has come to so far, and since when."""
+
+    parcel: Parcel
+    started: float | None = None
+    outcome: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        self.contact_id = self.parcel.delivery.claim.contact_id
+        self.sendable = self.parcel.sendable
+
+    def heed(self, latest: Outcome, *, alone: bool) -> None:
+        """Of what it came to before only the requests count."""
+        former = self.outcome
+        if former is not None:
+            requests, answered = latest.requests + former.requests, latest.answered or former.answered
+            latest = replace(latest, requests=requests, answered=answered)
+        self.outcome = replace(latest, whole=False) if alone else latest
+
+    def attempt(self, crm: Crm) -> Attempt:
+        assert self.outcome is not None
+        duration = timedelta(seconds=time.monotonic() - self.started if self.started else 0)
+        return attempt_of(self.parcel, self.outcome, duration, crm)
 
 
 class Courier(Passage):
@@ -132,9 +162,11 @@ class Courier(Passage):
         if not parcels:
             return
         answered: list[Attempt] = []  # in order of arrival; what was recorded stays, so that no interruption loses any
-        pool = ThreadPoolExecutor(min(self._limit.threads, len(parcels)), thread_name_prefix="send")
+        most = self._crm.most_per_request
+        chunks = [parcels[start : start + most] for start in range(0, len(parcels), most)]
+        pool = ThreadPoolExecutor(min(self._limit.threads, len(chunks)), thread_name_prefix="send")
         try:
-            pending = {pool.submit(self._send, parcel, fence, answered) for parcel in parcels}
+            pending = {pool.submit(self._send, chunk, fence, answered) for chunk in chunks}
             while pending:
                 done, pending = wait(pending, timeout=_FLUSH_SECONDS)
                 self._record(answered, recorded)
@@ -156,66 +188,100 @@ class Courier(Passage):
         ours = self._patiently(lambda: self._queue.intend([one.intent for one in parcels]))
         return [one for one in parcels if one.delivery.claim.contact_id in ours]
 
-    def _send(self, parcel: Parcel, fence: Fence, answered: list[Attempt]) -> None:
-        contact_id = parcel.delivery.claim.contact_id
-        started: float | None = None
-        outcome: Outcome | None = None
+    def _send(self, parcels: Sequence[Parcel], fence: Fence, answered: list[Attempt]) -> None:
+        """Send these in one request, and again in smaller ones should it be refused without a word for whom."""
 
-        def before_request() -> None:
-            nonlocal started
-            self._pacer.wait()
-            fault_point("before_fence")
-            fence.check(contact_id)
-            fault_point("before_send")
-            started = started or time.monotonic()
+        def send(contacts: Sequence[_UnderWay]) -> list[_UnderWay]:
+            return self._send_together(contacts, fence, answered)
 
-        def answer(outcome: Outcome) -> None:
-            duration = timedelta(seconds=time.monotonic() - started if started else 0)
-            answered.append(attempt_of(parcel, outcome, duration, self._crm))
+        refused = send([_UnderWay(parcel) for parcel in parcels])
+        if len(refused) > 1:
+            send_apart(refused, send)
 
+    def _send_together(self, contacts: Sequence[_UnderWay], fence: Fence, answered: list[Attempt]) -> list[_UnderWay]:
+        """Record what each came to, after the pauses that the CRM asks for; returns those that it refused.
+
+        Those of several whom it refused without a word for whom have no outcome yet.
+        """
+        refused: list[_UnderWay] = []
+        alone = len(contacts) == 1
         for sends_left in reversed(range(_MOST_SENDS)):
-            latest = self._hand_over(parcel, before_request)
-            if latest is None:
+            outcomes = self._hand_over(contacts, fence)
+            again: list[_UnderWay] = []
+            for contact, outcome in zip(contacts, outcomes, strict=True):
                 if outcome is not None:
-                    answer(outcome)
-                return
-            fault_point("after_send")
-            if outcome is not None:
-                latest = replace(
-                    latest,
-                    requests=latest.requests + outcome.requests,
-                    answered=latest.answered or outcome.answered,
-                )
-            outcome = latest
-            again = sends_left > 0 and _is_short_refusal(outcome)
-            if not again:
-                answer(outcome)
-            self._insistently(partial(self._mind_the_gate, outcome))
-            if not again:
-                return
+                    contact.heed(outcome, alone=alone)
+                    if outcome.whole or (alone and outcome.result is Result.REJECTED):
+                        refused.append(contact)
+                if outcome is not None and sends_left and _is_short_refusal(outcome):
+                    again.append(contact)
+                elif contact.outcome is not None and not contact.outcome.whole:
+                    answered.append(contact.attempt(self._crm))
+            for outcome in _telling(outcomes):
+                self._insistently(partial(self._mind_the_gate, outcome))
+            contacts = again
+            if not contacts:
+                break
+        return refused
 
-    def _hand_over(self, parcel: Parcel, before_request: BeforeRequest) -> Outcome | None:
-        """What the CRM says; None when it was not asked to the end, since the run sends no more or not this contact."""
+    def _hand_over(self, contacts: Sequence[_UnderWay], fence: Fence) -> Sequence[Outcome | None]:
+        """What the CRM says of each; None where it was not asked, since the run sends no more or not this contact."""
+        by_id = {contact.sendable.external_id: contact for contact in contacts}
+
+        def turn(sendables: Sequence[Sendable]) -> list[Sendable]:
+            if not self._may_send():
+                return []
+            about = [by_id[one.external_id] for one in sendables]
+            ours = self._still_ours([one.contact_id for one in about], fence)
+            for one in about:
+                one.started = one.started or time.monotonic()
+            return [one for one in sendables if by_id[one.external_id].contact_id in ours]
+
         try:
-            return self._crm.deliver(
-                parcel.payload,
-                remote_key=parcel.delivery.remote_key,
-                remote_id=parcel.delivery.remote_id,
-                before_request=before_request,
-                remembered=parcel.remembered,
-                is_contact=self._queue.is_contact,
+            outcomes = self._crm.deliver(
+                [contact.sendable for contact in contacts], turn=turn, is_contact=self._queue.is_contact
             )
-        except ClaimLost:
-            return None
+            if len(outcomes) != len(contacts):
+                raise ValueError("not one outcome for each contact")
+        except sa.exc.SQLAlchemyError as error:  # from `is_contact`
+            self._halt_for(error)
+            return [None] * len(contacts)
+        except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
+            failure = own_failure(error, repeatable=self._crm.repeatable)
+            return [replace(failure, whole=len(contacts) > 1 and self._crm.repeatable)] * len(contacts)
+        if any(outcomes):
+            fault_point("after_send")
+        return outcomes
+
+    def _may_send(self) -> bool:
+        """Wait for a turn at the gate; False when the run sends no more."""
+        try:
+            self._pacer.wait()
         except (GatePaused, Stopped) as reason:
             self._halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
-            return None
+            return False
         except sa.exc.SQLAlchemyError as error:
-            _log.warning("The contacts database failed before a request: %s", type(error).__name__)
-            self._halt("the contacts database failed")
-            return None
-        except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
-            return own_failure(error)
+            self._halt_for(error)
+            return False
+        return True
+
+    def _still_ours(self, contact_ids: Sequence[UUID], fence: Fence) -> set[UUID]:
+        fault_point("before_fence")
+        try:
+            ours = fence.still_ours(contact_ids)
+        except Stopped:
+            self._halt(STOPPED)
+            return set()
+        except sa.exc.SQLAlchemyError as error:
+            self._halt_for(error)
+            return set()
+        if ours:
+            fault_point("before_send")
+        return ours
+
+    def _halt_for(self, error: sa.exc.SQLAlchemyError) -> None:
+        _log.warning("The contacts database failed before a request: %s", type(error).__name__)
+        self._halt("the contacts database failed")
 
     def _record(self, attempts: Sequence[Attempt], recorded: set[Claim]) -> None:
         new = [attempt for attempt in attempts if attempt.claim not in recorded]
@@ -236,3 +302,14 @@ def _is_short_refusal(outcome: Outcome) -> bool:
     """Whether the CRM only asks for a pause that the run waits out: before the next request, at the gate."""
     wait = outcome.retry_after or timedelta()
     return outcome.result is Result.SNOOZED and wait.total_seconds() <= SHORT_PAUSE_SECONDS
+
+
+def _telling(outcomes: Sequence[Outcome | None]) -> list[Outcome]:
+    """Of outcomes that came with the same answer one is enough for the gate."""
+    told: dict[object, Outcome] = {}
+    for number, outcome in enumerate(outcomes):
+        if outcome is not None and not outcome.shared:
+            told[number] = outcome
+        elif outcome is not None and outcome.result in {Result.SNOOZED, Result.REFUSED}:
+            told.setdefault((outcome.result, outcome.kind, outcome.retry_after), outcome)
+    return list(told.values())

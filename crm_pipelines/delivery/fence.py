@@ -7,7 +7,7 @@ granted, and that the lease outlasts TRUST by far more than a request can take.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from crm_pipelines.contacts.queue import Claim
@@ -59,13 +59,12 @@ class Fence:
             if self._age() > TRUST.total_seconds() / 2:
                 self._renew_all()
 
-    def check(self, contact_id: UUID) -> None:
-        """Call right before each request. Raises ClaimLost for a contact that was taken over."""
+    def still_ours(self, contact_ids: Collection[UUID]) -> set[UUID]:
+        """Call right before each request with those that it is about; who was taken over is left out."""
         with self._lock:
             while self._age() > TRUST.total_seconds():  # again, if the worker slept during the renewal itself
                 self._renew_all()
-            if contact_id not in self._claims:
-                raise ClaimLost
+            return self._claims.keys() & set(contact_ids)
 
     def _age(self) -> float:
         return self._clock() - self._asked_at

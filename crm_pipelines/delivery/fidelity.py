@@ -5,16 +5,18 @@ could not be read is counted as such and says nothing about the fields.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Delivery, Queue
 from crm_pipelines.contacts.sampling import Sampler
-from crm_pipelines.crms.base import Crm, Payload, Result
+from crm_pipelines.crms.base import Crm, Reading
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Held, Payload
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import remembered_of
+from crm_pipelines.delivery.parcels import sendable_of
 from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.rates import RateLimit
 
@@ -53,8 +55,11 @@ class Fidelity:
 class FidelityReader(Passage):
     """Reads back a sample of what one CRM has been told."""
 
-    def __init__(self, *, queue: Queue, sampler: Sampler, gate: GateKeeper, crm: Crm, limit: RateLimit) -> None:
+    def __init__(
+        self, *, reading: Reading, queue: Queue, sampler: Sampler, gate: GateKeeper, crm: Crm, limit: RateLimit
+    ) -> None:
         super().__init__(gate=gate, crm=crm, limit=limit)
+        self._reading = reading
         self._queue = queue
         self._sampler = sampler
 
@@ -63,9 +68,10 @@ class FidelityReader(Passage):
         claims = self._sampler.sample(since, size)
         deliveries = self._queue.load(claims)
         tally = _Tally(edited=len(claims) - len(deliveries))
+        most = self._reading.most_per_request
         try:
-            for delivery in deliveries:
-                self._compare(delivery, tally)
+            for start in range(0, len(deliveries), most):
+                self._compare(deliveries[start : start + most], tally)
         except GatePaused:
             self._halt("the gate is paused")
         except Stopped:
@@ -79,31 +85,38 @@ class FidelityReader(Passage):
             halted=self.halted,
         )
 
-    def _compare(self, delivery: Delivery, tally: "_Tally") -> None:
+    def _compare(self, deliveries: Sequence[Delivery], tally: "_Tally") -> None:
+        prepared = [(one, self._sent(one)) for one in deliveries]
+        sent = [(one, payload) for one, payload in prepared if payload is not None]
+        tally.edited += len(prepared) - len(sent)
+        if not sent:
+            return
+        # Not by the former address: whoever has that by now is another contact.
+        sought = [replace(sendable_of(one, payload), remote_key=None) for one, payload in sent]
+        found = self._reading.look_up(sought, turn=self._pacer.wait)
+        for outcome, _ in found:
+            self._mind_the_gate(outcome)
+        unchanged = self._sampler.unchanged([one.claim for one, _ in sent])
+        for (delivery, payload), (outcome, held) in zip(sent, found, strict=True):
+            if outcome.result is not Result.SYNCED:
+                continue
+            if delivery.claim.contact_id in unchanged:
+                tally.add(self._same(delivery, payload, held))
+            else:
+                tally.edited += 1
+
+    def _sent(self, delivery: Delivery) -> Payload | None:
+        """What was sent of the contact; None if it was edited since."""
         payload = self._crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
-        if not isinstance(payload, Payload) or payload.hash != delivery.payload_hash:
-            tally.edited += 1
-            return
-        outcome, held = self._crm.look_up(
-            payload,
-            remote_key=None,
-            remote_id=delivery.remote_id,
-            before_request=self._pacer.wait,
-            remembered=remembered_of(delivery),
-        )
-        self._mind_the_gate(outcome)
-        if outcome.result is not Result.SYNCED:
-            return
-        if not self._sampler.unchanged([delivery.claim]):
-            tally.edited += 1
-            return
-        # What the CRM did not take says nothing about what arrives.
+        return payload if isinstance(payload, Payload) and payload.hash == delivery.payload_hash else None
+
+    def _same(self, delivery: Delivery, payload: Payload, held: Held | None) -> dict[str, bool]:
+        """Whether each field is the same; what the CRM did not take says nothing about what arrives."""
         untold = payload.attributes.keys() - delivery.sent_attributes
-        compared = self._crm.compare(payload, held) if held else []
-        tally.add(
-            {MISSING: held is not None}
-            | {one.attribute: one.same for one in compared if one.same is not None and one.attribute not in untold}
-        )
+        compared = self._reading.compare(payload, held) if held else []
+        return {MISSING: held is not None} | {
+            one.attribute: one.same for one in compared if one.same is not None and one.attribute not in untold
+        }
 
 
 @dataclass

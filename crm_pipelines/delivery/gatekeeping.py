@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from crm_pipelines.contacts.gates import Gate, GateKeeper, Reservation, Tally
 from crm_pipelines.contacts.queue import Attempt, Queue, RetryPolicy
-from crm_pipelines.crms.base import SETTINGS, Crm, Outcome, Result
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.delivery.pacing import Pacer
 
 SHORT_PAUSE_SECONDS = 15.0
@@ -58,7 +59,7 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm, queue: Queue, policy: RetryPo
     if state.refused_fingerprint != present:
         gate.open()
     else:
-        outcome = (crm.probe_settings if of_settings else crm.probe)(before_request=lambda: None)
+        outcome = (crm.probe_settings if of_settings else crm.probe)(turn=lambda: None)
         if outcome.result is Result.SYNCED:
             queue.pass_over_refused(state.changed_at, policy)
             gate.open()

@@ -18,7 +18,8 @@ from uuid import UUID
 from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkClaim, ImportLost, OpenImport, ToldRow, holder
 from crm_pipelines.contacts.queue import Attempt, Delivery, Intent
-from crm_pipelines.crms.base import ImportRow, ImportTarget, Result
+from crm_pipelines.crms.bulk import ImportRow, ImportTarget
+from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.bodies import Body, told_of
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
@@ -136,7 +137,7 @@ class Importer(Prover):
             proving.result()
 
     def _prove_ahead(self, target: ImportTarget, over: threading.Event) -> None:
-        size = self._crm.imports.page_size
+        size = self._bulk.page_size
         while not over.is_set():
             ids = list(self._open)
             page = self._read(target.moment, self._read_ahead, size=size) if ids else None
@@ -192,7 +193,7 @@ class Importer(Prover):
             )
         )
         ends = self._patiently(self._imports.latest_ends)
-        body = Body(planning.body_bytes(self._crm.imports.most_bytes, ends))
+        body = Body(planning.body_bytes(self._bulk.most_bytes, ends))
         sent = False
         try:
             more = self._fill(import_id, body, survey, most)
@@ -284,24 +285,24 @@ class Importer(Prover):
         return self._patiently(partial(self._blocklist.among, survey.walk, identifiers))
 
     def _unmarked(self, parcel: Parcel, row: ImportRow, target: ImportTarget) -> ImportRow:
-        unmarked = self._crm.imports.row(parcel.payload, target, marked=False)
+        unmarked = self._bulk.row(parcel.payload, target, marked=False)
         return replace(unmarked, identifiers=row.identifiers) if unmarked else row
 
     def _on_list(self, delivery: Delivery) -> str:
-        return on_list(self._crm.imports.identifier(delivery.remote_id or ""))
+        return on_list(self._bulk.identifier(delivery.remote_id or ""))
 
     def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
         if delivery.remote_key not in {None, parcel.payload.key} or delivery.maybe_keys - {parcel.payload.key}:
             return None
         try:
-            row = self._crm.imports.row(parcel.payload, target)
+            row = self._bulk.row(parcel.payload, target)
         except Exception as error:  # noqa: BLE001 - our own defect: the single path charges it to the contact
             _log.error("Unexpected %s while a contact was put into an import", type(error).__name__)
             return None
         if row is None or delivery.remote_id is None:
             return row
-        return replace(row, identifiers=row.identifiers | {self._crm.imports.identifier(delivery.remote_id)})
+        return replace(row, identifiers=row.identifiers | {self._bulk.identifier(delivery.remote_id)})
 
     def _submit(self, import_id: UUID, body: Body, target: ImportTarget) -> bool:
         """Whether it has come to something: it is under way, or the CRM refused it for good."""
@@ -323,12 +324,12 @@ class Importer(Prover):
         if not body.rows:
             return False
 
-        def before_request() -> None:
+        def turn() -> None:
             self._turn()
             if elapsed_clock() - asked_at > planning.TRUST.total_seconds():
                 raise ClaimLost
 
-        outcome, process_id = self._crm.imports.submit(list(body.rows.values()), target, before_request=before_request)
+        outcome, process_id = self._bulk.submit(list(body.rows.values()), target, turn=turn)
         one = OpenImport(
             id=import_id,
             process_id=process_id or "",

@@ -10,7 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.account_attributes import AttributeStore
-from crm_pipelines.crms.base import BeforeRequest, Crm, Mapper, Outcome, Result
+from crm_pipelines.crms.base import Crm, Mapper
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.schema import Schema
+from crm_pipelines.crms.turns import Turn
 from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.reading import Reader
@@ -30,8 +33,9 @@ class Learned:
 class Learner(Reader):
     """Looks at one account on behalf of a run."""
 
-    def __init__(self, *, store: AttributeStore, **passage: Any) -> None:
+    def __init__(self, *, schema: Schema, store: AttributeStore, **passage: Any) -> None:
         super().__init__(**passage)
+        self._schema = schema
         self._store = store
 
     def learn(self) -> Learned:
@@ -39,14 +43,14 @@ class Learner(Reader):
         self._insistently(self._store.note_look)
         try:
             for _ in range(_MOST_ASKED):
-                outcome, attributes = self._crm.attributes(before_request=self._turn)
+                outcome, attributes = self._schema.attributes(turn=self._turn)
                 if attributes is not None:
                     self._heed(outcome)
                     return Learned(queued=take_in(self._store, self._crm, attributes))
                 told = outcome
                 if self._crm.attributes_version is not None:
                     # It may be this endpoint alone, whose answer is not needed. Another question tells of the account.
-                    told = self._crm.probe(before_request=self._turn)
+                    told = self._crm.probe(turn=self._turn)
                 self._heed(told)
                 if not _is_short_refusal(told):
                     break
@@ -63,9 +67,9 @@ def take_in(store: AttributeStore, crm: Crm, attributes: list[dict[str, Any]]) -
     return store.keep(attributes, crm.attributes_version or "", crm.writable)
 
 
-def learn_now(engine: sa.Engine, crm: Crm, before_request: BeforeRequest) -> int:
+def learn_now(engine: sa.Engine, crm: Crm, turn: Turn) -> int:
     """On a person's demand; 0 as well when there was no answer: the next run asks again."""
-    _, attributes = crm.attributes(before_request=before_request)
+    attributes = None if crm.schema is None else crm.schema.attributes(turn=turn)[1]
     return 0 if attributes is None else take_in(AttributeStore(engine, crm.name), crm, attributes)
 
 

@@ -62,14 +62,28 @@ class Account:
     def admitted(self) -> "Account":
         """The same, with turns at the gate only while this is the account of the contacts; see `accounts.admit`."""
         turns = pacer_for(self.gate, self.destination.rate_limit_per_second)
-        return replace(self, gate=admit(self.gate, self.crm, before_request=turns.wait))
+        return replace(self, gate=admit(self.gate, self.crm, turn=turns.wait))
 
     @property
     def attributes(self) -> AttributeStore:
         return AttributeStore(self.engine, self.queue.crm)
 
-    def learner(self) -> Learner:
-        return Learner(store=self.attributes, gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+    def learner(self) -> Learner | None:
+        """None: the account takes whatever it is sent."""
+        if self.crm.schema is None:
+            return None
+        limit = self.rate_limit(self.gate.read())
+        return Learner(schema=self.crm.schema, store=self.attributes, gate=self.gate, crm=self.crm, limit=limit)
+
+    @property
+    def schema_known(self) -> bool:
+        """Whether it is known what the account takes."""
+        return self.crm.schema is None or self.crm.attributes_version is not None
+
+    @property
+    def look_is_due(self) -> bool:
+        """Whether the account's attributes are to be looked at again."""
+        return self.crm.schema is not None and self.attributes.look_is_due(self.crm.judged_here)
 
     def imports(self, run_id: str) -> BulkImports:
         return BulkImports(self.engine, self.queue.crm, run_id)

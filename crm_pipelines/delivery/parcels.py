@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from crm_pipelines.contacts.queue import Attempt, Delivery, Intent, Queue
-from crm_pipelines.crms.base import Mapper, Outcome, Payload, Remembered, Result, Unsendable
+from crm_pipelines.crms.base import Mapper
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Payload, Remembered, Sendable, Unsendable
 from crm_pipelines.delivery.spellings import forms_of
 
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
@@ -42,18 +44,21 @@ class Parcel:
         return Intent(claim=self.delivery.claim, key=self.payload.key, names=names)
 
     @property
-    def remembered(self) -> Remembered:
-        return remembered_of(self.delivery)
+    def sendable(self) -> Sendable:
+        return sendable_of(self.delivery, self.payload)
 
 
-def remembered_of(delivery: Delivery) -> Remembered:
-    """What the CRM's module needs to know of earlier deliveries."""
-    return Remembered(
+def sendable_of(delivery: Delivery, payload: Payload) -> Sendable:
+    """The contact as the CRM's module takes it, with what it needs to know of earlier deliveries."""
+    remembered = Remembered(
         maybe_keys=delivery.maybe_keys,
         lists=delivery.lists,
         remote_mark=delivery.remote_mark,
         # Without a hash it is not known what the last request came to, or the user wants all of it sent again.
         certain=delivery.payload_hash is not None,
+    )
+    return Sendable(
+        payload=payload, remote_key=delivery.remote_key, remote_id=delivery.remote_id, remembered=remembered
     )
 
 
@@ -185,12 +190,14 @@ def _aside(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def own_failure(error: Exception) -> Outcome:
-    """The outcome of a delivery that failed by a defect of ours."""
+def own_failure(error: Exception, *, repeatable: bool = True) -> Outcome:
+    """The outcome of a delivery that failed by a defect of ours; `repeatable`: whether it may be made again."""
     # The text of an unexpected exception may hold a contact's data; its type and place do not.
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     _log.error("Unexpected %s at %s while delivering a contact", type(error).__name__, place)
     return Outcome(
-        result=Result.RETRY, kind="internal", message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}."
+        result=Result.RETRY if repeatable else Result.UNKNOWN,
+        kind="internal",
+        message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}.",
     )

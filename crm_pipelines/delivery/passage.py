@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, Gate, GateKeeper, Reservation
 from crm_pipelines.contacts.retrying import with_retries
-from crm_pipelines.crms.base import SETTINGS, Crm, Outcome, Result
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.delivery.gatekeeping import close, soon_over
 from crm_pipelines.delivery.pacing import Pacer, Stopped
 from crm_pipelines.delivery.rates import LONGEST_PAUSE, RateLimit

@@ -60,6 +60,9 @@ MAX_BATCHES = 12
 # Between two batches nothing is sent for some tenths of a second; over so many seconds that is half a percent.
 _BATCH_SECONDS = 60
 
+# Contacts, where several go in one request.
+_LARGE_BATCH = 5000
+
 # In requests: of a page of contacts, and of an import's own requests and its wait.
 _PAGE_COST = 2
 _IMPORT_COST = 20
@@ -84,9 +87,9 @@ def importing_budget(interval: timedelta) -> timedelta:
     return sending_budget(interval) / 2
 
 
-def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None) -> int:
+def claim_limit(budget: timedelta, contacts_per_second: float, limit: int | None) -> int:
     """How many contacts the rate allows within the budget, at least one; at most `limit`."""
-    possible = max(1, math.floor(budget.total_seconds() * rate_per_second))
+    possible = max(1, math.floor(budget.total_seconds() * contacts_per_second))
     return possible if limit is None else min(possible, limit)
 
 
@@ -132,14 +135,22 @@ def suspects_share(limit: int) -> int:
     return 0 if limit < 2 else max(1, limit // _PER_SUSPECT)
 
 
-def smallest_batch(configured: int, rate_per_second: float, processes: int = 1) -> int:
-    """The setting, or what is sent in a minute by each of the processes that share the rate, where that is more."""
-    return max(configured, round(rate_per_second * _BATCH_SECONDS / processes))
+def smallest_batch(configured: int, rate_per_second: float, processes: int = 1, *, together: int = 1) -> int:
+    """The setting, or what is sent in a minute by each of the processes that share the rate, where that is more.
+
+    `together` contacts go in one request. A batch is read and prepared as a whole, so where many go in one request a
+    minute's worth is too much.
+    """
+    in_a_minute = round(rate_per_second * together * _BATCH_SECONDS / processes)
+    return max(configured, together, min(in_a_minute, max(_LARGE_BATCH, round(rate_per_second * _BATCH_SECONDS))))
 
 
-def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES) -> list[Sequence[T]]:
-    """Consecutive batches of at least `smallest` items (but for the last) and at most `most` of them."""
-    size = max(smallest, math.ceil(len(items) / most))
+def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES, *, together: int = 1) -> list[Sequence[T]]:
+    """Consecutive batches of at least `smallest` items (but for the last) and at most `most` of them.
+
+    Each is a multiple of `together`, so that no request but the last is half empty.
+    """
+    size = together * math.ceil(max(smallest, math.ceil(len(items) / most)) / together)
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
 from crm_pipelines.contacts.gates import SANDBOX, Gate, OtherAccount
 from crm_pipelines.contacts.twins import count_twins, in_words
-from crm_pipelines.crms.base import BeforeRequest, Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.turns import Turn
 from crm_pipelines.delivery.accounts import admit, judge
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import learn_now
@@ -34,7 +35,7 @@ def check_account(account: Account) -> Preflight:
     gate = account.gate
     findings = [*_waiting_gate(gate.read()), *_twins(account.engine)]
     findings += account.crm.check(
-        before_request=pacer_for(gate, account.destination.rate_limit_per_second).wait,
+        turn=pacer_for(gate, account.destination.rate_limit_per_second).wait,
         custom_fields=custom_fields_in_use(account.engine),
         judge=partial(judge, gate, account.crm),
         values_in_use=_values_in_use(account.engine),
@@ -60,8 +61,10 @@ def _twins(engine: sa.Engine) -> Iterator[Finding]:
 
 def plan_account(account: Account) -> list[NewAttribute]:
     """What `provision_account` would create. Raises as that does."""
-    return account.crm.plan(
-        before_request=_turns(account),
+    if account.crm.schema is None:
+        return []
+    return account.crm.schema.plan(
+        turn=_turns(account),
         custom_fields=custom_fields_in_use(account.engine),
         values_in_use=_values_in_use(account.engine),
     )
@@ -75,10 +78,12 @@ def provision_account(account: Account, *, dry_run: bool) -> list[str]:
     were created nevertheless.
     """
     turn, engine, crm = _turns(account), account.engine, account.crm
+    if crm.schema is None:
+        return []
     try:
-        names = crm.provision(
+        names = crm.schema.provision(
             dry_run=dry_run,
-            before_request=turn,
+            turn=turn,
             custom_fields=custom_fields_in_use(engine),
             values_in_use=_values_in_use(engine),
         )
@@ -91,11 +96,11 @@ def provision_account(account: Account, *, dry_run: bool) -> list[str]:
     return names
 
 
-def _turns(account: Account) -> BeforeRequest:
+def _turns(account: Account) -> Turn:
     """Turns for requests to the account of the contacts; after the sandbox, to the real one that is got ready."""
     turns = pacer_for(account.gate, account.destination.rate_limit_per_second).wait
     try:
-        admit(account.gate, account.crm, before_request=turns)
+        admit(account.gate, account.crm, turn=turns)
     except OtherAccount:
         if account.gate.read().account != SANDBOX:
             raise

@@ -11,7 +11,9 @@ from uuid import UUID
 from crm_pipelines.contacts.gates import SANDBOX
 from crm_pipelines.contacts.imports import BulkImports, OpenImport, holder
 from crm_pipelines.contacts.queue import Applied, Queue, RetryPolicy
-from crm_pipelines.crms.base import Held, ImportStatus, Page, Result
+from crm_pipelines.crms.bulk import ImportStatus, Page
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Held
 from crm_pipelines.delivery.rates import LONGEST_PAUSE
 from crm_pipelines.delivery.reading import Reader
 from crm_pipelines.delivery.totals import Totals, totals_of
@@ -51,19 +53,19 @@ class Prover(Reader):
     def _look(self) -> Mapping[str, ImportStatus]:
         """How the imports stand; nothing when it is too early to ask."""
 
-        def before_request() -> None:
+        def turn() -> None:
             self._turn()
-            if not self._patiently(partial(self._gate.reserve_poll, self._crm.imports.look_pause)):
+            if not self._patiently(partial(self._gate.reserve_poll, self._bulk.look_pause)):
                 raise _TooEarlyError
 
         try:
-            outcome, statuses = self._crm.imports.look(before_request=before_request)
+            outcome, statuses = self._bulk.look(turn=turn)
         except _TooEarlyError:
             return {}
         if outcome.result is Result.SNOOZED:
             # This allowance is not that of the contacts.
-            pause = min(outcome.retry_after or self._crm.imports.look_pause, LONGEST_PAUSE)
-            self._insistently(partial(self._gate.delay_poll, max(pause, self._crm.imports.look_pause)))
+            pause = min(outcome.retry_after or self._bulk.look_pause, LONGEST_PAUSE)
+            self._insistently(partial(self._gate.delay_poll, max(pause, self._bulk.look_pause)))
         elif outcome.result is not Result.SYNCED:
             # Nor is this limit, which the headers tell: it must not become the rate of the contacts.
             self._heed_in_bulk(replace(outcome, rate=type(outcome.rate)()))
@@ -80,7 +82,7 @@ class Prover(Reader):
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
 
     def _refused(self, status: ImportStatus) -> Mapping[str, str]:
-        return self._crm.imports.refused(status, local=self._gate.account == SANDBOX)
+        return self._bulk.refused(status, local=self._gate.account == SANDBOX)
 
     def _read_back(self, imports: Sequence[OpenImport], *, first: int = 0) -> int:
         """Record the contacts that are there as they were sent; returns how many are not."""
@@ -103,8 +105,8 @@ class Prover(Reader):
         for import_id in list(import_ids):
             for told in self._patiently(partial(self._imports.expected, import_id, list(sought))):
                 one = sought.pop(told.key)
-                if self._crm.imports.proof(one, told.names) == told.proof:
-                    arrived.setdefault(import_id, {})[told.key] = (one.remote_id, self._crm.imports.mark(one))
+                if self._bulk.proof(one, told.names) == told.proof:
+                    arrived.setdefault(import_id, {})[told.key] = (one.remote_id, self._bulk.mark(one))
             if not sought:
                 break
         # A page follows another within the same import: there it is looked for first.

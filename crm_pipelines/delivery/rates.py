@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_pipelines.crms.base import RateHeaders
+from crm_pipelines.crms.outcomes import RateHeaders
 from crm_pipelines.settings import CrmSettings
 
 LONGEST_PAUSE = timedelta(days=1)

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from crm_pipelines.contacts.gates import Tally
-from crm_pipelines.crms.base import Outcome, Page, Result
+from crm_pipelines.crms.bulk import Imports, Page
+from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.delivery.passage import Passage
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -31,6 +32,11 @@ class Reader(Passage):
     def __init__(self, **passage: Any) -> None:
         super().__init__(**passage)
         self.requests = 0
+
+    @property
+    def _bulk(self) -> Imports:
+        assert self._crm.imports is not None
+        return self._crm.imports
 
     def _turn(self) -> None:
         self._pacer.wait()
@@ -54,7 +60,7 @@ class Reader(Passage):
 
         The last one is full only when there were too many.
         """
-        size = self._crm.imports.page_size
+        size = self._bulk.page_size
         step = size - overlap
         pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         ahead: deque[Future[Page]] = deque()
@@ -75,7 +81,7 @@ class Reader(Passage):
 
     def _read(self, since: datetime | None, offset: int, *, size: int) -> Page:
         """Raises BrokenOff."""
-        outcome, page = self._crm.imports.read(since, offset=offset, size=size, before_request=self._turn)
+        outcome, page = self._bulk.read(since, offset=offset, size=size, turn=self._turn)
         self._heed_in_bulk(outcome)
         if page is None:
             raise BrokenOff(outcome.message)

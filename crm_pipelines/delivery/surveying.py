@@ -15,7 +15,8 @@ from typing import Any
 from uuid import UUID
 
 from crm_pipelines.contacts.blocklist import Blocklist, Walk
-from crm_pipelines.crms.base import Held, ImportTarget
+from crm_pipelines.crms.bulk import ImportTarget
+from crm_pipelines.crms.payloads import Held
 from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.reading import BrokenOff, Reader
@@ -62,11 +63,11 @@ class Surveyor(Reader):
             size = self._read(None, 0, size=1).count
             if size is None:
                 raise BrokenOff("The CRM did not say how many contacts it holds.")
-            least = planning.least_for_bulk(threshold, account=size, page_size=self._crm.imports.page_size)
+            least = planning.least_for_bulk(threshold, account=size, page_size=self._bulk.page_size)
             if not due(least):
                 _log.info("No bulk import for fewer than %d contacts: the account would have to be read first.", least)
                 return None
-            outcome, target = self._crm.imports.open(before_request=self._turn)
+            outcome, target = self._bulk.open(turn=self._turn)
             self._heed_in_bulk(outcome)
             if target is None:
                 raise BrokenOff(outcome.message)
@@ -105,7 +106,7 @@ class Surveyor(Reader):
         return self._patiently(partial(self._blocklist.complete, walk_id))
 
     def _noted(self, contacts: Sequence[Held], target: ImportTarget) -> list[str]:
-        imports = self._crm.imports
+        imports = self._bulk
         marks = {held.remote_id: mark.lower() for held in contacts if (mark := imports.mark(held))}
         ours = self._patiently(partial(self._blocklist.ours, marks.values()))
         return [

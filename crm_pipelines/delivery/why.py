@@ -13,13 +13,15 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.queue import Attempt, Delivery, Queue
 from crm_pipelines.contacts.story import Story
-from crm_pipelines.crms.base import Compared, Line, Mapper, Result, Unsendable
+from crm_pipelines.crms.base import Mapper
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Compared, Line, Unsendable
 from crm_pipelines.crms.registry import mapper_of
 from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import remind
 from crm_pipelines.delivery.opening import Account, open_account
-from crm_pipelines.delivery.parcels import prepare, remembered_of, without_suppressed
+from crm_pipelines.delivery.parcels import prepare, sendable_of, without_suppressed
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
 from crm_pipelines.settings import Settings
 
@@ -140,27 +142,23 @@ def look(account: Account, contact_id: UUID) -> Held | None:
 
 
 def _look(account: Account, delivery: Delivery) -> Held:
-    crm = account.crm.name
+    crm, reading = account.crm.name, account.crm.reading
+    if reading is None:
+        return Held(crm=crm, found=None, says=f"Not asked: {crm} does not show what it holds.")
     payload = account.crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
     if isinstance(payload, Unsendable):
         return Held(crm=crm, found=None, says=f"Not asked: {payload.message}")
     turns = pacer_for(account.gate, account.destination.rate_limit_per_second).wait
     try:
-        admit(account.gate, account.crm, before_request=turns)
+        admit(account.gate, account.crm, turn=turns)
     except CrmPipelinesError as reason:  # what a stranger's account holds is not shown as ours
         return Held(crm=crm, found=None, says=f"Not asked: {reason}")
-    outcome, held = account.crm.look_up(
-        payload,
-        remote_key=delivery.remote_key,
-        remote_id=delivery.remote_id,
-        before_request=turns,
-        remembered=remembered_of(delivery),
-    )
+    [(outcome, held)] = reading.look_up([sendable_of(delivery, payload)], turn=turns)
     if outcome.result is not Result.SYNCED:
         return Held(crm=crm, found=None, says=f"No answer. {outcome.message or outcome.kind or ''}".strip())
     if held is None:
         return Held(crm=crm, found=False, says="It holds no contact with our id or an address that we know of it.")
-    fields = tuple(account.crm.compare(payload, held))
+    fields = tuple(reading.compare(payload, held))
     different = [one.attribute for one in fields if one.same is False]
     says = f"It differs in {', '.join(different)}." if different else "It holds what a delivery would send."
     return Held(crm=crm, found=True, says=says, fields=fields)

@@ -41,7 +41,8 @@ def fidelity_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
         since, now = last_look(context.instance, name), datetime.now(UTC)
         # By name and not by a resource: see `checks_of`.
         with sentences(), Destination(name).open() as account:
-            found = _reader(account.admitted()).read(since, config.sample)
+            reader = _reader(account.admitted())
+            found = reader.read(since, config.sample) if reader else Fidelity(halted=f"{title} shows no contacts")
         verdict = _verdict(found, title)
         context.log.info(
             "%d contacts compared, %d edited meanwhile, %d not readable. %s",
@@ -86,8 +87,12 @@ def _key(crm: str) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey([crm, "read_back"]), FIDELITY)
 
 
-def _reader(account: Account) -> FidelityReader:
+def _reader(account: Account) -> FidelityReader | None:
+    """None: the CRM does not show what it holds."""
+    if account.crm.reading is None:
+        return None
     return FidelityReader(
+        reading=account.crm.reading,
         queue=account.queue,
         sampler=Sampler(account.engine, account.queue.crm),
         gate=account.gate,
@@ -137,6 +142,8 @@ def fidelity_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
         if (missing := destination.missing) is not None:
             return dg.SkipReason(f"{missing} is not set.")
         with Destination(name).open() as account:
+            if account.crm.reading is None:
+                return dg.SkipReason(f"{destination.title} does not show what it holds.")
             if account.gate.read().paused:
                 return dg.SkipReason("The gate is paused.")
             if not Sampler(account.engine, name).any_delivered(last_look(context.instance, name)):

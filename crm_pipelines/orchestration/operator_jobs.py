@@ -11,7 +11,7 @@ from pydantic import Field
 
 from crm_pipelines.contacts.selection import Retried, Who, retry
 from crm_pipelines.contacts.status import crm_status
-from crm_pipelines.crms.base import Finding
+from crm_pipelines.crms.schema import Finding
 from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.preflight import Preflight, check_account, provision_account
 from crm_pipelines.orchestration.batches import contact_ids

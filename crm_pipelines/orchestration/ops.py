@@ -78,8 +78,11 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     gate = account.gate.read()
     budget = sending_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))
     rate = account.rate_limit(gate).per_second
-    limit = claim_limit(budget, rate, config.limit)
-    smallest = smallest_batch(account.destination.sync_scheduler_batch_size, rate, account.destination.sync_processes)
+    together = account.crm.most_per_request
+    limit = claim_limit(budget, rate * together, config.limit)
+    smallest = smallest_batch(
+        account.destination.sync_scheduler_batch_size, rate, account.destination.sync_processes, together=together
+    )
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
         context.log.info("Dry run: %d contacts would be claimed.", len(seen))
@@ -91,7 +94,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
             )
         return [
             Batch(number=number, run_id=context.run_id, claims=tuple(claims), dry_run=True)
-            for number, claims in enumerate(split(seen, smallest) or [()], start=1)
+            for number, claims in enumerate(split(seen, smallest, together=together) or [()], start=1)
         ]
 
     reopen_if_accepted(account.gate, account.crm, queue, account.policy)
@@ -105,12 +108,10 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     settle(account.engine)
     edited = queue.requeue_edited()
     gate = account.gate.read()
-    if not gate.paused and (
-        chosen is not None or queue.anything_due() or account.attributes.look_is_due(account.crm.judged_here)
-    ):
+    if not gate.paused and (chosen is not None or queue.anything_due() or account.look_is_due):
         _learn(context, account)
         gate = account.gate.read()
-    known = account.crm.attributes_version is not None
+    known = account.schema_known
     if gate.probing:
         limit = min(limit, smallest)  # who needs no request is no probe, so one contact might not be enough
     if not known:
@@ -125,7 +126,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     kind: Literal["probe", "together"] = "probe" if gate.probing else "together"
     batches += [
         Batch(number=number, run_id=context.run_id, claims=tuple(part), kind=kind)
-        for number, part in enumerate(split(claims, smallest, MAX_BATCHES - 2), start=len(batches) + 1)
+        for number, part in enumerate(
+            split(claims, smallest, MAX_BATCHES - 2, together=together), start=len(batches) + 1
+        )
     ]
     if suspects:
         batches.append(Batch(number=len(batches) + 1, run_id=context.run_id, claims=tuple(suspects), kind="alone"))
@@ -193,7 +196,10 @@ def _admitted(context: dg.OpExecutionContext, account: Account) -> Account | Non
 
 def _learn(context: dg.OpExecutionContext, account: Account) -> None:
     """See what the account takes. Raises dagster.Failure when that was never seen, unless the gate tells why."""
-    learned = account.learner().learn()
+    learner = account.learner()
+    if learner is None:
+        return
+    learned = learner.learn()
     if learned.queued:
         context.log.info("%d contacts are queued again: the account takes what it did not before.", learned.queued)
     if learned.problem is None:
@@ -230,6 +236,8 @@ def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
 
 def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> Survey | None:
     """What a bulk import needs, when there is enough for one and the account takes it."""
+    if account.crm.imports is None:
+        return None
     threshold = account.crm.imports.threshold
     imports = account.imports(context.run_id)
     if (config.limit is not None and config.limit < threshold) or not imports.due(threshold):

@@ -82,6 +82,6 @@ def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None
         return None
     if any(ended_runs(instance, queue.holders(except_run=""))):
         return None
-    if account.attributes.look_is_due(account.crm.judged_here):
+    if account.look_is_due:
         return None
     return "Nothing is due."

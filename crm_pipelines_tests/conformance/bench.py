@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Result
-from crm_pipelines_tests.conformance.client import Client, Contact, at_once
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.turns import Turn
+from crm_pipelines_tests.conformance.client import Client, Contact
 from crm_pipelines_tests.conformance.subject import Capability, Fault, Remote, Subject, Variant
+from crm_pipelines_tests.one_contact import at_once
 
 
 class Bench:
@@ -34,7 +37,7 @@ class Bench:
         subject.reset()
         return subject
 
-    def send(self, *contacts: Contact, client: Client | None = None, turn: BeforeRequest = at_once) -> list[Outcome]:
+    def send(self, *contacts: Contact, client: Client | None = None, turn: Turn = at_once) -> list[Outcome]:
         """Deliver them together and remember what it came to."""
         outcomes = list((client or self.client).deliver(contacts, turn=turn))
         assert len(outcomes) == len(contacts), "one outcome each"

@@ -7,23 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_pipelines.crms.base import (
-    BeforeRequest,
-    Compared,
-    Crm,
-    Finding,
-    Held,
-    Identity,
-    Imports,
-    Outcome,
-    Payload,
-    Remembered,
-    Result,
-)
-
-
-def at_once() -> None:
-    """No waiting for one's turn."""
+from crm_pipelines.crms.base import Crm, Identity, Reading
+from crm_pipelines.crms.bulk import Imports
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Compared, Held, Payload, Remembered, Sendable
+from crm_pipelines.crms.schema import Finding, Schema
+from crm_pipelines.crms.turns import Turn
+from crm_pipelines_tests.one_contact import at_once, turn_for_all
 
 
 class Contact:
@@ -82,11 +72,12 @@ class Client:
     @property
     def imports(self) -> Imports:
         """The bulk imports of the account."""
+        assert self.crm.imports is not None
         return self.crm.imports
 
     def learn(self) -> Outcome:
         """Which fields the account has; contacts are prepared by that afterwards."""
-        outcome, attributes = self.crm.attributes(before_request=at_once)
+        outcome, attributes = self._schema.attributes(turn=at_once)
         self.crm.know(attributes)
         return outcome
 
@@ -96,52 +87,59 @@ class Client:
         assert isinstance(payload, Payload), payload.message
         return payload
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         """One outcome each, in order."""
-        return [self._deliver(contact, turn) for contact in contacts]
+        most = self.crm.most_per_request
+        sendables = [self._sendable(contact) for contact in contacts]
+        for contact, one in zip(contacts, sendables, strict=True):
+            contact.intend(one.payload)
+        chunks = [sendables[start : start + most] for start in range(0, len(sendables), most)]
+        outcomes = [one for chunk in chunks for one in self.crm.deliver(chunk, turn=turn_for_all(turn))]
+        assert None not in outcomes, "who may be sent has an outcome"
+        return [one for one in outcomes if one is not None]
 
-    def _deliver(self, contact: Contact, turn: BeforeRequest) -> Outcome:
-        payload, remembered = self.prepare(contact), contact.remembered
-        contact.intend(payload)
-        return self.crm.deliver(
-            payload,
+    def _sendable(self, contact: Contact) -> Sendable:
+        return Sendable(
+            payload=self.prepare(contact),
             remote_key=contact.remote_key,
             remote_id=contact.remote_id,
-            before_request=turn,
-            remembered=remembered,
-        )
-
-    def look_up(self, contact: Contact) -> tuple[Outcome, Held | None]:
-        """What the CRM holds of it."""
-        return self.crm.look_up(
-            self.prepare(contact),
-            remote_key=contact.remote_key,
-            remote_id=contact.remote_id,
-            before_request=at_once,
             remembered=contact.remembered,
         )
 
+    @property
+    def _schema(self) -> Schema:
+        assert self.crm.schema is not None
+        return self.crm.schema
+
+    @property
+    def _reading(self) -> Reading:
+        assert self.crm.reading is not None
+        return self.crm.reading
+
+    def look_up(self, contact: Contact) -> tuple[Outcome, Held | None]:
+        """What the CRM holds of it."""
+        [found] = self._reading.look_up([self._sendable(contact)], turn=at_once)
+        return found
+
     def compare(self, contact: Contact, held: Held) -> Sequence[Compared]:
         """Field by field."""
-        return self.crm.compare(self.prepare(contact), held)
+        return self._reading.compare(self.prepare(contact), held)
 
     def identify(self) -> tuple[Outcome, Identity | None]:
         """Which account this is."""
-        return self.crm.identify(before_request=at_once)
+        return self.crm.identify(turn=at_once)
 
-    def probe(self, *, turn: BeforeRequest = at_once) -> Outcome:
+    def probe(self, *, turn: Turn = at_once) -> Outcome:
         """Whether the credentials are accepted."""
-        return self.crm.probe(before_request=turn)
+        return self.crm.probe(turn=turn)
 
-    def check(self, custom: Mapping[str, Any] | None = None, *, turn: BeforeRequest = at_once) -> Sequence[Finding]:
+    def check(self, custom: Mapping[str, Any] | None = None, *, turn: Turn = at_once) -> Sequence[Finding]:
         """Whatever would keep contacts with these custom fields from arriving."""
-        return self.crm.check(before_request=turn, custom_fields=custom)
+        return self.crm.check(turn=turn, custom_fields=custom)
 
-    def provision(
-        self, custom: Mapping[str, Any], *, dry_run: bool = False, turn: BeforeRequest = at_once
-    ) -> Sequence[str]:
+    def provision(self, custom: Mapping[str, Any], *, dry_run: bool = False, turn: Turn = at_once) -> Sequence[str]:
         """Create what contacts with these custom fields need; the CRM's names of what was missing."""
-        return self.crm.provision(dry_run=dry_run, before_request=turn, custom_fields=custom)
+        return self._schema.provision(dry_run=dry_run, turn=turn, custom_fields=custom)
 
     def close(self) -> None:
         """Close the connections."""

@@ -6,23 +6,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from crm_pipelines.crms.base import (
-    BeforeRequest,
-    Compared,
-    Crm,
-    Finding,
-    Held,
-    Identity,
-    ImportRow,
-    ImportTarget,
-    Outcome,
-    Payload,
-    RateHeaders,
-    Remembered,
-    Result,
-)
-from crm_pipelines_tests.conformance.client import Client, Contact, at_once
+from crm_pipelines.crms.base import Crm, Identity
+from crm_pipelines.crms.bulk import ImportRow, ImportTarget
+from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.payloads import Compared, Held, Payload, Remembered
+from crm_pipelines.crms.schema import Finding
+from crm_pipelines.crms.turns import Turn
+from crm_pipelines_tests.conformance.client import Client, Contact
 from crm_pipelines_tests.conformance.subject import KEY, Remote, Subject
+from crm_pipelines_tests.one_contact import at_once
 
 
 class Flawed(Client):
@@ -40,7 +32,7 @@ class Flawed(Client):
 class _EachOutcome(Flawed):
     """Tells of each delivery what `changed` makes of it."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         return [self.changed(one) for one in super().deliver(contacts, turn=turn)]
 
     def changed(self, outcome: Outcome) -> Outcome:
@@ -50,7 +42,7 @@ class _EachOutcome(Flawed):
 class _AfterEach(Flawed):
     """Does `more` once a contact has arrived."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         former = [contact.remote_key for contact in contacts]
         outcomes = super().deliver(contacts, turn=turn)
         for contact, outcome, key in zip(contacts, outcomes, former, strict=True):
@@ -138,21 +130,21 @@ class SaysNothingOfWhatIsLeftOut(_EachOutcome):
 class DropsAnOutcome(Flawed):
     """Says nothing of the last of many."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         return super().deliver(contacts, turn=turn)[: max(1, len(contacts) - 1)]
 
 
 class SwapsOutcomes(Flawed):
     """Tells the first what became of the last."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         return super().deliver(contacts, turn=turn)[::-1]
 
 
 class RefusesAllForOne(Flawed):
     """Gives up the whole request for one contact."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         outcomes = super().deliver(contacts, turn=turn)
         refused = [one for one in outcomes if one.result is Result.REJECTED]
         return refused * len(outcomes) if len(refused) == 1 else outcomes
@@ -161,7 +153,7 @@ class RefusesAllForOne(Flawed):
 class CallsAllSyncedForOne(Flawed):
     """Takes the status of the request for the outcome of each."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         outcomes = super().deliver(contacts, turn=turn)
         synced = any(one.result is Result.SYNCED for one in outcomes)
         return [replace(one, result=Result.SYNCED) for one in outcomes] if synced else outcomes
@@ -205,7 +197,7 @@ class MakesASecond(_AfterEach):
 class TakesOverAnAddress(Flawed):
     """Changes the contact that has the address, whoever it is."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         for contact in contacts:
             contact.remote_key = contact.remote_key and self.prepare(contact).key
         return super().deliver(contacts, turn=turn)
@@ -235,14 +227,14 @@ class OverwritesMarks(_AfterEach):
 class DoesNotWaitForItsTurn(Flawed):
     """Sends at once."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         return super().deliver(contacts)
 
 
 class KeepsTheGateToItself(Flawed):
     """Makes an outcome of what the turn raises."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         with suppress(RuntimeError):
             return super().deliver(contacts, turn=turn)
         return [Outcome(result=Result.RETRY, kind="outage", message="No.") for _ in contacts]
@@ -253,7 +245,7 @@ class SharesItsAccount(Flawed):
 
     first: ClassVar[dict[str, Crm]] = {}
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         own = self.crm
         self.crm = self.first.setdefault(self.subject.kind, own)
         try:
@@ -273,16 +265,14 @@ class NamesTheAccountByTheKey(Flawed):
 class AcceptsEveryKey(Flawed):
     """Checks nothing."""
 
-    def check(self, custom: Mapping[str, Any] | None = None, *, turn: BeforeRequest = at_once) -> Sequence[Finding]:
+    def check(self, custom: Mapping[str, Any] | None = None, *, turn: Turn = at_once) -> Sequence[Finding]:
         return [replace(one, ok=True) for one in super().check(custom, turn=turn)]
 
 
 class CreatesNothing(Flawed):
     """Plans only."""
 
-    def provision(
-        self, custom: Mapping[str, Any], *, dry_run: bool = False, turn: BeforeRequest = at_once
-    ) -> Sequence[str]:
+    def provision(self, custom: Mapping[str, Any], *, dry_run: bool = False, turn: Turn = at_once) -> Sequence[str]:
         return super().provision(custom, dry_run=True, turn=turn)
 
 
@@ -304,7 +294,7 @@ class TakesAnOutageForNobody(Flawed):
 class ForgetsWhatItMayHaveSent(Flawed):
     """Goes on after a lost answer as if nothing had been sent, and as if the CRM were sure of the contact."""
 
-    def deliver(self, contacts: Sequence[Contact], *, turn: BeforeRequest = at_once) -> Sequence[Outcome]:
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
         for contact in contacts:
             if not contact.remembered.certain:
                 self.subject.delete(contact.address)

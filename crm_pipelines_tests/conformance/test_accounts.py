@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from crm_pipelines.crms.base import Finding, Outcome, ProvisionError, Result
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.schema import Finding, ProvisionError
 from crm_pipelines.errors import SettingsError
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact

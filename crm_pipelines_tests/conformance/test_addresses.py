@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm_pipelines.crms.base import Result
+from crm_pipelines.crms.outcomes import Result
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact
 from crm_pipelines_tests.conformance.subject import FIRST_NAME, LAST_NAME, PHONE, TEXT, Capability, Remote

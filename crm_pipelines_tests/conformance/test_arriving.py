@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from crm_pipelines.crms.base import Result
+from crm_pipelines.crms.outcomes import Result
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact
 from crm_pipelines_tests.conformance.subject import (

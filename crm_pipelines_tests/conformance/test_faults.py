@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from crm_pipelines.crms.base import Outcome, Result
+from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines_tests.conformance.bench import Bench
-from crm_pipelines_tests.conformance.client import Contact, at_once
+from crm_pipelines_tests.conformance.client import Contact
 from crm_pipelines_tests.conformance.subject import KEY, NUMBER, TEXT, WAIT, Capability, Fault
 from crm_pipelines_tests.fixtures.deadlines import Deadlines
+from crm_pipelines_tests.one_contact import at_once
 from crm_pipelines_tests.patience import PATIENCE
 
 REFUSALS = [Fault.WRONG_KEY, Fault.FORBIDDEN]

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from crm_pipelines.crms.base import Held, ImportRow, ImportTarget, Result
+from crm_pipelines.crms.bulk import ImportRow, ImportTarget
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Held
 from crm_pipelines_tests.conformance.bench import Bench
-from crm_pipelines_tests.conformance.client import Contact, at_once
+from crm_pipelines_tests.conformance.client import Contact
 from crm_pipelines_tests.conformance.subject import (
     CHOICES,
     DAY,
@@ -22,6 +24,7 @@ from crm_pipelines_tests.conformance.subject import (
     Fault,
     Remote,
 )
+from crm_pipelines_tests.one_contact import at_once
 from crm_pipelines_tests.patience import wait_until
 
 pytestmark = [pytest.mark.needs(Capability.IMPORTS)]
@@ -34,7 +37,7 @@ CUSTOM: list[dict[str, Any]] = [
 
 
 def opened(bench: Bench) -> ImportTarget:
-    outcome, target = bench.client.imports.open(before_request=at_once)
+    outcome, target = bench.client.imports.open(turn=at_once)
     assert outcome.result is Result.SYNCED
     assert target is not None
     return target
@@ -50,7 +53,7 @@ def imported(bench: Bench, *contacts: Contact) -> tuple[list[ImportRow], dict[st
     """The rows, and what is read of the account once the import has ended."""
     target = opened(bench)
     made = rows(bench, target, contacts)
-    outcome, process = bench.client.imports.submit([one.content for one in made], target, before_request=at_once)
+    outcome, process = bench.client.imports.submit([one.content for one in made], target, turn=at_once)
     assert outcome.result is Result.SYNCED
     assert process is not None
     wait_until(lambda: ended(bench, process), "the import ends")
@@ -58,14 +61,14 @@ def imported(bench: Bench, *contacts: Contact) -> tuple[list[ImportRow], dict[st
 
 
 def ended(bench: Bench, process: str) -> bool:
-    outcome, statuses = bench.client.imports.look(before_request=at_once)
+    outcome, statuses = bench.client.imports.look(turn=at_once)
     assert outcome.result is Result.SYNCED
     return process in statuses and statuses[process].completed
 
 
 def read(bench: Bench) -> dict[str, Held]:
     size = bench.client.imports.page_size
-    outcome, page = bench.client.imports.read(None, offset=0, size=size, before_request=at_once)
+    outcome, page = bench.client.imports.read(None, offset=0, size=size, turn=at_once)
     assert outcome.result is Result.SYNCED
     assert page is not None
     return {one.key: one for one in page.contacts}
@@ -167,7 +170,7 @@ def test_no_import_has_begun_without_a_right_answer(bench: Bench, fault: Fault) 
     target = opened(bench)
     [row] = rows(bench, target, [Contact()])
     bench.subject.fault(fault)
-    outcome, process = bench.client.imports.submit([row.content], target, before_request=at_once)
+    outcome, process = bench.client.imports.submit([row.content], target, turn=at_once)
     assert (outcome.result is Result.SYNCED, process) == (False, None)
     assert KEY not in repr(outcome)
 
@@ -178,7 +181,7 @@ def test_no_import_has_begun_without_a_right_answer(bench: Bench, fault: Fault) 
 def test_nothing_is_read_without_a_right_answer(bench: Bench, fault: Fault) -> None:
     bench.sync(Contact())
     bench.subject.fault(fault)
-    outcome, page = bench.client.imports.read(None, offset=0, size=10, before_request=at_once)
+    outcome, page = bench.client.imports.read(None, offset=0, size=10, turn=at_once)
     assert (outcome.result is Result.SYNCED, page) == (False, None)
 
 
@@ -190,5 +193,5 @@ def test_what_the_turn_of_an_import_raises_passes_through_and_nothing_is_sent(be
     [row] = rows(bench, target, [Contact()])
     before = bench.subject.journal()
     with pytest.raises(RuntimeError, match="the gate is closed"):
-        bench.client.imports.submit([row.content], target, before_request=closed)
+        bench.client.imports.submit([row.content], target, turn=closed)
     assert bench.subject.journal() == before

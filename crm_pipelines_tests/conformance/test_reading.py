@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from crm_pipelines.crms.base import Compared, Result
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Compared
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact
 from crm_pipelines_tests.conformance.subject import CHOICES, DAY, FLAG, NUMBER, OPTIONS, TEXT, Capability, Fault, Remote

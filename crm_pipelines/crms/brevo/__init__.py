@@ -15,47 +15,40 @@
 | `bulk` | imports of many contacts, and reading them back |
 | `normal_form` | what is the same to Brevo, for reading back |
 | `looking` | what Brevo holds of one contact, beside ours |
-| `preflight` | the account: check and provision |
+| `preflight` | the account: what is missing there |
+| `schema` | its attributes: read, planned, created |
 """
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from crm_pipelines.crms.base import (
-    NOTHING_REMEMBERED,
-    BeforeRequest,
-    Compared,
-    Finding,
-    Held,
-    Identity,
-    Imports,
-    IsContact,
-    Kind,
-    NewAttribute,
-    Outcome,
-    Payload,
-    Remembered,
-    Result,
-    ValuesInUse,
-)
+from crm_pipelines.crms.base import Identity, IsContact, Kind
 from crm_pipelines.crms.brevo.api import Api
-from crm_pipelines.crms.brevo.attributes import described
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fingerprint
-from crm_pipelines.crms.brevo.looking import compare, look_up
+from crm_pipelines.crms.brevo.looking import BrevoReading
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
+from crm_pipelines.crms.brevo.schema import BrevoSchema
 from crm_pipelines.crms.brevo.upsert import Upsert
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Sendable
+from crm_pipelines.crms.schema import Finding, ValuesInUse
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
+from crm_pipelines.crms.turns import DeliveryTurn, Turn
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import BrevoSettings, variable_of
 
 
 class Brevo(BrevoMapper):
     """One Brevo account; see `crm_pipelines.crms.base.Crm`."""
+
+    most_per_request = 1  # Brevo tells the truth about single contacts only
+    repeatable = True  # every write is an upsert, or an update of a contact that was looked at
 
     def __init__(
         self,
@@ -80,7 +73,10 @@ class Brevo(BrevoMapper):
         self._keep_marks = keep_marks
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
         self._api = Api(self._transport, destination=name, secrets=(api_key,))
-        self.imports: Imports = BrevoImports(
+        self._preflight = partial(Preflight, self._api, mapping, list_id=list_id, keep_marks=keep_marks)
+        self.reading = BrevoReading(self._api, self._list_ids, account=lambda: self._account)
+        self.schema = BrevoSchema(self._api, self._preflight)
+        self.imports = BrevoImports(
             self._api,
             list_id=list_id,
             account=lambda: self._account,
@@ -104,80 +100,39 @@ class Brevo(BrevoMapper):
         )
 
     def deliver(
-        self,
-        payload: Payload,
-        *,
-        remote_key: str | None,
-        remote_id: str | None,
-        before_request: BeforeRequest,
-        remembered: Remembered = NOTHING_REMEMBERED,
-        is_contact: IsContact = lambda _: False,
-    ) -> Outcome:
-        """Create or update one contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
+        self, contacts: Sequence[Sendable], *, turn: DeliveryTurn, is_contact: IsContact = lambda _: False
+    ) -> list[Outcome | None]:
+        """Create or update each contact; see `upsert`. Its warnings are those of the delivery, not the payload's."""
+        return [self._deliver(one, turn, is_contact) for one in contacts]
+
+    def _deliver(self, contact: Sendable, turn: DeliveryTurn, is_contact: IsContact) -> Outcome | None:
         return Upsert(
-            payload,
-            remote_key=remote_key,
-            remote_id=remote_id,
+            contact,
             api=self._api,
-            before_request=before_request,
+            turn=turn,
             list_ids=self._list_ids,
             account=self._account,
-            remembered=remembered,
             keep_marks=self._keep_marks,
             is_contact=is_contact,
         ).run()
 
-    def look_up(
-        self,
-        payload: Payload,
-        *,
-        remote_key: str | None,
-        remote_id: str | None,
-        before_request: BeforeRequest,
-        remembered: Remembered = NOTHING_REMEMBERED,
-    ) -> tuple[Outcome, Held | None]:
-        """The contact as Brevo holds it now; see `looking`."""
-        return look_up(
-            payload,
-            remote_key=remote_key,
-            remote_id=remote_id,
-            api=self._api,
-            before_request=before_request,
-            remembered=remembered,
-        )
-
-    def compare(self, payload: Payload, held: Held) -> list[Compared]:
-        """Field by field; see `looking`. Pure."""
-        return compare(payload, held, self._list_ids, self._account)
-
-    def attributes(self, *, before_request: BeforeRequest) -> tuple[Outcome, list[dict[str, Any]] | None]:
-        """What `know` takes. An answer that lists none at all counts as an outage."""
-        outcome, answer = self._api.ask("GET", "/contacts/attributes", before_request)
-        if outcome.result is not Result.SYNCED:
-            return outcome, None
-        rows = described(json_object(answer) or {})
-        if rows is None:
-            said = "Brevo's answer does not tell which attributes the account has."
-            return Outcome(result=Result.RETRY, kind="outage", message=said, rate=outcome.rate), None
-        return outcome, rows
-
-    def identify(self, *, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
+    def identify(self, *, turn: Turn) -> tuple[Outcome, Identity | None]:
         """One GET /account, of which Brevo allows 100 an hour; see `identity`."""
-        return identify(self._api, before_request)
+        return identify(self._api, turn)
 
-    def probe(self, *, before_request: BeforeRequest) -> Outcome:
+    def probe(self, *, turn: Turn) -> Outcome:
         """Read one contact: like deliveries, and unlike GET /account, this is not limited to 100 an hour."""
-        return self._probe("/contacts", before_request, {"contacts", "count"}, limit="1")
+        return self._probe("/contacts", turn, {"contacts", "count"}, limit="1")
 
-    def probe_settings(self, *, before_request: BeforeRequest) -> Outcome:
+    def probe_settings(self, *, turn: Turn) -> Outcome:
         """Read the list; without one, a contact."""
         if self._list_id is None:
-            return self.probe(before_request=before_request)
-        return self._probe(f"/contacts/lists/{self._list_id}", before_request, {"id"})
+            return self.probe(turn=turn)
+        return self._probe(f"/contacts/lists/{self._list_id}", turn, {"id"})
 
-    def _probe(self, path: str, before_request: BeforeRequest, told: Set[str], **params: str) -> Outcome:
+    def _probe(self, path: str, turn: Turn, told: Set[str], **params: str) -> Outcome:
         """`told`: of these fields Brevo's answer has one at least."""
-        outcome, answer = self._api.ask("GET", path, before_request, params=params)
+        outcome, answer = self._api.ask("GET", path, turn, params=params)
         if outcome.result is Result.SYNCED and not told & (json_object(answer) or {}).keys():
             return self._api.not_brevos(outcome)
         return outcome
@@ -185,54 +140,17 @@ class Brevo(BrevoMapper):
     def check(
         self,
         *,
-        before_request: BeforeRequest,
+        turn: Turn,
         custom_fields: Mapping[str, Any] | None = None,
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,
     ) -> list[Finding]:
         """Key, account, list, attributes, EXT_ID and rate limit: four requests at most, one of the 100 an hour."""
-        return self._preflight(before_request, custom_fields, values_in_use).check(judge)
-
-    def plan(
-        self,
-        *,
-        before_request: BeforeRequest,
-        custom_fields: Mapping[str, Any] | None = None,
-        values_in_use: ValuesInUse | None = None,
-    ) -> list[NewAttribute]:
-        """The missing attributes and options. Raises ProvisionError."""
-        return self._preflight(before_request, custom_fields, values_in_use).plan()
-
-    def provision(
-        self,
-        *,
-        dry_run: bool,
-        before_request: BeforeRequest,
-        custom_fields: Mapping[str, Any] | None = None,
-        values_in_use: ValuesInUse | None = None,
-    ) -> list[str]:
-        """Create the missing attributes, category `normal`, and the missing options. Raises ProvisionError."""
-        return self._preflight(before_request, custom_fields, values_in_use).provision(dry_run=dry_run)
+        return self._preflight(turn=turn, custom_fields=custom_fields or {}, values_in_use=values_in_use).check(judge)
 
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
-
-    def _preflight(
-        self,
-        before_request: BeforeRequest,
-        custom_fields: Mapping[str, Any] | None,
-        values_in_use: ValuesInUse | None,
-    ) -> Preflight:
-        return Preflight(
-            self._api,
-            self._mapping,
-            before_request=before_request,
-            list_id=self._list_id,
-            keep_marks=self._keep_marks,
-            custom_fields=custom_fields or {},
-            values_in_use=values_in_use,
-        )
 
 
 KIND = Kind(mapper=BrevoMapper.without_key, client=Brevo.from_settings)

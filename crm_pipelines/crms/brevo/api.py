@@ -4,9 +4,10 @@ from typing import Any
 
 import requests
 
-from crm_pipelines.crms.base import BeforeRequest, Outcome, Result
 from crm_pipelines.crms.brevo.outcomes import advice_for, classify, classify_exception, not_brevos
+from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.transport import Answer, Transport
+from crm_pipelines.crms.turns import Turn
 
 
 class Api:
@@ -19,25 +20,23 @@ class Api:
         self._secrets = secrets
 
     def ask(
-        self, method: str, path: str, before_request: BeforeRequest, *, hide: tuple[str, ...] = (), **sent: Any
+        self, method: str, path: str, turn: Turn, *, hide: tuple[str, ...] = (), **sent: Any
     ) -> tuple[Outcome, Answer | None]:
         """Make one request; no answer came if there is None. `sent` is for `Transport.request`.
 
-        `hide` is personal data to be kept out of the message, beside the secrets. What `before_request` raises passes
+        `hide` is personal data to be kept out of the message, beside the secrets. What `turn` raises passes
         through.
         """
-        before_request()
+        turn()
         try:
             answer = self._transport.request(method, path, **sent)
         except requests.RequestException as error:
             return classify_exception(error, self.advice), None
         return classify(answer, hide=(*self._secrets, *hide), advice=self.advice), answer
 
-    def write(
-        self, method: str, path: str, before_request: BeforeRequest, **sent: Any
-    ) -> tuple[Outcome, Answer | None]:
+    def write(self, method: str, path: str, turn: Turn, **sent: Any) -> tuple[Outcome, Answer | None]:
         """As `ask`; only 201, 204, or the number of the contact confirm a write."""
-        outcome, answer = self.ask(method, path, before_request, **sent)
+        outcome, answer = self.ask(method, path, turn, **sent)
         if outcome.result is Result.SYNCED and outcome.http_status not in {201, 204} and outcome.remote_id is None:
             return self.not_brevos(outcome), answer
         return outcome, answer

@@ -19,25 +19,17 @@ import requests
 from requests.auth import AuthBase
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.base import (
-    SETTINGS,
-    BeforeRequest,
-    Held,
-    ImportRow,
-    ImportStatus,
-    ImportTarget,
-    Outcome,
-    Page,
-    Payload,
-    Result,
-)
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.limits import http_date
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
 from crm_pipelines.crms.brevo.outcomes import json_object
+from crm_pipelines.crms.bulk import ImportRow, ImportStatus, ImportTarget, Page
+from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
+from crm_pipelines.crms.payloads import Held, Payload
 from crm_pipelines.crms.transport import Transport, is_inside
+from crm_pipelines.crms.turns import Turn
 
 MOST_BYTES = 8_000_000
 """Of one body. Brevo takes 10 MB and advises 8 (POST /contacts/import)."""
@@ -92,33 +84,31 @@ class BrevoImports:
         self._list_id = list_id
         self._keep_marks = keep_marks
 
-    def open(self, *, before_request: BeforeRequest) -> tuple[Outcome, ImportTarget | None]:
+    def open(self, *, turn: Turn) -> tuple[Outcome, ImportTarget | None]:
         """One request, for Brevo's time, and up to four more when the user named no list."""
-        outcome, _, moment = self._request("GET", "/contacts", before_request, params={"limit": "1"})
+        outcome, _, moment = self._request("GET", "/contacts", turn, params={"limit": "1"})
         if outcome.result is not Result.SYNCED:
             return outcome, None
         list_id = self._list_id
         if list_id is None:
-            outcome, list_id = self._own_list(before_request)
+            outcome, list_id = self._own_list(turn)
             if list_id is None:
                 return _of_the_import(outcome), None
         own = self._list_id is None
         return outcome, ImportTarget(list_id=str(list_id), moment=moment - _MARGIN, own=own)
 
-    def _own_list(self, before_request: BeforeRequest) -> tuple[Outcome, int | None]:
-        outcome, folder = self._find_or_create("folders", "/contacts/folders", {}, before_request)
+    def _own_list(self, turn: Turn) -> tuple[Outcome, int | None]:
+        outcome, folder = self._find_or_create("folders", "/contacts/folders", {}, turn)
         if folder is None:
             return outcome, None
-        return self._find_or_create("lists", f"/contacts/folders/{folder}/lists", {"folderId": folder}, before_request)
+        return self._find_or_create("lists", f"/contacts/folders/{folder}/lists", {"folderId": folder}, turn)
 
-    def _find_or_create(
-        self, kind: str, path: str, more: dict[str, int], before_request: BeforeRequest
-    ) -> tuple[Outcome, int | None]:
+    def _find_or_create(self, kind: str, path: str, more: dict[str, int], turn: Turn) -> tuple[Outcome, int | None]:
         """The number of the folder or list of ours; created at most once, as long as it keeps its name."""
         offset = 0
         while True:
             page = {"limit": str(_LISTED), "offset": str(offset)}
-            outcome, body, _ = self._request("GET", path, before_request, params=page)
+            outcome, body, _ = self._request("GET", path, turn, params=page)
             if outcome.result is not Result.SYNCED:
                 return outcome, None
             rows = _rows(body, kind)
@@ -128,7 +118,7 @@ class BrevoImports:
             if len(rows) < _LISTED:
                 break
             offset += _LISTED
-        outcome, body, _ = self._request("POST", f"/contacts/{kind}", before_request, json={"name": LIST_NAME, **more})
+        outcome, body, _ = self._request("POST", f"/contacts/{kind}", turn, json={"name": LIST_NAME, **more})
         found = body.get("id")
         return outcome, found if isinstance(found, int) else None
 
@@ -152,9 +142,7 @@ class BrevoImports:
             lists=frozenset({target.list_id}),
         )
 
-    def submit(
-        self, rows: Sequence[bytes], target: ImportTarget, *, before_request: BeforeRequest
-    ) -> tuple[Outcome, str | None]:
+    def submit(self, rows: Sequence[bytes], target: ImportTarget, *, turn: Turn) -> tuple[Outcome, str | None]:
         """Never with emailBlacklist or smsBlacklist: they would hold for every row."""
         options = {
             "listIds": [int(target.list_id)],
@@ -164,7 +152,7 @@ class BrevoImports:
         }
         head = json.dumps(options)[:-1].encode() + b',"jsonBody":['
         content = b"".join((head, b",".join(rows), b"]}"))
-        outcome, body, _ = self._request("POST", "/contacts/import", before_request, data=content, large=True)
+        outcome, body, _ = self._request("POST", "/contacts/import", turn, data=content, large=True)
         outcome = _of_the_import(outcome, target)
         process = body.get("processId")
         if outcome.result is Result.SYNCED and not isinstance(process, int):
@@ -172,10 +160,10 @@ class BrevoImports:
             return Outcome(result=Result.RETRY, kind="outage", message=said, rate=outcome.rate), None
         return outcome, str(process) if outcome.result is Result.SYNCED else None
 
-    def look(self, *, before_request: BeforeRequest) -> tuple[Outcome, Mapping[str, ImportStatus]]:
+    def look(self, *, turn: Turn) -> tuple[Outcome, Mapping[str, ImportStatus]]:
         """The latest 50 processes in one request."""
         latest = {"limit": "50", "offset": "0", "sort": "desc"}
-        outcome, body, _ = self._request("GET", "/processes", before_request, params=latest)
+        outcome, body, _ = self._request("GET", "/processes", turn, params=latest)
         return outcome, {
             str(row["id"]): _status(row) for row in _rows(body, "processes") if isinstance(row.get("id"), int)
         }
@@ -206,14 +194,12 @@ class BrevoImports:
             transport.close()
         return answer.body.decode("utf-8-sig", "replace") if answer.status == 200 else ""
 
-    def read(
-        self, since: datetime | None, *, offset: int, size: int, before_request: BeforeRequest
-    ) -> tuple[Outcome, Page | None]:
+    def read(self, since: datetime | None, *, offset: int, size: int, turn: Turn) -> tuple[Outcome, Page | None]:
         """Sorted by creation, oldest first, so that contacts that are created meanwhile move nothing."""
         params = {"limit": str(size), "offset": str(offset), "sort": "asc"}
         if since is not None:
             params["modifiedSince"] = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{since.microsecond // 1000:03}Z"
-        outcome, body, _ = self._request("GET", "/contacts", before_request, params=params, large=True)
+        outcome, body, _ = self._request("GET", "/contacts", turn, params=params, large=True)
         if outcome.result is not Result.SYNCED:
             return outcome, None
         if not {"contacts", "count"} & body.keys():
@@ -273,12 +259,10 @@ class BrevoImports:
         on_list = self._list_id is None or (isinstance(lists, list) and self._list_id in lists)
         return digest({name: attributes.get(name) for name in names}, on_list=on_list, account=self._account())
 
-    def _request(
-        self, method: str, path: str, before_request: BeforeRequest, **sent: Any
-    ) -> tuple[Outcome, dict[str, Any], datetime]:
+    def _request(self, method: str, path: str, turn: Turn, **sent: Any) -> tuple[Outcome, dict[str, Any], datetime]:
         """The outcome, the body ({} unless SYNCED) and Brevo's time."""
         now = datetime.now(UTC)
-        outcome, answer = self._api.ask(method, path, before_request, **sent)
+        outcome, answer = self._api.ask(method, path, turn, **sent)
         body = json_object(answer) if outcome.result is Result.SYNCED else None
         return outcome, body or {}, (http_date(answer.headers.get("date")) if answer else None) or now
 

@@ -9,20 +9,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from crm_pipelines.crms.base import OWNER, BeforeRequest, Identity, Outcome, RateHeaders, Result
+from crm_pipelines.crms.base import OWNER, Identity
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.outcomes import json_object
+from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.turns import Turn
 
 SANDBOX_ORGANIZATION = "crm-pipelines-sandbox"
 """What our stand-in answers unless it is told to be another account."""
 
 
-def identify(api: Api, before_request: BeforeRequest) -> tuple[Outcome, Identity | None]:
+def identify(api: Api, turn: Turn) -> tuple[Outcome, Identity | None]:
     """One request of the 100 an hour. SYNCED and None: the answer does not tell.
 
     Without the rate headers: their limit is not that of the contacts.
     """
-    outcome, answer = api.ask("GET", "/account", before_request)
+    outcome, answer = api.ask("GET", "/account", turn)
     told = identity_of(json_object(answer) or {}) if outcome.result is Result.SYNCED else None
     return replace(outcome, rate=RateHeaders()), told
 

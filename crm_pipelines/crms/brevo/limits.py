@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from crm_pipelines.crms.base import RateHeaders
+from crm_pipelines.crms.outcomes import RateHeaders
 
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=1)
 """An answer names at most the rest of an hour, Brevo's longest window. What is longer is a moment, or milliseconds."""

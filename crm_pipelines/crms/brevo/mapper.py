@@ -6,11 +6,11 @@ from typing import Any
 import phonenumbers
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.base import Line, Payload, Unsendable
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, SOURCES, BrevoMapping, fitting, load_mapping
 from crm_pipelines.crms.brevo.payload import build_payload
 from crm_pipelines.crms.brevo.values import Way
+from crm_pipelines.crms.payloads import Line, Payload, Unsendable
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import BrevoSettings
 

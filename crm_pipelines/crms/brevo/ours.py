@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.base import Payload, Remembered
+from crm_pipelines.crms.payloads import Payload, Remembered
 
 
 def known_addresses(payload: Payload, remote_key: str | None, remembered: Remembered) -> frozenset[str]:

@@ -30,10 +30,10 @@ from typing import Any
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from crm_pipelines.crms.base import SETTINGS, Outcome, Result
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.limits import rate_headers, wait_of
 from crm_pipelines.crms.brevo.mapping import PHONES
+from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.scrubbing import without_secrets
 from crm_pipelines.settings import BrevoSettings, variable_of

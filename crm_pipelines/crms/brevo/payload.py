@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.base import Payload, Unsendable
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
+from crm_pipelines.crms.payloads import Payload, Unsendable
 
 # Made once: json.dumps makes a new one for every call with arguments like these.
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode

@@ -7,18 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
-from crm_pipelines.crms.base import (
-    BeforeRequest,
-    Finding,
-    Identity,
-    InUse,
-    NewAttribute,
-    Outcome,
-    ProvisionError,
-    RateHeaders,
-    Result,
-    ValuesInUse,
-)
+from crm_pipelines.crms.base import Identity
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, described
 from crm_pipelines.crms.brevo.identity import identity_of
@@ -27,6 +16,9 @@ from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
 from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.values import AttributeType, natural_type
+from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.turns import Turn
 from crm_pipelines.settings import variable_of
 
 # The names that accounts in other languages have for what the shipped mapping calls FIRSTNAME and LASTNAME.
@@ -66,7 +58,7 @@ class Preflight:
         api: Api,
         mapping: BrevoMapping,
         *,
-        before_request: BeforeRequest,
+        turn: Turn,
         list_id: int | None,
         keep_marks: bool,
         custom_fields: Mapping[str, Any],
@@ -75,7 +67,7 @@ class Preflight:
         self._api = api
         self._ext_id = variable_of(api.destination, "ext_id")
         self._provision = f"crm-pipelines provision {api.destination}."
-        self._before_request = before_request
+        self._turn = turn
         self._list_id = list_id
         self._keep_marks = keep_marks
         self._rate = RateHeaders()
@@ -235,7 +227,7 @@ class Preflight:
 
     def _request(self, method: str, path: str, **sent: Any) -> tuple[Outcome, dict[str, Any]]:
         ask = self._api.ask if method == "GET" else self._api.write
-        outcome, answer = ask(method, path, self._before_request, **sent)
+        outcome, answer = ask(method, path, self._turn, **sent)
         if answer is not None and path.startswith("/contacts"):
             self._rate = outcome.rate
         return outcome, json_object(answer) or {}

@@ -27,17 +27,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from crm_pipelines.crms.base import (
-    NOTHING_REMEMBERED,
-    SETTINGS,
-    BeforeRequest,
-    IsContact,
-    Outcome,
-    Payload,
-    RateHeaders,
-    Remembered,
-    Result,
-)
+from crm_pipelines.crms.base import IsContact
 from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
@@ -50,7 +40,10 @@ from crm_pipelines.crms.brevo.outcomes import (
     suspected_attributes,
 )
 from crm_pipelines.crms.brevo.values import Value
+from crm_pipelines.crms.outcomes import SETTINGS, Outcome, RateHeaders, Result
+from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.transport import Answer
+from crm_pipelines.crms.turns import DeliveryTurn
 
 CLEARED: Value = ""
 """Erases an attribute. An assumption: Brevo documents no way to do so for a single contact."""
@@ -100,23 +93,26 @@ class _Marked:
     by_external_id: bool = True
 
 
+class _NotItsTurn(Exception):
+    """The contact must not be sent any more: the gate closed, say, or the claim was lost."""
+
+
 class Upsert:
     """One delivery of one contact; `run` is called once."""
 
     def __init__(
         self,
-        payload: Payload,
+        contact: Sendable,
         *,
-        remote_key: str | None,
-        remote_id: str | None,
         api: Api,
-        before_request: BeforeRequest,
+        turn: DeliveryTurn,
         list_ids: Sequence[int] = (),
         account: AccountAttributes | None = None,
-        remembered: Remembered = NOTHING_REMEMBERED,
         keep_marks: bool = True,
         is_contact: IsContact = lambda _: False,
     ) -> None:
+        payload, remote_key, remembered = contact.payload, contact.remote_key, contact.remembered
+        self._contact = contact
         self._payload = payload
         self._account = account
         self._known = ours.known_addresses(payload, remote_key, remembered)
@@ -126,9 +122,9 @@ class Upsert:
         self._remembered = remembered
         self._keep_marks = keep_marks
         self._is_contact = is_contact
-        self._remote_id = remote_id if re.fullmatch(r"[0-9]+", remote_id or "") else None
+        self._remote_id = contact.remote_id if re.fullmatch(r"[0-9]+", contact.remote_id or "") else None
         self._api = api
-        self._before_request = before_request
+        self._turn = turn
         asked = remembered.lists
         if asked is None:  # by a version that asked for the list each time
             asked = frozenset(map(str, list_ids)) if self._delivered else frozenset()
@@ -146,9 +142,12 @@ class Upsert:
         texts = (one for one in payload.attributes.values() if isinstance(one, str) and len(one) >= _SHORTEST_HIDDEN)
         self._hide = (payload.key, remote_key or "", *remembered.maybe_keys, *texts)
 
-    def run(self) -> Outcome:
-        """Deliver. What `before_request` raises passes through."""
-        outcome = self._deliver()
+    def run(self) -> Outcome | None:
+        """Deliver. None: the contact's turn did not come, and nothing that had an effect was sent."""
+        try:
+            outcome = self._deliver()
+        except _NotItsTurn:
+            return None
         return replace(
             outcome,
             requests=self._requests,
@@ -401,7 +400,7 @@ class Upsert:
         path = f"/contacts/{quote(identifier, safe='')}"
         try:
             outcome, answer = self._request("GET", path, params={"identifierType": identifier_type})
-        except Exception:  # noqa: BLE001 - its turn did not come: the gate closed, say, or the claim was lost
+        except _NotItsTurn:
             return None, None
         found = json_object(answer) if answer is not None and outcome.result is Result.SYNCED else None
         return found, outcome.rate
@@ -411,7 +410,8 @@ class Upsert:
         return ask(method, path, self._count_in_turn, hide=self._hide, **sent)
 
     def _count_in_turn(self) -> None:
-        self._before_request()
+        if not self._turn([self._contact]):
+            raise _NotItsTurn
         self._requests += 1
 
 

@@ -8,11 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.crms.base import Outcome, Payload, ProvisionError, Remembered, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Payload, Remembered
+from crm_pipelines.crms.schema import ProvisionError
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.one_contact import deliver
 from crm_pipelines_tests.patience import LONGEST_TEST
 
 KEY = "xkeysib-test"
@@ -43,11 +46,12 @@ class Sender:
 
     def deliver(self, **changes: Any) -> Outcome:
         self.record |= changes
-        outcome = self.brevo.deliver(
+        outcome = deliver(
+            self.brevo,
             self.payload(),
             remote_key=self.remote_key,
             remote_id=self.remote_id,
-            before_request=self.wait,
+            turn=self.wait,
             remembered=self.remembered,
         )
         if outcome.result is Result.SYNCED:
@@ -421,12 +425,12 @@ def test_a_refused_account_is_refused_at_delivery_and_probe(
     sender: Sender, brevo_sandbox: BrevoSandbox, refusal: str, kind: str
 ) -> None:
     brevo_sandbox.configure(refusal=refusal)
-    for outcome in (sender.deliver(), sender.brevo.probe(before_request=sender.wait)):
+    for outcome in (sender.deliver(), sender.brevo.probe(turn=sender.wait)):
         assert (outcome.result, outcome.kind) == (Result.REFUSED, kind)
     brevo_sandbox.configure(refusal=None, revoked_keys=[KEY])
     assert sender.deliver().kind == "credentials"
     brevo_sandbox.configure(revoked_keys=[])
-    assert sender.brevo.probe(before_request=sender.wait).result is Result.SYNCED
+    assert sender.brevo.probe(turn=sender.wait).result is Result.SYNCED
     assert sender.waited == 4
 
 
@@ -462,10 +466,7 @@ def test_the_preflight_names_every_missing_attribute_and_the_near_match(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
 ) -> None:
     brevo_sandbox.configure(language="fr", attributes={"DOMAINID": "text", "HAS_GMAIL": "text", "SCORE": "text"})
-    findings = {
-        f.subject: f
-        for f in connect(list_id=99).check(before_request=at_once, custom_fields={"score": 1, "other": "x"})
-    }
+    findings = {f.subject: f for f in connect(list_id=99).check(turn=at_once, custom_fields={"score": 1, "other": "x"})}
     assert findings["API key"].ok
     assert not findings["List 99"].ok
     assert "Is it PRENOM?" in findings["Attribute FIRSTNAME"].detail
@@ -482,15 +483,13 @@ def test_an_account_that_does_not_list_its_phone_attributes_has_them(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox
 ) -> None:
     brevo_sandbox.fault("status", path="/attributes$", status=200, body={"attributes": []})
-    assert "SMS" not in connect().provision(dry_run=True, before_request=at_once)
-    assert "Attribute SMS" not in {finding.subject for finding in connect().check(before_request=at_once)}
+    assert "SMS" not in connect().schema.provision(dry_run=True, turn=at_once)
+    assert "Attribute SMS" not in {finding.subject for finding in connect().check(turn=at_once)}
 
 
 def test_a_computed_attribute_is_no_target(connect: Callable[..., Brevo]) -> None:
     [finding] = [
-        f
-        for f in connect().check(before_request=at_once, custom_fields={"blacklist": "x"})
-        if f.subject == "Attribute BLACKLIST"
+        f for f in connect().check(turn=at_once, custom_fields={"blacklist": "x"}) if f.subject == "Attribute BLACKLIST"
     ]
     assert "global" in finding.detail
     assert not finding.ok
@@ -502,13 +501,13 @@ def test_provision_creates_what_is_missing_once_and_then_the_preflight_passes(
     brevo = connect(list_id=2)
     custom = {"score": 1.5, "vip": False, "note": "x"}
     wanted = sorted([*MAPPED, "NOTE", "SCORE", "VIP"])
-    assert brevo.provision(dry_run=True, before_request=at_once, custom_fields=custom) == wanted
+    assert brevo.schema.provision(dry_run=True, turn=at_once, custom_fields=custom) == wanted
     assert brevo_sandbox.requests(method="POST") == []
-    assert brevo.provision(dry_run=False, before_request=at_once, custom_fields=custom) == wanted
-    assert brevo.provision(dry_run=False, before_request=at_once, custom_fields=custom) == []
+    assert brevo.schema.provision(dry_run=False, turn=at_once, custom_fields=custom) == wanted
+    assert brevo.schema.provision(dry_run=False, turn=at_once, custom_fields=custom) == []
     types = {attribute["name"]: attribute["type"] for attribute in brevo_sandbox.state()["attributes"]}
     assert (types["HAS_GMAIL"], types["SCORE"], types["VIP"], types["NOTE"]) == ("boolean", "float", "boolean", "text")
-    assert all(finding.ok for finding in brevo.check(before_request=at_once, custom_fields=custom))
+    assert all(finding.ok for finding in brevo.check(turn=at_once, custom_fields=custom))
 
 
 def test_preflight_and_provision_wait_for_their_turn_before_each_request(
@@ -520,8 +519,8 @@ def test_preflight_and_provision_wait_for_their_turn_before_each_request(
     def turn() -> None:
         seen.append(len(brevo_sandbox.requests()))
 
-    brevo.provision(dry_run=False, before_request=turn)
-    brevo.check(before_request=turn)
+    brevo.schema.provision(dry_run=False, turn=turn)
+    brevo.check(turn=turn)
     assert len(brevo_sandbox.requests()) == len(MAPPED) + 5
     assert seen == list(range(len(MAPPED) + 5))
 
@@ -531,17 +530,17 @@ def test_an_attribute_that_somebody_else_creates_meanwhile_is_no_error(
 ) -> None:
     twice = {"code": "invalid_parameter", "message": "Attribute name must be unique"}
     brevo_sandbox.fault("status", method="POST", status=400, body=twice, times=1)
-    assert connect().provision(dry_run=False, before_request=at_once) == MAPPED[1:]
+    assert connect().schema.provision(dry_run=False, turn=at_once) == MAPPED[1:]
 
 
 def test_provision_says_why_it_could_not(connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox) -> None:
     brevo_sandbox.configure(revoked_keys=[KEY])
     with pytest.raises(ProvisionError, match="Key not found"):
-        connect().provision(dry_run=False, before_request=at_once)
+        connect().schema.provision(dry_run=False, turn=at_once)
     brevo_sandbox.configure(revoked_keys=[])
     brevo_sandbox.fault("status", method="POST", status=400, body={"message": "Too many attributes"})
     with pytest.raises(ProvisionError, match="attribute DOMAIN_ID"):
-        connect().provision(dry_run=False, before_request=at_once)
+        connect().schema.provision(dry_run=False, turn=at_once)
 
 
 @pytest.mark.parametrize(("refusal", "said"), [("ip", "authorised_ips"), ("credits", "credits")])
@@ -549,12 +548,12 @@ def test_the_preflight_of_a_refused_key_is_one_finding_with_what_to_do(
     connect: Callable[..., Brevo], brevo_sandbox: BrevoSandbox, refusal: str, said: str
 ) -> None:
     brevo_sandbox.configure(refusal=refusal)
-    [finding] = connect().check(before_request=at_once)
+    [finding] = connect().check(turn=at_once)
     assert (finding.ok, finding.blocking, finding.subject) == (False, True, "API key")
     assert said in finding.detail
 
 
 def test_the_preflight_without_a_server_is_one_finding(connect: Callable[..., Brevo]) -> None:
-    [finding] = connect(base_url="http://127.0.0.1:1/v3").check(before_request=at_once)
+    [finding] = connect(base_url="http://127.0.0.1:1/v3").check(turn=at_once)
     assert not finding.ok
     assert "BREVO_API_BASE_URL" in finding.detail

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crm_pipelines.crms.base import ImportTarget, Payload, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.crms.bulk import ImportTarget
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Payload
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.one_contact import deliver
 from crm_pipelines_tests.patience import wait_until
 
 KINDS = {"CITY": "text", "SCORE": "float", "VIP": "boolean", "BIRTHDAY": "date"}
@@ -43,7 +46,7 @@ def brevo(brevo_sandbox: BrevoSandbox) -> Iterator[Brevo]:
     brevo_sandbox.create_attribute("category", "GENDER", enumeration=LABELS)
     brevo_sandbox.create_attribute("normal", "COLORS", type="multiple-choice", multiCategoryOptions=CHOICES)
     client = Brevo(api_key="xkeysib-test", base_url=brevo_sandbox.url, mapping=load_mapping(None))
-    client.know(client.attributes(before_request=at_once)[1])
+    client.know(client.schema.attributes(turn=at_once)[1])
     yield client
     client.close()
 
@@ -80,13 +83,13 @@ def test_what_arrives_singly_arrives_in_bulk(
         single = prepared(brevo, f"single{number}@example.com", 2 * number + 1, custom)
         bulk = prepared(brevo, f"bulk{number}@example.com", 2 * number + 2, custom)
         assert (bulk.attributes, bulk.warnings, bulk.left_out) == (single.attributes, single.warnings, single.left_out)
-        delivered = brevo.deliver(single, remote_key=None, remote_id=None, before_request=at_once)
+        delivered = deliver(brevo, single, remote_key=None, remote_id=None, turn=at_once)
         assert (delivered.result, delivered.warnings) == (Result.SYNCED, ())
         row = brevo.imports.row(bulk, target)
         assert row is not None
         assert json.loads(row.content)["attributes"] == {**bulk.attributes, "EXT_ID": bulk.external_id}
         rows.append(row.content)
-    assert brevo.imports.submit(rows, target, before_request=at_once)[0].result is Result.SYNCED
+    assert brevo.imports.submit(rows, target, turn=at_once)[0].result is Result.SYNCED
     wait_until(lambda: imports_ended(brevo_sandbox), "the import ends")
     for number, custom in enumerate(contacts, start=start):
         singly = held(brevo_sandbox, f"single{number}@example.com")

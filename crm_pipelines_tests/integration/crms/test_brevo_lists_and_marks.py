@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 import requests
 
-from crm_pipelines.crms.base import Outcome, Payload, Remembered, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Payload, Remembered
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.one_contact import deliver, look_up
 from crm_pipelines_tests.patience import PATIENCE
 
 KEY = "xkeysib-test"
@@ -40,11 +42,12 @@ class Sender:
         payload = self.brevo.prepare(self.record, sent_attributes=frozenset())
         assert isinstance(payload, Payload)
         lists, mark = self.remembered.lists, self.remembered.remote_mark
-        outcome = self.brevo.deliver(
+        outcome = deliver(
+            self.brevo,
             payload,
             remote_key=self.remote_key,
             remote_id=self.remote_id,
-            before_request=lambda: None,
+            turn=lambda: None,
             remembered=Remembered(lists=lists, remote_mark=mark, certain=certain),
         )
         if outcome.result is Result.SYNCED:
@@ -190,9 +193,9 @@ def test_being_off_the_list_is_no_difference(connect: Connect, brevo_sandbox: Br
     assert isinstance(payload, Payload)
 
     def lists() -> bool | None:
-        _, held = sender.brevo.look_up(payload, remote_key=ADA, remote_id=None, before_request=lambda: None)
+        _, held = look_up(sender.brevo, payload, remote_key=ADA, remote_id=None, turn=lambda: None)
         assert held is not None
-        return {one.attribute: one.same for one in sender.brevo.compare(payload, held)}["lists"]
+        return {one.attribute: one.same for one in sender.brevo.reading.compare(payload, held)}["lists"]
 
     assert lists() is True
     take_off(brevo_sandbox, 2, LEFT)
@@ -265,7 +268,7 @@ def test_the_preflight_tells_of_marks_of_other_systems(
     connect: Connect, brevo_sandbox: BrevoSandbox, options: dict[str, Any], ok: bool, says: str
 ) -> None:
     brevo_sandbox.seed({"email": ADA, "ext_id": "shop-4711"}, {"email": "bob@example.com", "ext_id": OUR_MARK})
-    findings = connect(**options).brevo.check(before_request=lambda: None)
+    findings = connect(**options).brevo.check(turn=lambda: None)
     [finding] = [one for one in findings if one.subject == "EXT_ID"]
     assert (finding.ok, finding.blocking) == (ok, False)
     assert says in finding.detail

@@ -6,12 +6,14 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.crms.base import NOTHING_REMEMBERED, Held, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.ours import is_ours, known_addresses
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import NOTHING_REMEMBERED, Held
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.crms.test_brevo import KEY, Sender, at_once
+from crm_pipelines_tests.one_contact import look_up
 
 OURS, ANOTHER_OF_OURS = str(UUID(int=1)), str(UUID(int=2))
 KNOWN = frozenset({"ada@example.com", "old@example.com"})
@@ -28,8 +30,8 @@ def sender(brevo_sandbox: BrevoSandbox) -> Iterator[Sender]:
 
 
 def look(sender: Sender) -> Held | None:
-    outcome, held = sender.brevo.look_up(
-        sender.payload(), remote_key=sender.remote_key, remote_id=sender.remote_id, before_request=at_once
+    outcome, held = look_up(
+        sender.brevo, sender.payload(), remote_key=sender.remote_key, remote_id=sender.remote_id, turn=at_once
     )
     assert outcome.result is Result.SYNCED
     return held

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from crm_pipelines.crms.base import Held, ImportTarget, Payload, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.crms.bulk import ImportTarget
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Held, Payload
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.one_contact import deliver, look_up
 
 MAPPING = """
 custom_fields = "all"
@@ -60,7 +63,7 @@ def at_once() -> None:
 
 
 def held_by(brevo: Brevo, payload: Payload) -> Held:
-    outcome, held = brevo.look_up(payload, remote_key=None, remote_id=None, before_request=at_once)
+    outcome, held = look_up(brevo, payload, remote_key=None, remote_id=None, turn=at_once)
     assert outcome.result is Result.SYNCED
     assert held is not None
     return held
@@ -74,22 +77,22 @@ def test_what_is_read_back_is_what_was_sent_and_what_is_gone_is_cleared(
 ) -> None:
     brevo_sandbox.reset()
     fields = {"Größe (cm)": 1, "note": "", "vip": True}
-    brevo.provision(dry_run=False, before_request=at_once, custom_fields=fields)
-    opened, target = brevo.imports.open(before_request=at_once)
+    brevo.schema.provision(dry_run=False, turn=at_once, custom_fields=fields)
+    opened, target = brevo.imports.open(turn=at_once)
     assert opened.result is Result.SYNCED
     assert isinstance(target, ImportTarget)
-    brevo.know(brevo.attributes(before_request=at_once)[1])
+    brevo.know(brevo.schema.attributes(turn=at_once)[1])
     sent: frozenset[str] = frozenset()
     for record in (before, after, after):
         contact = {"id": UUID(int=1), "email": "ada@example.com", **record}
         payload = brevo.prepare(contact, sent_attributes=sent)
         assert isinstance(payload, Payload)
-        outcome = brevo.deliver(payload, remote_key=None, remote_id=None, before_request=at_once)
+        outcome = deliver(brevo, payload, remote_key=None, remote_id=None, turn=at_once)
         assert outcome.result is Result.SYNCED, outcome.message
         assert outcome.warnings == ()
         sent = outcome.sent_attributes
         held = held_by(brevo, payload)
-        assert [one for one in brevo.compare(payload, held) if one.same is False] == []
+        assert [one for one in brevo.reading.compare(payload, held) if one.same is False] == []
         row = brevo.imports.row(payload, target)
         if payload.clear:
             assert row is None

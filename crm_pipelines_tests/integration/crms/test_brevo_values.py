@@ -1,16 +1,20 @@
 """What the account refuses, drops or keeps of one contact, over HTTP: the rest arrives, and what did not is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from crm_pipelines.crms.base import Finding, InUse, Outcome, Payload, ProvisionError, Result
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.crms.brevo.upsert import MOST_REQUESTS
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Payload, Sendable
+from crm_pipelines.crms.schema import Finding, InUse, ProvisionError
+from crm_pipelines_tests import one_contact
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.one_contact import look_up
 
 KEY = "xkeysib-test"
 REFUSED = {"code": "invalid_parameter"}
@@ -30,7 +34,7 @@ def brevo(brevo_sandbox: BrevoSandbox) -> Iterator[Brevo]:
 
 
 def learn(brevo: Brevo) -> None:
-    outcome, attributes = brevo.attributes(before_request=at_once)
+    outcome, attributes = brevo.schema.attributes(turn=at_once)
     assert outcome.result is Result.SYNCED
     brevo.know(attributes)
 
@@ -45,15 +49,13 @@ def payload(brevo: Brevo, sent: set[str] | frozenset[str] = frozenset(), **custo
 def deliver(
     brevo: Brevo,
     sent: set[str] | frozenset[str] = frozenset(),
-    before_request: Callable[[], None] = at_once,
+    turn: Callable[[], None] = at_once,
     remote_id: str | None = None,
     **custom: Any,
 ) -> Outcome:
     """The first delivery, or a further one of a contact that was `sent` some attributes."""
     told = payload(brevo, sent, **custom)
-    return brevo.deliver(
-        told, remote_key=told.key if sent else None, remote_id=remote_id, before_request=before_request
-    )
+    return one_contact.deliver(brevo, told, remote_key=told.key if sent else None, remote_id=remote_id, turn=turn)
 
 
 def held(sandbox: BrevoSandbox) -> dict[str, Any]:
@@ -187,9 +189,9 @@ def test_a_label_is_sent_as_its_number_and_read_back_as_the_same(brevo: Brevo, b
     deliver(brevo, GENDER="Mrs")
     assert held(brevo_sandbox)["GENDER"] == 2
     sent = payload(brevo, GENDER="Mrs")
-    _, found = brevo.look_up(sent, remote_key=None, remote_id=None, before_request=at_once)
+    _, found = look_up(brevo, sent, remote_key=None, remote_id=None, turn=at_once)
     assert found is not None
-    assert [one.same for one in brevo.compare(sent, found) if one.attribute == "GENDER"] == [True]
+    assert [one.same for one in brevo.reading.compare(sent, found) if one.attribute == "GENDER"] == [True]
 
 
 def test_what_brevo_keeps_though_it_was_cleared_is_told_and_cleared_again(
@@ -235,24 +237,25 @@ def test_another_contact_with_the_number_that_was_known_says_nothing_of_what_is_
 
 def test_a_gate_that_closes_after_the_write_loses_no_delivery(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
     deliver(brevo, CITY="Paris")
-    turns: list[int] = []
+    turns = iter([True])
 
-    def once() -> None:
-        turns.append(len(turns))
-        if len(turns) > 1:
-            raise RuntimeError("the gate is closed")
+    def once(contacts: Sequence[Sendable]) -> Sequence[Sendable]:
+        return contacts if next(turns, False) else []
 
-    outcome = deliver(brevo, {"FIRSTNAME", "CITY"}, once)
+    told = payload(brevo, {"FIRSTNAME", "CITY"})
+    contact = Sendable(payload=told, remote_key=told.key, remote_id=None)
+    [outcome] = brevo.deliver([contact], turn=once)
+    assert outcome is not None
     assert (outcome.result, outcome.requests) == (Result.SYNCED, 1)
     assert outcome.sent_attributes == {"FIRSTNAME", "CITY"}
 
 
 def test_attributes_that_are_not_told_are_an_outage(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
     brevo_sandbox.fault("status", path="/attributes$", status=200, body={}, times=1)
-    outcome, attributes = brevo.attributes(before_request=at_once)
+    outcome, attributes = brevo.schema.attributes(turn=at_once)
     assert (outcome.result, outcome.kind, attributes) == (Result.RETRY, "outage", None)
     brevo_sandbox.configure(revoked_keys=[KEY])
-    assert brevo.attributes(before_request=at_once)[0].result is Result.REFUSED
+    assert brevo.schema.attributes(turn=at_once)[0].result is Result.REFUSED
 
 
 def in_use(**fields: InUse) -> Callable[..., dict[str, InUse]]:
@@ -270,13 +273,13 @@ def test_a_new_attribute_of_choices_gets_the_options_in_use(brevo: Brevo, brevo_
     fields = {"colors": ["Red"]}
     [new] = [
         one
-        for one in brevo.plan(before_request=at_once, custom_fields=fields, values_in_use=values)
+        for one in brevo.schema.plan(turn=at_once, custom_fields=fields, values_in_use=values)
         if one.name == "COLORS"
     ]
     assert (new.options, new.exists) == (("Red", "Blue"), False)
     assert "1 values of more than 200 characters" in new.remark
     assert "7 rarer values" in new.remark
-    brevo.provision(dry_run=False, before_request=at_once, custom_fields=fields, values_in_use=values)
+    brevo.schema.provision(dry_run=False, turn=at_once, custom_fields=fields, values_in_use=values)
     assert options(brevo_sandbox, "COLORS") == ["Red", "Blue"]
 
 
@@ -287,10 +290,10 @@ def test_an_attribute_of_choices_gets_the_options_that_it_lacks_and_keeps_the_ot
     brevo_sandbox.create_attribute("category", "GENDER", enumeration=[{"value": 1, "label": "Mr"}])
     fields = {"colors": "Red;Blue", "gender": "Mrs"}
     values = in_use(colors=InUse(values=("red", "Blue")), gender=InUse(values=("Mrs",)))
-    brevo.provision(dry_run=False, before_request=at_once, custom_fields=fields, values_in_use=values)
+    brevo.schema.provision(dry_run=False, turn=at_once, custom_fields=fields, values_in_use=values)
     assert options(brevo_sandbox, "COLORS") == ["Green", "Red", "Blue"]
     assert [one["path"] for one in brevo_sandbox.requests(method="PUT")] == ["/v3/contacts/attributes/normal/COLORS"]
-    assert brevo.plan(before_request=at_once, custom_fields=fields, values_in_use=values) == []
+    assert brevo.schema.plan(turn=at_once, custom_fields=fields, values_in_use=values) == []
 
 
 def test_the_preflight_tells_of_options_labels_and_attributes_that_cannot_be_written(
@@ -304,7 +307,7 @@ def test_the_preflight_tells_of_options_labels_and_attributes_that_cannot_be_wri
     values = in_use(colors=InUse(values=("Red", "Blue")), gender=InUse(values=("Mr", "Mrs", "Dr"), more=3))
     told: dict[str, Finding] = {
         one.subject.removeprefix("Attribute "): one
-        for one in brevo.check(before_request=at_once, custom_fields=fields, values_in_use=values)
+        for one in brevo.check(turn=at_once, custom_fields=fields, values_in_use=values)
     }
     assert not any(told[name].ok for name in ("COLORS", "GENDER", "BARE", "ORDER_DATE"))
     assert "1 values in use are none of its options" in told["COLORS"].detail
@@ -323,12 +326,12 @@ def test_provision_goes_on_after_a_refusal_and_a_second_time_makes_what_was_refu
     odd = {"path": "/attributes/normal/(ODD|COLORS)$", "status": 400}
     brevo_sandbox.fault("status", body={**REFUSED, "message": "Invalid attribute name"}, times=2, **odd)
     with pytest.raises(ProvisionError) as failed:
-        brevo.provision(dry_run=False, before_request=at_once, custom_fields=fields, values_in_use=values)
+        brevo.schema.provision(dry_run=False, turn=at_once, custom_fields=fields, values_in_use=values)
     assert "SIZE" in failed.value.created
     assert "Brevo did not create the attribute ODD. Invalid attribute name" in str(failed.value)
     assert "Brevo did not add options to the attribute COLORS. Invalid attribute name" in str(failed.value)
     assert len(failed.value.refused) == 2
-    again = brevo.provision(dry_run=False, before_request=at_once, custom_fields=fields, values_in_use=values)
+    again = brevo.schema.provision(dry_run=False, turn=at_once, custom_fields=fields, values_in_use=values)
     assert again == ["ODD", "COLORS"]
     assert options(brevo_sandbox, "COLORS") == ["Red", "Blue", "Green"]
 
@@ -336,6 +339,6 @@ def test_provision_goes_on_after_a_refusal_and_a_second_time_makes_what_was_refu
 def test_provision_ends_at_a_refusal_that_is_not_about_one_attribute(brevo: Brevo, brevo_sandbox: BrevoSandbox) -> None:
     brevo_sandbox.fault("status", method="POST", status=402, body={"code": "not_enough_credits", "message": "No"})
     with pytest.raises(ProvisionError) as failed:
-        brevo.provision(dry_run=False, before_request=at_once)
+        brevo.schema.provision(dry_run=False, turn=at_once)
     assert (failed.value.created, len(failed.value.refused)) == ([], 1)
     assert len(brevo_sandbox.requests(method="POST", path="/attributes/")) == 1

@@ -6,9 +6,10 @@ import signal
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from itertools import count, pairwise
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -17,7 +18,10 @@ import pytest
 
 from crm_pipelines.contacts.gates import GateKeeper, Tally
 from crm_pipelines.contacts.queue import Attempt, Claim, Queue
-from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Payload, Result, Unsendable
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Payload, Sendable, Unsendable
+from crm_pipelines.crms.turns import DeliveryTurn
 from crm_pipelines.delivery import courier
 from crm_pipelines.delivery.pacing import Pacer
 from crm_pipelines.delivery.rates import RateLimit
@@ -128,10 +132,11 @@ def test_a_defect_of_ours_costs_only_its_contact_an_attempt_and_tells_no_data(
                 raise ValueError(record["email"])
             return self._crm.prepare(record, sent_attributes=sent_attributes)
 
-        def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
-            if payload.attributes.get("FIRSTNAME") == "Undeliverable":
-                raise KeyError(payload.key)
-            return self._crm.deliver(payload, before_request=before_request, **known)
+        def deliver(self, contacts: Sequence[Sendable], **how: Any) -> Sequence[Outcome | None]:
+            for one in contacts:
+                if one.payload.attributes.get("FIRSTNAME") == "Undeliverable":
+                    raise KeyError(one.payload.key)
+            return self._crm.deliver(contacts, **how)
 
     people.add(3)
     broken = [people.add(name=name, email="ada@example.com")[0] for name in ("Unpreparable",)]
@@ -229,11 +234,11 @@ def test_stop_signals_end_the_sending_also_those_that_come_while_one_is_being_de
             super()._halt(reason)
 
     class Signalling(Wrapped):
-        def deliver(self, payload: Payload, **how: Any) -> Outcome:
-            outcome = self._crm.deliver(payload, **how)
+        def deliver(self, contacts: Sequence[Sendable], **how: Any) -> Sequence[Outcome | None]:
+            outcomes = self._crm.deliver(contacts, **how)
             if first.acquire(blocking=False):
                 os.kill(os.getpid(), signal.SIGTERM)  # for the process: the main thread gets it
-            return outcome
+            return outcomes
 
     class Asked(Exception):
         pass
@@ -263,13 +268,13 @@ def test_the_breaker_hears_of_outcomes_in_the_order_of_their_arrival(people: Peo
     failed = threading.Semaphore(0)
 
     class LastOneSucceeds(Wrapped):
-        def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
-            before_request()
-            if payload.attributes["FIRSTNAME"] == "Good":
+        def deliver(self, contacts: Sequence[Sendable], *, turn: DeliveryTurn, **how: Any) -> Sequence[Outcome | None]:
+            [contact] = turn(contacts)
+            if contact.payload.attributes["FIRSTNAME"] == "Good":
                 assert all(failed.acquire(timeout=PATIENCE) for _ in range(9))
-                return Outcome(result=Result.SYNCED, requests=1, answered=True, remote_key=payload.key)
+                return [Outcome(result=Result.SYNCED, requests=1, answered=True, remote_key=contact.payload.key)]
             failed.release()
-            return Outcome(result=Result.RETRY, kind="outage", requests=1, answered=True)
+            return [Outcome(result=Result.RETRY, kind="outage", requests=1, answered=True)]
 
     tallies: list[Tally] = []
 
@@ -297,11 +302,11 @@ def test_the_time_of_an_attempt_is_that_of_its_requests_without_the_wait_for_its
         now += 100
 
     class TakesTwoSeconds(Wrapped):
-        def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
+        def deliver(self, contacts: Sequence[Sendable], *, turn: DeliveryTurn, **how: Any) -> Sequence[Outcome | None]:
             nonlocal now
-            before_request()
+            [contact] = turn(contacts)
             now += 2
-            return Outcome(result=Result.SYNCED, requests=1, answered=True, remote_key=payload.key)
+            return [Outcome(result=Result.SYNCED, requests=1, answered=True, remote_key=contact.payload.key)]
 
     monkeypatch.setattr(courier, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(Pacer, "wait", wait)
@@ -338,12 +343,12 @@ def test_what_cannot_be_sent_costs_no_request_and_no_wait(
 
 
 def test_a_request_of_many_contacts_that_failed_is_no_row_of_failures(people: People, delivery: Delivery) -> None:
-    numbers = count()
-
     class InOneRequest(Wrapped):
-        def deliver(self, payload: Payload, *, before_request: BeforeRequest, **known: Any) -> Outcome:
-            requests = 0 if next(numbers) else 1
-            return Outcome(result=Result.RETRY, kind="outage", requests=requests, answered=True)
+        most_per_request = 100
+
+        def deliver(self, contacts: Sequence[Sendable], *, turn: DeliveryTurn, **how: Any) -> Sequence[Outcome | None]:
+            failed = Outcome(result=Result.RETRY, kind="outage", requests=1, answered=True)
+            return [failed, *[replace(failed, requests=0)] * (len(turn(contacts)) - 1)]
 
     people.add(100)
     receipt = delivery.courier(crm=InOneRequest(delivery.crm)).deliver(delivery.claim())

@@ -1,13 +1,16 @@
 """Connections to the contacts database that break while contacts are delivered."""
 
 import itertools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.crms.base import Crm, Outcome, Payload
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.outcomes import Outcome
+from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import Delivery
@@ -27,11 +30,11 @@ def test_connections_cut_again_and_again_while_sending_lose_nothing_and_send_not
         def __getattr__(self, name: str) -> Any:
             return getattr(self._crm, name)
 
-        def deliver(self, payload: Payload, **known: Any) -> Outcome:
-            outcome = self._crm.deliver(payload, **known)
+        def deliver(self, contacts: Sequence[Sendable], **how: Any) -> Sequence[Outcome | None]:
+            outcomes = self._crm.deliver(contacts, **how)
             if next(numbers) % 5 == 0:
                 cuts.append(delivery.cut(people))
-            return outcome
+            return outcomes
 
     people.add(40)
     receipt = delivery.courier(rate=60, crm=CutsAfterEveryFifth(delivery.crm)).deliver(delivery.claim())

@@ -23,7 +23,8 @@ def test_each_request_of_provisioning_takes_one_of_the_slots_of_deliveries(
             return super().reserve(wanted, rate)
 
     turns = pacer_for(Counting(delivery.engine, "brevo"), 500)
-    missed_at_first = delivery.crm.provision(dry_run=False, before_request=turns.wait)
+    assert delivery.crm.schema is not None
+    missed_at_first = delivery.crm.schema.provision(dry_run=False, turn=turns.wait)
     requests = brevo_sandbox.requests()
     assert len(requests) > len(missed_at_first) > 0
     # A turn that was missed is given up, and another one taken.

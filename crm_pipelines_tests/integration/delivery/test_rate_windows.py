@@ -1,12 +1,16 @@
 """A courier at an account that counts over other windows than a second: HubSpot's ten, its day."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from crm_pipelines.contacts.gates import GateKeeper, Reservation
-from crm_pipelines.crms.base import BeforeRequest, Crm, Outcome, Payload, RateHeaders, Result
+from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.payloads import Sendable
+from crm_pipelines.crms.turns import DeliveryTurn
 from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.delivery.conftest import Delivery
@@ -23,9 +27,8 @@ class Answers:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._crm, name)
 
-    def deliver(self, payload: Payload, *, before_request: BeforeRequest, **_: Any) -> Outcome:
-        before_request()
-        return self._answer
+    def deliver(self, contacts: Sequence[Sendable], *, turn: DeliveryTurn, **_: Any) -> Sequence[Outcome | None]:
+        return [self._answer if turn(contacts) else None]
 
 
 class Noting(GateKeeper):

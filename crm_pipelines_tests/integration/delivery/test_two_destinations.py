@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.destinations import register
 from crm_pipelines.contacts.gates import AccountTaken, GateKeeper
 from crm_pipelines.contacts.story import story
-from crm_pipelines.crms.base import ImportTarget, Payload
+from crm_pipelines.crms.bulk import ImportTarget
+from crm_pipelines.crms.payloads import Payload
 from crm_pipelines.crms.registry import mapper_of
 from crm_pipelines.delivery import why
 from crm_pipelines.delivery.opening import Account, open_account
@@ -29,6 +30,7 @@ from crm_pipelines_tests.fixtures.accounts import OTHER, OURS
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.one_contact import at_once, deliver, look_up
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 EU_KEY = "xkeysib-eu"
@@ -194,28 +196,25 @@ def all_said(name: str) -> list[str]:
     """What each kind of request to this destination says of its outcome."""
     contact = {"id": UUID(int=1), "email": "ada@example.com", "name": "Ada", "custom_fields": {}}
     with Destination(name).open() as account:
-        crm, imports = account.crm, account.crm.imports
+        crm, schema, imports = account.crm, account.crm.schema, account.crm.imports
+        assert schema is not None
+        assert imports is not None
         payload = crm.prepare(contact, sent_attributes=frozenset())
         assert isinstance(payload, Payload)
-        known: dict[str, Any] = {"remote_key": None, "remote_id": None}
         target = ImportTarget(list_id="2", moment=datetime.now(UTC))
         outcomes = [
-            crm.deliver(payload, **known, before_request=at_once),
-            crm.look_up(payload, **known, before_request=at_once)[0],
-            crm.attributes(before_request=at_once)[0],
-            crm.identify(before_request=at_once)[0],
-            crm.probe(before_request=at_once),
-            crm.probe_settings(before_request=at_once),
-            imports.open(before_request=at_once)[0],
-            imports.submit([b"{}"], target, before_request=at_once)[0],
-            imports.look(before_request=at_once)[0],
-            imports.read(None, offset=0, size=1, before_request=at_once)[0],
+            deliver(crm, payload),
+            look_up(crm, payload)[0],
+            schema.attributes(turn=at_once)[0],
+            crm.identify(turn=at_once)[0],
+            crm.probe(turn=at_once),
+            crm.probe_settings(turn=at_once),
+            imports.open(turn=at_once)[0],
+            imports.submit([b"{}"], target, turn=at_once)[0],
+            imports.look(turn=at_once)[0],
+            imports.read(None, offset=0, size=1, turn=at_once)[0],
         ]
-        return [*(one.message or "" for one in outcomes), crm.check(before_request=at_once)[0].detail]
-
-
-def at_once() -> None:
-    """A turn that need not be waited for."""
+        return [*(one.message or "" for one in outcomes), crm.check(turn=at_once)[0].detail]
 
 
 def test_whatever_is_asked_a_refused_key_is_told_by_the_variable_of_its_destination(other: BrevoSandbox) -> None:
@@ -239,7 +238,9 @@ def test_gate_alert_check_and_why_name_the_variable_of_the_destination(
     People(engine, "brevo_eu").add(email="ada@example.com")
     other.fault("status", status=401, body=REFUSED)
     with Destination("brevo_eu").open() as account:
-        assert account.learner().learn().problem == "Key not found. Set BREVO_EU_API_KEY to a valid key."
+        learner = account.learner()
+        assert learner is not None
+        assert learner.learn().problem == "Key not found. Set BREVO_EU_API_KEY to a valid key."
         gate = account.gate.read()
         told = look(account, now=people.now())
         checked = check_account(account)

@@ -121,6 +121,7 @@ def test_a_contact_that_keeps_a_shops_mark_of_our_form_is_found_and_read_back(
     deliver(delivery)
     assert held(delivery).says == "It holds what a delivery would send."
     parts: dict[str, Any] = {"queue": delivery.queue, "gate": delivery.gate, "crm": delivery.crm}
+    parts["reading"] = delivery.crm.reading
     reader = FidelityReader(sampler=Sampler(engine, "brevo"), limit=RateLimit(500, is_ceiling=True), **parts)
     read = reader.read(datetime.now(UTC) - timedelta(days=1), 9)
     assert (read.compared, read.low) == (1, [])

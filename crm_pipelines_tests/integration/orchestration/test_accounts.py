@@ -279,7 +279,7 @@ def test_without_an_organization_the_owner_tells_the_account_and_his_address_is_
     ours.configure(owner="owner@example.com ")
     with Destination("brevo").open() as opened:
         people.run("UPDATE crm_gates SET account_fingerprints = '{x}' WHERE crm = 'brevo'")
-        assert account_of(opened.gate, opened.crm, before_request=lambda: None) == account
+        assert account_of(opened.gate, opened.crm, turn=lambda: None) == account
 
 
 def test_while_it_cannot_be_told_which_account_it_is_nothing_is_claimed_and_the_run_says_why(

@@ -272,7 +272,9 @@ def test_what_was_under_way_while_an_attribute_was_seen_gone_is_judged_again(
     def send_late(courier: Courier, *given: Any) -> None:
         brevo_sandbox.delete_attribute("CITY")
         with Destination("brevo").open() as account:
-            account.learner().learn()
+            learner = account.learner()
+            assert learner is not None
+            learner.learn()
         send(courier, *given)
 
     with monkeypatch.context() as patch:

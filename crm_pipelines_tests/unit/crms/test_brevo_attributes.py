@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.crms.base import Payload
 from crm_pipelines.crms.brevo.attributes import AccountAttributes, described
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.normal_form import normal
+from crm_pipelines.crms.payloads import Payload
 
 GENDER = [{"value": 1, "valueStr": "1", "label": "Mr"}, {"value": 2, "valueStr": "2", "label": "Mrs"}]
 RANKS = [

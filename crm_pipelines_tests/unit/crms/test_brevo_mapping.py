@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.crms.base import Payload, Unsendable
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, MappingError, load_mapping
 from crm_pipelines.crms.brevo.options import Options
 from crm_pipelines.crms.brevo.payload import build_payload
 from crm_pipelines.crms.brevo.values import LONGEST_TEXT, AttributeType, Way, attribute_name, convert
+from crm_pipelines.crms.payloads import Payload, Unsendable
 
 SHIPPED = load_mapping(None)
 RECORD = {

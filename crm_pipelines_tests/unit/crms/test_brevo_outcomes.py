@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ReadTimeoutError
 
-from crm_pipelines.crms.base import Outcome, Result
 from crm_pipelines.crms.brevo.outcomes import (
     ADVICE,
     LONGEST_MESSAGE,
@@ -16,6 +15,7 @@ from crm_pipelines.crms.brevo.outcomes import (
     classify_exception,
     duplicate_identifiers,
 )
+from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.delivery.rates import RateLimit
 

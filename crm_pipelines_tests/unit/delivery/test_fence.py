@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from crm_pipelines.contacts.queue import Claim
-from crm_pipelines.delivery.fence import ClaimLost, Fence, elapsed_clock
+from crm_pipelines.delivery.fence import Fence, elapsed_clock
 from crm_pipelines.delivery.planning import TRUST
 
 TRUSTED = TRUST.total_seconds()
@@ -42,7 +42,7 @@ def test_within_the_trusted_time_no_renewal_is_asked_for() -> None:
     leases.fence.hold()
     leases.now += TRUSTED - 0.1
     for claim in leases.claims:
-        leases.fence.check(claim.contact_id)
+        leases.fence.still_ours([claim.contact_id])
     assert leases.asked == 1
 
 
@@ -50,7 +50,7 @@ def test_a_worker_that_slept_renews_before_it_sends() -> None:
     leases = Leases()
     leases.fence.hold()
     leases.now += TRUSTED + 0.1
-    leases.fence.check(leases.claims[0].contact_id)
+    leases.fence.still_ours([leases.claims[0].contact_id])
     assert leases.asked == 2
 
 
@@ -59,10 +59,8 @@ def test_what_was_taken_over_meanwhile_is_not_sent_and_the_rest_is() -> None:
     leases.fence.hold()
     lost = leases.take_over(1)
     leases.now += 3600
-    with pytest.raises(ClaimLost):
-        leases.fence.check(lost)
-    leases.fence.check(leases.claims[0].contact_id)
-    leases.fence.check(leases.claims[2].contact_id)
+    ours = {leases.claims[0].contact_id, leases.claims[2].contact_id}
+    assert leases.fence.still_ours([*ours, lost]) == ours
 
 
 def test_a_claim_once_lost_stays_lost() -> None:
@@ -74,8 +72,7 @@ def test_a_claim_once_lost_stays_lost() -> None:
     leases.revisions[lost] = 6
     leases.now += 3600
     leases.fence.keep()
-    with pytest.raises(ClaimLost):
-        leases.fence.check(lost)
+    assert leases.fence.still_ours([lost]) == set()
 
 
 def test_trust_counts_from_before_the_renewal_was_asked_for() -> None:
@@ -83,7 +80,7 @@ def test_trust_counts_from_before_the_renewal_was_asked_for() -> None:
     leases.answer_takes = [TRUSTED - 1]
     leases.fence.hold()
     leases.now += 1.1
-    leases.fence.check(leases.claims[0].contact_id)
+    leases.fence.still_ours([leases.claims[0].contact_id])
     assert leases.asked == 2, "the database may have granted the first one at once"
 
 
@@ -92,13 +89,13 @@ def test_a_worker_that_slept_during_the_renewal_itself_renews_again() -> None:
     leases.fence.hold()
     leases.now += 3600
     leases.answer_takes = [3600.0, 0.0]
-    leases.fence.check(leases.claims[0].contact_id)
+    leases.fence.still_ours([leases.claims[0].contact_id])
     assert leases.asked == 3
 
 
 def test_nothing_is_sent_without_any_renewal() -> None:
     leases = Leases()
-    leases.fence.check(leases.claims[0].contact_id)
+    leases.fence.still_ours([leases.claims[0].contact_id])
     assert leases.asked == 1
 
 
@@ -108,7 +105,7 @@ def test_a_renewal_that_fails_lets_nothing_pass() -> None:
 
     claim = Claim(contact_id=uuid4(), claim_no=1)
     with pytest.raises(ConnectionError):
-        Fence(renew, [claim]).check(claim.contact_id)
+        Fence(renew, [claim]).still_ours([claim.contact_id])
 
 
 def test_holding_tells_which_contacts_are_still_ours() -> None:
@@ -123,7 +120,7 @@ def test_the_revision_is_that_of_the_first_renewal_since_the_data_were_loaded_af
     leases.fence.hold()
     leases.revisions[contact_id] = 9
     leases.now += 3600
-    leases.fence.check(contact_id)
+    leases.fence.still_ours([contact_id])
     assert leases.fence.revisions == {contact_id: 5}
 
 
@@ -149,7 +146,7 @@ def test_many_threads_share_one_renewal() -> None:
 
     fence = Fence(renew, leases.claims, clock=lambda: leases.now)
     with ThreadPoolExecutor(30) as pool:
-        list(pool.map(fence.check, (claim.contact_id for claim in leases.claims)))
+        list(pool.map(fence.still_ours, ([claim.contact_id] for claim in leases.claims)))
     assert leases.asked == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.crms.base import RateHeaders
+from crm_pipelines.crms.outcomes import RateHeaders
 from crm_pipelines.delivery.rates import RateLimit
 
 SECOND, TEN_SECONDS, HOUR, DAY = (timedelta(seconds=one) for one in (1, 10, 3600, 86_400))
