@@ -41,7 +41,8 @@ from crm_pipelines_tests.fixtures.sandbox import HubSpotSandbox
 
 @pytest.fixture
 def client(hubspot_sandbox: HubSpotSandbox) -> HubSpot:
-    return HubSpot(access_token="pat-na1-test", host=hubspot_sandbox.url)
+    """With its checks of what must be there, which are off as it comes."""
+    return HubSpot(access_token="pat-na1-test", host=hubspot_sandbox.url, client_side_validation=True)
 
 
 def upserted(email: str, trace: str, **properties: str) -> SimplePublicObjectBatchInputUpsert:
