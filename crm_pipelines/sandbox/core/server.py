@@ -81,8 +81,8 @@ def serve(sandbox: Sandbox, *, port: int, state_file: Path | None = None) -> Non
         headers=[SANDBOX_HEADER],
         timeout_keep_alive=60,
     )
-    click.echo(f"{sandbox.name} sandbox: http://{HOST}:{listener.getsockname()[1]}")
     with _stopped_by_signals():
+        click.echo(f"{sandbox.name} sandbox: http://{HOST}:{listener.getsockname()[1]}")
         _Server(config).run(sockets=[listener])
 
 

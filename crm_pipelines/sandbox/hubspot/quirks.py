@@ -120,7 +120,7 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     Quirk("recordIdsMissing names the unknown ones; DYNAMIC lists refuse with 400.", "assumed", False),
     Quirk("Limits of a free account: 100 requests in 10 s per app, 250,000 a day per account.", _USAGE, True),
-    Quirk("The 10 seconds roll; refused requests do not count.", "the policy's name says so", False),
+    Quirk("The 10 seconds roll; refused requests do not count.", "the name of the policy", False),
     Quirk("The day of the quota begins with its first request; HubSpot's is the account's day.", "this sandbox", True),
     Quirk("429 names its policy: TEN_SECONDLY_ROLLING, DAILY, SECONDLY; there is no Retry-After.", _USAGE, True),
     Quirk("Searches: 5 in a second, no headers of limits, 10,000 results.", "search guide", True),
