@@ -172,12 +172,10 @@ def _described(row: Mapping[str, Any]) -> dict[str, Any]:
         "read_only": read_only or row.get("calculated") is True,
     }
     if found["type"] == "enumeration":
-        options = row.get("options")
-        found["options"] = [
-            [str(one.get("value")), str(one.get("label") or one.get("value"))]
-            for one in (options if isinstance(options, list) else [])
-            if isinstance(one, dict) and one.get("value") is not None
-        ]
+        listed = row.get("options")
+        options = [one for one in (listed if isinstance(listed, list) else []) if isinstance(one, dict)]
+        found["options"] = [str(one.get("value")) for one in options]
+        found["labels"] = [str(one.get("label") or one.get("value")) for one in options]
         found["open"] = row.get("externalOptions") is True
     return found
 
@@ -188,7 +186,7 @@ def _property(row: Mapping[str, Any], destination: str) -> Property:
         type=row["type"],
         field_type=row["field_type"],
         read_only=row["read_only"],
-        options=tuple((value, label) for value, label in row.get("options", ())),
+        options=tuple(zip(row.get("options", ()), row.get("labels", ()), strict=True)),
         open=row.get("open", False),
         destination=destination,
     )

@@ -196,7 +196,7 @@ class HubspotSubject:
         self._sandbox.configure(refused=self._refused)
 
     def _id(self, address: str) -> str:
-        return next(one["id"] for one in self._sandbox.contacts() if one["properties"]["email"] == address)
+        return next(str(one["id"]) for one in self._sandbox.contacts() if one["properties"]["email"] == address)
 
     def _by_somebody(self, method: str, path: str, body: Any = None) -> Any:
         answer = requests.request(
