@@ -49,7 +49,11 @@ class Api(api.Api):
         self, ids: Sequence[str], properties: Sequence[str], turn: Turn, *, by: str | None, hide: tuple[str, ...]
     ) -> tuple[Outcome, list[Row]]:
         """Up to 100 contacts by id, or `by` a property of unique values; those that there are."""
-        body: Row = {"inputs": [{"id": one} for one in ids], "properties": list(properties)}
+        body: Row = {
+            "inputs": [{"id": one} for one in ids],
+            "properties": list(properties),
+            "propertiesWithHistory": [],
+        }
         if by is not None:
             body["idProperty"] = by
         outcome, found = self.rows("POST", self.paths.contacts("batch/read"), turn, hide=hide, json=body)

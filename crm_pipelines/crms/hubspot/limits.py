@@ -11,7 +11,7 @@ WINDOW = timedelta(seconds=10)
 """Of the limit per app, where an answer does not tell another one."""
 LOCKED = timedelta(seconds=2)
 """How long a lock lasts (423) at least."""
-UNKNOWN_RESET = timedelta(hours=1)
+UNKNOWN_RESET = timedelta(minutes=90)
 """After that the daily limit is tried again, where the account's time zone is not known."""
 
 # HubSpot's clock and ours.
