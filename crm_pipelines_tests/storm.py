@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts import database
 from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
-from crm_pipelines.sandbox.brevo.gateway import fingerprint
+from crm_pipelines.sandbox.core.gateway import fingerprint
 from crm_pipelines_tests.checker import account_attributes, violations
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

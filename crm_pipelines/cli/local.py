@@ -166,12 +166,14 @@ def sandbox(crm: str, port: int, state: Path | None) -> None:
     \b
     Examples:
       crm-pipelines sandbox brevo
+      crm-pipelines sandbox hubspot --port 8086
       crm-pipelines sandbox brevo --port 0 --state account.json
     """
-    from crm_pipelines.settings import KINDS, load_settings
+    from crm_pipelines.sandbox import SANDBOXES
+    from crm_pipelines.settings import load_settings
 
     # One may want to see a CRM's sandbox before there is a destination.
-    kind = crm if crm in KINDS else load_settings().destination(crm).kind
+    kind = crm if crm in SANDBOXES else load_settings().destination(crm).kind
     import_module(f"crm_pipelines.sandbox.{kind}.server").serve(port=port, state_file=state)
 
 

@@ -2,22 +2,19 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from crm_pipelines.sandbox.brevo.attributes import Habits
 from crm_pipelines.sandbox.brevo.limits import Limits
+from crm_pipelines.sandbox.core.config import CoreConfig
 
 
-class SandboxConfig(BaseModel):
+class SandboxConfig(CoreConfig):
     """The sandbox's behaviour. A rate limit of 0 is no limit; the defaults are those of Brevo's general tier."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     contacts_per_second: int = Field(10, ge=0, description="Requests to /v3/contacts per second and key.")
     contacts_per_hour: int = Field(36_000, ge=0, description="Requests to /v3/contacts per hour and key.")
     others_per_hour: int = Field(100, ge=0, description="Requests to all other paths per hour and key.")
-    keys: list[str] | None = Field(None, description="The only keys that are accepted; null: any.")
-    revoked_keys: list[str] = Field([], description="Keys that are refused.")
     refusal: Literal["ip", "credits", "permission", "validation"] | None = Field(
         None, description="Refuse every request: for the caller's address, for credits, permission, or validation."
     )
@@ -34,7 +31,6 @@ class SandboxConfig(BaseModel):
     attributes: dict[str, Literal["text", "date", "float", "boolean"]] = Field(
         {}, description="Normal attributes of the account besides Brevo's own. Setting it or the language resets both."
     )
-    latency_seconds: float = Field(0, ge=0, description="Pause before every answer of the API.")
     import_seconds: float = Field(0.2, ge=0, description="How long an import is in process before its rows appear.")
     hold_imports: bool = Field(default=False, description="Keep imports in process until they are released.")
     import_status: Literal["completed", "failed", "cancelled"] = Field(

@@ -7,13 +7,14 @@ from itertools import islice
 from typing import Any
 
 from crm_pipelines.sandbox.brevo.account import Account, Change, Contact
-from crm_pipelines.sandbox.brevo.answers import Answer, ApiError, Call, invalid, not_found, reply
+from crm_pipelines.sandbox.brevo.answers import ApiError, invalid, newest_first, not_found, read_body, read_page
 from crm_pipelines.sandbox.brevo.attributes import (
     PHONES,
     normal_email,
     normal_phone,
     read_attributes,
 )
+from crm_pipelines.sandbox.core.answers import Answer, Call, reply
 
 IDENTIFIER_TYPES = {
     "email_id": "EMAIL",
@@ -27,7 +28,7 @@ _FILTER = re.compile(r"equals\((\w+),\"(.*)\"\)")
 
 def create_contact(account: Account, call: Call) -> Answer:
     """POST /contacts: 201 with the id, or 204 when an existing contact was updated."""
-    body = call.body()
+    body = read_body(call)
     change = read_change(account, body)
     if not any(change.identifiers.values()):
         raise ApiError(400, "missing_parameter", "Please provide Email or SMS attribute value to create user")
@@ -51,7 +52,7 @@ def read_contact(account: Account, call: Call, identifier: str) -> Answer:
 def update_contact(account: Account, call: Call, identifier: str) -> Answer:
     """PUT /contacts/{identifier}: 204."""
     contact = _find(account, call, identifier)
-    body = call.body()
+    body = read_body(call)
     change = read_change(account, body)
     if taken := account.conflicts(change.identifiers, contact):
         if not body.get("forceMerge"):
@@ -69,7 +70,7 @@ def delete_contact(account: Account, call: Call, identifier: str) -> Answer:
 
 def list_contacts(account: Account, call: Call) -> Answer:
     """GET /contacts: sorted by creation, newest first unless `sort=asc`."""
-    limit, offset = call.page(50, 1000)
+    limit, offset = read_page(call, 50, 1000)
     query = call.query()
     rows: Collection[Contact] = account.contacts.values()
     if "ids" in query:
@@ -82,7 +83,7 @@ def list_contacts(account: Account, call: Call) -> Answer:
         rows = account.filtered(query["modifiedSince"][-1], tests[0])
     elif tests:
         rows = [contact for contact in rows if all(test(contact) for test in tests)]
-    return reply(200, page_of_contacts(account, rows, limit, offset, newest_first=call.newest_first()))
+    return reply(200, page_of_contacts(account, rows, limit, offset, newest_first=newest_first(call)))
 
 
 def page_of_contacts(
@@ -97,7 +98,7 @@ def page_of_contacts(
 
 def update_batch(account: Account, call: Call) -> Answer:
     """POST /contacts/batch: updates known contacts, all of them or none."""
-    rows = call.body().get("contacts")
+    rows = read_body(call).get("contacts")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not rows:
         raise invalid("contacts should be a non-empty array of objects")
     targets = [_batch_target(account, row) for row in rows]

@@ -5,8 +5,9 @@ from itertools import islice
 from typing import Any
 
 from crm_pipelines.sandbox.brevo.account import Account, Contact, MailingList, as_time, now_ms
-from crm_pipelines.sandbox.brevo.answers import Answer, ApiError, Call, invalid, not_found, reply
+from crm_pipelines.sandbox.brevo.answers import ApiError, invalid, newest_first, not_found, read_body, read_page
 from crm_pipelines.sandbox.brevo.contacts import modified_since, page_of_contacts
+from crm_pipelines.sandbox.core.answers import Answer, Call, reply
 
 _MOST_PER_CALL = 150
 # Brevo writes 0 into the old totals by now; only uniqueSubscribers counts (live capture).
@@ -20,7 +21,7 @@ def list_lists(account: Account, call: Call) -> Answer:
 
 def create_list(account: Account, call: Call) -> Answer:
     """POST /contacts/lists: 201 with the id."""
-    body = call.body()
+    body = read_body(call)
     name = _name(body, "List name is missing")
     folder_id = existing_folder(account, body.get("folderId"))
     return reply(201, {"id": add_list(account, name, folder_id).id})
@@ -44,7 +45,7 @@ def read_list(account: Account, _: Call, list_id: str) -> Answer:
 def update_list(account: Account, call: Call, list_id: str) -> Answer:
     """PUT /contacts/lists/{id}: the name or the folder, one at a time. 204."""
     group = _list(account, list_id)
-    body = call.body()
+    body = read_body(call)
     if ("name" in body) == ("folderId" in body):
         raise invalid("Please provide either name or folderId")
     if "name" in body:
@@ -65,11 +66,11 @@ def delete_list(account: Account, _: Call, list_id: str) -> Answer:
 def list_contacts_of_list(account: Account, call: Call, list_id: str) -> Answer:
     """GET /contacts/lists/{id}/contacts."""
     group = _list(account, list_id)
-    limit, offset = call.page(50, 500)
+    limit, offset = read_page(call, 50, 500)
     rows = [account.contacts[number] for number in sorted(group.members)]
     for test in modified_since(call.query()):
         rows = [contact for contact in rows if test(contact)]
-    return reply(200, page_of_contacts(account, rows, limit, offset, newest_first=call.newest_first()))
+    return reply(200, page_of_contacts(account, rows, limit, offset, newest_first=newest_first(call)))
 
 
 def add_to_list(account: Account, call: Call, list_id: str) -> Answer:
@@ -78,7 +79,7 @@ def add_to_list(account: Account, call: Call, list_id: str) -> Answer:
 
     return _move(
         account,
-        call.body(),
+        read_body(call),
         lambda contact: account.join(contact, group),
         "Contact already in list and/or does not exist",
     )
@@ -87,7 +88,7 @@ def add_to_list(account: Account, call: Call, list_id: str) -> Answer:
 def remove_from_list(account: Account, call: Call, list_id: str) -> Answer:
     """POST /contacts/lists/{id}/contacts/remove: some, or `{"all": true}` by a process."""
     group = _list(account, list_id)
-    body = call.body()
+    body = read_body(call)
     if body.get("all") is True:
         total = len(group.members)
         group.members.clear()
@@ -111,7 +112,7 @@ def list_folders(account: Account, call: Call) -> Answer:
 def create_folder(account: Account, call: Call) -> Answer:
     """POST /contacts/folders: 201 with the id."""
     number = account.new_group_id()
-    account.folders[number] = _name(call.body(), "Folder name is missing")
+    account.folders[number] = _name(read_body(call), "Folder name is missing")
     account.revision += 1
     return reply(201, {"id": number})
 
@@ -123,7 +124,7 @@ def read_folder(account: Account, _: Call, folder_id: str) -> Answer:
 
 def update_folder(account: Account, call: Call, folder_id: str) -> Answer:
     """PUT /contacts/folders/{id}: 204."""
-    account.folders[_folder(account, folder_id)] = _name(call.body(), "Folder name is missing")
+    account.folders[_folder(account, folder_id)] = _name(read_body(call), "Folder name is missing")
     account.revision += 1
     return reply(204)
 
@@ -174,8 +175,8 @@ def _named(account: Account, kind: str, name: object) -> Contact | None:
 
 
 def _page(call: Call, field: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    limit, offset = call.page(10, 50)
-    ordered = reversed(rows) if call.newest_first() else iter(rows)
+    limit, offset = read_page(call, 10, 50)
+    ordered = reversed(rows) if newest_first(call) else iter(rows)
     return {field: list(islice(ordered, offset, offset + limit)), "count": len(rows)}
 
 

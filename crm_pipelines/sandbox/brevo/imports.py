@@ -7,10 +7,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from crm_pipelines.sandbox.brevo.account import Account, Change, Process
-from crm_pipelines.sandbox.brevo.answers import Answer, ApiError, Call, invalid, not_found, reply
+from crm_pipelines.sandbox.brevo.answers import ApiError, invalid, newest_first, not_found, read_body, read_page
 from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, Habits, normal_email, read_attributes
 from crm_pipelines.sandbox.brevo.contacts import find_existing, read_list_ids
 from crm_pipelines.sandbox.brevo.groups import add_list, existing_folder
+from crm_pipelines.sandbox.core.answers import Answer, Call, reply
 
 MOST_BYTES = 10 * 1024 * 1024
 ROWS_PER_STEP = 200  # about 5 ms of work, so that other requests are answered in between
@@ -40,7 +41,7 @@ def import_contacts(account: Account, call: Call) -> Answer:
     """POST /contacts/import: 202 with the id of the process that does the work."""
     if len(call.raw_body) > MOST_BYTES:
         raise invalid("The body should not exceed 10 MB")
-    body = call.body()
+    body = read_body(call)
     rows = _read_rows(body)
     if not any(row.get(name) for row in rows for name in IDENTIFIERS):
         raise invalid(
@@ -64,9 +65,9 @@ def import_contacts(account: Account, call: Call) -> Answer:
 
 def list_processes(account: Account, call: Call) -> Answer:
     """GET /processes."""
-    limit, offset = call.page(10, 50)
+    limit, offset = read_page(call, 10, 50)
     rows = account.processes.values()
-    ordered = reversed(rows) if call.newest_first() else iter(rows)
+    ordered = reversed(rows) if newest_first(call) else iter(rows)
     page = [process_json(process, call.host) for process in islice(ordered, offset, offset + limit)]
     return reply(200, {"count": len(rows), "processes": page})
 

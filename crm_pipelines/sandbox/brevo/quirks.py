@@ -1,15 +1,6 @@
 """What the sandbox imitates beyond the obvious, and how sure that is."""
 
-from typing import NamedTuple
-
-
-class Quirk(NamedTuple):
-    """`confirmed`: documented by Brevo or observed by others; else assumed, to be tried live."""
-
-    what: str
-    source: str
-    confirmed: bool
-
+from crm_pipelines.sandbox.core.quirks import Quirk
 
 QUIRKS: tuple[Quirk, ...] = (
     Quirk(

@@ -5,8 +5,9 @@ import re
 from typing import Any
 
 from crm_pipelines.sandbox.brevo.account import Account
-from crm_pipelines.sandbox.brevo.answers import Answer, Call, invalid, not_found, reply
+from crm_pipelines.sandbox.brevo.answers import invalid, not_found, read_body
 from crm_pipelines.sandbox.brevo.attributes import TYPES_OF_CATEGORY, Attribute
+from crm_pipelines.sandbox.core.answers import Answer, Call, reply
 
 _LONGEST_OPTION = 200
 
@@ -18,7 +19,7 @@ def list_attributes(account: Account, _: Call) -> Answer:
 
 def create_attribute(account: Account, call: Call, category: str, name: str) -> Answer:
     """POST /contacts/attributes/{category}/{name}: 201 without content."""
-    body = call.body() if call.raw_body else {}
+    body = read_body(call) if call.raw_body else {}
     if category not in TYPES_OF_CATEGORY:
         raise invalid("Attribute category is invalid")
     if name.upper() in account.attributes or name.upper() == "EMAIL":
@@ -38,7 +39,7 @@ def create_attribute(account: Account, call: Call, category: str, name: str) -> 
 def update_attribute(account: Account, call: Call, category: str, name: str) -> Answer:
     """PUT: the options or the formula; never the type. 204."""
     attribute = _attribute(account, category, name)
-    body = call.body()
+    body = read_body(call)
     if not body.keys() & {"enumeration", "multiCategoryOptions", "value"}:
         raise invalid("Nothing to update: enumeration, multiCategoryOptions or value is missing")
     _read_options(attribute, body)

@@ -1,164 +1,19 @@
-"""Serves the sandbox over HTTP on 127.0.0.1."""
+"""Serves the sandbox of Brevo."""
 
-import asyncio
-import contextlib
-import errno
-import signal
-import socket
-import threading
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.sandbox.brevo.config import SandboxConfig
-from crm_pipelines.sandbox.brevo.control import Control
-from crm_pipelines.sandbox.brevo.gateway import Gateway
-from crm_pipelines.sandbox.brevo.page import page
-from crm_pipelines.sandbox.brevo.persistence import StateFile
-from crm_pipelines.sandbox.brevo.sandbox import Sandbox
-
-HOST = "127.0.0.1"
-SANDBOX_HEADER = ("X-Sandbox", "crm-pipelines")
-"""On every answer, so that nobody mistakes the sandbox for Brevo."""
-
-_LOOPBACK_NAMES = {"127.0.0.1", "localhost", "[::1]"}
+from crm_pipelines.sandbox.brevo.sandbox import Brevo
+from crm_pipelines.sandbox.core import server
 
 
-@dataclass(frozen=True, kw_only=True)
-class SandboxOptions:
-    """`state_file`: where the account is kept, None for memory only. `config`: the initial behaviour."""
-
-    state_file: Path | None = None
-    config: SandboxConfig = field(default_factory=SandboxConfig)
-
-
-class PortTakenError(CrmPipelinesError):
-    """The port of the sandbox is in use."""
-
-
-def create_app(options: SandboxOptions | None = None) -> Starlette:
+def create_app(state_file: Path | None = None) -> Starlette:
     """The ASGI application. Raises CrmPipelinesError when the state file cannot be used."""
-    options = options or SandboxOptions()
-    sandbox = Sandbox(options.config)
-    control = Control(sandbox)
-    state_file = StateFile(options.state_file, sandbox) if options.state_file else None
-    if state_file:
-        state_file.load()
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        saving = asyncio.create_task(state_file.keep_saving()) if state_file else None
-        yield
-        sandbox.close()
-        if saving and state_file:
-            saving.cancel()
-            state_file.save()
-
-    app = Starlette(
-        routes=[
-            Mount("/v3", Gateway(sandbox)),
-            Mount("/_sandbox", routes=control.routes()),
-            Route("/reports/{process:int}/{kind}.csv", control.report),
-            Route("/", page(sandbox)),
-        ],
-        middleware=[Middleware(_LoopbackOnly)],
-        lifespan=lifespan,
-    )
-    app.state.sandbox = sandbox
-    return app
+    return server.create_app(Brevo(SandboxConfig()), state_file)
 
 
 def serve(*, port: int, state_file: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; prints the URL once it listens. Port 0: any free one.
-
-    Raises PortTakenError, or CrmPipelinesError when the state file cannot be used.
-    """
-    app = create_app(SandboxOptions(state_file=state_file))
-    listener = _listen(port)
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        headers=[SANDBOX_HEADER],
-        timeout_keep_alive=60,
-    )
-    click.echo(f"Brevo sandbox: http://{HOST}:{listener.getsockname()[1]}")
-    with _stopped_by_signals():
-        _Server(config).run(sockets=[listener])
-
-
-class _Protocol(HttpToolsProtocol):
-    """Hands its connection to the application, which may have to break it off."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
-
-
-class _Server(uvicorn.Server):
-    """Stops at once: whoever still waits for an answer is cut off, as by a server that dies."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        for task in list(self.server_state.tasks):
-            task.cancel()
-        await super().shutdown(sockets)
-
-
-class _LoopbackOnly:
-    """Refuses requests under a name that is not this machine's: a foreign page may point its own name here."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-            if host.rpartition(":")[0] not in _LOOPBACK_NAMES and host not in _LOOPBACK_NAMES:
-                refusal = PlainTextResponse("The sandbox answers only under the names of this machine.", 403)
-                return await refusal(scope, receive, send)
-        return await self._app(scope, receive, send)
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        if error.errno != errno.EADDRINUSE:
-            raise CrmPipelinesError(f"The sandbox cannot listen on {HOST}:{port}: {error.strerror}.") from None
-        raise PortTakenError(
-            f"Port {port} on {HOST} is in use by another program: stop that, or choose another port with --port."
-        ) from None
-    return listener
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGINT end the server in an orderly way, and are no failure of the program."""
-    # uvicorn gives the signal back to the previous handler when it has stopped.
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler) if on_main_thread else None
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if on_main_thread:
-            signal.signal(signal.SIGTERM, previous)
+    """Serve until SIGTERM or SIGINT. Raises PortTakenError, or CrmPipelinesError for the state file."""
+    server.serve(Brevo(SandboxConfig()), port=port, state_file=state_file)

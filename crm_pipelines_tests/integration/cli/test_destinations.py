@@ -274,10 +274,17 @@ def test_what_is_no_destination_is_refused_with_the_variable_to_set_and_nothing_
     assert len(people.all("SELECT 1 FROM crm_contacts")) == 1
 
 
-@pytest.mark.parametrize(("crm", "sentence"), [("brewo", NO_SUCH), ("hubspot", NOT_YET)])
-def test_there_is_a_sandbox_of_what_can_be_delivered_to_and_of_nothing_else(run: Run, crm: str, sentence: str) -> None:
+@pytest.mark.parametrize(("crm", "sentence"), [("brewo", NO_SUCH), ("mautic", NOT_YET.replace("HubSpot", "Mautic"))])
+def test_what_is_neither_a_destination_nor_a_crm_with_a_sandbox_has_none(run: Run, crm: str, sentence: str) -> None:
     done = run("sandbox", crm, "--port", "0")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+
+
+def test_a_crm_has_its_sandbox_before_there_is_a_destination(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[dict[str, object]] = []
+    monkeypatch.setattr("crm_pipelines.sandbox.hubspot.server.serve", lambda **options: served.append(options))
+    assert run("sandbox", "hubspot", "--port", "0").returncode == 0
+    assert served == [{"port": 0, "state_file": None}]
 
 
 def test_the_sandbox_of_a_further_account_is_that_of_its_crm(

@@ -15,7 +15,8 @@ import requests
 from click.testing import CliRunner
 
 from crm_pipelines.sandbox.brevo.__main__ import main
-from crm_pipelines.sandbox.brevo.server import PortTakenError, SandboxOptions, create_app, serve
+from crm_pipelines.sandbox.brevo.server import create_app, serve
+from crm_pipelines.sandbox.core.server import PortTakenError
 from crm_pipelines_tests.fixtures.api import serving
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.patience import PATIENCE, wait_until
@@ -28,7 +29,7 @@ KEY = {"api-key": "k"}
 @contextlib.contextmanager
 def keeping(file: Path) -> Iterator[BrevoSandbox]:
     """A sandbox that keeps its account in the file; it runs in this process, and ends in an orderly way."""
-    with serving(create_app(SandboxOptions(state_file=file))) as root:
+    with serving(create_app(file)) as root:
         sandbox = BrevoSandbox(root)
         try:
             yield sandbox
@@ -98,7 +99,7 @@ def test_the_account_is_saved_soon_after_a_change_too(tmp_path: Path) -> None:
         sandbox.seed({"email": "a@example.org"})
         wait_until(lambda: file.exists() and json.loads(file.read_text())["contacts"], "the account is in its file")
         # As it would be found by the next one if this one were killed now.
-        found = create_app(SandboxOptions(state_file=file)).state.sandbox.account.contacts
+        found = create_app(file).state.sandbox.account.contacts
         assert [contact.email for contact in found.values()] == ["a@example.org"]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm_pipelines.sandbox.brevo.account import Account
-from crm_pipelines.sandbox.brevo.answers import ApiError, Call
+from crm_pipelines.sandbox.brevo.answers import ApiError
 from crm_pipelines.sandbox.brevo.attributes import Attribute
 from crm_pipelines.sandbox.brevo.contacts import (
     create_contact,
@@ -18,10 +18,11 @@ from crm_pipelines.sandbox.brevo.contacts import (
     update_batch,
     update_contact,
 )
-from crm_pipelines.sandbox.brevo.gateway import Endpoint
 from crm_pipelines.sandbox.brevo.groups import add_to_list, create_folder, create_list, remove_from_list, update_list
 from crm_pipelines.sandbox.brevo.imports import import_contacts
 from crm_pipelines.sandbox.brevo.schema import create_attribute, update_attribute
+from crm_pipelines.sandbox.core.answers import Call
+from crm_pipelines.sandbox.core.routing import Endpoint
 
 ANN = {"email": "ann@example.org", "attributes": {"SMS": "+14196056306", "EXT_ID": "a-1"}}
 ENDPOINTS: list[tuple[Endpoint, tuple[str, ...]]] = [

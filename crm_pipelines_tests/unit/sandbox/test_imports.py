@@ -4,10 +4,10 @@ import asyncio
 import json
 from itertools import pairwise
 
-from crm_pipelines.sandbox.brevo.answers import Call
 from crm_pipelines.sandbox.brevo.config import SandboxConfig
 from crm_pipelines.sandbox.brevo.imports import ROWS_PER_STEP, import_contacts
-from crm_pipelines.sandbox.brevo.sandbox import Sandbox
+from crm_pipelines.sandbox.brevo.sandbox import Brevo
+from crm_pipelines.sandbox.core.answers import Call
 
 
 def test_others_have_a_turn_after_every_few_rows_of_a_large_import() -> None:
@@ -15,7 +15,7 @@ def test_others_have_a_turn_after_every_few_rows_of_a_large_import() -> None:
     body = json.dumps({"listIds": [2], "jsonBody": rows}).encode()
 
     async def stored_at_each_turn() -> list[int]:
-        sandbox = Sandbox(SandboxConfig(import_seconds=0))
+        sandbox = Brevo(SandboxConfig(import_seconds=0))
         import_contacts(sandbox.account, Call("POST", "", "", body, host="127.0.0.1", client_host="127.0.0.1"))
         [process] = sandbox.account.processes.values()
         stored = [0]

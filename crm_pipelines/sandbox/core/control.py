@@ -1,4 +1,4 @@
-"""Control, under /_sandbox: what tests and people use to look into the sandbox and to steer it. No part of Brevo."""
+"""Control, under /_sandbox: what tests and people use to look into the sandbox and to steer it. No part of the CRM."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -6,14 +6,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from crm_pipelines.sandbox.brevo.answers import ApiError
-from crm_pipelines.sandbox.brevo.contacts import find_existing, read_change
-from crm_pipelines.sandbox.brevo.faults import Fault
-from crm_pipelines.sandbox.brevo.imports import process_json, report_csv
-from crm_pipelines.sandbox.brevo.sandbox import Sandbox
+from crm_pipelines.sandbox.core.answers import RefusalError
+from crm_pipelines.sandbox.core.faults import Fault
+from crm_pipelines.sandbox.core.sandbox import Sandbox
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -45,21 +43,9 @@ class Control:
 
     async def state(self, request: Request) -> Response:
         """GET /_sandbox/state."""
-        account = self.sandbox.account
-        host = request.headers["host"]
         return JSONResponse(
             {
-                "contacts": [account.as_json(contact) for contact in account.contacts.values()],
-                "lists": [
-                    {"id": group.id, "name": group.name, "folderId": group.folder_id, "contacts": sorted(group.members)}
-                    for group in account.lists.values()
-                ],
-                "folders": [{"id": number, "name": name} for number, name in account.folders.items()],
-                "attributes": [attribute.as_json() for attribute in account.attributes.values()],
-                "processes": [
-                    {**process_json(process, host), "notification": process.notification}
-                    for process in account.processes.values()
-                ],
+                **self.sandbox.state(request.headers["host"]),
                 "faults": [fault.model_dump(mode="json") for fault in self.sandbox.faults.rules],
                 "held": self.sandbox.held,
             }
@@ -104,33 +90,13 @@ class Control:
         return Response(status_code=204)
 
     async def configure(self, request: Request) -> Response:
-        """POST /_sandbox/config: some settings of SandboxConfig; answers with all of them but the keys."""
+        """POST /_sandbox/config: some settings; answers with all of them but the keys."""
         self.sandbox.configure(await request.json())
         return JSONResponse(self.sandbox.config.model_dump(mode="json", exclude={"keys", "revoked_keys"}))
 
     async def seed(self, request: Request) -> Response:
-        """POST /_sandbox/contacts: a list of bodies of POST /v3/contacts, stored without any fault or limit."""
-        account = self.sandbox.account
-        numbers: list[int] = []
-        for body in await request.json():
-            change = read_change(account, body)
-            existing = find_existing(account, change)
-            if account.conflicts(change.identifiers, existing):
-                return _refused("A contact to be seeded has an identifier that belongs to another one.")
-            if existing is None:
-                existing = account.create(change)
-            else:
-                account.update(existing, change)
-            numbers.append(existing.id)
-        return JSONResponse({"ids": numbers})
-
-    async def report(self, request: Request) -> Response:
-        """GET /reports/{process}/{kind}.csv: what an import could not take."""
-        process = self.sandbox.account.processes.get(request.path_params["process"])
-        kind = request.path_params["kind"]
-        if process is None or kind not in process.reports:
-            return PlainTextResponse("There is no such report.", 404)
-        return PlainTextResponse(report_csv(process, kind), media_type="text/csv")
+        """POST /_sandbox/contacts: a list of contacts, stored without any fault or limit; answers with their ids."""
+        return JSONResponse({"ids": self.sandbox.seed(await request.json())})
 
 
 def _changing(handler: Handler) -> Handler:
@@ -143,7 +109,7 @@ def _changing(handler: Handler) -> Handler:
             return await handler(request)
         except ValidationError as error:
             return JSONResponse({"errors": error.errors(include_url=False, include_context=False)}, 400)
-        except ApiError as error:
+        except RefusalError as error:
             return JSONResponse(error.content, 400)
         except (ValueError, TypeError, AttributeError):
             return _refused("The body is not the JSON that is expected here.")

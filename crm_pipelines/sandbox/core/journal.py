@@ -6,21 +6,20 @@ import time
 from collections import deque
 from typing import Any
 
-_KEPT = 50_000
-_LONGEST_BODY = 4096
-
 
 class Entry:
-    """One request. Times are in seconds: unix time, and the machine's monotonic clock for intervals."""
+    """One request. Times are in seconds: unix time, and the machine's monotonic clock for intervals.
+
+    `about`: what the CRM's folder tells of it.
+    """
 
     __slots__ = (
+        "about",
         "applied",
         "arrived",
         "arrived_monotonic",
         "body",
         "client_port",
-        "email",
-        "ext_id",
         "fault",
         "finished",
         "finished_monotonic",
@@ -44,8 +43,7 @@ class Entry:
         self.finished_monotonic: float | None = None
         self.status: int | None = None
         self.applied = False
-        self.email: str | None = None
-        self.ext_id: str | None = None
+        self.about: dict[str, Any] = {}
         self.key: str | None = None
         self.user_agent: str | None = None
         self.client_port = 0
@@ -53,17 +51,18 @@ class Entry:
         self.body = b""
 
     def as_json(self) -> dict[str, Any]:
-        """All fields by name; of a body longer than 4 KB only the beginning."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        """All fields by name, and what `about` has."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name != "about"}
         fields["body"] = self.body.decode(errors="replace")
-        return fields
+        return {**fields, **self.about}
 
 
 class Journal:
-    """The latest 50,000 requests in the order in which they arrived."""
+    """The latest requests in the order in which they arrived, `kept` of them; of a long body only the beginning."""
 
-    def __init__(self) -> None:
-        self.entries: deque[Entry] = deque(maxlen=_KEPT)
+    def __init__(self, *, kept: int = 50_000, longest_body: int = 4096) -> None:
+        self.entries: deque[Entry] = deque(maxlen=kept)
+        self._longest_body = longest_body
         self.count = 0
         self._changed: asyncio.Event | None = None
 
@@ -71,7 +70,7 @@ class Journal:
         """Take up a request that has been read whole."""
         self.count += 1
         entry.seq = self.count
-        entry.body = body[:_LONGEST_BODY]
+        entry.body = body[: self._longest_body]
         self.entries.append(entry)
         self._wake()
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from crm_pipelines.sandbox.brevo.answers import Answer, Call, reply
+from crm_pipelines.sandbox.core.answers import Answer, Call, reply
 
 Action = Literal[
     "status",
@@ -99,25 +99,24 @@ class Faults:
         return None
 
 
-def made_up_answer(fault: Fault) -> Answer:
-    """The answer of the actions that do not give the real one."""
+def made_up_answer(fault: Fault, trouble: Any) -> Answer:
+    """The answer of the actions that do not give the real one. `trouble`: the body of a status that has none."""
     headers = tuple((name.lower().encode(), value.encode()) for name, value in fault.headers.items())
-    plain = _MADE_UP[fault.action](fault)
+    plain = _status(fault, trouble) if fault.action == "status" else _MADE_UP[fault.action](fault)
     named = {name for name, _ in headers}
     return Answer(plain.status, plain.body, (*(h for h in plain.headers if h[0] not in named), *headers))
 
 
-def _status(fault: Fault) -> Answer:
+def _status(fault: Fault, trouble: Any) -> Answer:
     status = fault.status or 500
     if status in (204, 304):
         return Answer(status)
     if isinstance(fault.body, str):
         return Answer(status, fault.body.encode())
-    return reply(status, {"code": "internal", "message": "Fault"} if fault.body is None else fault.body)
+    return reply(status, trouble if fault.body is None else fault.body)
 
 
 _MADE_UP: dict[str, Callable[[Fault], Answer]] = {
-    "status": _status,
     "html": lambda fault: Answer(fault.status or 502, _HTML, ((b"content-type", b"text/html"),)),
     "empty": lambda fault: Answer(fault.status or 200),
     "garbage_json": lambda fault: Answer(fault.status or 200, json.dumps({"id": 1, "code": "x"}).encode()[:-4]),

@@ -1,0 +1,1 @@
+"""What the stand-ins of all CRMs have in common: server, faults, journal, control, page, state file."""
