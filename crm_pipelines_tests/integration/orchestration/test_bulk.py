@@ -20,8 +20,9 @@ from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
 from crm_pipelines.contacts.queue import Intent, Queue
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import importing, planning, reading
-from crm_pipelines.delivery.importing import Importer
+from crm_pipelines.delivery import bulk_sending, filling, planning, reading
+from crm_pipelines.delivery.bulk_sending import BulkSender
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -39,17 +40,17 @@ def _small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
 def _time_of_its_own(monkeypatch: pytest.MonkeyPatch, brevo_sandbox: BrevoSandbox) -> None:
     """To a run time passes only while it waits for the CRM, which then does its imports however long they take it."""
     passed = 0.0
-    pause = Importer._pause
+    pause = CrmSession.pause
 
-    def wait_for_the_crm(self: Importer, seconds: float) -> None:
+    def wait_for_the_crm(self: CrmSession, seconds: float) -> None:
         nonlocal passed
         pause(self, 0.01)
         wait_until_ended(brevo_sandbox)
         passed += seconds
 
-    monkeypatch.setattr(Importer, "_pause", wait_for_the_crm)
-    monkeypatch.setattr(importing, "time", SimpleNamespace(monotonic=lambda: passed))
-    monkeypatch.setattr(importing, "elapsed_clock", lambda: passed)
+    monkeypatch.setattr(CrmSession, "pause", wait_for_the_crm)
+    monkeypatch.setattr(bulk_sending, "time", SimpleNamespace(monotonic=lambda: passed))
+    monkeypatch.setattr(bulk_sending, "elapsed_clock", lambda: passed)
     # By the clock of the database, which goes on.
     monkeypatch.setattr(BrevoImports, "look_pause", timedelta(hours=1))
 
@@ -141,7 +142,7 @@ def test_many_contacts_arrive_by_one_import_and_each_was_seen(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BrevoImports, "page_size", 100)
-    monkeypatch.setattr(importing, "_PORTION", 200)
+    monkeypatch.setattr(filling, "_PORTION", 200)
     add(people, 500)
     run = pipeline.run()
     assert run.success, run.problem
@@ -224,15 +225,15 @@ def test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_ba
 ) -> None:
     monkeypatch.setenv("BREVO_LIST_ID", "2")
     add(people, 30)
-    submit = Importer._submit
+    submit = BulkSender._submit
 
-    def submit_and_take_back(self: Importer, *given: Any) -> bool:
+    def submit_and_take_back(self: BulkSender, *given: Any) -> bool:
         sent = submit(self, *given)
         people.run("SELECT crm_unselect('brevo', array_agg(id)) FROM crm_contacts")
         return sent
 
     with monkeypatch.context() as taking_back:
-        taking_back.setattr(Importer, "_submit", submit_and_take_back)
+        taking_back.setattr(BulkSender, "_submit", submit_and_take_back)
         assert pipeline.run().counts == {"claimed": 30, "superseded": 30}
     wait_until_ended(brevo_sandbox)
     assert {tuple(one["listIds"]) for one in brevo_sandbox.contacts()} == {(2,)}
@@ -426,7 +427,7 @@ def test_contacts_of_earlier_imports_are_proved_while_others_are_put_together(
 ) -> None:
     monkeypatch.setattr(BrevoImports, "page_size", 10)
     monkeypatch.setattr(BrevoImports, "most_bytes", 8000)
-    monkeypatch.setattr(importing, "_PORTION", 10)
+    monkeypatch.setattr(filling, "_PORTION", 10)
     add(people, 300)
     assert pipeline.run().counts == {"claimed": 300, "synced": 300}
     assert people.states() == {"synced": 300}
