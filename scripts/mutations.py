@@ -43,7 +43,7 @@ _OPS = "crm_pipelines/orchestration/ops.py"
 _FILLING = "crm_pipelines/delivery/filling.py"
 _BULK_SENDING = "crm_pipelines/delivery/bulk_sending.py"
 _SCANNING = "crm_pipelines/delivery/scanning.py"
-_SESSION = "crm_pipelines/delivery/session.py"
+_CRM_SESSION = "crm_pipelines/delivery/session.py"
 _LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
 _PHONES = "crm_pipelines/crms/phones.py"
 _PHONE_TESTS = "crm_pipelines_tests/unit/crms/test_phones.py"
@@ -121,7 +121,7 @@ _SHARED = "crm_pipelines_tests/integration/queue/test_shared_requests.py"
 _TALLY_TESTS = "crm_pipelines_tests/unit/delivery/test_tally.py"
 _WINDOWS = "crm_pipelines_tests/integration/delivery/test_rate_windows.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
-_REFUSED_IN_BULK = (_SESSION, "if outcome.result is not Result.REFUSED:", "if True:")
+_REFUSED_IN_BULK = (_CRM_SESSION, "if outcome.result is not Result.REFUSED:", "if True:")
 _ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
 _BULK_STOPS = "crm_pipelines_tests/integration/orchestration/test_bulk_stops.py"
 _PUT_FIRST = "crm_pipelines_tests/integration/orchestration/test_put_first.py"
@@ -1899,13 +1899,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="turns: while the gate is probing nobody else is under way",
-        changes=(
-            (
-                _COURIER,
-                "while left and self.session.halted is None and self.session.insistently(self.session.gate.read).probing:",
-                "while False:",
-            ),
-        ),
+        changes=((_COURIER, "while left and self.session.halted is None", "while False and left"),),
         tests=(
             f"{_TURNS}::test_a_probe_that_fails_is_the_only_one_and_costs_nobody_else_anything",
             f"{_TURNS}::test_a_probe_that_nobody_else_is_under_way_with",
@@ -2177,7 +2171,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="shared request: one that failed is one failure to the run that sent it",
-        changes=((_SESSION, "if not outcome.shared:", "if True:"),),
+        changes=((_CRM_SESSION, "if not outcome.shared:", "if True:"),),
         tests=(f"{_COURIER_TESTS}::test_a_request_of_many_contacts_that_failed_is_no_row_of_failures",),
     ),
     Mutation(
