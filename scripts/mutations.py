@@ -201,7 +201,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="lists: who is off the list since an import of which nothing is known is in no other",
-        changes=((_FILLING, "off = off or off_list(parcel.payload.external_id) in seen", "off = off or False"),),
+        changes=((_FILLING, "off = off or off_list(prepared.payload.external_id) in seen", "off = off or False"),),
         tests=(f"{_BULK}::test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other",),
     ),
     Mutation(
@@ -241,7 +241,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: of contacts that wait for each other one gives way",
-        changes=(("crm_pipelines/delivery/parcels.py", "if delivery.gives_way and", "if False and"),),
+        changes=(("crm_pipelines/delivery/preparing.py", "if delivery.gives_way and", "if False and"),),
         tests=(f"{_RINGS}::test_contacts_that_pass_their_addresses_on_in_a_ring_all_arrive",),
     ),
     Mutation(
@@ -254,7 +254,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: a twin is not sent",
-        changes=(("crm_pipelines/delivery/parcels.py", "if other := delivery.same_as:", "if other := None:"),),
+        changes=(("crm_pipelines/delivery/preparing.py", "if other := delivery.same_as:", "if other := None:"),),
         tests=(f"{_TWINS}::test_however_a_twin_gets_into_the_queue_again_it_is_not_sent",),
     ),
     Mutation(
@@ -301,16 +301,16 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: nobody gets the entry of somebody who was taken back",
-        changes=(("crm_pipelines/delivery/parcels.py", '    "unselected": "is not', '    "nobody": "is not'),),
+        changes=(("crm_pipelines/delivery/preparing.py", '    "unselected": "is not', '    "nobody": "is not'),),
         tests=(f"{_RINGS}::test_nobody_gets_the_entry_of_somebody_who_was_taken_back",),
     ),
     Mutation(
         guard="never send: asked in each spelling of the address",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
-                "forms_of(one.payload.key) for one in parcels",
-                "{one.payload.key} for one in parcels",
+                "crm_pipelines/delivery/preparing.py",
+                "forms_of(one.payload.key) for one in ready",
+                "{one.payload.key} for one in ready",
             ),
         ),
         tests=(f"{_SUPPRESSIONS}::{_SPELT_OTHERWISE}",),
@@ -517,9 +517,9 @@ MUTATIONS = (
         guard="hash: only a confirmed delivery moves it",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
-                "payload_hash=parcel.payload.hash if synced and not outcome.left_out else None",
-                "payload_hash=parcel.payload.hash",
+                "crm_pipelines/delivery/preparing.py",
+                "payload_hash=prepared.payload.hash if synced and not outcome.left_out else None",
+                "payload_hash=prepared.payload.hash",
             ),
             (
                 _QUEUE_SQL,
@@ -691,7 +691,7 @@ MUTATIONS = (
         guard="an address is not sent for its second owner before the first one has left it",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
+                "crm_pipelines/delivery/preparing.py",
                 'if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:',
                 "if False:",
             ),
@@ -1257,7 +1257,7 @@ MUTATIONS = (
         guard="values: a delivery of which a part was refused is made again",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
+                "crm_pipelines/delivery/preparing.py",
                 "if synced and not outcome.left_out else None",
                 "if synced else None",
             ),
@@ -1335,7 +1335,7 @@ MUTATIONS = (
         changes=(
             (
                 _FILLING,
-                "_was_put_on(parcel.delivery, scan.target) and self._on_list(parcel.delivery) not in seen",
+                "_was_put_on(prepared.delivery, scan.target) and self._on_list(prepared.delivery) not in seen",
                 "False",
             ),
         ),
@@ -1356,7 +1356,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="marks: an import keeps that of another system",
-        changes=((_FILLING, "if kept_mark(parcel.payload.key) in seen:", "if False:"),),
+        changes=((_FILLING, "if kept_mark(prepared.payload.key) in seen:", "if False:"),),
         tests=(f"{_BULK}::test_an_import_keeps_the_mark_of_another_system_and_later_deliveries_do",),
     ),
     Mutation(

@@ -24,8 +24,8 @@ from crm_pipelines.delivery.fence import Fence
 from crm_pipelines.delivery.gatekeeping import is_short_refusal, tally, telling
 from crm_pipelines.delivery.halving import send_apart
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prepare, without_suppressed
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
+from crm_pipelines.delivery.preparing import Prepared, attempt_of, own_failure, prepare, without_suppressed
 from crm_pipelines.delivery.session import STOPPED, CrmSession
 from crm_pipelines.delivery.signals import undisturbed
 from crm_pipelines.faults import fault_point
@@ -55,13 +55,13 @@ class Receipt:
 class _UnderWay:
     """A contact that is being sent: what it has come to so far, and since when."""
 
-    parcel: Parcel
+    prepared: Prepared
     started: float | None = None
     outcome: Outcome | None = None
 
     def __post_init__(self) -> None:
-        self.contact_id = self.parcel.delivery.claim.contact_id
-        self.sendable = self.parcel.sendable
+        self.contact_id = self.prepared.delivery.claim.contact_id
+        self.sendable = self.prepared.sendable
 
     def heed(self, latest: Outcome, *, alone: bool) -> None:
         """Of what it came to before only the requests count."""
@@ -74,7 +74,7 @@ class _UnderWay:
     def attempt(self, crm: Crm) -> Attempt:
         assert self.outcome is not None
         duration = timedelta(seconds=time.monotonic() - self.started if self.started else 0)
-        return attempt_of(self.parcel, self.outcome, duration, crm)
+        return attempt_of(self.prepared, self.outcome, duration, crm)
 
 
 class Courier:
@@ -149,12 +149,12 @@ class Courier:
         prepared = [prepare(self._crm, one, fence.revisions[one.claim.contact_id]) for one in deliveries]
         prepared = self.session.patiently(lambda: without_suppressed(self._queue, prepared, self._crm.mapping_version))
         self._record([one for one in prepared if isinstance(one, Attempt)], recorded)
-        parcels = self._intend([one for one in prepared if isinstance(one, Parcel)])
-        if not parcels:
+        ready = self._intend([one for one in prepared if isinstance(one, Prepared)])
+        if not ready:
             return
         answered: list[Attempt] = []  # in order of arrival; what was recorded stays, so that no interruption loses any
         most = self._crm.most_per_request
-        chunks = [parcels[start : start + most] for start in range(0, len(parcels), most)]
+        chunks = [ready[start : start + most] for start in range(0, len(ready), most)]
         pool = ThreadPoolExecutor(min(self.session.limit.threads, len(chunks)), thread_name_prefix="send")
         try:
             pending = {pool.submit(self._send, chunk, fence, answered) for chunk in chunks}
@@ -174,18 +174,18 @@ class Courier:
                 if all(attempt.claim in recorded for attempt in answered):
                     break
 
-    def _intend(self, parcels: Sequence[Parcel]) -> list[Parcel]:
+    def _intend(self, prepared: Sequence[Prepared]) -> list[Prepared]:
         """Those that may be sent, now that it is written down what of."""
-        ours = self.session.patiently(lambda: self._queue.intend([one.intent for one in parcels]))
-        return [one for one in parcels if one.delivery.claim.contact_id in ours]
+        ours = self.session.patiently(lambda: self._queue.intend([one.intent for one in prepared]))
+        return [one for one in prepared if one.delivery.claim.contact_id in ours]
 
-    def _send(self, parcels: Sequence[Parcel], fence: Fence, answered: list[Attempt]) -> None:
+    def _send(self, prepared: Sequence[Prepared], fence: Fence, answered: list[Attempt]) -> None:
         """Send these in one request, and again in smaller ones should it be refused without a word for whom."""
 
         def send(contacts: Sequence[_UnderWay]) -> list[_UnderWay]:
             return self._send_together(contacts, fence, answered)
 
-        refused = send([_UnderWay(parcel) for parcel in parcels])
+        refused = send([_UnderWay(one) for one in prepared])
         if len(refused) > 1:
             send_apart(refused, send)
 

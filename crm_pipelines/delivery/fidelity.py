@@ -15,7 +15,7 @@ from crm_pipelines.crms.base import Reading
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import Held, Payload
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import sendable_of
+from crm_pipelines.delivery.preparing import sendable_of
 from crm_pipelines.delivery.session import STOPPED, CrmSession
 
 MISSING = "(contact)"

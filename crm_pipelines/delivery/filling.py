@@ -1,8 +1,8 @@
 """Puts due contacts into the body of an import, and sees to it that those who must not be in one get on otherwise."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from crm_pipelines.crms.bulk import ImportRow, Imports, ImportTarget
 from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.bodies import Body, told_of
 from crm_pipelines.delivery.fates import Fates
-from crm_pipelines.delivery.parcels import Parcel, prepare, without_suppressed
+from crm_pipelines.delivery.preparing import Prepared, prepare, without_suppressed
 from crm_pipelines.delivery.scanning import AccountScan, kept_mark, off_list, on_list
 from crm_pipelines.delivery.session import CrmSession
 
@@ -23,6 +23,15 @@ _PORTION = 2000
 _LARGE_ROW = 1000
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Portion:
+    """Contacts that were read together: rows for an import, outcomes that are known already, and who goes singly."""
+
+    rows: list[tuple[Prepared, ImportRow]] = field(default_factory=list)
+    known: list[Attempt] = field(default_factory=list)
+    apart: list[UUID] = field(default_factory=list)
 
 
 class Filler:
@@ -65,72 +74,81 @@ class Filler:
 
         Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
         """
-        revisions = {one.claim.contact_id: one.revision for one in claims}
         deliveries = self._session.patiently(partial(self._queue.load, [one.claim for one in claims]))
         self._fates.add(claimed=len(claims), superseded=len(claims) - len(deliveries))
-        known: list[Attempt] = []
-        apart: list[UUID] = []
-        ready: list[tuple[Parcel, ImportRow]] = []
-        crm = self._session.crm
+        revisions = {one.claim.contact_id: one.revision for one in claims}
+        portion = self._portion(deliveries, revisions, scan.target)
+        told = self._put_in(portion, body, scan)
+        if portion.apart:
+            returned = self._session.patiently(partial(self._imports.set_apart, import_id, portion.apart))
+            self._fates.add(released=returned, superseded=len(portion.apart) - returned)
+        if portion.known:
+            self._session.patiently(partial(self._queue.record, holder(import_id), portion.known))
+            self._fates.carry_over(import_id, [one.claim.contact_id for one in portion.known])
+        self._session.patiently(partial(self._imports.note, import_id, told))
+
+    def _portion(self, deliveries: Sequence[Delivery], revisions: Mapping[UUID, int], target: ImportTarget) -> _Portion:
+        crm, portion = self._session.crm, _Portion()
         prepared = [prepare(crm, one, revisions[one.claim.contact_id]) for one in deliveries]
         for one in self._session.patiently(partial(without_suppressed, self._queue, prepared, crm.mapping_version)):
             if isinstance(one, Attempt):
-                known.append(one)
-            elif (row := self._row(one.delivery, one, scan.target)) is None:
-                apart.append(one.delivery.claim.contact_id)
+                portion.known.append(one)
+            elif (row := self._row(one, target)) is None:
+                portion.apart.append(one.delivery.claim.contact_id)
             else:
-                ready.append((one, row))
-        seen = self._seen(ready, scan)
+                portion.rows.append((one, row))
+        return portion
+
+    def _put_in(self, portion: _Portion, body: Body, scan: AccountScan) -> list[ToldRow]:
+        """The rows that are in the body now; whoever must not be in this one is set apart."""
+        seen = self._seen(portion.rows, scan)
         told: list[ToldRow] = []
         intents: list[Intent] = []
-        for parcel, row in ready:
-            if kept_mark(parcel.payload.key) in seen:
-                row = self._unmarked(parcel, row, scan.target)
-            off = _was_put_on(parcel.delivery, scan.target) and self._on_list(parcel.delivery) not in seen
-            off = off or off_list(parcel.payload.external_id) in seen
+        for prepared, row in portion.rows:
+            if kept_mark(prepared.payload.key) in seen:
+                row = self._unmarked(prepared, row, scan.target)
+            off = _was_put_on(prepared.delivery, scan.target) and self._on_list(prepared.delivery) not in seen
+            off = off or off_list(prepared.payload.external_id) in seen
             taken = off or row.identifiers & body.seen or row.identifiers & seen
             if taken or body.size + len(row.content) >= body.most_bytes:
-                apart.append(parcel.delivery.claim.contact_id)
+                portion.apart.append(prepared.delivery.claim.contact_id)
                 continue
-            body.add(parcel.payload.key, row)
-            told.append(told_of(parcel, row))
-            intents.append(replace(parcel.intent, names=frozenset(row.names)))
+            body.add(prepared.payload.key, row)
+            told.append(told_of(prepared, row))
+            intents.append(replace(prepared.intent, names=frozenset(row.names)))
         # Of whom somebody's transaction holds the row it cannot be written down: they are not sent.
         intended = self._session.patiently(partial(self._queue.intend, intents))
         for held in [row for row in told if row.claim.contact_id not in intended]:
             body.drop(held.key)
             told.remove(held)
-            apart.append(held.claim.contact_id)
-        if apart:
-            returned = self._session.patiently(partial(self._imports.set_apart, import_id, apart))
-            self._fates.add(released=returned, superseded=len(apart) - returned)
-        if known:
-            self._session.patiently(partial(self._queue.record, holder(import_id), known))
-            self._fates.carry_over(import_id, [one.claim.contact_id for one in known])
-        self._session.patiently(partial(self._imports.note, import_id, told))
+            portion.apart.append(held.claim.contact_id)
+        return told
 
-    def _seen(self, rows: Sequence[tuple[Parcel, ImportRow]], scan: AccountScan) -> set[str]:
+    def _seen(self, rows: Sequence[tuple[Prepared, ImportRow]], scan: AccountScan) -> set[str]:
         """What the scan has written down of these contacts."""
         identifiers = [identifier for _, row in rows for identifier in row.identifiers]
-        identifiers += [kept_mark(parcel.payload.key) for parcel, _ in rows]
-        put_on = [parcel.delivery for parcel, _ in rows if _was_put_on(parcel.delivery, scan.target)]
+        identifiers += [kept_mark(prepared.payload.key) for prepared, _ in rows]
+        put_on = [prepared.delivery for prepared, _ in rows if _was_put_on(prepared.delivery, scan.target)]
         identifiers += [self._on_list(delivery) for delivery in put_on]
-        identifiers += [off_list(parcel.payload.external_id) for parcel, _ in rows if _may_be_known(parcel.delivery)]
+        identifiers += [
+            off_list(prepared.payload.external_id) for prepared, _ in rows if _may_be_known(prepared.delivery)
+        ]
         return self._session.patiently(partial(self._blocklist.among, scan.walk, identifiers))
 
-    def _unmarked(self, parcel: Parcel, row: ImportRow, target: ImportTarget) -> ImportRow:
-        unmarked = self._bulk.row(parcel.payload, target, marked=False)
+    def _unmarked(self, prepared: Prepared, row: ImportRow, target: ImportTarget) -> ImportRow:
+        unmarked = self._bulk.row(prepared.payload, target, marked=False)
         return replace(unmarked, identifiers=row.identifiers) if unmarked else row
 
     def _on_list(self, delivery: Delivery) -> str:
         return on_list(self._bulk.identifier(delivery.remote_id or ""))
 
-    def _row(self, delivery: Delivery, parcel: Parcel, target: ImportTarget) -> ImportRow | None:
+    def _row(self, prepared: Prepared, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
-        if delivery.remote_key not in {None, parcel.payload.key} or delivery.maybe_keys - {parcel.payload.key}:
+        delivery = prepared.delivery
+        if delivery.remote_key not in {None, prepared.payload.key} or delivery.maybe_keys - {prepared.payload.key}:
             return None
         try:
-            row = self._bulk.row(parcel.payload, target)
+            row = self._bulk.row(prepared.payload, target)
         except Exception as error:  # noqa: BLE001 - our own defect: the single path charges it to the contact
             _log.error("Unexpected %s while a contact was put into an import", type(error).__name__)
             return None
