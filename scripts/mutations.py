@@ -359,7 +359,7 @@ MUTATIONS = (
         tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
     ),
     Mutation(
-        guard="locks: a proof skips who is held",
+        guard="locks: a confirmation skips who is held",
         changes=(
             (
                 _IMPORTS_SQL,
@@ -562,19 +562,19 @@ MUTATIONS = (
         tests=(f"{_GUARDS}::test_stop_signals_in_a_row_lose_no_answer",),
     ),
     Mutation(
-        guard="consent: whom the walk saw on a block-list goes into no import",
+        guard="consent: whom the scan saw on a block-list goes into no import",
         changes=((_FILLING, " or row.identifiers & seen", ""),),
         tests=(f"{_BULK}::test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so",),
     ),
     Mutation(
-        guard="consent: no import without a complete walk",
+        guard="consent: no import without a complete scan",
         changes=((_IMPORTS_SQL, " AND w.completed_at IS NOT NULL", ""),),
-        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_scan",),
     ),
     Mutation(
-        guard="consent: a deletion during the walk is noticed",
+        guard="consent: a deletion during the scan is noticed",
         changes=((_SCANNING, "page.contacts[0].remote_id != last.remote_id", "False"),),
-        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import",),
+        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_scan_gets_no_import",),
     ),
     Mutation(
         guard="a backlog that does not shrink is left to the schedule",
@@ -588,20 +588,20 @@ MUTATIONS = (
         tests=(f"{_FOLLOWING}::test_a_backlog_that_does_not_shrink_is_left_to_the_schedule",),
     ),
     Mutation(
-        guard="consent: no import after a walk that was long ago",
+        guard="consent: no import after a scan that was long ago",
         changes=(
             (
                 _IMPORTS_SQL,
-                "w.begun_at > now() - CAST(:walk_trust AS interval)",
-                "w.begun_at > now() - 1000 * CAST(:walk_trust AS interval)",
+                "w.begun_at > now() - CAST(:scan_trust AS interval)",
+                "w.begun_at > now() - 1000 * CAST(:scan_trust AS interval)",
             ),
         ),
-        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_scan",),
     ),
     Mutation(
-        guard="consent: no import when the walk did not come to the end of the account",
+        guard="consent: no import when the scan did not come to the end of the account",
         changes=((_SCANNING, "if full or seen < count:", "if False:"),),
-        tests=(f"{_BULK}::test_an_account_that_cannot_be_walked_gets_no_import",),
+        tests=(f"{_BULK}::test_an_account_that_cannot_be_scanned_gets_no_import",),
     ),
     Mutation(
         guard="consent: the blocked are known by phone number and by our id as well",
@@ -1796,7 +1796,7 @@ MUTATIONS = (
         tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
     ),
     Mutation(
-        guard="endpoint: what nobody can prove is given up at its deadline",
+        guard="endpoint: what nobody can confirm is given up at its deadline",
         changes=(
             (
                 _BULK_SENDING,
@@ -1807,7 +1807,7 @@ MUTATIONS = (
         tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
     ),
     Mutation(
-        guard="endpoint: imports that nobody can prove hold up nobody else",
+        guard="endpoint: imports that nobody can confirm hold up nobody else",
         changes=((_BULK_SENDING, 'self._failed = self._failed or "unanswered"', "pass"),),
         tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
     ),

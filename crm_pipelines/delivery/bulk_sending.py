@@ -106,7 +106,7 @@ class BulkSender:
         finally:
             importing = self._session.insistently(self._imports.leave)
             if scan is not None:
-                self._session.insistently(partial(self._blocklist.forget, scan.walk.id))
+                self._session.insistently(partial(self._blocklist.forget, scan.completed.id))
         totals = self._fates.totals(importing=importing)
         if self._session.insistently(self._session.belongs_to_another_account):  # which forgot the imports of this one
             totals = replace(totals, superseded=totals.superseded + totals.unaccounted)
@@ -208,7 +208,7 @@ class BulkSender:
             partial(
                 self._imports.begin,
                 crm.mapping_version,
-                walk_id=scan.walk.id,
+                scan_id=scan.completed.id,
                 attributes_version=crm.attributes_version,
             )
         )
@@ -239,7 +239,7 @@ class BulkSender:
                 import_id,
                 modified_since=target.moment,
                 time_limit=planning.IMPORT_DEADLINE,
-                walk_trust=planning.WALK_TRUST,
+                scan_trust=planning.SCAN_TRUST,
             )
         )
         for key in lost:

@@ -133,7 +133,7 @@ class Filler:
         identifiers += [
             off_list(prepared.payload.external_id) for prepared, _ in rows if _may_be_known(prepared.delivery)
         ]
-        return self._session.patiently(partial(self._blocklist.among, scan.walk, identifiers))
+        return self._session.patiently(partial(self._blocklist.among, scan.completed, identifiers))
 
     def _unmarked(self, prepared: Prepared, row: ImportRow, target: ImportTarget) -> ImportRow:
         unmarked = self._bulk.row(prepared.payload, target, marked=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from crm_pipelines.contacts.blocklist import Blocklist, Walk
+from crm_pipelines.contacts.blocklist import Blocklist, CompletedScan
 from crm_pipelines.crms.bulk import Imports, ImportTarget
 from crm_pipelines.crms.payloads import Held
 from crm_pipelines.delivery import planning
@@ -29,7 +29,7 @@ class AccountScan:
     """What an import needs to know of the account: where it goes, and the scan that saw who is blocked."""
 
     target: ImportTarget
-    walk: Walk
+    completed: CompletedScan
 
 
 def on_list(identifier: str) -> str:
@@ -73,7 +73,7 @@ class Scanner:
             self._session.heed_endpoint(outcome)
             if target is None:
                 raise BrokenOff(outcome.message)
-            return AccountScan(target=target, walk=self._scan(target))
+            return AccountScan(target=target, completed=self._scan(target))
         except BrokenOff as reason:
             self.failed = True
             _log.warning("No bulk import, contacts go singly: %s", reason)
@@ -81,13 +81,13 @@ class Scanner:
             pass
         return None
 
-    def _scan(self, target: ImportTarget) -> Walk:
+    def _scan(self, target: ImportTarget) -> CompletedScan:
         """Write down who is blocked, on the list, or marked by others.
 
         Raises BrokenOff unless the account was seen to its end, without a gap.
         """
-        until = time.monotonic() + planning.LONGEST_WALK.total_seconds()
-        walk_id: UUID = self._session.patiently(partial(self._blocklist.begin, longest_life=planning.WALK_TRUST))
+        until = time.monotonic() + planning.LONGEST_SCAN.total_seconds()
+        scan_id: UUID = self._session.patiently(partial(self._blocklist.begin, longest_life=planning.SCAN_TRUST))
         last: Held | None = None
         seen, count, full = 0, 0, False
         # Each page begins with the last contact of the former one: a deletion before it would show there, and only a
@@ -96,16 +96,16 @@ class Scanner:
             if last is not None and (not page.contacts or page.contacts[0].remote_id != last.remote_id):
                 raise BrokenOff("Contacts were deleted from the account while it was read.")
             if time.monotonic() > until:
-                raise BrokenOff(f"The account could not be read within {planning.LONGEST_WALK}.")
+                raise BrokenOff(f"The account could not be read within {planning.LONGEST_SCAN}.")
             new = page.contacts if last is None else page.contacts[1:]
             noted = self._noted(new, target)
             if noted:
-                self._session.patiently(partial(self._blocklist.note, walk_id, noted))
+                self._session.patiently(partial(self._blocklist.note, scan_id, noted))
             last = page.contacts[-1] if page.contacts else last
             seen, count, full = seen + len(new), page.count or 0, page.full
         if full or seen < count:
             raise BrokenOff(f"Of the account's {count} contacts only {seen} could be read.")
-        return self._session.patiently(partial(self._blocklist.complete, walk_id))
+        return self._session.patiently(partial(self._blocklist.complete, scan_id))
 
     def _noted(self, contacts: Sequence[Held], target: ImportTarget) -> list[str]:
         imports = self._bulk

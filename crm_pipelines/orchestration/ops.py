@@ -4,6 +4,13 @@ Between them travel identifiers and counts only; outcomes travel in the ledger (
 is data: a run in which contacts were rejected is a successful run. A run fails when the CRM was out of reach or refused
 the credentials, and when its sums do not add up.
 
+An outcome is first recorded in the ledger, then carried over to the contact, always by `Queue.apply`: of a single
+delivery in write_statuses; of a bulk import within sync_batch, page by page as it is seen at the CRM. To leave that to
+write_statuses as well would be worse. An import outlives its run, and whoever takes it up has to count what a dead
+worker had recorded. Whom it did not bring in must be due again while the same step has time to send singly. And one
+transaction over everybody would lock all these contacts until it is through (4 s for 100,000, docs/benchmarks.md);
+page by page it is done while the CRM is waited for.
+
 Op retries: only fetch_queued_contacts has one, since it gives back its own claims first. sync_batch has none: it would
 send again what was sent. The next tick is its retry.
 """
@@ -339,7 +346,7 @@ def _send_rest(context: dg.OpExecutionContext, account: Account, batch: Batch, l
 def write_statuses(
     context: dg.OpExecutionContext, sent: SentBatch, destination: dg.ResourceParam[Destination]
 ) -> WrittenBatch:
-    if sent.totals is not None:
+    if sent.totals is not None:  # a dry run, or bulk imports: carried over page by page, see the head of this module
         context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
         return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run, seconds=sent.seconds)
     with sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):

@@ -105,11 +105,11 @@ def poll_again(people: People) -> None:
     people.run("UPDATE crm_gates SET next_poll_at = now()")
 
 
-def a_walk(engine: sa.Engine) -> UUID:
-    """A complete walk over an account without blocked contacts."""
+def a_scan(engine: sa.Engine) -> UUID:
+    """A complete scan of an account without blocked contacts."""
     blocklist = Blocklist(engine, "brevo")
-    walk_id = blocklist.begin(longest_life=planning.WALK_TRUST)
-    return blocklist.complete(walk_id).id
+    scan_id = blocklist.begin(longest_life=planning.SCAN_TRUST)
+    return blocklist.complete(scan_id).id
 
 
 def submit(imports: BulkImports, import_id: UUID) -> set[str]:
@@ -117,7 +117,7 @@ def submit(imports: BulkImports, import_id: UUID) -> set[str]:
         import_id,
         modified_since=datetime.now(UTC),
         time_limit=planning.IMPORT_DEADLINE,
-        walk_trust=planning.WALK_TRUST,
+        scan_trust=planning.SCAN_TRUST,
     )
 
 
@@ -333,7 +333,7 @@ def test_a_blocked_contact_is_known_by_its_phone_and_by_our_id_as_well(
     assert people.all("SELECT 1 FROM crm_attempts WHERE kind = 'unproved'") == [], "they were in no import"
 
 
-def test_an_address_edited_after_the_walk_is_compared_as_it_is_sent(
+def test_an_address_edited_after_the_scan_is_compared_as_it_is_sent(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brevo_sandbox.configure(import_unblocks=True)
@@ -350,7 +350,7 @@ def test_an_address_edited_after_the_walk_is_compared_as_it_is_sent(
     assert (brevo_sandbox.contact("gone@example.com") or {})["emailBlacklisted"] is True
 
 
-def test_more_than_one_page_is_walked_to_the_last_contact(
+def test_more_than_one_page_is_scanned_to_the_last_contact(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brevo_sandbox.configure(import_unblocks=True)
@@ -362,7 +362,7 @@ def test_more_than_one_page_is_walked_to_the_last_contact(
     assert (brevo_sandbox.contact("bulk28@example.com") or {})["emailBlacklisted"] is True
 
 
-def test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import(
+def test_an_account_from_which_contacts_vanish_during_the_scan_gets_no_import(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BrevoImports, "page_size", 10)
@@ -390,7 +390,7 @@ def test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import(
         {"status": 200, "body": {"contacts": [], "count": 5}},
     ],
 )
-def test_an_account_that_cannot_be_walked_gets_no_import(
+def test_an_account_that_cannot_be_scanned_gets_no_import(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]
 ) -> None:
     brevo_sandbox.fault("status", method="GET", path="/contacts$", **fault)
@@ -407,7 +407,7 @@ def test_an_account_that_cannot_be_walked_gets_no_import(
         "DELETE FROM crm_walks",
     ],
 )
-def test_no_import_is_sent_without_a_complete_and_young_walk(
+def test_no_import_is_sent_without_a_complete_and_young_scan(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
     add(people, 30)
@@ -740,7 +740,7 @@ def test_a_worker_killed_while_it_reads_back_is_followed_by_one_that_goes_on(
 def test_what_was_being_prepared_when_the_worker_died_goes_singly(people: People, engine: sa.Engine) -> None:
     add(people, 30)
     dead = BulkImports(engine, "brevo", "dead")
-    number = dead.begin("mapping", walk_id=a_walk(engine))
+    number = dead.begin("mapping", scan_id=a_scan(engine))
     ready = dead.claim(number, limit=10, lease=planning.IMPORT_LEASE)
     rows = [
         ToldRow(
@@ -828,7 +828,7 @@ def test_a_worker_that_was_away_before_it_could_send_does_not_send(
 def test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it(people: People, engine: sa.Engine) -> None:
     add(people, 3)
     imports = BulkImports(engine, "brevo", "run")
-    number = imports.begin("mapping", walk_id=a_walk(engine))
+    number = imports.begin("mapping", scan_id=a_scan(engine))
     claims = [one.claim for one in imports.claim(number, limit=3, lease=planning.IMPORT_LEASE)]
     imports.note(
         number,
