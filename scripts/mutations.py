@@ -40,7 +40,10 @@ _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
 _MIGRATE = "crm_pipelines_tests/integration/contacts/test_migrate.py"
 _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
-_IMPORTING = "crm_pipelines/delivery/importing.py"
+_FILLING = "crm_pipelines/delivery/filling.py"
+_BULK_SENDING = "crm_pipelines/delivery/bulk_sending.py"
+_SCANNING = "crm_pipelines/delivery/scanning.py"
+_CRM_SESSION = "crm_pipelines/delivery/session.py"
 _LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
 _PHONES = "crm_pipelines/crms/phones.py"
 _PHONE_TESTS = "crm_pipelines_tests/unit/crms/test_phones.py"
@@ -118,7 +121,7 @@ _SHARED = "crm_pipelines_tests/integration/queue/test_shared_requests.py"
 _TALLY_TESTS = "crm_pipelines_tests/unit/delivery/test_tally.py"
 _WINDOWS = "crm_pipelines_tests/integration/delivery/test_rate_windows.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
-_REFUSED_IN_BULK = ("crm_pipelines/delivery/reading.py", "if outcome.result is not Result.REFUSED:", "if True:")
+_REFUSED_IN_BULK = (_CRM_SESSION, "if outcome.result is not Result.REFUSED:", "if True:")
 _ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
 _BULK_STOPS = "crm_pipelines_tests/integration/orchestration/test_bulk_stops.py"
 _PUT_FIRST = "crm_pipelines_tests/integration/orchestration/test_put_first.py"
@@ -180,8 +183,8 @@ MUTATIONS = (
         guard="intent: what an import is about to tell is written down, too",
         changes=(
             (
-                _IMPORTING,
-                "self._patiently(partial(self._queue.intend, intents))",
+                _FILLING,
+                "self._session.patiently(partial(self._queue.intend, intents))",
                 "{one.claim.contact_id for one in intents}",
             ),
         ),
@@ -193,12 +196,12 @@ MUTATIONS = (
     ),
     Mutation(
         guard="intent: of whom it cannot be written down what is sent is in no import",
-        changes=((_IMPORTING, "if row.claim.contact_id not in intended]", "if False]"),),
+        changes=((_FILLING, "if row.claim.contact_id not in intended]", "if False]"),),
         tests=(f"{_BULK}::test_whose_row_is_held_by_an_edit_that_brings_a_former_value_back_is_in_no_import",),
     ),
     Mutation(
         guard="lists: who is off the list since an import of which nothing is known is in no other",
-        changes=((_IMPORTING, "off = off or off_list(parcel.payload.external_id) in seen", "off = off or False"),),
+        changes=((_FILLING, "off = off or off_list(prepared.payload.external_id) in seen", "off = off or False"),),
         tests=(f"{_BULK}::test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other",),
     ),
     Mutation(
@@ -238,7 +241,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: of contacts that wait for each other one gives way",
-        changes=(("crm_pipelines/delivery/parcels.py", "if delivery.gives_way and", "if False and"),),
+        changes=(("crm_pipelines/delivery/preparing.py", "if delivery.gives_way and", "if False and"),),
         tests=(f"{_RINGS}::test_contacts_that_pass_their_addresses_on_in_a_ring_all_arrive",),
     ),
     Mutation(
@@ -251,7 +254,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: a twin is not sent",
-        changes=(("crm_pipelines/delivery/parcels.py", "if other := delivery.same_as:", "if other := None:"),),
+        changes=(("crm_pipelines/delivery/preparing.py", "if other := delivery.same_as:", "if other := None:"),),
         tests=(f"{_TWINS}::test_however_a_twin_gets_into_the_queue_again_it_is_not_sent",),
     ),
     Mutation(
@@ -298,16 +301,16 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: nobody gets the entry of somebody who was taken back",
-        changes=(("crm_pipelines/delivery/parcels.py", '    "unselected": "is not', '    "nobody": "is not'),),
+        changes=(("crm_pipelines/delivery/preparing.py", '    "unselected": "is not', '    "nobody": "is not'),),
         tests=(f"{_RINGS}::test_nobody_gets_the_entry_of_somebody_who_was_taken_back",),
     ),
     Mutation(
         guard="never send: asked in each spelling of the address",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
-                "forms_of(one.payload.key) for one in parcels",
-                "{one.payload.key} for one in parcels",
+                "crm_pipelines/delivery/preparing.py",
+                "forms_of(one.payload.key) for one in ready",
+                "{one.payload.key} for one in ready",
             ),
         ),
         tests=(f"{_SUPPRESSIONS}::{_SPELT_OTHERWISE}",),
@@ -356,7 +359,7 @@ MUTATIONS = (
         tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
     ),
     Mutation(
-        guard="locks: a proof skips who is held",
+        guard="locks: a confirmation skips who is held",
         changes=(
             (
                 _IMPORTS_SQL,
@@ -514,9 +517,9 @@ MUTATIONS = (
         guard="hash: only a confirmed delivery moves it",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
-                "payload_hash=parcel.payload.hash if synced and not outcome.left_out else None",
-                "payload_hash=parcel.payload.hash",
+                "crm_pipelines/delivery/preparing.py",
+                "payload_hash=prepared.payload.hash if synced and not outcome.left_out else None",
+                "payload_hash=prepared.payload.hash",
             ),
             (
                 _QUEUE_SQL,
@@ -559,19 +562,19 @@ MUTATIONS = (
         tests=(f"{_GUARDS}::test_stop_signals_in_a_row_lose_no_answer",),
     ),
     Mutation(
-        guard="consent: whom the walk saw on a block-list goes into no import",
-        changes=((_IMPORTING, " or row.identifiers & seen", ""),),
+        guard="consent: whom the scan saw on a block-list goes into no import",
+        changes=((_FILLING, " or row.identifiers & seen", ""),),
         tests=(f"{_BULK}::test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so",),
     ),
     Mutation(
-        guard="consent: no import without a complete walk",
+        guard="consent: no import without a complete scan",
         changes=((_IMPORTS_SQL, " AND w.completed_at IS NOT NULL", ""),),
-        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_scan",),
     ),
     Mutation(
-        guard="consent: a deletion during the walk is noticed",
-        changes=(("crm_pipelines/delivery/surveying.py", "page.contacts[0].remote_id != last.remote_id", "False"),),
-        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import",),
+        guard="consent: a deletion during the scan is noticed",
+        changes=((_SCANNING, "page.contacts[0].remote_id != last.remote_id", "False"),),
+        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_scan_gets_no_import",),
     ),
     Mutation(
         guard="a backlog that does not shrink is left to the schedule",
@@ -585,20 +588,20 @@ MUTATIONS = (
         tests=(f"{_FOLLOWING}::test_a_backlog_that_does_not_shrink_is_left_to_the_schedule",),
     ),
     Mutation(
-        guard="consent: no import after a walk that was long ago",
+        guard="consent: no import after a scan that was long ago",
         changes=(
             (
                 _IMPORTS_SQL,
-                "w.begun_at > now() - CAST(:walk_trust AS interval)",
-                "w.begun_at > now() - 1000 * CAST(:walk_trust AS interval)",
+                "w.begun_at > now() - CAST(:scan_trust AS interval)",
+                "w.begun_at > now() - 1000 * CAST(:scan_trust AS interval)",
             ),
         ),
-        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_scan",),
     ),
     Mutation(
-        guard="consent: no import when the walk did not come to the end of the account",
-        changes=(("crm_pipelines/delivery/surveying.py", "if full or seen < count:", "if False:"),),
-        tests=(f"{_BULK}::test_an_account_that_cannot_be_walked_gets_no_import",),
+        guard="consent: no import when the scan did not come to the end of the account",
+        changes=((_SCANNING, "if full or seen < count:", "if False:"),),
+        tests=(f"{_BULK}::test_an_account_that_cannot_be_scanned_gets_no_import",),
     ),
     Mutation(
         guard="consent: the blocked are known by phone number and by our id as well",
@@ -615,7 +618,7 @@ MUTATIONS = (
         guard="imports: only what was seen as it was sent is delivered",
         changes=(
             (
-                "crm_pipelines/delivery/proving.py",
+                "crm_pipelines/delivery/confirming.py",
                 "if self._bulk.proof(one, told.names) == told.proof:",
                 "if True:",
             ),
@@ -624,7 +627,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="imports: a worker that was away does not send",
-        changes=((_IMPORTING, "if elapsed_clock() - asked_at > planning.TRUST.total_seconds():", "if False:"),),
+        changes=((_BULK_SENDING, "if elapsed_clock() - asked_at > planning.TRUST.total_seconds():", "if False:"),),
         tests=(f"{_BULK}::test_a_worker_that_was_away_before_it_could_send_does_not_send",),
     ),
     Mutation(
@@ -688,7 +691,7 @@ MUTATIONS = (
         guard="an address is not sent for its second owner before the first one has left it",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
+                "crm_pipelines/delivery/preparing.py",
                 'if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:',
                 "if False:",
             ),
@@ -1106,7 +1109,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="account: a run of the former one does not change it back",
-        changes=((_OPS, "admit(move=context.retry_number == 0)", "admit(move=True)"),),
+        changes=((_OPS, "admit_run(move=context.retry_number == 0)", "admit_run(move=True)"),),
         tests=(f"{_ACCOUNT_CHANGE}[before_claim-a moment]",),
     ),
     Mutation(
@@ -1254,7 +1257,7 @@ MUTATIONS = (
         guard="values: a delivery of which a part was refused is made again",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
+                "crm_pipelines/delivery/preparing.py",
                 "if synced and not outcome.left_out else None",
                 "if synced else None",
             ),
@@ -1331,8 +1334,8 @@ MUTATIONS = (
         guard="consent: an import puts nobody back on a list",
         changes=(
             (
-                _IMPORTING,
-                "_was_put_on(parcel.delivery, survey.target) and self._on_list(parcel.delivery) not in seen",
+                _FILLING,
+                "_was_put_on(prepared.delivery, scan.target) and self._on_list(prepared.delivery) not in seen",
                 "False",
             ),
         ),
@@ -1353,7 +1356,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="marks: an import keeps that of another system",
-        changes=((_IMPORTING, "if kept_mark(parcel.payload.key) in seen:", "if False:"),),
+        changes=((_FILLING, "if kept_mark(prepared.payload.key) in seen:", "if False:"),),
         tests=(f"{_BULK}::test_an_import_keeps_the_mark_of_another_system_and_later_deliveries_do",),
     ),
     Mutation(
@@ -1370,7 +1373,11 @@ MUTATIONS = (
     Mutation(
         guard="never send: asked before an import",
         changes=(
-            (_IMPORTING, "self._patiently(partial(without_suppressed, self._queue, prepared, version))", "prepared"),
+            (
+                _FILLING,
+                "self._session.patiently(partial(without_suppressed, self._queue, prepared, crm.mapping_version))",
+                "prepared",
+            ),
         ),
         tests=(f"{_BULK}::test_whoever_is_suppressed_is_in_no_import",),
     ),
@@ -1745,7 +1752,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a run whose import failed sends its contacts singly",
-        changes=((_OPS, "if importer.failed is None or importer.halted is not None", "if True"),),
+        changes=((_OPS, "if receipt.failed is None or receipt.halted is not None", "if True"),),
         tests=(f"{_ENDPOINT}::test_what_an_import_could_not_bring_in_goes_in_the_same_run_and_the_sums_add_up",),
     ),
     Mutation(
@@ -1780,19 +1787,19 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a refused import counts as one that failed",
-        changes=((_IMPORTING, "if outcome.result in _FAILED:", "if outcome.result is Result.RETRY:"),),
+        changes=((_BULK_SENDING, "if outcome.result in _FAILED:", "if outcome.result is Result.RETRY:"),),
         tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
     ),
     Mutation(
         guard="endpoint: an account that cannot be read counts as an import that failed",
-        changes=((_OPS, "    if surveyor.failed:\n", "    if False:\n"),),
+        changes=((_OPS, "    if scanner.failed:\n", "    if False:\n"),),
         tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
     ),
     Mutation(
-        guard="endpoint: what nobody can prove is given up at its deadline",
+        guard="endpoint: what nobody can confirm is given up at its deadline",
         changes=(
             (
-                _IMPORTING,
+                _BULK_SENDING,
                 "waited for longer when nobody can see what it brought in\n            self._give_up_overdue()",
                 "so\n            pass",
             ),
@@ -1800,8 +1807,8 @@ MUTATIONS = (
         tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
     ),
     Mutation(
-        guard="endpoint: imports that nobody can prove hold up nobody else",
-        changes=((_IMPORTING, 'self.failed = self.failed or "unanswered"', "pass"),),
+        guard="endpoint: imports that nobody can confirm hold up nobody else",
+        changes=((_BULK_SENDING, 'self._failed = self._failed or "unanswered"', "pass"),),
         tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
     ),
     Mutation(
@@ -1811,7 +1818,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: bodies are smaller after a time-out",
-        changes=((_IMPORTING, "planning.body_bytes(self._bulk.most_bytes, ends)", "self._bulk.most_bytes"),),
+        changes=((_BULK_SENDING, "planning.body_bytes(self._bulk.most_bytes, ends)", "self._bulk.most_bytes"),),
         tests=(f"{_ENDPOINT}::test_bodies_are_halved_after_a_time_out_down_to_a_floor_and_grow_after_a_success",),
     ),
     Mutation(
@@ -1892,13 +1899,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="turns: while the gate is probing nobody else is under way",
-        changes=(
-            (
-                _COURIER,
-                "while left and self.halted is None and self._insistently(self._gate.read).probing:",
-                "while False:",
-            ),
-        ),
+        changes=((_COURIER, "while left and self.session.halted is None", "while False and left"),),
         tests=(
             f"{_TURNS}::test_a_probe_that_fails_is_the_only_one_and_costs_nobody_else_anything",
             f"{_TURNS}::test_a_probe_that_nobody_else_is_under_way_with",
@@ -1922,7 +1923,7 @@ MUTATIONS = (
         changes=(
             (
                 _COURIER,
-                "            if self.refused_for_rate:\n                released,",
+                "            if self.session.refused_for_rate:\n                released,",
                 "            if False:\n                released,",
             ),
         ),
@@ -1957,9 +1958,9 @@ MUTATIONS = (
         guard="end: a stop is not raised between an import's answer and its record",
         changes=(
             (
-                _IMPORTING,
-                "return undisturbed(partial(self._run, survey, most, budget), partial(self._halt, STOPPED))",
-                "return self._run(survey, most, budget)",
+                _BULK_SENDING,
+                "return undisturbed(partial(self._run, scan, most, budget), partial(self._session.halt, STOPPED))",
+                "return self._run(scan, most, budget)",
             ),
         ),
         tests=(_BULK_STOPS,),
@@ -2170,7 +2171,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="shared request: one that failed is one failure to the run that sent it",
-        changes=(("crm_pipelines/delivery/passage.py", "if not outcome.shared:", "if True:"),),
+        changes=((_CRM_SESSION, "if not outcome.shared:", "if True:"),),
         tests=(f"{_COURIER_TESTS}::test_a_request_of_many_contacts_that_failed_is_no_row_of_failures",),
     ),
     Mutation(

@@ -460,7 +460,7 @@ class Queue:
     def is_delivering(self, run_id: str) -> bool:
         """Whether the run gave a sign of life in the last two minutes: a lease that it renews, or an outcome.
 
-        A walk over the account that may still go on counts as one, whoever began it.
+        A scan of the account that may still go on counts as one, whoever began it.
         """
         return bool(self._all("is_delivering", run_id=run_id)[0][0])
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 from crm_pipelines.contacts.gates import Gate, GateKeeper, Reservation, Tally
 from crm_pipelines.contacts.queue import Attempt, Queue, RetryPolicy
@@ -17,6 +18,23 @@ SHORT_PAUSE_SECONDS = 15.0
 def soon_over(gate: Gate) -> bool:
     """Whether the gate is paused for rate, and for so short that the pause is worth waiting for."""
     return gate.paused and gate.pause_kind == "rate_limit" and (gate.paused_seconds or 0) <= SHORT_PAUSE_SECONDS
+
+
+def is_short_refusal(outcome: Outcome) -> bool:
+    """Whether the CRM only asks for a pause that the run waits out: before the next request, at the gate."""
+    wait = outcome.retry_after or timedelta()
+    return outcome.result is Result.SNOOZED and wait.total_seconds() <= SHORT_PAUSE_SECONDS
+
+
+def telling(outcomes: Sequence[Outcome | None]) -> list[Outcome]:
+    """Of outcomes that came with the same answer one is enough for the gate."""
+    told: dict[object, Outcome] = {}
+    for number, outcome in enumerate(outcomes):
+        if outcome is not None and not outcome.shared:
+            told[number] = outcome
+        elif outcome is not None and outcome.result in {Result.SNOOZED, Result.REFUSED}:
+            told.setdefault((outcome.result, outcome.kind, outcome.retry_after), outcome)
+    return list(told.values())
 
 
 def pacer_for(gate: GateKeeper, rate_per_second: float) -> Pacer:
