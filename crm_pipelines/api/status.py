@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,11 +17,11 @@ from pydantic import BaseModel, Field
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus, Word
-from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
+from crm_pipelines.api.paging import Page, Wanted, page_of, place_of
 from crm_pipelines.api.telling import require_credentials, tell
 from crm_pipelines.contacts import status
-from crm_pipelines.contacts.left_out import values_left_out
-from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
+from crm_pipelines.contacts.left_out import LeftOut, values_left_out
+from crm_pipelines.contacts.status import CrmStatus, FailedContact, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.delivery.why import Held, Preview, involved_in
 from crm_pipelines.orchestration.health import HealthCheck, health
@@ -50,7 +50,7 @@ class CrmSummary(BaseModel):
     oldest_due_seconds: float | None
     next_due: datetime | None
     errors: list["ErrorSummary"]
-    left_out: list["LeftOutSummary"]
+    left_out: list[LeftOut]
     account: "AccountSummary"
     gate: "GateSummary"
 
@@ -62,14 +62,6 @@ class ErrorSummary(BaseModel):
     kind: str
     contacts: int
     sample: str | None
-
-
-class LeftOutSummary(BaseModel):
-    """Contacts that were delivered without the value of one field, and why. Of at most 20,000 contacts."""
-
-    field: str
-    reason: str
-    contacts: int
 
 
 class AccountSummary(BaseModel):
@@ -93,20 +85,6 @@ class GateSummary(BaseModel):
     reason: str | None
 
 
-class FailedOut(BaseModel):
-    """A contact that was given up, or refused by the CRM."""
-
-    contact_id: UUID
-    email: str | None
-    crm: Crm
-    kind: str
-    code: str | None
-    error: str | None
-    http_status: int | None
-    attempts: int
-    last_attempt_at: datetime | None
-
-
 class CauseOut(BaseModel):
     """Contacts whose errors have the same kind and words. Addresses and long numbers are left out of the words."""
 
@@ -118,14 +96,6 @@ class CauseOut(BaseModel):
     last_seen: datetime | None
 
 
-class CheckOut(BaseModel):
-    """One thing that was looked at."""
-
-    subject: str
-    ok: bool
-    detail: str
-
-
 class CrmHealth(BaseModel):
     """Whether deliveries to one CRM go on."""
 
@@ -133,7 +103,7 @@ class CrmHealth(BaseModel):
     healthy: bool
     due: int
     oldest_due: datetime | None
-    checks: list[CheckOut]
+    checks: list[HealthCheck]
 
 
 class Health(BaseModel):
@@ -211,16 +181,16 @@ def sync_status(
 
 @router.get("/crm/status/summary", response_model=Summary)
 def summary(_: Reader, destinations: Known, crm: Crm | None = None) -> dict[str, Any]:
-    """Contacts per status and CRM, what is due, errors by kind, values left out, and the gates."""
+    """Contacts per status and CRM, what is due, errors by kind, values left out (of at most 20,000 contacts), and the gates."""
     engine = destinations.engine
     told = [
-        {**one.as_dict(), "left_out": [asdict(value) for value in values_left_out(engine, one.crm)]}
+        {**one.as_dict(), "left_out": values_left_out(engine, one.crm)}
         for one in crm_statuses(engine, _crms(destinations, crm))
     ]
     return {"at": datetime.now(UTC), "crms": told}
 
 
-@router.get("/crm/status/failed", response_model=Page[FailedOut])
+@router.get("/crm/status/failed", response_model=Page[FailedContact])
 def failed(_: Reader, destinations: Known, wanted: Annotated[FailedQuery, Query()]) -> dict[str, Any]:
     """Contacts that have failed for good."""
     crms = _crms(destinations, wanted.crm)
@@ -228,9 +198,7 @@ def failed(_: Reader, destinations: Known, wanted: Annotated[FailedQuery, Query(
     with destinations.engine.connect() as connection:
         found = status.failed(connection, crms, wanted.kind, after=after, limit=wanted.limit + 1)
         total = status.count_failed(connection, crms, wanted.kind)
-    items = found[: wanted.limit]
-    cursor = cursor_of(items[-1].contact_id, items[-1].crm) if len(found) > wanted.limit else None
-    return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
+    return page_of(found, wanted, total, attrgetter("contact_id", "crm"))
 
 
 @router.get("/crm/status/errors", response_model=Page[CauseOut])
@@ -240,9 +208,7 @@ def errors(_: Reader, destinations: Known, wanted: Annotated[CausesQuery, Query(
     after = place_of(wanted.cursor, None, lambda contacts, key: (_count(contacts), str(key)))
     with destinations.engine.connect() as connection:
         found, total = status.causes(connection, crms, after=after, limit=wanted.limit + 1)
-    items = found[: wanted.limit]
-    cursor = cursor_of(items[-1].contacts, items[-1].key) if len(found) > wanted.limit else None
-    return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
+    return page_of(found, wanted, total, attrgetter("contacts", "key"))
 
 
 @router.get("/crm/config", response_model=Config)
@@ -298,7 +264,7 @@ def _health_of(engine: sa.Engine, crm: str, looked: Sequence[HealthCheck]) -> di
         "healthy": all(check.ok for check in checks),
         "due": standing.due,
         "oldest_due": standing.oldest_due,
-        "checks": [asdict(check) for check in checks],
+        "checks": checks,
     }
 
 
