@@ -181,7 +181,7 @@ def sync_status(
 
 @router.get("/crm/status/summary", response_model=Summary)
 def summary(_: Reader, destinations: Known, crm: Crm | None = None) -> dict[str, Any]:
-    """Contacts per status and CRM, what is due, errors by kind, values left out (of at most 20,000 contacts), and the gates."""
+    """Contacts per status and CRM, what is due, errors by kind, gates, and values left out of 20,000 at most."""
     engine = destinations.engine
     told = [
         {**one.as_dict(), "left_out": values_left_out(engine, one.crm)}
