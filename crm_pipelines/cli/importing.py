@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crm_pipelines.contacts.importing import ImportForecast, ImportReport, Reading
+    from crm_pipelines.contacts.importing.report import Outcome
 
 _SHOWN = 5
 """So many rows of one kind are told by a dry run; a document has more."""
@@ -225,7 +226,7 @@ def _tell_forecast(forecast: "ImportForecast") -> None:
     _tell_notes(forecast, err=False)
 
 
-def _tell_left_alone(report: "ImportReport | ImportForecast", crm: str) -> None:
+def _tell_left_alone(report: "Outcome", crm: str) -> None:
     if opted_out := report.opted_out_before[crm]:
         say(f"Left alone: {opted_out} that have opted out, as custom fields of an earlier import say.")
     if taken_back := report.taken_back[crm]:
@@ -237,7 +238,7 @@ def _tell_left_alone(report: "ImportReport | ImportForecast", crm: str) -> None:
         say(f"Left alone: {suppressed} that must never be sent to {crm} (`crm-pipelines suppressions list`).")
 
 
-def _tell_rows(report: "ImportReport | ImportForecast", *, err: bool) -> None:
+def _tell_rows(report: "Outcome", *, err: bool) -> None:
     """Rejects by line, and by reason where many have one; then what else was not taken."""
     if report.rejected > len(report.reasons):
         for reason, rows in report.reasons.items():
@@ -265,6 +266,6 @@ def _tell_more(rows: int, told: int, *, err: bool) -> None:
         say(f"… and {rows_counted(rows - told)} more like that.", err=err)
 
 
-def _tell_notes(report: "ImportReport | ImportForecast", *, err: bool) -> None:
+def _tell_notes(report: "Outcome", *, err: bool) -> None:
     for note in report.notes:
         say(f"{report.file}: {printable(note)}", err=err)

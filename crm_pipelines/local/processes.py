@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psutil
@@ -87,9 +86,7 @@ class Processes:
             signal.signal(number, signal.default_int_handler)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # An impatient second Ctrl-C would leave children to their guards; the stop is bounded anyway.
         for number in self._handlers:
             signal.signal(number, signal.SIG_IGN)
