@@ -1,18 +1,17 @@
 """How deliveries fare: of one contact, in numbers, by error, and whether they go on at all."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
 
-import dagster as dg
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.datastructures import State
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations, Known
@@ -26,8 +25,6 @@ from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.delivery.why import Held, Preview, involved_in
 from crm_pipelines.orchestration.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
-
-OpenInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
@@ -238,19 +235,19 @@ def _config_of(destination: CrmSettings | None, crm: str) -> dict[str, Any]:
 def crm_health(request: Request, _: Reader) -> Response:
     """Whether deliveries go on: database, gate, schedule, daemons, runs, queue. 200 when all is well, else 503."""
     state = request.app.state
-    looked = _looked_at(state.open_instance, state.engine, state.settings)
-    told = [_health_of(state.engine, crm, checks) for crm, checks in looked.items()]
+    told = [_health_of(state.engine, crm, checks) for crm, checks in _looked_at(state).items()]
     answer = Health.model_validate(
         {"healthy": all(one["healthy"] for one in told), "at": datetime.now(UTC), "crms": told}
     )
     return JSONResponse(jsonable_encoder(answer), status_code=200 if answer.healthy else 503)
 
 
-def _looked_at(open_instance: OpenInstance, engine: sa.Engine, settings: Settings) -> dict[str, list[HealthCheck]]:
+def _looked_at(state: State) -> dict[str, list[HealthCheck]]:
     """By destination; Dagster's records, which take a while to open, are opened once."""
+    settings: Settings = state.settings
     try:
-        with open_instance() as instance:
-            return {crm: health(instance, engine, settings, crm) for crm in settings.destinations}
+        with state.open_instance() as instance:
+            return {crm: health(instance, state.engine, settings, crm) for crm in settings.destinations}
     except Exception as error:  # noqa: BLE001 - Dagster's storage raises what it likes, and its texts name the URL
         detail = f"Dagster's own records cannot be read ({type(error).__name__}), so nothing runs."
         return {crm: [HealthCheck(subject="dagster", ok=False, detail=detail)] for crm in settings.destinations}

@@ -20,7 +20,7 @@ from crm_pipelines.contacts.destinations import known_destination
 from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record
 from crm_pipelines.contacts.importing.columns import Columns, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
-from crm_pipelines.contacts.importing.forecast import Destination, Expectation, ImportForecast, Watcher
+from crm_pipelines.contacts.importing.forecast import Expectation, ImportForecast, Watcher
 from crm_pipelines.contacts.importing.loading import Loader
 from crm_pipelines.contacts.importing.rejects import Rejects, require_writable
 from crm_pipelines.contacts.importing.report import MOST_REJECTS, SHOWN, ImportReport, Reject, Tally
@@ -162,7 +162,7 @@ def _open(path: Path, reading: Reading | None) -> tuple[Path, Table]:
 def _bring(
     rows: Iterator[Row],
     columns: Columns,
-    destination: Destination,
+    destination: Loader | Expectation,
     tally: Tally,
     reject: Callable[[Row, str], None],
 ) -> Iterator[None]:

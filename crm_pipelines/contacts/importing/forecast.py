@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Set
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import sqlalchemy as sa
 
@@ -18,14 +18,6 @@ from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("importing/forecast")
 _LONGEST_EXAMPLE = 60
-
-
-class Destination(Protocol):
-    """Where the records of a file go: see Loader."""
-
-    def keyed(self, records: list[Record]) -> list[Record]: ...
-
-    def load(self, records: list[Record], repeated: Set[str]) -> Loaded: ...
 
 
 @dataclass(frozen=True, kw_only=True)
