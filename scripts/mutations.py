@@ -1488,8 +1488,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/contacts/importing/__init__.py",
-                "loader, tally, reject):\n",
-                "loader, tally, reject):\n            loader.select()\n",
+                "destination.load(list(contacts.values()), repeated)\n",
+                "destination.load(list(contacts.values()), repeated)\n        destination.select()\n",
             ),
         ),
         tests=(f"{_IMPORTING_TESTS}::test_nobody_is_selected_before_all_rows_are_in",),

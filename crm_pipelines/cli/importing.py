@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +74,11 @@ def import_(
     if dry_run:
         _forecast(file, crms, reading, as_json=as_json)
         return
-    with _progress() as progress, _stopped_in_a_sentence(file, progress), contacts_engine() as (settings, engine):
+    with (
+        closing(_Progress()) as progress,
+        _stopped_in_a_sentence(file, progress),
+        contacts_engine() as (settings, engine),
+    ):
         select = [selectable(settings, engine, crm) for crm in crms]
         report = import_contacts(
             engine, file, select=select, reading=reading, rejects_file=rejects, progress=progress.show
@@ -97,18 +101,9 @@ class _Progress:
         if self._watched:
             click.echo(f"\r{rows} rows", nl=False, err=True)
 
-    def end(self) -> None:
+    def close(self) -> None:
         if self._watched and self.rows:
             click.echo("\r\x1b[K", nl=False, err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[_Progress]:
-    progress = _Progress()
-    try:
-        yield progress
-    finally:
-        progress.end()
 
 
 class _Terminated(KeyboardInterrupt):
@@ -126,7 +121,7 @@ def _stopped_in_a_sentence(file: Path, progress: _Progress) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        progress.end()
+        progress.close()
         say(f"Stopped: {_how_far(file, progress.rows)}", err=True)
         number = signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT
         raise click.exceptions.Exit(128 + number) from None
@@ -152,7 +147,7 @@ def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json:
     settings = load_settings()
     trouble: CrmPipelinesError | None = None
     unknown = None
-    with _progress() as progress:
+    with closing(_Progress()) as progress:
 
         def forecast_with(engine: "sa.Engine | None") -> "ImportForecast":
             select = (
