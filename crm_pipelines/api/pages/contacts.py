@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crm_pipelines.api import suppressing
 from crm_pipelines.api.destinations import Destinations, Known
-from crm_pipelines.api.models import Crm
+from crm_pipelines.api.models import Crm, SyncStatus
 from crm_pipelines.api.pages.exporting import rows
 from crm_pipelines.api.pages.overview import Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
@@ -32,7 +32,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _PAGE = 50
 _REASON = "on the status page"
 Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
-Status = Literal["", "New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
+Status = SyncStatus | Literal[""]
 
 
 class Wanted(BaseModel):
