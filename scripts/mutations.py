@@ -900,9 +900,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="restore: it ends with closed gates whatever can be noticed",
-        changes=(
-            ("crm_pipelines/local/backups.py", "GateKeeper(restored, crm).restored()", "GateKeeper(restored, crm)"),
-        ),
+        changes=(("crm_pipelines/local/backups.py", "GateKeeper(engine, crm).restored()", "GateKeeper(engine, crm)"),),
         tests=(f"{_BACKUPS}::test_a_restored_database_sends_nothing_until_somebody_opens_the_gate",),
     ),
     Mutation(
@@ -1495,8 +1493,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/contacts/importing/__init__.py",
-                "loader, tally, reject):\n",
-                "loader, tally, reject):\n            loader.select()\n",
+                "destination.load(list(contacts.values()), repeated)\n",
+                "destination.load(list(contacts.values()), repeated)\n        destination.select()\n",
             ),
         ),
         tests=(f"{_IMPORTING_TESTS}::test_nobody_is_selected_before_all_rows_are_in",),
@@ -1702,17 +1700,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/api/pages/contacts.py",
-                """        api_writes.record(
-            connection,
-            token_id=session.identity.token_id,
-            request_id=request.state.request_id,
-            action="export",
-""",
-                """        dict(
-            token_id=session.identity.token_id,
-            request_id=request.state.request_id,
-            action="export",
-""",
+                'session.record(connection, "export", crm, contacts)',
+                "pass",
             ),
         ),
         tests=(
