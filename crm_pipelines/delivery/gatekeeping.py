@@ -27,13 +27,15 @@ def is_short_refusal(outcome: Outcome) -> bool:
 
 
 def telling(outcomes: Sequence[Outcome | None]) -> list[Outcome]:
-    """Of outcomes that came with the same answer one is enough for the gate."""
+    """What the gate is told: each request once, and each refusal for rate or of the account once."""
     told: dict[object, Outcome] = {}
     for number, outcome in enumerate(outcomes):
-        if outcome is not None and not outcome.shared:
-            told[number] = outcome
-        elif outcome is not None and outcome.result in {Result.SNOOZED, Result.REFUSED}:
+        if outcome is None:
+            continue
+        if outcome.result in {Result.SNOOZED, Result.REFUSED}:
             told.setdefault((outcome.result, outcome.kind, outcome.retry_after), outcome)
+        elif outcome.requests:
+            told[number] = outcome
     return list(told.values())
 
 

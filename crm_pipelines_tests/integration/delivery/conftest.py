@@ -45,8 +45,8 @@ class Delivery:
 
     def __init__(self, engine: sa.Engine, crm: Crm) -> None:
         self.engine = engine
-        self.queue = Queue(engine, "brevo")
-        self.gate = GateKeeper(engine, "brevo")
+        self.queue = Queue(engine, crm.name)
+        self.gate = GateKeeper(engine, crm.name)
         self.crm = crm
 
     @property
