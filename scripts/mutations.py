@@ -492,8 +492,8 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
-                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
+                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.unknown",
+                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.unknown",
             ),
             (
                 _QUEUE_SQL,
