@@ -46,7 +46,8 @@ class Receipt:
     """How a batch went: `released` claims were given back unsent; `halted` says why sending stopped early.
 
     `locked` claims could be neither given back nor have their outcome written down, since somebody's transaction holds
-    the contact. They return to the queue by themselves.
+    the contact, or the database failed. They return to the queue by themselves, or are parked where nothing must be
+    sent twice.
     """
 
     released: int
@@ -96,6 +97,7 @@ class Courier(Passage):
         super().__init__(gate=gate, crm=crm, limit=limit, stop=stop)
         self._queue = queue
         self._run_id = run_id
+        self._in_doubt: set[Claim] = set()  # sent, perhaps, and not to be sent again; no outcome is known yet
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
@@ -149,9 +151,9 @@ class Courier(Passage):
         """How many of the claims are free now, and how many somebody's transaction keeps from being so."""
         if not unsent:
             return 0, 0
-        ids = [claim.contact_id for claim in unsent]
+        ids = [claim.contact_id for claim in unsent if claim not in self._in_doubt]
         released = self._insistently(lambda: self._queue.release(self._run_id, ids))
-        _, locked = self._insistently(lambda: self._queue.unattempted(unsent)) if released < len(ids) else (0, 0)
+        _, locked = self._insistently(lambda: self._queue.unattempted(unsent)) if released < len(unsent) else (0, 0)
         return released, locked
 
     def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
@@ -232,7 +234,7 @@ class Courier(Passage):
             if not self._may_send():
                 return []
             about = [by_id[one.external_id] for one in sendables]
-            ours = self._still_ours([one.contact_id for one in about], fence)
+            ours = self._still_ours([one.parcel.delivery.claim for one in about], fence)
             for one in about:
                 one.started = one.started or time.monotonic()
             return [one for one in sendables if by_id[one.external_id].contact_id in ours]
@@ -247,11 +249,18 @@ class Courier(Passage):
             self._halt_for(error)
             return [None] * len(contacts)
         except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
-            failure = own_failure(error, repeatable=self._crm.repeatable)
-            return [replace(failure, whole=len(contacts) > 1 and self._crm.repeatable)] * len(contacts)
+            failure = replace(own_failure(error), whole=len(contacts) > 1 and self._crm.repeatable)
+            return [self._if_in_doubt(contact, failure) for contact in contacts]
         if any(outcomes):
             fault_point("after_send")
+        self._in_doubt -= {
+            one.parcel.delivery.claim for one, told in zip(contacts, outcomes, strict=True) if told is None
+        }
         return outcomes
+
+    def _if_in_doubt(self, contact: _UnderWay, failure: Outcome) -> Outcome:
+        in_doubt = contact.parcel.delivery.claim in self._in_doubt
+        return replace(failure, result=Result.UNKNOWN) if in_doubt else failure
 
     def _may_send(self) -> bool:
         """Wait for a turn at the gate; False when the run sends no more."""
@@ -265,19 +274,30 @@ class Courier(Passage):
             return False
         return True
 
-    def _still_ours(self, contact_ids: Sequence[UUID], fence: Fence) -> set[UUID]:
+    def _still_ours(self, claims: Sequence[Claim], fence: Fence) -> set[UUID]:
         fault_point("before_fence")
         try:
-            ours = fence.still_ours(contact_ids)
+            ours = fence.still_ours(self._noted(claims))
         except Stopped:
             self._halt(STOPPED)
             return set()
         except sa.exc.SQLAlchemyError as error:
             self._halt_for(error)
             return set()
+        if not self._crm.repeatable:
+            self._in_doubt |= {claim for claim in claims if claim.contact_id in ours}
         if ours:
             fault_point("before_send")
         return ours
+
+    def _noted(self, claims: Sequence[Claim]) -> set[UUID]:
+        """Those that may be sent: where nothing must be sent twice, once it is written down that they are.
+
+        Ahead of the fence, whose look at the clock comes last.
+        """
+        if self._crm.repeatable:
+            return {claim.contact_id for claim in claims}
+        return self._patiently(lambda: self._queue.note_sending(claims))
 
     def _halt_for(self, error: sa.exc.SQLAlchemyError) -> None:
         _log.warning("The contacts database failed before a request: %s", type(error).__name__)
