@@ -173,6 +173,7 @@ def retry_contacts(wanted: RetryRequest, destinations: Known, write: Writing) ->
             requeued=done.requeued,
             hastened=done.hastened,
             other=done.other,
+            unknown=done.unknown,
             dry_run=done.dry_run,
             not_found=[UUID(one) for one in done.not_found],
         )

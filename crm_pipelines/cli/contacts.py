@@ -85,6 +85,7 @@ def select_(
     said += [f"{done.claimed} are being delivered and go again"] if done.claimed else []
     said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
     click.echo(f"{crm}: {', '.join(said)}.")
+    _tell_unknown(crm, done.unknown)
     _end(done.not_found)
 
 
@@ -120,13 +121,24 @@ def unselect(
 
 @click.command()
 @click.argument("crm", type=DESTINATION)
+@click.option("--id", "ids", type=click.UUID, multiple=True, help="By id.")
 @click.option("--email", "emails", multiple=True, help="By address.")
 @click.option("--kind", help="Those whose last error is of this kind; see status.")
 @click.option("--all", "everyone", is_flag=True, help="All that failed.")
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @as_json
-def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, dry_run: bool, as_json: bool) -> None:
+def retry(
+    crm: str,
+    ids: tuple[UUID, ...],
+    emails: tuple[str, ...],
+    kind: str | None,
+    everyone: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Put failed contacts back in CRM's queue, and do not wait for retries that are due later.
+
+    Those of the kind unknown may have arrived, where nothing is sent twice: --all leaves them alone.
 
     \b
     Examples:
@@ -136,8 +148,8 @@ def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, d
     """
     from crm_pipelines.contacts import selection
 
-    everyone = everyone or (kind is not None and not emails)
-    who = _who((), emails, None, everyone=everyone)
+    everyone = everyone or (kind is not None and not ids and not emails)
+    who = _who(ids, emails, None, everyone=everyone)
     with contacts_engine() as (_, engine), working("Looking for what failed"):
         done = selection.retry(engine, crm, who, kind=kind, dry_run=dry_run)
     if as_json:
@@ -145,7 +157,13 @@ def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, d
         return
     would = "would be " if dry_run else ""
     click.echo(f"{crm}: {done.requeued} {would}queued again, {done.hastened} waiting ones {would}made due now.")
+    _tell_unknown(crm, done.unknown)
     _end(done.not_found)
+
+
+def _tell_unknown(crm: str, count: int) -> None:
+    if count:
+        click.echo(f"Left alone, since they may have arrived: {count}. See `crm-pipelines retry {crm} --kind unknown`.")
 
 
 def _end_as_json(crm: str, done: dict[str, Any]) -> None:
