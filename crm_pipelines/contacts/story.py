@@ -245,9 +245,10 @@ def _next(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None
 
 def _next_of_unknown(row: sa.Row[Any]) -> str:
     newer = ", nor what has changed here since" if row.edited_since else ""
+    when = f" at about {_time(row.last_attempt_at)}" if row.last_attempt_at else ""
     return (
-        f"Not sent again by itself{newer}: it may have arrived. Look whether {row.crm} got it at about "
-        f"{_time(row.last_attempt_at)}. `crm-pipelines retry {row.crm} --email …` sends it as it is now, "
+        f"Not sent again by itself{newer}: it may have arrived. Look whether {row.crm} got it{when}. "
+        f"`crm-pipelines retry {row.crm} --email …` sends it as it is now, "
         f"`crm-pipelines contacts unselect {row.crm} --email …` leaves it at that."
     )
 
