@@ -114,6 +114,16 @@ def test_another_mapping_does_not_send_it_again(people: People, queue: Queue, pa
     assert kind(people, parked) == ("failed", "unknown")
 
 
+def test_another_mapping_does_not_send_again_what_was_sent_under_the_former_one(people: People, queue: Queue) -> None:
+    [contact_id] = people.add()
+    people.run("UPDATE crm_syncs SET mapping_version = 'one'")
+    send(queue)
+    people.expire_leases()
+    queue.rescue()
+    assert queue.requeue_parked("two") == 0
+    assert kind(people, contact_id) == ("failed", "unknown")
+
+
 def test_an_application_that_upserts_and_selects_does_not_send_it_again(people: People, parked: UUID) -> None:
     [contact] = people.all("SELECT email FROM crm_contacts WHERE id = :id", id=parked)
     people.run(
