@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 _QUEUE_SQL = "crm_pipelines/contacts/queue.sql"
 _COURIER = "crm_pipelines/delivery/courier.py"
+_UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
+_ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
+_SELECTION = "crm_pipelines_tests/integration/contacts/test_selection.py"
 _COURIER_TESTS = "crm_pipelines_tests/integration/delivery/test_courier.py"
 _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
@@ -495,8 +498,8 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
-                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
+                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.unknown",
+                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.unknown",
             ),
             (
                 _QUEUE_SQL,
@@ -2423,5 +2426,131 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
+    ),
+    Mutation(
+        guard="unknown: what may have arrived when a worker dies is parked",
+        changes=((_QUEUE_SQL, "sending_claim_no IS NOT DISTINCT FROM claim_no AS unknown", "false AS unknown"),),
+        tests=(
+            f"{_UNKNOWN}::test_an_unknown_outcome_is_an_error_that_says_what_to_do_and_costs_no_attempt",
+            f"{_ONCE}::test_what_could_not_be_written_into_the_ledger_is_not_sent_again",
+        ),
+    ),
+    Mutation(
+        guard="unknown: only the present claim is in doubt",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "sending_claim_no IS NOT DISTINCT FROM claim_no AS unknown",
+                "sending_claim_no IS NOT NULL AS unknown",
+            ),
+        ),
+        tests=(f"{_UNKNOWN}::test_what_was_sent_under_an_earlier_claim_is_not_held_against_the_present_one",),
+    ),
+    Mutation(
+        guard="unknown: what the ledger knows is not parked",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "       AND NOT (sending_claim_no IS NOT DISTINCT",
+                "       AND NOT (false AND sending_claim_no IS NOT DISTINCT",
+            ),
+        ),
+        tests=(f"{_UNKNOWN}::test_what_the_ledger_knows_is_not_taken_for_unknown",),
+    ),
+    Mutation(
+        guard="unknown: an outcome that nobody knows parks, whatever is newer here",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "WHEN o.outcome = 'unknown' THEN 'failed'  --",
+                "WHEN o.outcome = 'unknown' AND s.revision = o.revision THEN 'failed'  --",
+            ),
+        ),
+        tests=(f"{_UNKNOWN}::test_an_edit_while_it_was_sent_does_not_send_it_again",),
+    ),
+    Mutation(
+        guard="unknown: a late success is believed",
+        changes=((_QUEUE_SQL, "OR (s.state = 'failed' AND s.last_error_kind = 'unknown'))))", "))"),),
+        tests=(f"{_UNKNOWN}::test_a_late_success_is_believed",),
+    ),
+    Mutation(
+        guard="unknown: an edit does not send it again",
+        changes=(
+            (
+                "crm_pipelines/contacts/migrations/versions/0022_unknown.sql",
+                "OR (state = 'failed' AND last_error_kind = 'unknown'));",
+                ");",
+            ),
+        ),
+        tests=(
+            f"{_UNKNOWN}::test_an_edit_does_not_send_it_again_and_why_says_so",
+            f"{_UNKNOWN}::test_an_edit_of_which_the_trigger_knew_nothing_does_not_send_it_again",
+            f"{_UNKNOWN}::test_an_application_that_upserts_and_selects_does_not_send_it_again",
+        ),
+    ),
+    Mutation(
+        guard="unknown: another mapping does not send again what had no answer",
+        changes=((_QUEUE_SQL, "CASE WHEN o.outcome <> 'unknown' THEN coalesce(", "CASE WHEN true THEN coalesce("),),
+        tests=(f"{_UNKNOWN}::test_another_mapping_does_not_send_it_again",),
+    ),
+    Mutation(
+        guard="unknown: another mapping does not send again what a dead worker had sent",
+        changes=((_QUEUE_SQL, "CASE WHEN NOT l.unknown THEN s.mapping_version END", "s.mapping_version"),),
+        tests=(f"{_UNKNOWN}::test_another_mapping_does_not_send_again_what_was_sent_under_the_former_one",),
+    ),
+    Mutation(
+        guard="unknown: to retry all leaves it alone",
+        changes=(
+            (
+                "crm_pipelines/contacts/selection.py",
+                "leave_unknown = who.everyone and kind is None",
+                "leave_unknown = False",
+            ),
+        ),
+        tests=(f"{_SELECTION}::test_who_may_have_arrived_is_retried_by_name_or_by_kind_and_not_with_all",),
+    ),
+    Mutation(
+        guard="unknown: to select many leaves it alone",
+        changes=(("crm_pipelines/contacts/selection.py", "unknown = 0 if named else", "unknown = 0 if True else"),),
+        tests=(f"{_SELECTION}::test_who_may_have_arrived_is_selected_by_name_and_not_among_many",),
+    ),
+    Mutation(
+        guard="unknown: that a contact is sent is written down before it is",
+        changes=(
+            (
+                _COURIER,
+                "return self.session.patiently(lambda: self._queue.note_sending(claims))",
+                "return {claim.contact_id for claim in claims}",
+            ),
+        ),
+        tests=(f"{_ONCE}::test_nothing_is_sent_before_it_is_written_down_that_it_is",),
+    ),
+    Mutation(
+        guard="unknown: a run gives back nothing that may have arrived",
+        changes=((_COURIER, " if claim not in self._in_doubt]", "]"),),
+        tests=(f"{_ONCE}::test_what_could_not_be_written_into_the_ledger_is_not_sent_again",),
+    ),
+    Mutation(
+        guard="unknown: what had no effect goes back to the queue",
+        changes=((_COURIER, "        self._in_doubt -= {", "        _ = {"),),
+        tests=(f"{_ONCE}::test_a_stop_between_two_requests_of_a_delivery_gives_back_what_had_no_effect",),
+    ),
+    Mutation(
+        guard="unknown: a defect of ours does not send again what may have arrived",
+        changes=(
+            (
+                _COURIER,
+                "return replace(failure, result=Result.UNKNOWN)",
+                "return failure",
+            ),
+        ),
+        tests=(f"{_ONCE}::test_a_defect_of_ours_after_a_request_was_begun_parks_and_before_it_costs_an_attempt",),
+    ),
+    Mutation(
+        guard="unknown: requests of which nothing is known open the breaker",
+        changes=(("crm_pipelines/delivery/gatekeeping.py", '_FAILED = {"retry", "unknown"}', '_FAILED = {"retry"}'),),
+        tests=(
+            "crm_pipelines_tests/unit/delivery/test_tally.py::test_a_request_of_which_nothing_is_known_is_a_failure",
+        ),
     ),
 )

@@ -82,7 +82,7 @@ def select_(crm: str, who: "Who", as_json: bool) -> None:
     said += [f"{done.already_queued} were queued already"] if done.already_queued else []
     said += [f"{done.claimed} are being delivered and go again"] if done.claimed else []
     said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
-    _end(crm, done, ", ".join(said), as_json=as_json)
+    _end(crm, done, ", ".join(said), as_json=as_json, unknown=done.unknown)
 
 
 @contacts.command()
@@ -110,13 +110,24 @@ def unselect(crm: str, who: "Who", as_json: bool) -> None:
 
 @click.command()
 @click.argument("crm", type=DESTINATION)
+@click.option("--id", "ids", type=click.UUID, multiple=True, help="By id.")
 @click.option("--email", "emails", multiple=True, help="By address.")
 @click.option("--kind", help="Those whose last error is of this kind; see status.")
 @click.option("--all", "everyone", is_flag=True, help="All that failed.")
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @as_json
-def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, dry_run: bool, as_json: bool) -> None:
+def retry(
+    crm: str,
+    ids: tuple[UUID, ...],
+    emails: tuple[str, ...],
+    kind: str | None,
+    everyone: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Put failed contacts back in CRM's queue, and do not wait for retries that are due later.
+
+    Those of the kind unknown may have arrived, where nothing is sent twice: --all leaves them alone.
 
     \b
     Examples:
@@ -126,20 +137,24 @@ def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, d
     """
     from crm_pipelines.contacts import selection
 
-    who = selection.Who(emails=emails, everyone=everyone or (kind is not None and not emails))
+    by_kind = kind is not None and not ids and not emails
+    who = selection.Who(ids=ids, emails=emails, everyone=everyone or by_kind)
     with contacts_engine() as (_, engine), working("Looking for what failed"):
         done = selection.retry(engine, crm, who, kind=kind, dry_run=dry_run)
     would = "would be " if dry_run else ""
     said = f"{done.requeued} {would}queued again, {done.hastened} waiting ones {would}made due now"
-    _end(crm, done, said, as_json=as_json)
+    _end(crm, done, said, as_json=as_json, unknown=done.unknown)
 
 
-def _end(crm: str, done: "Selected | Unselected | Retried", said: str, *, as_json: bool) -> None:
-    """Exit code 1 where somebody was named who is no contact."""
+def _end(crm: str, done: "Selected | Unselected | Retried", said: str, *, as_json: bool, unknown: int = 0) -> None:
+    """Exit code 1 where somebody was named who is no contact. `unknown` may have arrived and were left alone."""
     if as_json:
         print_json({"crm": crm, **asdict(done)})
     else:
         click.echo(f"{crm}: {said}.")
+        if unknown:
+            also = f"See `crm-pipelines retry {crm} --kind unknown`."
+            click.echo(f"Left alone, since they may have arrived: {unknown}. {also}")
         report_unknown(done.not_found)
     if done.not_found:
         raise click.exceptions.Exit(1)

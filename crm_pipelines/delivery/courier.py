@@ -43,7 +43,8 @@ class Receipt:
     """How a batch went: `released` claims were given back unsent; `halted` says why sending stopped early.
 
     `locked` claims could be neither given back nor have their outcome written down, since somebody's transaction holds
-    the contact. They return to the queue by themselves.
+    the contact, or the database failed. They return to the queue by themselves, or are parked where nothing must be
+    sent twice.
     """
 
     released: int
@@ -85,6 +86,7 @@ class Courier:
         self._queue = queue
         self._crm = session.crm
         self._run_id = run_id
+        self._in_doubt: set[Claim] = set()  # sent, perhaps, and not to be sent again; no outcome is known yet
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
@@ -140,9 +142,10 @@ class Courier:
         """How many of the claims are free now, and how many somebody's transaction keeps from being so."""
         if not unsent:
             return 0, 0
-        ids = [claim.contact_id for claim in unsent]
-        released = self.session.insistently(lambda: self._queue.release(self._run_id, ids))
-        _, locked = self.session.insistently(lambda: self._queue.unattempted(unsent)) if released < len(ids) else (0, 0)
+        ids = [claim.contact_id for claim in unsent if claim not in self._in_doubt]
+        session = self.session
+        released = session.insistently(lambda: self._queue.release(self._run_id, ids))
+        _, locked = session.insistently(lambda: self._queue.unattempted(unsent)) if released < len(unsent) else (0, 0)
         return released, locked
 
     def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
@@ -225,7 +228,7 @@ class Courier:
             if not self._may_send():
                 return []
             about = [by_id[one.external_id] for one in sendables]
-            ours = self._still_ours([one.contact_id for one in about], fence)
+            ours = self._still_ours([one.prepared.delivery.claim for one in about], fence)
             for one in about:
                 one.started = one.started or time.monotonic()
             in_a_request.update(ours)
@@ -241,6 +244,9 @@ class Courier:
             return self._broken_off(error, contacts, in_a_request)
         if any(outcomes):
             fault_point("after_send")
+        self._in_doubt -= {
+            one.prepared.delivery.claim for one, told in zip(contacts, outcomes, strict=True) if told is None
+        }
         return outcomes
 
     def _broken_off(
@@ -276,19 +282,30 @@ class Courier:
             return False
         return True
 
-    def _still_ours(self, contact_ids: Sequence[UUID], fence: Fence) -> set[UUID]:
+    def _still_ours(self, claims: Sequence[Claim], fence: Fence) -> set[UUID]:
         fault_point("before_fence")
         try:
-            ours = fence.still_ours(contact_ids)
+            ours = fence.still_ours(self._noted(claims))
         except Stopped:
             self.session.halt(STOPPED)
             return set()
         except sa.exc.SQLAlchemyError as error:
             self._halt_for(error)
             return set()
+        if not self._crm.repeatable:
+            self._in_doubt |= {claim for claim in claims if claim.contact_id in ours}
         if ours:
             fault_point("before_send")
         return ours
+
+    def _noted(self, claims: Sequence[Claim]) -> set[UUID]:
+        """Those that may be sent: where nothing must be sent twice, once it is written down that they are.
+
+        Ahead of the fence, whose look at the clock comes last.
+        """
+        if self._crm.repeatable:
+            return {claim.contact_id for claim in claims}
+        return self.session.patiently(lambda: self._queue.note_sending(claims))
 
     def _halt_for(self, error: Exception) -> None:
         _log.warning("The contacts database failed before a request: %s", type(error).__name__)

@@ -96,6 +96,10 @@ def close(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
     gate.close(reason, refused, kind="settings" if of_settings else "credentials", refused_kind=outcome.kind)
 
 
+# Requests without the answer that there should be.
+_FAILED = {"retry", "unknown"}
+
+
 def _is_reject(attempt: Attempt) -> bool:
     """A defect of ours counts as a reject: it has to do with the mapping, and would bury the table as well."""
     return attempt.kind == "internal" or (attempt.outcome == "rejected" and attempt.answered)
@@ -109,11 +113,11 @@ def tally(attempts: Sequence[Attempt]) -> Tally:
     in the mapping would bury the table.
     """
     deliveries = [attempt for attempt in attempts if attempt.requests]
-    failures = [attempt for attempt in deliveries if attempt.outcome == "retry"]
+    failures = [attempt for attempt in deliveries if attempt.outcome in _FAILED]
     rejects = [attempt for attempt in attempts if _is_reject(attempt)]
     trailing = 0
     for attempt in reversed(deliveries):
-        if attempt.outcome != "retry":
+        if attempt.outcome not in _FAILED:
             break
         trailing += 1
     return Tally(

@@ -99,7 +99,8 @@ class CrmSession:
         reason = outcome.message or outcome.kind or ""
         # The breaker hears of outcomes twice a second; at a high rate that is too late.
         if not outcome.shared:
-            self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.result is Result.RETRY else 0
+            failed = outcome.result in {Result.RETRY, Result.UNKNOWN}
+            self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
         if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             self.halt("the CRM does not answer as it should")
         if outcome.result is Result.REFUSED:

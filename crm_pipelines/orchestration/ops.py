@@ -231,11 +231,12 @@ def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
     if rescued.returned:
         context.log.warning(
-            "%d claims of ended runs returned to the queue; %d of these contacts were being delivered when their "
-            "worker died, %d were given up for it.",
+            "%d claims of ended runs were taken back; %d of these contacts were being delivered when their worker "
+            "died, %d were given up for it, %d may have arrived and wait for a user's decision.",
             rescued.returned,
             rescued.charged,
             rescued.given_up,
+            rescued.unknown,
         )
     if lost := account.imports(context.run_id).recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
         context.log.warning("%d contacts of imports whose worker died before they were sent go again.", lost)
