@@ -36,6 +36,7 @@ class Capability(enum.Enum):
     UNIQUE_PHONES = "a phone number belongs to one contact"
     MARKS = "a contact may bear the id that another system gave it"
     LISTS = "contacts are put on a list"
+    LEAVERS = "the CRM tells who has left a list"
     OPT_OUTS = "the CRM knows who has opted out"
     CHOICES = "a field may hold several choices"
     FIELDS = "the account has the fields that somebody made in it"

@@ -123,7 +123,7 @@ def test_who_left_the_list_is_not_put_back_when_the_address_changes(bench: Bench
     assert not bench.only(ada).on_list
 
 
-@needs(Capability.LISTS)
+@needs(Capability.LISTS, Capability.LEAVERS)
 def test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery_and_the_rest_arrives(bench: Bench) -> None:
     bench.subject.seed(Remote(address=ADA, remote_id="", on_list=True))
     bench.subject.leave_list(ADA)
@@ -131,7 +131,7 @@ def test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery_and_t
     assert (held.on_list, held.fields) == (False, {FIRST_NAME: "Ada", TEXT: "x"})
 
 
-@needs(Capability.LISTS, Capability.REPEATABLE)
+@needs(Capability.LISTS, Capability.LEAVERS, Capability.REPEATABLE)
 @off_the_list
 def test_who_left_the_list_after_an_answer_was_lost_is_not_put_back_when_it_is_tried_again(
     bench: Bench, leave: Leave

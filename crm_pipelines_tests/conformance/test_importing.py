@@ -161,7 +161,7 @@ def test_who_opted_out_is_known_by_each_identifier_before_an_import(bench: Bench
     assert not of_bob.identifiers & blocked
 
 
-@pytest.mark.needs(Capability.LISTS)
+@pytest.mark.needs(Capability.LEAVERS)
 def test_who_left_the_list_is_known_by_each_identifier_before_an_import(bench: Bench) -> None:
     bench.client = bench.open(on_list=True)
     ada, bob = Contact(1, name="Ada", phone_number="+1 202 555 0143"), Contact(2, name="Bob")
