@@ -111,6 +111,8 @@ _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
 _CONFORMANCE = "crm_pipelines_tests/conformance"
 _OF_ACCOUNTS = f"{_CONFORMANCE}/test_accounts.py"
+_OF_CONSENT = f"{_CONFORMANCE}/test_consent.py"
+_OF_TURNS = f"{_CONFORMANCE}/test_turns.py"
 _ENDPOINT = "crm_pipelines_tests/integration/orchestration/test_import_endpoint.py"
 _SETTINGS_TESTS = "crm_pipelines_tests/integration/orchestration/test_settings_refused.py"
 _TURNS = "crm_pipelines_tests/integration/orchestration/test_turns.py"
@@ -2313,7 +2315,7 @@ MUTATIONS = (
     Mutation(
         guard="conformance: who opted out is not renamed",
         changes=((_UPSERT, "if unsubscribed and not moved:", "if False:"),),
-        tests=(f"{_CONFORMANCE}/test_consent.py::test_who_opted_out_stays_so_when_the_address_changes",),
+        tests=(f"{_OF_CONSENT}::test_who_opted_out_stays_so_when_the_address_changes",),
     ),
     Mutation(
         guard="conformance: a CRM that quotes the key is not repeated",
@@ -2358,6 +2360,47 @@ MUTATIONS = (
         guard="conformance: who opted out is known before an import",
         changes=((_BULK_PY, 'fields.get("emailBlacklisted") is False\n', "True\n"),),
         tests=(f"{_CONFORMANCE}/test_importing.py::test_who_opted_out_is_known_by_each_identifier_before_an_import",),
+    ),
+    Mutation(
+        guard="conformance: nor is somebody imported who left the list",
+        changes=((_BULK_PY, 'and not fields.get("listUnsubscribed")\n', "and True\n"),),
+        tests=(
+            f"{_CONFORMANCE}/test_importing.py::test_who_left_the_list_is_known_by_each_identifier_before_an_import",
+        ),
+    ),
+    Mutation(
+        guard="conformance: who left the list before us is not put back",
+        changes=((_UPSERT, "list_id in target.left or (", "("),),
+        tests=(
+            f"{_OF_CONSENT}::test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery_and_the_rest_arrives",
+        ),
+    ),
+    Mutation(
+        guard="conformance: nor who was taken off it after an answer was lost",
+        changes=((_UPSERT, "(created_by_us and list_id not in target.lists)", "False"),),
+        tests=(
+            f"{_OF_CONSENT}::test_who_left_the_list_after_an_answer_was_lost_is_not_put_back_when_it_is_tried_again",
+        ),
+    ),
+    Mutation(
+        guard="conformance: whom the turn leaves out is not sent",
+        changes=((_UPSERT, "if not self._turn([self._contact]):", "if self._turn([self._contact]) is None:"),),
+        tests=(
+            f"{_OF_TURNS}::test_whom_the_turn_leaves_out_is_in_no_request_and_the_others_are_sent",
+            f"{_OF_TURNS}::test_a_turn_that_lets_nobody_pass_makes_no_request",
+            f"{_OF_TURNS}::test_who_is_left_out_between_two_requests_is_as_before_or_has_arrived",
+        ),
+    ),
+    Mutation(
+        guard="conformance: nor told of as if it had been",
+        changes=(
+            (
+                _UPSERT,
+                "        except _NotItsTurn:\n            return None",
+                "        except _NotItsTurn:\n            outcome = Outcome(result=Result.RETRY)",
+            ),
+        ),
+        tests=(f"{_OF_TURNS}::test_whom_the_turn_leaves_out_is_in_no_request_and_the_others_are_sent",),
     ),
     Mutation(
         guard="commands: check looks at the account that is named",
