@@ -28,7 +28,7 @@ lasted. The sandbox stands on the same machine; Brevo does not.
 
 {processors}
 Stages of a run with {contacts:,} contacts: the CPU time of its threads, and how long they waited, for Postgres, for the
-CRM or for each other. While further imports are put together, a second thread proves those that have ended; only one of
+CRM or for each other. While further imports are put together, a second thread confirms what has arrived; only one of
 the two runs Python at a time.
 
 {stages}"""

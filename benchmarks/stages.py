@@ -13,17 +13,18 @@ from typing import Any
 from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import importing
+from crm_pipelines.delivery import filling
+from crm_pipelines.delivery.bulk_sending import BulkSender
 from crm_pipelines.delivery.pacing import Pacer
 
 _STAGES: list[tuple[Any, str, str]] = [
     (BulkImports, "claim", "claiming"),
     (Queue, "load", "reading the contacts' data"),
-    (importing, "prepare", "mapping, normalizing, hashing"),
-    (importing.Importer, "_row", "rows of the import, and their proof"),
+    (filling, "prepare", "mapping, normalizing, hashing"),
+    (filling.Filler, "_row", "rows of the import, and their proof"),
     (BulkImports, "note", "writing down what is sent (COPY)"),
-    (importing.Importer, "_take_in", "putting the import together, the rest"),
-    (importing.Importer, "_submit", "sending the import"),
+    (filling.Filler, "_take_in", "putting the import together, the rest"),
+    (BulkSender, "_submit", "sending the import"),
     (Pacer, "wait", "waiting for a turn at the gate"),
     (BrevoImports, "read", "reading from the CRM"),
     (BulkImports, "expected", "looking up what was sent"),

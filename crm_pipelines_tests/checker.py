@@ -21,7 +21,7 @@ from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 Row = dict[str, Any]
 
 # Which outcome may have led to a state. A crash leaves none.
-_LEADS_TO = {"synced": {"synced", "unchanged"}, "failed": {"retry", "rejected"}, "skipped": {"skipped"}}
+_LEADS_TO = {"synced": {"synced", "unchanged"}, "failed": {"retry", "rejected", "unknown"}, "skipped": {"skipped"}}
 
 _ROWS = """
 SELECT s.*, a.outcome, a.revision AS outcome_revision, a.payload_hash AS outcome_hash, a.applied_at,
@@ -99,7 +99,7 @@ def _of_row(row: Row, culprits: Collection[UUID]) -> Iterator[str]:
         yield f"charged {row['crashes']} crashes, but no worker died of it"
     if state != "unselected" and row["contact_revision"] != row["present_revision"]:
         yield f"the edit that made revision {row['present_revision']} is not delivered"
-    if state in _LEADS_TO and row["last_error_kind"] not in {"crash", "suppressed"}:
+    if state in _LEADS_TO and row["last_error_kind"] not in {"crash", "suppressed", "unknown"}:
         if outcome not in _LEADS_TO[state] or row["applied_at"] is None:
             yield f"the current claim {row['claim_no']} did not come to this, but to {outcome}"
         elif row["outcome_revision"] != row["revision"]:

@@ -23,6 +23,7 @@ pytest_plugins = [
     "crm_pipelines_tests.fixtures.api",
     "crm_pipelines_tests.fixtures.receivers",
     "crm_pipelines_tests.fixtures.deadlines",
+    "crm_pipelines_tests.fixtures.postbox.setup",
     "crm_pipelines_tests.fixtures.stack",
 ]
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import dagster as dg
 import psutil
+import pytest
 from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines import faults
@@ -31,6 +32,7 @@ from crm_pipelines.delivery import courier, fence, planning
 from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.jobs import sync_job
 from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.at_most_once import at_most_once
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -129,6 +131,8 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
         _make_short(scale)
     if days := float(variables.get("CRM_PIPELINES_TEST_DAYS", 0)):
         _set_clock(days)
+    if variables.get("CRM_PIPELINES_TEST_AT_MOST_ONCE"):
+        at_most_once(pytest.MonkeyPatch())
     if poison := variables.get("CRM_PIPELINES_TEST_POISON"):
         be_poisoned_by(poison)
     home = variables.get("DAGSTER_HOME")

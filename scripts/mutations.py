@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 _QUEUE_SQL = "crm_pipelines/contacts/queue.sql"
 _COURIER = "crm_pipelines/delivery/courier.py"
+_UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
+_ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
+_SELECTION = "crm_pipelines_tests/integration/contacts/test_selection.py"
 _COURIER_TESTS = "crm_pipelines_tests/integration/delivery/test_courier.py"
 _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
@@ -40,7 +43,10 @@ _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
 _MIGRATE = "crm_pipelines_tests/integration/contacts/test_migrate.py"
 _IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
 _OPS = "crm_pipelines/orchestration/ops.py"
-_IMPORTING = "crm_pipelines/delivery/importing.py"
+_FILLING = "crm_pipelines/delivery/filling.py"
+_BULK_SENDING = "crm_pipelines/delivery/bulk_sending.py"
+_SCANNING = "crm_pipelines/delivery/scanning.py"
+_CRM_SESSION = "crm_pipelines/delivery/session.py"
 _LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
 _PHONES = "crm_pipelines/crms/phones.py"
 _PHONE_TESTS = "crm_pipelines_tests/unit/crms/test_phones.py"
@@ -107,6 +113,8 @@ _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
 _CONFORMANCE = "crm_pipelines_tests/conformance"
 _OF_ACCOUNTS = f"{_CONFORMANCE}/test_accounts.py"
+_OF_CONSENT = f"{_CONFORMANCE}/test_consent.py"
+_OF_TURNS = f"{_CONFORMANCE}/test_turns.py"
 _ENDPOINT = "crm_pipelines_tests/integration/orchestration/test_import_endpoint.py"
 _SETTINGS_TESTS = "crm_pipelines_tests/integration/orchestration/test_settings_refused.py"
 _TURNS = "crm_pipelines_tests/integration/orchestration/test_turns.py"
@@ -120,7 +128,7 @@ _SHARED = "crm_pipelines_tests/integration/queue/test_shared_requests.py"
 _TALLY_TESTS = "crm_pipelines_tests/unit/delivery/test_tally.py"
 _WINDOWS = "crm_pipelines_tests/integration/delivery/test_rate_windows.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
-_REFUSED_IN_BULK = ("crm_pipelines/delivery/reading.py", "if outcome.result is not Result.REFUSED:", "if True:")
+_REFUSED_IN_BULK = (_CRM_SESSION, "if outcome.result is not Result.REFUSED:", "if True:")
 _ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
 _BULK_STOPS = "crm_pipelines_tests/integration/orchestration/test_bulk_stops.py"
 _PUT_FIRST = "crm_pipelines_tests/integration/orchestration/test_put_first.py"
@@ -182,8 +190,8 @@ MUTATIONS = (
         guard="intent: what an import is about to tell is written down, too",
         changes=(
             (
-                _IMPORTING,
-                "self._patiently(partial(self._queue.intend, intents))",
+                _FILLING,
+                "self._session.patiently(partial(self._queue.intend, intents))",
                 "{one.claim.contact_id for one in intents}",
             ),
         ),
@@ -195,12 +203,12 @@ MUTATIONS = (
     ),
     Mutation(
         guard="intent: of whom it cannot be written down what is sent is in no import",
-        changes=((_IMPORTING, "if row.claim.contact_id not in intended]", "if False]"),),
+        changes=((_FILLING, "if row.claim.contact_id not in intended]", "if False]"),),
         tests=(f"{_BULK}::test_whose_row_is_held_by_an_edit_that_brings_a_former_value_back_is_in_no_import",),
     ),
     Mutation(
         guard="lists: who is off the list since an import of which nothing is known is in no other",
-        changes=((_IMPORTING, "off = off or off_list(parcel.payload.external_id) in seen", "off = off or False"),),
+        changes=((_FILLING, "off = off or off_list(prepared.payload.external_id) in seen", "off = off or False"),),
         tests=(f"{_BULK}::test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other",),
     ),
     Mutation(
@@ -240,7 +248,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: of contacts that wait for each other one gives way",
-        changes=(("crm_pipelines/delivery/parcels.py", "if delivery.gives_way and", "if False and"),),
+        changes=(("crm_pipelines/delivery/preparing.py", "if delivery.gives_way and", "if False and"),),
         tests=(f"{_RINGS}::test_contacts_that_pass_their_addresses_on_in_a_ring_all_arrive",),
     ),
     Mutation(
@@ -253,7 +261,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: a twin is not sent",
-        changes=(("crm_pipelines/delivery/parcels.py", "if other := delivery.same_as:", "if other := None:"),),
+        changes=(("crm_pipelines/delivery/preparing.py", "if other := delivery.same_as:", "if other := None:"),),
         tests=(f"{_TWINS}::test_however_a_twin_gets_into_the_queue_again_it_is_not_sent",),
     ),
     Mutation(
@@ -300,16 +308,16 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: nobody gets the entry of somebody who was taken back",
-        changes=(("crm_pipelines/delivery/parcels.py", '    "unselected": "is not', '    "nobody": "is not'),),
+        changes=(("crm_pipelines/delivery/preparing.py", '    "unselected": "is not', '    "nobody": "is not'),),
         tests=(f"{_RINGS}::test_nobody_gets_the_entry_of_somebody_who_was_taken_back",),
     ),
     Mutation(
         guard="never send: asked in each spelling of the address",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
-                "forms_of(one.payload.key) for one in parcels",
-                "{one.payload.key} for one in parcels",
+                "crm_pipelines/delivery/preparing.py",
+                "forms_of(one.payload.key) for one in ready",
+                "{one.payload.key} for one in ready",
             ),
         ),
         tests=(f"{_SUPPRESSIONS}::{_SPELT_OTHERWISE}",),
@@ -358,7 +366,7 @@ MUTATIONS = (
         tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
     ),
     Mutation(
-        guard="locks: a proof skips who is held",
+        guard="locks: a confirmation skips who is held",
         changes=(
             (
                 _IMPORTS_SQL,
@@ -494,8 +502,8 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
-                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.charged",
+                "     FOR NO KEY UPDATE SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.unknown",
+                ")\nUPDATE crm_syncs s SET\n    state = CASE WHEN l.unknown",
             ),
             (
                 _QUEUE_SQL,
@@ -516,9 +524,9 @@ MUTATIONS = (
         guard="hash: only a confirmed delivery moves it",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
-                "payload_hash=parcel.payload.hash if synced and not outcome.left_out else None",
-                "payload_hash=parcel.payload.hash",
+                "crm_pipelines/delivery/preparing.py",
+                "payload_hash=prepared.payload.hash if synced and not outcome.left_out else None",
+                "payload_hash=prepared.payload.hash",
             ),
             (
                 _QUEUE_SQL,
@@ -561,19 +569,19 @@ MUTATIONS = (
         tests=(f"{_GUARDS}::test_stop_signals_in_a_row_lose_no_answer",),
     ),
     Mutation(
-        guard="consent: whom the walk saw on a block-list goes into no import",
-        changes=((_IMPORTING, " or row.identifiers & seen", ""),),
+        guard="consent: whom the scan saw on a block-list goes into no import",
+        changes=((_FILLING, " or row.identifiers & seen", ""),),
         tests=(f"{_BULK}::test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so",),
     ),
     Mutation(
-        guard="consent: no import without a complete walk",
+        guard="consent: no import without a complete scan",
         changes=((_IMPORTS_SQL, " AND w.completed_at IS NOT NULL", ""),),
-        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_scan",),
     ),
     Mutation(
-        guard="consent: a deletion during the walk is noticed",
-        changes=(("crm_pipelines/delivery/surveying.py", "page.contacts[0].remote_id != last.remote_id", "False"),),
-        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import",),
+        guard="consent: a deletion during the scan is noticed",
+        changes=((_SCANNING, "page.contacts[0].remote_id != last.remote_id", "False"),),
+        tests=(f"{_BULK}::test_an_account_from_which_contacts_vanish_during_the_scan_gets_no_import",),
     ),
     Mutation(
         guard="a backlog that does not shrink is left to the schedule",
@@ -587,20 +595,20 @@ MUTATIONS = (
         tests=(f"{_FOLLOWING}::test_a_backlog_that_does_not_shrink_is_left_to_the_schedule",),
     ),
     Mutation(
-        guard="consent: no import after a walk that was long ago",
+        guard="consent: no import after a scan that was long ago",
         changes=(
             (
                 _IMPORTS_SQL,
-                "w.begun_at > now() - CAST(:walk_trust AS interval)",
-                "w.begun_at > now() - 1000 * CAST(:walk_trust AS interval)",
+                "w.begun_at > now() - CAST(:scan_trust AS interval)",
+                "w.begun_at > now() - 1000 * CAST(:scan_trust AS interval)",
             ),
         ),
-        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_walk",),
+        tests=(f"{_BULK}::test_no_import_is_sent_without_a_complete_and_young_scan",),
     ),
     Mutation(
-        guard="consent: no import when the walk did not come to the end of the account",
-        changes=(("crm_pipelines/delivery/surveying.py", "if full or seen < count:", "if False:"),),
-        tests=(f"{_BULK}::test_an_account_that_cannot_be_walked_gets_no_import",),
+        guard="consent: no import when the scan did not come to the end of the account",
+        changes=((_SCANNING, "if full or seen < count:", "if False:"),),
+        tests=(f"{_BULK}::test_an_account_that_cannot_be_scanned_gets_no_import",),
     ),
     Mutation(
         guard="consent: the blocked are known by phone number and by our id as well",
@@ -617,7 +625,7 @@ MUTATIONS = (
         guard="imports: only what was seen as it was sent is delivered",
         changes=(
             (
-                "crm_pipelines/delivery/proving.py",
+                "crm_pipelines/delivery/confirming.py",
                 "if self._bulk.proof(one, told.names) == told.proof:",
                 "if True:",
             ),
@@ -626,7 +634,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="imports: a worker that was away does not send",
-        changes=((_IMPORTING, "if elapsed_clock() - asked_at > planning.TRUST.total_seconds():", "if False:"),),
+        changes=((_BULK_SENDING, "if elapsed_clock() - asked_at > planning.TRUST.total_seconds():", "if False:"),),
         tests=(f"{_BULK}::test_a_worker_that_was_away_before_it_could_send_does_not_send",),
     ),
     Mutation(
@@ -690,7 +698,7 @@ MUTATIONS = (
         guard="an address is not sent for its second owner before the first one has left it",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
+                "crm_pipelines/delivery/preparing.py",
                 'if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:',
                 "if False:",
             ),
@@ -899,9 +907,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="restore: it ends with closed gates whatever can be noticed",
-        changes=(
-            ("crm_pipelines/local/backups.py", "GateKeeper(restored, crm).restored()", "GateKeeper(restored, crm)"),
-        ),
+        changes=(("crm_pipelines/local/backups.py", "GateKeeper(engine, crm).restored()", "GateKeeper(engine, crm)"),),
         tests=(f"{_BACKUPS}::test_a_restored_database_sends_nothing_until_somebody_opens_the_gate",),
     ),
     Mutation(
@@ -1108,7 +1114,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="account: a run of the former one does not change it back",
-        changes=((_OPS, "admit(move=context.retry_number == 0)", "admit(move=True)"),),
+        changes=((_OPS, "admit_run(move=context.retry_number == 0)", "admit_run(move=True)"),),
         tests=(f"{_ACCOUNT_CHANGE}[before_claim-a moment]",),
     ),
     Mutation(
@@ -1256,7 +1262,7 @@ MUTATIONS = (
         guard="values: a delivery of which a part was refused is made again",
         changes=(
             (
-                "crm_pipelines/delivery/parcels.py",
+                "crm_pipelines/delivery/preparing.py",
                 "if synced and not outcome.left_out else None",
                 "if synced else None",
             ),
@@ -1333,8 +1339,8 @@ MUTATIONS = (
         guard="consent: an import puts nobody back on a list",
         changes=(
             (
-                _IMPORTING,
-                "_was_put_on(parcel.delivery, survey.target) and self._on_list(parcel.delivery) not in seen",
+                _FILLING,
+                "_was_put_on(prepared.delivery, scan.target) and self._on_list(prepared.delivery) not in seen",
                 "False",
             ),
         ),
@@ -1355,7 +1361,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="marks: an import keeps that of another system",
-        changes=((_IMPORTING, "if kept_mark(parcel.payload.key) in seen:", "if False:"),),
+        changes=((_FILLING, "if kept_mark(prepared.payload.key) in seen:", "if False:"),),
         tests=(f"{_BULK}::test_an_import_keeps_the_mark_of_another_system_and_later_deliveries_do",),
     ),
     Mutation(
@@ -1372,7 +1378,11 @@ MUTATIONS = (
     Mutation(
         guard="never send: asked before an import",
         changes=(
-            (_IMPORTING, "self._patiently(partial(without_suppressed, self._queue, prepared, version))", "prepared"),
+            (
+                _FILLING,
+                "self._session.patiently(partial(without_suppressed, self._queue, prepared, crm.mapping_version))",
+                "prepared",
+            ),
         ),
         tests=(f"{_BULK}::test_whoever_is_suppressed_is_in_no_import",),
     ),
@@ -1490,8 +1500,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/contacts/importing/__init__.py",
-                "loader, tally, reject):\n",
-                "loader, tally, reject):\n            loader.select()\n",
+                "destination.load(list(contacts.values()), repeated)\n",
+                "destination.load(list(contacts.values()), repeated)\n        destination.select()\n",
             ),
         ),
         tests=(f"{_IMPORTING_TESTS}::test_nobody_is_selected_before_all_rows_are_in",),
@@ -1697,17 +1707,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/api/pages/contacts.py",
-                """        api_writes.record(
-            connection,
-            token_id=session.identity.token_id,
-            request_id=request.state.request_id,
-            action="export",
-""",
-                """        dict(
-            token_id=session.identity.token_id,
-            request_id=request.state.request_id,
-            action="export",
-""",
+                'session.record(connection, "export", crm, contacts)',
+                "pass",
             ),
         ),
         tests=(
@@ -1747,7 +1748,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a run whose import failed sends its contacts singly",
-        changes=((_OPS, "if importer.failed is None or importer.halted is not None", "if True"),),
+        changes=((_OPS, "if receipt.failed is None or receipt.halted is not None", "if True"),),
         tests=(f"{_ENDPOINT}::test_what_an_import_could_not_bring_in_goes_in_the_same_run_and_the_sums_add_up",),
     ),
     Mutation(
@@ -1782,19 +1783,19 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a refused import counts as one that failed",
-        changes=((_IMPORTING, "if outcome.result in _FAILED:", "if outcome.result is Result.RETRY:"),),
+        changes=((_BULK_SENDING, "if outcome.result in _FAILED:", "if outcome.result is Result.RETRY:"),),
         tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
     ),
     Mutation(
         guard="endpoint: an account that cannot be read counts as an import that failed",
-        changes=((_OPS, "    if surveyor.failed:\n", "    if False:\n"),),
+        changes=((_OPS, "    if scanner.failed:\n", "    if False:\n"),),
         tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
     ),
     Mutation(
-        guard="endpoint: what nobody can prove is given up at its deadline",
+        guard="endpoint: what nobody can confirm is given up at its deadline",
         changes=(
             (
-                _IMPORTING,
+                _BULK_SENDING,
                 "waited for longer when nobody can see what it brought in\n            self._give_up_overdue()",
                 "so\n            pass",
             ),
@@ -1802,8 +1803,8 @@ MUTATIONS = (
         tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
     ),
     Mutation(
-        guard="endpoint: imports that nobody can prove hold up nobody else",
-        changes=((_IMPORTING, 'self.failed = self.failed or "unanswered"', "pass"),),
+        guard="endpoint: imports that nobody can confirm hold up nobody else",
+        changes=((_BULK_SENDING, 'self._failed = self._failed or "unanswered"', "pass"),),
         tests=(f"{_ENDPOINT}::test_what_no_reading_proves_goes_singly_in_time_and_holds_up_nobody_else",),
     ),
     Mutation(
@@ -1813,7 +1814,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: bodies are smaller after a time-out",
-        changes=((_IMPORTING, "planning.body_bytes(self._bulk.most_bytes, ends)", "self._bulk.most_bytes"),),
+        changes=((_BULK_SENDING, "planning.body_bytes(self._bulk.most_bytes, ends)", "self._bulk.most_bytes"),),
         tests=(f"{_ENDPOINT}::test_bodies_are_halved_after_a_time_out_down_to_a_floor_and_grow_after_a_success",),
     ),
     Mutation(
@@ -1894,13 +1895,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="turns: while the gate is probing nobody else is under way",
-        changes=(
-            (
-                _COURIER,
-                "while left and self.halted is None and self._insistently(self._gate.read).probing:",
-                "while False:",
-            ),
-        ),
+        changes=((_COURIER, "while left and self.session.halted is None", "while False and left"),),
         tests=(
             f"{_TURNS}::test_a_probe_that_fails_is_the_only_one_and_costs_nobody_else_anything",
             f"{_TURNS}::test_a_probe_that_nobody_else_is_under_way_with",
@@ -1924,7 +1919,7 @@ MUTATIONS = (
         changes=(
             (
                 _COURIER,
-                "            if self.refused_for_rate:\n                released,",
+                "            if self.session.refused_for_rate:\n                released,",
                 "            if False:\n                released,",
             ),
         ),
@@ -1959,9 +1954,9 @@ MUTATIONS = (
         guard="end: a stop is not raised between an import's answer and its record",
         changes=(
             (
-                _IMPORTING,
-                "return undisturbed(partial(self._run, survey, most, budget), partial(self._halt, STOPPED))",
-                "return self._run(survey, most, budget)",
+                _BULK_SENDING,
+                "return undisturbed(partial(self._run, scan, most, budget), partial(self._session.halt, STOPPED))",
+                "return self._run(scan, most, budget)",
             ),
         ),
         tests=(_BULK_STOPS,),
@@ -2172,7 +2167,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="shared request: one that failed is one failure to the run that sent it",
-        changes=(("crm_pipelines/delivery/passage.py", "if not outcome.shared:", "if True:"),),
+        changes=((_CRM_SESSION, "if not outcome.shared:", "if True:"),),
         tests=(f"{_COURIER_TESTS}::test_a_request_of_many_contacts_that_failed_is_no_row_of_failures",),
     ),
     Mutation(
@@ -2322,7 +2317,7 @@ MUTATIONS = (
     Mutation(
         guard="conformance: who opted out is not renamed",
         changes=((_UPSERT, "if unsubscribed and not moved:", "if False:"),),
-        tests=(f"{_CONFORMANCE}/test_consent.py::test_who_opted_out_stays_so_when_the_address_changes",),
+        tests=(f"{_OF_CONSENT}::test_who_opted_out_stays_so_when_the_address_changes",),
     ),
     Mutation(
         guard="conformance: a CRM that quotes the key is not repeated",
@@ -2367,6 +2362,47 @@ MUTATIONS = (
         guard="conformance: who opted out is known before an import",
         changes=((_BULK_PY, 'fields.get("emailBlacklisted") is False\n', "True\n"),),
         tests=(f"{_CONFORMANCE}/test_importing.py::test_who_opted_out_is_known_by_each_identifier_before_an_import",),
+    ),
+    Mutation(
+        guard="conformance: nor is somebody imported who left the list",
+        changes=((_BULK_PY, 'and not fields.get("listUnsubscribed")\n', "and True\n"),),
+        tests=(
+            f"{_CONFORMANCE}/test_importing.py::test_who_left_the_list_is_known_by_each_identifier_before_an_import",
+        ),
+    ),
+    Mutation(
+        guard="conformance: who left the list before us is not put back",
+        changes=((_UPSERT, "list_id in target.left or (", "("),),
+        tests=(
+            f"{_OF_CONSENT}::test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery_and_the_rest_arrives",
+        ),
+    ),
+    Mutation(
+        guard="conformance: nor who was taken off it after an answer was lost",
+        changes=((_UPSERT, "(created_by_us and list_id not in target.lists)", "False"),),
+        tests=(
+            f"{_OF_CONSENT}::test_who_left_the_list_after_an_answer_was_lost_is_not_put_back_when_it_is_tried_again",
+        ),
+    ),
+    Mutation(
+        guard="conformance: whom the turn leaves out is not sent",
+        changes=((_UPSERT, "if not self._turn([self._contact]):", "if self._turn([self._contact]) is None:"),),
+        tests=(
+            f"{_OF_TURNS}::test_whom_the_turn_leaves_out_is_in_no_request_and_the_others_are_sent",
+            f"{_OF_TURNS}::test_a_turn_that_lets_nobody_pass_makes_no_request",
+            f"{_OF_TURNS}::test_who_is_left_out_between_two_requests_is_as_before_or_has_arrived",
+        ),
+    ),
+    Mutation(
+        guard="conformance: nor told of as if it had been",
+        changes=(
+            (
+                _UPSERT,
+                "        except _NotItsTurn:\n            return None",
+                "        except _NotItsTurn:\n            outcome = Outcome(result=Result.RETRY)",
+            ),
+        ),
+        tests=(f"{_OF_TURNS}::test_whom_the_turn_leaves_out_is_in_no_request_and_the_others_are_sent",),
     ),
     Mutation(
         guard="commands: check looks at the account that is named",
@@ -2435,5 +2471,131 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
+    ),
+    Mutation(
+        guard="unknown: what may have arrived when a worker dies is parked",
+        changes=((_QUEUE_SQL, "sending_claim_no IS NOT DISTINCT FROM claim_no AS unknown", "false AS unknown"),),
+        tests=(
+            f"{_UNKNOWN}::test_an_unknown_outcome_is_an_error_that_says_what_to_do_and_costs_no_attempt",
+            f"{_ONCE}::test_what_could_not_be_written_into_the_ledger_is_not_sent_again",
+        ),
+    ),
+    Mutation(
+        guard="unknown: only the present claim is in doubt",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "sending_claim_no IS NOT DISTINCT FROM claim_no AS unknown",
+                "sending_claim_no IS NOT NULL AS unknown",
+            ),
+        ),
+        tests=(f"{_UNKNOWN}::test_what_was_sent_under_an_earlier_claim_is_not_held_against_the_present_one",),
+    ),
+    Mutation(
+        guard="unknown: what the ledger knows is not parked",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "       AND NOT (sending_claim_no IS NOT DISTINCT",
+                "       AND NOT (false AND sending_claim_no IS NOT DISTINCT",
+            ),
+        ),
+        tests=(f"{_UNKNOWN}::test_what_the_ledger_knows_is_not_taken_for_unknown",),
+    ),
+    Mutation(
+        guard="unknown: an outcome that nobody knows parks, whatever is newer here",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "WHEN o.outcome = 'unknown' THEN 'failed'  --",
+                "WHEN o.outcome = 'unknown' AND s.revision = o.revision THEN 'failed'  --",
+            ),
+        ),
+        tests=(f"{_UNKNOWN}::test_an_edit_while_it_was_sent_does_not_send_it_again",),
+    ),
+    Mutation(
+        guard="unknown: a late success is believed",
+        changes=((_QUEUE_SQL, "OR (s.state = 'failed' AND s.last_error_kind = 'unknown'))))", "))"),),
+        tests=(f"{_UNKNOWN}::test_a_late_success_is_believed",),
+    ),
+    Mutation(
+        guard="unknown: an edit does not send it again",
+        changes=(
+            (
+                "crm_pipelines/contacts/migrations/versions/0022_unknown.sql",
+                "OR (state = 'failed' AND last_error_kind = 'unknown'));",
+                ");",
+            ),
+        ),
+        tests=(
+            f"{_UNKNOWN}::test_an_edit_does_not_send_it_again_and_why_says_so",
+            f"{_UNKNOWN}::test_an_edit_of_which_the_trigger_knew_nothing_does_not_send_it_again",
+            f"{_UNKNOWN}::test_an_application_that_upserts_and_selects_does_not_send_it_again",
+        ),
+    ),
+    Mutation(
+        guard="unknown: another mapping does not send again what had no answer",
+        changes=((_QUEUE_SQL, "CASE WHEN o.outcome <> 'unknown' THEN coalesce(", "CASE WHEN true THEN coalesce("),),
+        tests=(f"{_UNKNOWN}::test_another_mapping_does_not_send_it_again",),
+    ),
+    Mutation(
+        guard="unknown: another mapping does not send again what a dead worker had sent",
+        changes=((_QUEUE_SQL, "CASE WHEN NOT l.unknown THEN s.mapping_version END", "s.mapping_version"),),
+        tests=(f"{_UNKNOWN}::test_another_mapping_does_not_send_again_what_was_sent_under_the_former_one",),
+    ),
+    Mutation(
+        guard="unknown: to retry all leaves it alone",
+        changes=(
+            (
+                "crm_pipelines/contacts/selection.py",
+                "leave_unknown = who.everyone and kind is None",
+                "leave_unknown = False",
+            ),
+        ),
+        tests=(f"{_SELECTION}::test_who_may_have_arrived_is_retried_by_name_or_by_kind_and_not_with_all",),
+    ),
+    Mutation(
+        guard="unknown: to select many leaves it alone",
+        changes=(("crm_pipelines/contacts/selection.py", "unknown = 0 if named else", "unknown = 0 if True else"),),
+        tests=(f"{_SELECTION}::test_who_may_have_arrived_is_selected_by_name_and_not_among_many",),
+    ),
+    Mutation(
+        guard="unknown: that a contact is sent is written down before it is",
+        changes=(
+            (
+                _COURIER,
+                "return self.session.patiently(lambda: self._queue.note_sending(claims))",
+                "return {claim.contact_id for claim in claims}",
+            ),
+        ),
+        tests=(f"{_ONCE}::test_nothing_is_sent_before_it_is_written_down_that_it_is",),
+    ),
+    Mutation(
+        guard="unknown: a run gives back nothing that may have arrived",
+        changes=((_COURIER, " if claim not in self._in_doubt]", "]"),),
+        tests=(f"{_ONCE}::test_what_could_not_be_written_into_the_ledger_is_not_sent_again",),
+    ),
+    Mutation(
+        guard="unknown: what had no effect goes back to the queue",
+        changes=((_COURIER, "        self._in_doubt -= {", "        _ = {"),),
+        tests=(f"{_ONCE}::test_a_stop_between_two_requests_of_a_delivery_gives_back_what_had_no_effect",),
+    ),
+    Mutation(
+        guard="unknown: a defect of ours does not send again what may have arrived",
+        changes=(
+            (
+                _COURIER,
+                "return replace(failure, result=Result.UNKNOWN)",
+                "return failure",
+            ),
+        ),
+        tests=(f"{_ONCE}::test_a_defect_of_ours_after_a_request_was_begun_parks_and_before_it_costs_an_attempt",),
+    ),
+    Mutation(
+        guard="unknown: requests of which nothing is known open the breaker",
+        changes=(("crm_pipelines/delivery/gatekeeping.py", '_FAILED = {"retry", "unknown"}', '_FAILED = {"retry"}'),),
+        tests=(
+            "crm_pipelines_tests/unit/delivery/test_tally.py::test_a_request_of_which_nothing_is_known_is_a_failure",
+        ),
     ),
 )

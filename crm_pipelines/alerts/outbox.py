@@ -6,9 +6,10 @@ the keeping of the outbox sends again. A channel that fails stops no other one.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 
 from crm_pipelines.alerts.channels.base import Channel, ChannelFailed, PartlyTaken
 from crm_pipelines.alerts.messages import Alert, Reason
@@ -50,22 +51,24 @@ def post(
     failed; what it took until then counts as taken.
     """
     after = {channel.name: _filled(boxes.get(channel.name, Box()), channel.name, alerts, now) for channel in channels}
+    ended: SimpleQueue[_Delivery | None] = SimpleQueue()
     deliveries = [
-        _Delivery(channel, list(after[channel.name].letters.values()))
+        _Delivery(channel, list(after[channel.name].letters.values()), ended.put)
         for channel in channels
         if after[channel.name].letters and (after[channel.name].next_try or now) <= now
     ]
     for delivery in deliveries:
         delivery.start()
-    give_up = threading.Event()
-    timer = threading.Timer(patience.total_seconds(), give_up.set)
+    timer = threading.Timer(patience.total_seconds(), lambda: ended.put(None))
     timer.daemon = True
     timer.start()
+    for _ in deliveries:
+        if ended.get() is None:
+            break
+    timer.cancel()
     for delivery in deliveries:
-        delivery.wait(give_up)
         name = delivery.channel.name
         after[name] = _emptied(after[name], delivery, now)
-    timer.cancel()
     return after
 
 
@@ -95,8 +98,10 @@ def _filled(box: Box, name: str, alerts: Sequence[Alert], now: datetime) -> Box:
 
 
 def _emptied(box: Box, delivery: "_Delivery", now: datetime) -> Box:
+    # The failure first: what is taken while this looks at it is sent again.
+    failure = delivery.failure
     left = {key: letter for key, letter in box.letters.items() if letter not in delivery.taken}
-    if delivery.failure is None:
+    if failure is None:
         return Box(letters=left)
     failures = box.failures + 1
     _log.warning(
@@ -104,47 +109,38 @@ def _emptied(box: Box, delivery: "_Delivery", now: datetime) -> Box:
         delivery.channel.name,
         failures,
         len(left),
-        delivery.failure,
+        failure,
     )
     pause = min(timedelta(minutes=2 ** min(failures - 1, 10)), _LONGEST_PAUSE)
-    return Box(letters=left, failures=failures, reason=delivery.failure, next_try=now + pause)
+    return Box(letters=left, failures=failures, reason=failure, next_try=now + pause)
 
 
-class _Delivery:
+class _Delivery(threading.Thread):
     """A channel at work in a thread of its own: nothing that it waits for, a name server even, holds the others."""
 
-    def __init__(self, channel: Channel, letters: Sequence[Alert]) -> None:
+    def __init__(self, channel: Channel, letters: Sequence[Alert], ended: Callable[["_Delivery"], None]) -> None:
+        super().__init__(name=f"alerts to {channel.name}", daemon=True)
         self.channel = channel
         self.taken: list[Alert] = []
-        self.failure: str | None = None
+        self.failure: str | None = "It did not end in time."
         self._letters = letters
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"alerts to {channel.name}", daemon=True)
+        self._ended = ended
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def _run(self) -> None:
+    def run(self) -> None:
         try:
             for letter in self._letters:
                 self._send(letter)
                 self.taken.append(letter)
+            self.failure = None
         except ChannelFailed as error:
             self.failure = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other channels go on; its text may hold a secret
             self.failure = f"Unexpected {type(error).__name__}."
         finally:
-            self._ended.set()
+            self._ended(self)
 
     def _send(self, letter: Alert) -> None:
         try:
             self.channel.send(letter)
         except PartlyTaken as error:
             _log.warning("The alert channel %s: %s", self.channel.name, error)
-
-    def wait(self, give_up: threading.Event) -> None:
-        """Until it has ended, or `give_up` is set."""
-        while not self._ended.wait(0.02):
-            if give_up.is_set():
-                self.taken, self.failure = list(self.taken), "It did not end in time."
-                return

@@ -82,14 +82,4 @@ def news(
 
 
 def _alert(key: str, phase: Phase, state: Told, now: datetime, reasons: tuple[Reason, ...] = ()) -> Alert:
-    return Alert(
-        key=key,
-        phase=phase,
-        headline=state.headline,
-        action=state.action,
-        runbook=state.runbook,
-        page=state.page,
-        since=state.since,
-        at=now,
-        reasons=reasons,
-    )
+    return Alert(key=key, phase=phase, reasons=reasons, **{**vars(state), "at": now})

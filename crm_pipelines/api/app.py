@@ -13,7 +13,6 @@ from crm_pipelines.api.destinations import Destinations
 from crm_pipelines.api.errors import ErrorEnvelope
 from crm_pipelines.api.metrics import Metrics
 from crm_pipelines.api.perimeter import Perimeter
-from crm_pipelines.api.status import OpenInstance
 from crm_pipelines.orchestration.launching import Launcher
 from crm_pipelines.settings import Settings
 
@@ -46,13 +45,11 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(
-    engine: sa.Engine, settings: Settings, *, open_instance: OpenInstance = dg.DagsterInstance.get
-) -> FastAPI:
-    """The application on the contacts database of `engine`.
+def create_app(engine: sa.Engine, settings: Settings) -> FastAPI:
+    """The application on the contacts database of `engine`, and on Dagster's records that the environment names.
 
-    `open_instance` opens Dagster's own records, by default those that the environment names. `app.state` holds
-    `engine`, `settings`, `authenticator` and `destinations` for endpoints. Whoever serves it registers these first.
+    `app.state` holds `engine`, `settings`, `authenticator` and `destinations` for endpoints. Whoever serves it
+    registers these first.
     """
     app = FastAPI(
         title="crm-pipelines",
@@ -68,7 +65,7 @@ def create_app(
     app.state.settings = settings
     app.state.destinations = Destinations(engine, settings)
     app.state.authenticator = Authenticator(engine, requests_per_minute=settings.api.requests_per_minute)
-    app.state.open_instance = open_instance
+    app.state.open_instance = dg.DagsterInstance.get
     app.state.launcher = Launcher(settings)
     app.state.metrics = Metrics(app.state.destinations)
     errors.install(app)

@@ -1,23 +1,23 @@
 """Contacts: made, read, changed, deleted, listed."""
 
-from dataclasses import asdict
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field
 
 from crm_pipelines.api import models
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import ContactIn, ContactOut, ContactPatch, Crm, Moment, SyncStatus, Word
-from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
+from crm_pipelines.api.paging import Page, Wanted, page_of, place_of
 from crm_pipelines.api.writing import Writing, Written
 from crm_pipelines.contacts import records
 from crm_pipelines.contacts.filters import ContactFilter
-from crm_pipelines.contacts.records import FIRST
+from crm_pipelines.contacts.records import FIRST, ContactRecord
 from crm_pipelines.contacts.selection import count_matching
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["contacts"])
@@ -68,11 +68,10 @@ def create_contact(contact: ContactIn, write: Writing) -> Response:
 
 
 @router.get("/contacts/{contact_id:uuid}", response_model=ContactOut)
-def get_contact(contact_id: UUID, request: Request, _: Reader) -> dict[str, Any]:
+def get_contact(contact_id: UUID, destinations: Known, _: Reader) -> ContactRecord:
     """One contact."""
-    engine: sa.Engine = request.app.state.engine
-    with engine.connect() as connection:
-        return asdict(records.read(connection, contact_id))
+    with destinations.engine.connect() as connection:
+        return records.read(connection, contact_id)
 
 
 @router.put("/contacts/{contact_id:uuid}", response_model=ContactOut)
@@ -112,10 +111,4 @@ def _page(destinations: Destinations, filter_: ContactFilter, wanted: ListQuery 
     with destinations.engine.connect() as connection:
         found = records.page(connection, filter_, crm, after=after, limit=wanted.limit + 1)
         total = count_matching(connection, crm, filter_).contacts
-    items = found[: wanted.limit]
-    more = len(found) > wanted.limit
-    return {
-        "items": [asdict(one) for one in items],
-        "total": total,
-        "next_cursor": cursor_of(items[-1].created_at.isoformat(), items[-1].id) if more else None,
-    }
+    return page_of(found, wanted, total, attrgetter("created_at", "id"))

@@ -175,13 +175,17 @@ class Refused(BaseModel):
 
 
 class Counts(BaseModel):
-    """What became of the contacts at one CRM. `claimed` is under delivery, and goes again afterwards."""
+    """What became of the contacts at one CRM. `claimed` is under delivery, and goes again afterwards.
+
+    `unknown` may have arrived where nothing must be sent twice: a filter leaves them alone, their ids take them.
+    """
 
     crm: Crm
     selected: int = 0
     already_queued: int = 0
     claimed: int = 0
     suppressed: int = 0
+    unknown: int = 0
     unselected: int = 0
     unchanged: int = 0
 
@@ -296,12 +300,17 @@ class RetryRequest(Body):
 
 
 class RetryAnswer(BaseModel):
-    """Contacts put back into the queue, waiting ones brought forward to now, and chosen ones that were neither."""
+    """Contacts put back into the queue, waiting ones brought forward to now, and chosen ones that were neither.
+
+    `unknown` of the last may have arrived where nothing must be sent twice: `all` leaves them alone; kind `unknown`, or
+    their ids, take them.
+    """
 
     crm: Crm
     requeued: int
     hastened: int
     other: int
+    unknown: int = 0
     dry_run: bool
     not_found: list[UUID]
 

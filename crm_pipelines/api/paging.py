@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,8 +32,14 @@ class Wanted(BaseModel):
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
 
 
-def cursor_of(*place: Any) -> str:
-    """The cursor for a place in a list."""
+def page_of(found: Sequence[T], wanted: Wanted, total: int, place: Callable[[T], tuple[Any, ...]]) -> dict[str, Any]:
+    """What a Page says. `found` is one more than is wanted where the list goes on; `place` is that of an item in it."""
+    items = found[: wanted.limit]
+    more = len(found) > wanted.limit
+    return {"items": items, "total": total, "next_cursor": _cursor_of(place(items[-1])) if more else None}
+
+
+def _cursor_of(place: tuple[Any, ...]) -> str:
     return base64.urlsafe_b64encode(json.dumps([str(part) for part in place]).encode()).decode().rstrip("=")
 
 

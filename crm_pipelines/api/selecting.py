@@ -168,14 +168,7 @@ def retry_contacts(wanted: RetryRequest, destinations: Known, write: Writing) ->
 
     def retry(connection: sa.Connection) -> RetryAnswer:
         done = selection.retry_within(connection, crm, who, kind=wanted.kind, dry_run=wanted.dry_run)
-        return RetryAnswer(
-            crm=crm,
-            requeued=done.requeued,
-            hastened=done.hastened,
-            other=done.other,
-            dry_run=done.dry_run,
-            not_found=[UUID(one) for one in done.not_found],
-        )
+        return RetryAnswer.model_validate({"crm": crm, **vars(done)})
 
     def work(connection: sa.Connection) -> Written:
         answer = retry(connection)

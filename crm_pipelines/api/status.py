@@ -1,33 +1,30 @@
 """How deliveries fare: of one contact, in numbers, by error, and whether they go on at all."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
 
-import dagster as dg
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.datastructures import State
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus, Word
-from crm_pipelines.api.paging import Page, Wanted, cursor_of, place_of
+from crm_pipelines.api.paging import Page, Wanted, page_of, place_of
 from crm_pipelines.api.telling import require_credentials, tell
 from crm_pipelines.contacts import status
-from crm_pipelines.contacts.left_out import values_left_out
-from crm_pipelines.contacts.status import CrmStatus, crm_status, crm_statuses
+from crm_pipelines.contacts.left_out import LeftOut, values_left_out
+from crm_pipelines.contacts.status import CrmStatus, FailedContact, crm_status, crm_statuses
 from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
 from crm_pipelines.delivery.why import Held, Preview, involved_in
 from crm_pipelines.orchestration.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
-
-OpenInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
@@ -50,7 +47,7 @@ class CrmSummary(BaseModel):
     oldest_due_seconds: float | None
     next_due: datetime | None
     errors: list["ErrorSummary"]
-    left_out: list["LeftOutSummary"]
+    left_out: list[LeftOut]
     account: "AccountSummary"
     gate: "GateSummary"
 
@@ -62,14 +59,6 @@ class ErrorSummary(BaseModel):
     kind: str
     contacts: int
     sample: str | None
-
-
-class LeftOutSummary(BaseModel):
-    """Contacts that were delivered without the value of one field, and why. Of at most 20,000 contacts."""
-
-    field: str
-    reason: str
-    contacts: int
 
 
 class AccountSummary(BaseModel):
@@ -93,20 +82,6 @@ class GateSummary(BaseModel):
     reason: str | None
 
 
-class FailedOut(BaseModel):
-    """A contact that was given up, or refused by the CRM."""
-
-    contact_id: UUID
-    email: str | None
-    crm: Crm
-    kind: str
-    code: str | None
-    error: str | None
-    http_status: int | None
-    attempts: int
-    last_attempt_at: datetime | None
-
-
 class CauseOut(BaseModel):
     """Contacts whose errors have the same kind and words. Addresses and long numbers are left out of the words."""
 
@@ -118,14 +93,6 @@ class CauseOut(BaseModel):
     last_seen: datetime | None
 
 
-class CheckOut(BaseModel):
-    """One thing that was looked at."""
-
-    subject: str
-    ok: bool
-    detail: str
-
-
 class CrmHealth(BaseModel):
     """Whether deliveries to one CRM go on."""
 
@@ -133,7 +100,7 @@ class CrmHealth(BaseModel):
     healthy: bool
     due: int
     oldest_due: datetime | None
-    checks: list[CheckOut]
+    checks: list[HealthCheck]
 
 
 class Health(BaseModel):
@@ -211,16 +178,16 @@ def sync_status(
 
 @router.get("/crm/status/summary", response_model=Summary)
 def summary(_: Reader, destinations: Known, crm: Crm | None = None) -> dict[str, Any]:
-    """Contacts per status and CRM, what is due, errors by kind, values left out, and the gates."""
+    """Contacts per status and CRM, what is due, errors by kind, gates, and values left out of 20,000 at most."""
     engine = destinations.engine
     told = [
-        {**one.as_dict(), "left_out": [asdict(value) for value in values_left_out(engine, one.crm)]}
+        {**one.as_dict(), "left_out": values_left_out(engine, one.crm)}
         for one in crm_statuses(engine, _crms(destinations, crm))
     ]
     return {"at": datetime.now(UTC), "crms": told}
 
 
-@router.get("/crm/status/failed", response_model=Page[FailedOut])
+@router.get("/crm/status/failed", response_model=Page[FailedContact])
 def failed(_: Reader, destinations: Known, wanted: Annotated[FailedQuery, Query()]) -> dict[str, Any]:
     """Contacts that have failed for good."""
     crms = _crms(destinations, wanted.crm)
@@ -228,9 +195,7 @@ def failed(_: Reader, destinations: Known, wanted: Annotated[FailedQuery, Query(
     with destinations.engine.connect() as connection:
         found = status.failed(connection, crms, wanted.kind, after=after, limit=wanted.limit + 1)
         total = status.count_failed(connection, crms, wanted.kind)
-    items = found[: wanted.limit]
-    cursor = cursor_of(items[-1].contact_id, items[-1].crm) if len(found) > wanted.limit else None
-    return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
+    return page_of(found, wanted, total, attrgetter("contact_id", "crm"))
 
 
 @router.get("/crm/status/errors", response_model=Page[CauseOut])
@@ -240,9 +205,7 @@ def errors(_: Reader, destinations: Known, wanted: Annotated[CausesQuery, Query(
     after = place_of(wanted.cursor, None, lambda contacts, key: (_count(contacts), str(key)))
     with destinations.engine.connect() as connection:
         found, total = status.causes(connection, crms, after=after, limit=wanted.limit + 1)
-    items = found[: wanted.limit]
-    cursor = cursor_of(items[-1].contacts, items[-1].key) if len(found) > wanted.limit else None
-    return {"items": [asdict(one) for one in items], "total": total, "next_cursor": cursor}
+    return page_of(found, wanted, total, attrgetter("contacts", "key"))
 
 
 @router.get("/crm/config", response_model=Config)
@@ -272,19 +235,19 @@ def _config_of(destination: CrmSettings | None, crm: str) -> dict[str, Any]:
 def crm_health(request: Request, _: Reader) -> Response:
     """Whether deliveries go on: database, gate, schedule, daemons, runs, queue. 200 when all is well, else 503."""
     state = request.app.state
-    looked = _looked_at(state.open_instance, state.engine, state.settings)
-    told = [_health_of(state.engine, crm, checks) for crm, checks in looked.items()]
+    told = [_health_of(state.engine, crm, checks) for crm, checks in _looked_at(state).items()]
     answer = Health.model_validate(
         {"healthy": all(one["healthy"] for one in told), "at": datetime.now(UTC), "crms": told}
     )
     return JSONResponse(jsonable_encoder(answer), status_code=200 if answer.healthy else 503)
 
 
-def _looked_at(open_instance: OpenInstance, engine: sa.Engine, settings: Settings) -> dict[str, list[HealthCheck]]:
+def _looked_at(state: State) -> dict[str, list[HealthCheck]]:
     """By destination; Dagster's records, which take a while to open, are opened once."""
+    settings: Settings = state.settings
     try:
-        with open_instance() as instance:
-            return {crm: health(instance, engine, settings, crm) for crm in settings.destinations}
+        with state.open_instance() as instance:
+            return {crm: health(instance, state.engine, settings, crm) for crm in settings.destinations}
     except Exception as error:  # noqa: BLE001 - Dagster's storage raises what it likes, and its texts name the URL
         detail = f"Dagster's own records cannot be read ({type(error).__name__}), so nothing runs."
         return {crm: [HealthCheck(subject="dagster", ok=False, detail=detail)] for crm in settings.destinations}
@@ -298,7 +261,7 @@ def _health_of(engine: sa.Engine, crm: str, looked: Sequence[HealthCheck]) -> di
         "healthy": all(check.ok for check in checks),
         "due": standing.due,
         "oldest_due": standing.oldest_due,
-        "checks": [asdict(check) for check in checks],
+        "checks": checks,
     }
 
 

@@ -28,35 +28,21 @@ from crm_pipelines.errors import CrmPipelinesError
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+_COMMANDS = [
+    *(contacts.contacts, status.status, contacts.retry),
+    *(suppressions.suppress, suppressions.unsuppress, suppressions.suppressions),
+    *(why.why, delivery.sync, delivery.check, delivery.provision, watching.alerts, watching.health),
+    *(api.api, api.tokens, webserver.webserver, gates.gate, local.db, local.sandbox, local.up, local.demo),
+]
+
+
+@click.group(commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="crm-pipelines")
 def cli() -> None:
     """Deliver contacts from Postgres to a CRM, and see what became of each.
 
     CRM in a command is the name of a destination: brevo, or another one of CRM_DESTINATIONS.
     """
-
-
-cli.add_command(contacts.contacts)
-cli.add_command(status.status)
-cli.add_command(contacts.retry)
-cli.add_command(suppressions.suppress)
-cli.add_command(suppressions.unsuppress)
-cli.add_command(suppressions.suppressions)
-cli.add_command(why.why)
-cli.add_command(delivery.sync)
-cli.add_command(delivery.check)
-cli.add_command(delivery.provision)
-cli.add_command(watching.alerts)
-cli.add_command(watching.health)
-cli.add_command(api.api)
-cli.add_command(api.tokens)
-cli.add_command(webserver.webserver)
-cli.add_command(gates.gate)
-cli.add_command(local.db)
-cli.add_command(local.sandbox)
-cli.add_command(local.up)
-cli.add_command(local.demo)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """Commands for the HTTP API: serve it, and say who may use it."""
 
 import logging
-import os
 import signal
 from contextlib import suppress
 
@@ -44,15 +43,13 @@ def api(host: str, port: int) -> None:
     except ModuleNotFoundError as error:
         raise ExtraMissing from error
     from crm_pipelines.contacts.tokens import any_token
-    from crm_pipelines.local.databases import dagster_storage_url
+    from crm_pipelines.local.databases import point_dagster_at
     from crm_pipelines.local.processes import free_port_or_explain, loopback_listeners
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("crm_pipelines.api").setLevel(logging.INFO)
     with contacts_engine() as (settings, engine):
-        url = engine.url.render_as_string(hide_password=False)
-        os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(settings, url)
-        os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home.absolute())
+        point_dagster_at(settings, engine.url)
         if not any_token(engine):
             if host not in _LOOPBACK:
                 raise NoToken

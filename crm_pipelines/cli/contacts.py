@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from crm_pipelines.cli.output import (
 from crm_pipelines.contacts.crms import SYNC_STATUSES
 
 if TYPE_CHECKING:
-    from crm_pipelines.contacts.selection import Who
+    from crm_pipelines.contacts.selection import Retried, Selected, Unselected, Who
 
 
 @click.group()
@@ -34,7 +35,16 @@ contacts.add_command(import_)
 
 
 def _choosing(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which contacts."""
+    """The options that say which contacts; the command gets them as `who`."""
+
+    @wraps(command)
+    def chosen(
+        ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool, **others: Any
+    ) -> None:
+        from crm_pipelines.contacts.selection import Who
+
+        command(who=Who(ids=ids, emails=emails, status=status, everyone=everyone), **others)
+
     options = [
         click.option("--id", "ids", type=click.UUID, multiple=True, help="By id."),
         click.option("--email", "emails", multiple=True, help="By address."),
@@ -47,23 +57,15 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
         ),
     ]
     for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _who(ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, *, everyone: bool) -> "Who":
-    from crm_pipelines.contacts.selection import Who
-
-    return Who(ids=ids, emails=emails, status=status, everyone=everyone)
+        chosen = option(chosen)
+    return chosen
 
 
 @contacts.command("select")
 @click.argument("crm", type=DESTINATION)
 @_choosing
 @as_json
-def select_(
-    crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool, as_json: bool
-) -> None:
+def select_(crm: str, who: "Who", as_json: bool) -> None:
     """Queue contacts for CRM; they are sent even if nothing changed.
 
     \b
@@ -74,27 +76,20 @@ def select_(
     """
     from crm_pipelines.contacts.selection import select
 
-    who = _who(ids, emails, status, everyone=everyone)
     with contacts_engine() as (settings, engine), working("Selecting"):
         done = select(engine, selectable(settings, engine, crm), who)
-    if as_json:
-        _end_as_json(crm, asdict(done))
-        return
     said = [f"{done.selected} queued"]
     said += [f"{done.already_queued} were queued already"] if done.already_queued else []
     said += [f"{done.claimed} are being delivered and go again"] if done.claimed else []
     said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
-    click.echo(f"{crm}: {', '.join(said)}.")
-    _end(done.not_found)
+    _end(crm, done, ", ".join(said), as_json=as_json, unknown=done.unknown)
 
 
 @contacts.command()
 @click.argument("crm", type=DESTINATION)
 @_choosing
 @as_json
-def unselect(
-    crm: str, ids: tuple[UUID, ...], emails: tuple[str, ...], status: str | None, everyone: bool, as_json: bool
-) -> None:
+def unselect(crm: str, who: "Who", as_json: bool) -> None:
     """Take contacts back from CRM's queue. What the CRM holds already stays there.
 
     Who is suppressed (never sent) stays so, unless named by --id or --email.
@@ -106,27 +101,33 @@ def unselect(
     """
     from crm_pipelines.contacts import selection
 
-    who = _who(ids, emails, status, everyone=everyone)
     with contacts_engine() as (_, engine), working("Taking back"):
         done = selection.unselect(engine, crm, who)
-    if as_json:
-        _end_as_json(crm, asdict(done))
-        return
     said = [f"{done.unselected} taken back", f"{done.unchanged} were not selected"]
     said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
-    click.echo(f"{crm}: {', '.join(said)}.")
-    _end(done.not_found)
+    _end(crm, done, ", ".join(said), as_json=as_json)
 
 
 @click.command()
 @click.argument("crm", type=DESTINATION)
+@click.option("--id", "ids", type=click.UUID, multiple=True, help="By id.")
 @click.option("--email", "emails", multiple=True, help="By address.")
 @click.option("--kind", help="Those whose last error is of this kind; see status.")
 @click.option("--all", "everyone", is_flag=True, help="All that failed.")
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @as_json
-def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, dry_run: bool, as_json: bool) -> None:
+def retry(
+    crm: str,
+    ids: tuple[UUID, ...],
+    emails: tuple[str, ...],
+    kind: str | None,
+    everyone: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Put failed contacts back in CRM's queue, and do not wait for retries that are due later.
+
+    Those of the kind unknown may have arrived, where nothing is sent twice: --all leaves them alone.
 
     \b
     Examples:
@@ -136,27 +137,26 @@ def retry(crm: str, emails: tuple[str, ...], kind: str | None, everyone: bool, d
     """
     from crm_pipelines.contacts import selection
 
-    everyone = everyone or (kind is not None and not emails)
-    who = _who((), emails, None, everyone=everyone)
+    by_kind = kind is not None and not ids and not emails
+    who = selection.Who(ids=ids, emails=emails, everyone=everyone or by_kind)
     with contacts_engine() as (_, engine), working("Looking for what failed"):
         done = selection.retry(engine, crm, who, kind=kind, dry_run=dry_run)
-    if as_json:
-        _end_as_json(crm, asdict(done))
-        return
     would = "would be " if dry_run else ""
-    click.echo(f"{crm}: {done.requeued} {would}queued again, {done.hastened} waiting ones {would}made due now.")
-    _end(done.not_found)
+    said = f"{done.requeued} {would}queued again, {done.hastened} waiting ones {would}made due now"
+    _end(crm, done, said, as_json=as_json, unknown=done.unknown)
 
 
-def _end_as_json(crm: str, done: dict[str, Any]) -> None:
-    print_json({"crm": crm, **done})
-    if done["not_found"]:
-        raise click.exceptions.Exit(1)
-
-
-def _end(not_found: tuple[str, ...]) -> None:
-    report_unknown(not_found)
-    if not_found:
+def _end(crm: str, done: "Selected | Unselected | Retried", said: str, *, as_json: bool, unknown: int = 0) -> None:
+    """Exit code 1 where somebody was named who is no contact. `unknown` may have arrived and were left alone."""
+    if as_json:
+        print_json({"crm": crm, **asdict(done)})
+    else:
+        click.echo(f"{crm}: {said}.")
+        if unknown:
+            also = f"See `crm-pipelines retry {crm} --kind unknown`."
+            click.echo(f"Left alone, since they may have arrived: {unknown}. {also}")
+        report_unknown(done.not_found)
+    if done.not_found:
         raise click.exceptions.Exit(1)
 
 

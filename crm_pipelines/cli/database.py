@@ -35,18 +35,12 @@ def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
     """
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.database import (
-        DatabaseUnreachable,
-        connection_problem,
-        create_engine,
-        require_current_schema,
-    )
-    from crm_pipelines.local.databases import contacts_database
+    from crm_pipelines.contacts.database import DatabaseUnreachable, connection_problem, require_current_schema
+    from crm_pipelines.local.databases import contacts_database, engine_on
     from crm_pipelines.settings import load_settings
 
     settings = load_settings()
-    with contacts_database(settings) as url:
-        engine = create_engine(url)
+    with contacts_database(settings) as url, engine_on(url) as engine:
         try:
             require_current_schema(engine)
             register_destinations(settings, engine)
@@ -59,5 +53,3 @@ def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
                 f"The contacts database did not do what was asked ({type(error.orig).__name__}"
                 f"{f', SQLSTATE {state}' if state else ''}). Nothing was left half done; see the server's log."
             ) from None
-        finally:
-            engine.dispose()

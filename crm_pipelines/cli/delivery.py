@@ -50,15 +50,13 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
     """
     from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.selection import Who, ids_by_email, unknown
-    from crm_pipelines.local.databases import dagster_storage_url
+    from crm_pipelines.local.databases import point_dagster_at
     from crm_pipelines.orchestration.run_now import run_now
 
     with contacts_engine() as (settings, engine):
         settings.destination(crm)
-        url = engine.url.render_as_string(hide_password=False)
-        os.environ["CRM_DATABASE_URL"] = url
-        os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(settings, url)
-        os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home)
+        os.environ["CRM_DATABASE_URL"] = engine.url.render_as_string(hide_password=False)
+        point_dagster_at(settings, engine.url)
         ids = ids_by_email(engine, emails)
         not_found = unknown(engine, Who(emails=emails)) if emails else ()
         report_unknown(not_found)

@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crm_pipelines.contacts.importing import ImportForecast, ImportReport, Reading
+    from crm_pipelines.contacts.importing.report import Outcome
 
 _SHOWN = 5
 """So many rows of one kind are told by a dry run; a document has more."""
@@ -73,7 +74,11 @@ def import_(
     if dry_run:
         _forecast(file, crms, reading, as_json=as_json)
         return
-    with _progress() as progress, _stopped_in_a_sentence(file, progress), contacts_engine() as (settings, engine):
+    with (
+        closing(_Progress()) as progress,
+        _stopped_in_a_sentence(file, progress),
+        contacts_engine() as (settings, engine),
+    ):
         select = [selectable(settings, engine, crm) for crm in crms]
         report = import_contacts(
             engine, file, select=select, reading=reading, rejects_file=rejects, progress=progress.show
@@ -96,18 +101,9 @@ class _Progress:
         if self._watched:
             click.echo(f"\r{rows} rows", nl=False, err=True)
 
-    def end(self) -> None:
+    def close(self) -> None:
         if self._watched and self.rows:
             click.echo("\r\x1b[K", nl=False, err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[_Progress]:
-    progress = _Progress()
-    try:
-        yield progress
-    finally:
-        progress.end()
 
 
 class _Terminated(KeyboardInterrupt):
@@ -125,7 +121,7 @@ def _stopped_in_a_sentence(file: Path, progress: _Progress) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        progress.end()
+        progress.close()
         say(f"Stopped: {_how_far(file, progress.rows)}", err=True)
         number = signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT
         raise click.exceptions.Exit(128 + number) from None
@@ -151,7 +147,7 @@ def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json:
     settings = load_settings()
     trouble: CrmPipelinesError | None = None
     unknown = None
-    with _progress() as progress:
+    with closing(_Progress()) as progress:
 
         def forecast_with(engine: "sa.Engine | None") -> "ImportForecast":
             select = (
@@ -225,7 +221,7 @@ def _tell_forecast(forecast: "ImportForecast") -> None:
     _tell_notes(forecast, err=False)
 
 
-def _tell_left_alone(report: "ImportReport | ImportForecast", crm: str) -> None:
+def _tell_left_alone(report: "Outcome", crm: str) -> None:
     if opted_out := report.opted_out_before[crm]:
         say(f"Left alone: {opted_out} that have opted out, as custom fields of an earlier import say.")
     if taken_back := report.taken_back[crm]:
@@ -237,7 +233,7 @@ def _tell_left_alone(report: "ImportReport | ImportForecast", crm: str) -> None:
         say(f"Left alone: {suppressed} that must never be sent to {crm} (`crm-pipelines suppressions list`).")
 
 
-def _tell_rows(report: "ImportReport | ImportForecast", *, err: bool) -> None:
+def _tell_rows(report: "Outcome", *, err: bool) -> None:
     """Rejects by line, and by reason where many have one; then what else was not taken."""
     if report.rejected > len(report.reasons):
         for reason, rows in report.reasons.items():
@@ -265,6 +261,6 @@ def _tell_more(rows: int, told: int, *, err: bool) -> None:
         say(f"… and {rows_counted(rows - told)} more like that.", err=err)
 
 
-def _tell_notes(report: "ImportReport | ImportForecast", *, err: bool) -> None:
+def _tell_notes(report: "Outcome", *, err: bool) -> None:
     for note in report.notes:
         say(f"{report.file}: {printable(note)}", err=err)

@@ -31,17 +31,15 @@ def upgrade() -> None:
     from crm_pipelines.cli.database import register_destinations
     from crm_pipelines.contacts import database
     from crm_pipelines.contacts.twins import count_twins, in_words
-    from crm_pipelines.local.databases import contacts_database
+    from crm_pipelines.local.databases import contacts_database, engine_on
     from crm_pipelines.settings import load_settings
 
     settings = load_settings()
-    with contacts_database(settings) as url:
+    with contacts_database(settings) as url, engine_on(url) as engine:
         applied = database.upgrade(url)
-        engine = database.create_engine(url)
         register_destinations(settings, engine)
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
-        engine.dispose()
     click.echo(f"Applied: {', '.join(applied)}." if applied else "The tables are up to date.")
     if twins:
         click.echo(twins)
@@ -143,14 +141,10 @@ def restored() -> None:
       crm-pipelines db restored
     """
     from crm_pipelines.cli.database import contacts_engine
-    from crm_pipelines.contacts.destinations import known_destinations
-    from crm_pipelines.contacts.gates import GateKeeper
+    from crm_pipelines.local.backups import close_gates
 
     with contacts_engine() as (_, engine):
-        with engine.connect() as connection:
-            crms = known_destinations(connection)
-        for crm in crms:
-            GateKeeper(engine, crm).restored()
+        close_gates(engine)
     click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
 
 

@@ -1,6 +1,5 @@
 """Commands for those who watch over the deliveries: are alerts told, do deliveries go on?"""
 
-import os
 from dataclasses import asdict
 
 import click
@@ -67,15 +66,12 @@ def health(crm: str | None, as_json: bool) -> None:
     Example:
       crm-pipelines health || mail -s "crm-pipelines" ops@example.com
     """
-    from crm_pipelines.local.databases import dagster_storage_url
+    from crm_pipelines.local.databases import point_dagster_at
     from crm_pipelines.orchestration.health import health as examine
     from crm_pipelines.orchestration.instance import dagster_instance
 
     with contacts_engine() as (settings, engine):
-        os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(
-            settings, engine.url.render_as_string(hide_password=False)
-        )
-        os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home)
+        point_dagster_at(settings, engine.url)
         crms = list(settings.destinations) if crm is None else [settings.destination(crm).name]
         with dagster_instance() as instance:
             # The daemons are those of all destinations.

@@ -1,4 +1,4 @@
--- Walks over an account, in search of those who are on its block-lists. docs/architecture.md, "In bulk".
+-- Scans of an account, in search of those who are on its block-lists. docs/architecture.md, "In bulk".
 
 -- name: forget_old
 DELETE FROM crm_walks WHERE crm = :crm AND begun_at < now() - CAST(:longest_life AS interval)

@@ -65,8 +65,8 @@ WITH attempt AS (
      WHERE crm = :crm AND (:failures > 0 OR :rejects > 0)
        AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))
 ), recent AS (
-    SELECT count(*) FILTER (WHERE outcome = 'retry' AND carries_a_request) AS failures,
-           count(*) FILTER (WHERE outcome IN ('synced', 'retry', 'rejected') AND carries_a_request) AS answers,
+    SELECT count(*) FILTER (WHERE outcome IN ('retry', 'unknown') AND carries_a_request) AS failures,
+           count(*) FILTER (WHERE outcome IN ('synced', 'retry', 'unknown', 'rejected') AND carries_a_request) AS answers,
            count(*) FILTER (WHERE is_reject) AS rejects,
            count(*) FILTER (WHERE outcome = 'synced' OR is_reject) AS judged
       FROM attempt

@@ -24,7 +24,7 @@ depth AS (
 ), outcome AS (
     SELECT date_bin(:step, a.finished_at, 'epoch') AS at,
            count(*) FILTER (WHERE a.outcome IN ('synced', 'unchanged')) AS delivered,
-           count(*) FILTER (WHERE a.outcome IN ('retry', 'rejected', 'refused')) AS failed
+           count(*) FILTER (WHERE a.outcome IN ('retry', 'unknown', 'rejected', 'refused')) AS failed
       FROM crm_attempts a, first WHERE a.crm = :crm AND a.finished_at >= first.at GROUP BY 1
 )
 SELECT s.at, d.depth, coalesce(o.delivered, 0) AS delivered, coalesce(o.failed, 0) AS failed

@@ -26,7 +26,7 @@ _START = ("-infinity", UUID(int=0))
 
 
 class ImportLost(CrmPipelinesError):
-    """The import must not be sent: another run took it for dead, or the walk behind it is not complete or too old."""
+    """The import must not be sent: another run took it for dead, or the scan behind it is not complete or too old."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,10 +107,10 @@ class BulkImports:
         """Whether at least so many contacts that may go in bulk are due."""
         return bool(self._all("due", threshold=threshold)[0][0])
 
-    def begin(self, mapping_version: str, *, walk_id: UUID, attributes_version: str | None = None) -> UUID:
-        """A new import, with nothing in it yet, of contacts that the walk saw on no block-list."""
+    def begin(self, mapping_version: str, *, scan_id: UUID, attributes_version: str | None = None) -> UUID:
+        """A new import, with nothing in it yet, of contacts that the scan saw on no block-list."""
         versions = {"mapping_version": mapping_version, "attributes_version": attributes_version}
-        found: UUID = self._all("begin", walk_id=walk_id, **versions)[0].id
+        found: UUID = self._all("begin", walk_id=scan_id, **versions)[0].id
         return found
 
     def note_failed(self, mapping_version: str) -> None:
@@ -150,11 +150,11 @@ class BulkImports:
                     copy.write_row(_copy_row(import_id, row))
 
     def begin_submitting(
-        self, import_id: UUID, *, modified_since: datetime, time_limit: timedelta, walk_trust: timedelta
+        self, import_id: UUID, *, modified_since: datetime, time_limit: timedelta, scan_trust: timedelta
     ) -> set[str]:
         """Write down that the import is about to be sent; returns the keys that must not be. Raises ImportLost.
 
-        `walk_trust`: how long ago the walk behind it may have begun.
+        `scan_trust`: how long ago the scan behind it may have begun.
         """
         with self._engine.begin() as connection:
             if not self._execute(
@@ -163,7 +163,7 @@ class BulkImports:
                 id=import_id,
                 modified_since=modified_since,
                 time_limit=time_limit,
-                walk_trust=walk_trust,
+                scan_trust=scan_trust,
             ):
                 raise ImportLost
             return {row.key for row in self._execute(connection, "drop_lost", id=import_id)}

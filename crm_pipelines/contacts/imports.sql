@@ -13,7 +13,7 @@ VALUES (:crm, :mapping_version, 'ended', 'unanswered', now(), now())
 
 -- name: claim
 -- As for single deliveries. Crash suspects and contacts that an import failed to bring in go singly.
--- The floor: what was claimed before in this import need not be walked over again.
+-- The floor: what was claimed before in this import need not be scanned again.
 WITH picked AS MATERIALIZED (
     SELECT contact_id, run_at FROM crm_syncs
      WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0 AND bulk_ok
@@ -49,13 +49,13 @@ UPDATE crm_syncs s SET state = 'queued', bulk_ok = false, claimed_by = NULL, lea
 RETURNING s.contact_id
 
 -- name: submitting
--- The intent: from here on the CRM may have the body. Not without a complete and young walk: an import might subscribe
+-- The intent: from here on the CRM may have the body. Not without a complete and young scan: an import might subscribe
 -- again whom nobody has looked for.
 UPDATE crm_bulk_imports i SET state = 'submitting', tended_at = now(), submitted_at = now(),
        modified_since = :modified_since, deadline = now() + CAST(:time_limit AS interval)
   FROM crm_walks w
  WHERE i.id = :id AND i.tended_by = :run_id AND i.state = 'preparing'
-   AND w.id = i.walk_id AND w.completed_at IS NOT NULL AND w.begun_at > now() - CAST(:walk_trust AS interval)
+   AND w.id = i.walk_id AND w.completed_at IS NOT NULL AND w.begun_at > now() - CAST(:scan_trust AS interval)
 RETURNING i.id
 
 -- name: drop_lost

@@ -18,6 +18,9 @@ from crm_pipelines.contacts.rings import first_of_rings
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.faults import fault_point
 
+UNKNOWN = "unknown"
+"""Kind of the error of a contact that may have arrived at a destination where nothing must be sent twice."""
+
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
 
@@ -129,11 +132,15 @@ class Applied:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rescued:
-    """Claims that went back to the queue, how many of them were charged a crash, and how many were given up for it."""
+    """Claims that were taken back, how many of them were charged a crash, and how many were given up for it.
+
+    `unknown` are parked: they may have arrived at a destination where nothing must be sent twice.
+    """
 
     returned: int
     charged: int
     given_up: int
+    unknown: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -293,6 +300,14 @@ class Queue:
         ]
         return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
 
+    def note_sending(self, claims: Sequence[Claim]) -> set[UUID]:
+        """Write down that these are sent now, and must not be sent twice; returns the contacts that may be sent.
+
+        Should the run end without an outcome of one, `rescue` parks it instead of queueing it. To be called right
+        before each request to a destination that is not repeatable. What somebody's transaction holds is left out.
+        """
+        return {row.contact_id for row in self._all("note_sending", **_keys(claims))}
+
     def is_contact(self, contact_id: UUID) -> bool:
         """Whether a contact here has this id, selected or not."""
         found: bool = self._all("is_contact", contact_id=contact_id)[0].found
@@ -358,6 +373,7 @@ class Queue:
                 **given,
                 max_retries=policy.max_retries,
                 delays=list(policy.delays) or [timedelta()],
+                if_unknown=self._if_unknown,
             )
             applied += [Applied(**{**row._mapping, "requests": int(row.requests)}) for row in rows]
             if not self._all("any_unapplied", **given)[0][0]:
@@ -393,7 +409,8 @@ class Queue:
     def rescue(self, *, orderly_runs: Sequence[str] = (), crashed_runs: Sequence[str] = ()) -> Rescued:
         """Return claims whose lease ran out to the queue, and at once those that an ended run had not begun to deliver.
 
-        What a run had begun to deliver waits for its lease: a process of it may live on and be sending.
+        What a run had begun to deliver waits for its lease: a process of it may live on and be sending. What it had
+        sent, without an outcome, to a destination that is not repeatable is parked.
         """
         rows = self._all(
             "rescue",
@@ -401,11 +418,21 @@ class Queue:
             orderly_runs=list(orderly_runs),
             crashed_runs=list(crashed_runs),
             max_crashes=MAX_CRASHES,
+            if_unknown=self._if_unknown,
         )
         return Rescued(
             returned=len(rows),
             charged=sum(row.charged for row in rows),
-            given_up=sum(row.state == "failed" for row in rows),
+            given_up=sum(row.state == "failed" and not row.unknown for row in rows),
+            unknown=sum(row.unknown for row in rows),
+        )
+
+    @property
+    def _if_unknown(self) -> str:
+        return (
+            "It may have arrived, so nothing sends it again by itself. Look whether it did: "
+            f"`crm-pipelines retry {self.crm} --email …` sends it again, "
+            f"`crm-pipelines contacts unselect {self.crm} --email …` leaves it at that."
         )
 
     def pass_over_refused(self, since: datetime, policy: RetryPolicy) -> int:
@@ -460,7 +487,7 @@ class Queue:
     def is_delivering(self, run_id: str) -> bool:
         """Whether the run gave a sign of life in the last two minutes: a lease that it renews, or an outcome.
 
-        A walk over the account that may still go on counts as one, whoever began it.
+        A scan of the account that may still go on counts as one, whoever began it.
         """
         return bool(self._all("is_delivering", run_id=run_id)[0][0])
 

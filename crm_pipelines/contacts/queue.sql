@@ -137,6 +137,19 @@ UPDATE crm_syncs s SET
   FROM free d WHERE s.contact_id = d.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
+-- name: note_sending
+-- Right before a request that must not be made twice: from here on it may have been applied. Holds for this claim alone, so
+-- that nobody has to take it back.
+WITH free AS MATERIALIZED (
+    SELECT s.contact_id
+      FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
+      JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE crm_syncs s SET sending_claim_no = s.claim_no, last_attempt_at = now()
+  FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
+RETURNING s.contact_id
+
 -- name: lock_contacts
 -- Those that exist, and whether an entry about them can be written now: an entry needs its contact to stay.
 WITH free AS MATERIALIZED (
@@ -168,7 +181,8 @@ ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 
 -- name: apply
 -- Carries recorded outcomes over to the state machine, each only while its claim is the current one.
--- `queued` is allowed for a success: a late answer after a rescue, before anyone claims again, saves a second send.
+-- `queued` is allowed for a success: a late answer after a rescue, before anyone claims again, saves a second send. So is
+-- what a rescue found unknown.
 WITH outcome AS MATERIALIZED (
     SELECT * FROM crm_attempts
      WHERE crm = :crm AND run_id = :run_id AND applied_at IS NULL
@@ -186,6 +200,7 @@ WITH outcome AS MATERIALIZED (
         state = CASE
             WHEN o.outdated THEN 'queued'
             WHEN o.outcome IN ('synced', 'unchanged') THEN CASE WHEN s.revision = o.revision THEN 'synced' ELSE 'queued' END
+            WHEN o.outcome = 'unknown' THEN 'failed'  -- whatever is newer here: that would be sent again as well
             WHEN o.outcome = 'rejected' THEN CASE WHEN s.revision = o.revision THEN 'failed' ELSE 'queued' END
             WHEN o.outcome = 'skipped' THEN CASE WHEN s.revision = o.revision THEN 'skipped' ELSE 'queued' END
             WHEN o.outcome = 'retry' THEN CASE WHEN s.attempts >= :max_retries THEN 'failed' ELSE 'queued' END
@@ -215,7 +230,8 @@ WITH outcome AS MATERIALIZED (
         -- Only more: what was asked for once is not asked for again.
         lists = CASE WHEN (o.outcome <> 'synced' AND o.remote_key IS NULL) OR o.lists <@ s.lists THEN s.lists
                      ELSE ARRAY(SELECT unnest(s.lists) UNION SELECT unnest(o.lists)) END,
-        mapping_version = coalesce(o.mapping_version, s.mapping_version),
+        -- NULL: no other mapping queues it again.
+        mapping_version = CASE WHEN o.outcome <> 'unknown' THEN coalesce(o.mapping_version, s.mapping_version) END,
         attempts = CASE
             WHEN o.outcome IN ('synced', 'unchanged', 'skipped') THEN 0
             WHEN o.outcome IN ('retry', 'rejected') THEN s.attempts + 1
@@ -225,12 +241,14 @@ WITH outcome AS MATERIALIZED (
                        WHEN o.kind = 'unproved' THEN false ELSE s.bulk_ok END,
         claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
         last_error_kind = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN NULL
+                               WHEN o.outcome = 'unknown' THEN 'unknown'
                                WHEN o.outcome IN ('snoozed', 'refused') THEN s.last_error_kind ELSE o.kind END,
         last_error_code = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN NULL
                                WHEN o.outcome IN ('snoozed', 'refused') THEN s.last_error_code ELSE o.code END,
         last_error = CASE
             WHEN o.outcome IN ('synced', 'unchanged') THEN NULL
             WHEN o.outcome IN ('snoozed', 'refused') THEN s.last_error
+            WHEN o.outcome = 'unknown' THEN left(coalesce(o.message, o.kind), 700) || ' ' || :if_unknown
             WHEN o.outcome = 'retry' AND s.attempts >= :max_retries
                 THEN left('Max retries exceeded (' || :max_retries || '). Last error: ' || coalesce(o.message, o.kind), 1000)
             ELSE coalesce(o.message, o.kind) END,
@@ -241,7 +259,8 @@ WITH outcome AS MATERIALIZED (
                                ELSE s.last_attempt_at END
       FROM free o
      WHERE s.contact_id = o.contact_id AND s.crm = :crm AND s.claim_no = o.claim_no
-       AND (s.state = 'claimed' OR (s.state = 'queued' AND o.outcome IN ('synced', 'unchanged')))
+       AND (s.state = 'claimed' OR (o.outcome IN ('synced', 'unchanged')
+                                    AND (s.state = 'queued' OR (s.state = 'failed' AND s.last_error_kind = 'unknown'))))
     RETURNING s.contact_id, s.state
 ), marked AS (
     UPDATE crm_attempts a SET applied_at = now() FROM free o WHERE a.id = o.id
@@ -296,8 +315,10 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'failed' AND
 -- Claims whose lease ran out, those of imports that are over (somebody's transaction held the row then), and those not begun whose run is known to have ended: before such a row is sent, its
 -- lease must be renewed, and that fails from now on. The predicate is checked again under the lock.
 -- Only a row that was being delivered is charged, and only when its run did not end in an orderly way.
+-- unknown: sent in a request that must not be made twice (note_sending), and its outcome is in no ledger: what is there is
+-- carried over by `apply`. It is not sent again; should a user want it to be, it goes alone if its worker died.
 WITH lost AS MATERIALIZED (
-    SELECT contact_id,
+    SELECT contact_id, sending_claim_no IS NOT DISTINCT FROM claim_no AS unknown,
            delivery_started_at IS NOT NULL AND NOT claimed_by = ANY (CAST(:orderly_runs AS text[])) AS charged
       FROM crm_syncs
      WHERE crm = :crm AND state = 'claimed'
@@ -306,22 +327,30 @@ WITH lost AS MATERIALIZED (
                                WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day')
             OR (delivery_started_at IS NULL AND (claimed_by = ANY (CAST(:orderly_runs AS text[]))
                                                  OR claimed_by = ANY (CAST(:crashed_runs AS text[])))))
+       AND NOT (sending_claim_no IS NOT DISTINCT FROM claim_no
+                AND EXISTS (SELECT 1 FROM crm_attempts a
+                             WHERE a.contact_id = crm_syncs.contact_id AND a.crm = :crm AND a.claim_no = crm_syncs.claim_no))
      FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE crm_syncs s SET
-    state = CASE WHEN l.charged AND s.crashes + 1 >= :max_crashes THEN 'failed' ELSE 'queued' END,
+    state = CASE WHEN l.unknown OR (l.charged AND s.crashes + 1 >= :max_crashes) THEN 'failed' ELSE 'queued' END,
     crashes = s.crashes + l.charged::int,
-    due_since = CASE WHEN l.charged AND s.crashes + 1 >= :max_crashes THEN NULL ELSE coalesce(s.due_since, s.run_at) END,
+    due_since = CASE WHEN l.unknown OR (l.charged AND s.crashes + 1 >= :max_crashes) THEN NULL
+                     ELSE coalesce(s.due_since, s.run_at) END,
     run_at = now(),
     claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
-    last_error_kind = CASE WHEN l.charged THEN 'crash' ELSE s.last_error_kind END,
-    last_error_code = CASE WHEN l.charged THEN NULL ELSE s.last_error_code END,
-    last_error = CASE WHEN l.charged
+    -- NULL: no other mapping queues it again.
+    mapping_version = CASE WHEN NOT l.unknown THEN s.mapping_version END,
+    last_error_kind = CASE WHEN l.unknown THEN 'unknown' WHEN l.charged THEN 'crash' ELSE s.last_error_kind END,
+    last_error_code = CASE WHEN l.unknown OR l.charged THEN NULL ELSE s.last_error_code END,
+    last_error = CASE WHEN l.unknown
+                      THEN 'The run ended, or lost the database, while it sent this contact. ' || :if_unknown
+                      WHEN l.charged
                       THEN 'The worker died while this contact was being delivered (' || s.crashes + 1 || ' of ' || :max_crashes || ').'
                       ELSE s.last_error END,
-    last_http_status = CASE WHEN l.charged THEN NULL ELSE s.last_http_status END
+    last_http_status = CASE WHEN l.unknown OR l.charged THEN NULL ELSE s.last_http_status END
   FROM lost l WHERE s.contact_id = l.contact_id AND s.crm = :crm AND s.state = 'claimed'
-RETURNING l.charged, s.state
+RETURNING l.charged, l.unknown, s.state
 
 -- name: pass_over_refused
 -- After the CRM has accepted the credentials: whom it refused before goes to the back of the queue, since what was

@@ -44,6 +44,7 @@ class Selected:
     already_queued: int
     claimed: int  # under way: goes again after the present delivery
     suppressed: int
+    unknown: int = 0  # may have arrived: stays so, unless named
     not_found: tuple[str, ...] = ()
 
 
@@ -62,7 +63,8 @@ class Retried:
     """Failed contacts put back into the queue, and waiting ones whose retry was brought forward to now.
 
     `other` were chosen and are neither: delivered, due already, under way, suppressed, never selected, or failed for
-    another kind of error.
+    another kind of error. `unknown` of them may have arrived where nothing must be sent twice: only their kind or
+    their name takes those.
     """
 
     requeued: int
@@ -70,6 +72,7 @@ class Retried:
     other: int
     dry_run: bool
     not_found: tuple[str, ...] = ()
+    unknown: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +107,16 @@ def unknown(engine: sa.Engine, who: Who) -> tuple[str, ...]:
 def select(engine: sa.Engine, crm: str, who: Who) -> Selected:
     """Queue contacts for `crm`; what that means for each state: crm_select.
 
-    Raises UsageError for an unknown CRM or status.
+    Who may have arrived where nothing must be sent twice stays as it is, unless named by id or address. Raises
+    UsageError for an unknown CRM or status.
     """
     with engine.begin() as connection:
         parameters = _parameters(connection, crm, who)
         connection.execute(NO_TIMEOUT)
         connection.execute(_SQL["choose"], parameters)
-        return Selected(**_select_chosen(connection, parameters["crm"]), not_found=_unknown(connection, who))
+        named = not (who.everyone or who.status)
+        counts = _select_chosen(connection, parameters["crm"], named=named)
+        return Selected(**counts, not_found=_unknown(connection, who))
 
 
 def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
@@ -149,7 +155,7 @@ def decide_matching(
     chosen = connection.execute(_SQL["count_chosen"]).scalar_one()
     if chosen > most:
         raise MoreThanConfirmed(chosen)
-    counts = (_select_chosen if action == "select" else _unselect_chosen)(connection, crm)
+    counts = _select_chosen(connection, crm) if action == "select" else _unselect_chosen(connection, crm)
     connection.execute(_SQL["forget_chosen"])
     return Decided(crm=crm, contacts=chosen, counts=counts)
 
@@ -193,10 +199,12 @@ def retry_within(
 ) -> Retried:
     """Put failed contacts back into the queue with their full attempts, and do not wait for retries under way.
 
-    With `kind`, only those whose last error is of that kind. With `dry_run`, they are only counted. Raises UsageError
-    for an unknown CRM or status, and for a kind of which there is no error, with the kinds that there are.
+    With `kind`, only those whose last error is of that kind; without it, everyone is without those who may have
+    arrived where nothing must be sent twice. With `dry_run`, they are only counted. Raises UsageError for an unknown
+    CRM or status, and for a kind of which there is no error, with the kinds that there are.
     """
-    parameters = {**_parameters(connection, crm, who), "kind": kind}
+    leave_unknown = who.everyone and kind is None
+    parameters = {**_parameters(connection, crm, who), "kind": kind, "leave_unknown": leave_unknown}
     connection.execute(NO_TIMEOUT)
     if kind is not None:
         _require_kind(connection, parameters["crm"], kind)
@@ -214,12 +222,15 @@ def retry_within(
         other=chosen - counts.requeued - counts.hastened,
         dry_run=dry_run,
         not_found=_unknown(connection, who),
+        unknown=connection.execute(_SQL["count_unknown"], parameters).scalar_one() if leave_unknown else 0,
     )
 
 
-def _select_chosen(connection: sa.Connection, crm: str) -> dict[str, int]:
+def _select_chosen(connection: sa.Connection, crm: str, *, named: bool = False) -> dict[str, int]:
+    unknown = 0 if named else connection.execute(_SQL["leave_unknown"], {"crm": crm}).rowcount
     counts: dict[str, int] = dict(connection.execute(_SQL["select"], {"crm": crm}).all())
-    return {outcome: counts.get(outcome, 0) for outcome in ("selected", "already_queued", "claimed", "suppressed")}
+    outcomes = ("selected", "already_queued", "claimed", "suppressed")
+    return {outcome: counts.get(outcome, 0) for outcome in outcomes} | {"unknown": unknown}
 
 
 def _unselect_chosen(connection: sa.Connection, crm: str) -> dict[str, int]:

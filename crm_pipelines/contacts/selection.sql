@@ -23,6 +23,11 @@ UNION
 SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE CAST(:status AS text) IS NOT NULL AND crm_sync_status(s.state, s.attempts) = CAST(:status AS text)
 
+-- name: leave_unknown
+-- Who may have arrived where nothing must be sent twice is sent again if it is named, and not with many.
+DELETE FROM chosen c USING crm_syncs s
+ WHERE s.contact_id = c.id AND s.crm = :crm AND s.state = 'failed' AND s.last_error_kind = 'unknown'
+
 -- name: count_everyone
 SELECT count(*) FROM crm_contacts
 
@@ -86,6 +91,8 @@ WITH locked AS MATERIALIZED (
      WHERE s.crm = :crm AND (:everyone OR s.contact_id IN (SELECT id FROM chosen))
        AND (s.state = 'failed' OR (s.state = 'queued' AND s.attempts > 0 AND s.run_at > now()))
        AND (CAST(:kind AS text) IS NULL OR s.last_error_kind = :kind)
+       -- May have arrived: only by its name or its kind.
+       AND (NOT :leave_unknown OR s.last_error_kind <> 'unknown')
      ORDER BY s.contact_id FOR NO KEY UPDATE
 )
 SELECT * FROM locked
@@ -93,6 +100,10 @@ SELECT * FROM locked
 -- name: count_retryable
 SELECT count(*) FILTER (WHERE state = 'failed') AS requeued, count(*) FILTER (WHERE state = 'queued') AS hastened
   FROM retryable
+
+-- name: count_unknown
+SELECT count(*) FROM crm_syncs
+ WHERE crm = :crm AND state = 'failed' AND last_error_kind = 'unknown'
 
 -- name: retry_failed
 SELECT count(*) FROM crm_select(:crm, ARRAY(SELECT contact_id FROM retryable WHERE state = 'failed'))

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.destinations import known_destinations, unattended
 from crm_pipelines.contacts.gates import Gate, GateKeeper
+from crm_pipelines.contacts.queue import UNKNOWN
 from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -30,6 +31,7 @@ CONDITIONS = {
     "overdue": "its claim ran out",
     "delivered": "the CRM holds it",
     "parked": "given up, until something changes",
+    "unknown": "may have arrived; a user decides",
     "suppressed": "never to be sent, by decision of a user",
     "unsendable": "cannot be sent as it stands",
 }
@@ -207,7 +209,7 @@ def _condition(row: sa.Row[Any]) -> str:
         case "synced":
             return "delivered"
         case "failed":
-            return "parked"
+            return "unknown" if row.last_error_kind == UNKNOWN else "parked"
         case "skipped":
             return "suppressed" if row.last_error_kind == "suppressed" else "unsendable"
         case _:
@@ -231,12 +233,24 @@ def _next(condition: str, row: sa.Row[Any], gate: Gate, last: PastAttempt | None
                 "Parked, and not tried again by itself. An edit of the contact, a changed mapping, or "
                 f"`crm-pipelines retry {row.crm} --email …` releases it."
             )
+        case "unknown":
+            return _next_of_unknown(row)
         case "suppressed":
             return "Never sent, by a user's decision. `crm-pipelines unsuppress EMAIL --reason …` lifts that."
         case "unsendable":
             return "Cannot be sent as it stands. An edit of the contact queues it again."
         case _:
             return f"Not selected. `crm-pipelines contacts select {row.crm} --email …` queues it."
+
+
+def _next_of_unknown(row: sa.Row[Any]) -> str:
+    newer = ", nor what has changed here since" if row.edited_since else ""
+    when = f" at about {_time(row.last_attempt_at)}" if row.last_attempt_at else ""
+    return (
+        f"Not sent again by itself{newer}: it may have arrived. Look whether {row.crm} got it{when}. "
+        f"`crm-pipelines retry {row.crm} --email …` sends it as it is now, "
+        f"`crm-pipelines contacts unselect {row.crm} --email …` leaves it at that."
+    )
 
 
 def _but_left_out(row: sa.Row[Any]) -> str:

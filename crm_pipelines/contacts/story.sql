@@ -16,9 +16,11 @@ SELECT t.id FROM crm_contacts c JOIN crm_contacts t ON t.address IS NULL AND t.e
 SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processing_status(s.state) AS processing_status,
        coalesce(s.state, 'unselected') AS state, s.run_at, s.claimed_by, s.lease_until, coalesce(s.attempts, 0) AS attempts,
        coalesce(s.crashes, 0) AS crashes, s.last_error_kind, s.last_error, s.last_http_status, s.synced_at,
-       s.remote_key, s.remote_id, s.selected_at, coalesce(s.left_out, '{}') AS left_out, now() AS now,
+       s.remote_key, s.remote_id, s.selected_at, s.last_attempt_at, coalesce(s.left_out, '{}') AS left_out, now() AS now,
        -- Whoever is selected again is sent without an edit.
-       coalesce(s.selected_at <= s.synced_at AND s.synced_revision < s.revision, false) AS edited_since
+       coalesce(CASE WHEN s.state = 'failed' AND s.last_error_kind = 'unknown'
+                     THEN (SELECT c.updated_at > s.last_attempt_at FROM crm_contacts c WHERE c.id = s.contact_id)
+                     ELSE s.selected_at <= s.synced_at AND s.synced_revision < s.revision END, false) AS edited_since
   FROM unnest(CAST(:crms AS text[])) WITH ORDINALITY w (crm, position)
   LEFT JOIN crm_syncs s ON s.contact_id = :contact_id AND s.crm = w.crm ORDER BY w.position
 

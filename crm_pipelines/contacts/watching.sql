@@ -10,7 +10,7 @@ SELECT (SELECT count(*) FROM crm_syncs WHERE crm = :crm AND state = 'failed') AS
     SELECT count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'synced') AS failed_attempts
       FROM crm_attempts
      WHERE crm = g.crm AND finished_at > greatest(now() - interval '1 hour', g.counting_since)
-       AND outcome IN ('synced', 'retry', 'rejected', 'refused')) a
+       AND outcome IN ('synced', 'retry', 'unknown', 'rejected', 'refused')) a
  WHERE g.crm = :crm
 
 -- name: reasons_of_contacts
@@ -22,7 +22,7 @@ SELECT crm_error_text(coalesce(last_error, last_error_kind)) AS text, count(*) A
 -- name: reasons_of_last_hour
 SELECT crm_error_text(coalesce(message, kind, outcome)) AS text, count(DISTINCT contact_id) AS contacts
   FROM crm_attempts
- WHERE crm = :crm AND outcome IN ('retry', 'rejected', 'refused')
+ WHERE crm = :crm AND outcome IN ('retry', 'unknown', 'rejected', 'refused')
    AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))
  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit
 
@@ -31,7 +31,7 @@ SELECT crm_error_text(coalesce(message, kind, outcome)) AS text, count(DISTINCT 
 SELECT count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'synced') AS failed_attempts
   FROM crm_attempts
  WHERE crm = :crm AND finished_at > now() - interval '24 hours'
-   AND outcome IN ('synced', 'retry', 'rejected', 'refused')
+   AND outcome IN ('synced', 'retry', 'unknown', 'rejected', 'refused')
 
 -- name: stuck
 -- Claims whose lease is over for so long that a run should have returned them to the queue.

@@ -49,7 +49,8 @@ class Outcome:
 
     Of a delivery, `answered` is whether the CRM was asked about this contact, so that the result is its answer, or that
     none came; `requests` are HTTP requests. Of contacts that shared requests, one carries their number and the others
-    0, so that each request counts once: the first whose result is no RETRY, if there is one, else the first.
+    0, so that each request counts once: the first of which the CRM told something, so that its result is neither RETRY
+    nor UNKNOWN, if there is one, else the first.
     """
 
     result: Result

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -51,10 +51,6 @@ class Answer:
     body: bytes = b""
 
 
-class _Socket(Protocol):
-    def fileno(self) -> int: ...
-
-
 class _Deadline:
     """Shuts the watched socket down when the time is over; after that, nothing more is sent for this request."""
 
@@ -67,7 +63,7 @@ class _Deadline:
         self._timer.daemon = True
         self._timer.start()
 
-    def watch(self, connected: _Socket) -> None:
+    def watch(self, connected: socket.socket) -> None:
         """Raises TimeoutError when the time is over already."""
         with self._lock:
             # By the clock too: in a process that stood still, the timer's thread may wake up after this one.
@@ -145,7 +141,7 @@ class _Watched(HTTPConnection):
             raise ConnectTimeoutError(self, str(error)) from error
         return connected
 
-    def _watch(self, connected: _Socket) -> None:
+    def _watch(self, connected: socket.socket) -> None:
         self._used_at = time.monotonic()
         if _current.deadline is not None:
             _current.deadline.watch(connected)

@@ -15,8 +15,8 @@ from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import Finding
 from crm_pipelines.crms.turns import Turn
 from crm_pipelines.delivery.gatekeeping import close
-from crm_pipelines.delivery.passage import Passage
 from crm_pipelines.delivery.rates import LONGEST_PAUSE
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.scrubbing import scrub
 
@@ -33,18 +33,17 @@ class Admitted:
     forgotten: int = 0
 
 
-class Registrar(Passage):
-    """Admits a run: takes its turn at the gate when the account has to be asked for."""
+def admit_run(session: CrmSession, *, move: bool) -> Admitted:
+    """Admit a run, which takes its turn at the gate when the account has to be asked for.
 
-    def admit(self, *, move: bool) -> Admitted:
-        """With `move`, the account that the credentials open takes the place of another one, which is forgotten.
-
-        Raises OtherAccount without it, AccountUnknown, AccountMixup, AccountTaken, or GatePaused when the account is
-        not known and cannot be asked for.
-        """
-        account = account_of(self._gate, self._crm, turn=self._pacer.wait)
-        bind = partial(self._gate.bind_account, account, self._crm.credentials_fingerprint, move=move)
-        return Admitted(forgotten=self._patiently(bind), gate=self._gate.of(account))
+    With `move`, the account that the credentials open takes the place of another one, which is forgotten. Raises
+    OtherAccount without it, AccountUnknown, AccountMixup, AccountTaken, or GatePaused when the account is not known and
+    cannot be asked for.
+    """
+    gate, crm = session.gate, session.crm
+    account = account_of(gate, crm, turn=session.turn)
+    bind = partial(gate.bind_account, account, crm.credentials_fingerprint, move=move)
+    return Admitted(forgotten=session.patiently(bind), gate=gate.of(account))
 
 
 def admit(gate: GateKeeper, crm: Crm, *, turn: Turn) -> GateKeeper:

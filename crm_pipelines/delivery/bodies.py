@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from crm_pipelines.contacts.imports import ToldRow
 from crm_pipelines.crms.bulk import ImportRow
-from crm_pipelines.delivery.parcels import Parcel
+from crm_pipelines.delivery.preparing import Prepared
 
 # Room for what stands around the rows of a body.
 _FRAME_BYTES = 500
@@ -37,16 +37,16 @@ class Body:
         self.size -= len(self.rows.pop(key)) + 1
 
 
-def told_of(parcel: Parcel, row: ImportRow) -> ToldRow:
+def told_of(prepared: Prepared, row: ImportRow) -> ToldRow:
     """What an import tells the CRM by this row."""
     return ToldRow(
-        claim=parcel.delivery.claim,
-        revision=parcel.revision,
-        key=parcel.payload.key,
-        payload_hash=parcel.payload.hash,
+        claim=prepared.delivery.claim,
+        revision=prepared.revision,
+        key=prepared.payload.key,
+        payload_hash=prepared.payload.hash,
         proof=row.proof,
         names=row.names,
-        warnings=parcel.payload.warnings,
-        left_out=tuple(sorted(parcel.payload.left_out)),
+        warnings=prepared.payload.warnings,
+        left_out=tuple(sorted(prepared.payload.left_out)),
         lists=row.lists,
     )

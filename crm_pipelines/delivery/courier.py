@@ -5,7 +5,6 @@ database does not. Carrying the outcomes over to the state machine is a step of 
 """
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -16,20 +15,18 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Claim, Delivery, Queue
 from crm_pipelines.contacts.retrying import tries
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.delivery.fence import Fence
-from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS, tally
+from crm_pipelines.delivery.gatekeeping import is_short_refusal, tally, telling
 from crm_pipelines.delivery.halving import send_apart
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import Parcel, attempt_of, own_failure, prepare, without_suppressed
-from crm_pipelines.delivery.passage import STOPPED, Passage
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.preparing import Prepared, attempt_of, own_failure, prepare, without_suppressed
+from crm_pipelines.delivery.session import STOPPED, CrmSession
 from crm_pipelines.delivery.signals import undisturbed
 from crm_pipelines.faults import fault_point
 
@@ -46,7 +43,8 @@ class Receipt:
     """How a batch went: `released` claims were given back unsent; `halted` says why sending stopped early.
 
     `locked` claims could be neither given back nor have their outcome written down, since somebody's transaction holds
-    the contact. They return to the queue by themselves.
+    the contact, or the database failed. They return to the queue by themselves, or are parked where nothing must be
+    sent twice.
     """
 
     released: int
@@ -58,44 +56,37 @@ class Receipt:
 class _UnderWay:
     """A contact that is being sent: what it has come to so far, and since when."""
 
-    parcel: Parcel
+    prepared: Prepared
     started: float | None = None
     outcome: Outcome | None = None
 
     def __post_init__(self) -> None:
-        self.contact_id = self.parcel.delivery.claim.contact_id
-        self.sendable = self.parcel.sendable
+        self.contact_id = self.prepared.delivery.claim.contact_id
+        self.sendable = self.prepared.sendable
 
-    def heed(self, latest: Outcome, *, alone: bool) -> None:
+    def heed(self, latest: Outcome) -> None:
         """Of what it came to before only the requests count."""
         former = self.outcome
         if former is not None:
             requests, answered = latest.requests + former.requests, latest.answered or former.answered
             latest = replace(latest, requests=requests, answered=answered)
-        self.outcome = replace(latest, whole=False) if alone else latest
+        self.outcome = latest
 
     def attempt(self, crm: Crm) -> Attempt:
         assert self.outcome is not None
         duration = timedelta(seconds=time.monotonic() - self.started if self.started else 0)
-        return attempt_of(self.parcel, self.outcome, duration, crm)
+        return attempt_of(self.prepared, self.outcome, duration, crm)
 
 
-class Courier(Passage):
-    """One run's way to one CRM; `halted` says why it sends no more."""
+class Courier:
+    """Delivers what one run has claimed."""
 
-    def __init__(
-        self,
-        *,
-        queue: Queue,
-        gate: GateKeeper,
-        crm: Crm,
-        run_id: str,
-        limit: RateLimit,
-        stop: threading.Event | None = None,
-    ) -> None:
-        super().__init__(gate=gate, crm=crm, limit=limit, stop=stop)
+    def __init__(self, *, queue: Queue, session: CrmSession, run_id: str) -> None:
+        self.session = session
         self._queue = queue
+        self._crm = session.crm
         self._run_id = run_id
+        self._in_doubt: set[Claim] = set()  # sent, perhaps, and not to be sent again; no outcome is known yet
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
@@ -108,8 +99,8 @@ class Courier(Passage):
         """
         receipts: list[Receipt] = []
         left = list(claims)
-        while left and self.halted is None and self._insistently(self._gate.read).probing:
-            if self.refused_for_rate:
+        while left and self.session.halted is None and self.session.insistently(self.session.gate.read).probing:
+            if self.session.refused_for_rate:
                 released, locked = self._give_back(left)
                 return self._sum([*receipts, Receipt(released=released, locked=locked, halted=None)])
             receipts.append(self.deliver([left.pop(0)]))
@@ -119,7 +110,7 @@ class Courier(Passage):
         return Receipt(
             released=sum(one.released for one in receipts),
             locked=sum(one.locked for one in receipts),
-            halted=self.halted,
+            halted=self.session.halted,
         )
 
     def deliver(self, claims: Sequence[Claim]) -> Receipt:
@@ -128,43 +119,46 @@ class Courier(Passage):
         A stop signal ends the sending; its handler hears of it after known outcomes are recorded and the unsent claims
         are given back. So does whatever else interrupts the run.
         """
-        return undisturbed(partial(self._deliver, claims), partial(self._halt, _INTERRUPTED))
+        return undisturbed(partial(self._deliver, claims), partial(self.session.halt, _INTERRUPTED))
 
     def _deliver(self, claims: Sequence[Claim]) -> Receipt:
-        fence = Fence(lambda held: self._patiently(lambda: self._queue.renew(held, lease=DELIVERY_LEASE)), claims)
+        fence = Fence(
+            lambda held: self.session.patiently(lambda: self._queue.renew(held, lease=DELIVERY_LEASE)), claims
+        )
         recorded: set[Claim] = set()
         try:
-            if self.halted is None:
+            if self.session.halted is None:
                 ours = fence.hold()
                 held = [claim for claim in claims if claim.contact_id in ours]
-                deliveries = self._patiently(lambda: self._queue.load(held))
+                deliveries = self.session.patiently(lambda: self._queue.load(held))
                 self._send_all(deliveries, fence, recorded)
         except Stopped:
-            self._halt(STOPPED)
+            self.session.halt(STOPPED)
         finally:
             released, locked = self._give_back([claim for claim in claims if claim not in recorded])
-        return Receipt(released=released, halted=self.halted, locked=locked)
+        return Receipt(released=released, halted=self.session.halted, locked=locked)
 
     def _give_back(self, unsent: Sequence[Claim]) -> tuple[int, int]:
         """How many of the claims are free now, and how many somebody's transaction keeps from being so."""
         if not unsent:
             return 0, 0
-        ids = [claim.contact_id for claim in unsent]
-        released = self._insistently(lambda: self._queue.release(self._run_id, ids))
-        _, locked = self._insistently(lambda: self._queue.unattempted(unsent)) if released < len(ids) else (0, 0)
+        ids = [claim.contact_id for claim in unsent if claim not in self._in_doubt]
+        session = self.session
+        released = session.insistently(lambda: self._queue.release(self._run_id, ids))
+        _, locked = session.insistently(lambda: self._queue.unattempted(unsent)) if released < len(unsent) else (0, 0)
         return released, locked
 
     def _send_all(self, deliveries: Sequence[Delivery], fence: Fence, recorded: set[Claim]) -> None:
         prepared = [prepare(self._crm, one, fence.revisions[one.claim.contact_id]) for one in deliveries]
-        prepared = self._patiently(lambda: without_suppressed(self._queue, prepared, self._crm.mapping_version))
+        prepared = self.session.patiently(lambda: without_suppressed(self._queue, prepared, self._crm.mapping_version))
         self._record([one for one in prepared if isinstance(one, Attempt)], recorded)
-        parcels = self._intend([one for one in prepared if isinstance(one, Parcel)])
-        if not parcels:
+        ready = self._intend([one for one in prepared if isinstance(one, Prepared)])
+        if not ready:
             return
         answered: list[Attempt] = []  # in order of arrival; what was recorded stays, so that no interruption loses any
         most = self._crm.most_per_request
-        chunks = [parcels[start : start + most] for start in range(0, len(parcels), most)]
-        pool = ThreadPoolExecutor(min(self._limit.threads, len(chunks)), thread_name_prefix="send")
+        chunks = [ready[start : start + most] for start in range(0, len(ready), most)]
+        pool = ThreadPoolExecutor(min(self.session.limit.threads, len(chunks)), thread_name_prefix="send")
         try:
             pending = {pool.submit(self._send, chunk, fence, answered) for chunk in chunks}
             while pending:
@@ -174,7 +168,7 @@ class Courier(Passage):
                 for future in done:
                     future.result()
         except BaseException:
-            self._halt(_INTERRUPTED)
+            self.session.halt(_INTERRUPTED)
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -183,42 +177,43 @@ class Courier(Passage):
                 if all(attempt.claim in recorded for attempt in answered):
                     break
 
-    def _intend(self, parcels: Sequence[Parcel]) -> list[Parcel]:
+    def _intend(self, prepared: Sequence[Prepared]) -> list[Prepared]:
         """Those that may be sent, now that it is written down what of."""
-        ours = self._patiently(lambda: self._queue.intend([one.intent for one in parcels]))
-        return [one for one in parcels if one.delivery.claim.contact_id in ours]
+        ours = self.session.patiently(lambda: self._queue.intend([one.intent for one in prepared]))
+        return [one for one in prepared if one.delivery.claim.contact_id in ours]
 
-    def _send(self, parcels: Sequence[Parcel], fence: Fence, answered: list[Attempt]) -> None:
+    def _send(self, prepared: Sequence[Prepared], fence: Fence, answered: list[Attempt]) -> None:
         """Send these in one request, and again in smaller ones should it be refused without a word for whom."""
 
         def send(contacts: Sequence[_UnderWay]) -> list[_UnderWay]:
             return self._send_together(contacts, fence, answered)
 
-        refused = send([_UnderWay(parcel) for parcel in parcels])
+        refused = send([_UnderWay(one) for one in prepared])
         if len(refused) > 1:
             send_apart(refused, send)
 
     def _send_together(self, contacts: Sequence[_UnderWay], fence: Fence, answered: list[Attempt]) -> list[_UnderWay]:
-        """Record what each came to, after the pauses that the CRM asks for; returns those that it refused.
+        """Record what each came to, after the pauses that the CRM asks for; returns those who did not get through.
 
-        Those of several whom it refused without a word for whom have no outcome yet.
+        These are the one who was alone, or those of several whom it refused without a word for whom; the latter have no
+        outcome yet.
         """
         refused: list[_UnderWay] = []
         alone = len(contacts) == 1
         for sends_left in reversed(range(_MOST_SENDS)):
-            outcomes = self._hand_over(contacts, fence)
+            outcomes = _settled(self._hand_over(contacts, fence))
             again: list[_UnderWay] = []
             for contact, outcome in zip(contacts, outcomes, strict=True):
                 if outcome is not None:
-                    contact.heed(outcome, alone=alone)
-                    if outcome.whole or (alone and outcome.result is Result.REJECTED):
+                    contact.heed(outcome)
+                    if outcome.whole or (alone and outcome.result is not Result.SYNCED):
                         refused.append(contact)
-                if outcome is not None and sends_left and _is_short_refusal(outcome):
+                if outcome is not None and sends_left and is_short_refusal(outcome):
                     again.append(contact)
                 elif contact.outcome is not None and not contact.outcome.whole:
                     answered.append(contact.attempt(self._crm))
-            for outcome in _telling(outcomes):
-                self._insistently(partial(self._mind_the_gate, outcome))
+            for outcome in telling(outcomes):
+                self.session.heed(outcome)
             contacts = again
             if not contacts:
                 break
@@ -227,14 +222,16 @@ class Courier(Passage):
     def _hand_over(self, contacts: Sequence[_UnderWay], fence: Fence) -> Sequence[Outcome | None]:
         """What the CRM says of each; None where it was not asked, since the run sends no more or not this contact."""
         by_id = {contact.sendable.external_id: contact for contact in contacts}
+        in_a_request: set[UUID] = set()
 
         def turn(sendables: Sequence[Sendable]) -> list[Sendable]:
             if not self._may_send():
                 return []
             about = [by_id[one.external_id] for one in sendables]
-            ours = self._still_ours([one.contact_id for one in about], fence)
+            ours = self._still_ours([one.prepared.delivery.claim for one in about], fence)
             for one in about:
                 one.started = one.started or time.monotonic()
+            in_a_request.update(ours)
             return [one for one in sendables if by_id[one.external_id].contact_id in ours]
 
         try:
@@ -243,73 +240,94 @@ class Courier(Passage):
             )
             if len(outcomes) != len(contacts):
                 raise ValueError("not one outcome for each contact")
-        except sa.exc.SQLAlchemyError as error:  # from `is_contact`
-            self._halt_for(error)
-            return [None] * len(contacts)
         except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
-            failure = own_failure(error, repeatable=self._crm.repeatable)
-            return [replace(failure, whole=len(contacts) > 1 and self._crm.repeatable)] * len(contacts)
+            return self._broken_off(error, contacts, in_a_request)
         if any(outcomes):
             fault_point("after_send")
+        self._in_doubt -= {
+            one.prepared.delivery.claim for one, told in zip(contacts, outcomes, strict=True) if told is None
+        }
         return outcomes
+
+    def _broken_off(
+        self, error: Exception, contacts: Sequence[_UnderWay], in_a_request: set[UUID]
+    ) -> list[Outcome | None]:
+        """What is known of contacts whose delivery ended by an exception: who was in no request was not sent."""
+        database = isinstance(error, sa.exc.SQLAlchemyError)  # from `is_contact`
+        if database:
+            self._halt_for(error)
+            if self._crm.repeatable:
+                return [None] * len(contacts)
+        failure = own_failure(error)
+
+        def known_of(contact_id: UUID) -> Outcome | None:
+            sent = contact_id in in_a_request
+            if sent and not self._crm.repeatable:
+                return replace(failure, result=Result.UNKNOWN)
+            if database or (self.session.halted and not sent):
+                return None
+            return replace(failure, whole=len(contacts) > 1)
+
+        return [known_of(contact.contact_id) for contact in contacts]
 
     def _may_send(self) -> bool:
         """Wait for a turn at the gate; False when the run sends no more."""
         try:
-            self._pacer.wait()
+            self.session.turn()
         except (GatePaused, Stopped) as reason:
-            self._halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
+            self.session.halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
             return False
         except sa.exc.SQLAlchemyError as error:
             self._halt_for(error)
             return False
         return True
 
-    def _still_ours(self, contact_ids: Sequence[UUID], fence: Fence) -> set[UUID]:
+    def _still_ours(self, claims: Sequence[Claim], fence: Fence) -> set[UUID]:
         fault_point("before_fence")
         try:
-            ours = fence.still_ours(contact_ids)
+            ours = fence.still_ours(self._noted(claims))
         except Stopped:
-            self._halt(STOPPED)
+            self.session.halt(STOPPED)
             return set()
         except sa.exc.SQLAlchemyError as error:
             self._halt_for(error)
             return set()
+        if not self._crm.repeatable:
+            self._in_doubt |= {claim for claim in claims if claim.contact_id in ours}
         if ours:
             fault_point("before_send")
         return ours
 
-    def _halt_for(self, error: sa.exc.SQLAlchemyError) -> None:
+    def _noted(self, claims: Sequence[Claim]) -> set[UUID]:
+        """Those that may be sent: where nothing must be sent twice, once it is written down that they are.
+
+        Ahead of the fence, whose look at the clock comes last.
+        """
+        if self._crm.repeatable:
+            return {claim.contact_id for claim in claims}
+        return self.session.patiently(lambda: self._queue.note_sending(claims))
+
+    def _halt_for(self, error: Exception) -> None:
         _log.warning("The contacts database failed before a request: %s", type(error).__name__)
-        self._halt("the contacts database failed")
+        self.session.halt("the contacts database failed")
 
     def _record(self, attempts: Sequence[Attempt], recorded: set[Claim]) -> None:
         new = [attempt for attempt in attempts if attempt.claim not in recorded]
         if not new:
             return
-        written = self._insistently(partial(self._queue.record, self._run_id, new))
+        written = self.session.insistently(partial(self._queue.record, self._run_id, new))
         recorded.update(written)
         if not written:
             return
-        verdict = self._insistently(
-            partial(self._gate.judge, tally([attempt for attempt in new if attempt.claim in written]))
+        verdict = self.session.insistently(
+            partial(self.session.gate.judge, tally([attempt for attempt in new if attempt.claim in written]))
         )
         if verdict is not None:
-            self._halt(f"the circuit breaker opened: {verdict}")
+            self.session.halt(f"the circuit breaker opened: {verdict}")
 
 
-def _is_short_refusal(outcome: Outcome) -> bool:
-    """Whether the CRM only asks for a pause that the run waits out: before the next request, at the gate."""
-    wait = outcome.retry_after or timedelta()
-    return outcome.result is Result.SNOOZED and wait.total_seconds() <= SHORT_PAUSE_SECONDS
-
-
-def _telling(outcomes: Sequence[Outcome | None]) -> list[Outcome]:
-    """Of outcomes that came with the same answer one is enough for the gate."""
-    told: dict[object, Outcome] = {}
-    for number, outcome in enumerate(outcomes):
-        if outcome is not None and not outcome.shared:
-            told[number] = outcome
-        elif outcome is not None and outcome.result in {Result.SNOOZED, Result.REFUSED}:
-            told.setdefault((outcome.result, outcome.kind, outcome.retry_after), outcome)
-    return list(told.values())
+def _settled(outcomes: Sequence[Outcome | None]) -> Sequence[Outcome | None]:
+    """The same, where a refusal of the whole that befell one contact only is that contact's own."""
+    if sum(outcome is not None and outcome.whole for outcome in outcomes) > 1:
+        return outcomes
+    return [outcome and replace(outcome, whole=False) for outcome in outcomes]

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Delivery, Queue
 from crm_pipelines.contacts.sampling import Sampler
-from crm_pipelines.crms.base import Crm, Reading
+from crm_pipelines.crms.base import Reading
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import Held, Payload
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.parcels import sendable_of
-from crm_pipelines.delivery.passage import STOPPED, Passage
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.preparing import sendable_of
+from crm_pipelines.delivery.session import STOPPED, CrmSession
 
 MISSING = "(contact)"
 """Beside the names of attributes: whether the CRM has the contact at all."""
@@ -52,13 +50,11 @@ class Fidelity:
         return sorted((name for name in self.seen if self.percent(name) < LOWEST_PERCENT), key=self.percent)
 
 
-class FidelityReader(Passage):
+class FidelityReader:
     """Reads back a sample of what one CRM has been told."""
 
-    def __init__(
-        self, *, reading: Reading, queue: Queue, sampler: Sampler, gate: GateKeeper, crm: Crm, limit: RateLimit
-    ) -> None:
-        super().__init__(gate=gate, crm=crm, limit=limit)
+    def __init__(self, *, session: CrmSession, reading: Reading, queue: Queue, sampler: Sampler) -> None:
+        self._session = session
         self._reading = reading
         self._queue = queue
         self._sampler = sampler
@@ -73,16 +69,16 @@ class FidelityReader(Passage):
             for start in range(0, len(deliveries), most):
                 self._compare(deliveries[start : start + most], tally)
         except GatePaused:
-            self._halt("the gate is paused")
+            self._session.halt("the gate is paused")
         except Stopped:
-            self._halt(STOPPED)
+            self._session.halt(STOPPED)
         return Fidelity(
             compared=tally.compared,
             edited=tally.edited,
             unread=len(claims) - tally.compared - tally.edited,
             seen=dict(tally.seen),
             same=dict(tally.same),
-            halted=self.halted,
+            halted=self._session.halted,
         )
 
     def _compare(self, deliveries: Sequence[Delivery], tally: "_Tally") -> None:
@@ -93,9 +89,9 @@ class FidelityReader(Passage):
             return
         # Not by the former address: whoever has that by now is another contact.
         sought = [replace(sendable_of(one, payload), remote_key=None) for one, payload in sent]
-        found = self._reading.look_up(sought, turn=self._pacer.wait)
+        found = self._reading.look_up(sought, turn=self._session.turn)
         for outcome, _ in found:
-            self._mind_the_gate(outcome)
+            self._session.heed(outcome)
         unchanged = self._sampler.unchanged([one.claim for one, _ in sent])
         for (delivery, payload), (outcome, held) in zip(sent, found, strict=True):
             if outcome.result is not Result.SYNCED:
@@ -107,7 +103,7 @@ class FidelityReader(Passage):
 
     def _sent(self, delivery: Delivery) -> Payload | None:
         """What was sent of the contact; None if it was edited since."""
-        payload = self._crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
+        payload = self._session.crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
         return payload if isinstance(payload, Payload) and payload.hash == delivery.payload_hash else None
 
     def _same(self, delivery: Delivery, payload: Payload, held: Held | None) -> dict[str, bool]:

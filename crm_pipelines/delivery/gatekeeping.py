@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 from crm_pipelines.contacts.gates import Gate, GateKeeper, Reservation, Tally
 from crm_pipelines.contacts.queue import Attempt, Queue, RetryPolicy
@@ -17,6 +18,25 @@ SHORT_PAUSE_SECONDS = 15.0
 def soon_over(gate: Gate) -> bool:
     """Whether the gate is paused for rate, and for so short that the pause is worth waiting for."""
     return gate.paused and gate.pause_kind == "rate_limit" and (gate.paused_seconds or 0) <= SHORT_PAUSE_SECONDS
+
+
+def is_short_refusal(outcome: Outcome) -> bool:
+    """Whether the CRM only asks for a pause that the run waits out: before the next request, at the gate."""
+    wait = outcome.retry_after or timedelta()
+    return outcome.result is Result.SNOOZED and wait.total_seconds() <= SHORT_PAUSE_SECONDS
+
+
+def telling(outcomes: Sequence[Outcome | None]) -> list[Outcome]:
+    """What the gate is told: each request once, and each refusal for rate or of the account once."""
+    told: dict[object, Outcome] = {}
+    for number, outcome in enumerate(outcomes):
+        if outcome is None:
+            continue
+        if outcome.result in {Result.SNOOZED, Result.REFUSED}:
+            told.setdefault((outcome.result, outcome.kind, outcome.retry_after), outcome)
+        elif outcome.requests:
+            told[number] = outcome
+    return list(told.values())
 
 
 def pacer_for(gate: GateKeeper, rate_per_second: float) -> Pacer:
@@ -76,6 +96,10 @@ def close(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
     gate.close(reason, refused, kind="settings" if of_settings else "credentials", refused_kind=outcome.kind)
 
 
+# Requests without the answer that there should be.
+_FAILED = {"retry", "unknown"}
+
+
 def _is_reject(attempt: Attempt) -> bool:
     """A defect of ours counts as a reject: it has to do with the mapping, and would bury the table as well."""
     return attempt.kind == "internal" or (attempt.outcome == "rejected" and attempt.answered)
@@ -89,11 +113,11 @@ def tally(attempts: Sequence[Attempt]) -> Tally:
     in the mapping would bury the table.
     """
     deliveries = [attempt for attempt in attempts if attempt.requests]
-    failures = [attempt for attempt in deliveries if attempt.outcome == "retry"]
+    failures = [attempt for attempt in deliveries if attempt.outcome in _FAILED]
     rejects = [attempt for attempt in attempts if _is_reject(attempt)]
     trailing = 0
     for attempt in reversed(deliveries):
-        if attempt.outcome != "retry":
+        if attempt.outcome not in _FAILED:
             break
         trailing += 1
     return Tally(

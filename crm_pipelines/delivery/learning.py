@@ -11,12 +11,11 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.account_attributes import AttributeStore
 from crm_pipelines.crms.base import Crm, Mapper
-from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import Schema
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.delivery.gatekeeping import SHORT_PAUSE_SECONDS
+from crm_pipelines.delivery.gatekeeping import is_short_refusal
 from crm_pipelines.delivery.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.reading import Reader
+from crm_pipelines.delivery.session import CrmSession
 
 # Refused for rate this often, although each pause was kept, it waits for the next run.
 _MOST_ASKED = 4
@@ -30,34 +29,35 @@ class Learned:
     problem: str | None = None
 
 
-class Learner(Reader):
+class Learner:
     """Looks at one account on behalf of a run."""
 
-    def __init__(self, *, schema: Schema, store: AttributeStore, **passage: Any) -> None:
-        super().__init__(**passage)
+    def __init__(self, *, session: CrmSession, schema: Schema, store: AttributeStore) -> None:
+        self._session = session
+        self._crm = session.crm
         self._schema = schema
         self._store = store
 
     def learn(self) -> Learned:
         """Tell the CRM's module what the account has now. Without an answer it goes by what was seen before, if any."""
-        self._insistently(self._store.note_look)
+        self._session.insistently(self._store.note_look)
         try:
             for _ in range(_MOST_ASKED):
-                outcome, attributes = self._schema.attributes(turn=self._turn)
+                outcome, attributes = self._schema.attributes(turn=self._session.turn)
                 if attributes is not None:
-                    self._heed(outcome)
+                    self._session.heed_unrecorded(outcome)
                     return Learned(queued=take_in(self._store, self._crm, attributes))
                 told = outcome
                 if self._crm.attributes_version is not None:
                     # It may be this endpoint alone, whose answer is not needed. Another question tells of the account.
-                    told = self._crm.probe(turn=self._turn)
-                self._heed(told)
-                if not _is_short_refusal(told):
+                    told = self._crm.probe(turn=self._session.turn)
+                self._session.heed_unrecorded(told)
+                if not is_short_refusal(told):
                     break
         except GatePaused:
             return Learned(problem="The gate is paused.")
         except Stopped:
-            return Learned(problem=f"Stopped: {self.halted}.")
+            return Learned(problem=f"Stopped: {self._session.halted}.")
         return Learned(problem=outcome.message or outcome.kind or "No answer.")
 
 
@@ -76,8 +76,3 @@ def learn_now(engine: sa.Engine, crm: Crm, turn: Turn) -> int:
 def remind(engine: sa.Engine, mapper: Mapper) -> None:
     """Tell the CRM's module what was last seen of its account."""
     mapper.know(AttributeStore(engine, mapper.name).read())
-
-
-def _is_short_refusal(outcome: Outcome) -> bool:
-    wait = outcome.retry_after
-    return outcome.result is Result.SNOOZED and (wait is None or wait.total_seconds() <= SHORT_PAUSE_SECONDS)

@@ -16,15 +16,24 @@ from crm_pipelines.contacts.destinations import register
 from crm_pipelines.contacts.gates import Gate, GateKeeper
 from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.contacts.queue import Queue, RetryPolicy
+from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.crms.base import Crm
+from crm_pipelines.crms.bulk import Imports
 from crm_pipelines.crms.registry import client_of
-from crm_pipelines.delivery.accounts import Registrar, admit
+from crm_pipelines.delivery.accounts import Admitted, admit, admit_run
+from crm_pipelines.delivery.bulk_sending import BulkSender
+from crm_pipelines.delivery.confirming import Confirmer
+from crm_pipelines.delivery.courier import Courier
+from crm_pipelines.delivery.fates import Fates
+from crm_pipelines.delivery.fidelity import FidelityReader
+from crm_pipelines.delivery.filling import Filler
 from crm_pipelines.delivery.gatekeeping import pacer_for
-from crm_pipelines.delivery.importing import Importer
 from crm_pipelines.delivery.learning import Learner, remind
 from crm_pipelines.delivery.planning import retry_policy
 from crm_pipelines.delivery.rates import RateLimit, rate_limit_of
-from crm_pipelines.delivery.surveying import Surveyor
+from crm_pipelines.delivery.reading import PageReader
+from crm_pipelines.delivery.scanning import Scanner
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import CrmSettings, Settings
 
@@ -56,8 +65,13 @@ class Account:
     def blocklist(self) -> Blocklist:
         return Blocklist(self.engine, self.queue.crm)
 
-    def registrar(self) -> Registrar:
-        return Registrar(gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+    def session(self) -> CrmSession:
+        """A new session with the account, at the pace that is known of it now."""
+        return CrmSession(gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+
+    def admit_run(self, *, move: bool) -> Admitted:
+        """See `accounts.admit_run`."""
+        return admit_run(self.session(), move=move)
 
     def admitted(self) -> "Account":
         """The same, with turns at the gate only while this is the account of the contacts; see `accounts.admit`."""
@@ -72,8 +86,7 @@ class Account:
         """None: the account takes whatever it is sent."""
         if self.crm.schema is None:
             return None
-        limit = self.rate_limit(self.gate.read())
-        return Learner(schema=self.crm.schema, store=self.attributes, gate=self.gate, crm=self.crm, limit=limit)
+        return Learner(session=self.session(), schema=self.crm.schema, store=self.attributes)
 
     @property
     def schema_known(self) -> bool:
@@ -88,19 +101,37 @@ class Account:
     def imports(self, run_id: str) -> BulkImports:
         return BulkImports(self.engine, self.queue.crm, run_id)
 
-    def importer(self, run_id: str) -> Importer:
-        return Importer(
-            queue=self.queue,
-            imports=self.imports(run_id),
-            blocklist=self.blocklist,
-            gate=self.gate,
-            crm=self.crm,
-            policy=self.policy,
-            limit=self.rate_limit(self.gate.read()),
+    def scanner(self, bulk: Imports) -> Scanner:
+        session = self.session()
+        reader = PageReader(session=session, bulk=bulk)
+        return Scanner(session=session, bulk=bulk, reader=reader, blocklist=self.blocklist)
+
+    def bulk_sender(self, bulk: Imports, run_id: str) -> BulkSender:
+        session, imports, blocklist = self.session(), self.imports(run_id), self.blocklist
+        reader = PageReader(session=session, bulk=bulk)
+        fates = Fates(session=session, queue=self.queue, policy=self.policy)
+        return BulkSender(
+            session=session,
+            bulk=bulk,
+            imports=imports,
+            blocklist=blocklist,
+            reader=reader,
+            filler=Filler(
+                session=session, bulk=bulk, queue=self.queue, imports=imports, blocklist=blocklist, fates=fates
+            ),
+            confirmer=Confirmer(session=session, bulk=bulk, reader=reader, imports=imports, fates=fates),
+            fates=fates,
         )
 
-    def surveyor(self) -> Surveyor:
-        return Surveyor(blocklist=self.blocklist, gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
+    def courier(self, run_id: str) -> Courier:
+        return Courier(queue=self.queue, session=self.session(), run_id=run_id)
+
+    def fidelity_reader(self) -> FidelityReader | None:
+        """None: the CRM does not show what it holds."""
+        if self.crm.reading is None:
+            return None
+        sampler = Sampler(self.engine, self.queue.crm)
+        return FidelityReader(session=self.session(), reading=self.crm.reading, queue=self.queue, sampler=sampler)
 
     @contextmanager
     def settled_at_an_end(self, run_id: str) -> Iterator[None]:

@@ -32,7 +32,7 @@ IMPORT_SILENCE = timedelta(minutes=3)
 Without one for this long nobody can be sending it."""
 
 IMPORT_DEADLINE = timedelta(minutes=30)
-"""What of an import is not proved this long after it was sent goes singly."""
+"""What of an import is not confirmed this long after it was sent goes singly."""
 
 IMPORT_LEASE = IMPORT_DEADLINE + timedelta(minutes=15)
 """How long an import's claims are safe from rescue: they need no renewal, what is done with them is decided earlier."""
@@ -40,14 +40,14 @@ IMPORT_LEASE = IMPORT_DEADLINE + timedelta(minutes=15)
 IMPORT_PATIENCE = timedelta(seconds=45)
 """How long a run waits for the imports that it has sent. Later ones are the next run's."""
 
-LONGEST_WALK = timedelta(minutes=5)
+LONGEST_SCAN = timedelta(minutes=5)
 """How long a run reads an account in search of blocked contacts: some three million at 10 requests a second."""
 
-WALK_TRUST = LONGEST_WALK + timedelta(minutes=5)
-"""How long after its begin a walk allows imports to be sent; who unsubscribes in between is not seen."""
+SCAN_TRUST = LONGEST_SCAN + timedelta(minutes=5)
+"""How long after its begin a scan of the account allows imports to be sent; who unsubscribes in between is not seen."""
 
 BULK_REST = timedelta(hours=1)
-"""For how long contacts go singly once imports have failed: each try costs a walk over the account."""
+"""For how long contacts go singly once imports have failed: each try costs a scan of the account."""
 
 _FAILED_IN_A_ROW = 2
 _TOO_BIG = frozenset({"timed_out", "too_large"})
@@ -83,7 +83,7 @@ def sending_budget(interval: timedelta) -> timedelta:
 
 
 def importing_budget(interval: timedelta) -> timedelta:
-    """How long a run begins further imports: half of its sending time, since they are also to be proved."""
+    """How long a run begins further imports: half of its sending time, since they are also to be confirmed."""
     return sending_budget(interval) / 2
 
 

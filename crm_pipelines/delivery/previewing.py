@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from crm_pipelines.contacts.queue import Claim, Queue
 from crm_pipelines.crms.base import Crm
-from crm_pipelines.delivery.parcels import Parcel, prepare, without_suppressed
+from crm_pipelines.delivery.preparing import Prepared, prepare, without_suppressed
 from crm_pipelines.delivery.totals import Totals
 
 _FATES = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}
@@ -17,7 +17,7 @@ def preview(queue: Queue, crm: Crm, claims: Sequence[Claim]) -> Totals:
     reasons: Counter[str] = Counter()
     deliveries = [prepare(crm, delivery, revision=0) for delivery in queue.load(claims)]
     for prepared in without_suppressed(queue, deliveries, crm.mapping_version):
-        if isinstance(prepared, Parcel):
+        if isinstance(prepared, Prepared):
             counts["synced"] += 1
         else:
             counts[_FATES.get(prepared.outcome, prepared.outcome)] += 1

@@ -4,18 +4,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
-from crm_pipelines.contacts.queue import Applied
+from crm_pipelines.contacts.queue import UNKNOWN, Applied
 
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
     """Counts of contacts. Every claimed contact is in exactly one of the counts after `claimed`.
 
-    synced: delivered. unchanged: the CRM already holds it. retrying: failed, another attempt is due. failed: given up
-    or rejected. skipped: can never be sent as it stands. released: given back uncharged. superseded: edited out of our
-    hands meanwhile (unselected, deleted, taken over). importing: in a bulk import that is still under way at the CRM;
-    a later run claims them again in this count. `reasons` counts failures by kind; `requests` is HTTP requests, and
-    `refused_for_rate` those that were answered with 429.
+    synced: delivered. unchanged: the CRM already holds it. retrying: failed, another attempt is due. failed: given up,
+    rejected, or of the kind `unknown` (may have arrived, and is not sent again by itself). skipped: can never be sent
+    as it stands. released: given back uncharged. superseded: edited out of our hands meanwhile (unselected, deleted,
+    taken over). importing: in a bulk import that is still under way at the CRM; a later run claims them again in this
+    count. `reasons` counts failures by kind; `requests` is HTTP requests, and `refused_for_rate` those that were
+    answered with 429.
     """
 
     claimed: int = 0
@@ -80,6 +81,7 @@ def totals_of(applied: Iterable[Applied], *, claimed: int, released: int, taken_
     for row in applied:
         counts[fate(row.outcome, row.state)] += row.contacts
         counts["requests"] += row.requests
-        if row.outcome not in {"synced", "unchanged"} and row.kind:
-            reasons[row.kind] += row.contacts
+        kind = UNKNOWN if row.outcome == UNKNOWN else row.kind
+        if row.outcome not in {"synced", "unchanged"} and kind:
+            reasons[kind] += row.contacts
     return Totals(claimed=claimed, reasons=dict(reasons), **counts)

@@ -21,7 +21,7 @@ from crm_pipelines.delivery.accounts import admit
 from crm_pipelines.delivery.gatekeeping import pacer_for
 from crm_pipelines.delivery.learning import remind
 from crm_pipelines.delivery.opening import Account, open_account
-from crm_pipelines.delivery.parcels import prepare, sendable_of, without_suppressed
+from crm_pipelines.delivery.preparing import prepare, sendable_of, without_suppressed
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
 from crm_pipelines.settings import Settings
 

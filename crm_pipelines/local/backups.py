@@ -27,7 +27,7 @@ from crm_pipelines.contacts.carrying_over import Carried, carry_over
 from crm_pipelines.contacts.destinations import known_destinations
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.errors import CrmPipelinesError
-from crm_pipelines.local.databases import contacts_database, dagster_storage_url
+from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
 from crm_pipelines.local.postgres_programs import find_program, run_program
 from crm_pipelines.postgres_urls import place_of
 from crm_pipelines.settings import Settings
@@ -230,17 +230,17 @@ def _drop(url: str) -> None:
 def _distrusted(url: str, *, former: str) -> Carried:
     """Migrate what was restored, close its gates, and take along who was suppressed since."""
     database.upgrade(url)
-    engines = database.create_engine(url), database.create_engine(former)
-    restored, before = engines
-    try:
-        with restored.connect() as connection:
-            crms = known_destinations(connection)
-        for crm in crms:
-            GateKeeper(restored, crm).restored()
+    with engine_on(url) as restored, engine_on(former) as before:
+        close_gates(restored)
         return carry_over(before, restored)
-    finally:
-        for engine in engines:
-            engine.dispose()
+
+
+def close_gates(engine: sa.Engine) -> None:
+    """Let nothing be sent from this restored database until somebody opens its gates."""
+    with engine.connect() as connection:
+        crms = known_destinations(connection)
+    for crm in crms:
+        GateKeeper(engine, crm).restored()
 
 
 def _exchanged(urls: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:

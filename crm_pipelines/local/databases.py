@@ -1,12 +1,13 @@
 """Which databases are in use: those that the environment names, or the embedded Postgres."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.database import DatabaseUnreachable, connection_problem
+from crm_pipelines.contacts.database import DatabaseUnreachable, connection_problem, create_engine
 from crm_pipelines.contacts.embedded import embedded_postgres
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.postgres_urls import place_of, without_schema
@@ -39,6 +40,16 @@ def contacts_database(settings: Settings) -> Iterator[str]:
         yield server.url(_CONTACTS)
 
 
+@contextmanager
+def engine_on(url: str) -> Iterator[sa.Engine]:
+    """An engine on a contacts database; it ends with the block."""
+    engine = create_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def _folder(settings: Settings) -> Path:
     return settings.storage.crm_pipelines_data_dir / "postgres"
 
@@ -65,3 +76,9 @@ def dagster_storage_url(settings: Settings, contacts_url: str) -> str:
         ) from None
     # Dagster's storage works with psycopg2 only.
     return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def point_dagster_at(settings: Settings, contacts: sa.URL) -> None:
+    """Tell Dagster in this process and its children where its records are. Raises as `dagster_storage_url`."""
+    os.environ["DAGSTER_POSTGRES_URL"] = dagster_storage_url(settings, contacts.render_as_string(hide_password=False))
+    os.environ["DAGSTER_HOME"] = str(settings.storage.dagster_home.absolute())

@@ -12,11 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.importing import Reject, import_contacts
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.errors import CrmPipelinesError
-from crm_pipelines.local.databases import contacts_database, dagster_storage_url
+from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
 from crm_pipelines.local.environment import prepare_databases, provision, sandbox_state, start_sandbox
 from crm_pipelines.local.processes import Processes, free_port
 from crm_pipelines.orchestration.resources import Destination
@@ -43,30 +42,26 @@ def demo(settings: Settings, kind: type[CrmSettings] = KINDS[FIRST]) -> None:
     settings = dataclasses.replace(settings, storage=own)
 
     console.print("[1/5] Starting Postgres ...")
-    with contacts_database(settings) as url, Processes(data / "demo.log") as processes:
+    with contacts_database(settings) as url, engine_on(url) as engine, Processes(data / "demo.log") as processes:
         prepare_databases(url, dagster_storage_url(settings, url), settings.storage.dagster_home)
-        engine = create_engine(url)
-        try:
-            console.print(f"[2/5] Starting the {kind.label} sandbox, a stand-in on this machine ...")
-            sandbox = kind.model_construct(**start_sandbox(processes, crm, free_port(), data))
-            own = settings.storage.model_copy(update={"crm_database_url": url})
-            settings = dataclasses.replace(settings, storage=own, destinations={crm: sandbox})
-            console.print(f"[3/5] Importing {SAMPLES.name} and selecting its contacts for {kind.label} ...")
-            imported = import_contacts(engine, SAMPLES, rejects_folder=data)
-            console.print(f"      {imported.summary}")
-            selected = select(engine, crm, Who(everyone=True))
-            console.print(f"      {selected.selected} contacts queued.")
-            created = provision(settings, crm, engine)
-            console.print(f"      Attributes created in the sandbox: {', '.join(created) or 'none were missing'}.")
-            console.print(f"[4/5] Running the Dagster job {crm}_sync ...")
-            result = run_now(crm, destination=Destination(crm, lambda: settings))
-            if not result.success:
-                raise DemoFailed(f"The run {result.run_id} failed: {result.problem}")
-            console.print("[5/5] What became of each contact:")
-            console.print(_fates(engine, crm, imported.rejects), soft_wrap=False)
-            console.print(", ".join(f"{count} {name}" for name, count in result.counts.items() if count) + ".")
-        finally:
-            engine.dispose()
+        console.print(f"[2/5] Starting the {kind.label} sandbox, a stand-in on this machine ...")
+        sandbox = kind.model_construct(**start_sandbox(processes, crm, free_port(), data))
+        own = settings.storage.model_copy(update={"crm_database_url": url})
+        settings = dataclasses.replace(settings, storage=own, destinations={crm: sandbox})
+        console.print(f"[3/5] Importing {SAMPLES.name} and selecting its contacts for {kind.label} ...")
+        imported = import_contacts(engine, SAMPLES, rejects_folder=data)
+        console.print(f"      {imported.summary}")
+        selected = select(engine, crm, Who(everyone=True))
+        console.print(f"      {selected.selected} contacts queued.")
+        created = provision(settings, crm, engine)
+        console.print(f"      Attributes created in the sandbox: {', '.join(created) or 'none were missing'}.")
+        console.print(f"[4/5] Running the Dagster job {crm}_sync ...")
+        result = run_now(crm, destination=Destination(crm, lambda: settings))
+        if not result.success:
+            raise DemoFailed(f"The run {result.run_id} failed: {result.problem}")
+        console.print("[5/5] What became of each contact:")
+        console.print(_fates(engine, crm, imported.rejects), soft_wrap=False)
+        console.print(", ".join(f"{count} {name}" for name, count in result.counts.items() if count) + ".")
     console.print(
         "What the sandbox holds, in a browser: "
         f"crm-pipelines sandbox {crm} --port 8086 --state {sandbox_state(crm, data)}"

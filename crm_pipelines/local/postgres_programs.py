@@ -10,7 +10,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from crm_pipelines.contacts.embedded.binaries import folders
+from crm_pipelines.contacts.embedded.binaries import folders, major_of, version_of
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.scrubbing import scrub
 
@@ -51,12 +51,8 @@ def _programs(name: str, chosen: Path | None) -> Iterator[Program]:
     if chosen is None and (on_path := shutil.which(name)):
         places.append(Path(on_path))
     for path in places:
-        try:
-            shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
-        except (OSError, subprocess.SubprocessError):
-            continue
-        if version := re.search(r"\d+", shown.stdout):
-            yield Program(path, int(version.group()))
+        if version := version_of(path):
+            yield Program(path, major_of(version))
 
 
 def connection_of(url: str) -> tuple[str, dict[str, str]]:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psutil
@@ -65,17 +64,15 @@ class _PrivateLog(logging.handlers.RotatingFileHandler):
 class Processes:
     """Named child processes, stopped in reverse order at the end of the `with` block. For the main thread.
 
-    Their output goes to `log`, each line after the child's name, and to standard error as well with `echo`. In the
-    block, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does; only an ignored SIGHUP (nohup) stays ignored.
+    Their output goes to `log`, each line after the child's name. In the block, SIGTERM and SIGHUP raise
+    KeyboardInterrupt, as Ctrl-C does; only an ignored SIGHUP (nohup) stays ignored.
     """
 
-    def __init__(self, log: Path, *, echo: bool = False) -> None:
+    def __init__(self, log: Path) -> None:
         self.log = log
         self._children: list[_Child] = []
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-        self._outputs: list[logging.Handler] = [_PrivateLog(log, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")]
-        if echo:
-            self._outputs.append(logging.StreamHandler())
+        self._output = _PrivateLog(log, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -87,17 +84,14 @@ class Processes:
             signal.signal(number, signal.default_int_handler)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # An impatient second Ctrl-C would leave children to their guards; the stop is bounded anyway.
         for number in self._handlers:
             signal.signal(number, signal.SIG_IGN)
         try:
             for child in reversed(self._children):
                 _stop(child)
-            for output in self._outputs:
-                output.close()
+            self._output.close()
         finally:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
@@ -155,8 +149,7 @@ class Processes:
     def _read(self, name: str, guard: subprocess.Popen[str]) -> None:
         assert guard.stdout
         for line in guard.stdout:
-            for output in self._outputs:
-                output.handle(logging.LogRecord(name, logging.INFO, "", 0, f"{name} | {line.rstrip()}", None, None))
+            self._output.handle(logging.LogRecord(name, logging.INFO, "", 0, f"{name} | {line.rstrip()}", None, None))
         self._ended.put(Ended(name, guard.wait()))
 
 

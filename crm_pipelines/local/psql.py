@@ -1,13 +1,12 @@
 """psql on the contacts database, with the password in nobody's process list."""
 
+import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 
-from crm_pipelines.contacts.embedded import EmbeddedPostgresError
-from crm_pipelines.contacts.embedded.binaries import find_binaries
+from crm_pipelines.contacts.embedded.binaries import folders
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.local.databases import contacts_database
 from crm_pipelines.local.postgres_programs import connection_of
@@ -35,10 +34,7 @@ def psql(settings: Settings, arguments: Sequence[str]) -> int:
 
 
 def _find(settings: Settings) -> str:
-    if on_path := shutil.which("psql"):
-        return on_path
-    with suppress(EmbeddedPostgresError):
-        beside = find_binaries(settings.storage.crm_postgres_bin).folder / "psql"
-        if beside.is_file():
-            return str(beside)
+    beside = os.pathsep.join(map(str, folders(settings.storage.crm_postgres_bin)))
+    if found := shutil.which("psql") or shutil.which("psql", path=beside):
+        return found
     raise PsqlMissing

@@ -3,19 +3,16 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import requests
-import sqlalchemy as sa
 from pydantic import SecretStr
 from rich.console import Console
 
-from crm_pipelines.contacts.database import create_engine
 from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
 from crm_pipelines.contacts.tokens import SCOPES, TokenRefused, TokenUnknown, authenticate, create_token, revoke_token
-from crm_pipelines.local.databases import contacts_database, dagster_storage_url
+from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
 from crm_pipelines.local.environment import listens, prepare_databases, provision, start_sandbox
 from crm_pipelines.local.processes import ProcessError, Processes, free_port, free_port_or_explain
 from crm_pipelines.local.webserver import Webserver
@@ -90,7 +87,7 @@ def _reason_against_sandbox(destination: CrmSettings, contacts_url: str) -> str 
     assert destination.missing is not None
     if destination.name != FIRST:
         return str(NotConfigured(destination.missing))
-    with _engine(contacts_url) as engine:
+    with engine_on(contacts_url) as engine:
         account = GateKeeper(engine, destination.name).read().account
     if account in {None, SANDBOX}:
         return None
@@ -104,23 +101,14 @@ def _use_sandbox(processes: Processes, destination: CrmSettings, contacts_url: s
     for field, value in start_sandbox(processes, destination.kind, port, data).items():
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
         os.environ[destination.variable(field)] = plain
-    with _engine(contacts_url) as engine:
+    with engine_on(contacts_url) as engine:
         provision(load_settings(), destination.name, engine)
-
-
-@contextmanager
-def _engine(url: str) -> Iterator[sa.Engine]:
-    engine = create_engine(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def token_file(contacts_url: str, data: Path) -> Path:
     """The file with a token that may do everything. Only the user of this machine who may read it gets in."""
     file = data / "api-token"
-    with _engine(contacts_url) as engine:
+    with engine_on(contacts_url) as engine:
         with suppress(FileNotFoundError, TokenRefused):
             authenticate(engine, file.read_text(encoding="utf-8").strip())
             return file

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from crm_pipelines.contacts.queue import Claim
-from crm_pipelines.delivery.surveying import Survey
+from crm_pipelines.delivery.scanning import AccountScan
 from crm_pipelines.delivery.totals import Totals
 
 
@@ -62,7 +62,7 @@ class Batch:
 
     `together`, `alone` (one after the other, since they may have taken a worker down) and `probe` (so until one has had
     an answer, since the CRM may be down): those that `claims` names.
-    `import`: the contacts of bulk imports under way and, with a survey, up to `most` more, claimed by the imports.
+    `import`: the contacts of bulk imports under way and, with a scan, up to `most` more, claimed by the imports.
     `run_id` is the run that claimed them; a re-execution from a failure is another one.
     """
 
@@ -70,7 +70,7 @@ class Batch:
     run_id: str
     claims: tuple[Claim, ...] = ()
     kind: Literal["together", "alone", "probe", "import"] = "together"
-    survey: Survey | None = None
+    scan: AccountScan | None = None
     most: int = 0
     dry_run: bool = False
 

@@ -7,8 +7,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from pydantic import Field
 
 from crm_pipelines.contacts.sampling import Sampler
-from crm_pipelines.delivery.fidelity import LOWEST_PERCENT, Fidelity, FidelityReader
-from crm_pipelines.delivery.opening import Account
+from crm_pipelines.delivery.fidelity import LOWEST_PERCENT, Fidelity
 from crm_pipelines.orchestration.resources import Destination, sentences
 from crm_pipelines.settings import CrmSettings
 
@@ -41,7 +40,7 @@ def fidelity_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
         since, now = last_look(context.instance, name), datetime.now(UTC)
         # By name and not by a resource: see `checks_of`.
         with sentences(), Destination(name).open() as account:
-            reader = _reader(account.admitted())
+            reader = account.admitted().fidelity_reader()
             found = reader.read(since, config.sample) if reader else Fidelity(halted=f"{title} shows no contacts")
         verdict = _verdict(found, title)
         context.log.info(
@@ -85,20 +84,6 @@ def last_look(instance: dg.DagsterInstance, crm: str) -> datetime:
 
 def _key(crm: str) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey([crm, "read_back"]), FIDELITY)
-
-
-def _reader(account: Account) -> FidelityReader | None:
-    """None: the CRM does not show what it holds."""
-    if account.crm.reading is None:
-        return None
-    return FidelityReader(
-        reading=account.crm.reading,
-        queue=account.queue,
-        sampler=Sampler(account.engine, account.queue.crm),
-        gate=account.gate,
-        crm=account.crm,
-        limit=account.rate_limit(account.gate.read()),
-    )
 
 
 def _verdict(found: Fidelity, title: str) -> str:

@@ -28,7 +28,10 @@ _DRY_RUN = Field(True, description="true: only count, change nothing. Launch it 
 
 
 class RetryConfig(dg.Config):
-    """Which failed contacts go back to the queue. Left as it is: all of them, counted only."""
+    """Which failed contacts go back to the queue. Left as it is: all of them, counted only.
+
+    Those of the kind unknown may have arrived where nothing is sent twice: only their kind or their ids take them.
+    """
 
     kind: str | None = Field(
         None, description="Only those whose last error is of this kind, such as outage or rejected. Unset: all kinds."
@@ -47,6 +50,8 @@ def retry_failed(
         done = retry(account.engine, destination.name, who, kind=config.kind, dry_run=config.dry_run)
     would = "would be " if done.dry_run else ""
     context.log.info("%d %squeued again, %d waiting ones %smade due now.", done.requeued, would, done.hastened, would)
+    if done.unknown:
+        context.log.info("%d may have arrived and stay as they are: kind `unknown` sends them again.", done.unknown)
     if done.not_found:
         context.log.warning("%d of the ids belong to no contact.", len(done.not_found))
     context.add_output_metadata(_retried(done) | {"errors_before": dg.MetadataValue.md(errors)})
@@ -57,6 +62,7 @@ def _retried(done: Retried) -> dict[str, Any]:
         "requeued": done.requeued,
         "hastened": done.hastened,
         "left_alone": done.other,
+        "of_these_unknown": done.unknown,
         "unknown_ids": len(done.not_found),
         "dry_run": done.dry_run,
     }

@@ -4,6 +4,13 @@ Between them travel identifiers and counts only; outcomes travel in the ledger (
 is data: a run in which contacts were rejected is a successful run. A run fails when the CRM was out of reach or refused
 the credentials, and when its sums do not add up.
 
+An outcome is first recorded in the ledger, then carried over to the contact, always by `Queue.apply`: of a single
+delivery in write_statuses; of a bulk import within sync_batch, page by page as it is seen at the CRM. To leave that to
+write_statuses as well would be worse. An import outlives its run, and whoever takes it up has to count what a dead
+worker had recorded. Whom it did not bring in must be due again while the same step has time to send singly. And one
+transaction over everybody would lock all these contacts until it is through (4 s for 100,000, docs/benchmarks.md);
+page by page it is done while the CRM is waited for.
+
 Op retries: only fetch_queued_contacts has one, since it gives back its own claims first. sync_batch has none: it would
 send again what was sent. The next tick is its retry.
 """
@@ -21,8 +28,8 @@ import dagster as dg
 from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.selection import ids_by_email
 from crm_pipelines.contacts.twins import settle
+from crm_pipelines.crms.bulk import Imports
 from crm_pipelines.delivery.accounts import AccountUnknown
-from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.gatekeeping import reopen_if_accepted
 from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.pacing import GatePaused
@@ -39,7 +46,7 @@ from crm_pipelines.delivery.planning import (
     suspects_share,
 )
 from crm_pipelines.delivery.previewing import preview
-from crm_pipelines.delivery.surveying import Survey
+from crm_pipelines.delivery.scanning import AccountScan
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration.assets import describe, in_words, queue_materialization, run_materialization, story
 from crm_pipelines.orchestration.batches import Batch, FetchConfig, SentBatch, WrittenBatch, contact_ids
@@ -117,12 +124,12 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     if not known:
         limit = 0
     in_bulk = known and chosen is None and not gate.paused and not gate.probing
-    survey = _survey(context, config, account) if in_bulk else None
-    claims, suspects = _claim(context, account, limit, chosen, probing=gate.probing, in_bulk=survey is not None)
+    scan = _scan(context, config, account) if in_bulk else None
+    claims, suspects = _claim(context, account, limit, chosen, probing=gate.probing, in_bulk=scan is not None)
     batches = []
-    if survey is not None or (chosen is None and imports.any_open()):
+    if scan is not None or (chosen is None and imports.any_open()):
         most = sys.maxsize if config.limit is None else config.limit - len(claims) - len(suspects)
-        batches.append(Batch(number=1, run_id=context.run_id, kind="import", survey=survey, most=most))
+        batches.append(Batch(number=1, run_id=context.run_id, kind="import", scan=scan, most=most))
     kind: Literal["probe", "together"] = "probe" if gate.probing else "together"
     batches += [
         Batch(number=number, run_id=context.run_id, claims=tuple(part), kind=kind)
@@ -176,7 +183,7 @@ def _admitted(context: dg.OpExecutionContext, account: Account) -> Account | Non
     """With a gate for the account that the credentials open; None when that cannot be told before the gate opens."""
     try:
         # Not a second time: a run that began before the account changed must not change it back.
-        admitted = account.registrar().admit(move=context.retry_number == 0)
+        admitted = account.admit_run(move=context.retry_number == 0)
     except (GatePaused, AccountUnknown) as reason:
         gate = account.gate.read()
         if isinstance(reason, AccountUnknown) and not gate.paused:
@@ -224,21 +231,23 @@ def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
     if rescued.returned:
         context.log.warning(
-            "%d claims of ended runs returned to the queue; %d of these contacts were being delivered when their "
-            "worker died, %d were given up for it.",
+            "%d claims of ended runs were taken back; %d of these contacts were being delivered when their worker "
+            "died, %d were given up for it, %d may have arrived and wait for a user's decision.",
             rescued.returned,
             rescued.charged,
             rescued.given_up,
+            rescued.unknown,
         )
     if lost := account.imports(context.run_id).recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
         context.log.warning("%d contacts of imports whose worker died before they were sent go again.", lost)
 
 
-def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> Survey | None:
+def _scan(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> AccountScan | None:
     """What a bulk import needs, when there is enough for one and the account takes it."""
-    if account.crm.imports is None:
+    bulk = account.crm.imports
+    if bulk is None:
         return None
-    threshold = account.crm.imports.threshold
+    threshold = bulk.threshold
     imports = account.imports(context.run_id)
     if (config.limit is not None and config.limit < threshold) or not imports.due(threshold):
         return None
@@ -251,11 +260,11 @@ def _survey(context: dg.OpExecutionContext, config: FetchConfig, account: Accoun
             ends[0].ended_as,
         )
         return None
-    surveyor = account.surveyor()
-    survey = surveyor.survey(threshold, imports.due)
-    if surveyor.failed:
+    scanner = account.scanner(bulk)
+    scan = scanner.scan(threshold, imports.due)
+    if scanner.failed:
         imports.note_failed(account.crm.mapping_version)
-    return survey
+    return scan
 
 
 def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
@@ -282,7 +291,8 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
             return SentBatch(batch=batch, totals=Totals(claimed=len(batch.claims), superseded=len(batch.claims)))
         with account.settled_at_an_end(context.run_id):
             account = account.admitted()
-            sent = _import(context, account, batch) if batch.kind == "import" else _send(context, account, batch)
+            bulk = account.crm.imports if batch.kind == "import" else None
+            sent = _send(context, account, batch) if bulk is None else _send_in_bulk(context, account, batch, bulk)
     seconds = time.monotonic() - started
     contacts = len(batch.claims)
     done = "imports seen to" if batch.kind == "import" else f"{contacts - sent.released} of {contacts} contacts handled"
@@ -292,13 +302,7 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
 
 
 def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
-    courier = Courier(
-        queue=account.queue,
-        gate=account.gate,
-        crm=account.crm,
-        run_id=context.run_id,
-        limit=account.rate_limit(account.gate.read()),
-    )
+    courier = account.courier(context.run_id)
     send = {"alone": courier.deliver_one_at_a_time, "probe": courier.deliver_after_a_probe}.get(
         batch.kind, courier.deliver
     )
@@ -308,21 +312,20 @@ def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> Sen
         released=receipt.released,
         locked=receipt.locked,
         halted=receipt.halted,
-        refused_for_rate=courier.refused_for_rate,
+        refused_for_rate=courier.session.refused_for_rate,
     )
 
 
-def _import(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
+def _send_in_bulk(context: dg.OpExecutionContext, account: Account, batch: Batch, bulk: Imports) -> SentBatch:
     started = time.monotonic()
-    importer = account.importer(context.run_id)
     budget = importing_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))
-    totals = importer.run(batch.survey, most=batch.most, budget=budget)
-    totals = replace(totals, refused_for_rate=importer.refused_for_rate)
+    receipt = account.bulk_sender(bulk, context.run_id).run(batch.scan, most=batch.most, budget=budget)
+    totals = receipt.totals
     left = budget - timedelta(seconds=time.monotonic() - started)
     most = batch.most - (totals.claimed - totals.released)
-    if importer.failed is None or importer.halted is not None or left <= timedelta() or most <= 0:
-        return SentBatch(batch=batch, totals=totals, halted=importer.halted)
-    context.log.warning("A bulk import came to nothing (%s): contacts go singly.", importer.failed)
+    if receipt.failed is None or receipt.halted is not None or left <= timedelta() or most <= 0:
+        return SentBatch(batch=batch, totals=totals, halted=receipt.halted)
+    context.log.warning("A bulk import came to nothing (%s): contacts go singly.", receipt.failed)
     rate = account.rate_limit(account.gate.read()).per_second
     rest = _send_rest(context, account, batch, claim_limit(left, rate, most))
     return replace(rest, totals=Totals.sum([totals, rest.totals or Totals()]))
@@ -344,7 +347,7 @@ def _send_rest(context: dg.OpExecutionContext, account: Account, batch: Batch, l
 def write_statuses(
     context: dg.OpExecutionContext, sent: SentBatch, destination: dg.ResourceParam[Destination]
 ) -> WrittenBatch:
-    if sent.totals is not None:
+    if sent.totals is not None:  # a dry run, or bulk imports: carried over page by page, see the head of this module
         context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
         return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run, seconds=sent.seconds)
     with sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-FAILED = ("retry", "rejected", "refused")
+FAILED = ("retry", "unknown", "rejected", "refused")
 """Outcomes of attempts that failed; others but `synced` were no attempt at the contact's cost."""
 
 MOST_KINDS = 8

@@ -10,7 +10,7 @@ from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.turns import Turn
 from crm_pipelines_tests.conformance.client import Client, Contact
-from crm_pipelines_tests.conformance.subject import Capability, Fault, Remote, Subject, Variant
+from crm_pipelines_tests.conformance.subject import Capability, Fault, Oddity, Remote, Subject, Variant
 from crm_pipelines_tests.one_contact import at_once
 
 
@@ -25,10 +25,11 @@ class Bench:
         self.client = self.open()
 
     def open(self, *, at: Subject | None = None, **settings: Any) -> Client:
-        """A client, of this account unless `at` another, that knows the account's fields if it may know them."""
+        """A client, of this account unless `at` another, that knows the account's fields where they must be known."""
         client = self._wrap((at or self.subject).open(Variant(**settings)))
         self._opened.append(client)
-        client.learn()
+        if client.crm.schema is not None:
+            client.learn()
         return client
 
     def other(self) -> Subject:
@@ -58,6 +59,11 @@ class Bench:
         self.subject.end_faults()
         return outcome
 
+    @property
+    def lost(self) -> Result:
+        """What a contact comes to whose request may have been applied, if no right answer came."""
+        return Result.RETRY if Capability.REPEATABLE in self.subject.capabilities else Result.UNKNOWN
+
     def held(self, at: Subject | None = None) -> dict[str, Remote]:
         """What the account holds, by address; no address twice."""
         found = (at or self.subject).held()
@@ -69,6 +75,12 @@ class Bench:
         held = self.held()
         assert list(held) == [contact.address]
         return held[contact.address]
+
+    def answer_oddly(self, oddity: Oddity) -> None:
+        """From now on answers about several contacts are like this; skips what this CRM never does."""
+        if oddity not in self.subject.oddities:
+            pytest.skip(f"{self.subject.kind} never has {oddity.value}")
+        self.subject.answer_oddly(oddity)
 
     def names(self, field: str, told: Iterable[str]) -> bool:
         """Whether these words name the custom field, as the user does or as the CRM does."""

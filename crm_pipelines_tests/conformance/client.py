@@ -1,6 +1,7 @@
 """The one place at which the suite calls the interface of a CRM: `crm_pipelines.crms.base.Crm`.
 
-Many contacts are given and one outcome each comes back, in their order, whatever the CRM takes in one request.
+As many contacts as a case likes are given, in calls of `most_per_request`. What a CRM may lack is asked for by cases
+that need it, and by no others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from crm_pipelines.crms.bulk import Imports
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Compared, Held, Payload, Remembered, Sendable
 from crm_pipelines.crms.schema import Finding, Schema
-from crm_pipelines.crms.turns import Turn
+from crm_pipelines.crms.turns import DeliveryTurn, Turn
 from crm_pipelines_tests.one_contact import at_once, turn_for_all
 
 
@@ -88,15 +89,19 @@ class Client:
         return payload
 
     def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
-        """One outcome each, in order."""
+        """All may be sent: one outcome each, in order."""
+        outcomes = self.hand_over(contacts, turn=turn_for_all(turn))
+        assert None not in outcomes, "who may be sent has an outcome"
+        return [one for one in outcomes if one is not None]
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        """One outcome each, in order; None for those whom `turn` left out. As many at a time as the CRM takes."""
         most = self.crm.most_per_request
         sendables = [self._sendable(contact) for contact in contacts]
         for contact, one in zip(contacts, sendables, strict=True):
             contact.intend(one.payload)
         chunks = [sendables[start : start + most] for start in range(0, len(sendables), most)]
-        outcomes = [one for chunk in chunks for one in self.crm.deliver(chunk, turn=turn_for_all(turn))]
-        assert None not in outcomes, "who may be sent has an outcome"
-        return [one for one in outcomes if one is not None]
+        return [one for chunk in chunks for one in self.crm.deliver(chunk, turn=turn)]
 
     def _sendable(self, contact: Contact) -> Sendable:
         return Sendable(

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from crm_pipelines.crms.base import Crm, Identity
-from crm_pipelines.crms.bulk import ImportRow, ImportTarget
+from crm_pipelines.crms.bulk import ImportRow, Imports, ImportTarget
 from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
-from crm_pipelines.crms.payloads import Compared, Held, Payload, Remembered
+from crm_pipelines.crms.payloads import Compared, Held, Payload, Remembered, Sendable
 from crm_pipelines.crms.schema import Finding
-from crm_pipelines.crms.turns import Turn
+from crm_pipelines.crms.turns import DeliveryTurn, Turn
 from crm_pipelines_tests.conformance.client import Client, Contact
-from crm_pipelines_tests.conformance.subject import KEY, Remote, Subject
+from crm_pipelines_tests.conformance.subject import FIRST_NAME, KEY, Remote, Subject
 from crm_pipelines_tests.one_contact import at_once
 
 
@@ -58,7 +58,8 @@ class CallsOutagesSynced(_EachOutcome):
     """Takes an answer that confirms nothing for a success."""
 
     def changed(self, outcome: Outcome) -> Outcome:
-        return replace(outcome, result=Result.SYNCED) if outcome.kind == "outage" else outcome
+        unconfirmed = outcome.result in {Result.RETRY, Result.UNKNOWN}
+        return replace(outcome, result=Result.SYNCED) if unconfirmed else outcome
 
 
 class CallsLimitsOutages(_EachOutcome):
@@ -141,6 +142,145 @@ class SwapsOutcomes(Flawed):
         return super().deliver(contacts, turn=turn)[::-1]
 
 
+class ForgetsWhoIsTooMany(Flawed):
+    """Sends no more than one request holds."""
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        return super().hand_over(contacts[: self.crm.most_per_request], turn=turn)
+
+
+class SendsOneByOne(Flawed):
+    """Makes a request for each."""
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        return [outcome for one in contacts for outcome in super(SendsOneByOne, self).hand_over([one], turn=turn)]
+
+
+class BlamesEachForAWhole(_EachOutcome):
+    """Does not say that a request was refused as a whole."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, whole=False)
+
+
+class CallsTheCulpritWhole(_EachOutcome):
+    """Still does not know whom a refusal is about when there was only one."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, whole=outcome.result is Result.REJECTED)
+
+
+class AppliesWhatWasRefused(Flawed):
+    """Sends by another way what was refused as a whole, and says nothing of it."""
+
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
+        outcomes = super().deliver(contacts, turn=turn)
+        for contact, outcome in zip(contacts, outcomes, strict=True):
+            if outcome.whole:
+                self.store(contact.address)
+        return outcomes
+
+
+class TakesSilenceForSuccess(_EachOutcome):
+    """Takes for arrived of whom nothing is said."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        said_nothing = outcome.result in {Result.RETRY, Result.UNKNOWN} and outcome.http_status in {200, 207}
+        return replace(outcome, result=Result.SYNCED) if said_nothing else outcome
+
+
+class LetsTheLastCarryTheRequests(Flawed):
+    """Has the number of requests at another contact than the one that tells something."""
+
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
+        outcomes = super().deliver(contacts, turn=turn)
+        *others, last = [replace(one, requests=0) for one in outcomes]
+        return [*others, replace(last, requests=sum(one.requests for one in outcomes))]
+
+
+class AddsEachTime(_AfterEach):
+    """Makes another contact each time."""
+
+    def more(self, contact: Contact, former: str | None) -> None:
+        if former is not None:
+            self.store(f"again.{contact.address}")
+
+
+class MistakesWhatMayBeRepeated(_EachOutcome):
+    """Asks a person where a request may be made again, or makes it again where it must not."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        other = {Result.RETRY: Result.UNKNOWN, Result.UNKNOWN: Result.RETRY}
+        return replace(outcome, result=other.get(outcome.result, outcome.result))
+
+
+class AsksAPersonWhereNothingWasSent(_EachOutcome):
+    """Takes every outage for one in which something may have been applied."""
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, result=Result.UNKNOWN) if outcome.result is Result.RETRY else outcome
+
+
+class DoesNotHeedTheTurn(Flawed):
+    """Sends whomever it was given."""
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        def heedless(sendables: Sequence[Sendable]) -> Sequence[Sendable]:
+            turn(sendables)
+            return sendables
+
+        return super().hand_over(contacts, turn=heedless)
+
+
+class WaitsOnceForAllRequests(Flawed):
+    """Goes by its first turn whatever requests it takes."""
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        asked: list[Sequence[Sendable]] = []
+
+        def once(sendables: Sequence[Sendable]) -> Sequence[Sendable]:
+            asked.append(turn(sendables) if not asked else sendables)
+            return asked[-1]
+
+        return super().hand_over(contacts, turn=once)
+
+
+class AsksForOthersToo(Flawed):
+    """Asks before each request about everybody."""
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        met: dict[str, Sendable] = {}
+
+        def about_all(sendables: Sequence[Sendable]) -> Sequence[Sendable]:
+            met.update({one.external_id: one for one in sendables})
+            passing = turn(list(met.values()))
+            return [one for one in sendables if one in passing]
+
+        return super().hand_over(contacts, turn=about_all)
+
+
+class GivesUpAllForOneLeftOut(Flawed):
+    """Sends nobody any more once somebody was left out."""
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        left_out: list[Sendable] = []
+
+        def all_or_none(sendables: Sequence[Sendable]) -> Sequence[Sendable]:
+            passing = turn(sendables)
+            left_out.extend(one for one in sendables if one not in passing)
+            return [] if left_out else passing
+
+        return super().hand_over(contacts, turn=all_or_none)
+
+
+class TellsOfWhomItDidNotSend(Flawed):
+    """Makes an outage of having been left out."""
+
+    def hand_over(self, contacts: Sequence[Contact], *, turn: DeliveryTurn) -> Sequence[Outcome | None]:
+        nothing = Outcome(result=Result.RETRY, kind="outage", message="No.")
+        return [one or nothing for one in super().hand_over(contacts, turn=turn)]
+
+
 class RefusesAllForOne(Flawed):
     """Gives up the whole request for one contact."""
 
@@ -198,9 +338,11 @@ class TakesOverAnAddress(Flawed):
     """Changes the contact that has the address, whoever it is."""
 
     def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
-        for contact in contacts:
-            contact.remote_key = contact.remote_key and self.prepare(contact).key
-        return super().deliver(contacts, turn=turn)
+        outcomes = super().deliver(contacts, turn=turn)
+        for contact, outcome in zip(contacts, outcomes, strict=True):
+            if outcome.kind == "duplicate_address":
+                self.store(contact.address, fields={FIRST_NAME: contact.record["name"]})
+        return outcomes
 
 
 class SubscribesAgain(_AfterEach):
@@ -215,6 +357,17 @@ class PutsOnTheListAgain(_AfterEach):
 
     def more(self, contact: Contact, former: str | None) -> None:
         self.store(self.prepare(contact).key, on_list=True)
+
+
+class PutsOnTheListAfterALostAnswer(Flawed):
+    """Does not know after a lost answer that it had asked for the list, and asks again."""
+
+    def deliver(self, contacts: Sequence[Contact], *, turn: Turn = at_once) -> Sequence[Outcome]:
+        uncertain = [one for one in contacts if not one.remembered.certain]
+        outcomes = super().deliver(contacts, turn=turn)
+        for contact in uncertain:
+            self.store(contact.address, on_list=True)
+        return outcomes
 
 
 class OverwritesMarks(_AfterEach):
@@ -252,6 +405,14 @@ class SharesItsAccount(Flawed):
             return super().deliver(contacts, turn=turn)
         finally:
             self.crm = own
+
+
+class SaysOtherwiseOfRepeating(Flawed):
+    """Calls repeatable what is not, or the other way round."""
+
+    def __init__(self, crm: Crm, subject: Subject) -> None:
+        super().__init__(crm, subject)
+        self.crm.repeatable = not crm.repeatable
 
 
 class NamesTheAccountByTheKey(Flawed):
@@ -303,24 +464,58 @@ class ForgetsWhatItMayHaveSent(Flawed):
         return super().deliver(contacts, turn=turn)
 
 
-class ProvesWithoutLooking(Flawed):
-    """Takes an import for delivered once the CRM has taken it."""
+class _OtherImports(Flawed):
+    """Imports in another way, `other`."""
+
+    other: ClassVar[type["_Imports"]]
 
     @property
     def imports(self) -> Any:
-        return _Unproved(super().imports)
+        return self.other(super().imports, self.subject)
 
 
-class _Unproved:
-    def __init__(self, imports: Any) -> None:
-        self._imports = imports
+class _Imports:
+    def __init__(self, imports: Imports, subject: Subject) -> None:
+        self.imports = imports
+        self.subject = subject
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._imports, name)
+        return getattr(self.imports, name)
 
+
+class _Unproved(_Imports):
     def row(self, payload: Payload, target: ImportTarget) -> ImportRow | None:
-        row: ImportRow | None = self._imports.row(payload, target)
+        row = self.imports.row(payload, target)
         return row and replace(row, proof=b"")
 
     def proof(self, _held: Held, _names: Sequence[str]) -> bytes:
         return b""
+
+
+class _BlocksNobody(_Imports):
+    def blocked(self, _held: Held) -> frozenset[str]:
+        return frozenset()
+
+
+class _BlocksOptOuts(_Imports):
+    def blocked(self, held: Held) -> frozenset[str]:
+        opted_out = {one.address for one in self.subject.held() if one.opted_out}
+        return self.imports.blocked(held) if held.key in opted_out else frozenset()
+
+
+class ProvesWithoutLooking(_OtherImports):
+    """Takes an import for delivered once the CRM has taken it."""
+
+    other = _Unproved
+
+
+class ImportsWhoOptedOut(_OtherImports):
+    """Asks nobody's leave before an import."""
+
+    other = _BlocksNobody
+
+
+class ImportsWhoLeftTheList(_OtherImports):
+    """Looks at opt-outs from everything only."""
+
+    other = _BlocksOptOuts

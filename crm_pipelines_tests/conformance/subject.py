@@ -25,8 +25,12 @@ WAIT = timedelta(seconds=37)
 
 
 class Capability(enum.Enum):
-    """What a CRM may lack. Whatever stands not here it must be able to do."""
+    """What a CRM may lack. Whatever stands not here it must be able to do.
 
+    MANY, REPEATABLE, FIELDS, READING and IMPORTS are what the client says by its interface; a case compares.
+    """
+
+    MANY = "one request may hold several contacts"
     REPEATABLE = "a request of which it is not known whether it was applied may be made again"
     RENAMES = "a contact that gets another address stays one contact"
     UNIQUE_PHONES = "a phone number belongs to one contact"
@@ -67,6 +71,14 @@ class Fault(enum.Enum):
     SILENCE_AFTER = "no answer, applied"
 
 
+class Oddity(enum.Enum):
+    """How a CRM may answer a request with several contacts, which has its full effect."""
+
+    SHUFFLED = "results in another order"
+    RESPELT = "addresses and ids in other letters"
+    FEWER = "no result for the first contact"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """Settings of a client. `base_url` None: the sandbox's."""
@@ -95,12 +107,13 @@ class Remote:
 class Subject(Protocol):
     """One account of a kind at its sandbox.
 
-    `names` says what the CRM calls the custom fields above, `lacking` among them.
+    `names` says what the CRM calls the custom fields above, `lacking` among them. `oddities`: those that it can play.
     """
 
     kind: ClassVar[str]
     capabilities: ClassVar[frozenset[Capability]]
     names: ClassVar[Mapping[str, str]]
+    oddities: ClassVar[frozenset[Oddity]] = frozenset()
 
     @classmethod
     def start(cls) -> AbstractContextManager["Subject"]:
@@ -130,6 +143,10 @@ class Subject(Protocol):
     def leave_list(self, address: str) -> None:
         """The person leaves the list."""
 
+    def take_off_list(self, address: str) -> None:
+        """Somebody takes the person off the list, of which the CRM may show less than of one who left."""
+        self.leave_list(address)
+
     def delete(self, address: str) -> None:
         """Somebody deletes the contact."""
 
@@ -152,4 +169,13 @@ class Subject(Protocol):
         """From now on all is well again."""
 
     def refuse(self, address: str, said: str) -> None:
-        """The CRM refuses this one contact for good, in these words."""
+        """The CRM refuses this one contact for good, in these words; others of the same request it takes."""
+
+    def refuse_whole(self, address: str) -> None:
+        """The CRM refuses every request with this contact, for good and without a word of whom it means.
+
+        Asked of those with MANY.
+        """
+
+    def answer_oddly(self, oddity: Oddity) -> None:
+        """From now on answers about several contacts are like this."""

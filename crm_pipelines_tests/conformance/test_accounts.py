@@ -19,6 +19,18 @@ def unlike(findings: list[Finding] | tuple[Finding, ...]) -> str:
     return " ".join(f"{one.subject}: {one.detail}" for one in findings if not one.ok)
 
 
+def test_a_client_offers_what_its_kind_claims_and_no_more(bench: Bench) -> None:
+    crm = bench.client.crm
+    offered = {
+        Capability.MANY: crm.most_per_request > 1,
+        Capability.REPEATABLE: crm.repeatable,
+        Capability.FIELDS: crm.schema is not None,
+        Capability.READING: crm.reading is not None,
+        Capability.IMPORTS: crm.imports is not None,
+    }
+    assert offered == {one: one in bench.subject.capabilities for one in offered}
+
+
 @needs(Capability.ACCOUNTS)
 def test_the_account_is_named_by_the_crm_and_not_by_the_key(bench: Bench) -> None:
     bench.subject.name_account("Account1")
@@ -170,8 +182,9 @@ def test_no_key_and_no_address_is_in_what_is_told_when_the_way_to_the_crm_fails(
     told: list[Outcome | Finding] = []
     for place in (f"http://user:{KEY}@127.0.0.1:1/{KEY}", f"http://crm.invalid/{KEY}"):
         client = bench.open(base_url=place)
-        told += [*bench.send(Contact(), client=client), client.probe(), client.learn(), client.identify()[0]]
-        told += client.check()
+        told += [*bench.send(Contact(), client=client), client.probe(), client.identify()[0], *client.check()]
+        if Capability.FIELDS in bench.subject.capabilities:
+            told.append(client.learn())
     for one in told:
         hidden(one, "p1@example.com", "%40example.com")
 

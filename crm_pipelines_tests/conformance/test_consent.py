@@ -12,6 +12,7 @@ from crm_pipelines_tests.conformance.subject import FIRST_NAME, TEXT, Capability
 ADA = "p1@example.com"
 needs = pytest.mark.needs
 Edit = Callable[[Contact], Contact]
+Leave = Callable[[Bench], None]
 
 
 def fields(ada: Contact) -> Contact:
@@ -28,6 +29,17 @@ def address(ada: Contact) -> Contact:
 
 def nothing(ada: Contact) -> Contact:
     return ada
+
+
+def left(bench: Bench) -> None:
+    bench.subject.leave_list(ADA)
+
+
+def taken_off(bench: Bench) -> None:
+    bench.subject.take_off_list(ADA)
+
+
+off_the_list = pytest.mark.parametrize("leave", [left, taken_off])
 
 
 def sent(bench: Bench, *, on_list: bool = False) -> Contact:
@@ -94,17 +106,19 @@ def test_without_a_list_in_the_settings_nobody_is_put_on_one(bench: Bench) -> No
 
 @needs(Capability.LISTS)
 @pytest.mark.parametrize("edit", [fields, blank, nothing])
-def test_who_left_the_list_is_not_put_back_whatever_is_updated(bench: Bench, edit: Edit) -> None:
+@off_the_list
+def test_who_left_the_list_is_not_put_back_whatever_is_updated(bench: Bench, edit: Edit, leave: Leave) -> None:
     ada = sent(bench, on_list=True)
-    bench.subject.leave_list(ADA)
+    leave(bench)
     bench.sync(edit(ada), client=bench.open(on_list=True))
     assert not bench.only(ada).on_list
 
 
 @needs(Capability.LISTS, Capability.RENAMES)
-def test_who_left_the_list_is_not_put_back_when_the_address_changes(bench: Bench) -> None:
+@off_the_list
+def test_who_left_the_list_is_not_put_back_when_the_address_changes(bench: Bench, leave: Leave) -> None:
     ada = sent(bench, on_list=True)
-    bench.subject.leave_list(ADA)
+    leave(bench)
     bench.sync(address(ada), client=bench.open(on_list=True))
     assert not bench.only(ada).on_list
 
@@ -118,10 +132,14 @@ def test_who_left_the_list_before_us_is_not_put_back_by_the_first_delivery_and_t
 
 
 @needs(Capability.LISTS, Capability.LEAVERS, Capability.REPEATABLE)
-def test_who_left_the_list_after_an_answer_was_lost_is_not_put_back_when_it_is_tried_again(bench: Bench) -> None:
+@off_the_list
+def test_who_left_the_list_after_an_answer_was_lost_is_not_put_back_when_it_is_tried_again(
+    bench: Bench, leave: Leave
+) -> None:
     ada, client = Contact(name="Ada"), bench.open(on_list=True)
     assert bench.lose(ada, client=client).result is Result.RETRY
-    bench.subject.leave_list(ADA)
+    assert bench.only(ada).on_list
+    leave(bench)
     bench.sync(ada, client=client)
     assert not bench.only(ada).on_list
 

@@ -27,6 +27,17 @@ OUTAGES = [
 ]
 APPLIED = [Fault.RESET_AFTER, Fault.ERROR_PAGE_AFTER]
 SILENCES = [Fault.SILENCE_BEFORE, Fault.SILENCE_AFTER]
+UNCERTAIN = [
+    Fault.ERROR,
+    Fault.ERROR_PAGE,
+    Fault.PAGE,
+    Fault.EMPTY,
+    Fault.RUBBISH,
+    Fault.FOREIGN,
+    Fault.RESET_BEFORE,
+    *APPLIED,
+]
+"""After these nobody here can know whether the request was applied."""
 REFUSED_OR_OUT = [*REFUSALS, Fault.NOT_FOUND, Fault.TOO_MANY, *OUTAGES]
 
 Prepare = Callable[[Bench], Contact]
@@ -81,6 +92,21 @@ def test_an_outage_is_tried_again_and_then_there_is_one_contact(bench: Bench, fa
     assert (outcome.result, outcome.kind) == (Result.RETRY, "outage")
     bench.sync(ada)
     assert bench.only(ada).fields[TEXT] == "x"
+
+
+@pytest.mark.parametrize("fault", UNCERTAIN, ids=lambda one: one.value)
+def test_what_may_have_been_applied_is_tried_again_only_where_that_does_no_harm(bench: Bench, fault: Fault) -> None:
+    outcome = bench.lose(new(bench), fault)
+    assert (outcome.result, outcome.remote_key, outcome.sent_attributes) == (bench.lost, None, frozenset())
+    assert outcome.kind
+    assert outcome.message
+    assert outcome.answered
+
+
+@pytest.mark.parametrize("fault", SILENCES, ids=lambda one: one.value)
+def test_what_has_no_answer_in_time_may_have_been_applied(bench: Bench, deadlines: Deadlines, fault: Fault) -> None:
+    bench.subject.fault(fault)
+    assert send_until_the_deadline(bench, deadlines, new(bench)).result is bench.lost
 
 
 @pytest.mark.needs(Capability.REPEATABLE)
@@ -178,6 +204,7 @@ def test_too_many_requests_are_snoozed_for_as_long_as_the_crm_says(bench: Bench)
     assert bench.only(ada).fields[TEXT] == "x"
 
 
+@pytest.mark.needs(Capability.REPEATABLE)
 def test_an_outage_of_which_the_crm_says_how_long_it_lasts_is_waited_for(bench: Bench) -> None:
     bench.subject.fault(Fault.UNAVAILABLE)
     [outcome] = bench.send(new(bench))

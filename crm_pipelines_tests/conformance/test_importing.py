@@ -161,6 +161,18 @@ def test_who_opted_out_is_known_by_each_identifier_before_an_import(bench: Bench
     assert not of_bob.identifiers & blocked
 
 
+@pytest.mark.needs(Capability.LEAVERS)
+def test_who_left_the_list_is_known_by_each_identifier_before_an_import(bench: Bench) -> None:
+    bench.client = bench.open(on_list=True)
+    ada, bob = Contact(1, name="Ada", phone_number="+1 202 555 0143"), Contact(2, name="Bob")
+    bench.sync(ada, bob)
+    bench.subject.leave_list(ada.address)
+    [of_ada, of_bob] = rows(bench, opened(bench), [ada, bob])
+    blocked = frozenset().union(*(bench.client.imports.blocked(one) for one in read(bench).values()))
+    assert of_ada.identifiers <= blocked
+    assert not of_bob.identifiers & blocked
+
+
 @pytest.mark.parametrize(
     "fault",
     [Fault.WRONG_KEY, Fault.TOO_MANY, Fault.ERROR, Fault.PAGE, Fault.RUBBISH, Fault.FOREIGN],

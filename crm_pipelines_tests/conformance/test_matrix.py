@@ -32,11 +32,24 @@ MANDATORY = {
         "test_too_many_requests_are_snoozed_for_as_long_as_the_crm_says",
         "test_each_request_waits_for_its_turn",
         "test_what_the_turn_raises_passes_through_and_nothing_is_sent",
+        "test_what_may_have_been_applied_is_tried_again_only_where_that_does_no_harm",
+        "test_what_has_no_answer_in_time_may_have_been_applied",
+        "test_without_a_server_there_is_an_outage_and_no_exception",
     },
     "test_many": {
         "test_each_contact_has_one_outcome_in_the_order_in_which_they_were_given",
         "test_of_many_the_one_that_is_refused_says_so_and_the_others_arrive",
+        "test_more_than_one_request_holds_go_in_several_and_each_has_its_own_outcome",
+        "test_of_a_full_request_the_one_that_is_refused_says_so_and_all_others_arrive",
+        "test_a_lost_answer_is_lost_for_each_of_many",
+        "test_many_that_are_sent_twice_are_one_each_and_the_second_time_changes_nothing",
         "test_one_client_serves_two_threads_and_mixes_nothing_up",
+    },
+    "test_turns": {
+        "test_whom_the_turn_leaves_out_is_in_no_request_and_the_others_are_sent",
+        "test_a_turn_that_lets_nobody_pass_makes_no_request",
+        "test_who_is_left_out_between_two_requests_is_as_before_or_has_arrived",
+        "test_each_request_is_preceded_by_one_turn_for_exactly_those_who_are_in_it",
     },
 }
 """Cases that ask for no capability: a kind that claims nothing faces them."""

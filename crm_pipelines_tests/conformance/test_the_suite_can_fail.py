@@ -17,11 +17,12 @@ from crm_pipelines_tests.conformance import (
     test_importing,
     test_many,
     test_reading,
+    test_turns,
 )
 from crm_pipelines_tests.conformance.bench import Bench, needed, skip_unless
 from crm_pipelines_tests.conformance.conftest import Subjects
 from crm_pipelines_tests.conformance.flaws import Flawed
-from crm_pipelines_tests.conformance.subject import NUMBER, Fault, Subject
+from crm_pipelines_tests.conformance.subject import NUMBER, Fault, Oddity, Subject
 
 RED = (AssertionError, pytest.fail.Exception)
 
@@ -86,6 +87,80 @@ CAUGHT = [
         test_many.test_of_many_the_one_that_is_refused_says_so_and_the_others_arrive,
         {"refused": 3},
     ),
+    Caught(
+        flaws.ForgetsWhoIsTooMany,
+        test_many.test_more_than_one_request_holds_go_in_several_and_each_has_its_own_outcome,
+    ),
+    Caught(
+        flaws.CallsAllSyncedForOne,
+        test_many.test_of_a_full_request_the_one_that_is_refused_says_so_and_all_others_arrive,
+    ),
+    Caught(
+        flaws.SwapsOutcomes,
+        test_many.test_of_a_full_request_the_one_that_is_refused_says_so_and_all_others_arrive,
+    ),
+    Caught(flaws.SendsOneByOne, test_many.test_many_contacts_take_fewer_requests),
+    *(
+        Caught(
+            flaw,
+            test_many.test_a_request_that_is_refused_as_a_whole_has_no_effect_and_each_outcome_says_so,
+            {"culprit": 0},
+        )
+        for flaw in (flaws.BlamesEachForAWhole, flaws.AppliesWhatWasRefused, flaws.LetsTheLastCarryTheRequests)
+    ),
+    *(
+        Caught(
+            flaw,
+            test_many.test_of_a_request_that_is_refused_as_a_whole_only_the_culprit_is_refused_apart,
+            {"culprit": 2},
+        )
+        for flaw in (flaws.CallsTheCulpritWhole, flaws.AppliesWhatWasRefused)
+    ),
+    *(
+        Caught(
+            flaws.SwapsOutcomes,
+            test_many.test_results_that_come_in_another_order_or_other_letters_are_told_apart,
+            {"oddity": oddity},
+        )
+        for oddity in (Oddity.SHUFFLED, Oddity.RESPELT)
+    ),
+    *(
+        Caught(flaw, test_many.test_a_contact_of_which_the_answer_says_nothing_has_not_arrived_and_the_others_have)
+        for flaw in (flaws.TakesSilenceForSuccess, flaws.DropsAnOutcome, flaws.MistakesWhatMayBeRepeated)
+    ),
+    *(
+        Caught(flaw, test_many.test_one_of_those_who_shared_a_request_carries_it, {"fault": Fault.TOO_MANY})
+        for flaw in (flaws.CountsARequestForEach, flaws.LetsTheLastCarryTheRequests)
+    ),
+    Caught(flaws.MistakesWhatMayBeRepeated, test_many.test_a_lost_answer_is_lost_for_each_of_many),
+    Caught(
+        flaws.MistakesWhatMayBeRepeated,
+        test_faults.test_what_may_have_been_applied_is_tried_again_only_where_that_does_no_harm,
+        {"fault": Fault.RESET_AFTER},
+    ),
+    Caught(
+        flaws.AddsEachTime, test_many.test_many_that_are_sent_twice_are_one_each_and_the_second_time_changes_nothing
+    ),
+    Caught(
+        flaws.AddsEachTime,
+        test_arriving.test_a_contact_that_is_sent_twice_is_one_and_the_second_time_changes_nothing,
+    ),
+    Caught(flaws.ForgetsWhatItMayHaveSent, test_many.test_many_whose_answer_was_lost_are_sent_again_and_are_one_each),
+    Caught(flaws.AsksAPersonWhereNothingWasSent, test_many.test_without_a_server_each_of_many_is_tried_again),
+    Caught(flaws.AsksAPersonWhereNothingWasSent, test_faults.test_without_a_server_there_is_an_outage_and_no_exception),
+    *(
+        Caught(flaw, test_turns.test_whom_the_turn_leaves_out_is_in_no_request_and_the_others_are_sent)
+        for flaw in (flaws.DoesNotHeedTheTurn, flaws.GivesUpAllForOneLeftOut, flaws.TellsOfWhomItDidNotSend)
+    ),
+    *(
+        Caught(flaw, test_turns.test_a_turn_that_lets_nobody_pass_makes_no_request)
+        for flaw in (flaws.DoesNotHeedTheTurn, flaws.TellsOfWhomItDidNotSend)
+    ),
+    Caught(flaws.DoesNotHeedTheTurn, test_turns.test_who_is_left_out_between_two_requests_is_as_before_or_has_arrived),
+    *(
+        Caught(flaw, test_turns.test_each_request_is_preceded_by_one_turn_for_exactly_those_who_are_in_it)
+        for flaw in (flaws.DoesNotHeedTheTurn, flaws.WaitsOnceForAllRequests, flaws.AsksForOthersToo)
+    ),
     Caught(flaws.TakesZeroForBlank, test_arriving.test_false_and_zero_arrive_on_creation_and_on_update),
     Caught(
         flaws.TakesZeroForBlank,
@@ -116,7 +191,15 @@ CAUGHT = [
     Caught(
         flaws.PutsOnTheListAgain,
         test_consent.test_who_left_the_list_is_not_put_back_whatever_is_updated,
-        {"edit": test_consent.fields},
+        {"edit": test_consent.fields, "leave": test_consent.left},
+    ),
+    *(
+        Caught(
+            flaws.PutsOnTheListAfterALostAnswer,
+            test_consent.test_who_left_the_list_after_an_answer_was_lost_is_not_put_back_when_it_is_tried_again,
+            {"leave": leave},
+        )
+        for leave in (test_consent.left, test_consent.taken_off)
     ),
     Caught(
         flaws.PutsOnTheListAgain,
@@ -130,6 +213,7 @@ CAUGHT = [
     Caught(flaws.DoesNotWaitForItsTurn, test_faults.test_each_request_waits_for_its_turn),
     Caught(flaws.KeepsTheGateToItself, test_faults.test_what_the_turn_raises_passes_through_and_nothing_is_sent),
     Caught(flaws.SharesItsAccount, test_accounts.test_two_accounts_side_by_side_share_nothing),
+    Caught(flaws.SaysOtherwiseOfRepeating, test_accounts.test_a_client_offers_what_its_kind_claims_and_no_more),
     Caught(flaws.NamesTheAccountByTheKey, test_accounts.test_the_account_is_named_by_the_crm_and_not_by_the_key),
     Caught(flaws.AcceptsEveryKey, test_accounts.test_the_check_says_in_a_sentence_that_the_key_is_wrong),
     Caught(flaws.AcceptsEveryKey, test_accounts.test_the_check_names_a_missing_field_in_a_sentence),
@@ -147,6 +231,11 @@ CAUGHT = [
     Caught(
         flaws.ForgetsWhatItMayHaveSent,
         test_consent.test_who_opted_out_after_an_answer_was_lost_stays_so_when_it_is_tried_again,
+    ),
+    Caught(flaws.ImportsWhoOptedOut, test_importing.test_who_opted_out_is_known_by_each_identifier_before_an_import),
+    Caught(
+        flaws.ImportsWhoLeftTheList,
+        test_importing.test_who_left_the_list_is_known_by_each_identifier_before_an_import,
     ),
     Caught(flaws.ProvesWithoutLooking, test_importing.test_what_is_not_there_as_it_was_sent_is_not_proved),
 ]

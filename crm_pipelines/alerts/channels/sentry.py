@@ -5,6 +5,7 @@ variables. Its transport is ours, since the SDK's keeps to itself whether an eve
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crm_pipelines.alerts.channels.base import ChannelFailed
@@ -19,15 +20,14 @@ _KEPT = {"event_id", "timestamp", "platform", "level", "logger", "message", "fin
 _KEPT |= {"release", "environment", "sdk"}
 
 
+@dataclass(frozen=True)
 class Sentry:
     """Alerts of one state (key) are one issue there. The SDK is imported with the first alert."""
 
     name = "sentry"
-
-    def __init__(self, dsn: str, ui_url: str | None, *, hide: tuple[str, ...] = ()) -> None:
-        self._dsn = dsn
-        self._ui_url = ui_url
-        self._hide = hide
+    dsn: str = field(repr=False)
+    ui_url: str | None
+    hide: tuple[str, ...] = field(repr=False)
 
     def send(self, alert: Alert) -> None:
         from sentry_sdk import Client
@@ -47,7 +47,7 @@ class Sentry:
                     self.failure = error
 
         client = Client(
-            dsn=self._dsn,
+            dsn=self.dsn,
             transport=Direct,
             default_integrations=False,
             auto_enabling_integrations=False,
@@ -66,7 +66,7 @@ class Sentry:
                 "logger": "crm_pipelines.alerts",
                 "fingerprint": ["crm-pipelines", alert.key],
                 "tags": {"alert": alert.key, "phase": alert.phase},
-                "extra": {"text": alert.body(self._ui_url)},
+                "extra": {"text": alert.body(self.ui_url)},
             }
         )
         assert isinstance(client.transport, Direct)
@@ -77,7 +77,7 @@ class Sentry:
 
     def _before_send(self, event: "Event", _hint: Mapping[str, Any]) -> "Event":
         kept: dict[str, Any] = {name: value for name, value in event.items() if name in _KEPT}
-        kept["message"] = without_addresses(kept["message"], self._hide)
+        kept["message"] = without_addresses(kept["message"], self.hide)
         lines = kept["extra"]["text"].split("\n")
-        kept["extra"] = {"text": "\n".join(without_addresses(line, self._hide) for line in lines)}
+        kept["extra"] = {"text": "\n".join(without_addresses(line, self.hide) for line in lines)}
         return kept  # type: ignore[return-value]

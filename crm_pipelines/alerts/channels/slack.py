@@ -1,6 +1,7 @@
 """Slack's incoming webhook."""
 
 import json
+from dataclasses import dataclass, field
 
 from crm_pipelines.alerts.channels.http import post
 from crm_pipelines.alerts.messages import Alert
@@ -9,18 +10,17 @@ from crm_pipelines.alerts.messages import Alert
 _LONGEST_TEXT = 4000
 
 
+@dataclass(frozen=True)
 class Slack:
     """Plain text: nothing in it is markup, mentions anybody or unfolds a page."""
 
     name = "slack"
-
-    def __init__(self, url: str, ui_url: str | None) -> None:
-        self._url = url
-        self._ui_url = ui_url
+    url: str = field(repr=False)
+    ui_url: str | None
 
     def send(self, alert: Alert) -> None:
-        text = f"{alert.subject}\n{alert.body(self._ui_url)}"[:_LONGEST_TEXT]
+        text = f"{alert.subject}\n{alert.body(self.ui_url)}"[:_LONGEST_TEXT]
         for mark, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
             text = text.replace(mark, escaped)
         message = {"text": text, "mrkdwn": False, "unfurl_links": False}
-        post(self._url, json.dumps(message).encode(), {"Content-Type": "application/json"})
+        post(self.url, json.dumps(message).encode(), {"Content-Type": "application/json"})

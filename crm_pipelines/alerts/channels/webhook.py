@@ -4,11 +4,13 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import dataclass, field
 
 from crm_pipelines.alerts.channels.http import post
 from crm_pipelines.alerts.messages import Alert
 
 
+@dataclass(frozen=True)
 class Webhook:
     """POSTs `Alert.document`.
 
@@ -17,19 +19,17 @@ class Webhook:
     """
 
     name = "webhook"
-
-    def __init__(self, url: str, secret: str | None, ui_url: str | None) -> None:
-        self._url = url
-        self._secret = secret
-        self._ui_url = ui_url
+    url: str = field(repr=False)
+    secret: str | None = field(repr=False)
+    ui_url: str | None
 
     def send(self, alert: Alert) -> None:
-        body = json.dumps(alert.document(self._ui_url)).encode()
+        body = json.dumps(alert.document(self.ui_url)).encode()
         timestamp = str(int(time.time()))
         headers = {"Content-Type": "application/json", "X-Timestamp": timestamp}
-        if self._secret:
-            headers["X-Signature"] = signature(self._secret, timestamp, body)
-        post(self._url, body, headers)
+        if self.secret:
+            headers["X-Signature"] = signature(self.secret, timestamp, body)
+        post(self.url, body, headers)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

@@ -3,7 +3,7 @@
 What is searched for may be an address, so it travels in the body of a form and never in a URL.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from crm_pipelines.api import suppressing
 from crm_pipelines.api.destinations import Destinations, Known
-from crm_pipelines.api.models import Crm
+from crm_pipelines.api.models import Crm, SyncStatus
 from crm_pipelines.api.pages.exporting import rows
 from crm_pipelines.api.pages.overview import Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
 from crm_pipelines.api.telling import tell
-from crm_pipelines.contacts import api_writes, records, selection
+from crm_pipelines.contacts import records, selection
 from crm_pipelines.contacts.crms import SYNC_STATUSES
 from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.selection import Who
@@ -32,7 +32,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _PAGE = 50
 _REASON = "on the status page"
 Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
-Status = Literal["", "New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
+Status = SyncStatus | Literal[""]
 
 
 class Wanted(BaseModel):
@@ -114,20 +114,12 @@ def _list(request: Request, session: Session, destinations: Destinations, wanted
 
 
 @router.post("/contacts.csv")
-def csv_of_contacts(
-    request: Request, session: Sender, destinations: Known, wanted: Annotated[Wanted, Form()]
-) -> Response:
+def csv_of_contacts(session: Sender, destinations: Known, wanted: Annotated[Wanted, Form()]) -> Response:
     """The whole filtered list, once it is written down who takes it away."""
     crm, engine = destinations.one(wanted.crm), destinations.engine
     with engine.begin() as connection:
-        api_writes.record(
-            connection,
-            token_id=session.identity.token_id,
-            request_id=request.state.request_id,
-            action="export",
-            contacts=selection.count_matching(connection, crm, wanted.filter).contacts,
-            crms=[crm],
-        )
+        contacts = selection.count_matching(connection, crm, wanted.filter).contacts
+        session.record(connection, "export", crm, contacts)
     return StreamingResponse(
         rows(engine, wanted.filter, crm),
         media_type="text/csv; charset=utf-8",
@@ -171,27 +163,14 @@ def _tell(
 
 @router.post("/contacts/{contact_id}/{action}")
 def decide(
-    request: Request,
-    session: Writer,
-    contact_id: UUID,
-    action: Action,
-    crm: Annotated[Crm, Form()],
-    destinations: Known,
+    session: Writer, destinations: Known, contact_id: UUID, action: Action, crm: Annotated[Crm, Form()]
 ) -> Response:
     """What the user decides about one contact at one CRM."""
     destinations.admit(action, [destinations.one(crm)])
     with destinations.engine.begin() as connection:
         records.read(connection, contact_id)
         changed = _decide(connection, crm, contact_id, action, by=session.identity.name)
-        api_writes.record(
-            connection,
-            token_id=session.identity.token_id,
-            request_id=request.state.request_id,
-            action=action,
-            contacts=changed,
-            crms=[crm],
-            contact_ids=[contact_id],
-        )
+        session.record(connection, action, crm, changed, [contact_id])
     return see(f"/contacts/{contact_id}")
 
 
@@ -203,5 +182,5 @@ def _decide(connection: sa.Connection, crm: str, contact_id: UUID, action: Actio
     if action == "retry":
         done = selection.retry_within(connection, crm, Who(ids=(contact_id,)))
         return done.requeued + done.hastened
-    outcomes: Sequence[str] = list(selection.decide(connection, crm, [contact_id], action).values())
+    outcomes = selection.decide(connection, crm, [contact_id], action).values()
     return sum(outcome in {"selected", "claimed", "unselected"} for outcome in outcomes)

@@ -15,7 +15,7 @@ from crm_pipelines.api.pages import charts
 from crm_pipelines.api.pages.charts import Bar, Frame
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Writer
-from crm_pipelines.contacts import api_writes, history, selection
+from crm_pipelines.contacts import history, selection
 from crm_pipelines.contacts.history import Step
 from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.selection import Who
@@ -136,22 +136,12 @@ def before_retry(
 
 @router.post("/retry")
 def retry(
-    request: Request,
-    session: Writer,
-    destinations: Known,
-    crm: Annotated[Crm, Form()],
-    kind: Annotated[Words, Form()] = "",
+    session: Writer, destinations: Known, crm: Annotated[Crm, Form()], kind: Annotated[Words, Form()] = ""
 ) -> Response:
     """Put them back into the queue."""
     destinations.one(crm)
     with destinations.engine.begin() as connection:
         done = selection.retry_within(connection, crm, Who(everyone=True), kind=kind or None)
-        api_writes.record(
-            connection,
-            token_id=session.identity.token_id,
-            request_id=request.state.request_id,
-            action="retry",
-            contacts=done.requeued + done.hastened,
-            crms=[crm],
-        )
-    return see(f"/?retried={done.requeued + done.hastened}")
+        retried = done.requeued + done.hastened
+        session.record(connection, "retry", crm, retried)
+    return see(f"/?retried={retried}")

@@ -8,13 +8,17 @@ no other site can know.
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import Depends, Form, Request, Response
 
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.api.same_origin import has_foreign_origin, is_from_another_site
+from crm_pipelines.contacts import api_writes
 from crm_pipelines.contacts.sessions import SessionEnded, begin_session, end_session
 from crm_pipelines.contacts.tokens import Identity
 
@@ -31,10 +35,25 @@ class Session:
 
     identity: Identity
     form_key: str
+    request_id: str
 
     @property
     def may_write(self) -> bool:
         return "write" in self.identity.scopes
+
+    def record(
+        self, connection: sa.Connection, action: str, crm: str, contacts: int, contact_ids: Sequence[UUID] = ()
+    ) -> None:
+        """Write down in the audit log what they did, for which destination, and to how many."""
+        api_writes.record(
+            connection,
+            token_id=self.identity.token_id,
+            request_id=self.request_id,
+            action=action,
+            contacts=contacts,
+            crms=[crm],
+            contact_ids=contact_ids,
+        )
 
 
 class SignedOut(Exception):
@@ -50,7 +69,7 @@ def open_session(request: Request) -> Session:
         identity = request.app.state.authenticator.find_session(value)
     except SessionEnded:
         raise SignedOut from None
-    return Session(identity=identity, form_key=_form_key(value))
+    return Session(identity=identity, form_key=_form_key(value), request_id=request.state.request_id)
 
 
 def sign_in_with(request: Request, response: Response, token: str) -> None:

@@ -30,7 +30,7 @@ class Binaries:
     @property
     def major(self) -> int:
         """The number that decides which data folders these programs can read."""
-        return int(re.split(r"\D", self.version)[0])
+        return major_of(self.version)
 
 
 def find_binaries(chosen: Path | None, *, major: int | None = None) -> Binaries:
@@ -95,14 +95,23 @@ def _in_system() -> list[Binaries]:
 
 
 def _inspect(folder: Path, libraries: Path | None = None) -> Binaries | None:
-    try:
-        shown = subprocess.run(  # noqa: S603
-            [folder / "postgres", "--version"], capture_output=True, text=True, timeout=30, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    version = re.search(r"\d+(\.\d+|devel|beta\d+|rc\d+)", shown.stdout)
+    version = version_of(folder / "postgres")
     if version is None or not (folder / "initdb").is_file():
         return None
     trees = (folder.parent, libraries) if libraries and libraries.is_dir() else (folder.parent,)
-    return Binaries(folder, version.group(), trees)
+    return Binaries(folder, version, trees)
+
+
+def version_of(program: Path) -> str | None:
+    """Such as 18.1, as a program of Postgres says it; None where it does not run."""
+    try:
+        shown = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    version = re.search(r"\d+(\.\d+|devel|beta\d+|rc\d+)", shown.stdout)
+    return version.group() if version else None
+
+
+def major_of(version: str) -> int:
+    """The number that decides which data folders and servers its programs know."""
+    return int(re.split(r"\D", version)[0])

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from crm_pipelines.contacts.embedded.account import Account, choose_account, place_binaries, place_data
+from crm_pipelines.contacts.embedded.account import choose_account, place_binaries, place_data
 from crm_pipelines.contacts.embedded.binaries import find_binaries
 from crm_pipelines.contacts.embedded.errors import EmbeddedPostgresError, from_output
 from crm_pipelines.contacts.embedded.layout import USER, Layout
@@ -58,17 +58,20 @@ class Cluster:
             arguments += ["-c", f"{name}={value}"]
         return subprocess.Popen(  # noqa: S603
             arguments,
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            errors="replace",
-            env=_environment(),
-            cwd=self.place,
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGINT),
-            **_popen(self.account),
+            **self._popen(),
         )
+
+    def _popen(self) -> dict[str, Any]:
+        """What `subprocess` is told of each of the programs."""
+        # Nothing else: PG* variables would change what the programs do, and secrets do not belong into a server.
+        environment = {"LC_ALL": "C"} | {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        account = self.account.popen if self.account else {}
+        return {"stdin": subprocess.DEVNULL, "errors": "replace", "env": environment, "cwd": self.place, **account}
 
     def _create(self) -> None:
         # Under another name until it is complete: a folder named data is always whole.
@@ -85,15 +88,11 @@ class Cluster:
         try:
             made = subprocess.run(  # noqa: S603
                 [self.programs / "initdb", "-D", new, "--pwfile", password_file, *self._initdb_options()],
-                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                errors="replace",
-                env=_environment(),
-                cwd=self.place,
                 check=False,
-                **_popen(self.account),
+                **self._popen(),
             )
         finally:
             password_file.unlink(missing_ok=True)
@@ -190,21 +189,12 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _popen(account: Account | None) -> dict[str, Any]:
-    return account.popen if account else {}
-
-
 def made_by(data: Path) -> int | None:
     """The major version of the Postgres that made the data folder; None where there is none, or none that tells."""
     try:
         return int((data / "PG_VERSION").read_text())
     except (OSError, ValueError):
         return None
-
-
-def _environment() -> dict[str, str]:
-    # Nothing else: PG* variables would change what the programs do, and secrets do not belong into a server.
-    return {"LC_ALL": "C"} | {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -20,7 +20,7 @@ from crm_pipelines.contacts.destinations import known_destination
 from crm_pipelines.contacts.importing.cleaning import Record, Unusable, to_record
 from crm_pipelines.contacts.importing.columns import Columns, match_columns
 from crm_pipelines.contacts.importing.errors import ImportRefused
-from crm_pipelines.contacts.importing.forecast import Destination, Expectation, ImportForecast, Watcher
+from crm_pipelines.contacts.importing.forecast import Expectation, ImportForecast, Watcher
 from crm_pipelines.contacts.importing.loading import Loader
 from crm_pipelines.contacts.importing.rejects import Rejects, require_writable
 from crm_pipelines.contacts.importing.report import MOST_REJECTS, SHOWN, ImportReport, Reject, Tally
@@ -66,9 +66,7 @@ def import_contacts(
             rejects.add(row, reason)
             tally.reject(row.line, reason, kept=MOST_REJECTS if rejects.unwritable else SHOWN)
 
-        for _ in _bring(table.rows, columns, loader, tally, reject):
-            if progress:
-                progress(tally.rows)
+        _bring(table.rows, columns, loader, tally, reject, progress)
         selection = loader.select()
     return ImportReport(
         **_counts(tally, path, table, columns),
@@ -99,9 +97,7 @@ def forecast_import(
     watcher = Watcher(table.header, columns)
     with Expectation(engine, crms) as expected:
         rows = watcher.watch(table.rows)
-        for _ in _bring(rows, columns, expected, tally, lambda row, reason: tally.reject(row.line, reason)):
-            if progress:
-                progress(tally.rows)
+        _bring(rows, columns, expected, tally, lambda row, reason: tally.reject(row.line, reason), progress)
     known = {} if engine else dict.fromkeys(("added", "updated", "unchanged"))
     return ImportForecast(
         **(_counts(tally, path, table, columns) | known),
@@ -162,11 +158,12 @@ def _open(path: Path, reading: Reading | None) -> tuple[Path, Table]:
 def _bring(
     rows: Iterator[Row],
     columns: Columns,
-    destination: Destination,
+    destination: Loader | Expectation,
     tally: Tally,
     reject: Callable[[Row, str], None],
-) -> Iterator[None]:
-    """Bring the rows to the destination, chunk by chunk, and count what becomes of them; yields after each chunk."""
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Bring the rows to the destination, chunk by chunk, and count what becomes of them."""
     first_lines: dict[int, int] = {}  # by hash of the key, since all addresses of a large file would fill the memory
     while chunk := list(itertools.islice(rows, CHUNK)):
         records = destination.keyed(_records(chunk, columns, reject))
@@ -183,7 +180,8 @@ def _bring(
         tally.added += loaded.added
         tally.updated += loaded.updated
         tally.unchanged += len(contacts) - len(repeated) - loaded.added - loaded.updated
-        yield
+        if progress:
+            progress(tally.rows)
 
 
 def _records(rows: list[Row], columns: Columns, reject: Callable[[Row, str], None]) -> list[Record]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from crm_pipelines import names
@@ -99,7 +99,11 @@ def to_record(row: Row, columns: Columns) -> Record:
         remarks += (f"email: {beside}",)
     email = values["email"]
     key = email.lower() if email.isascii() else email
-    said_no = [position for position, key in columns.opt_outs.items() if _opted_out(cells.get(position), key)]
+    said_no = [
+        position
+        for position, key in columns.opt_outs.items()
+        if position in cells and has_opted_out(key, str(cells[position]))
+    ]
     remarks += tuple(
         f"{name}: has opted out, so not queued by this import" for name in (*no_of_export, *map(columns.name, said_no))
     )
@@ -166,10 +170,6 @@ def _other_part(texts: Mapping[str, str], columns: Columns) -> dict[str, str]:
     return {other: found} if found else {}
 
 
-def _opted_out(cell: object, key: str) -> bool:
-    return cell is not None and has_opted_out(key, str(cell))
-
-
 def opted_out_as_stored(name: str, value: object) -> bool:
     """Whether a custom field, which was a column when it came, says that the person has opted out."""
     key = key_of(name)
@@ -226,8 +226,8 @@ def _boolean(text: str, column: str) -> bool:
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses half a surrogate pair, and 1e999
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses half a surrogate pair, NaN and 1e999
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -235,7 +235,3 @@ def _json_object(text: str) -> dict[str, Any]:
     if "\\u0000" in json.dumps(value):
         raise Unusable("custom_fields: it holds a NUL character")
     return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)

@@ -106,7 +106,7 @@ def match_columns(header: list[str], file: str) -> Columns:
             names = " and ".join(repr(header[place]) for place in others)
             next_one = "; where that is blank, the next of them stands in" if field in SEVERAL else ""
             notes.append(f"{field} is taken from {header[first]!r}, not from {names}{next_one}.")
-    opt_outs = {place: key for place in custom if tells_of_opting_out(key := _key_of_custom(header[place]))}
+    opt_outs = {place: key for place in custom if tells_of_opting_out(key := key_of(_unflattened(header[place])))}
     notes += [
         f"{header[place]!r} says who has opted out. They are brought in, but not queued by this import; who was "
         "queued or delivered before stays so. `crm-pipelines suppress EMAIL` keeps somebody from ever being sent."
@@ -146,10 +146,10 @@ def _in_order(ranked: dict[int, tuple[str, int]]) -> dict[str, list[int]]:
     return found
 
 
-def _key_of_custom(title: str) -> str:
+def _unflattened(title: str) -> str:
     for prefix in _FLATTENED:
         title = title.removeprefix(prefix) or title
-    return key_of(title)
+    return title
 
 
 def _custom(titles: dict[int, str]) -> tuple[dict[int, str], list[str]]:
@@ -157,10 +157,8 @@ def _custom(titles: dict[int, str]) -> tuple[dict[int, str], list[str]]:
     custom: dict[int, str] = {}
     notes: list[str] = []
     for place, title in titles.items():
-        plain = title
-        for prefix in _FLATTENED:
-            plain = plain.removeprefix(prefix) or title
-        name, number = plain, 1
+        name = plain = _unflattened(title)
+        number = 1
         while name in custom.values() or (number > 1 and name in titles.values()):
             number += 1
             name = f"{plain} ({number})"

@@ -8,6 +8,7 @@ in an old code page, which `encodings` tells by the letters, or refuses to.
 import codecs
 import io
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -130,21 +131,18 @@ def _readable(unread: re.Match[str]) -> str:
 
 
 def _detected(file: BinaryIO, name: str) -> tuple[str, str]:
-    block = file.read(_BLOCK)
+    start = file.read(1024)
     for mark, encoding in _BOMS:
-        if block.startswith(mark):
+        if start.startswith(mark):
             return encoding, ""
-    if wide := _wide(block[:1024]):
+    if wide := _wide(start):
         return wide, ""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    while True:
-        try:
-            decoder.decode(block, final=not block)
-        except UnicodeDecodeError:
-            return _with_wrong_bytes(file, name)
-        if not block:
-            return "utf-8", ""
-        block = file.read(_BLOCK)
+    file.seek(0)
+    try:
+        deque(codecs.iterdecode(iter(lambda: file.read(_BLOCK), b""), "utf-8"), maxlen=0)
+    except UnicodeDecodeError:
+        return _with_wrong_bytes(file, name)
+    return "utf-8", ""
 
 
 def _wide(start: bytes) -> str | None:

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Iterator, Set
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import sqlalchemy as sa
 
@@ -13,20 +12,12 @@ from crm_pipelines.contacts.importing.cleaning import FIELDS, Record, cell_text
 from crm_pipelines.contacts.importing.columns import Columns
 from crm_pipelines.contacts.importing.loading import Loaded, Selection, completed, keyed
 from crm_pipelines.contacts.importing.opt_outs import known_opt_outs
-from crm_pipelines.contacts.importing.report import SHOWN, Merged, Reject, summary
+from crm_pipelines.contacts.importing.report import SHOWN, Merged, Outcome
 from crm_pipelines.contacts.importing.tables import Row, is_blank
 from crm_pipelines.contacts.sql import load_statements
 
 _SQL = load_statements("importing/forecast")
 _LONGEST_EXAMPLE = 60
-
-
-class Destination(Protocol):
-    """Where the records of a file go: see Loader."""
-
-    def keyed(self, records: list[Record]) -> list[Record]: ...
-
-    def load(self, records: list[Record], repeated: Set[str]) -> Loaded: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,55 +44,28 @@ class Respelling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportForecast:
-    """What an import would come to; what is named as in ImportReport means the same.
+class ImportForecast(Outcome):
+    """What an import would come to.
 
     `added`, `updated` and `unchanged` are None if no database was asked, and CRMs are missing in `selected`,
     `taken_back` and `suppressed`. `merged` are the first rows with the address of an earlier one. `respelt` counts rows
     whose address the database has in another spelling, `respellings` are the first of them.
     """
 
-    file: str
-    form: str
-    rows: int
-    added: int | None
-    updated: int | None
-    unchanged: int | None
-    duplicates: int
-    rejected: int
-    reasons: dict[str, int]
-    rejects: tuple[Reject, ...]
-    remarks: dict[str, int]
-    notes: tuple[str, ...]
     columns: tuple[ColumnUse, ...]
-    custom_fields: tuple[str, ...]
-    ignored_columns: tuple[str, ...]
     merged: tuple[Merged, ...]
     respelt: int
     respellings: tuple[Respelling, ...]
-    selected: dict[str, int]
-    taken_back: dict[str, int]
-    suppressed: dict[str, int]
-    opted_out_before: dict[str, int]
 
     @property
     def contacts(self) -> int:
         """How many would be in the database afterwards that the file names."""
         return self.rows - self.duplicates - self.rejected
 
-    @property
-    def summary(self) -> str:
-        """One sentence with the counts."""
-        counts = {"usable": self.contacts} if self.added is None else {}
-        for what, count in (
-            ("would be added", self.added),
-            ("updated", self.updated),
-            ("unchanged", self.unchanged),
-            ("merged into an earlier row with the same address", self.duplicates),
-            ("rejected", self.rejected),
-        ):
-            counts[what] = count or 0
-        return summary(self.rows, counts)
+    def _counts(self) -> dict[str, int | None]:
+        counts = super()._counts()
+        usable = self.contacts if self.added is None else None
+        return {"usable": usable, "would be added": counts.pop("added"), **counts}
 
 
 class Watcher:
@@ -141,7 +105,7 @@ class Watcher:
         return [] if names & set(self._columns.fields.values()) else ["No column holds a name."]
 
 
-class Expectation:
+class Expectation(AbstractContextManager["Expectation"]):
     """Compares records with what the database has, in transactions that can only read.
 
     A role that may only read will do, and a standby. Without an engine nothing is compared.
@@ -161,9 +125,7 @@ class Expectation:
             self._connection = connection.execution_options(postgresql_readonly=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def keyed(self, records: list[Record]) -> list[Record]:

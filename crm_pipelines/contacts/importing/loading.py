@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
 import psycopg
@@ -66,7 +66,7 @@ class Selection:
         self.suppressed[crm] += counts.suppressed * times
 
 
-class Loader:
+class Loader(AbstractContextManager["Loader"]):
     """A connection; each `load` is one transaction, with a temporary table of its own."""
 
     def __init__(self, engine: sa.Engine, crms: list[str]) -> None:
@@ -77,12 +77,7 @@ class Loader:
         self._named = bytearray()  # the ids of all contacts in the file, if they are to be selected
         self._opted_out: set[bytes] = set()  # those of whom some row says so, perhaps a later one
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None and self._written >= _MANY:
                 self._connection.execute(sa.text("ANALYZE crm_contacts, crm_syncs"))

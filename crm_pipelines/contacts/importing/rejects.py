@@ -7,10 +7,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from crm_pipelines.contacts.importing.cleaning import cell_text
 from crm_pipelines.contacts.importing.errors import ImportRefused
@@ -21,7 +20,7 @@ OURS = ["rejected_line", "rejected_reason"]
 _BLANKS = " \t\r\n\0"
 
 
-class Rejects:
+class Rejects(AbstractContextManager["Rejects"]):
     """Writes a file from the first reject on: all rejected rows, each with all of its cells.
 
     The file is `<source>.rejects.csv` in `folder`. One that is there stays, since its rows may not be corrected yet:
@@ -45,12 +44,7 @@ class Rejects:
         self._file: TextIO | None = None
         self._writer: Any = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._file is not None:
             try:
                 self._file.close()

@@ -1,6 +1,7 @@
 """What an import came to, counted while it runs."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,30 +32,27 @@ class Merged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportReport:
-    """What an import came to: rows = added + updated + unchanged + duplicates + rejected.
+class Outcome:
+    """What an import came to, or would: rows = added + updated + unchanged + duplicates + rejected.
 
-    `duplicates` were merged into an earlier row with the same address. `rejects` are the first of the rejected rows;
-    all of them are in `rejects_file`, and `reasons` counts them by reason, the most frequent first. `selected` counts,
-    per CRM, the contacts that are selected now and never were; `taken_back`, `suppressed` and `opted_out_before` those
-    that were left alone, since somebody had taken them back, they must never be sent, or a custom field of an earlier
-    file says that they have opted out. `rejects_unwritable` says why there is no such file; then `rejects` are those
-    that would not be in it, up to MOST_REJECTS. `remarks` counts rows of which something was not taken, by what;
-    `notes` are sentences about the file as a whole.
+    `duplicates` were merged into an earlier row with the same address. `rejects` are the first of the rejected rows,
+    and `reasons` counts all of them by reason, the most frequent first. `selected` counts, per CRM, the contacts that
+    are selected now and never were; `taken_back`, `suppressed` and `opted_out_before` those that were left alone, since
+    somebody had taken them back, they must never be sent, or a custom field of an earlier file says that they have
+    opted out. `remarks` counts rows of which something was not taken, by what; `notes` are sentences about the file as
+    a whole.
     """
 
     file: str
     form: str
     rows: int
-    added: int
-    updated: int
-    unchanged: int
+    added: int | None
+    updated: int | None
+    unchanged: int | None
     duplicates: int
     rejected: int
     reasons: dict[str, int]
     rejects: tuple[Reject, ...]
-    rejects_file: Path | None
-    rejects_unwritable: str | None
     remarks: dict[str, int]
     notes: tuple[str, ...]
     custom_fields: tuple[str, ...]
@@ -67,16 +65,31 @@ class ImportReport:
     @property
     def summary(self) -> str:
         """One sentence with the counts."""
-        return summary(
-            self.rows,
-            {
-                "added": self.added,
-                "updated": self.updated,
-                "unchanged": self.unchanged,
-                "merged into an earlier row with the same address": self.duplicates,
-                "rejected": self.rejected,
-            },
-        )
+        return summary(self.rows, self._counts())
+
+    def _counts(self) -> dict[str, int | None]:
+        return {
+            "added": self.added,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "merged into an earlier row with the same address": self.duplicates,
+            "rejected": self.rejected,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport(Outcome):
+    """What an import came to.
+
+    All rejected rows are in `rejects_file`. `rejects_unwritable` says why there is no such file; then `rejects` are
+    those that would not be in it, up to MOST_REJECTS.
+    """
+
+    added: int
+    updated: int
+    unchanged: int
+    rejects_file: Path | None
+    rejects_unwritable: str | None
 
 
 @dataclass
@@ -113,7 +126,7 @@ class Tally:
         return dict(self.reasons.most_common())
 
 
-def summary(rows: int, counts: dict[str, int]) -> str:
+def summary(rows: int, counts: Mapping[str, int | None]) -> str:
     """Such as "3 rows: 2 added, 1 rejected."."""
     said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     return f"{rows} row{'' if rows == 1 else 's'}: {said or 'none'}."

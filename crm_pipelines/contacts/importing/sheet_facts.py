@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
+from openpyxl.utils import column_index_from_string
+
 _BLOCK = 1 << 20
 _OVERLAP = 1 << 16  # more than a cell has, but for one that holds a very long text
 _ROW = re.compile(rb"""<(?:\w+:)?row\s[^>]*?\br=["'](\d+)["']""")
@@ -54,7 +56,7 @@ def look_through(sheet: IO[bytes]) -> Facts:
             for match in _UNCALCULATED.finditer(block):
                 place = _PLACE.search(match[1])
                 if place and not _TEXT.search(match[1]):
-                    facts.uncalculated.add((int(place[2]), _column(place[1])))
+                    facts.uncalculated.add((int(place[2]), column_index_from_string(place[1].decode())))
     if not numbered:
         facts.last_row = None
     return facts
@@ -76,10 +78,3 @@ def _last(pattern: re.Pattern[bytes], text: bytes) -> list[re.Match[bytes]]:
         if found or size >= len(text):
             return found[-1:]
         size *= 8
-
-
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import BadZipFile
 
 import openpyxl
+from openpyxl.utils.escape import unescape
 
 from crm_pipelines.contacts.importing.errors import ImportRefused
 from crm_pipelines.contacts.importing.sheet_facts import Facts, look_through
@@ -44,7 +45,6 @@ _DAMAGED = (
 )
 """What openpyxl raises for a damaged file depends on where the damage is."""
 
-_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _ZEROS = re.compile(r"(?:\[[^\]]*\])*(0{2,})")
 _SIGNIFICANT = 15
 """Digits that spreadsheet programs show and keep of a number; 0.1 + 0.2 is 0.3 there."""
@@ -182,7 +182,7 @@ def _value(cell: Any) -> object:
         if cell.data_type == "e":
             return NoValue(value, f"{value} is no value")
         if "_x" in value:
-            value = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), value).replace("\r\n", "\n")
+            value = unescape(value).replace("\r\n", "\n")
         return error_or(value) if value[:1] in "# \t" else value
     if isinstance(value, bool):
         return value

@@ -154,7 +154,7 @@ def _write(
     if unknown:
         errors.append(not_found(_GONE, ids=unknown).as_row())
     results = [_apply(account, write, shows_new=shows_new) for write in planned]
-    return _answer(results, errors, status)
+    return _answer(results[1:] if account.hides_first else results, errors, status)
 
 
 def _check_wanted(account: Account, row: Row) -> None:

@@ -19,7 +19,18 @@ QUIRKS: tuple[Quirk, ...] = (
         "seen live by third parties; integrations that read it",
         True,
     ),
-    Quirk("Reading properties asks for crm.objects.contacts.read, creating for a schema scope.", _REFERENCE, True),
+    Quirk(
+        "Scopes: crm.objects.contacts.read and .write, crm.schemas.contacts.write to create properties, "
+        "crm.lists.read, and with crm.lists.write to change a list.",
+        _REFERENCE,
+        True,
+    ),
+    Quirk(
+        "Reading properties asks for crm.objects.contacts.read, opt-outs for communication_preferences.read; others "
+        "that HubSpot accepts in their place do not count.",
+        "assumed",
+        False,
+    ),
     Quirk("A batch has at most 100 inputs: 400 otherwise.", f"{_GUIDE}, limits", True),
     Quirk("The text of that 400; an empty batch is refused, too.", "assumed", False),
     Quirk(
@@ -83,7 +94,8 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     Quirk("The codes INVALID_NUMBER and INVALID_DATE.", "assumed", False),
     Quirk("Options are told by their value, not their label; several are joined by semicolons.", _GUIDE, True),
-    Quirk("A date is ISO 8601 or milliseconds, of a day at midnight UTC.", _GUIDE, True),
+    Quirk("A date is ISO 8601 or milliseconds.", "API reference, examples; simulators of third parties", True),
+    Quirk("Milliseconds of a date are those of midnight UTC.", "assumed", False),
     Quirk("A lifecycle stage goes forward only, unless it is cleared before.", _GUIDE, True),
     Quirk("A step back has no effect, and no error.", "assumed, as the bad case", False),
     Quirk("A new contact needs an address or a name.", _GUIDE, True),

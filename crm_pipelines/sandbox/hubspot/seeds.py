@@ -15,7 +15,7 @@ def seed(account: Account, given: Mapping[str, str]) -> int:
     `hs_email_optout` "true" or "false": the person unsubscribes from everything, or takes that back.
     `hs_additional_emails`: further addresses, separated by semicolons.
     """
-    properties = read_properties({"properties": given})
+    properties = dict(read_properties({"properties": given}))
     opted_out = properties.pop("hs_email_optout", None)
     further = [address for address in properties.pop("hs_additional_emails", "").split(";") if address]
     contact = account.owner("email", normal_email(properties.get("email", "")) or "")

@@ -64,11 +64,11 @@ _FAULTS: Mapping[Fault, Mapping[str, Any]] = {
 _WRITES = {Fault.RESET_AFTER, Fault.ERROR_PAGE_AFTER, Fault.SILENCE_AFTER}
 
 
-class BrevoSubject:
+class BrevoSubject(Subject):
     """See `subject.Subject`."""
 
     kind: ClassVar = "brevo"
-    capabilities: ClassVar = frozenset(Capability)
+    capabilities: ClassVar = frozenset(Capability) - {Capability.MANY}
     names: ClassVar = _NAMES
 
     @classmethod
@@ -123,6 +123,10 @@ class BrevoSubject:
 
     def leave_list(self, address: str) -> None:
         self._by_somebody("POST", f"/contacts/lists/{_LIST}/contacts/remove", {"emails": [address]})
+
+    def take_off_list(self, address: str) -> None:
+        # With everybody else: what was done to single contacts shows in listUnsubscribed.
+        self._by_somebody("POST", f"/contacts/lists/{_LIST}/contacts/remove", {"all": True})
 
     def delete(self, address: str) -> None:
         self._by_somebody("DELETE", f"/contacts/{address}")

@@ -27,6 +27,7 @@ from crm_pipelines_tests.conformance.subject import (
     WAIT,
     Capability,
     Fault,
+    Oddity,
     Remote,
     Subject,
     Variant,
@@ -93,12 +94,13 @@ _SOMEBODY = "the-token-of-somebody-else"
 _WRITES = {Fault.RESET_AFTER, Fault.ERROR_PAGE_AFTER, Fault.SILENCE_AFTER}
 
 
-class HubspotSubject:
+class HubspotSubject(Subject):
     """See `subject.Subject`."""
 
     kind: ClassVar = "hubspot"
     capabilities: ClassVar = frozenset(
         {
+            Capability.MANY,
             Capability.REPEATABLE,
             Capability.RENAMES,
             Capability.LISTS,
@@ -111,6 +113,7 @@ class HubspotSubject:
         }
     )
     names: ClassVar = _NAMES
+    oddities: ClassVar = frozenset(Oddity)
 
     @classmethod
     @contextmanager
@@ -194,6 +197,15 @@ class HubspotSubject:
     def refuse(self, address: str, said: str) -> None:
         self._refused |= {address: said}
         self._sandbox.configure(refused=self._refused)
+
+    def refuse_whole(self, address: str) -> None:
+        body = {**_REFUSED, "category": "VALIDATION_ERROR", "message": "Something is wrong"}
+        self._sandbox.fault("status", email=address, path="/batch/(upsert|update)$", status=400, body=body)
+
+    def answer_oddly(self, oddity: Oddity) -> None:
+        # HubSpot shuffles and respells always.
+        if oddity is Oddity.FEWER:
+            self._sandbox.configure(hide_first_result=True)
 
     def _id(self, address: str) -> str:
         return next(str(one["id"]) for one in self._sandbox.contacts() if one["properties"]["email"] == address)

@@ -51,6 +51,7 @@ def test_every_id_is_accounted_for_with_the_reason(api: Api, contacts: dict[str,
         "already_queued": 2,
         "claimed": 1,
         "suppressed": 1,
+        "unknown": 0,
         "unselected": 0,
         "unchanged": 0,
     }
@@ -204,3 +205,13 @@ def test_retry_counts_first_and_then_requeues_by_ids_kind_or_all(api: Api, conta
     assert [write["contacts"] for write in api.writes()] == [1, 1, 1]
     assert api.refused("POST", "/contacts/crm/retry", json={"crm": "brevo"}) == (422, "validation_failed")
     assert api.refused("POST", "/contacts/crm/retry", json={"crm": "brevo", "kind": "x"}) == (422, "invalid_request")
+
+
+def test_who_may_have_arrived_is_retried_by_id_or_kind_and_not_with_all(api: Api, contacts: dict[str, UUID]) -> None:
+    api.people.run("UPDATE crm_syncs SET last_error_kind = 'unknown' WHERE contact_id = :id", id=contacts["failed"])
+    done = api.post("/contacts/crm/retry", {"crm": "brevo", "all": True})
+    assert (done["requeued"], done["unknown"]) == (1, 1)
+    asked = {"crm": "brevo", "kind": "unknown", "dry_run": True}
+    assert api.post("/contacts/crm/retry", asked)["requeued"] == 1
+    by_id = api.post("/contacts/crm/retry", {"crm": "brevo", "contact_ids": [str(contacts["failed"])]})
+    assert (by_id["requeued"], by_id["unknown"]) == (1, 0)

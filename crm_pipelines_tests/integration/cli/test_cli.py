@@ -69,6 +69,20 @@ def test_retry_counts_before_it_acts(run: Run, engine: sa.Engine) -> None:
     assert run("retry", "brevo", "--all").stdout.startswith("brevo: 0 queued again")
 
 
+def test_who_may_have_arrived_is_counted_told_and_taken_by_its_kind_or_id(run: Run, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        contact = add_contact(connection)
+        put(connection, contact, "failed", attempts=0, last_error_kind="unknown", last_error="No answer.")
+    left = "Left alone, since they may have arrived: 1. See `crm-pipelines retry brevo --kind unknown`."
+    for many in (("retry", "brevo", "--all"), ("contacts", "select", "brevo", "--all")):
+        assert left in run(*many).stdout
+    assert json.loads(run("retry", "brevo", "--all", "--json").stdout)["unknown"] == 1
+    [group] = json.loads(run("status", "brevo", "--json").stdout)["errors"]
+    assert (group["status"], group["kind"], group["contacts"]) == ("Error", "unknown", 1)
+    assert run("retry", "brevo", "--kind", "unknown", "--dry-run").stdout.startswith("brevo: 1 would be queued again")
+    assert run("retry", "brevo", "--id", str(contact)).stdout.startswith("brevo: 1 queued again")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

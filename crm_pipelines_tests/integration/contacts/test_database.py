@@ -41,7 +41,7 @@ def upgrade_to(url: str, revision: str) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["0008", "0013", "0016", "0019"])
+@pytest.mark.parametrize("revision", ["0008", "0013", "0016", "0019", "0021"])
 def test_while_an_upgrade_waits_for_somebodys_transaction_the_statements_of_others_go_on(
     empty_database_url: str, revision: str
 ) -> None:

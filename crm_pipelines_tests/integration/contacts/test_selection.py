@@ -6,7 +6,18 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.selection import Retried, Selected, Unselected, Who, ids_by_email, retry, select, unselect
+from crm_pipelines.contacts.filters import ContactFilter
+from crm_pipelines.contacts.selection import (
+    Retried,
+    Selected,
+    Unselected,
+    Who,
+    decide_matching,
+    ids_by_email,
+    retry,
+    select,
+    unselect,
+)
 from crm_pipelines.errors import UsageError
 from crm_pipelines_tests.integration.contacts.states import STATES, add_contact, put
 
@@ -136,3 +147,44 @@ def test_a_decision_about_thousands_takes_as_few_statements_as_one_about_few(eng
         assert unselect(engine, "brevo", everyone).unselected == there + added
         counts.append(len(statements))
     assert counts[0] == counts[1]
+
+
+@pytest.fixture
+def unknown(engine: sa.Engine) -> UUID:
+    """One that may have arrived where nothing must be sent twice."""
+    with engine.begin() as connection:
+        contact = add_contact(connection, "unknown@example.com")
+        put(connection, contact, "failed", attempts=0, last_error_kind="unknown")
+    return contact
+
+
+def test_who_may_have_arrived_is_retried_by_name_or_by_kind_and_not_with_all(
+    engine: sa.Engine, contacts: dict[str, UUID], unknown: UUID
+) -> None:
+    everyone = Who(everyone=True)
+    for dry_run in (True, False):
+        done = retry(engine, "brevo", everyone, dry_run=dry_run)
+        assert done == Retried(requeued=2, hastened=1, other=8, dry_run=dry_run, unknown=1)
+    assert retry(engine, "brevo", everyone, dry_run=True).unknown == 1
+    assert states(engine)[unknown] == "failed"
+    assert retry(engine, "brevo", everyone, kind="unknown", dry_run=True).requeued == 1
+    assert retry(engine, "brevo", Who(ids=(unknown,)), dry_run=True).requeued == 1
+    assert retry(engine, "brevo", Who(emails=("unknown@example.com",))).requeued == 1
+    assert states(engine)[unknown] == "queued"
+
+
+def test_who_may_have_arrived_is_selected_by_name_and_not_among_many(engine: sa.Engine, unknown: UUID) -> None:
+    for many in (Who(everyone=True), Who(status="Error")):
+        assert select(engine, "brevo", many) == Selected(
+            selected=0, already_queued=0, claimed=0, suppressed=0, unknown=1
+        )
+    with engine.begin() as connection:
+        done = decide_matching(connection, "brevo", ContactFilter(status="Error"), "select", most=1)
+    assert done.counts["unknown"] == 1
+    assert states(engine)[unknown] == "failed"
+    assert select(engine, "brevo", Who(ids=(unknown,))).selected == 1
+
+
+def test_who_may_have_arrived_is_left_at_that_by_unselecting(engine: sa.Engine, unknown: UUID) -> None:
+    assert unselect(engine, "brevo", Who(emails=("unknown@example.com",))).unselected == 1
+    assert states(engine)[unknown] == "unselected"

@@ -14,11 +14,12 @@ from crm_pipelines.crms import transport
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines.delivery import passage
+from crm_pipelines.delivery import session
 from crm_pipelines.delivery.courier import Courier
 from crm_pipelines.delivery.opening import Account
 from crm_pipelines.delivery.planning import CLAIM_LEASE, retry_policy
 from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines.settings import BrevoSettings, load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -44,8 +45,8 @@ class Delivery:
 
     def __init__(self, engine: sa.Engine, crm: Crm) -> None:
         self.engine = engine
-        self.queue = Queue(engine, "brevo")
-        self.gate = GateKeeper(engine, "brevo")
+        self.queue = Queue(engine, crm.name)
+        self.gate = GateKeeper(engine, crm.name)
         self.crm = crm
 
     @property
@@ -64,10 +65,12 @@ class Delivery:
     def claim(self, count: int = 100, run_id: str = RUN) -> list[Claim]:
         return self.queue.claim(run_id, limit=count, lease=CLAIM_LEASE)
 
-    def courier(self, *, rate: float = 500, run_id: str = RUN, **replaced: Any) -> Courier:
-        parts: dict[str, Any] = {"queue": self.queue, "gate": self.gate, "crm": self.crm}
-        parts["limit"] = RateLimit(rate, is_ceiling=True)
-        return Courier(run_id=run_id, **{**parts, **replaced})
+    def session(self, *, rate: float = 500, **replaced: Any) -> CrmSession:
+        parts: dict[str, Any] = {"gate": self.gate, "crm": self.crm, "limit": RateLimit(rate, is_ceiling=True)}
+        return CrmSession(**{**parts, **replaced})
+
+    def courier(self, *, run_id: str = RUN, queue: Queue | None = None, **session: Any) -> Courier:
+        return Courier(queue=queue or self.queue, session=self.session(**session), run_id=run_id)
 
     def apply(self, run_id: str = RUN) -> dict[str, int]:
         """Carry the outcomes over; returns how many contacts came to which state."""
@@ -100,7 +103,7 @@ class Delivery:
 @pytest.fixture
 def delivery(database_url: str, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Delivery]:
     monkeypatch.setattr(transport, "READ_SECONDS", PATIENCE)
-    monkeypatch.setattr(passage, "_PATIENCE_TO_SEND", timedelta(seconds=PATIENCE))
+    monkeypatch.setattr(session, "_PATIENCE_TO_SEND", timedelta(seconds=PATIENCE))
     engine = database.create_engine(database_url, application_name=_CONNECTION)
     crm = brevo(brevo_sandbox.url)
     yield Delivery(engine, crm)

@@ -25,6 +25,7 @@ from crm_pipelines.crms.turns import DeliveryTurn
 from crm_pipelines.delivery import courier
 from crm_pipelines.delivery.pacing import Pacer
 from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import RUN, Delivery
@@ -228,10 +229,10 @@ def test_stop_signals_end_the_sending_also_those_that_come_while_one_is_being_de
 ) -> None:
     first = threading.Lock()
 
-    class Impatient(courier.Courier):
-        def _halt(self, reason: str) -> None:
+    class Impatient(CrmSession):
+        def halt(self, reason: str) -> None:
             signal.raise_signal(signal.SIGTERM)
-            super()._halt(reason)
+            super().halt(reason)
 
     class Signalling(Wrapped):
         def deliver(self, contacts: Sequence[Sendable], **how: Any) -> Sequence[Outcome | None]:
@@ -249,13 +250,10 @@ def test_stop_signals_end_the_sending_also_those_that_come_while_one_is_being_de
     request.addfinalizer(partial(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM)))
     signal.signal(signal.SIGTERM, stop)
     people.add(100)
-    stopped = Impatient(
-        queue=delivery.queue,
-        gate=delivery.gate,
-        crm=cast("Crm", Signalling(delivery.crm)),
-        run_id=RUN,
-        limit=RateLimit(20, is_ceiling=True),
+    impatient = Impatient(
+        gate=delivery.gate, crm=cast("Crm", Signalling(delivery.crm)), limit=RateLimit(20, is_ceiling=True)
     )
+    stopped = courier.Courier(queue=delivery.queue, session=impatient, run_id=RUN)
     with pytest.raises(Asked):
         stopped.deliver(delivery.claim())
     assert 0 < len(brevo_sandbox.requests()) < 100

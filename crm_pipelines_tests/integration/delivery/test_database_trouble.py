@@ -96,7 +96,7 @@ def test_a_connection_cut_while_claims_are_given_back_leaves_none_behind(
     people.add(5)
     claims = delivery.claim()
     courier = delivery.courier()
-    courier.halted = "already halted"
+    courier.session.halt("already halted")
     with ThreadPoolExecutor(1) as pool, engine.connect() as holder:
         holder.execute(sa.text("LOCK TABLE crm_syncs IN EXCLUSIVE MODE"))
         giving_back = pool.submit(courier.deliver, claims)

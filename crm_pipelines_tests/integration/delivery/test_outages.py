@@ -100,7 +100,7 @@ def test_a_stop_that_waits_for_a_slow_answer_keeps_its_leases_until_the_answer_i
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(courier.deliver, delivery.claim())
         brevo_sandbox.wait_for_requests(3)
-        courier._halt("the run is being stopped")
+        courier.session.halt("the run is being stopped")
         for _ in range(3):
             people.expire_leases()
             wait_until(lambda: _leases_left(people) > 60, "the leases are renewed although the run is being stopped")
@@ -137,7 +137,7 @@ def test_one_crm_is_delivered_to_at_once_while_another_has_much_to_do_and_does_n
             assert courier.deliver(claims).released == 0
             assert [row.state for row in queue.apply("run-2", POLICY)] == ["synced"]
             log = brevo_sandbox.requests()
-            stuck._halt("enough")
+            stuck.session.halt("enough")
             brevo_sandbox.release()
             sending.result(PATIENCE)
     finally:

@@ -47,7 +47,7 @@ def two(ours: BrevoSandbox, other: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 def admit(name: str) -> str:
     """As at the begin of a run; returns the account."""
     with Destination(name).open() as account:
-        account.registrar().admit(move=True)
+        account.admit_run(move=True)
         return account.gate.read().account or ""
 
 
@@ -184,7 +184,7 @@ def test_accounts_of_two_kinds_may_have_one_name(engine: sa.Engine) -> None:
     settings = load_settings()
     destinations = {**settings.destinations, "hubspot": _AnotherKind.of("hubspot")}
     with open_account(replace(settings, destinations=destinations), "brevo", engine) as account:
-        account.registrar().admit(move=True)
+        account.admit_run(move=True)
         assert account.gate.read().account == OURS
 
 

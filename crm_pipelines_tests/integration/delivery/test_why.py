@@ -2,16 +2,12 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.contacts.story import story
 from crm_pipelines.delivery import why as what
-from crm_pipelines.delivery.fidelity import FidelityReader
-from crm_pipelines.delivery.rates import RateLimit
 from crm_pipelines.delivery.why import Held, Preview, Why
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -120,9 +116,8 @@ def test_a_contact_that_keeps_a_shops_mark_of_our_form_is_found_and_read_back(
     add(engine, name="Ada Lovelace")
     deliver(delivery)
     assert held(delivery).says == "It holds what a delivery would send."
-    parts: dict[str, Any] = {"queue": delivery.queue, "gate": delivery.gate, "crm": delivery.crm}
-    parts["reading"] = delivery.crm.reading
-    reader = FidelityReader(sampler=Sampler(engine, "brevo"), limit=RateLimit(500, is_ceiling=True), **parts)
+    reader = delivery.account.fidelity_reader()
+    assert reader is not None
     read = reader.read(datetime.now(UTC) - timedelta(days=1), 9)
     assert (read.compared, read.low) == (1, [])
 

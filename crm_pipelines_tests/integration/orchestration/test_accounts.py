@@ -13,9 +13,9 @@ from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.story import story
 from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.accounts import account_of
-from crm_pipelines.delivery.passage import OTHER_ACCOUNT
 from crm_pipelines.delivery.planning import CLAIM_LEASE
 from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
+from crm_pipelines.delivery.session import OTHER_ACCOUNT
 from crm_pipelines.delivery.why import look as look_up
 from crm_pipelines.orchestration.findings import account_finding, look
 from crm_pipelines.orchestration.resources import Destination
@@ -389,10 +389,10 @@ def test_a_run_of_the_former_account_gets_no_turn_after_the_change(
         writes_before = writes(ours)
         claims: list[Claim] = former.queue.claim("run-of-before", limit=3, lease=CLAIM_LEASE)
         assert len(claims) == 3
-        courier = former.surveyor()
+        session = former.session()
         with pytest.raises(Exception, match="being stopped"):
-            courier._turn()
-        assert courier.halted == OTHER_ACCOUNT
+            session.turn()
+        assert session.halted == OTHER_ACCOUNT
     assert writes(ours) == writes_before
 
 
@@ -452,7 +452,7 @@ def test_the_account_changes_in_the_middle_of_a_backlog_with_imports_under_way(
         people.add(30)
         use_other()
         with Destination("brevo").open() as account:
-            moved = account.registrar().admit(move=True)
+            moved = account.admit_run(move=True)
         assert moved.forgotten == 70
         ours.release()
         ours.configure(hold_imports=False)

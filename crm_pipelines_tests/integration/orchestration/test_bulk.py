@@ -20,8 +20,9 @@ from crm_pipelines.contacts.blocklist import Blocklist
 from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
 from crm_pipelines.contacts.queue import Intent, Queue
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import importing, planning, reading
-from crm_pipelines.delivery.importing import Importer
+from crm_pipelines.delivery import bulk_sending, filling, planning, reading
+from crm_pipelines.delivery.bulk_sending import BulkSender
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -39,17 +40,17 @@ def _small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
 def _time_of_its_own(monkeypatch: pytest.MonkeyPatch, brevo_sandbox: BrevoSandbox) -> None:
     """To a run time passes only while it waits for the CRM, which then does its imports however long they take it."""
     passed = 0.0
-    pause = Importer._pause
+    pause = CrmSession.pause
 
-    def wait_for_the_crm(self: Importer, seconds: float) -> None:
+    def wait_for_the_crm(self: CrmSession, seconds: float) -> None:
         nonlocal passed
         pause(self, 0.01)
         wait_until_ended(brevo_sandbox)
         passed += seconds
 
-    monkeypatch.setattr(Importer, "_pause", wait_for_the_crm)
-    monkeypatch.setattr(importing, "time", SimpleNamespace(monotonic=lambda: passed))
-    monkeypatch.setattr(importing, "elapsed_clock", lambda: passed)
+    monkeypatch.setattr(CrmSession, "pause", wait_for_the_crm)
+    monkeypatch.setattr(bulk_sending, "time", SimpleNamespace(monotonic=lambda: passed))
+    monkeypatch.setattr(bulk_sending, "elapsed_clock", lambda: passed)
     # By the clock of the database, which goes on.
     monkeypatch.setattr(BrevoImports, "look_pause", timedelta(hours=1))
 
@@ -104,11 +105,11 @@ def poll_again(people: People) -> None:
     people.run("UPDATE crm_gates SET next_poll_at = now()")
 
 
-def a_walk(engine: sa.Engine) -> UUID:
-    """A complete walk over an account without blocked contacts."""
+def a_scan(engine: sa.Engine) -> UUID:
+    """A complete scan of an account without blocked contacts."""
     blocklist = Blocklist(engine, "brevo")
-    walk_id = blocklist.begin(longest_life=planning.WALK_TRUST)
-    return blocklist.complete(walk_id).id
+    scan_id = blocklist.begin(longest_life=planning.SCAN_TRUST)
+    return blocklist.complete(scan_id).id
 
 
 def submit(imports: BulkImports, import_id: UUID) -> set[str]:
@@ -116,7 +117,7 @@ def submit(imports: BulkImports, import_id: UUID) -> set[str]:
         import_id,
         modified_since=datetime.now(UTC),
         time_limit=planning.IMPORT_DEADLINE,
-        walk_trust=planning.WALK_TRUST,
+        scan_trust=planning.SCAN_TRUST,
     )
 
 
@@ -141,7 +142,7 @@ def test_many_contacts_arrive_by_one_import_and_each_was_seen(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BrevoImports, "page_size", 100)
-    monkeypatch.setattr(importing, "_PORTION", 200)
+    monkeypatch.setattr(filling, "_PORTION", 200)
     add(people, 500)
     run = pipeline.run()
     assert run.success, run.problem
@@ -224,15 +225,15 @@ def test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_ba
 ) -> None:
     monkeypatch.setenv("BREVO_LIST_ID", "2")
     add(people, 30)
-    submit = Importer._submit
+    submit = BulkSender._submit
 
-    def submit_and_take_back(self: Importer, *given: Any) -> bool:
+    def submit_and_take_back(self: BulkSender, *given: Any) -> bool:
         sent = submit(self, *given)
         people.run("SELECT crm_unselect('brevo', array_agg(id)) FROM crm_contacts")
         return sent
 
     with monkeypatch.context() as taking_back:
-        taking_back.setattr(Importer, "_submit", submit_and_take_back)
+        taking_back.setattr(BulkSender, "_submit", submit_and_take_back)
         assert pipeline.run().counts == {"claimed": 30, "superseded": 30}
     wait_until_ended(brevo_sandbox)
     assert {tuple(one["listIds"]) for one in brevo_sandbox.contacts()} == {(2,)}
@@ -332,7 +333,7 @@ def test_a_blocked_contact_is_known_by_its_phone_and_by_our_id_as_well(
     assert people.all("SELECT 1 FROM crm_attempts WHERE kind = 'unproved'") == [], "they were in no import"
 
 
-def test_an_address_edited_after_the_walk_is_compared_as_it_is_sent(
+def test_an_address_edited_after_the_scan_is_compared_as_it_is_sent(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brevo_sandbox.configure(import_unblocks=True)
@@ -349,7 +350,7 @@ def test_an_address_edited_after_the_walk_is_compared_as_it_is_sent(
     assert (brevo_sandbox.contact("gone@example.com") or {})["emailBlacklisted"] is True
 
 
-def test_more_than_one_page_is_walked_to_the_last_contact(
+def test_more_than_one_page_is_scanned_to_the_last_contact(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brevo_sandbox.configure(import_unblocks=True)
@@ -361,7 +362,7 @@ def test_more_than_one_page_is_walked_to_the_last_contact(
     assert (brevo_sandbox.contact("bulk28@example.com") or {})["emailBlacklisted"] is True
 
 
-def test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import(
+def test_an_account_from_which_contacts_vanish_during_the_scan_gets_no_import(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BrevoImports, "page_size", 10)
@@ -389,7 +390,7 @@ def test_an_account_from_which_contacts_vanish_during_the_walk_gets_no_import(
         {"status": 200, "body": {"contacts": [], "count": 5}},
     ],
 )
-def test_an_account_that_cannot_be_walked_gets_no_import(
+def test_an_account_that_cannot_be_scanned_gets_no_import(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]
 ) -> None:
     brevo_sandbox.fault("status", method="GET", path="/contacts$", **fault)
@@ -406,7 +407,7 @@ def test_an_account_that_cannot_be_walked_gets_no_import(
         "DELETE FROM crm_walks",
     ],
 )
-def test_no_import_is_sent_without_a_complete_and_young_walk(
+def test_no_import_is_sent_without_a_complete_and_young_scan(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
     add(people, 30)
@@ -426,7 +427,7 @@ def test_contacts_of_earlier_imports_are_proved_while_others_are_put_together(
 ) -> None:
     monkeypatch.setattr(BrevoImports, "page_size", 10)
     monkeypatch.setattr(BrevoImports, "most_bytes", 8000)
-    monkeypatch.setattr(importing, "_PORTION", 10)
+    monkeypatch.setattr(filling, "_PORTION", 10)
     add(people, 300)
     assert pipeline.run().counts == {"claimed": 300, "synced": 300}
     assert people.states() == {"synced": 300}
@@ -739,7 +740,7 @@ def test_a_worker_killed_while_it_reads_back_is_followed_by_one_that_goes_on(
 def test_what_was_being_prepared_when_the_worker_died_goes_singly(people: People, engine: sa.Engine) -> None:
     add(people, 30)
     dead = BulkImports(engine, "brevo", "dead")
-    number = dead.begin("mapping", walk_id=a_walk(engine))
+    number = dead.begin("mapping", scan_id=a_scan(engine))
     ready = dead.claim(number, limit=10, lease=planning.IMPORT_LEASE)
     rows = [
         ToldRow(
@@ -827,7 +828,7 @@ def test_a_worker_that_was_away_before_it_could_send_does_not_send(
 def test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it(people: People, engine: sa.Engine) -> None:
     add(people, 3)
     imports = BulkImports(engine, "brevo", "run")
-    number = imports.begin("mapping", walk_id=a_walk(engine))
+    number = imports.begin("mapping", scan_id=a_scan(engine))
     claims = [one.claim for one in imports.claim(number, limit=3, lease=planning.IMPORT_LEASE)]
     imports.note(
         number,

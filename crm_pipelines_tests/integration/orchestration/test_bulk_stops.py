@@ -11,8 +11,8 @@ from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import importing, planning
-from crm_pipelines.delivery.importing import Importer
+from crm_pipelines.delivery import bulk_sending, planning
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -82,15 +82,15 @@ def test_a_stop_before_an_imports_request_gives_its_contacts_back_uncharged(
 
 
 def stops_are_heard_of(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set once an importer was told to stop."""
+    """Set once a session was told to stop."""
     heard = threading.Event()
-    halt = Importer._halt
+    halt = CrmSession.halt
 
-    def tell(self: Importer, reason: str) -> None:
+    def tell(self: CrmSession, reason: str) -> None:
         halt(self, reason)
         heard.set()
 
-    monkeypatch.setattr(Importer, "_halt", tell)
+    monkeypatch.setattr(CrmSession, "halt", tell)
     return heard
 
 
@@ -126,6 +126,6 @@ def test_a_second_stop_leaves_no_thread_going_that_reads_back_ahead(
 
     add(people, 30)
     monkeypatch.setattr(BrevoImports, "submit", submit_and_stop)
-    monkeypatch.setattr(importing, "threading", SimpleNamespace(Event=Over))
+    monkeypatch.setattr(bulk_sending, "threading", SimpleNamespace(Event=Over))
     run_that_is_stopped(pipeline)
     assert looks <= _MANY, "the thread was never told"

@@ -9,7 +9,7 @@ import pytest
 from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Backlog
 from crm_pipelines.contacts.watching import Figures
-from crm_pipelines.delivery.fidelity import FidelityReader
+from crm_pipelines.delivery.session import CrmSession
 from crm_pipelines.orchestration import checks
 from crm_pipelines.orchestration.build import build_definitions
 from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_sensor, standing_checks, standing_evaluations
@@ -240,7 +240,7 @@ def test_a_contact_that_is_edited_while_it_is_read_does_not_count(
     people.add(1)
     pipeline.run()
     edit = "UPDATE crm_contacts SET name = 'Somebody Else'"
-    monkeypatch.setattr(FidelityReader, "_mind_the_gate", lambda self, outcome: people.run(edit))
+    monkeypatch.setattr(CrmSession, "heed", lambda self, outcome: people.run(edit))
     found = numbers(look(pipeline))
     assert (found["compared"], found["edited_meanwhile"]) == (0, 1)
 

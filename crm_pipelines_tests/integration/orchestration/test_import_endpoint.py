@@ -124,9 +124,9 @@ def test_after_two_imports_that_came_to_nothing_contacts_go_singly_for_an_hour_a
         edit_all(people)
     assert "No bulk import for" in log_of(pipeline, run)
     assert "unanswered" in log_of(pipeline, run)
-    walks = len(brevo_sandbox.requests(method="GET", path="/contacts$"))
+    scans = len(brevo_sandbox.requests(method="GET", path="/contacts$"))
     pipeline.run()
-    assert len(brevo_sandbox.requests(method="GET", path="/contacts$")) == walks, "nor is the account read for it"
+    assert len(brevo_sandbox.requests(method="GET", path="/contacts$")) == scans, "nor is the account read for it"
     edit_all(people)
     let_an_hour_pass(people)
     pipeline.run()
@@ -150,14 +150,14 @@ def test_an_import_that_arrives_ends_the_series(
     assert ends(people) == ["unanswered", "proved", "unanswered", "proved"]
 
 
-WALK = {"method": "GET", "path": "/contacts$"}
+SCAN = {"method": "GET", "path": "/contacts$"}
 REFUSED: dict[str, Any] = {"action": "status", "status": 403, "body": {"code": "permission_denied", "message": "No"}}
 ASKED_TO_WAIT: dict[str, Any] = {"action": "status", "status": 429, "headers": {"retry-after": "600"}}
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
 @pytest.mark.parametrize(
-    "where", [{"path": IMPORT}, {"path": "/contacts/folders"}, WALK], ids=["import", "list", "walk"]
+    "where", [{"path": IMPORT}, {"path": "/contacts/folders"}, SCAN], ids=["import", "list", "scan"]
 )
 def test_a_refusal_of_what_only_imports_need_closes_no_gate(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, where: dict[str, str], status: int
@@ -171,7 +171,7 @@ def test_a_refusal_of_what_only_imports_need_closes_no_gate(
 
 
 @pytest.mark.parametrize(
-    "where", [{"path": IMPORT}, {"path": "/contacts/folders"}, WALK], ids=["import", "list", "walk"]
+    "where", [{"path": IMPORT}, {"path": "/contacts/folders"}, SCAN], ids=["import", "list", "scan"]
 )
 @pytest.mark.parametrize(
     "trouble", [ASKED_TO_WAIT, REFUSED, {"action": "status", "status": 503}], ids=["429", "403", "5xx"]

@@ -227,3 +227,22 @@ def test_contacts_are_filtered_by_when_they_came(operator: Visitor, people: Peop
     text = operator.send("/contacts", {"since": since}).text
     assert "new@example.com" in text
     assert "old@example.com" not in text
+
+
+def test_who_may_have_arrived_is_left_alone_by_retry_all_and_decided_about_by_its_kind(
+    operator: Visitor, people: People
+) -> None:
+    fail(people, 2, "outage")
+    fail(people, 1, "unknown")
+    [unknown] = people.all("SELECT contact_id FROM crm_syncs WHERE last_error_kind = 'unknown'")
+    text = operator.get("/retry?crm=brevo").text
+    assert "Retry 2 contacts" in text
+    assert "1 more may have arrived and stays as it is" in text
+    operator.send("/retry", {"crm": "brevo", "kind": ""})
+    assert people.states() == {"queued": 2, "failed": 1}
+    assert "Look whether they did" in operator.get("/retry?crm=brevo&kind=unknown").text
+    page = operator.get(f"/contacts/{unknown['contact_id']}").text
+    assert "Not sent again by itself: it may have arrived." in page
+    assert "Send again" in page
+    operator.send(f"/contacts/{unknown['contact_id']}/retry", {"crm": "brevo"})
+    assert people.states() == {"queued": 3}

@@ -72,7 +72,7 @@ def test_behind_an_open_snapshot_an_import_does_not_walk_over_what_it_claimed_be
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
         reader.execute(sa.text("SELECT count(*) FROM crm_syncs"))
         imports = BulkImports(engine, "brevo", "run")
-        import_id = imports.begin("mapping", walk_id=uuid4())
+        import_id = imports.begin("mapping", scan_id=uuid4())
         given = {"holder": holder(import_id), "after_run_at": "-infinity", "after_id": str(import_id)}
         first = cost(engine, "imports", **given)
         for _ in range(5):

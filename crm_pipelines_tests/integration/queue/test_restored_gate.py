@@ -76,7 +76,7 @@ def test_in_a_copy_claims_and_imports_are_over_and_what_was_sent_is_not_known(
     assert copy.states() == {"queued": 2, "synced": 1}
     assert not of_copy.renew([claim], lease=LEASE), "a worker of before has lost it"
     assert copy.sync(synced)["payload_hash"] is None
-    assert copy.sync(synced)["bulk_ok"], "whom the walk does not see on the list goes singly by itself"
+    assert copy.sync(synced)["bulk_ok"], "whom the scan does not see on the list goes singly by itself"
     assert not copy.sync(waiting)["bulk_ok"], "who may have been put on the list since goes singly"
     assert copy.all("SELECT state, ended_as FROM crm_bulk_imports") == [{"state": "ended", "ended_as": "lost"}]
     assert copy.all("SELECT 1 FROM crm_walks") == []

@@ -29,6 +29,11 @@ def test_failures_in_a_row_are_those_after_the_last_answer_of_another_kind() -> 
     assert told == Tally(successes=1, failures=3, trailing_failures=2, rejects=0, last_failure="retry 3")
 
 
+def test_a_request_of_which_nothing_is_known_is_a_failure() -> None:
+    told = tally(attempts("synced", "unknown", "retry", "unknown"))
+    assert told == Tally(successes=1, failures=3, trailing_failures=3, rejects=0, last_failure="unknown 3")
+
+
 def test_a_reject_is_an_answer_too() -> None:
     told = tally(attempts("retry", "rejected"))
     assert (told.successes, told.trailing_failures, told.rejects, told.last_reject) == (1, 0, 1, "rejected 1")

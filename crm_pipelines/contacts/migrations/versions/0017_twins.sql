@@ -1,6 +1,6 @@
 -- Rows of before that are one address are twins. One of them goes on, the others are never sent, and say so.
 
--- What is said of a twin; the same words as a run's (delivery/parcels.py).
+-- What is said of a twin; the same words as a run's (delivery/preparing.py).
 CREATE FUNCTION crm_same_address(p_holder uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT 'Contact ' || p_holder || ' has the same address: merge the two, delete one, or correct an address.'
 $$;

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class Prepared:
     """One contact ready to be sent.
 
     `steps_aside`: under an interim address, to make room in a ring of contacts that wait for each other's addresses.
@@ -62,7 +62,7 @@ def sendable_of(delivery: Delivery, payload: Payload) -> Sendable:
     )
 
 
-def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
+def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Prepared | Attempt:
     """What is to be sent of a contact, or the outcome of one that is not sent. Pure but for the CRM's mapping."""
     finish = partial(
         Attempt,
@@ -84,7 +84,7 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
         return finish(outcome="skipped", kind=payload.kind, message=payload.message)
     if delivery.gives_way and delivery.remote_key != payload.key:
         aside = replace(payload, key=interim_address(delivery))
-        return Parcel(delivery=delivery, payload=aside, revision=revision, steps_aside=True)
+        return Prepared(delivery=delivery, payload=aside, revision=revision, steps_aside=True)
     if delivery.address_held_by in {"queued", "claimed"} and delivery.remote_key != payload.key:
         # The other contact has left this address, but the CRM does not know yet. Sent now, this one would take over
         # the other's entry, and the other's change of address would then rename it.
@@ -106,15 +106,15 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Parcel | Attempt:
         return finish(
             outcome="unchanged", payload_hash=payload.hash, warnings=payload.warnings, left_out=payload.left_out
         )
-    return Parcel(delivery=delivery, payload=payload, revision=revision)
+    return Prepared(delivery=delivery, payload=payload, revision=revision)
 
 
 def without_suppressed(
-    queue: Queue, prepared: Sequence[Parcel | Attempt], mapping_version: str
-) -> list[Parcel | Attempt]:
+    queue: Queue, prepared: Sequence[Prepared | Attempt], mapping_version: str
+) -> list[Prepared | Attempt]:
     """The same, but with the outcome of those who must never be sent: known by the form in which they would be."""
-    parcels = [one for one in prepared if isinstance(one, Parcel)]
-    suppressed = queue.suppressed({one.delivery.claim.contact_id: forms_of(one.payload.key) for one in parcels})
+    ready = [one for one in prepared if isinstance(one, Prepared)]
+    suppressed = queue.suppressed({one.delivery.claim.contact_id: forms_of(one.payload.key) for one in ready})
     return [
         Attempt(
             claim=one.delivery.claim,
@@ -125,7 +125,7 @@ def without_suppressed(
             duration=timedelta(),
             mapping_version=mapping_version,
         )
-        if isinstance(one, Parcel) and one.delivery.claim.contact_id in suppressed
+        if isinstance(one, Prepared) and one.delivery.claim.contact_id in suppressed
         else one
         for one in prepared
     ]
@@ -136,12 +136,12 @@ def interim_address(delivery: Delivery) -> str:
     return f"{delivery.record['id']}@address-change.invalid"
 
 
-def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, crm: Mapper) -> Attempt:
+def attempt_of(prepared: Prepared, outcome: Outcome, duration: timedelta, crm: Mapper) -> Attempt:
     """The ledger's entry of a delivery that came to `outcome` after `duration`."""
     synced = outcome.result is Result.SYNCED
     attempt = Attempt(
-        claim=parcel.delivery.claim,
-        revision=parcel.revision,
+        claim=prepared.delivery.claim,
+        revision=prepared.revision,
         outcome=outcome.result.value,
         duration=duration,
         kind=outcome.kind,
@@ -158,14 +158,14 @@ def attempt_of(parcel: Parcel, outcome: Outcome, duration: timedelta, crm: Mappe
         lists=outcome.lists,
         # Only a confirmed delivery moves the hash: a rejected payload must be sent again, and so must one of which the
         # CRM refused a part.
-        payload_hash=parcel.payload.hash if synced and not outcome.left_out else None,
+        payload_hash=prepared.payload.hash if synced and not outcome.left_out else None,
         sent_attributes=outcome.sent_attributes if synced else frozenset(),
         mapping_version=crm.mapping_version,
         attributes_version=crm.attributes_version,
-        warnings=(*parcel.payload.warnings, *outcome.warnings),
-        left_out=parcel.payload.left_out | outcome.left_out,
+        warnings=(*prepared.payload.warnings, *outcome.warnings),
+        left_out=prepared.payload.left_out | outcome.left_out,
     )
-    return _aside(attempt) if parcel.steps_aside else attempt
+    return _aside(attempt) if prepared.steps_aside else attempt
 
 
 def _aside(attempt: Attempt) -> Attempt:
@@ -190,14 +190,14 @@ def _aside(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def own_failure(error: Exception, *, repeatable: bool = True) -> Outcome:
-    """The outcome of a delivery that failed by a defect of ours; `repeatable`: whether it may be made again."""
+def own_failure(error: Exception) -> Outcome:
+    """The outcome of a delivery that failed by a defect of ours."""
     # The text of an unexpected exception may hold a contact's data; its type and place do not.
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     _log.error("Unexpected %s at %s while delivering a contact", type(error).__name__, place)
     return Outcome(
-        result=Result.RETRY if repeatable else Result.UNKNOWN,
+        result=Result.RETRY,
         kind="internal",
         message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}.",
     )
