@@ -2654,7 +2654,7 @@ MUTATIONS = (
     Mutation(
         guard="hubspot: no opt-out is written",
         changes=(("crm_pipelines/crms/hubspot/mapping.py", "|hs_email_optout(?:_\\d+)?", ""),),
-        tests=(f"{_HUBSPOT_TESTS}::test_no_field_of_a_contact_reaches_what_people_have_decided",),
+        tests=("crm_pipelines_tests/unit/crms/test_hubspot_values.py::test_no_mapping_may_set_identity_or_consent",),
     ),
     Mutation(
         guard="hubspot: the lifecycle stage is set on creation only",

@@ -52,7 +52,8 @@ def by_id(contact: Sendable, rows: Iterable[Row]) -> Found | None:
     for row in rows:
         if str(row.get("id")) == number:
             return _found(row, ours=address_in(row) in _known(contact), merged=False)
-        if number in _split(row, "hs_merged_object_ids") or confirmed in {address_in(row), *further_addresses(row)}:
+        addresses = {address_in(row), *further_addresses(row)} - {""}
+        if number in _split(row, "hs_merged_object_ids") or confirmed in addresses:
             merged = row
     return None if merged is None else _found(merged, ours=address_in(merged) == confirmed, merged=True)
 

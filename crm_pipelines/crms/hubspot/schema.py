@@ -26,9 +26,12 @@ class HubspotSchema:
         self._mapping = mapping
 
     def attributes(self, *, turn: Turn) -> tuple[Outcome, list[dict[str, Any]] | None]:
-        """What `know` takes. An answer that lists none at all counts as an outage."""
-        outcome, body = self._api.rows("GET", self._api.paths.properties(), turn)
-        return outcome, described(body) if outcome.result is Result.SYNCED else None
+        """What `know` takes. An answer that lists none at all counts as an outage: every account has some."""
+        outcome, body = self._api.rows("GET", self._api.paths.properties(), turn, large=True)
+        if outcome.result is not Result.SYNCED:
+            return outcome, None
+        rows = described(body)
+        return (outcome, rows) if rows else (self._api.foreign(outcome), None)
 
     def plan(
         self,

@@ -411,3 +411,11 @@ def test_options_that_are_missing_join_those_that_are_there(client: Open, hubspo
     crm.know(crm.schema.attributes(turn=at_once)[1])
     send(crm, contact(crm, 1, custom={"colors": ["blue", "red"]}))
     assert (hubspot_sandbox.contact("p1@example.com") or {})["colors"] == "blue;red"
+
+
+def test_an_account_that_shows_no_property_at_all_is_an_answer_of_somebody_else(
+    client: Open, hubspot_sandbox: HubSpotSandbox
+) -> None:
+    hubspot_sandbox.fault("status", path="/properties/", status=200, body={"results": []})
+    outcome, rows = client().schema.attributes(turn=at_once)
+    assert (outcome.result, rows) == (Result.RETRY, None)

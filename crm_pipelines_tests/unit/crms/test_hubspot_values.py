@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm_pipelines.crms.hubspot.finding import by_id
 from crm_pipelines.crms.hubspot.forms import wire
 from crm_pipelines.crms.hubspot.identity import identity_of, offset_of
 from crm_pipelines.crms.hubspot.limits import UNKNOWN_RESET, rate_headers, until_midnight
@@ -19,7 +20,7 @@ from crm_pipelines.crms.hubspot.paths import Paths
 from crm_pipelines.crms.hubspot.properties import AccountProperties, Property
 from crm_pipelines.crms.mapping import MappingError
 from crm_pipelines.crms.outcomes import Result
-from crm_pipelines.crms.payloads import Payload
+from crm_pipelines.crms.payloads import Payload, Sendable
 from crm_pipelines.crms.transport import Answer
 
 COLORS = Property("colors", "enumeration", "checkbox", read_only=False, options=(("r", "Red"), ("b", "Blue")))
@@ -161,6 +162,14 @@ def test_the_day_ends_at_midnight_of_the_account() -> None:
     assert until_midnight(now, None) == UNKNOWN_RESET
     assert offset_of({"utcOffset": "-05:00"}) == timedelta(hours=-5)
     assert offset_of({"utcOffset": "soon"}) is None
+
+
+def test_a_contact_without_an_address_is_nobodys() -> None:
+    mapper = HubspotMapper(mapping=load_mapping(None))
+    payload = mapper.prepare({"id": UUID(int=1), "email": "p1@example.com"}, sent_attributes=frozenset())
+    assert isinstance(payload, Payload)
+    ours = Sendable(payload=payload, remote_key=None, remote_id="7")
+    assert by_id(ours, [{"id": "8", "properties": {"email": None}}]) is None
 
 
 @pytest.mark.parametrize("told", [{}, {"portalId": True}, {"portalId": "x"}, {"portalId": None}, {"portalId": -1}])
