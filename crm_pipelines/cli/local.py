@@ -197,7 +197,7 @@ def up(port: int, api_port: int, sandbox_port: int) -> None:
 
 
 @click.command()
-@click.argument("crm", default="brevo", type=click.Choice(["brevo", "hubspot"], case_sensitive=False))
+@click.argument("crm", default="brevo")
 def demo(crm: str) -> None:
     """Deliver the sample contacts to the sandbox of a CRM, and show what became of each.
 
@@ -209,4 +209,5 @@ def demo(crm: str) -> None:
     from crm_pipelines.local.demo import demo as run
     from crm_pipelines.settings import KINDS, load_settings
 
-    run(load_settings(), KINDS[crm])
+    settings = load_settings()
+    run(settings, KINDS.get(crm) or type(settings.destination(crm)))

@@ -47,7 +47,7 @@ def test_every_value_is_sent_as_a_text_in_hubspots_form(value: Any, text: str) -
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_is_sent_with_every_digit_and_without_an_exponent(number: float) -> None:
     assert float(wire(number)) == number
-    assert "e" not in wire(number).lower()
+    assert set(wire(number)) <= set("-.0123456789")
 
 
 @pytest.mark.parametrize(
