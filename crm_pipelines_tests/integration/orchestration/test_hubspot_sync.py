@@ -126,3 +126,22 @@ def test_the_daily_limit_parks_all_contacts_uncharged_with_that_reason_and_one_a
     before = len(hubspot.requests())
     pipeline.run()
     assert len(hubspot.requests()) == before
+
+
+def test_the_fidelity_check_reads_a_hundred_contacts_in_one_request_and_finds_what_was_changed_there(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox, engine: sa.Engine
+) -> None:
+    people.add(100)
+    since = people.now()
+    pipeline.run()
+    for one in hubspot.contacts()[:10]:
+        hubspot.seed({"email": one["properties"]["email"], "firstname": "Changed"})
+    before = len(hubspot.requests(path="/batch/read$"))
+    with open_account(load_settings(), "hubspot", engine) as account:
+        reader = account.fidelity_reader()
+        assert reader is not None
+        found = reader.read(since, 100)
+    assert (found.compared, found.unread) == (100, 0)
+    assert len(hubspot.requests(path="/batch/read$")) - before == 1
+    assert (found.percent("email"), found.percent("firstname")) == (100, 90)
+    assert found.low == ["firstname"]
