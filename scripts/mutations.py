@@ -998,7 +998,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="restore: imports under way are over",
-        changes=((_GATES, '"forget_imports", "forget_walks", "forget_held")', '"forget_walks", "forget_held")'),),
+        changes=((_GATES, '"forget_imports", "forget_walks", ', '"forget_walks", '),),
         tests=(f"{_RESTORED}::test_in_a_copy_claims_and_imports_are_over_and_what_was_sent_is_not_known",),
     ),
     Mutation(
@@ -2577,6 +2577,11 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_UNKNOWN}::test_an_edit_while_it_was_sent_does_not_send_it_again",),
+    ),
+    Mutation(
+        guard="unknown: what was being sent when a backup was made is parked",
+        changes=((_GATES, '"park_sent", ', ""),),
+        tests=(f"{_UNKNOWN}::test_after_a_restore_what_was_just_being_sent_is_parked_and_what_was_not_is_queued",),
     ),
     Mutation(
         guard="unknown: a late success is believed",
