@@ -66,13 +66,13 @@ class _UnderWay:
         self.contact_id = self.parcel.delivery.claim.contact_id
         self.sendable = self.parcel.sendable
 
-    def heed(self, latest: Outcome, *, alone: bool) -> None:
+    def heed(self, latest: Outcome) -> None:
         """Of what it came to before only the requests count."""
         former = self.outcome
         if former is not None:
             requests, answered = latest.requests + former.requests, latest.answered or former.answered
             latest = replace(latest, requests=requests, answered=answered)
-        self.outcome = replace(latest, whole=False) if alone else latest
+        self.outcome = latest
 
     def attempt(self, crm: Crm) -> Attempt:
         assert self.outcome is not None
@@ -199,19 +199,20 @@ class Courier(Passage):
             send_apart(refused, send)
 
     def _send_together(self, contacts: Sequence[_UnderWay], fence: Fence, answered: list[Attempt]) -> list[_UnderWay]:
-        """Record what each came to, after the pauses that the CRM asks for; returns those that it refused.
+        """Record what each came to, after the pauses that the CRM asks for; returns those who did not get through.
 
-        Those of several whom it refused without a word for whom have no outcome yet.
+        These are the one who was alone, or those of several whom it refused without a word for whom; the latter have no
+        outcome yet.
         """
         refused: list[_UnderWay] = []
         alone = len(contacts) == 1
         for sends_left in reversed(range(_MOST_SENDS)):
-            outcomes = self._hand_over(contacts, fence)
+            outcomes = _settled(self._hand_over(contacts, fence))
             again: list[_UnderWay] = []
             for contact, outcome in zip(contacts, outcomes, strict=True):
                 if outcome is not None:
-                    contact.heed(outcome, alone=alone)
-                    if outcome.whole or (alone and outcome.result is Result.REJECTED):
+                    contact.heed(outcome)
+                    if outcome.whole or (alone and outcome.result is not Result.SYNCED):
                         refused.append(contact)
                 if outcome is not None and sends_left and _is_short_refusal(outcome):
                     again.append(contact)
@@ -227,6 +228,7 @@ class Courier(Passage):
     def _hand_over(self, contacts: Sequence[_UnderWay], fence: Fence) -> Sequence[Outcome | None]:
         """What the CRM says of each; None where it was not asked, since the run sends no more or not this contact."""
         by_id = {contact.sendable.external_id: contact for contact in contacts}
+        in_a_request: set[UUID] = set()
 
         def turn(sendables: Sequence[Sendable]) -> list[Sendable]:
             if not self._may_send():
@@ -235,6 +237,7 @@ class Courier(Passage):
             ours = self._still_ours([one.contact_id for one in about], fence)
             for one in about:
                 one.started = one.started or time.monotonic()
+            in_a_request.update(ours)
             return [one for one in sendables if by_id[one.external_id].contact_id in ours]
 
         try:
@@ -243,15 +246,32 @@ class Courier(Passage):
             )
             if len(outcomes) != len(contacts):
                 raise ValueError("not one outcome for each contact")
-        except sa.exc.SQLAlchemyError as error:  # from `is_contact`
-            self._halt_for(error)
-            return [None] * len(contacts)
         except Exception as error:  # noqa: BLE001 - our own defect must cost this contact an attempt, not the batch
-            failure = own_failure(error, repeatable=self._crm.repeatable)
-            return [replace(failure, whole=len(contacts) > 1 and self._crm.repeatable)] * len(contacts)
+            return self._broken_off(error, contacts, in_a_request)
         if any(outcomes):
             fault_point("after_send")
         return outcomes
+
+    def _broken_off(
+        self, error: Exception, contacts: Sequence[_UnderWay], in_a_request: set[UUID]
+    ) -> list[Outcome | None]:
+        """What is known of contacts whose delivery ended by an exception: who was in no request was not sent."""
+        database = isinstance(error, sa.exc.SQLAlchemyError)  # from `is_contact`
+        if database:
+            self._halt_for(error)
+            if self._crm.repeatable:
+                return [None] * len(contacts)
+        failure = own_failure(error)
+
+        def known_of(contact_id: UUID) -> Outcome | None:
+            sent = contact_id in in_a_request
+            if sent and not self._crm.repeatable:
+                return replace(failure, result=Result.UNKNOWN)
+            if database or (self.halted and not sent):
+                return None
+            return replace(failure, whole=len(contacts) > 1)
+
+        return [known_of(contact.contact_id) for contact in contacts]
 
     def _may_send(self) -> bool:
         """Wait for a turn at the gate; False when the run sends no more."""
@@ -279,7 +299,7 @@ class Courier(Passage):
             fault_point("before_send")
         return ours
 
-    def _halt_for(self, error: sa.exc.SQLAlchemyError) -> None:
+    def _halt_for(self, error: Exception) -> None:
         _log.warning("The contacts database failed before a request: %s", type(error).__name__)
         self._halt("the contacts database failed")
 
@@ -304,12 +324,21 @@ def _is_short_refusal(outcome: Outcome) -> bool:
     return outcome.result is Result.SNOOZED and wait.total_seconds() <= SHORT_PAUSE_SECONDS
 
 
+def _settled(outcomes: Sequence[Outcome | None]) -> Sequence[Outcome | None]:
+    """The same, where a refusal of the whole that befell one contact only is that contact's own."""
+    if sum(outcome is not None and outcome.whole for outcome in outcomes) > 1:
+        return outcomes
+    return [outcome and replace(outcome, whole=False) for outcome in outcomes]
+
+
 def _telling(outcomes: Sequence[Outcome | None]) -> list[Outcome]:
-    """Of outcomes that came with the same answer one is enough for the gate."""
+    """What the gate is told: each request once, and each refusal for rate or of the account once."""
     told: dict[object, Outcome] = {}
     for number, outcome in enumerate(outcomes):
-        if outcome is not None and not outcome.shared:
-            told[number] = outcome
-        elif outcome is not None and outcome.result in {Result.SNOOZED, Result.REFUSED}:
+        if outcome is None:
+            continue
+        if outcome.result in {Result.SNOOZED, Result.REFUSED}:
             told.setdefault((outcome.result, outcome.kind, outcome.retry_after), outcome)
+        elif outcome.requests:
+            told[number] = outcome
     return list(told.values())

@@ -190,14 +190,14 @@ def _aside(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def own_failure(error: Exception, *, repeatable: bool = True) -> Outcome:
-    """The outcome of a delivery that failed by a defect of ours; `repeatable`: whether it may be made again."""
+def own_failure(error: Exception) -> Outcome:
+    """The outcome of a delivery that failed by a defect of ours."""
     # The text of an unexpected exception may hold a contact's data; its type and place do not.
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     _log.error("Unexpected %s at %s while delivering a contact", type(error).__name__, place)
     return Outcome(
-        result=Result.RETRY if repeatable else Result.UNKNOWN,
+        result=Result.RETRY,
         kind="internal",
         message=f"Unexpected {type(error).__name__} in crm-pipelines at {place}.",
     )
