@@ -5,9 +5,9 @@
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Deliver the sample contacts to a local stand-in for Brevo, and show what happened to each
+demo: ## Deliver the sample contacts to a local stand-in for Brevo (CRM=hubspot: HubSpot), and show what happened to each
 	@scripts/setup-venv local
-	@.venv/bin/crm-pipelines demo
+	@.venv/bin/crm-pipelines demo $(CRM)
 
 up: ## Run Dagster at http://127.0.0.1:3000, with schedules and sensors, until Ctrl-C
 	@scripts/setup-venv local

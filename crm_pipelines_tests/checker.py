@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from crm_pipelines.crms.brevo import Brevo
+from crm_pipelines.crms.brevo.attributes import brevo_type
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.payloads import Payload
 from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, normal_phone
@@ -33,7 +34,9 @@ SELECT s.*, a.outcome, a.revision AS outcome_revision, a.payload_hash AS outcome
 
 def account_attributes(mapping: BrevoMapping) -> dict[str, str]:
     """What the sandbox's account must have, so that nothing that we send is dropped."""
-    return {name: attribute.type.in_brevo for name, attribute in mapping.attributes.items() if name not in IDENTIFIERS}
+    return {
+        name: brevo_type(attribute.type) for name, attribute in mapping.attributes.items() if name not in IDENTIFIERS
+    }
 
 
 def assert_invariants(

@@ -54,7 +54,9 @@ _PHONES = "crm_pipelines/crms/phones.py"
 _PHONE_TESTS = "crm_pipelines_tests/unit/crms/test_phones.py"
 _NUMERALS = "crm_pipelines/crms/numerals.py"
 _DAYS = "crm_pipelines/crms/days.py"
-_MAPPING = "crm_pipelines/crms/brevo/mapping.py"
+_MAPPING = "crm_pipelines/crms/mapping.py"
+_WANTED = "crm_pipelines/crms/wanted.py"
+_ANSWERS = "crm_pipelines/crms/answers.py"
 _PREFLIGHT = "crm_pipelines/crms/brevo/preflight.py"
 _NORMALIZE_TESTS = "crm_pipelines_tests/unit/crms/test_normalize.py"
 _ATTRIBUTE_TESTS = "crm_pipelines_tests/unit/crms/test_brevo_attributes.py"
@@ -1254,7 +1256,7 @@ MUTATIONS = (
         guard="values: what the account does not take is not sent, and not called sent",
         changes=(
             (
-                "crm_pipelines/crms/brevo/mapping.py",
+                _MAPPING,
                 "account is None or type(value) in account.as_is.get(name, ())",
                 "True",
             ),
@@ -2197,7 +2199,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="values: provision goes on after a refusal",
-        changes=((_PREFLIGHT, "if outcome.result is not Result.REJECTED:", "if True:"),),
+        changes=((_WANTED, "if outcome.result is not Result.REJECTED:", "if True:"),),
         tests=(f"{_VALUES}::test_provision_goes_on_after_a_refusal_and_a_second_time_makes_what_was_refused",),
     ),
     Mutation(
@@ -2386,12 +2388,12 @@ MUTATIONS = (
     ),
     Mutation(
         guard="conformance: a CRM that quotes the key is not repeated",
-        changes=(("crm_pipelines/crms/brevo/api.py", "hide=(*self._secrets, *hide)", "hide=hide"),),
+        changes=(("crm_pipelines/crms/api.py", "hide=(*self._secrets, *hide)", "hide=hide"),),
         tests=(f"{_OF_ACCOUNTS}::test_what_the_crm_quotes_of_the_key_and_the_contact_is_told_to_nobody",),
     ),
     Mutation(
         guard="conformance: nor what an exception says",
-        changes=((_OUTCOMES, '"The connection to Brevo failed or broke off."', "str(error)"),),
+        changes=((_ANSWERS, 'f"The connection to {label} failed or broke off."', "str(error)"),),
         tests=(f"{_OF_ACCOUNTS}::test_no_key_and_no_address_is_in_what_is_told_when_the_way_to_the_crm_fails",),
     ),
     Mutation(

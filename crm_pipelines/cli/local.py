@@ -197,14 +197,16 @@ def up(port: int, api_port: int, sandbox_port: int) -> None:
 
 
 @click.command()
-def demo() -> None:
-    """Deliver the sample contacts to the sandbox, and show what became of each.
+@click.argument("crm", default="brevo", type=click.Choice(["brevo", "hubspot"], case_sensitive=False))
+def demo(crm: str) -> None:
+    """Deliver the sample contacts to the sandbox of a CRM, and show what became of each.
 
     \b
-    Example:
+    Examples:
       crm-pipelines demo
+      crm-pipelines demo hubspot
     """
     from crm_pipelines.local.demo import demo as run
-    from crm_pipelines.settings import load_settings
+    from crm_pipelines.settings import KINDS, load_settings
 
-    run(load_settings())
+    run(load_settings(), KINDS[crm])

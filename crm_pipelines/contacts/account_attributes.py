@@ -66,7 +66,7 @@ class AttributeStore:
         return judged_anew + self._in_portions("requeue", names=sorted(writable), version=version)
 
     def _forget_lost(self, before: Attributes | None, now: Attributes, writable: Collection[str]) -> None:
-        kinds = {one["name"]: (one["category"], one["type"]) for one in before or ()}
+        kinds = {one["name"]: _kind(one) for one in before or ()}
         made_anew = {one["name"] for one in now if kinds.get(one["name"], _kind(one)) != _kind(one)}
         gone = {row.name for row in self._all("sent_names")} - set(writable)
         if names := sorted(gone | made_anew):
@@ -94,5 +94,5 @@ def _lost(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     )
 
 
-def _kind(attribute: Mapping[str, Any]) -> tuple[str, str]:
-    return attribute["category"], attribute["type"]
+def _kind(attribute: Mapping[str, Any]) -> tuple[str | None, str]:
+    return attribute.get("category"), attribute["type"]

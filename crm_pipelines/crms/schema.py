@@ -58,7 +58,11 @@ class Schema(Protocol):
     """The attributes of an account, for a CRM that keeps only values of attributes that were made before."""
 
     def attributes(self, *, turn: Turn) -> tuple[Outcome, list[dict[str, Any]] | None]:
-        """The account's attributes as JSON, in one request; None unless SYNCED."""
+        """The account's attributes as JSON, in one request; None unless SYNCED.
+
+        Each has a `name` and a `type`, and may have a `category`, `options` (what a value is one of) and `enumeration`
+        (of each its `label`, and the `value` that is kept for it): whatever of that changes makes values be sent anew.
+        """
 
     def plan(
         self,

@@ -26,6 +26,10 @@ from crm_pipelines.settings import AlertSettings
 _OVER_BELOW = 0.8
 # The breaker for rejects pauses 15 minutes; what comes in the next 15 decides whether the mapping was mended.
 _REJECTS_LAST = timedelta(minutes=30)
+# A longer pause for rate is for the allowance of a day: no other window lasts more than an hour. It ends with a try, and
+# may begin anew then; what comes within this time after it is the same one.
+_WINDOWS_LAST = timedelta(hours=1, minutes=5)
+_ALLOWANCE_LASTS = timedelta(minutes=15)
 # People are told once, and reminded while it can still be put right without much ado.
 _CHANGE_LASTS = timedelta(days=1)
 _RUNS_LOOKED_AT = 25
@@ -88,7 +92,7 @@ def look(account: Account, *, now: datetime) -> Look:
 
 
 def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
-    """None for an open gate, and while a rate limit is waited out."""
+    """None for an open gate, and while a rate limit of less than a day is waited out."""
     reasons = (Reason(text=gate.pause_reason or "unknown"),)
     page = f"/assets/{crm}/contacts"
     if gate.closed_for_credentials:
@@ -127,6 +131,17 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
             page=page,
             reasons=lambda: reasons,
         )
+    if gate.pause_kind == "rate_limit" and _is_of_a_day(gate, now):
+        return Finding(
+            key=f"{crm}.gate.allowance",
+            headline=f"{crm}: the day's allowance of requests is used up: nothing is sent, contacts wait uncharged.",
+            action="Nothing: delivery goes on by itself when the CRM's next day begins. If it happens again, let other "
+            "tools that use the account ask less, or buy a higher limit.",
+            runbook="the-allowance-of-a-day-is-used-up",
+            page=page,
+            since=gate.changed_at,
+            reasons=lambda: reasons,
+        )
     if gate.pause_kind == "rejects" and (gate.paused or now - gate.changed_at < _REJECTS_LAST):
         return Finding(
             key=f"{crm}.gate.rejects",
@@ -139,6 +154,12 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> Finding | None:
             reasons=lambda: reasons,
         )
     return None
+
+
+def _is_of_a_day(gate: Gate, now: datetime) -> bool:
+    if gate.paused_until is None or gate.paused_until - gate.changed_at < _WINDOWS_LAST:
+        return False
+    return now < gate.paused_until + _ALLOWANCE_LASTS
 
 
 def _closed_until_opened(crm: str, gate: Gate) -> Finding:

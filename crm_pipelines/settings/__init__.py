@@ -14,7 +14,15 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from crm_pipelines.errors import SettingsError, UsageError
-from crm_pipelines.settings.crms import KINDS, WITHOUT_MODULE, BrevoSettings, CrmSettings, prefix_of, variable_of
+from crm_pipelines.settings.crms import (
+    KINDS,
+    WITHOUT_MODULE,
+    BrevoSettings,
+    CrmSettings,
+    HubspotSettings,
+    prefix_of,
+    variable_of,
+)
 from crm_pipelines.settings.destinations import FIRST, is_name, kinds_of
 from crm_pipelines.settings.environment import EnvironmentSettings, project_folder, variable_name
 from crm_pipelines.settings.groups import (
@@ -37,6 +45,7 @@ __all__ = [
     "ChannelSettings",
     "CrmSettings",
     "GeneralSettings",
+    "HubspotSettings",
     "NotConfigured",
     "RetentionSettings",
     "Settings",

@@ -145,10 +145,43 @@ class BrevoSettings(CrmSettings):
         return self.api_base_url
 
 
-KINDS: dict[str, type[CrmSettings]] = {settings.kind: settings for settings in (BrevoSettings,)}
+class HubspotSettings(CrmSettings):
+    """HubSpot."""
+
+    model_config = SettingsConfigDict(env_prefix="HUBSPOT_")
+    kind = "hubspot"
+    label = "HubSpot"
+    credentials = ("api_key",)
+
+    api_key: SecretStr | None = Field(
+        None,
+        description="Required for HubSpot: a service key, or the token of an existing private app, that may read and "
+        "write contacts. Unset: its schedule and sensors skip, with that reason; nothing is claimed.",
+    )
+    list_id: int | None = Field(
+        None,
+        ge=1,
+        description="If set, contacts are added to this list, which is of the type MANUAL or SNAPSHOT, with their "
+        "first delivery to it, and never again. HubSpot does not tell who has left a list before.",
+    )
+    api_base_url: Annotated[str, AfterValidator(values.base_url)] = Field(
+        "https://api.hubapi.com", description="Where HubSpot's API is."
+    )
+    api_version: str = Field(
+        "v3",
+        pattern=r"^(v\d|20\d\d-\d\d)$",
+        description="Version of HubSpot's API, as it stands in paths: `v3`, or a dated one such as `2026-03`.",
+    )
+
+    @property
+    def url(self) -> str:
+        return self.api_base_url
+
+
+KINDS: dict[str, type[CrmSettings]] = {settings.kind: settings for settings in (BrevoSettings, HubspotSettings)}
 """The CRM products that contacts can be delivered to, by name."""
 
-WITHOUT_MODULE = {"hubspot": "HubSpot", "mautic": "Mautic", "n8n": "n8n"}
+WITHOUT_MODULE = {"mautic": "Mautic", "n8n": "n8n"}
 """CRMs that have columns in the view `contacts`, and that nothing is delivered to yet."""
 
 

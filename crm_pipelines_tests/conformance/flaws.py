@@ -459,6 +459,7 @@ class ForgetsWhatItMayHaveSent(Flawed):
         for contact in contacts:
             if not contact.remembered.certain:
                 self.subject.delete(contact.address)
+                self.store(contact.address)
                 contact.remembered = Remembered()
         return super().deliver(contacts, turn=turn)
 

@@ -39,6 +39,13 @@ DEFAULTS: dict[str, Any] = {
     "BREVO_SYNC_RETRY_EXPONENTIAL": True,
     "BREVO_RATE_LIMIT_PER_SECOND": 10,
     "BREVO_BULK_THRESHOLD": 1000,
+    "HUBSPOT_API_KEY": None,
+    "HUBSPOT_LIST_ID": None,
+    "HUBSPOT_API_BASE_URL": "https://api.hubapi.com",
+    "HUBSPOT_API_VERSION": "v3",
+    "HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": 5,
+    "HUBSPOT_SYNC_MAX_RETRIES": 3,
+    "HUBSPOT_RATE_LIMIT_PER_SECOND": 10,
 }
 GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_DATABASE_URL": ("postgresql://u:p@h/db", "postgresql+psycopg://u:p@h/db"),
@@ -63,6 +70,20 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "BREVO_RATE_LIMIT_PER_SECOND": ("60", 60),
     "BREVO_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "BREVO_BULK_THRESHOLD": ("1", 1),
+    "HUBSPOT_API_KEY": (f" {SECRET}\n", SECRET),
+    "HUBSPOT_LIST_ID": ("7", 7),
+    "HUBSPOT_API_BASE_URL": ("http://127.0.0.1:8026/", "http://127.0.0.1:8026"),
+    "HUBSPOT_API_VERSION": ("2026-03", "2026-03"),
+    "HUBSPOT_MAPPING_FILE": ("/srv/mapping.toml", Path("/srv/mapping.toml")),
+    "HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": ("15", 15),
+    "HUBSPOT_SYNC_SCHEDULER_BATCH_SIZE": ("25", 25),
+    "HUBSPOT_SYNC_SCHEDULER_MAX_INSTANCES": ("2", 2),
+    "HUBSPOT_SYNC_PROCESSES": ("4", 4),
+    "HUBSPOT_SYNC_MAX_RETRIES": ("0", 0),
+    "HUBSPOT_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
+    "HUBSPOT_SYNC_RETRY_EXPONENTIAL": ("false", False),
+    "HUBSPOT_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "HUBSPOT_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "KEEP_RUNS_DAYS": ("7", 7),
     "KEEP_ATTEMPTS_DAYS": ("400", 400),
     "KEEP_AUDIT_DAYS": ("400", 400),
@@ -99,6 +120,8 @@ BAD: list[tuple[str, str, str]] = [
     ("BREVO_LIST_ID", "0", "greater than or equal to 1"),
     ("BREVO_API_BASE_URL", SECRET, "URL"),
     ("BREVO_API_BASE_URL", f"ftp://{SECRET}/v3", "'http' or 'https'"),
+    ("HUBSPOT_API_VERSION", SECRET, "pattern"),
+    ("HUBSPOT_LIST_ID", "0", "greater than or equal to 1"),
     ("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "7", "divide an hour"),
     ("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "0", "divide an hour"),
     ("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "0", "greater than or equal to 1"),
@@ -121,7 +144,7 @@ BAD: list[tuple[str, str, str]] = [
     ("CRM_DESTINATIONS", "brevo_eu", "NAME:KIND; known kinds are brevo"),
     ("CRM_DESTINATIONS", "brevo_eu:brewo", "NAME:KIND; known kinds are brevo"),
     ("CRM_DESTINATIONS", "brevo:brevo:brevo", "NAME:KIND; known kinds are brevo"),
-    ("CRM_DESTINATIONS", "hubspot", "NAME:KIND; known kinds are brevo"),
+    ("CRM_DESTINATIONS", "mautic", "NAME:KIND; known kinds are brevo"),
     ("CRM_DESTINATIONS", "hubspot:brevo", "named like a CRM is an account of that CRM"),
     ("CRM_DESTINATIONS", "brevo,Brevo", "named twice"),
     ("CRM_DESTINATIONS", "brevo_eu:brevo,brevo, brevo_eu : brevo", "named twice"),
@@ -184,7 +207,9 @@ def brevo() -> BrevoSettings:
 
 
 @pytest.mark.parametrize(("variable", "default"), DEFAULTS.items())
-def test_the_defaults_are_those_of_the_contract(variable: str, default: Any) -> None:
+def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch, variable: str, default: Any) -> None:
+    if variable.startswith("HUBSPOT_"):
+        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot")
     assert value_of(load_settings(), variable) == default
 
 
@@ -197,6 +222,8 @@ def test_local_files_and_dagster_are_at_home_in_the_project_folder(folder: Path)
 @pytest.mark.parametrize("variable", GIVEN)
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     given, expected = GIVEN[variable]
+    if variable.startswith("HUBSPOT_"):
+        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot")
     monkeypatch.setenv(variable, given)
     assert value_of(load_settings(), variable) == expected
 
@@ -254,7 +281,8 @@ def test_a_further_account_is_read_from_the_file_env_too(folder: Path) -> None:
     ("named", "crm", "reason"),
     [
         (None, "brewo", "There is no destination named brewo: there are brevo. CRM_DESTINATIONS names further ones."),
-        (None, "hubspot", "This version cannot deliver to HubSpot yet; the destinations here: brevo."),
+        (None, "hubspot", "HubSpot is not set up: set HUBSPOT_API_KEY and what else it needs."),
+        (None, "mautic", "This version cannot deliver to Mautic yet; the destinations here: brevo."),
         ("brevo_eu:brevo", "brevo", "Brevo is no destination here: CRM_DESTINATIONS names brevo_eu only."),
     ],
 )

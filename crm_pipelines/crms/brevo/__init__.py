@@ -2,9 +2,7 @@
 
 | module | what is in it |
 | --- | --- |
-| `mapping`, `mapping.toml`, `values` | which field goes to which attribute, and its type |
-| `payload` | from a row to what is to be sent |
-| `mapper` | both, for whoever has no key |
+| `mapping`, `mapping.toml`, `mapper` | which field goes to which attribute |
 | `identity` | which account the key opens |
 | `attributes` | the attributes that the account has, and what fits them |
 | `api` | one request: its turn, and what came of it |
@@ -24,23 +22,23 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import Identity, IsContact, Kind
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.crms.brevo.identity import fingerprint, identify, settings_fingerprint
+from crm_pipelines.crms.brevo.identity import identify
 from crm_pipelines.crms.brevo.looking import BrevoReading
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.brevo.schema import BrevoSchema
 from crm_pipelines.crms.brevo.upsert import Upsert
+from crm_pipelines.crms.fingerprints import credentials_fingerprint, require_key, settings_fingerprint
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.schema import Finding, ValuesInUse
 from crm_pipelines.crms.transport import LONGEST_REQUEST, HeaderKey, Transport
 from crm_pipelines.crms.turns import DeliveryTurn, Turn
-from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import BrevoSettings, variable_of
 
 
@@ -63,11 +61,12 @@ class Brevo(BrevoMapper):
         longest_request: timedelta = LONGEST_REQUEST,
         name: str = BrevoSettings.kind,
     ) -> None:
-        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
-            raise SettingsError(f"{variable_of(name, 'api_key')} holds characters that no key has: copy the key again.")
+        require_key(api_key, variable_of(name, "api_key"))
         super().__init__(mapping=mapping, list_id=list_id, phone_region=phone_region, name=name)
-        self.credentials_fingerprint = fingerprint(api_key, base_url)
-        self.settings_fingerprint = settings_fingerprint(self.credentials_fingerprint, list_id, keep_marks=keep_marks)
+        self.credentials_fingerprint = credentials_fingerprint(BrevoSettings.kind, api_key, base_url)
+        self.settings_fingerprint = settings_fingerprint(
+            BrevoSettings.kind, self.credentials_fingerprint, f"list {list_id} keep {keep_marks}"
+        )
         self.longest_request = longest_request
         self._list_id = list_id
         self._keep_marks = keep_marks
@@ -134,7 +133,7 @@ class Brevo(BrevoMapper):
         """`told`: of these fields Brevo's answer has one at least."""
         outcome, answer = self._api.ask("GET", path, turn, params=params)
         if outcome.result is Result.SYNCED and not told & (json_object(answer) or {}).keys():
-            return self._api.not_brevos(outcome)
+            return self._api.foreign(outcome)
         return outcome
 
     def check(

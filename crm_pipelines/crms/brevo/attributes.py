@@ -4,16 +4,15 @@ Brevo drops what an attribute does not take and still reports success, so every 
 before it is sent, and what does not fit is left out, with a remark.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from crm_pipelines.crms import normalize
-from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
-from crm_pipelines.crms.brevo.values import LEFT_OUT, Converted, Value
+from crm_pipelines.crms import attributes, normalize
+from crm_pipelines.crms.attributes import as_text
+from crm_pipelines.crms.options import LONGEST_OPTION, Options, spelling
+from crm_pipelines.crms.values import LEFT_OUT, AttributeType, Converted, PythonTypes, Value
 from crm_pipelines.settings import BrevoSettings
 
 WRITABLE = frozenset({"normal", "category"})
@@ -23,13 +22,18 @@ WRITABLE = frozenset({"normal", "category"})
 _RULES = 2
 
 # Types in Python that an attribute of each type takes as they are.
-_AS_IT_IS: dict[str, tuple[type, ...]] = {
+_AS_IT_IS: dict[str, PythonTypes] = {
     "text": (str,),
     "user": (str,),
     "float": (int, float),
     "boolean": (bool,),
 }
 _IN_WORDS = {"float": "a number", "boolean": "true or false", "date": "a date", "text": "a text", "user": "a text"}
+
+
+def brevo_type(kind: AttributeType) -> str:
+    """Brevo's own word for the type."""
+    return "text" if kind is AttributeType.PHONE else kind.value
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,17 @@ class Known:
         """Whether a delivery may write it."""
         return self.category in WRITABLE
 
+    @property
+    def as_is(self) -> PythonTypes:
+        """Types in Python that it takes as they are."""
+        return _AS_IT_IS.get(self.type, ())
+
     def fit(self, value: Value) -> Converted:
         """`value` as this attribute takes it; with a remark for what of it is left out. Never raises ValueError."""
         if not self.writable:
             remark = f"{LEFT_OUT}: {self.name} is {self.category} at Brevo and cannot be written, so name another one"
             return Converted(None, f"{remark} in the mapping file")
-        if type(value) in _AS_IT_IS.get(self.type, ()):
+        if type(value) in self.as_is:
             return Converted(value)
         if self.type == "multiple-choice":
             return self._chosen(value)
@@ -70,7 +79,7 @@ class Known:
 
     def number_of(self, value: object) -> int | str | None:
         """The value of the category that this label or number means; None when it means none. A label wins."""
-        said = (_as_text(value) if isinstance(value, float) else None) or str(value).strip()
+        said = (as_text(value) if isinstance(value, float) else None) or str(value).strip()
         if said in self.numbers:
             return self.numbers[said]
         found = self._by_spelling.get(spelling(said))
@@ -117,44 +126,12 @@ class Known:
         return f"{LEFT_OUT}: {self.name} at Brevo takes {wanted}{why}, so correct the value or the attribute"
 
 
-class AccountAttributes:
-    """All attributes of one account; `rows` as `described` gives them.
-
-    `version` is 16 hex digits that change with whatever decides if a value can be sent. `as_is` are the types in Python
-    of which an attribute takes every value unchanged. `destination` is the name under which the account is provisioned.
-    """
+class AccountAttributes(attributes.AccountAttributes[Known]):
+    """All attributes of one account; `rows` as `described` gives them."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], destination: str = BrevoSettings.kind) -> None:
-        self._destination = destination
-        self._known = {row["name"]: _known(row, destination) for row in rows}
-        self._missing: dict[str, Converted] = {}
-        canonical = json.dumps([_RULES, *sorted(rows, key=lambda row: str(row["name"]))], sort_keys=True)
-        self.version = hashlib.sha256(canonical.encode()).hexdigest()[:16]
-        self.as_is = {one.name: _AS_IT_IS.get(one.type, ()) for one in self._known.values() if one.writable}
-        self.writable = frozenset(one.name for one in self._known.values() if one.writable)
-
-    @property
-    def names(self) -> list[str]:
-        """Of all attributes."""
-        return list(self._known)
-
-    def get(self, name: str) -> Known | None:
-        """None for an attribute that the account does not have."""
-        return self._known.get(name)
-
-    def fit(self, name: str, value: Value) -> Converted:
-        """See `Known.fit`."""
-        known = self._known.get(name)
-        if known is not None:
-            return known.fit(value)
-        if name not in self._missing:
-            remark = f"{LEFT_OUT}: Brevo has no attribute {name}, so run crm-pipelines provision {self._destination}"
-            self._missing[name] = Converted(None, remark)
-        return self._missing[name]
-
-    def of_type(self, kind: str) -> frozenset[str]:
-        """Names of the attributes of this type that can be written."""
-        return frozenset(name for name in self.writable if self._known[name].type == kind)
+        known = [_known(row, destination) for row in rows]
+        super().__init__(known, rows, rules=_RULES, label=BrevoSettings.label, destination=destination)
 
 
 def described(body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -206,7 +183,7 @@ def _as_type(value: Value, kind: str) -> Value | None:
         raise ValueError("not a single value")
     match kind:
         case "text" | "user":
-            return _as_text(value)
+            return as_text(value)
         case "float":
             return normalize.number(value)
         case "boolean":
@@ -214,10 +191,3 @@ def _as_type(value: Value, kind: str) -> Value | None:
         case "date":
             return normalize.iso_date(value)
     raise ValueError("nothing is known of that type")
-
-
-def _as_text(value: Value) -> str | None:
-    """A number that a spreadsheet made a float of stays whole: 1042.0 is "1042"."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return normalize.text(value)

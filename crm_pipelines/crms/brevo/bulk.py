@@ -19,12 +19,11 @@ import requests
 from requests.auth import AuthBase
 
 from crm_pipelines.crms import normalize
+from crm_pipelines.crms.answers import http_date, json_object
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
-from crm_pipelines.crms.brevo.limits import http_date
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
-from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.bulk import ImportRow, ImportStatus, ImportTarget, Page
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.crms.payloads import Held, Payload
@@ -203,7 +202,7 @@ class BrevoImports:
         if outcome.result is not Result.SYNCED:
             return outcome, None
         if not {"contacts", "count"} & body.keys():
-            return self._api.not_brevos(outcome), None
+            return self._api.foreign(outcome), None
         rows, count = _rows(body, "contacts"), body.get("count")
         return outcome, Page(
             contacts=[

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import OWNER, Identity
 from crm_pipelines.crms.brevo.api import Api
-from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
 from crm_pipelines.crms.turns import Turn
 
@@ -40,14 +40,3 @@ def identity_of(account: Mapping[str, Any]) -> Identity | None:
         digest = hashlib.sha256(b"crm-pipelines brevo owner " + owner.strip().lower().encode("utf-8", "replace"))
         return Identity(account=f"{OWNER}{digest.hexdigest()[:24]}")
     return None
-
-
-def fingerprint(api_key: str, base_url: str) -> str:
-    """Of the credentials: changes with the key and with where it is sent, and tells nothing about either."""
-    return hashlib.sha256(f"crm-pipelines brevo key {api_key} at {base_url}".encode()).hexdigest()[:16]
-
-
-def settings_fingerprint(credentials_fingerprint: str, list_id: int | None, *, keep_marks: bool) -> str:
-    """Of all that the settings put into requests."""
-    said = f"crm-pipelines brevo {credentials_fingerprint} list {list_id} keep {keep_marks}"
-    return hashlib.sha256(said.encode()).hexdigest()[:16]

@@ -1,9 +1,9 @@
 """What Brevo's answers say of how fast the account may be asked. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
+from crm_pipelines.crms.answers import number_in, seconds_to_wait
 from crm_pipelines.crms.outcomes import RateHeaders
 
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=1)
@@ -20,7 +20,7 @@ _LATEST_RESET_OF_A_SECOND = 2.0
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
     """What an answer says of the rate limit; the reset is read as seconds (developers.brevo.com/docs/limit-headers)."""
     limit, remaining, reset = (
-        _number(headers.get(f"x-sib-ratelimit-{name}")) for name in ("limit", "remaining", "reset")
+        number_in(headers.get(f"x-sib-ratelimit-{name}")) for name in ("limit", "remaining", "reset")
     )
     return RateHeaders(
         limit=None if limit is None else int(limit),
@@ -39,30 +39,9 @@ def _window(limit: float, reset_seconds: float | None) -> timedelta | None:
 
 def wait_of(headers: Mapping[str, str], now: datetime | None, *, refused_for_rate: bool) -> timedelta | None:
     """How long an answer asks to wait; that of a refusal for rate has a wait always. `now` as in `classify`."""
-    said = headers.get("retry-after")
-    seconds = _number(said)
-    if seconds is None and said:
-        until, since = http_date(said), http_date(headers.get("date")) or now
-        seconds = (until - since).total_seconds() if until and since else None
+    seconds = seconds_to_wait(headers, now)
     if seconds is None and refused_for_rate:
-        seconds = _number(headers.get("x-sib-ratelimit-reset")) or 0.0
+        seconds = number_in(headers.get("x-sib-ratelimit-reset")) or 0.0
     if seconds is None:
         return None
     return min(max(timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds())), SHORTEST_WAIT), LONGEST_WAIT)
-
-
-def _number(said: str | None) -> float | None:
-    try:
-        found = float(said or "")
-    except ValueError:
-        return None
-    return found if 0 <= found < 10**12 else None
-
-
-def http_date(said: str | None) -> datetime | None:
-    """The moment that a header names, aware."""
-    try:
-        found = parsedate_to_datetime(said or "")
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

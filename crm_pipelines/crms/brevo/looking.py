@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from crm_pipelines.crms.addresses import known_addresses
+from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.normal_form import normal
-from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Compared, Held, Payload, Sendable
 from crm_pipelines.crms.turns import Turn
@@ -70,7 +71,7 @@ def _look_up(contact: Sendable, api: Api, turn: Turn) -> tuple[Outcome, Held | N
         ("contact_id", number),
         *[("email_id", address) for address in dict.fromkeys([contact.remote_key, payload.key])],
     ]
-    known = ours.known_addresses(payload, contact.remote_key, remembered)
+    known = known_addresses(payload, contact.remote_key, remembered)
     outcome = Outcome(result=Result.SYNCED)
     for identifier_type, identifier in ways:
         if not identifier:
@@ -84,7 +85,7 @@ def _look_up(contact: Sendable, api: Api, turn: Turn) -> tuple[Outcome, Held | N
         )
         if outcome.result is Result.SYNCED:
             if outcome.remote_id is None:
-                return api.not_brevos(outcome), None
+                return api.foreign(outcome), None
             body = json_object(answer) or {}
             if ours.is_ours(
                 body,

@@ -8,16 +8,8 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from crm_pipelines.crms import normalize
-from crm_pipelines.crms.payloads import Payload, Remembered
-
-
-def known_addresses(payload: Payload, remote_key: str | None, remembered: Remembered) -> frozenset[str]:
-    """The addresses under which Brevo may hold the contact.
-
-    The present one, the one it was delivered under, and those that requests without a known answer may have given it.
-    """
-    return frozenset({payload.key, normal_address(remote_key), *map(normal_address, remembered.maybe_keys)} - {""})
+from crm_pipelines.crms.addresses import normal_address
+from crm_pipelines.crms.payloads import Remembered
 
 
 def is_ours(
@@ -66,13 +58,6 @@ def is_foreign_mark(entry: Mapping[str, Any]) -> bool:
     """Whether its EXT_ID is certainly another system's: ours are UUIDs, as those of some others are."""
     mark = mark_of(entry)
     return bool(mark) and as_uuid(mark) is None
-
-
-def normal_address(given: str | None) -> str:
-    """The address in the form in which ours are sent; one of old that would not pass today only in lower case."""
-    with suppress(ValueError):
-        return normalize.address(given or "") or ""
-    return (given or "").strip().lower()
 
 
 def as_uuid(mark: str) -> UUID | None:

@@ -20,50 +20,34 @@ Codes are an open set and have changed for the same fault (pass-culture-main pul
 known by `metadata.duplicate_identifiers`, then by its message, never by its code.
 """
 
-import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import requests
-from urllib3.exceptions import ReadTimeoutError
-
+from crm_pipelines.crms.answers import LONGEST_CODE, LONGEST_MESSAGE, common_advice, json_object, with_advice
 from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.limits import rate_headers, wait_of
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.scrubbing import without_secrets
-from crm_pipelines.settings import BrevoSettings, variable_of
-
-LONGEST_MESSAGE = 500
-LONGEST_CODE = 100
+from crm_pipelines.settings import BrevoSettings
 
 
 def advice_for(destination: str) -> Mapping[str, str]:
     """What to do about an outcome, in the variables of this destination."""
-    api_key, url, list_id = (variable_of(destination, one) for one in ("api_key", "api_base_url", "list_id"))
-    way = f"Check {url} and any proxy in between."
     return {
+        **common_advice(destination, BrevoSettings.label),
         "ip_not_authorised": "Allow this machine's address at https://app.brevo.com/security/authorised_ips.",
-        "credentials": f"Set {api_key} to a valid key.",
         "credits": "Buy credits or change the plan at Brevo.",
         "permission": "Give the key's account the right to write contacts.",
         "account": "Ask Brevo to validate the account.",
-        "list": f"Set {list_id} to a list of this account.",
-        "request": f"This is about the request, whichever contact is in it. {way}",
         "duplicate_address": "Merge or delete one of the two contacts at Brevo, or correct the address here.",
         "duplicate_external_id": "Give only one contact at Brevo this EXT_ID.",
         "duplicate_phone": "Correct the phone number of one of the two contacts.",
         "invalid_phone": "Correct the phone number.",
         "invalid_address": "Correct the e-mail address.",
-        "not_brevo": f"This is no answer of Brevo's. {way}",
-        "redirect": f"Redirects are not followed. {way}",
-        "way": way,
-        "proxy": "Check the proxy (HTTPS_PROXY) and its credentials.",
-        "tls": f"Check {url}, and REQUESTS_CA_BUNDLE behind a proxy with a certificate of its own.",
     }
 
 
@@ -117,7 +101,7 @@ def classify(
             without_secrets((said or "")[: 10 * LONGEST_MESSAGE], hide)
             or f"Brevo answered with HTTP status {answer.status}."
         )
-        message = _with_advice(said, advice.get(advised or kind or ""))
+        message = with_advice(said, advice.get(advised or kind or ""))
         code = without_secrets((code or "")[:LONGEST_CODE], hide) or None
     retry_after = None
     if result in {Result.SNOOZED, Result.RETRY}:
@@ -133,27 +117,6 @@ def classify(
         remote_id=_remote_id(body) if result is Result.SYNCED else None,
         rate=rate_headers(answer.headers),
     )
-
-
-def not_brevos(outcome: Outcome, advice: Mapping[str, str] = ADVICE) -> Outcome:
-    """The same answer, where it lacks what Brevo's to this request has: JSON of somebody else with status 200."""
-    said = _with_advice(f"Brevo answered with HTTP status {outcome.http_status}.", advice["not_brevo"])
-    return replace(outcome, result=Result.RETRY, kind="outage", message=said, remote_id=None)
-
-
-def classify_exception(error: requests.RequestException, advice: Mapping[str, str] = ADVICE) -> Outcome:
-    """The meaning of a request without an answer. The exception's own text names the URL, so none of it is used."""
-    if isinstance(error, requests.Timeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
-        return Outcome(result=Result.RETRY, kind="timeout", message="Brevo did not answer in time.")
-    if isinstance(error, requests.exceptions.ProxyError):
-        said = _with_advice("The proxy did not connect to Brevo.", advice["proxy"])
-    elif isinstance(error, requests.exceptions.SSLError):
-        said = _with_advice("No secure connection to Brevo.", advice["tls"])
-    elif isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        said = _with_advice("The connection to Brevo failed or broke off.", advice["way"])
-    else:
-        said = _with_advice(f"The request to Brevo failed ({type(error).__name__}).", advice["way"])
-    return Outcome(result=Result.RETRY, kind="outage", message=said)
 
 
 def duplicate_identifiers(answer: Answer) -> frozenset[str]:
@@ -190,23 +153,6 @@ def suspected_attributes(
     return [group for group in groups if group]
 
 
-def of_the_request(refused: Outcome, advice: Mapping[str, str]) -> Outcome:
-    """The same refusal, where it can only be about the request: whichever contact is in it."""
-    message = _with_advice(refused.message or "", advice["request"])
-    return replace(refused, result=Result.REFUSED, kind=SETTINGS, message=message)
-
-
-def json_object(answer: Answer | None) -> dict[str, Any] | None:
-    """The body, if there is one and it is a JSON object."""
-    if answer is None:
-        return None
-    try:
-        body = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
-
-
 def _verdict(
     status: int, body: dict[str, Any] | None, code: str, said: str, *, has_body: bool
 ) -> tuple[Result, str | None, str | None]:
@@ -215,12 +161,12 @@ def _verdict(
         # A captive portal or a wrong host answers 200 with a page; Brevo's own empty answers are 204, maybe 201.
         if body is not None or status == 204 or (status == 201 and not has_body):
             return Result.SYNCED, None, None
-        return Result.RETRY, "outage", "not_brevo"
+        return Result.RETRY, "outage", "foreign"
     if status == 429:
         return Result.SNOOZED, "rate_limit", None
     if (status in {402, 403, 406} and not code) or (status == 401 and body is None and has_body):
         # Brevo refuses in JSON, with a code. This is a firewall's or a proxy's, and may be about this one request.
-        return Result.RETRY, "outage", "not_brevo"
+        return Result.RETRY, "outage", "foreign"
     if status == 413:
         return Result.REFUSED, SETTINGS, "request"
     if status == 401:
@@ -228,12 +174,12 @@ def _verdict(
     if status in {402, 403}:
         return Result.REFUSED, _ACCOUNT_CODES.get(code, "credits" if status == 402 else "permission"), None
     if status in {408, 425} or not 400 <= status < 500 or code == "account_in_process":
-        advice = "redirect" if 300 <= status < 400 else "not_brevo" if status < 200 or status >= 600 else None
+        advice = "redirect" if 300 <= status < 400 else "foreign" if status < 200 or status >= 600 else None
         return Result.RETRY, "outage", advice
     if status == 407:
         return Result.RETRY, "outage", "proxy"
     if body is None and has_body:
-        return Result.RETRY, "outage", "not_brevo"
+        return Result.RETRY, "outage", "foreign"
     if code in _ACCOUNT_CODES:
         return Result.REFUSED, _ACCOUNT_CODES[code], None
     if status in {405, 406, 415} or code in _NOT_OF_THE_CONTACT or _REQUEST.search(said):
@@ -269,13 +215,6 @@ def _duplicates(body: dict[str, Any] | None) -> frozenset[str]:
 def _own_words(body: dict[str, Any] | None) -> tuple[str | None, str | None]:
     code, message = (body or {}).get("code"), (body or {}).get("message")
     return (code if isinstance(code, str) else None), (message if isinstance(message, str) else None)
-
-
-def _with_advice(said: str, advice: str | None) -> str:
-    if advice is None:
-        return said[:LONGEST_MESSAGE]
-    said = said[: LONGEST_MESSAGE - len(advice) - 2].rstrip()
-    return f"{said}{'' if said.endswith(('.', '!', '?')) else '.'} {advice}"
 
 
 def _remote_id(body: dict[str, Any] | None) -> str | None:

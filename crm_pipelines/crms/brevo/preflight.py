@@ -1,33 +1,37 @@
 """Compares a Brevo account with what the deliveries need, and creates the attributes and options that are missing."""
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
+from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import Identity
 from crm_pipelines.crms.brevo.api import Api
-from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, described
+from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, brevo_type, described
 from crm_pipelines.crms.brevo.identity import identity_of
-from crm_pipelines.crms.brevo.mapping import CUSTOM, PHONES, RESERVED, BrevoMapping
-from crm_pipelines.crms.brevo.options import LONGEST_OPTION, Options, spelling
+from crm_pipelines.crms.brevo.mapping import PHONES, RESERVED, BrevoMapping
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
-from crm_pipelines.crms.brevo.outcomes import json_object
-from crm_pipelines.crms.brevo.values import AttributeType, natural_type
 from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
 from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.settings import variable_of
+from crm_pipelines.crms.values import AttributeType
+from crm_pipelines.crms.wanted import (
+    Wanted,
+    create_all,
+    new_attribute,
+    options_in_use,
+    options_of,
+    unknown_options,
+    wanted_attributes,
+)
+from crm_pipelines.settings import BrevoSettings, variable_of
 
 # The names that accounts in other languages have for what the shipped mapping calls FIRSTNAME and LASTNAME.
 _TRANSLATED = {
     "FIRSTNAME": ("PRENOM", "NOME", "VORNAME", "NOMBRE"),
     "LASTNAME": ("NOM", "COGNOME", "NACHNAME", "APELLIDOS"),
 }
-# Who has more is no field of choices.
-_MOST_OPTIONS = 200
 # Types of which some value can be brought to another type of the account; of all others none can.
 _CONVERTIBLE = {
     AttributeType.TEXT: frozenset({"float", "boolean", "date", "multiple-choice", "category", "user"}),
@@ -37,14 +41,6 @@ _CONVERTIBLE = {
 }
 # Of which EXT_ID is looked at; their answer stays far below what is read of one.
 _SURVEYED = 100
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    type: AttributeType
-    options: tuple[str, ...] = ()
-    mapped: bool = True  # False: a custom field under its own name
-    custom_field: str | None = None  # from which it comes
 
 
 class Preflight:
@@ -71,17 +67,9 @@ class Preflight:
         self._list_id = list_id
         self._keep_marks = keep_marks
         self._rate = RateHeaders()
-        own = mapping.by_own_name(custom_fields)
         self._values_in_use = values_in_use
         self._options_there: dict[str, tuple[str, ...]] = {}
-        self._wanted = {
-            name: _Wanted(line.type, line.options, custom_field=_custom_field(line.source))
-            for name, line in mapping.attributes.items()
-        } | {
-            name: _Wanted(natural_type(custom_fields[field]), mapped=False, custom_field=field)
-            for field, name in own.items()
-            if name
-        }
+        self._wanted = wanted_attributes(mapping, custom_fields)
 
     def check(self, judge: Callable[[Identity | None], Finding] | None = None) -> list[Finding]:
         """One finding per thing that was looked at; only the first when the key is not accepted."""
@@ -107,41 +95,28 @@ class Preflight:
         wanted = {name: self._wanted[name] for name in sorted(self._wanted.keys() - PHONES)}
         in_use = self._options_in_use(existing)
         missing = [
-            _new(name, one.type.in_brevo, _options(one, in_use.get(name)))
+            new_attribute(name, brevo_type(one.type), options_of(one, in_use.get(name)))
             for name, one in wanted.items()
             if existing.get(name) is None
         ]
         grown = [
-            _new(name, known.type, _options(one, in_use.get(name)), known)
+            new_attribute(name, known.type, options_of(one, in_use.get(name)), known.choices)
             for name, one in wanted.items()
             if (known := existing.get(name)) is not None and known.writable and known.type == "multiple-choice"
         ]
         return [*missing, *(one for one in grown if one.options)]
 
     def provision(self, *, dry_run: bool) -> list[str]:
-        """Create missing attributes and options; all else stays as it is.
-
-        One that Brevo refuses keeps no other one from being created. Raises ProvisionError, with those that were.
-        """
-        done: list[str] = []
-        refused: list[str] = []
-        for one in self.plan():
-            if dry_run:
-                done.append(one.name)
-                continue
-            outcome = self._grow(one) if one.exists else self._create(one)
-            if outcome.result is Result.SYNCED:
-                done.append(one.name)
-            elif not one.exists and "must be unique" in (outcome.message or ""):
-                continue  # somebody else was faster
-            else:
-                what = "add options to" if one.exists else "create"
-                refused.append(f"Brevo did not {what} the attribute {one.name}. {outcome.message}")
-                if outcome.result is not Result.REJECTED:
-                    break  # it is not about this one
-        if refused:
-            raise ProvisionError(" ".join(refused), created=done, refused=refused)
-        return done
+        """Create missing attributes and options; all else stays as it is. Raises ProvisionError as `create_all`."""
+        plan = self.plan()
+        if dry_run:
+            return [one.name for one in plan]
+        return create_all(
+            plan,
+            lambda one: self._grow(one) if one.exists else self._create(one),
+            is_there=lambda outcome: "must be unique" in (outcome.message or ""),
+            label=BrevoSettings.label,
+        )
 
     def _create(self, new: NewAttribute) -> Outcome:
         definition: dict[str, Any] = {"type": new.type}
@@ -156,16 +131,12 @@ class Preflight:
 
     def _options_in_use(self, existing: AccountAttributes) -> dict[str, InUse]:
         """By attribute: the values of the contacts, where the attribute is or will be one of choices or labels."""
-        fields = {
-            name: one.custom_field
-            for name, one in self._wanted.items()
-            if one.custom_field is not None and _has_options(one, existing.get(name))
+        self._options_there = {
+            name: known.options for name in self._wanted if (known := existing.get(name)) is not None
         }
-        self._options_there = {name: known.options for name in fields if (known := existing.get(name))}
-        if self._values_in_use is None or not fields:
-            return {}
-        found = self._values_in_use(sorted(set(fields.values())))
-        return {name: found[field] for name, field in fields.items() if field in found}
+        return options_in_use(
+            self._wanted, self._values_in_use, lambda name, one: _has_options(one, existing.get(name))
+        )
 
     def _check_list(self) -> list[Finding]:
         if self._list_id is None:
@@ -195,7 +166,7 @@ class Preflight:
         outcome, body = self._get("/contacts/attributes")
         rows = described(body)
         if outcome.result is Result.SYNCED and rows is None:
-            outcome = self._api.not_brevos(outcome)
+            outcome = self._api.foreign(outcome)
         return outcome, AccountAttributes(rows or ())
 
     def _check_marks(self) -> Finding:
@@ -233,50 +204,17 @@ class Preflight:
         return outcome, json_object(answer) or {}
 
 
-def _custom_field(source: str) -> str | None:
-    return source.removeprefix(CUSTOM) if source.startswith(CUSTOM) else None
-
-
 def _path(name: str) -> str:
     return f"/contacts/attributes/normal/{quote(name, safe='')}"
 
 
-def _has_options(wanted: _Wanted, known: Known | None) -> bool:
+def _has_options(wanted: Wanted, known: Known | None) -> bool:
     if known is None:
         return wanted.type is AttributeType.CHOICES
     return known.writable and known.type in {"multiple-choice", "category"}
 
 
-def _options(wanted: _Wanted, in_use: InUse | None) -> InUse:
-    """What the attribute has to offer. The mapping file's options are all that it lets through."""
-    if wanted.options:
-        return InUse(values=tuple(json.dumps([one]) for one in wanted.options))
-    return in_use or InUse()
-
-
-def _new(name: str, kind: str, options: InUse, known: Known | None = None) -> NewAttribute:
-    """With `known`, those that are missing."""
-    missing = _unknown(known.choices if known else Options(()), options)
-    takes = [one for one in missing if len(one) <= LONGEST_OPTION]
-    more = options.more + max(0, len(takes) - _MOST_OPTIONS)
-    remarks = []
-    if len(takes) < len(missing):
-        remarks.append(f"{len(missing) - len(takes)} values of more than {LONGEST_OPTION} characters are no options")
-    if more:
-        remarks.append(f"{more} rarer values are not among the options")
-    options_to_make = tuple(takes[:_MOST_OPTIONS])
-    return NewAttribute(
-        name=name, type=kind, options=options_to_make, exists=known is not None, remark="; ".join(remarks)
-    )
-
-
-def _unknown(there: Options, in_use: InUse) -> list[str]:
-    """What the values name that is no option yet, the most frequent first, each in one spelling."""
-    named = (item for value in in_use.values for item in there.read(value)[1])
-    return list({spelling(item): item for item in reversed(list(named))}.values())[::-1]
-
-
-def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUse | None, provision: str) -> Finding:
+def _judge(name: str, wanted: Wanted, existing: AccountAttributes, in_use: InUse | None, provision: str) -> Finding:
     subject = f"Attribute {name}"
     found = existing.get(name)
     if found is None:
@@ -293,11 +231,11 @@ def _judge(name: str, wanted: _Wanted, existing: AccountAttributes, in_use: InUs
     if found.type == "category" and not found.numbers:
         detail = "is a category of which Brevo tells no labels, so only numbers are sent. Add its labels at Brevo."
         return Finding(ok=False, subject=subject, detail=detail, blocking=False)
-    if missing := _not_known(found, _options(wanted, in_use)):
+    if missing := _not_known(found, options_of(wanted, in_use)):
         kind, add = ("labels", "Add them at Brevo.") if found.type == "category" else ("options", f"Run {provision}")
         detail = f"exists, {found.type}, but {missing} values in use are none of its {kind} and are left out. {add}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=False)
-    if found.type != wanted.type.in_brevo and (wanted.mapped or not _convertible(wanted.type, found.type)):
+    if found.type != brevo_type(wanted.type) and (wanted.mapped or not _convertible(wanted.type, found.type)):
         fits = _convertible(wanted.type, found.type)
         what = "values that fit it are converted, others left out" if fits else "its values are left out"
         detail = f"is of type {found.type}, not {wanted.type}: {what}. Correct the type in the mapping file."
@@ -314,5 +252,5 @@ def _not_known(known: Known, in_use: InUse) -> int:
     if known.type == "category":
         return sum(known.number_of(one) is None for one in in_use.values) + in_use.more
     if known.type == "multiple-choice":
-        return len(_unknown(known.choices, in_use)) + in_use.more
+        return len(unknown_options(known.choices, in_use)) + in_use.more
     return 0

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.brevo.api import Api
 from crm_pipelines.crms.brevo.attributes import described
-from crm_pipelines.crms.brevo.outcomes import json_object
 from crm_pipelines.crms.brevo.preflight import Preflight
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import NewAttribute, ValuesInUse

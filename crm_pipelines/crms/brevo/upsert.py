@@ -27,6 +27,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from crm_pipelines.crms.addresses import known_addresses, normal_address
+from crm_pipelines.crms.answers import json_object, of_the_request
 from crm_pipelines.crms.base import IsContact
 from crm_pipelines.crms.brevo import ours
 from crm_pipelines.crms.brevo.api import Api
@@ -34,16 +36,14 @@ from crm_pipelines.crms.brevo.attributes import AccountAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.outcomes import (
     duplicate_identifiers,
-    json_object,
-    of_the_request,
     refused_attributes,
     suspected_attributes,
 )
-from crm_pipelines.crms.brevo.values import Value
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, RateHeaders, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.crms.turns import DeliveryTurn
+from crm_pipelines.crms.values import Value
 
 CLEARED: Value = ""
 """Erases an attribute. An assumption: Brevo documents no way to do so for a single contact."""
@@ -115,8 +115,8 @@ class Upsert:
         self._contact = contact
         self._payload = payload
         self._account = account
-        self._known = ours.known_addresses(payload, remote_key, remembered)
-        former = ours.normal_address(remote_key)
+        self._known = known_addresses(payload, remote_key, remembered)
+        former = normal_address(remote_key)
         self._former = former if former not in {"", payload.key} else None
         self._delivered = remote_key is not None
         self._remembered = remembered
@@ -275,7 +275,7 @@ class Upsert:
         """Where to write next (None: create), or the end of this delivery."""
         if target is None and refused.result is Result.REJECTED and refused.http_status == 404:
             # A contact that is being created cannot be missing.
-            return of_the_request(refused, self._api.advice)
+            return of_the_request(refused, self._api.advice, SETTINGS)
         if self._requests >= MOST_REQUESTS or not (refused.result is Result.REJECTED or refused.kind == SETTINGS):
             return refused
         if refused.kind in {"duplicate_phone", "invalid_phone"}:

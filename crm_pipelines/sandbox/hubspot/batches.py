@@ -143,6 +143,7 @@ def _write(
     unknown: list[str] = []
     for row, trace in zip(inputs, traces, strict=True):
         try:
+            _check_wanted(account, row)
             planned.append(plan(row))
         except _UnknownIdError:
             unknown.append(row["id"])
@@ -153,7 +154,15 @@ def _write(
     if unknown:
         errors.append(not_found(_GONE, ids=unknown).as_row())
     results = [_apply(account, write, shows_new=shows_new) for write in planned]
-    return _answer(results, errors, status)
+    return _answer(results[1:] if account.hides_first else results, errors, status)
+
+
+def _check_wanted(account: Account, row: Row) -> None:
+    """ApiError 400 for an address that control has named."""
+    given = row.get("properties")
+    address = given.get("email") if isinstance(given, dict) else None
+    if isinstance(address, str) and (said := account.refused.get(address.lower())) is not None:
+        raise invalid(said)
 
 
 def _apply(account: Account, write: _Write, *, shows_new: bool) -> Row:

@@ -21,6 +21,13 @@ class SandboxConfig(CoreConfig):
     )
     echo_trace_ids: bool = Field(default=True, description="Results of a batch show the objectWriteTraceId.")
 
+    hide_first_result: bool = Field(
+        default=False, description="A batch that writes says nothing of the contact that comes first in it."
+    )
+    refused: dict[str, str] = Field(
+        {}, description="By address: a batch that writes the contact refuses it in these words, the others are written."
+    )
+
     def limits(self) -> Limits:
         """The rate limits."""
         return Limits(self.per_ten_seconds, self.per_day, self.searches_per_second)

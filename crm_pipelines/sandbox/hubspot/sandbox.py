@@ -145,3 +145,5 @@ class HubSpot(Sandbox):
         self.account.portal_id = config.portal_id
         self.account.scopes = None if config.scopes is None else frozenset(config.scopes)
         self.account.echoes_traces = config.echo_trace_ids
+        self.account.hides_first = config.hide_first_result
+        self.account.refused = {address.lower(): said for address, said in config.refused.items()}

@@ -112,10 +112,10 @@ def test_the_first_destination_is_meant_where_none_is_named(
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        (SELECT, {"crms": ["brevo", "hubspot"], "contact_ids": []}),
-        (FILTERED, {"crms": ["brevo", "hubspot"], "everyone": True}),
-        (FILTERED, {"crms": ["hubspot"], "everyone": True, "dry_run": True}),
-        (TRIGGER, {"crm": "hubspot"}),
+        (SELECT, {"crms": ["brevo", "mautic"], "contact_ids": []}),
+        (FILTERED, {"crms": ["brevo", "mautic"], "everyone": True}),
+        (FILTERED, {"crms": ["mautic"], "everyone": True, "dry_run": True}),
+        (TRIGGER, {"crm": "mautic"}),
     ],
 )
 def test_nothing_at_all_is_queued_when_one_of_the_destinations_is_not_set_up(
@@ -126,7 +126,7 @@ def test_nothing_at_all_is_queued_when_one_of_the_destinations_is_not_set_up(
     who = {"contact_ids": [contact]} if "contact_ids" in body else {"contact_id": contact} if path == TRIGGER else {}
     answer = api.call("POST", path, json={**body, **who})
     assert error_of(answer) == (409, "crm_not_configured")
-    assert "This version cannot deliver to HubSpot yet" in answer.json()["error"]["message"]
+    assert "This version cannot deliver to Mautic yet" in answer.json()["error"]["message"]
     assert api.people.all("SELECT * FROM crm_syncs") == []
     assert api.writes() == []
 

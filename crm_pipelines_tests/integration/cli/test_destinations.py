@@ -18,7 +18,7 @@ from crm_pipelines_tests.integration.cli.conftest import Run
 
 KEY, OTHER_KEY = "xkeysib-test-0123456789abcdef", "xkeysib-test-of-brevo-eu"
 NO_SUCH = "Error: There is no destination named brewo: there are brevo. CRM_DESTINATIONS names further ones.\n"
-NOT_YET = "Error: This version cannot deliver to HubSpot yet; the destinations here: brevo.\n"
+NOT_YET = "Error: This version cannot deliver to Mautic yet; the destinations here: brevo.\n"
 LEFT_OUT = "Error: Brevo is no destination here: CRM_DESTINATIONS names brevo_eu only.\n"
 WITHOUT_KEY = "BREVO_EU_API_KEY is not set: set it in the environment or in the file .env."
 
@@ -236,7 +236,7 @@ def test_who_cannot_be_asked_says_why_and_hinders_no_other(
     ("crm", "environment", "sentence"),
     [
         ("brewo", {}, NO_SUCH),
-        ("hubspot", {}, NOT_YET),
+        ("mautic", {}, NOT_YET),
         ("brevo", {"CRM_DESTINATIONS": "brevo_eu:brevo"}, LEFT_OUT),
     ],
 )
@@ -274,7 +274,7 @@ def test_what_is_no_destination_is_refused_with_the_variable_to_set_and_nothing_
     assert len(people.all("SELECT 1 FROM crm_contacts")) == 1
 
 
-@pytest.mark.parametrize(("crm", "sentence"), [("brewo", NO_SUCH), ("mautic", NOT_YET.replace("HubSpot", "Mautic"))])
+@pytest.mark.parametrize(("crm", "sentence"), [("brewo", NO_SUCH), ("n8n", NOT_YET.replace("Mautic", "n8n"))])
 def test_what_is_neither_a_destination_nor_a_crm_with_a_sandbox_has_none(run: Run, crm: str, sentence: str) -> None:
     done = run("sandbox", crm, "--port", "0")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
@@ -316,7 +316,7 @@ def test_what_needs_no_account_works_for_whatever_is_known_and_refuses_a_typo(
     run: Run, people: People, command: list[str]
 ) -> None:
     people.add(email="ada@example.com", select=False)
-    assert run(*command, "HubSpot").returncode in {0, 1}
+    assert run(*command, "Mautic").returncode in {0, 1}
     done = run(*command, "brewo")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: There is no CRM named 'brewo'; known are brevo, hubspot, mautic, n8n.\n"
@@ -324,26 +324,26 @@ def test_what_needs_no_account_works_for_whatever_is_known_and_refuses_a_typo(
 
 def test_contacts_that_wait_for_nobody_are_told_once_with_what_to_do(run: Run, people: People) -> None:
     people.add(3, select=False)
-    people.run("UPDATE contacts SET hubspot_sync_status = 'Selected', hubspot_processing_status = 'Queued'")
+    people.run("UPDATE contacts SET mautic_sync_status = 'Selected', mautic_processing_status = 'Queued'")
     sentence = (
-        "3 contacts are selected for hubspot, and nobody delivers them. This version cannot deliver to HubSpot yet; "
+        "3 contacts are selected for mautic, and nobody delivers them. This version cannot deliver to Mautic yet; "
         "the destinations here: brevo. "
-        "To take them back: `crm-pipelines contacts unselect hubspot --where-status Selected` (`Queued`, `Processing`)."
+        "To take them back: `crm-pipelines contacts unselect mautic --where-status Selected` (`Queued`, `Processing`)."
     )
     assert run("status").stdout.count(sentence) == 1
-    assert run("status", "hubspot").stdout.count(sentence) == 1
-    assert "hubspot" not in run("status", "brevo").stdout
+    assert run("status", "mautic").stdout.count(sentence) == 1
+    assert "mautic" not in run("status", "brevo").stdout
     told = {one["crm"]: one["waiting_for_nobody"] for one in json.loads(run("status", "--json").stdout)}
-    assert told == {"brevo": None, "hubspot": sentence, "mautic": None, "n8n": None}
+    assert told == {"brevo": None, "hubspot": None, "mautic": sentence, "n8n": None}
     findings = json.loads(run("check", "brevo", "--json").stdout)["findings"]
     assert [one["detail"] for one in findings if not one["blocking"]] == [sentence]
     # One of them was tried before.
     people.run(
-        "UPDATE crm_syncs SET attempts = 1 WHERE crm = 'hubspot' "
+        "UPDATE crm_syncs SET attempts = 1 WHERE crm = 'mautic' "
         "AND contact_id = (SELECT id FROM crm_contacts ORDER BY id LIMIT 1)"
     )
     for status in re.findall("Selected|Queued", sentence):
-        run("contacts", "unselect", "hubspot", "--where-status", status)
+        run("contacts", "unselect", "mautic", "--where-status", status)
     assert sentence not in run("status").stdout
 
 

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from crm_pipelines.crms.addresses import known_addresses
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines.crms.brevo.ours import is_ours, known_addresses
+from crm_pipelines.crms.brevo.ours import is_ours
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import NOTHING_REMEMBERED, Held
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

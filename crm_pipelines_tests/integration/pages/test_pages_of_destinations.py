@@ -79,17 +79,17 @@ def test_the_overview_has_the_figures_of_each_destination_under_its_own_name(
 
 
 def test_the_overview_says_once_that_contacts_wait_for_what_is_not_set_up(operator: Visitor, engine: sa.Engine) -> None:
-    assert "HubSpot" not in operator.get("/").text
-    in_state(engine, "queued", "hubspot")
-    in_state(engine, "waiting", "hubspot")
+    assert "Mautic" not in operator.get("/").text
+    in_state(engine, "queued", "mautic")
+    in_state(engine, "waiting", "mautic")
     text = operator.get("/").text
-    told = section(text, "hubspot")
-    assert "2 contacts are selected for HubSpot, and nothing is sent there." in told
-    assert "This version cannot deliver to HubSpot yet" in told
+    told = section(text, "mautic")
+    assert "2 contacts are selected for Mautic, and nothing is sent there." in told
+    assert "This version cannot deliver to Mautic yet" in told
     assert "Open," not in told
     assert "on its way" not in told
     assert text.count("contacts are selected for") == 1
-    assert "Mautic" not in text
+    assert "HubSpot" not in text
 
 
 def test_every_part_of_a_page_has_a_name_of_its_own(operator: Visitor, engine: sa.Engine) -> None:
@@ -122,16 +122,16 @@ def test_nobody_can_be_selected_for_what_is_not_set_up_and_who_was_can_be_taken_
 ) -> None:
     [contact] = people.add(select=False)
     operator.get(f"/contacts/{contact}")
-    answer = operator.send(f"/contacts/{contact}/select", {"crm": "hubspot"})
+    answer = operator.send(f"/contacts/{contact}/select", {"crm": "mautic"})
     assert answer.status_code == 409
-    assert "This version cannot deliver to HubSpot yet" in answer.text
+    assert "This version cannot deliver to Mautic yet" in answer.text
     assert states(people) == {}
-    before = in_state(people.engine, "failed", "hubspot")
+    before = in_state(people.engine, "failed", "mautic")
     text = operator.get(f"/contacts/{before}").text
-    assert "This version cannot deliver to HubSpot yet" in text
-    operator.send(f"/contacts/{before}/unselect", {"crm": "hubspot"})
-    assert states(people) == {"hubspot": "unselected"}
-    assert "HubSpot" not in operator.get(f"/contacts/{before}").text
+    assert "This version cannot deliver to Mautic yet" in text
+    operator.send(f"/contacts/{before}/unselect", {"crm": "mautic"})
+    assert states(people) == {"mautic": "unselected"}
+    assert "Mautic" not in operator.get(f"/contacts/{before}").text
 
 
 def test_a_contact_that_is_delivered_where_nobody_delivers_any_more_is_not_offered_to_be_sent_again(

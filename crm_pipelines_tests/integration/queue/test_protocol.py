@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts import database
 from crm_pipelines.contacts.queue import MAX_CRASHES, Attempt, Claim, Queue, RetryPolicy
-from crm_pipelines.crms.brevo.mapping import SOURCES
+from crm_pipelines.crms.mapping import SOURCES
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
-from crm_pipelines.crms.brevo.identity import fingerprint
+from crm_pipelines.crms.fingerprints import credentials_fingerprint
 from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
@@ -43,7 +43,7 @@ def test_refused_connections_open_the_breaker_probes_prolong_the_pause_and_the_f
     sandbox = sa.make_url(account.root)
     url = f"http://127.0.0.1:{silent.getsockname()[1]}/v3"
     monkeypatch.setenv("BREVO_API_BASE_URL", url)
-    GateKeeper(engine, "brevo").bind_account(SANDBOX, fingerprint(API_KEY, url))
+    GateKeeper(engine, "brevo").bind_account(SANDBOX, credentials_fingerprint("brevo", API_KEY, url))
     run = pipeline.run()
     assert not run.success
     assert "does not answer" in (run.problem or "")

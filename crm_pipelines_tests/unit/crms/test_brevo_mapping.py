@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
-from crm_pipelines.crms.brevo.mapping import BrevoMapping, MappingError, load_mapping
-from crm_pipelines.crms.brevo.options import Options
-from crm_pipelines.crms.brevo.payload import build_payload
-from crm_pipelines.crms.brevo.values import LONGEST_TEXT, AttributeType, Way, attribute_name, convert
+from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
+from crm_pipelines.crms.building import build_payload
+from crm_pipelines.crms.mapping import MappingError
+from crm_pipelines.crms.options import Options
 from crm_pipelines.crms.payloads import Payload, Unsendable
+from crm_pipelines.crms.values import LONGEST_TEXT, AttributeType, Way, attribute_name, convert
 
 SHIPPED = load_mapping(None)
 RECORD = {

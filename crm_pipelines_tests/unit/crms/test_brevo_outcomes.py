@@ -8,13 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ReadTimeoutError
 
-from crm_pipelines.crms.brevo.outcomes import (
-    ADVICE,
-    LONGEST_MESSAGE,
-    classify,
-    classify_exception,
-    duplicate_identifiers,
-)
+from crm_pipelines.crms.answers import LONGEST_MESSAGE, classify_exception
+from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, duplicate_identifiers
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.delivery.rates import RateLimit
@@ -291,7 +286,7 @@ def test_each_exception_of_requests_is_tried_again_without_its_text(
     error: requests.RequestException, kind: str
 ) -> None:
     error.args = (*error.args, "https://api.brevo.com/v3/contacts/ada%40example.com")
-    outcome = classify_exception(error)
+    outcome = classify_exception(error, ADVICE, "Brevo")
     assert (outcome.result, outcome.kind) == (Result.RETRY, kind)
     assert "ada%40" not in (outcome.message or "")
     check_form(outcome)

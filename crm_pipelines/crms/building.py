@@ -1,4 +1,4 @@
-"""From a row of crm_contacts to what is to be sent. Pure."""
+"""From a row of crm_contacts to what is to be sent. Pure; shared by all CRMs that have a mapping."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.brevo.attributes import AccountAttributes
-from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
+from crm_pipelines.crms.attributes import AccountAttributes
+from crm_pipelines.crms.mapping import FieldMapping
 from crm_pipelines.crms.payloads import Payload, Unsendable
 
 # Made once: json.dumps makes a new one for every call with arguments like these.
@@ -17,13 +17,13 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 def build_payload(
     record: Mapping[str, Any],
     *,
-    mapping: BrevoMapping,
+    mapping: FieldMapping,
     region: str | None,
     list_ids: Sequence[int],
     sent_attributes: frozenset[str],
-    account: AccountAttributes | None = None,
+    account: AccountAttributes[Any] | None = None,
 ) -> Payload | Unsendable:
-    """The desired state of one contact; `sent_attributes` are the names that Brevo holds a value of ours for.
+    """The desired state of one contact; `sent_attributes` are the names that the CRM holds a value of ours for.
 
     `account` None: which attributes it has is not known, so nothing is left out for them.
     """
@@ -50,7 +50,7 @@ def build_payload(
         clear=frozenset(
             name
             for name in sent_attributes - attributes.keys()
-            if mapping.owns(name) and (account is None or name in account.writable or name in PHONES)
+            if mapping.owns(name) and (account is None or name in account.writable or name in mapping.phones)
         ),
         sent_before=sent_attributes,
         hash=hashlib.sha256(canonical.encode()).digest(),

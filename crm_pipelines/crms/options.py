@@ -9,7 +9,7 @@ from typing import Any
 from crm_pipelines.crms import normalize
 
 LONGEST_OPTION = 200
-"""Characters (POST /contacts/attributes: "multiCategoryOptions")."""
+"""Characters (Brevo, POST /contacts/attributes: "multiCategoryOptions")."""
 
 _BETWEEN = re.compile(r"[;|\n]")
 

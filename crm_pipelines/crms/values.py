@@ -1,7 +1,7 @@
-"""Brings one value to a type that Brevo keeps.
+"""Brings one value to the type that the mapping names.
 
-Brevo drops a value of the wrong type and still reports success; so a value that does not fit is left out here, and
-the remark says so.
+A CRM drops a value of the wrong type, or refuses the whole contact for it; so a value that does not fit is left out
+here, and the remark says so. Pure; shared by all CRMs.
 """
 
 import re
@@ -10,16 +10,17 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from crm_pipelines.crms import normalize
-from crm_pipelines.crms.brevo.options import Options
 from crm_pipelines.crms.numerals import DecimalSign
+from crm_pipelines.crms.options import Options
 
 Value = str | float | bool | list[str]
+PythonTypes = tuple[type, ...]
 
 LONGEST_TEXT = 10_000
-"""Characters. An assumption: Brevo publishes no limit. Longer texts are cut, with a remark."""
+"""Characters. An assumption: Brevo publishes no limit, HubSpot's is higher. Longer texts are cut, with a remark."""
 
 LONGEST_NAME = 100
-"""Characters of an attribute's name. An assumption: Brevo publishes no limit."""
+"""Characters of an attribute's name. HubSpot's limit; Brevo publishes none."""
 
 
 LEFT_OUT = "left out"
@@ -27,7 +28,7 @@ LEFT_OUT = "left out"
 
 
 class AttributeType(StrEnum):
-    """The types of Brevo that can be written, and `phone`: a text in E.164."""
+    """The words of a mapping file; `phone` is a text in E.164."""
 
     TEXT = "text"
     FLOAT = "float"
@@ -35,11 +36,6 @@ class AttributeType(StrEnum):
     DATE = "date"
     CHOICES = "multiple-choice"
     PHONE = "phone"
-
-    @property
-    def in_brevo(self) -> str:
-        """Brevo's own word for the type."""
-        return "text" if self is AttributeType.PHONE else self.value
 
 
 class Converted(NamedTuple):
@@ -81,7 +77,7 @@ def convert(raw: object, way: Way, region: str | None = None) -> Converted:
             case AttributeType.BOOLEAN:
                 return Converted(normalize.boolean(raw))
             case AttributeType.DATE:
-                # "The API accepts dates only in yyyy-mm-dd": developers.brevo.com/docs/other-common-questions
+                # Brevo: "The API accepts dates only in yyyy-mm-dd" (developers.brevo.com/docs/other-common-questions).
                 return Converted(normalize.iso_date(raw, day_first=way.day_first))
             case AttributeType.PHONE:
                 return Converted(normalize.phone(raw, region))

@@ -1,0 +1,117 @@
+"""Compares a HubSpot account with what the deliveries need."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from crm_pipelines.crms.answers import json_object
+from crm_pipelines.crms.base import Identity
+from crm_pipelines.crms.hubspot.api import Api
+from crm_pipelines.crms.hubspot.identity import identity_of
+from crm_pipelines.crms.hubspot.mapping import HubspotMapping
+from crm_pipelines.crms.hubspot.properties import CREATED_AS, AccountProperties, Property
+from crm_pipelines.crms.hubspot.schema import HubspotSchema, takes_options
+from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.schema import Finding, InUse, ValuesInUse
+from crm_pipelines.crms.turns import Turn
+from crm_pipelines.crms.wanted import Wanted, options_in_use, options_of, unknown_options, wanted_attributes
+
+_PUT_ON = frozenset({"MANUAL", "SNAPSHOT"})
+
+
+def check(
+    api: Api,
+    schema: HubspotSchema,
+    mapping: HubspotMapping,
+    *,
+    list_id: int | None,
+    turn: Turn,
+    custom_fields: Mapping[str, Any],
+    judge: Callable[[Identity | None], Finding] | None,
+    values_in_use: ValuesInUse | None,
+) -> list[Finding]:
+    """One finding per thing that was looked at; only the first when the key is not accepted. Four requests at most."""
+    outcome, details = api.details(turn)
+    if outcome.result is not Result.SYNCED:
+        return [Finding(ok=False, subject="API key", detail=outcome.message or "")]
+    identity = identity_of(details)
+    if identity is None:
+        return [Finding(ok=False, subject="API key", detail=api.foreign(outcome).message or "")]
+    reading, _ = may_read(api, turn)
+    if reading.result is not Result.SYNCED:
+        return [Finding(ok=False, subject="API key", detail=reading.message or "")]
+    rows_outcome, rows = schema.attributes(turn=turn)
+    found = [
+        Finding(ok=True, subject="API key", detail=f"accepted, portal {identity.account}"),
+        *([judge(identity)] if judge else []),
+        *(_list(api, list_id, turn) if list_id is not None else []),
+    ]
+    if rows is None:
+        return [*found, Finding(ok=False, subject="Properties", detail=rows_outcome.message or "")]
+    account = AccountProperties(rows, api.destination)
+    wanted = wanted_attributes(mapping, custom_fields)
+    in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
+    provision = f"crm-pipelines provision {api.destination}."
+    found += [_property(name, one, account, in_use.get(name), provision) for name, one in wanted.items()]
+    return [*found, _rate_limit(reading.rate)]
+
+
+def may_read(api: Api, turn: Turn) -> tuple[Outcome, Any]:
+    """One cheap request that tells whether the key may read contacts."""
+    return api.rows("GET", api.paths.all_contacts, turn, params={"limit": "1"})
+
+
+def look_at_list(api: Api, list_id: int, turn: Turn) -> tuple[Outcome, Mapping[str, Any]]:
+    """The list of the settings."""
+    outcome, answer = api.ask("GET", api.paths.list(list_id), turn)
+    body = json_object(answer) or {}
+    told = body.get("list")
+    if outcome.result is Result.SYNCED and not isinstance(told, dict):
+        return api.foreign(outcome), {}
+    return api.of_the_list(outcome), told if isinstance(told, dict) else {}
+
+
+def _list(api: Api, list_id: int, turn: Turn) -> list[Finding]:
+    subject = f"List {list_id}"
+    outcome, told = look_at_list(api, list_id, turn)
+    if outcome.result is not Result.SYNCED:
+        return [Finding(ok=False, subject=subject, detail=outcome.message or "")]
+    if (kind := told.get("processingType")) not in _PUT_ON:
+        detail = f"is {kind}: HubSpot decides who is on it, so nobody can be put there. {api.advice['list']}"
+        return [Finding(ok=False, subject=subject, detail=detail)]
+    return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}")]
+
+
+def _property(name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, provision: str) -> Finding:
+    subject = f"Property {name}"
+    known = account.get(name)
+    if known is None:
+        near = next(iter(get_close_matches(name, account.names, n=1, cutoff=0.8)), None)
+        hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
+        detail = f"does not exist, so its values are left out. {hint} {provision}"
+        return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
+    if not known.writable:
+        detail = "cannot be written: HubSpot sets it itself. Name another one in the mapping file."
+        return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
+    if missing := _not_options(known, options_of(wanted, in_use)):
+        detail = f"exists, but {missing} values in use are none of its options and are left out. Run {provision}"
+        return Finding(ok=False, subject=subject, detail=detail, blocking=False)
+    if known.type != CREATED_AS[wanted.type][0] and wanted.mapped and known.type not in {"string", "phone_number"}:
+        detail = (
+            f"is of type {known.type}: values that fit it are converted, others left out. Look whether that is meant."
+        )
+        return Finding(ok=False, subject=subject, detail=detail, blocking=False)
+    return Finding(ok=True, subject=subject, detail=f"exists, {known.type}")
+
+
+def _not_options(known: Property, in_use: InUse) -> int:
+    if known.type != "enumeration" or known.open:
+        return 0
+    return len(unknown_options(known.choices, in_use)) + in_use.more
+
+
+def _rate_limit(rate: RateHeaders) -> Finding:
+    if rate.limit is None or rate.window is None:
+        return Finding(ok=True, subject="Rate limit", detail="HubSpot's answers name none", blocking=False)
+    detail = f"HubSpot names a limit of {rate.limit} requests in {rate.window.total_seconds():g} s"
+    return Finding(ok=True, subject="Rate limit", detail=f"{detail}, {rate.remaining} of them left", blocking=False)

@@ -1,0 +1,127 @@
+"""The properties of a HubSpot account: which it has, and those that deliveries need besides."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from crm_pipelines.crms.answers import json_object
+from crm_pipelines.crms.hubspot.api import Api
+from crm_pipelines.crms.hubspot.mapping import HubspotMapping
+from crm_pipelines.crms.hubspot.outcomes import is_there_already
+from crm_pipelines.crms.hubspot.properties import CREATED_AS, AccountProperties, Property, described
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.schema import NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.turns import Turn
+from crm_pipelines.crms.wanted import Wanted, create_all, new_attribute, options_in_use, options_of, wanted_attributes
+from crm_pipelines.settings import HubspotSettings
+
+GROUP = "contactinformation"
+"""The group that every account has (properties guide)."""
+
+
+class HubspotSchema:
+    """See `crm_pipelines.crms.schema.Schema`."""
+
+    def __init__(self, api: Api, mapping: HubspotMapping) -> None:
+        self._api = api
+        self._mapping = mapping
+
+    def attributes(self, *, turn: Turn) -> tuple[Outcome, list[dict[str, Any]] | None]:
+        """What `know` takes. An answer that lists none at all counts as an outage."""
+        outcome, body = self._api.rows("GET", self._api.paths.properties(), turn)
+        return outcome, described(body) if outcome.result is Result.SYNCED else None
+
+    def plan(
+        self,
+        *,
+        turn: Turn,
+        custom_fields: Mapping[str, Any] | None = None,
+        values_in_use: ValuesInUse | None = None,
+    ) -> list[NewAttribute]:
+        """The missing properties, by name, then properties of which options are missing. Raises ProvisionError."""
+        wanted = wanted_attributes(self._mapping, custom_fields or {})
+        account = self._account(turn)
+        in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
+        missing = [
+            new_attribute(name, CREATED_AS[one.type][0], options_of(one, in_use.get(name)))
+            for name, one in sorted(wanted.items())
+            if account.get(name) is None
+        ]
+        grown = [
+            new_attribute(name, known.type, options_of(one, in_use.get(name)), known.choices)
+            for name, one in sorted(wanted.items())
+            if (known := account.get(name)) is not None and takes_options(one, known) and known.writable
+        ]
+        return [*missing, *(one for one in grown if one.options)]
+
+    def provision(
+        self,
+        *,
+        dry_run: bool,
+        turn: Turn,
+        custom_fields: Mapping[str, Any] | None = None,
+        values_in_use: ValuesInUse | None = None,
+    ) -> list[str]:
+        """Create the missing properties, in the group of contact information, and the missing options.
+
+        Raises ProvisionError as `create_all`.
+        """
+        plan = self.plan(turn=turn, custom_fields=custom_fields, values_in_use=values_in_use)
+        if dry_run:
+            return [one.name for one in plan]
+        wanted = wanted_attributes(self._mapping, custom_fields or {})
+        account = self._account(turn) if any(one.exists for one in plan) else None
+
+        def create(new: NewAttribute) -> Outcome:
+            known = account.get(new.name) if account is not None and new.exists else None
+            return self._grow(new, known, turn) if known is not None else self._create(new, wanted[new.name], turn)
+
+        return create_all(plan, create, is_there=is_there_already, label=HubspotSettings.label)
+
+    def _account(self, turn: Turn) -> AccountProperties:
+        outcome, rows = self.attributes(turn=turn)
+        if rows is None:
+            raise ProvisionError(f"HubSpot did not tell which properties exist. {outcome.message}")
+        return AccountProperties(rows, self._api.destination)
+
+    def _create(self, new: NewAttribute, wanted: Wanted, turn: Turn) -> Outcome:
+        kind, field_type = CREATED_AS[wanted.type]
+        definition: dict[str, Any] = {
+            "name": new.name,
+            "label": label_of(new.name, wanted),
+            "groupName": GROUP,
+            "type": kind,
+            "fieldType": field_type,
+        }
+        if kind == "enumeration":
+            definition["options"] = [_option(text, place) for place, text in enumerate(new.options)]
+        elif kind == "bool":
+            definition["options"] = [_option(text, place) for place, text in enumerate(("true", "false"))]
+        return self._change("POST", self._api.paths.properties(), definition, turn)
+
+    def _grow(self, new: NewAttribute, known: Property, turn: Turn) -> Outcome:
+        # What is sent replaces the whole list, so it holds those there are, too.
+        options = [{**_option(label, place), "value": value} for place, (value, label) in enumerate(known.options)]
+        options += [_option(text, len(options) + place) for place, text in enumerate(new.options)]
+        return self._change("PATCH", self._api.paths.properties(new.name), {"options": options}, turn)
+
+    def _change(self, method: str, path: str, definition: Mapping[str, Any], turn: Turn) -> Outcome:
+        outcome, answer = self._api.ask(method, path, turn, json=definition)
+        if outcome.result is Result.SYNCED and "fieldType" not in (json_object(answer) or {}):
+            return self._api.foreign(outcome)
+        return outcome
+
+
+def takes_options(wanted: Wanted, known: Property | None) -> bool:
+    """Whether the property is, or will be, one of options that belong to it alone."""
+    if known is None:
+        return CREATED_AS[wanted.type][0] == "enumeration"
+    return known.type == "enumeration" and not known.open
+
+
+def label_of(name: str, wanted: Wanted) -> str:
+    """What people at HubSpot read: the name of the custom field."""
+    return wanted.custom_field or name.replace("_", " ").capitalize()
+
+
+def _option(text: str, place: int) -> dict[str, Any]:
+    return {"label": text, "value": text, "displayOrder": place, "hidden": False}

@@ -1,0 +1,115 @@
+"""What an account has to have for the mapping and the custom fields in use, and creating it. Shared by all CRMs."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crm_pipelines.crms.mapping import CUSTOM, FieldMapping
+from crm_pipelines.crms.options import LONGEST_OPTION, Options, spelling
+from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.schema import InUse, NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.values import AttributeType, natural_type
+
+# Who has more is no field of choices.
+_MOST_OPTIONS = 200
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An attribute that contacts have values for. `mapped` False: a custom field under its own name."""
+
+    type: AttributeType
+    options: tuple[str, ...] = ()
+    mapped: bool = True
+    custom_field: str | None = None  # from which it comes
+
+
+def wanted_attributes(mapping: FieldMapping, custom_fields: Mapping[str, Any]) -> dict[str, Wanted]:
+    """By name. `custom_fields` holds one example value of each custom field in use."""
+    own = mapping.by_own_name(custom_fields)
+    return {
+        name: Wanted(line.type, line.options, custom_field=_custom_field(line.source))
+        for name, line in mapping.attributes.items()
+    } | {
+        name: Wanted(natural_type(custom_fields[field]), mapped=False, custom_field=field)
+        for field, name in own.items()
+        if name
+    }
+
+
+def options_in_use(
+    wanted: Mapping[str, Wanted], values_in_use: ValuesInUse | None, has_options: Callable[[str, Wanted], bool]
+) -> dict[str, InUse]:
+    """By attribute: the values of the contacts, where the attribute is or will be one of choices or labels."""
+    fields = {
+        name: one.custom_field
+        for name, one in wanted.items()
+        if one.custom_field is not None and has_options(name, one)
+    }
+    if values_in_use is None or not fields:
+        return {}
+    found = values_in_use(sorted(set(fields.values())))
+    return {name: found[field] for name, field in fields.items() if field in found}
+
+
+def options_of(wanted: Wanted, in_use: InUse | None) -> InUse:
+    """What the attribute has to offer. The mapping file's options are all that it lets through."""
+    if wanted.options:
+        return InUse(values=tuple(json.dumps([one]) for one in wanted.options))
+    return in_use or InUse()
+
+
+def new_attribute(name: str, kind: str, options: InUse, there: Options | None = None) -> NewAttribute:
+    """With the options that are `there`, those that are missing."""
+    missing = unknown_options(there or Options(()), options)
+    takes = [one for one in missing if len(one) <= LONGEST_OPTION]
+    more = options.more + max(0, len(takes) - _MOST_OPTIONS)
+    remarks = []
+    if len(takes) < len(missing):
+        remarks.append(f"{len(missing) - len(takes)} values of more than {LONGEST_OPTION} characters are no options")
+    if more:
+        remarks.append(f"{more} rarer values are not among the options")
+    options_to_make = tuple(takes[:_MOST_OPTIONS])
+    return NewAttribute(
+        name=name, type=kind, options=options_to_make, exists=there is not None, remark="; ".join(remarks)
+    )
+
+
+def unknown_options(there: Options, in_use: InUse) -> list[str]:
+    """What the values name that is no option yet, the most frequent first, each in one spelling."""
+    named = (item for value in in_use.values for item in there.read(value)[1])
+    return list({spelling(item): item for item in reversed(list(named))}.values())[::-1]
+
+
+def create_all(
+    plan: Sequence[NewAttribute],
+    create: Callable[[NewAttribute], Outcome],
+    *,
+    is_there: Callable[[Outcome], bool],
+    label: str,
+) -> list[str]:
+    """Create what is planned; returns the names. One that `is_there` already was created by somebody faster.
+
+    One that the CRM refuses keeps no other one from being created. Raises ProvisionError, with those that were.
+    """
+    done: list[str] = []
+    refused: list[str] = []
+    for one in plan:
+        outcome = create(one)
+        if outcome.result is Result.SYNCED:
+            done.append(one.name)
+        elif not one.exists and is_there(outcome):
+            continue
+        else:
+            what = "add options to" if one.exists else "create"
+            refused.append(f"{label} did not {what} the attribute {one.name}. {outcome.message}")
+            if outcome.result is not Result.REJECTED:
+                break  # it is not about this one
+    if refused:
+        raise ProvisionError(" ".join(refused), created=done, refused=refused)
+    return done
+
+
+def _custom_field(source: str) -> str | None:
+    return source.removeprefix(CUSTOM) if source.startswith(CUSTOM) else None

@@ -1,0 +1,128 @@
+"""HubSpot's job against a real Postgres and the sandbox: many contacts in few requests, each with its own fate."""
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
+from crm_pipelines.crms.fingerprints import credentials_fingerprint
+from crm_pipelines.delivery import pacing
+from crm_pipelines.delivery.opening import open_account
+from crm_pipelines.delivery.preflight import provision_account
+from crm_pipelines.orchestration.findings import gate_finding
+from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import Pipeline
+from crm_pipelines_tests.fixtures.sandbox import HubSpotSandbox
+
+KEY = "pat-eu1-of-a-test"
+WRITES = r"/batch/(upsert|update)$"
+
+
+@pytest.fixture
+def hubspot(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, engine: sa.Engine, hubspot_sandbox: HubSpotSandbox
+) -> HubSpotSandbox:
+    """As after the first run: the key is known to open the account of the database, which has all properties."""
+    monkeypatch.setenv("CRM_DATABASE_URL", database_url)
+    monkeypatch.setenv("CRM_DESTINATIONS", "hubspot")
+    monkeypatch.setenv("HUBSPOT_API_KEY", KEY)
+    monkeypatch.setenv("HUBSPOT_API_BASE_URL", hubspot_sandbox.url)
+    monkeypatch.setenv("HUBSPOT_RATE_LIMIT_PER_SECOND", "500")
+    monkeypatch.setattr(pacing, "_BLOCK_SECONDS", 0.05)
+    GateKeeper(engine, "hubspot").bind_account(SANDBOX, credentials_fingerprint("hubspot", KEY, hubspot_sandbox.url))
+    with open_account(load_settings(), "hubspot", engine) as account:
+        provision_account(account, dry_run=False)
+    return hubspot_sandbox
+
+
+@pytest.fixture
+def people(engine: sa.Engine) -> People:
+    return People(engine, "hubspot")
+
+
+@pytest.fixture
+def pipeline(hubspot: HubSpotSandbox, in_memory: dg.DagsterInstance) -> Pipeline:
+    return Pipeline(in_memory, "hubspot")
+
+
+def failed(people: People) -> list[str]:
+    rows = people.all("SELECT last_error FROM crm_syncs WHERE crm = 'hubspot' AND state = 'failed'")
+    return [row["last_error"] for row in rows]
+
+
+def test_a_thousand_contacts_take_at_most_twelve_writes_and_a_second_run_makes_none(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox
+) -> None:
+    people.add(1000)
+    run = pipeline.run()
+    assert run.counts == {"claimed": 1000, "synced": 1000}
+    assert len(hubspot.requests(path=WRITES)) <= 12
+    ids = {one["id"]: one["properties"]["email"] for one in hubspot.contacts()}
+    told = people.all("SELECT hubspot_contact_id AS id, email FROM contacts")
+    assert {row["id"]: row["email"] for row in told} == ids
+    before = len(hubspot.requests())
+    assert pipeline.run().counts == {}
+    people.run("UPDATE crm_syncs SET state = 'queued', run_at = now()")
+    assert pipeline.run().counts == {"claimed": 1000, "unchanged": 1000}
+    assert len(hubspot.requests()) == before
+
+
+@pytest.mark.parametrize("traces", [True, False], ids=["told one by one", "refused as a whole"])
+def test_of_a_hundred_one_is_refused_in_hubspots_words_and_the_others_arrive(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox, traces: bool
+) -> None:
+    people.add(99)
+    people.add(email="not.wanted@example.com")
+    if traces:
+        hubspot.configure(refused={"not.wanted@example.com": "Nobody wants this one"})
+    else:
+        body = {"status": "error", "category": "VALIDATION_ERROR", "message": "Nobody wants this one"}
+        hubspot.fault("status", email="not.wanted@example.com", path=WRITES, status=400, body=body)
+    run = pipeline.run()
+    assert run.counts == {"claimed": 100, "synced": 99, "failed": 1}
+    [error] = failed(people)
+    assert "Nobody wants this one" in error
+    assert "not.wanted" not in error
+    assert len(hubspot.contacts()) == 99
+    assert len(hubspot.requests(path=WRITES)) <= (1 if traces else 14)
+
+
+def test_a_changed_address_changes_the_contact_at_hubspot(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox
+) -> None:
+    people.add(3)
+    pipeline.run()
+    ids = {one["id"] for one in hubspot.contacts()}
+    people.run("UPDATE crm_contacts SET email = 'new.' || email")
+    assert pipeline.run().counts == {"claimed": 3, "synced": 3}
+    assert {one["id"] for one in hubspot.contacts()} == ids
+    assert all(one["properties"]["email"].startswith("new.") for one in hubspot.contacts())
+
+
+@pytest.mark.parametrize(
+    ("ahead", "reason"), [(True, "allowance of requests is used up"), (False, "reached your daily limit")]
+)
+def test_the_daily_limit_parks_all_contacts_uncharged_with_that_reason_and_one_alert(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox, engine: sa.Engine, ahead: bool, reason: str
+) -> None:
+    if ahead:
+        hubspot.configure(per_day=1)
+    else:
+        body = {"status": "error", "message": "You have reached your daily limit.", "policyName": "DAILY"}
+        hubspot.fault("status", path=WRITES, status=429, body=body)
+    people.add(300)
+    pipeline.run()
+    states = people.states()
+    assert states.pop("synced", 0) <= 100
+    assert set(states) == {"queued"}
+    assert people.all("SELECT * FROM crm_syncs WHERE state = 'queued' AND attempts > 0") == []
+    gate = GateKeeper(engine, "hubspot").read()
+    assert gate.paused
+    finding = gate_finding("hubspot", gate, people.now())
+    assert finding is not None
+    assert finding.key == "hubspot.gate.allowance"
+    assert reason in finding.reasons()[0].text
+    before = len(hubspot.requests())
+    pipeline.run()
+    assert len(hubspot.requests()) == before
