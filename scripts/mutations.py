@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 _QUEUE_SQL = "crm_pipelines/contacts/queue.sql"
+_HUBSPOT_TESTS = "crm_pipelines_tests/integration/crms/test_hubspot.py"
 _COURIER = "crm_pipelines/delivery/courier.py"
 _UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
 _ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
@@ -2669,5 +2670,78 @@ MUTATIONS = (
         tests=(
             "crm_pipelines_tests/unit/delivery/test_tally.py::test_a_request_of_which_nothing_is_known_is_a_failure",
         ),
+    ),
+    Mutation(
+        guard="hubspot: nobody is confirmed of whom the answer says nothing",
+        changes=(("crm_pipelines/crms/hubspot/batches.py", "if row is None and not unnamed:", "if False:"),),
+        tests=(f"{_HUBSPOT_TESTS}::test_nobody_is_complete_of_whom_the_answer_says_nothing",),
+    ),
+    Mutation(
+        guard="hubspot: a refusal without a name is divided where several are left",
+        changes=(("crm_pipelines/crms/hubspot/batches.py", "row is None and left > 1 and", "False and"),),
+        tests=(f"{_HUBSPOT_TESTS}::test_nobody_is_complete_of_whom_the_answer_says_nothing",),
+    ),
+    Mutation(
+        guard="hubspot: each input has a trace id",
+        changes=(
+            (
+                "crm_pipelines/crms/hubspot/batches.py",
+                '"objectWriteTraceId": self.contact.external_id',
+                '"traced": self.contact.external_id',
+            ),
+        ),
+        tests=(
+            f"{_HUBSPOT_TESTS}::test_of_many_the_one_with_a_value_that_is_refused_is_told_in_hubspots_words_and_the_rest_arrives",
+        ),
+    ),
+    Mutation(
+        guard="hubspot: who was merged is not written over the one that stayed",
+        changes=(
+            ("crm_pipelines/crms/hubspot/delivery.py", "if taken or (held.merged and not held.ours):", "if False:"),
+        ),
+        tests=(
+            f"{_HUBSPOT_TESTS}::test_two_contacts_that_hubspot_has_merged_are_told_and_the_one_that_stayed_is_not_overwritten",
+        ),
+    ),
+    Mutation(
+        guard="hubspot: who has unsubscribed is given no other address",
+        changes=(
+            (
+                "crm_pipelines/crms/hubspot/delivery.py",
+                "if held.opted_out and held.address != contact.payload.key:",
+                "if False:",
+            ),
+        ),
+        tests=(
+            f"{_HUBSPOT_TESTS}::test_whoever_has_unsubscribed_is_given_no_address_of_which_hubspot_does_not_know_that",
+        ),
+    ),
+    Mutation(
+        guard="hubspot: an id alone is a stranger's",
+        changes=(("crm_pipelines/crms/hubspot/delivery.py", "if not held.ours:", "if False:"),),
+        tests=(
+            f"{_HUBSPOT_TESTS}::test_a_contact_that_somebody_gave_another_address_at_hubspot_is_told_and_left_alone",
+        ),
+    ),
+    Mutation(
+        guard="hubspot: no opt-out is written",
+        changes=(("crm_pipelines/crms/hubspot/mapping.py", "|hs_email_optout(?:_\\d+)?", ""),),
+        tests=(f"{_HUBSPOT_TESTS}::test_no_field_of_a_contact_reaches_what_people_have_decided",),
+    ),
+    Mutation(
+        guard="hubspot: the lifecycle stage is set on creation only",
+        changes=(("crm_pipelines/crms/hubspot/forms.py", "if is_new or name not in ONLY_ON_CREATION", "if True"),),
+        tests=(f"{_HUBSPOT_TESTS}::test_the_lifecycle_stage_is_set_with_the_creation_and_never_again",),
+    ),
+    Mutation(
+        guard="hubspot: the daily limit is waited for as long as it lasts",
+        changes=(
+            (
+                "crm_pipelines/crms/hubspot/outcomes.py",
+                'if kind == "daily_limit":\n        return until_reset',
+                "if False:\n        return until_reset",
+            ),
+        ),
+        tests=(f"{_HUBSPOT_TESTS}::test_the_daily_limit_is_waited_for_until_midnight_of_the_account",),
     ),
 )

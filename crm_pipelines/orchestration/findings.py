@@ -26,8 +26,8 @@ from crm_pipelines.settings import AlertSettings
 _OVER_BELOW = 0.8
 # The breaker for rejects pauses 15 minutes; what comes in the next 15 decides whether the mapping was mended.
 _REJECTS_LAST = timedelta(minutes=30)
-# A longer pause for rate is for the allowance of a day: no other window lasts more than an hour. It ends with a try, and
-# may begin anew then; what comes within this time after it is the same one.
+# A longer pause for rate is for the allowance of a day: no other window lasts more than an hour. It ends with a try,
+# with which it may begin anew; what comes within this time after it is the same one.
 _WINDOWS_LAST = timedelta(hours=1, minutes=5)
 _ALLOWANCE_LASTS = timedelta(minutes=15)
 # People are told once, and reminded while it can still be put right without much ado.

@@ -50,7 +50,8 @@ class Account:
     `opted_out`: when the person behind an address unsubscribed from everything, in milliseconds. `merged`: ids that
     stand for another contact by now. `erased`: addresses that may never come back. `scopes`: what the key may do;
     None: everything. `portal_id`: what the account is called. `echoes_traces`: results of a batch tell their trace id.
-    `refused`: in which words contacts with an address are refused. `hides_first`: a batch says nothing of its first one.
+    `refused`: in which words contacts with an address are refused. `hides_first`: a batch does not tell
+    of its first one.
     """
 
     def __init__(self) -> None:

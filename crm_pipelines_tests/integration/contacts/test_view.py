@@ -82,6 +82,13 @@ def test_the_view_is_listed_as_writable(connection: sa.Connection) -> None:
     assert row == ("YES", "YES", "YES")
 
 
+def test_hubspot_and_mautic_know_a_contact_by_ids_of_their_own(connection: sa.Connection) -> None:
+    contact = add_contact(connection)
+    for crm in ("hubspot", "mautic"):
+        put(connection, contact, "synced", crm=crm)
+    assert query(connection, "SELECT hubspot_contact_id, mautic_contact_id FROM contacts").one() == ("42", "42")
+
+
 def test_what_the_crm_holds_is_shown_beside_the_status(connection: sa.Connection) -> None:
     contact = add_contact(connection)
     put(connection, contact, "synced")
