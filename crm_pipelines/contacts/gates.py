@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.queue import if_unknown
 from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.unknown import if_unknown
 from crm_pipelines.errors import CrmPipelinesError
 
 SANDBOX = "sandbox"

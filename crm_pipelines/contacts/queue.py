@@ -16,10 +16,8 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.retrying import tries
 from crm_pipelines.contacts.rings import first_of_rings
 from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.unknown import if_unknown
 from crm_pipelines.faults import fault_point
-
-UNKNOWN = "unknown"
-"""Kind of the error of a contact that may have arrived at a destination where nothing must be sent twice."""
 
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
@@ -169,15 +167,6 @@ class Pace:
 
     contacts: int
     seconds: float
-
-
-def if_unknown(crm: str) -> str:
-    """What is said of a contact that may have arrived where nothing must be sent twice."""
-    return (
-        "It may have arrived, so nothing sends it again by itself. Look whether it did: "
-        f"`crm-pipelines retry {crm} --email …` sends it again, "
-        f"`crm-pipelines contacts unselect {crm} --email …` leaves it at that."
-    )
 
 
 class Queue:
