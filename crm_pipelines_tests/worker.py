@@ -33,6 +33,7 @@ from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.jobs import sync_job
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.at_most_once import at_most_once
+from crm_pipelines_tests.fixtures import postbox
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -135,12 +136,13 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
         at_most_once(pytest.MonkeyPatch())
     if poison := variables.get("CRM_PIPELINES_TEST_POISON"):
         be_poisoned_by(poison)
+    postbox.join()
     home = variables.get("DAGSTER_HOME")
     with (
         capture_interrupts(),  # as in Dagster's own run worker: no signal ends the process by itself
         dg.DagsterInstance.from_config(home) if home else dg.DagsterInstance.ephemeral() as instance,
     ):
-        job = sync_job(load_settings().destination("brevo"))
+        job = sync_job(load_settings().destination(variables.get("CRM_PIPELINES_TEST_CRM", "brevo")))
         for _ in range(runs):
             config = {"ops": {"fetch_queued_contacts": {"config": {"limit": most}}}} if most else {}
             job.execute_in_process(run_config=config, instance=instance, raise_on_error=False)

@@ -9,6 +9,8 @@ _UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
 _ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
 _SELECTION = "crm_pipelines_tests/integration/contacts/test_selection.py"
 _COURIER_TESTS = "crm_pipelines_tests/integration/delivery/test_courier.py"
+_MANY = "crm_pipelines_tests/integration/delivery/test_many.py"
+_HALVING_TESTS = "crm_pipelines_tests/unit/delivery/test_halving.py"
 _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
@@ -431,6 +433,71 @@ MUTATIONS = (
         ),
         tests=(
             f"{_COURIER_TESTS}::test_stop_signals_end_the_sending_also_those_that_come_while_one_is_being_dealt_with",
+        ),
+    ),
+    Mutation(
+        guard="together: who was taken over is in no request with the others",
+        changes=(
+            (
+                _COURIER,
+                "[one for one in sendables if by_id[one.external_id].contact_id in ours]",
+                "list(sendables) if ours else []",
+            ),
+        ),
+        tests=(f"{_MANY}::test_who_is_taken_over_right_before_the_request_is_not_in_it_and_the_others_are",),
+    ),
+    Mutation(
+        guard="together: a refusal without a word for whom is nobody's outcome",
+        changes=(
+            (
+                _COURIER,
+                "elif contact.outcome is not None and not contact.outcome.whole:",
+                "elif contact.outcome is not None:",
+            ),
+        ),
+        tests=(f"{_MANY}::test_when_the_gate_closes_between_halves_nobody_is_refused_who_was_not_alone",),
+    ),
+    Mutation(
+        guard="together: a refusal of the whole that befell one contact is its own",
+        changes=((_COURIER, "outcome.whole for outcome in outcomes) > 1:", "outcome.whole for outcome in outcomes):"),),
+        tests=(f"{_MANY}::test_a_refusal_of_the_whole_of_one_contact_is_that_contacts_own",),
+    ),
+    Mutation(
+        guard="together: what was refused whole is sent again in halves",
+        changes=((_COURIER, "if len(refused) > 1:", "if len(refused) > 100:"),),
+        tests=(f"{_MANY}::test_of_a_hundred_that_are_refused_for_one_the_others_arrive_with_thirteen_requests_more",),
+    ),
+    Mutation(
+        guard="together: the half that must hold the culprit is not sent whole",
+        changes=(("crm_pipelines/delivery/halving.py", "if again or len(second) == 1:", "if True:"),),
+        tests=(f"{_HALVING_TESTS}::test_of_a_hundred_one_culprit_is_found_with_thirteen_further_requests",),
+    ),
+    Mutation(
+        guard="together: one refusal for rate is one pause",
+        changes=(
+            (
+                _GATEKEEPING,
+                "told.setdefault((outcome.result, outcome.kind, outcome.retry_after), outcome)",
+                "told[number] = outcome",
+            ),
+        ),
+        tests=(f"{_MANY}::test_a_refusal_for_rate_of_all_is_one_pause_and_all_are_sent_again_once",),
+    ),
+    Mutation(
+        guard="together: no outcome is missing",
+        changes=((_COURIER, "if len(outcomes) != len(contacts):", "if len(outcomes) > len(contacts):"),),
+        tests=(f"{_MANY}::test_a_module_that_loses_one_of_a_hundred_costs_that_one_an_attempt_and_nobody_else",),
+    ),
+    Mutation(
+        guard="together: a defect of ours is no failure of the CRM, however many contacts it befell",
+        changes=((_GATEKEEPING, "elif outcome.requests:", "elif not outcome.shared:"),),
+        tests=(f"{_MANY}::test_a_defect_for_one_of_a_hundred_costs_that_one_an_attempt_and_nobody_else",),
+    ),
+    Mutation(
+        guard="together: who was in a request that must not be repeated is not sent again after a defect",
+        changes=((_COURIER, "if sent and not self._crm.repeatable:", "if not self._crm.repeatable and not sent:"),),
+        tests=(
+            f"{_MANY}::test_who_was_in_a_request_that_must_not_be_repeated_is_not_known_after_a_defect_and_not_sent_again",
         ),
     ),
     Mutation(
@@ -934,7 +1001,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="restore: imports under way are over",
-        changes=((_GATES, '"forget_imports", "forget_walks", "forget_held")', '"forget_walks", "forget_held")'),),
+        changes=((_GATES, '"forget_imports", "forget_walks", ', '"forget_walks", '),),
         tests=(f"{_RESTORED}::test_in_a_copy_claims_and_imports_are_over_and_what_was_sent_is_not_known",),
     ),
     Mutation(
@@ -2513,6 +2580,11 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_UNKNOWN}::test_an_edit_while_it_was_sent_does_not_send_it_again",),
+    ),
+    Mutation(
+        guard="unknown: what was being sent when a backup was made is parked",
+        changes=((_GATES, '"park_sent", ', ""),),
+        tests=(f"{_UNKNOWN}::test_after_a_restore_what_was_just_being_sent_is_parked_and_what_was_not_is_queued",),
     ),
     Mutation(
         guard="unknown: a late success is believed",

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.unknown import if_unknown
 from crm_pipelines.errors import CrmPipelinesError
 
 SANDBOX = "sandbox"
@@ -200,8 +201,9 @@ class GateKeeper:
             connection.execute(_SQL["settle"], {"crm": self.crm})
 
     def _distrust(self, connection: sa.Connection) -> None:
-        for name in ("at_leisure", "forget_rows", "forget_imports", "forget_walks", "forget_held"):
-            connection.execute(_SQL[name], {"crm": self.crm})
+        given = {"crm": self.crm, "if_unknown": if_unknown(self.crm)}
+        for name in ("at_leisure", "forget_rows", "forget_imports", "forget_walks", "park_sent", "forget_held"):
+            connection.execute(_SQL[name], given)
         connection.execute(_SQL["close_restored"], {"crm": self.crm, "reason": RESTORED})
 
     def reserve(self, slots: int, rate_per_second: float) -> Reservation | None:

@@ -220,6 +220,14 @@ SELECT home IS NULL AS never_noted, coalesce(home = crm_home(tableoid), false) A
 -- name: settle
 UPDATE crm_gates SET home = crm_home(tableoid) WHERE crm = :crm
 
+-- name: park_sent
+-- Who was just being sent where nothing must be sent twice, as by `rescue` in queue.sql.
+UPDATE crm_syncs SET
+    state = 'failed', claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL, mapping_version = NULL,
+    last_error_kind = 'unknown', last_error_code = NULL, last_http_status = NULL,
+    last_error = 'This contact was being sent when the backup was made. ' || :if_unknown
+ WHERE crm = :crm AND state = 'claimed' AND sending_claim_no = claim_no
+
 -- name: forget_held
 -- After a restore the CRM holds what was sent before it and since: what is known of that is not certain any more. A
 -- worker of before may hold claims that this state has never seen; none of the next ones may have their numbers. Who is on

@@ -16,10 +16,8 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.retrying import tries
 from crm_pipelines.contacts.rings import first_of_rings
 from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.unknown import if_unknown
 from crm_pipelines.faults import fault_point
-
-UNKNOWN = "unknown"
-"""Kind of the error of a contact that may have arrived at a destination where nothing must be sent twice."""
 
 MAX_CRASHES = 5
 """A contact whose delivery took this many workers down is given up, visibly, with kind `crash`."""
@@ -373,7 +371,7 @@ class Queue:
                 **given,
                 max_retries=policy.max_retries,
                 delays=list(policy.delays) or [timedelta()],
-                if_unknown=self._if_unknown,
+                if_unknown=if_unknown(self.crm),
             )
             applied += [Applied(**{**row._mapping, "requests": int(row.requests)}) for row in rows]
             if not self._all("any_unapplied", **given)[0][0]:
@@ -418,21 +416,13 @@ class Queue:
             orderly_runs=list(orderly_runs),
             crashed_runs=list(crashed_runs),
             max_crashes=MAX_CRASHES,
-            if_unknown=self._if_unknown,
+            if_unknown=if_unknown(self.crm),
         )
         return Rescued(
             returned=len(rows),
             charged=sum(row.charged for row in rows),
             given_up=sum(row.state == "failed" and not row.unknown for row in rows),
             unknown=sum(row.unknown for row in rows),
-        )
-
-    @property
-    def _if_unknown(self) -> str:
-        return (
-            "It may have arrived, so nothing sends it again by itself. Look whether it did: "
-            f"`crm-pipelines retry {self.crm} --email …` sends it again, "
-            f"`crm-pipelines contacts unselect {self.crm} --email …` leaves it at that."
         )
 
     def pass_over_refused(self, since: datetime, policy: RetryPolicy) -> int:

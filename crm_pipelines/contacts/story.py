@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts.destinations import known_destinations, unattended
 from crm_pipelines.contacts.gates import Gate, GateKeeper
-from crm_pipelines.contacts.queue import UNKNOWN
 from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.contacts.unknown import UNKNOWN
 from crm_pipelines.errors import CrmPipelinesError
 
 _SQL = load_statements("story")

@@ -60,8 +60,9 @@ MAX_BATCHES = 12
 # Between two batches nothing is sent for some tenths of a second; over so many seconds that is half a percent.
 _BATCH_SECONDS = 60
 
-# Contacts, where several go in one request.
+# Contacts, where several go in one request. Each batch is held in memory, and all its leases are renewed together.
 _LARGE_BATCH = 5000
+_MOST_CLAIMED = 10 * _LARGE_BATCH
 
 # In requests: of a page of contacts, and of an import's own requests and its wait.
 _PAGE_COST = 2
@@ -87,9 +88,15 @@ def importing_budget(interval: timedelta) -> timedelta:
     return sending_budget(interval) / 2
 
 
-def claim_limit(budget: timedelta, contacts_per_second: float, limit: int | None) -> int:
-    """How many contacts the rate allows within the budget, at least one; at most `limit`."""
-    possible = max(1, math.floor(budget.total_seconds() * contacts_per_second))
+def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None, *, together: int = 1) -> int:
+    """How many contacts the rate allows within the budget, at least one; at most `limit`.
+
+    `together` contacts go in one request. Where that is more than one, a run takes no more than ten large batches: a
+    long queue is worked on by one run after the other.
+    """
+    possible = max(1, math.floor(budget.total_seconds() * rate_per_second * together))
+    if together > 1:
+        possible = min(possible, _MOST_CLAIMED)
     return possible if limit is None else min(possible, limit)
 
 

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
-from crm_pipelines.contacts.queue import UNKNOWN, Applied
+from crm_pipelines.contacts.queue import Applied
+from crm_pipelines.contacts.unknown import UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

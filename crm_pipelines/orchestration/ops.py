@@ -86,7 +86,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     budget = sending_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))
     rate = account.rate_limit(gate).per_second
     together = account.crm.most_per_request
-    limit = claim_limit(budget, rate * together, config.limit)
+    limit = claim_limit(budget, rate, config.limit, together=together)
     smallest = smallest_batch(
         account.destination.sync_scheduler_batch_size, rate, account.destination.sync_processes, together=together
     )

@@ -1,6 +1,7 @@
 """What the suite asks of a kind: a sandbox to look into and to spoil, and clients that are opened on it."""
 
 import enum
+from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ class Subject(Protocol):
     """One account of a kind at its sandbox.
 
     `names` says what the CRM calls the custom fields above, `lacking` among them. `oddities`: those that it can play.
+    What raises NotImplementedError here is asked only of those that claim the capability for it.
     """
 
     kind: ClassVar[str]
@@ -116,66 +118,82 @@ class Subject(Protocol):
     oddities: ClassVar[frozenset[Oddity]] = frozenset()
 
     @classmethod
+    @abstractmethod
     def start(cls) -> AbstractContextManager["Subject"]:
         """An account of its own, at a sandbox that is started for it."""
 
+    @abstractmethod
     def reset(self) -> None:
         """An account without contacts that has all fields but LACKING; no faults, no limits, an empty journal."""
 
+    @abstractmethod
     def open(self, variant: Variant) -> Crm:
         """A client with these settings; the caller closes it. Raises SettingsError."""
 
+    @abstractmethod
     def held(self) -> list[Remote]:
         """All contacts, oldest first."""
 
+    @abstractmethod
     def journal(self) -> list[str]:
         """Each request that came, as text: the whole of it but the headers."""
 
+    @abstractmethod
     def wait_for_request(self, number: int) -> None:
         """Until that many requests are in the journal."""
 
+    @abstractmethod
     def seed(self, contact: Remote) -> None:
         """Somebody stores the contact, or changes the one with this address; `remote_id` does not matter."""
 
     def opt_out(self, address: str) -> None:
         """The person wants no more mail."""
+        raise NotImplementedError
 
     def leave_list(self, address: str) -> None:
         """The person leaves the list."""
+        raise NotImplementedError
 
     def take_off_list(self, address: str) -> None:
         """Somebody takes the person off the list, of which the CRM may show less than of one who left."""
         self.leave_list(address)
 
+    @abstractmethod
     def delete(self, address: str) -> None:
         """Somebody deletes the contact."""
 
     def drop_field(self, name: str) -> None:
         """Somebody deletes the custom field with this name of ours."""
+        raise NotImplementedError
 
+    @abstractmethod
     def accept_only(self, key: str) -> None:
         """All other credentials are wrong from now on."""
 
     def name_account(self, name: str) -> None:
         """The CRM's own name for the account."""
+        raise NotImplementedError
 
     def allow(self, requests: int) -> timedelta:
         """From now on answers tell this limit, which is not reached; the window in which it counts."""
+        raise NotImplementedError
 
+    @abstractmethod
     def fault(self, fault: Fault, *, times: int | None = 1) -> None:
         """The next requests end so, or all (None), until `end_faults`."""
 
+    @abstractmethod
     def end_faults(self) -> None:
         """From now on all is well again."""
 
+    @abstractmethod
     def refuse(self, address: str, said: str) -> None:
         """The CRM refuses this one contact for good, in these words; others of the same request it takes."""
 
     def refuse_whole(self, address: str) -> None:
-        """The CRM refuses every request with this contact, for good and without a word of whom it means.
-
-        Asked of those with MANY.
-        """
+        """The CRM refuses every request with this contact, for good and without a word of whom it means."""
+        raise NotImplementedError
 
     def answer_oddly(self, oddity: Oddity) -> None:
         """From now on answers about several contacts are like this."""
+        raise NotImplementedError

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -139,6 +140,17 @@ CAUGHT = [
         {"fault": Fault.RESET_AFTER},
     ),
     Caught(
+        flaws.MistakesWhatMayBeRepeated,
+        test_faults.test_what_has_no_answer_in_time_may_have_been_applied,
+        {"fault": Fault.SILENCE_AFTER},
+    ),
+    Caught(flaws.SwapsOutcomes, test_many.test_each_of_several_that_are_refused_has_the_reason_and_no_other),
+    Caught(
+        flaws.CallsOutagesSynced,
+        test_many.test_while_nothing_is_answered_rightly_none_of_many_counts_as_arrived,
+        {"fault": Fault.ERROR},
+    ),
+    Caught(
         flaws.AddsEachTime, test_many.test_many_that_are_sent_twice_are_one_each_and_the_second_time_changes_nothing
     ),
     Caught(
@@ -243,13 +255,15 @@ CAUGHT = [
 
 @pytest.mark.parametrize("caught", CAUGHT, ids=lambda one: f"{one.flaw.__name__}-{one.case.__name__}")
 def test_a_client_that_breaks_a_promise_turns_its_case_red(
-    caught: Caught, subject: Subject, subjects: Subjects
+    caught: Caught, subject: Subject, subjects: Subjects, request: pytest.FixtureRequest
 ) -> None:
     skip_unless(subject, needed(caught.case))
+    fixtures = signature(caught.case).parameters.keys() - {"bench", *caught.given}
+    given = {**caught.given, **{name: request.getfixturevalue(name) for name in fixtures}}
     bench = Bench(subject, lambda: subjects(subject.kind, 1), partial(caught.flaw, subject=subject))
     try:
         with pytest.raises(RED):
-            caught.case(bench, **caught.given)
+            caught.case(bench, **given)
     finally:
         bench.close()
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.contacts.queue import Attempt, Claim, Queue, RetryPolicy
 from crm_pipelines.contacts.story import story_of
 from crm_pipelines_tests.fixtures.people import People
@@ -197,6 +198,21 @@ def test_what_the_ledger_knows_is_not_taken_for_unknown(people: People, queue: Q
     assert queue.silent_runs() == ["run-1"], "whose outcomes the next run carries over"
     queue.apply("run-1", POLICY)
     assert people.sync(contact_id)["state"] == "synced"
+
+
+def test_after_a_restore_what_was_just_being_sent_is_parked_and_what_was_not_is_queued(
+    people: People, queue: Queue
+) -> None:
+    [sent] = people.add()
+    send(queue)
+    [begun] = people.add()
+    take(queue)
+    people.run("UPDATE crm_syncs SET mapping_version = 'one'")
+    GateKeeper(people.engine, "brevo").restored()
+    queue.requeue_parked("two")
+    assert kind(people, sent) == ("failed", "unknown")
+    assert "It may have arrived" in people.sync(sent)["last_error"]
+    assert kind(people, begun) == ("queued", None)
 
 
 def test_a_late_success_is_believed(people: People, queue: Queue) -> None:

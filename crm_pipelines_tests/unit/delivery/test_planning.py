@@ -22,6 +22,7 @@ from crm_pipelines.delivery.planning import (
     least_for_bulk,
     retry_policy,
     sending_budget,
+    smallest_batch,
     split,
     suspects_share,
 )
@@ -49,6 +50,33 @@ def test_a_run_claims_what_the_rate_delivers_within_the_budget_but_at_least_one(
 @given(budget=BUDGETS, rate=RATES, limit=st.integers(1, 10_000))
 def test_a_run_never_claims_more_than_its_limit(budget: timedelta, rate: float, limit: int) -> None:
     assert claim_limit(budget, rate, limit) == min(limit, claim_limit(budget, rate, None))
+
+
+def test_where_many_go_in_a_request_a_run_claims_what_fills_ten_large_batches_at_most() -> None:
+    minutes = timedelta(minutes=4)
+    assert claim_limit(minutes, 0.1, None, together=100) == 2400
+    assert claim_limit(minutes, 19, None, together=100) == 50_000
+    assert claim_limit(minutes, 19, 150, together=100) == 150
+    assert claim_limit(minutes, 1000, None) == 240_000, "one by one"
+
+
+@given(
+    count=st.integers(0, 50_000),
+    rate=RATES,
+    together=st.integers(2, 1000),
+    configured=st.integers(1, 1000),
+    processes=st.integers(1, 32),
+)
+def test_no_request_but_the_last_is_less_than_full_and_no_batch_is_larger_than_it_needs_to_be(
+    count: int, rate: float, together: int, configured: int, processes: int
+) -> None:
+    smallest = smallest_batch(configured, rate, processes, together=together)
+    batches = split(range(count), smallest, MAX_BATCHES - 2, together=together)
+    assert all(len(batch) % together == 0 for batch in batches[:-1])
+    assert [item for batch in batches for item in batch] == list(range(count))
+    assert len(batches) <= MAX_BATCHES - 2
+    largest = max(configured, 5000, round(rate * 60))
+    assert all(len(batch) < largest + together for batch in batches)
 
 
 @given(items=st.lists(st.integers(), max_size=500), smallest=st.integers(1, 1000), most=st.integers(1, MAX_BATCHES))
