@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.setting import ROOT, Stage
-from crm_pipelines.contacts.database import create_engine
-from crm_pipelines.contacts.tokens import SCOPES, create_token
+from crm_pipelines.access.tokens import SCOPES, create_token
+from crm_pipelines.database.connecting import create_engine
 from crm_pipelines.local.processes import free_port
 
 if TYPE_CHECKING:

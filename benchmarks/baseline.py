@@ -8,7 +8,7 @@ import time
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.database import create_engine
+from crm_pipelines.database.connecting import create_engine
 
 
 def run(database_url: str, base_url: str) -> tuple[int, float, float]:

@@ -20,9 +20,9 @@ import psutil
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.embedded import embedded_postgres
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.database import connecting
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.local.embedded import embedded_postgres
 from crm_pipelines.local.environment import prepare_databases
 from crm_pipelines.local.processes import free_port
 
@@ -103,7 +103,7 @@ class Stage:
 
     def queue(self, contacts: int) -> None:
         """Exactly so many contacts, all queued for Brevo; nothing known of the account."""
-        engine = database.create_engine(self.url)
+        engine = connecting.create_engine(self.url)
         try:
             with engine.begin() as connection:
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
@@ -221,7 +221,7 @@ class Stage:
         }
 
     def execute(self, statement: str) -> None:
-        engine = database.create_engine(self.url)
+        engine = connecting.create_engine(self.url)
         try:
             with engine.begin() as connection:
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
@@ -231,9 +231,9 @@ class Stage:
 
     def claim_cost(self, limit: int) -> ClaimCost:
         """What a claim of so many contacts would cost now."""
-        claim = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {load_statements('queue')['claim'].text}")
+        claim = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {load_statements('queue/claims')['claim'].text}")
         given = {"crm": "brevo", "run_id": "benchmark", "limit": limit, "lease": "1 h"}
-        engine = database.create_engine(self.url)
+        engine = connecting.create_engine(self.url)
         try:
             with engine.connect() as connection:
                 [plan] = connection.execute(claim, given).scalar_one()

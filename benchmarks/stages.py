@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from crm_pipelines.contacts.imports import BulkImports
-from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import filling
-from crm_pipelines.delivery.bulk_sending import BulkSender
-from crm_pipelines.delivery.pacing import Pacer
+from crm_pipelines.delivery.bulk import filling
+from crm_pipelines.delivery.bulk.sending import BulkSender
+from crm_pipelines.delivery.pace.pacing import Pacer
+from crm_pipelines.queue.bulk_imports import BulkImports
+from crm_pipelines.queue.claims import Queue
 
 _STAGES: list[tuple[Any, str, str]] = [
     (BulkImports, "claim", "claiming"),

@@ -11,7 +11,7 @@ import time
 
 import dagster as dg
 
-from crm_pipelines.orchestration.run_now import run_now
+from crm_pipelines.orchestration.sync.run_now import run_now
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.embedded import embedded_postgres
+from crm_pipelines.database import migrating
+from crm_pipelines.local.embedded import embedded_postgres
 from crm_pipelines_tests.fixtures.postgres import FAST, temporary_folder
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, sandbox_server
 from crm_pipelines_tests.storm import Findings, Storm
@@ -57,7 +57,7 @@ def main(seconds: float, seed: int | None, contacts: int, write: Path | None) ->
     ):
         server.create_database("contacts")
         url = server.url("contacts")
-        database.upgrade(url)
+        migrating.upgrade(url)
         sandbox, other = BrevoSandbox(root), BrevoSandbox(other_root)
         for one in (sandbox, other):
             one.reset()

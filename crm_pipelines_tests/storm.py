@@ -22,8 +22,8 @@ import psycopg
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
 from crm_pipelines.crms.brevo.mapping import load_mapping
+from crm_pipelines.database import connecting
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.sandbox.core.gateway import fingerprint
 from crm_pipelines_tests.checker import account_attributes, violations
@@ -129,7 +129,7 @@ class Storm:
         self._dagster_home = dagster_home
         self._look = look
         self.seen = ""
-        self._engine = database.create_engine(url, application_name="storm")
+        self._engine = connecting.create_engine(url, application_name="storm")
         sa.event.listen(self._engine, "connect", _wait_little_for_locks)
         self._people = People(self._engine)
         self._workers: list[Worker] = []

@@ -28,9 +28,10 @@ from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.payloads import Sendable
-from crm_pipelines.delivery import courier, fence, planning
-from crm_pipelines.orchestration import ops
-from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.delivery import fence, planning
+from crm_pipelines.delivery.single import courier
+from crm_pipelines.orchestration.sync import ops
+from crm_pipelines.orchestration.sync.jobs import sync_job
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.at_most_once import at_most_once
 from crm_pipelines_tests.fixtures import postbox

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-_QUEUE_SQL = "crm_pipelines/contacts/queue.sql"
+_QUEUE_SQL = "crm_pipelines/queue/claims.sql"
 _HUBSPOT_TESTS = "crm_pipelines_tests/integration/crms/test_hubspot.py"
-_COURIER = "crm_pipelines/delivery/courier.py"
+_COURIER = "crm_pipelines/delivery/single/courier.py"
 _UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
 _ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
 _SELECTION = "crm_pipelines_tests/integration/contacts/test_selection.py"
@@ -29,8 +29,8 @@ _INTENTS = "crm_pipelines_tests/integration/delivery/test_intents.py"
 _RINGS = "crm_pipelines_tests/integration/delivery/test_address_rings.py"
 _TWINS = "crm_pipelines_tests/integration/contacts/test_twins.py"
 _ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
-_ADDRESSES_SQL = "crm_pipelines/contacts/migrations/versions/0017_addresses.sql"
-_TWINS_SQL = "crm_pipelines/contacts/migrations/versions/0017_twins.sql"
+_ADDRESSES_SQL = "crm_pipelines/database/migrations/versions/0017_addresses.sql"
+_TWINS_SQL = "crm_pipelines/database/migrations/versions/0017_twins.sql"
 _RELEASE_SKIPS = """\
        FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -43,13 +43,13 @@ _RESCUE_OF_IMPORTS = """\
 _HELD = " AND s.claim_no = d.claim_no AND s.state = 'claimed'\n"
 _LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
 _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
-_MIGRATE = "crm_pipelines_tests/integration/contacts/test_migrate.py"
-_IMPORTS_SQL = "crm_pipelines/contacts/imports.sql"
-_OPS = "crm_pipelines/orchestration/ops.py"
-_FILLING = "crm_pipelines/delivery/filling.py"
-_BULK_SENDING = "crm_pipelines/delivery/bulk_sending.py"
-_SCANNING = "crm_pipelines/delivery/scanning.py"
-_CRM_SESSION = "crm_pipelines/delivery/session.py"
+_MIGRATE = "crm_pipelines_tests/integration/database/test_migrate.py"
+_IMPORTS_SQL = "crm_pipelines/queue/bulk_imports.sql"
+_OPS = "crm_pipelines/orchestration/sync/ops.py"
+_FILLING = "crm_pipelines/delivery/bulk/filling.py"
+_BULK_SENDING = "crm_pipelines/delivery/bulk/sending.py"
+_SCANNING = "crm_pipelines/delivery/bulk/scanning.py"
+_CRM_SESSION = "crm_pipelines/delivery/pace/session.py"
 _LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
 _PHONES = "crm_pipelines/crms/phones.py"
 _PHONE_TESTS = "crm_pipelines_tests/unit/crms/test_phones.py"
@@ -62,22 +62,22 @@ _PREFLIGHT = "crm_pipelines/crms/brevo/preflight.py"
 _NORMALIZE_TESTS = "crm_pipelines_tests/unit/crms/test_normalize.py"
 _ATTRIBUTE_TESTS = "crm_pipelines_tests/unit/crms/test_brevo_attributes.py"
 _VALUES = "crm_pipelines_tests/integration/crms/test_brevo_values.py"
-_ATTRIBUTES_SQL = "crm_pipelines/contacts/account_attributes.sql"
+_ATTRIBUTES_SQL = "crm_pipelines/destinations/attributes.sql"
 _UPSERT = "crm_pipelines/crms/brevo/upsert.py"
-_FOLLOWS = "crm_pipelines/orchestration/following.py"
+_FOLLOWS = "crm_pipelines/orchestration/sync/following.py"
 _SESSION = "crm_pipelines/api/pages/session.py"
-_DESTINATIONS_SQL = "crm_pipelines/contacts/destinations.sql"
-_NOTICE_SQL = "crm_pipelines/contacts/migrations/versions/0021_destinations.sql"
-_DESTINATION_TESTS = "crm_pipelines_tests/integration/contacts/test_destinations.py"
-_GATES_SQL = "crm_pipelines/contacts/gates.sql"
-_GATES = "crm_pipelines/contacts/gates.py"
+_DESTINATIONS_SQL = "crm_pipelines/destinations/registered.sql"
+_NOTICE_SQL = "crm_pipelines/database/migrations/versions/0021_destinations.sql"
+_DESTINATION_TESTS = "crm_pipelines_tests/integration/destinations/test_destinations.py"
+_GATES_SQL = "crm_pipelines/destinations/gates.sql"
+_GATES = "crm_pipelines/destinations/gates.py"
 _COMMANDS = "crm_pipelines_tests/integration/cli/test_destinations.py"
 _VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
-_EMBEDDED_ERRORS = "crm_pipelines_tests/integration/embedded/test_errors.py"
-_RESTORED = "crm_pipelines_tests/integration/queue/test_restored_gate.py"
+_EMBEDDED_ERRORS = "crm_pipelines_tests/integration/local/embedded/test_errors.py"
+_RESTORED = "crm_pipelines_tests/integration/destinations/test_restored_gate.py"
 _BACKUPS = "crm_pipelines_tests/integration/local/test_backups.py"
-_ACCOUNTS = "crm_pipelines/delivery/accounts.py"
-_OPENING = "crm_pipelines/delivery/opening.py"
+_ACCOUNTS = "crm_pipelines/delivery/account/identity.py"
+_OPENING = "crm_pipelines/delivery/account/opening.py"
 _TWO_DESTINATIONS = "crm_pipelines_tests/integration/delivery/test_two_destinations.py"
 _ACCOUNT_TESTS = "crm_pipelines_tests/integration/orchestration/test_accounts.py"
 _ACCOUNT_CHANGE = (
@@ -90,24 +90,24 @@ _LISTS = "crm_pipelines_tests/integration/crms/test_brevo_lists_and_marks.py"
 _SUPPRESSIONS = "crm_pipelines_tests/integration/contacts/test_suppressions.py"
 _SPELT_OTHERWISE = "test_who_was_suppressed_by_sql_and_comes_back_with_the_domain_spelt_otherwise_is_not_sent"
 _OFF_THE_LIST = "test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other"
-_REJECTS = "crm_pipelines/contacts/importing/rejects.py"
-_REJECTS_TESTS = "crm_pipelines_tests/integration/contacts/test_import_rejects.py"
-_FORECAST_SQL = "crm_pipelines/contacts/importing/forecast.sql"
-_FORECAST_TESTS = "crm_pipelines_tests/integration/contacts/test_import_forecast.py"
-_IMPORTING_TESTS = "crm_pipelines_tests/integration/contacts/test_importing.py"
+_REJECTS = "crm_pipelines/files/rejects.py"
+_REJECTS_TESTS = "crm_pipelines_tests/integration/files/test_import_rejects.py"
+_FORECAST_SQL = "crm_pipelines/files/forecast.sql"
+_FORECAST_TESTS = "crm_pipelines_tests/integration/files/test_import_forecast.py"
+_IMPORTING_TESTS = "crm_pipelines_tests/integration/files/test_importing.py"
 _NAMES = "crm_pipelines_tests/integration/contacts/test_names.py"
-_NAMES_SQL = "crm_pipelines/contacts/migrations/versions/0018_names.sql"
-_ROUND_TRIPS = "crm_pipelines_tests/integration/contacts/test_round_trips.py"
-_QUOTING = "crm_pipelines/contacts/importing/quoting.py"
-_CSV_TESTS = "crm_pipelines_tests/unit/contacts/test_csv_files.py"
-_XLSX_TESTS = "crm_pipelines_tests/unit/contacts/test_xlsx_files.py"
-_ENCODING_TESTS = "crm_pipelines_tests/unit/contacts/test_encodings.py"
-_CONSENT_SQL = "crm_pipelines/contacts/migrations/versions/0012_consent.sql"
+_NAMES_SQL = "crm_pipelines/database/migrations/versions/0018_names.sql"
+_ROUND_TRIPS = "crm_pipelines_tests/integration/files/test_round_trips.py"
+_QUOTING = "crm_pipelines/files/quoting.py"
+_CSV_TESTS = "crm_pipelines_tests/unit/files/test_csv_files.py"
+_XLSX_TESTS = "crm_pipelines_tests/unit/files/test_xlsx_files.py"
+_ENCODING_TESTS = "crm_pipelines_tests/unit/files/test_encodings.py"
+_CONSENT_SQL = "crm_pipelines/database/migrations/versions/0012_consent.sql"
 _STAYS_SUPPRESSED = """
        AND NOT (s.state = 'skipped' AND s.last_error_kind = 'suppressed')
     RETURNING s.contact_id;
 """
-_SESSIONS_SQL = "crm_pipelines/contacts/sessions.sql"
+_SESSIONS_SQL = "crm_pipelines/access/sessions.sql"
 _API_DESTINATIONS = "crm_pipelines/api/destinations.py"
 _NAMED = "crm_pipelines_tests/integration/api/test_destinations.py"
 _DESTINATION_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_destinations.py"
@@ -124,28 +124,28 @@ _TURNS = "crm_pipelines_tests/integration/orchestration/test_turns.py"
 _PLANNING = "crm_pipelines/delivery/planning.py"
 _LOOKING = "crm_pipelines/crms/brevo/looking.py"
 _OUTCOMES = "crm_pipelines/crms/brevo/outcomes.py"
-_GATEKEEPING = "crm_pipelines/delivery/gatekeeping.py"
-_RATES = "crm_pipelines/delivery/rates.py"
+_GATEKEEPING = "crm_pipelines/delivery/pace/gatekeeping.py"
+_RATES = "crm_pipelines/delivery/pace/rates.py"
 _RATES_TESTS = "crm_pipelines_tests/unit/delivery/test_rates.py"
 _SHARED = "crm_pipelines_tests/integration/queue/test_shared_requests.py"
 _TALLY_TESTS = "crm_pipelines_tests/unit/delivery/test_tally.py"
 _WINDOWS = "crm_pipelines_tests/integration/delivery/test_rate_windows.py"
 _BULK_PY = "crm_pipelines/crms/brevo/bulk.py"
 _REFUSED_IN_BULK = (_CRM_SESSION, "if outcome.result is not Result.REFUSED:", "if True:")
-_ENDED_RUNS = "crm_pipelines/orchestration/ended_runs.py"
+_ENDED_RUNS = "crm_pipelines/orchestration/sync/ended_runs.py"
 _BULK_STOPS = "crm_pipelines_tests/integration/orchestration/test_bulk_stops.py"
 _PUT_FIRST = "crm_pipelines_tests/integration/orchestration/test_put_first.py"
-_LAUNCHING = "crm_pipelines/orchestration/launching.py"
+_LAUNCHING = "crm_pipelines/orchestration/sync/launching.py"
 _DESTINATIONS = "crm_pipelines_tests/integration/orchestration/test_destinations.py"
-_SCHEDULES = "crm_pipelines/orchestration/schedules.py"
-_DATABASE = "crm_pipelines/contacts/database.py"
-_DATABASE_TESTS = "crm_pipelines_tests/integration/contacts/test_database.py"
-_UPSERT_SQL = "crm_pipelines/contacts/migrations/versions/0019_upsert.sql"
+_SCHEDULES = "crm_pipelines/orchestration/sync/schedules.py"
+_DATABASE = "crm_pipelines/database/migrating.py"
+_DATABASE_TESTS = "crm_pipelines_tests/integration/database/test_database.py"
+_UPSERT_SQL = "crm_pipelines/database/migrations/versions/0019_upsert.sql"
 _UPSERT_TESTS = "crm_pipelines_tests/integration/contacts/test_upsert.py"
-_CONNECTING = "crm_pipelines/contacts/connecting.py"
-_CONNECTING_TESTS = "crm_pipelines_tests/integration/contacts/test_connecting.py"
+_CONNECTING = "crm_pipelines/database/connecting.py"
+_CONNECTING_TESTS = "crm_pipelines_tests/integration/database/test_connecting.py"
 _BEHIND_A_POOLER = f"{_CONNECTING_TESTS}::test_behind_a_pooler_the_settings_hold_in_every_transaction_and_in_no_session"
-_BRIEF_LOCKS = "crm_pipelines/contacts/migrations/versions/0015_brief_locks.py"
+_BRIEF_LOCKS = "crm_pipelines/database/migrations/versions/0015_brief_locks.py"
 _OTHERS_GO_ON = (
     f"{_DATABASE_TESTS}::test_while_an_upgrade_waits_for_somebodys_transaction_the_statements_of_others_go_on"
 )
@@ -276,7 +276,7 @@ MUTATIONS = (
         guard="addresses: a change waits for no entry about the contact",
         changes=(
             (
-                "crm_pipelines/contacts/migrations/versions/0017_addresses.py",
+                "crm_pipelines/database/migrations/versions/0017_addresses.py",
                 '"crm_contacts (address) WHERE address IS NOT NULL"',
                 '"crm_contacts (address)"',
             ),
@@ -393,7 +393,7 @@ MUTATIONS = (
         guard="gate: who is refused alone is charged",
         changes=(
             (
-                "crm_pipelines/delivery/gatekeeping.py",
+                "crm_pipelines/delivery/pace/gatekeeping.py",
                 "            queue.pass_over_refused(state.changed_at, policy)\n",
                 "",
             ),
@@ -419,7 +419,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="schedule: an edit that its trigger missed is work",
-        changes=(("crm_pipelines/orchestration/schedules.py", " or queue.anything_edited():", ":"),),
+        changes=(("crm_pipelines/orchestration/sync/schedules.py", " or queue.anything_edited():", ":"),),
         tests=(f"{_SCHEDULE}::test_an_edit_that_ends_after_its_contact_was_delivered_is_work",),
     ),
     Mutation(
@@ -469,7 +469,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="together: the half that must hold the culprit is not sent whole",
-        changes=(("crm_pipelines/delivery/halving.py", "if again or len(second) == 1:", "if True:"),),
+        changes=(("crm_pipelines/delivery/single/halving.py", "if again or len(second) == 1:", "if True:"),),
         tests=(f"{_HALVING_TESTS}::test_of_a_hundred_one_culprit_is_found_with_thirteen_further_requests",),
     ),
     Mutation(
@@ -693,7 +693,7 @@ MUTATIONS = (
         guard="imports: only what was seen as it was sent is delivered",
         changes=(
             (
-                "crm_pipelines/delivery/confirming.py",
+                "crm_pipelines/delivery/bulk/confirming.py",
                 "if self._bulk.proof(one, told.names) == told.proof:",
                 "if True:",
             ),
@@ -743,7 +743,7 @@ MUTATIONS = (
         guard="a run without a sign of life holds nobody up",
         changes=(
             (
-                "crm_pipelines/orchestration/schedules.py",
+                "crm_pipelines/orchestration/sync/schedules.py",
                 "if not bury_if_dead(context.instance, record, account.queue)]",
                 "]",
             ),
@@ -753,7 +753,11 @@ MUTATIONS = (
     Mutation(
         guard="a run that renews its leases is not called dead",
         changes=(
-            ("crm_pipelines/orchestration/ended_runs.py", " or queue.is_delivering(record.dagster_run.run_id)", ""),
+            (
+                "crm_pipelines/orchestration/sync/ended_runs.py",
+                " or queue.is_delivering(record.dagster_run.run_id)",
+                "",
+            ),
         ),
         tests=(f"{_SCHEDULE}::test_a_run_that_renews_its_leases_is_left_alone",),
     ),
@@ -777,7 +781,7 @@ MUTATIONS = (
         guard="destinations: a job delivers to its own account",
         changes=(
             (
-                "crm_pipelines/orchestration/jobs.py",
+                "crm_pipelines/orchestration/sync/jobs.py",
                 '"destination": resource_of(destination.name)',
                 '"destination": resource_of("brevo")',
             ),
@@ -798,7 +802,11 @@ MUTATIONS = (
     Mutation(
         guard="destinations: the account is checked by its own job",
         changes=(
-            ("crm_pipelines/orchestration/operator_jobs.py", "resource_of(destination.name)", 'resource_of("brevo")'),
+            (
+                "crm_pipelines/orchestration/upkeep/operator_jobs.py",
+                "resource_of(destination.name)",
+                'resource_of("brevo")',
+            ),
         ),
         tests=(f"{_DESTINATIONS}::test_each_account_is_checked_and_provisioned_by_its_own_jobs",),
     ),
@@ -806,7 +814,7 @@ MUTATIONS = (
         guard="destinations: the sensor of one looks at its own gate",
         changes=(
             (
-                "crm_pipelines/orchestration/sensors.py",
+                "crm_pipelines/orchestration/watching/sensors.py",
                 "with Destination(destination.name).open() as account:",
                 'with Destination("brevo").open() as account:',
             ),
@@ -853,7 +861,7 @@ MUTATIONS = (
         guard="pruning: an active run stays",
         changes=(
             (
-                "crm_pipelines/orchestration/pruning.py",
+                "crm_pipelines/orchestration/upkeep/pruning.py",
                 "dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before)",
                 "dg.RunsFilter(updated_before=before)",
             ),
@@ -862,9 +870,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="pruning: an outcome that nobody carried over yet stays",
-        changes=(
-            ("crm_pipelines/contacts/ledger.sql", " AND applied_at IS NOT NULL\n     ORDER BY", "\n     ORDER BY"),
-        ),
+        changes=(("crm_pipelines/queue/ledger.sql", " AND applied_at IS NOT NULL\n     ORDER BY", "\n     ORDER BY"),),
         tests=(f"{_PRUNING}::test_the_ledger_keeps_as_many_days_as_configured_and_what_nobody_carried_over_yet",),
     ),
     Mutation(
@@ -918,7 +924,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="API: a revoked token is refused",
-        changes=(("crm_pipelines/contacts/tokens.sql", "WHERE id = :id AND revoked_at IS NULL", "WHERE id = :id"),),
+        changes=(("crm_pipelines/access/tokens.sql", "WHERE id = :id AND revoked_at IS NULL", "WHERE id = :id"),),
         tests=(f"{_ACCESS}::test_a_revoked_token_is_refused_from_then_on",),
     ),
     Mutation(
@@ -1006,14 +1012,14 @@ MUTATIONS = (
     ),
     Mutation(
         guard="restore: who was suppressed since stays so",
-        changes=(("crm_pipelines/contacts/carrying_over.py", 'connection.execute(_SQL["take"], in_force)', "pass"),),
+        changes=(("crm_pipelines/local/carrying_over.py", 'connection.execute(_SQL["take"], in_force)', "pass"),),
         tests=(f"{_BACKUPS}::test_who_was_suppressed_since_the_dump_stays_so",),
     ),
     Mutation(
         guard="restore: tokens revoked since stay so",
         changes=(
             (
-                "crm_pipelines/contacts/carrying_over.py",
+                "crm_pipelines/local/carrying_over.py",
                 """sum(connection.execute(_SQL["revoke"], token).rowcount for token in revoked)""",
                 "len(revoked)",
             ),
@@ -1022,7 +1028,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="restore: no session of before",
-        changes=(("crm_pipelines/contacts/carrying_over.py", 'connection.execute(_SQL["end_sessions"])', "pass"),),
+        changes=(("crm_pipelines/local/carrying_over.py", 'connection.execute(_SQL["end_sessions"])', "pass"),),
         tests=(f"{_BACKUPS}::test_a_token_revoked_since_the_dump_stays_so_and_no_session_of_before_opens_anything",),
     ),
     Mutation(
@@ -1072,7 +1078,7 @@ MUTATIONS = (
         guard="embedded: data are run by the programs that made them",
         changes=(
             (
-                "crm_pipelines/contacts/embedded/cluster.py",
+                "crm_pipelines/local/embedded/cluster.py",
                 "find_binaries(chosen_binaries, major=made_by(self.data))",
                 "find_binaries(chosen_binaries)",
             ),
@@ -1189,7 +1195,7 @@ MUTATIONS = (
         guard="account: a new key is work for a run",
         changes=(
             (
-                "crm_pipelines/orchestration/schedules.py",
+                "crm_pipelines/orchestration/sync/schedules.py",
                 "if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):",
                 "if gate.account is None and gate.account is not None:",
             ),
@@ -1200,7 +1206,7 @@ MUTATIONS = (
         guard="account: contacts of a real one are not marked by the sandbox",
         changes=(
             (
-                "crm_pipelines/contacts/gates.py",
+                "crm_pipelines/destinations/gates.py",
                 "if bound is not None and bound != SANDBOX and account == SANDBOX:",
                 "if bound is not None and bound == SANDBOX and account == bound + bound:",
             ),
@@ -1284,7 +1290,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="values: what went with a deleted attribute is not called sent",
-        changes=(("crm_pipelines/contacts/account_attributes.py", "sorted(gone | made_anew)", "sorted(set())"),),
+        changes=(("crm_pipelines/destinations/attributes.py", "sorted(gone | made_anew)", "sorted(set())"),),
         tests=(f"{_LEFT_OUT}::test_values_that_go_with_a_deleted_attribute_go_again_when_it_is_back",),
     ),
     Mutation(
@@ -1299,7 +1305,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="values: an option that is gone, and a label with another number, are noticed",
-        changes=(("crm_pipelines/contacts/account_attributes.py", "names=wrong) if wrong else 0", "names=[])"),),
+        changes=(("crm_pipelines/destinations/attributes.py", "names=wrong) if wrong else 0", "names=[])"),),
         tests=(
             f"{_LEFT_OUT}::test_who_has_an_option_that_is_gone_is_told_so_and_gets_it_when_it_is_back",
             f"{_LEFT_OUT}::test_a_label_that_has_another_number_now_is_sent_again_and_one_renamed_is_not",
@@ -1309,7 +1315,7 @@ MUTATIONS = (
         guard="values: a label that was only renamed costs nobody the value",
         changes=(
             (
-                "crm_pipelines/contacts/account_attributes.py",
+                "crm_pipelines/destinations/attributes.py",
                 'numbers.get(one["label"], one["value"])',
                 'numbers.get(one["label"])',
             ),
@@ -1483,14 +1489,14 @@ MUTATIONS = (
     ),
     Mutation(
         guard="import --select: who was taken back stays so",
-        changes=(("crm_pipelines/contacts/importing/loading.sql", "FROM known WHERE state IS NULL)", "FROM known)"),),
+        changes=(("crm_pipelines/files/loading.sql", "FROM known WHERE state IS NULL)", "FROM known)"),),
         tests=(f"{_IMPORTING_TESTS}::test_selecting_leaves_alone_what_was_selected_before",),
     ),
     Mutation(
         guard="import --select: who has opted out in an earlier file is not queued",
         changes=(
             (
-                "crm_pipelines/contacts/importing/opt_outs.py",
+                "crm_pipelines/files/opt_outs.py",
                 "if row.field not in custom_fields[row.address] and",
                 "if False and",
             ),
@@ -1499,7 +1505,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="import --select: who has opted out elsewhere is not queued",
-        changes=(("crm_pipelines/contacts/importing/loading.py", " if one not in self._opted_out)", ")"),),
+        changes=(("crm_pipelines/files/loading.py", " if one not in self._opted_out)", ")"),),
         tests=(f"{_NAMES}::test_who_has_opted_out_elsewhere_comes_in_and_is_not_queued",),
     ),
     Mutation(
@@ -1545,7 +1551,7 @@ MUTATIONS = (
         guard="our exports: blanks and guards come back as they were",
         changes=(
             (
-                "crm_pipelines/contacts/importing/cleaning.py",
+                "crm_pipelines/files/cleaning.py",
                 "return formulas.unguarded(cell) if origin is Origin.PAGE else cell",
                 "return text",
             ),
@@ -1556,7 +1562,7 @@ MUTATIONS = (
         guard="our exports: bookkeeping is no custom field",
         changes=(
             (
-                "crm_pipelines/contacts/importing/headers.py",
+                "crm_pipelines/files/headers.py",
                 "return bool(_OURS.fullmatch(key)) or key in _THEIRS",
                 "return key in _THEIRS",
             ),
@@ -1567,7 +1573,7 @@ MUTATIONS = (
         guard="import --select: nobody is selected before all rows are in",
         changes=(
             (
-                "crm_pipelines/contacts/importing/__init__.py",
+                "crm_pipelines/files/__init__.py",
                 "destination.load(list(contacts.values()), repeated)\n",
                 "destination.load(list(contacts.values()), repeated)\n        destination.select()\n",
             ),
@@ -1578,7 +1584,7 @@ MUTATIONS = (
         guard="import --dry-run: its transactions can only read",
         changes=(
             (
-                "crm_pipelines/contacts/importing/forecast.py",
+                "crm_pipelines/files/forecast.py",
                 "connection.execution_options(postgresql_readonly=True)",
                 "connection",
             ),
@@ -1626,19 +1632,19 @@ MUTATIONS = (
     ),
     Mutation(
         guard="import: a code page that the letters do not tell is not taken",
-        changes=(("crm_pipelines/contacts/importing/encodings.py", "plausible and lead >= _ENOUGH", "True"),),
+        changes=(("crm_pipelines/files/encodings.py", "plausible and lead >= _ENOUGH", "True"),),
         tests=(f"{_ENCODING_TESTS}::test_letters_that_tell_nothing_are_shown_in_each_reading_and_nothing_is_taken",),
     ),
     Mutation(
         guard="import: a line that is not UTF-8 is rejected",
-        changes=(("crm_pipelines/contacts/importing/decoding.py", "if self.unread and any(", "if False and any("),),
+        changes=(("crm_pipelines/files/decoding.py", "if self.unread and any(", "if False and any("),),
         tests=(f"{_ENCODING_TESTS}::test_a_line_that_is_not_utf_8_is_the_only_one_that_is_not_taken",),
     ),
     Mutation(
         guard="import: a hidden sheet is not read unless it is named",
         changes=(
             (
-                "crm_pipelines/contacts/importing/xlsx_files.py",
+                "crm_pipelines/files/xlsx_files.py",
                 '[sheet for sheet in sheets if sheet.sheet_state == "visible"]',
                 "sheets",
             ),
@@ -1689,7 +1695,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="API: an expired token is refused",
-        changes=(("crm_pipelines/contacts/tokens.sql", " AND (expires_at IS NULL OR expires_at > now())", ""),),
+        changes=(("crm_pipelines/access/tokens.sql", " AND (expires_at IS NULL OR expires_at > now())", ""),),
         tests=(f"{_ACCESS}::test_an_expired_token_is_refused_from_then_on",),
     ),
     Mutation(
@@ -1787,7 +1793,7 @@ MUTATIONS = (
     Mutation(
         guard="pruning: the audit log keeps as many days as configured",
         changes=(
-            ("crm_pipelines/contacts/api_writes.sql", "WHERE at < now() - make_interval(days => :days) ORDER", "ORDER"),
+            ("crm_pipelines/access/api_writes.sql", "WHERE at < now() - make_interval(days => :days) ORDER", "ORDER"),
         ),
         tests=(f"{_PRUNING}::test_the_audit_log_keeps_as_many_days_as_configured_and_so_do_answers_kept_for_a_day",),
     ),
@@ -1846,7 +1852,9 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: attributes that cannot be read, though they are known, hold up nobody",
-        changes=(("crm_pipelines/delivery/learning.py", "if self._crm.attributes_version is not None:", "if False:"),),
+        changes=(
+            ("crm_pipelines/delivery/account/learning.py", "if self._crm.attributes_version is not None:", "if False:"),
+        ),
         tests=(f"{_LEFT_OUT}::test_where_only_the_attributes_cannot_be_read_contacts_go_by_what_was_seen_before",),
     ),
     Mutation(
@@ -2015,7 +2023,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="end: from failure, a batch that no run executed is empty",
-        changes=(("crm_pipelines/orchestration/reexecution.py", "if _is_kept(upstream):", "if True:"),),
+        changes=(("crm_pipelines/orchestration/sync/reexecution.py", "if _is_kept(upstream):", "if True:"),),
         tests=(_RUN_ENDS,),
     ),
     Mutation(
@@ -2151,7 +2159,7 @@ MUTATIONS = (
         guard="connection: a password is not quoted, whoever says it",
         changes=(
             (
-                "crm_pipelines/contacts/connection_problems.py",
+                "crm_pipelines/database/connection_problems.py",
                 'if password := re.escape(str(url.password or "")):',
                 'if password := re.escape(""):',
             ),
@@ -2290,7 +2298,7 @@ MUTATIONS = (
         guard="destinations: who is suppressed everywhere is so at an account that comes later",
         changes=(
             (
-                "crm_pipelines/contacts/destinations.py",
+                "crm_pipelines/destinations/registered.py",
                 '            connection.execute(_SQL["suppress_everybody_known"], given)\n',
                 "",
             ),
@@ -2301,7 +2309,7 @@ MUTATIONS = (
         guard="destinations: a contact there is suppressed, too",
         changes=(
             (
-                "crm_pipelines/contacts/destinations.py",
+                "crm_pipelines/destinations/registered.py",
                 '            connection.execute(_SQL["suppress_contacts_known"], given)\n',
                 "",
             ),
@@ -2329,7 +2337,7 @@ MUTATIONS = (
         guard="destinations: the ledger of each is pruned",
         changes=(
             (
-                "crm_pipelines/orchestration/pruning.py",
+                "crm_pipelines/orchestration/upkeep/pruning.py",
                 "for crm in known_destinations(connection)]",
                 'for crm in known_destinations(connection) if crm == "brevo"]',
             ),
@@ -2518,8 +2526,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/why.py",
-                "    except SettingsError as reason:\n        return Held",
-                "    except OSError as reason:\n        return Held",
+                "    except SettingsError as reason:\n        return LiveComparison",
+                "    except OSError as reason:\n        return LiveComparison",
             ),
         ),
         tests=(f"{_COMMANDS}::test_who_cannot_be_asked_says_why_and_hinders_no_other",),
@@ -2595,7 +2603,7 @@ MUTATIONS = (
         guard="unknown: an edit does not send it again",
         changes=(
             (
-                "crm_pipelines/contacts/migrations/versions/0022_unknown.sql",
+                "crm_pipelines/database/migrations/versions/0022_unknown.sql",
                 "OR (state = 'failed' AND last_error_kind = 'unknown'));",
                 ");",
             ),
@@ -2666,7 +2674,9 @@ MUTATIONS = (
     ),
     Mutation(
         guard="unknown: requests of which nothing is known open the breaker",
-        changes=(("crm_pipelines/delivery/gatekeeping.py", '_FAILED = {"retry", "unknown"}', '_FAILED = {"retry"}'),),
+        changes=(
+            ("crm_pipelines/delivery/pace/gatekeeping.py", '_FAILED = {"retry", "unknown"}', '_FAILED = {"retry"}'),
+        ),
         tests=(
             "crm_pipelines_tests/unit/delivery/test_tally.py::test_a_request_of_which_nothing_is_known_is_a_failure",
         ),

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 
 from crm_pipelines.alerts.channels.base import Channel, ChannelFailed, PartlyTaken
 from crm_pipelines.alerts.messages import Alert, Reason
-from crm_pipelines.alerts.states import Finding
+from crm_pipelines.alerts.states import AlertCondition
 
 PATIENCE = timedelta(seconds=25)
 """For all channels together, side by side. Dagster ends a sensor's evaluation after 60 s, and with it what it knew."""
@@ -72,10 +72,10 @@ def post(
     return after
 
 
-def troubles(boxes: Mapping[str, Box]) -> list[Finding]:
+def troubles(boxes: Mapping[str, Box]) -> list[AlertCondition]:
     """The channels that fail again and again; to be told through the others."""
     return [
-        Finding(
+        AlertCondition(
             key=_key(name),
             headline=f"The alert channel {name} does not work: alerts do not arrive there.",
             action="See what `crm-pipelines alerts test` says, and mend the channel's settings. Nothing is lost: what "

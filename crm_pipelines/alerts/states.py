@@ -11,7 +11,7 @@ MOST_REASONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class AlertCondition:
     """A state that is on now; the fields that Alert has too mean the same.
 
     `since` is None when only its discovery is known. With `begins` False it keeps a state going that has been told, but
@@ -43,7 +43,7 @@ class Told:
 
 def news(
     told: Mapping[str, Told],
-    findings: Sequence[Finding],
+    findings: Sequence[AlertCondition],
     *,
     now: datetime,
     reminder: timedelta,

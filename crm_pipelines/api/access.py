@@ -12,9 +12,9 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from crm_pipelines.access import sessions, tokens
+from crm_pipelines.access.tokens import Bearer, TokenRefused
 from crm_pipelines.api.errors import ApiError
-from crm_pipelines.contacts import sessions, tokens
-from crm_pipelines.contacts.tokens import Identity, TokenRefused
 
 FAILURES_PER_MINUTE = 10
 """Wrong tokens that one address may try."""
@@ -44,7 +44,7 @@ class Authenticator:
         self._failures = RateLimitItemPerMinute(failures_per_minute)
         self._looks = RateLimitItemPerMinute(LOOKS_PER_MINUTE)
 
-    def authenticate(self, token: str | None, *, client: str) -> Identity:
+    def authenticate(self, token: str | None, *, client: str) -> Bearer:
         """Whose token it is; `client` is the address that the request came from.
 
         Raises ApiError: 401 for a token that is missing, unknown, revoked or expired, 429 for too many requests or
@@ -60,11 +60,11 @@ class Authenticator:
             raise _unauthorized(str(error)) from None
         return self._counted(identity)
 
-    def find_session(self, value: str) -> Identity:
+    def find_session(self, value: str) -> Bearer:
         """Whose session of the status page it is. Raises SessionEnded, and ApiError for too many requests."""
         return self._counted(sessions.find_session(self._engine, value))
 
-    def _counted(self, identity: Identity) -> Identity:
+    def _counted(self, identity: Bearer) -> Bearer:
         if not self._limiter.hit(self._requests, "requests", identity.token_id):
             raise _too_many(self._requests, "Too many requests were made with this token.")
         return identity
@@ -107,12 +107,12 @@ class AuthenticatedRoute(APIRoute):
         return authenticate_and_handle
 
 
-def requires(scope: str) -> Callable[..., Identity]:
+def requires(scope: str) -> Callable[..., Bearer]:
     """A dependency of an AuthenticatedRoute: who is asking, if their token allows `scope`; else 403."""
 
     # The second parameter puts the token into the OpenAPI document.
-    def identity(request: Request, _: Annotated[object, Depends(_BEARER)]) -> Identity:
-        found: Identity = request.state.identity
+    def identity(request: Request, _: Annotated[object, Depends(_BEARER)]) -> Bearer:
+        found: Bearer = request.state.identity
         if scope not in found.scopes:
             raise ApiError(403, "scope_missing", f"This token does not allow that: it lacks the scope {scope!r}.")
         return found
@@ -120,5 +120,5 @@ def requires(scope: str) -> Callable[..., Identity]:
     return identity
 
 
-Reader = Annotated[Identity, Depends(requires("read"))]
-Writer = Annotated[Identity, Depends(requires("write"))]
+Reader = Annotated[Bearer, Depends(requires("read"))]
+Writer = Annotated[Bearer, Depends(requires("write"))]

@@ -13,7 +13,7 @@ from crm_pipelines.api.destinations import Destinations
 from crm_pipelines.api.errors import ErrorEnvelope
 from crm_pipelines.api.metrics import Metrics
 from crm_pipelines.api.perimeter import Perimeter
-from crm_pipelines.orchestration.launching import Launcher
+from crm_pipelines.orchestration.sync.launching import Launcher
 from crm_pipelines.settings import Settings
 
 PREFIX = "/api/v3"

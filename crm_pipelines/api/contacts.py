@@ -13,7 +13,7 @@ from crm_pipelines.api import models
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import ContactIn, ContactOut, ContactPatch, Crm, Moment, SyncStatus, Word
-from crm_pipelines.api.paging import Page, Wanted, page_of, place_of
+from crm_pipelines.api.paging import Page, WantedPage, page_of, place_of
 from crm_pipelines.api.writing import Writing, Written
 from crm_pipelines.contacts import records
 from crm_pipelines.contacts.filters import ContactFilter
@@ -23,7 +23,7 @@ from crm_pipelines.contacts.selection import count_matching
 router = APIRouter(route_class=AuthenticatedRoute, tags=["contacts"])
 
 
-class ListQuery(Wanted):
+class ListQuery(WantedPage):
     """What a list of contacts may be narrowed down by in a URL: nothing that tells of a single person."""
 
     crm: Crm | None = Field(None, description="The CRM that `status` is about; null: the first that is set up.")
@@ -34,7 +34,7 @@ class ListQuery(Wanted):
     created_before: Moment | None = None
 
 
-class SearchRequest(Wanted):
+class SearchRequest(WantedPage):
     """A search. It is a body, since URLs end up in the logs of others."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"filter": {"text": "lovelace"}, "limit": 20}]})

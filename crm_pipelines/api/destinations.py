@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from fastapi import Depends, Request
 
 from crm_pipelines.api.errors import invalid
-from crm_pipelines.contacts.destinations import is_registered, known_destinations
-from crm_pipelines.delivery.selectable import register_destinations, require_destination
+from crm_pipelines.delivery.account.selectable import register_destinations, require_destination
+from crm_pipelines.destinations.registered import is_registered, known_destinations
 from crm_pipelines.settings import NotConfigured, Settings
 
 

@@ -16,10 +16,11 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated, connection_problem
 from crm_pipelines.contacts.records import AddressTaken
-from crm_pipelines.contacts.retrying import is_passing
 from crm_pipelines.contacts.story import ContactUnknown
+from crm_pipelines.database.connection_problems import DatabaseUnreachable, connection_problem
+from crm_pipelines.database.migrating import SchemaOutdated
+from crm_pipelines.database.retrying import is_passing
 from crm_pipelines.errors import UsageError
 from crm_pipelines.settings import UnknownDestination
 

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations
-from crm_pipelines.contacts.status import crm_statuses
+from crm_pipelines.statistics.status import crm_statuses
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 

@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from crm_pipelines.contacts.filters import ContactFilter
-from crm_pipelines.contacts.importing.addresses import usable_address
-from crm_pipelines.contacts.importing.cleaning import LONGEST_CELL
+from crm_pipelines.files.addresses import usable_address
+from crm_pipelines.files.cleaning import LONGEST_CELL
 
 MOST_IDS = 100_000
 CONFIRM_ABOVE = 1000
@@ -105,7 +105,7 @@ CustomFields = Annotated[dict[str, Any], AfterValidator(_storable_object)]
 Ids = Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """A body. What is not known in it is refused: it would be a misspelt name."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -113,7 +113,7 @@ class Body(BaseModel):
     _names = model_validator(mode="before")(_few_names)
 
 
-class Filter(Body):
+class Filter(RequestBody):
     """Contacts for which everything that is given holds."""
 
     status: SyncStatus | None = Field(None, description="Sync status at the CRM that the request is about.")
@@ -128,7 +128,7 @@ class Filter(Body):
         return ContactFilter(**self.model_dump())
 
 
-class SelectRequest(Body):
+class SelectRequest(RequestBody):
     """Contacts by id, the CRMs, and what is decided about them."""
 
     model_config = ConfigDict(
@@ -140,7 +140,7 @@ class SelectRequest(Body):
     action: Literal["select", "unselect"] = "select"
 
 
-class FilteredSelectRequest(Body):
+class FilteredSelectRequest(RequestBody):
     """Contacts by filter. `dry_run` counts them; that count confirms a decision about more than a thousand."""
 
     model_config = ConfigDict(
@@ -236,7 +236,7 @@ class FilteredSelectAnswer(BaseModel):
     crms: list[Counts]
 
 
-class SuppressRequest(Body):
+class SuppressRequest(RequestBody):
     """Never send this contact, nor anybody with its address; `crm` null: to no CRM."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"crm": "brevo", "reason": "objected by letter"}]})
@@ -245,7 +245,7 @@ class SuppressRequest(Body):
     reason: Reason | None = None
 
 
-class UnsuppressRequest(Body):
+class UnsuppressRequest(RequestBody):
     """Let this contact be selected again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "asked for it by phone"}]})
@@ -261,7 +261,7 @@ class SuppressionAnswer(BaseModel):
     crms: list[Crm]
 
 
-class TriggerRequest(Body):
+class TriggerRequest(RequestBody):
     """The contact that is to go now."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"contact_id": _AN_ID, "crm": "brevo"}]})
@@ -281,7 +281,7 @@ class TriggerAnswer(BaseModel):
     message: str
 
 
-class RetryRequest(Body):
+class RetryRequest(RequestBody):
     """Failed contacts by id, by the kind of their error, or all; ids and kind narrow each other down."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"crm": "brevo", "kind": "rejected", "dry_run": True}]})
@@ -315,7 +315,7 @@ class RetryAnswer(BaseModel):
     not_found: list[UUID]
 
 
-class _Fields(Body):
+class _Fields(RequestBody):
     name: Text = Field(None, description="The whole name. Written alone, it makes the two parts unknown.")
     first_name: Text = Field(None, description="Given apart from the last name. The whole name follows.")
     last_name: Text = Field(None, description="Given apart from the first name. The whole name follows.")

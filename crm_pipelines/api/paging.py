@@ -23,7 +23,7 @@ class Page(BaseModel, Generic[T]):
     next_cursor: str | None = Field(description="Hand it in as `cursor`. It means nothing else.")
 
 
-class Wanted(BaseModel):
+class WantedPage(BaseModel):
     """Which part of a list is asked for."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -32,7 +32,9 @@ class Wanted(BaseModel):
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
 
 
-def page_of(found: Sequence[T], wanted: Wanted, total: int, place: Callable[[T], tuple[Any, ...]]) -> dict[str, Any]:
+def page_of(
+    found: Sequence[T], wanted: WantedPage, total: int, place: Callable[[T], tuple[Any, ...]]
+) -> dict[str, Any]:
     """What a Page says. `found` is one more than is wanted where the list goes on; `place` is that of an item in it."""
     items = found[: wanted.limit]
     more = len(found) > wanted.limit

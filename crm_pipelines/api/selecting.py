@@ -30,7 +30,7 @@ from crm_pipelines.api.writing import Writing, Written
 from crm_pipelines.contacts import selection
 from crm_pipelines.contacts.selection import Decided, MoreThanConfirmed, Who
 from crm_pipelines.contacts.story import ContactUnknown
-from crm_pipelines.orchestration.launching import Launcher, NotLaunched
+from crm_pipelines.orchestration.sync.launching import Launcher, NotLaunched
 
 router = APIRouter(route_class=AuthenticatedRoute, prefix="/contacts/crm", tags=["selection"])
 

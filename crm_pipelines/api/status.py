@@ -16,15 +16,15 @@ from starlette.datastructures import State
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus, Word
-from crm_pipelines.api.paging import Page, Wanted, page_of, place_of
+from crm_pipelines.api.paging import Page, WantedPage, page_of, place_of
 from crm_pipelines.api.telling import require_credentials, tell
-from crm_pipelines.contacts import status
-from crm_pipelines.contacts.left_out import LeftOut, values_left_out
-from crm_pipelines.contacts.status import CrmStatus, FailedContact, crm_status, crm_statuses
-from crm_pipelines.contacts.story import PastAttempt, Standing, story_of
-from crm_pipelines.delivery.why import Held, Preview, involved_in
-from crm_pipelines.orchestration.health import HealthCheck, health
+from crm_pipelines.contacts.story import CrmStory, PastAttempt, story_of
+from crm_pipelines.delivery.why import LiveComparison, Preview, involved_in
+from crm_pipelines.orchestration.watching.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
+from crm_pipelines.statistics import status
+from crm_pipelines.statistics.left_out import LeftOut, values_left_out
+from crm_pipelines.statistics.status import CrmStatus, FailedContact, crm_status, crm_statuses
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
@@ -140,21 +140,21 @@ class ContactStory(BaseModel):
     created_at: datetime
     updated_at: datetime
     revision: int
-    crms: list[Standing]
+    crms: list[CrmStory]
     attempts: list[PastAttempt]
     twins: list[UUID] = Field(description="Other contacts with the same address. They are never sent.")
     previews: list[Preview]
-    live: list[Held]
+    live: list[LiveComparison]
 
 
-class FailedQuery(Wanted):
+class FailedQuery(WantedPage):
     """Which failed contacts."""
 
     crm: Crm | None = None
     kind: Word | None = None
 
 
-class CausesQuery(Wanted):
+class CausesQuery(WantedPage):
     """Which errors."""
 
     crm: Crm | None = None

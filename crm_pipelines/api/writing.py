@@ -11,12 +11,13 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from crm_pipelines.access import api_writes
+from crm_pipelines.access.api_writes import KeptAnswer
+from crm_pipelines.access.tokens import Bearer
 from crm_pipelines.api.access import Writer
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.api.models import ContactOut
-from crm_pipelines.contacts import api_writes, records
-from crm_pipelines.contacts.api_writes import KeptAnswer
-from crm_pipelines.contacts.tokens import Identity
+from crm_pipelines.contacts import records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Write:
     """A request that writes, and who makes it."""
 
     engine: sa.Engine
-    identity: Identity
+    identity: Bearer
     request_id: str
     key: str | None
     fingerprint: bytes

@@ -42,7 +42,7 @@ def api(host: str, port: int) -> None:
         from crm_pipelines.api.app import UVICORN, create_app
     except ModuleNotFoundError as error:
         raise ExtraMissing from error
-    from crm_pipelines.contacts.tokens import any_token
+    from crm_pipelines.access.tokens import any_token
     from crm_pipelines.local.databases import point_dagster_at
     from crm_pipelines.local.processes import free_port_or_explain, loopback_listeners
 
@@ -88,7 +88,7 @@ def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
       crm-pipelines tokens create web-app --scope read --scope write
       crm-pipelines tokens create grace --expires 30
     """
-    from crm_pipelines.contacts.tokens import create_token
+    from crm_pipelines.access.tokens import create_token
 
     with contacts_engine() as (_, engine):
         token = create_token(engine, name, scopes, days=days)
@@ -107,7 +107,7 @@ def list_(as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from crm_pipelines.contacts.tokens import list_tokens
+    from crm_pipelines.access.tokens import list_tokens
 
     with contacts_engine() as (_, engine):
         found = list_tokens(engine)
@@ -137,7 +137,7 @@ def revoke(name: str) -> None:
     Example:
       crm-pipelines tokens revoke monitor
     """
-    from crm_pipelines.contacts.tokens import revoke_token
+    from crm_pipelines.access.tokens import revoke_token
 
     with contacts_engine() as (_, engine):
         revoke_token(engine, name)

@@ -11,8 +11,8 @@ from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import waiting_for_nobody
 from crm_pipelines.crms.registry import client_of, mapper_of
 from crm_pipelines.crms.schema import Finding
-from crm_pipelines.delivery.opening import open_account
-from crm_pipelines.delivery.preflight import Preflight, check_account
+from crm_pipelines.delivery.account.opening import open_account
+from crm_pipelines.delivery.account.preflight import Preflight, check_account
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
 from crm_pipelines.settings import CrmSettings, NotConfigured, Settings, load_settings
 

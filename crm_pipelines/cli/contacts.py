@@ -20,7 +20,7 @@ from crm_pipelines.cli.output import (
     table,
     working,
 )
-from crm_pipelines.contacts.crms import SYNC_STATUSES
+from crm_pipelines.database.view import SYNC_STATUSES
 
 if TYPE_CHECKING:
     from crm_pipelines.contacts.selection import Retried, Selected, Unselected, Who

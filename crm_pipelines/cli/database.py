@@ -20,7 +20,7 @@ def register_destinations(settings: "Settings", engine: "sa.Engine") -> None:
     """Tell the database which destinations there are. Whoever may only read it leaves that to others."""
     import sqlalchemy as sa
 
-    from crm_pipelines.delivery.selectable import register_destinations as register
+    from crm_pipelines.delivery.account.selectable import register_destinations as register
 
     with suppress(sa.exc.DBAPIError):
         register(settings, engine)
@@ -35,7 +35,8 @@ def contacts_engine() -> "Iterator[tuple[Settings, sa.Engine]]":
     """
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.database import DatabaseUnreachable, connection_problem, require_current_schema
+    from crm_pipelines.database.connection_problems import DatabaseUnreachable, connection_problem
+    from crm_pipelines.database.migrating import require_current_schema
     from crm_pipelines.local.databases import contacts_database, engine_on
     from crm_pipelines.settings import load_settings
 

@@ -48,10 +48,10 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
       crm-pipelines sync brevo --limit 10
       crm-pipelines sync brevo --email ada@example.com
     """
-    from crm_pipelines.contacts.gates import GateKeeper
     from crm_pipelines.contacts.selection import Who, ids_by_email, unknown
+    from crm_pipelines.destinations.gates import GateKeeper
     from crm_pipelines.local.databases import point_dagster_at
-    from crm_pipelines.orchestration.run_now import run_now
+    from crm_pipelines.orchestration.sync.run_now import run_now
 
     with contacts_engine() as (settings, engine):
         settings.destination(crm)
@@ -132,8 +132,8 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
       crm-pipelines provision brevo
     """
     from crm_pipelines.crms.schema import ProvisionError
-    from crm_pipelines.delivery.opening import open_account
-    from crm_pipelines.delivery.preflight import plan_account, provision_account
+    from crm_pipelines.delivery.account.opening import open_account
+    from crm_pipelines.delivery.account.preflight import plan_account, provision_account
 
     with contacts_engine() as (settings, engine):
         created: list[str] = []

@@ -41,7 +41,7 @@ DESTINATION = _Destination()
 
 def selectable(settings: "Settings", engine: "sa.Engine", name: str) -> str:
     """As `require_destination`; says on stderr where it is somebody else, with other settings, who delivers."""
-    from crm_pipelines.delivery.selectable import require_destination
+    from crm_pipelines.delivery.account.selectable import require_destination
 
     name = require_destination(settings, engine, name)
     if name not in settings.destinations:
@@ -52,7 +52,7 @@ def selectable(settings: "Settings", engine: "sa.Engine", name: str) -> str:
 
 def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, str]:
     """A sentence for each destination that contacts are selected for though nobody delivers to it, by its name."""
-    from crm_pipelines.contacts.destinations import waiting_for_nobody as count
+    from crm_pipelines.destinations.registered import waiting_for_nobody as count
 
     with engine.connect() as connection:
         found = count(connection, [name for name in settings.destinations if settings.delivers_to(name)])

@@ -12,7 +12,7 @@ from crm_pipelines.errors import CrmPipelinesError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.gates import Gate, GateKeeper
+    from crm_pipelines.destinations.gates import Gate, GateKeeper
 
 
 class OpensByItself(CrmPipelinesError):
@@ -33,9 +33,9 @@ def gate(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from crm_pipelines.contacts.destinations import known_destinations
-    from crm_pipelines.contacts.gates import GateKeeper
-    from crm_pipelines.contacts.status import gate_document
+    from crm_pipelines.destinations.gates import GateKeeper
+    from crm_pipelines.destinations.registered import known_destinations
+    from crm_pipelines.statistics.status import gate_document
 
     with contacts_engine() as (_, engine):
         with engine.connect() as connection:
@@ -63,7 +63,7 @@ def open_(crm: str) -> None:
     Example:
       crm-pipelines gate open brevo
     """
-    from crm_pipelines.contacts.queue import Queue
+    from crm_pipelines.queue.claims import Queue
 
     with contacts_engine() as (_, engine):
         before = _gatekeeper(engine, crm).open_by_hand()
@@ -91,8 +91,8 @@ def close(crm: str, reason: str) -> None:
 
 def _gatekeeper(engine: "sa.Engine", crm: str) -> "GateKeeper":
     """Raises UsageError for a destination that this database does not know."""
-    from crm_pipelines.contacts.destinations import known_destination
-    from crm_pipelines.contacts.gates import GateKeeper
+    from crm_pipelines.destinations.gates import GateKeeper
+    from crm_pipelines.destinations.registered import known_destination
 
     with engine.connect() as connection:
         return GateKeeper(engine, known_destination(connection, crm))

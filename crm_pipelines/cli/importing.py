@@ -18,8 +18,8 @@ from crm_pipelines.errors import CrmPipelinesError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.importing import ImportForecast, ImportReport, Reading
-    from crm_pipelines.contacts.importing.report import Outcome
+    from crm_pipelines.files import ImportForecast, ImportReport, ReadingOptions
+    from crm_pipelines.files.report import ImportOutcome
 
 _SHOWN = 5
 """So many rows of one kind are told by a dry run; a document has more."""
@@ -68,9 +68,9 @@ def import_(
       crm-pipelines contacts import old.csv --encoding cp1252 --delimiter semicolon
       crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
     """
-    from crm_pipelines.contacts.importing import Reading, import_contacts
+    from crm_pipelines.files import ReadingOptions, import_contacts
 
-    reading = Reading(encoding=encoding, delimiter=delimiter, sheet=sheet)
+    reading = ReadingOptions(encoding=encoding, delimiter=delimiter, sheet=sheet)
     if dry_run:
         _forecast(file, crms, reading, as_json=as_json)
         return
@@ -138,9 +138,9 @@ def _how_far(file: Path, rows: int) -> str:
     return f"{said}, nobody is queued before all are, and importing {printable(file.name)} again is safe."
 
 
-def _forecast(file: Path, crms: tuple[str, ...], reading: "Reading", *, as_json: bool) -> None:
+def _forecast(file: Path, crms: tuple[str, ...], reading: "ReadingOptions", *, as_json: bool) -> None:
     """Also where the database cannot be asked, which then is told: the file says most of it."""
-    from crm_pipelines.contacts.importing import ImportRefused, forecast_import
+    from crm_pipelines.files import ImportRefused, forecast_import
     from crm_pipelines.local.databases import has_contacts_database
     from crm_pipelines.settings import load_settings
 
@@ -221,7 +221,7 @@ def _tell_forecast(forecast: "ImportForecast") -> None:
     _tell_notes(forecast, err=False)
 
 
-def _tell_left_alone(report: "Outcome", crm: str) -> None:
+def _tell_left_alone(report: "ImportOutcome", crm: str) -> None:
     if opted_out := report.opted_out_before[crm]:
         say(f"Left alone: {opted_out} that have opted out, as custom fields of an earlier import say.")
     if taken_back := report.taken_back[crm]:
@@ -233,7 +233,7 @@ def _tell_left_alone(report: "Outcome", crm: str) -> None:
         say(f"Left alone: {suppressed} that must never be sent to {crm} (`crm-pipelines suppressions list`).")
 
 
-def _tell_rows(report: "Outcome", *, err: bool) -> None:
+def _tell_rows(report: "ImportOutcome", *, err: bool) -> None:
     """Rejects by line, and by reason where many have one; then what else was not taken."""
     if report.rejected > len(report.reasons):
         for reason, rows in report.reasons.items():
@@ -261,6 +261,6 @@ def _tell_more(rows: int, told: int, *, err: bool) -> None:
         say(f"… and {rows_counted(rows - told)} more like that.", err=err)
 
 
-def _tell_notes(report: "Outcome", *, err: bool) -> None:
+def _tell_notes(report: "ImportOutcome", *, err: bool) -> None:
     for note in report.notes:
         say(f"{report.file}: {printable(note)}", err=err)

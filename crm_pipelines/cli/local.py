@@ -29,14 +29,14 @@ def upgrade() -> None:
       crm-pipelines db upgrade
     """
     from crm_pipelines.cli.database import register_destinations
-    from crm_pipelines.contacts import database
     from crm_pipelines.contacts.twins import count_twins, in_words
+    from crm_pipelines.database import migrating
     from crm_pipelines.local.databases import contacts_database, engine_on
     from crm_pipelines.settings import load_settings
 
     settings = load_settings()
     with contacts_database(settings) as url, engine_on(url) as engine:
-        applied = database.upgrade(url)
+        applied = migrating.upgrade(url)
         register_destinations(settings, engine)
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))

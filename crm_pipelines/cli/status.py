@@ -8,14 +8,14 @@ import click
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
-from crm_pipelines.contacts.crms import SYNC_STATUSES
+from crm_pipelines.database.view import SYNC_STATUSES
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.contacts.left_out import LeftOut
-    from crm_pipelines.contacts.status import CrmStatus
     from crm_pipelines.settings import Settings
+    from crm_pipelines.statistics.left_out import LeftOut
+    from crm_pipelines.statistics.status import CrmStatus
 
 
 @click.command()
@@ -29,9 +29,9 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status
       crm-pipelines status brevo --json | jq .counts.Error
     """
-    from crm_pipelines.contacts.left_out import values_left_out
-    from crm_pipelines.contacts.status import crm_statuses
     from crm_pipelines.contacts.twins import count_twins, in_words
+    from crm_pipelines.statistics.left_out import values_left_out
+    from crm_pipelines.statistics.status import crm_statuses
 
     with contacts_engine() as (settings, engine):
         told = crm_statuses(engine, [crm] if crm else None)
@@ -68,9 +68,9 @@ def status(crm: str | None, as_json: bool) -> None:
 
 def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> float | None:
     """Seconds until nothing that is due now is left; None while nothing is delivered."""
-    from crm_pipelines.contacts.queue import Queue
+    from crm_pipelines.delivery.pace.rates import rate_limit_of
     from crm_pipelines.delivery.planning import time_to_empty
-    from crm_pipelines.delivery.rates import rate_limit_of
+    from crm_pipelines.queue.claims import Queue
 
     if not settings.delivers_to(told.crm) or told.gate.paused:
         return None

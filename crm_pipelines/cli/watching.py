@@ -67,8 +67,8 @@ def health(crm: str | None, as_json: bool) -> None:
       crm-pipelines health || mail -s "crm-pipelines" ops@example.com
     """
     from crm_pipelines.local.databases import point_dagster_at
-    from crm_pipelines.orchestration.health import health as examine
     from crm_pipelines.orchestration.instance import dagster_instance
+    from crm_pipelines.orchestration.watching.health import health as examine
 
     with contacts_engine() as (settings, engine):
         point_dagster_at(settings, engine.url)

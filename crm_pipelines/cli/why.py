@@ -10,7 +10,7 @@ from crm_pipelines.cli.output import as_json, cells, print_json, print_table, pr
 
 if TYPE_CHECKING:
     from crm_pipelines.contacts.story import PastAttempt, Story
-    from crm_pipelines.delivery.why import Held, Preview
+    from crm_pipelines.delivery.why import LiveComparison, Preview
 
 _SAME = {True: "same", False: "DIFFERS", None: "not ours"}
 
@@ -87,7 +87,7 @@ def _tell_preview(preview: "Preview") -> None:
     click.echo(f"{preview.crm}: {printable(preview.says)}\n")
 
 
-def _tell_held(held: "Held") -> None:
+def _tell_held(held: "LiveComparison") -> None:
     if held.fields:
         fields = table("Attribute", "Ours", f"At {held.crm}", "", title=f"What {held.crm} holds now")
         for one in held.fields:

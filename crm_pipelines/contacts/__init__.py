@@ -1,1 +1,1 @@
-"""The contacts database: tables, migrations, the queue protocol, selection, import, embedded Postgres."""
+"""People: their records and fields, which of them are selected or suppressed, and the story of each."""

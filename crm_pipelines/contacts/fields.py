@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.database.sql import load_statements
 
-_SQL = load_statements("fields")
+_SQL = load_statements("contacts/fields")
 
 
 def custom_fields_in_use(engine: sa.Engine) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import STATES, known_status
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.view import STATES, known_status
 
-_SQL = load_statements("filters")
+_SQL = load_statements("contacts/filters")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,13 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from crm_pipelines import names
-from crm_pipelines.contacts.destinations import known_destination, known_destinations
 from crm_pipelines.contacts.filters import ContactFilter, matching
-from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.contacts.story import ContactUnknown
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.destinations.registered import known_destination, known_destinations
 from crm_pipelines.errors import CrmPipelinesError
 
-_SQL = load_statements("records")
+_SQL = load_statements("contacts/records")
 
 FIRST = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 """The place before all contacts, in the order in which they are listed."""

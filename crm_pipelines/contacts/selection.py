@@ -11,15 +11,15 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.crms import known_status
-from crm_pipelines.contacts.destinations import known_destination
 from crm_pipelines.contacts.filters import ContactFilter, matching
-from crm_pipelines.contacts.sql import NO_TIMEOUT, load_statements
+from crm_pipelines.database.sql import NO_TIMEOUT, load_statements
+from crm_pipelines.database.view import known_status
+from crm_pipelines.destinations.registered import known_destination
 from crm_pipelines.errors import CrmPipelinesError, UsageError
 
 Action = Literal["select", "unselect"]
 
-_SQL = load_statements("selection")
+_SQL = load_statements("contacts/selection")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.destinations import known_destinations, unattended
-from crm_pipelines.contacts.gates import Gate, GateKeeper
-from crm_pipelines.contacts.sql import load_statements
-from crm_pipelines.contacts.unknown import UNKNOWN
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.destinations.gates import Gate, GateKeeper
+from crm_pipelines.destinations.registered import known_destinations, unattended
+from crm_pipelines.destinations.unknown import UNKNOWN
 from crm_pipelines.errors import CrmPipelinesError
 
-_SQL = load_statements("story")
+_SQL = load_statements("contacts/story")
 _ATTEMPTS = 10
 # Conditions that the next run ends.
 _WAITING = frozenset({"due", "retry", "snoozed", "overdue"})
@@ -42,7 +42,7 @@ class ContactUnknown(CrmPipelinesError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class CrmStory:
     """The contact at one CRM. `next` says in words what happens next, when, and what would change that.
 
     `condition` says the same in one word of CONDITIONS. `due_at` is set for what waits in the queue, `claimed_by` and
@@ -101,7 +101,7 @@ class Story:
     created_at: datetime
     updated_at: datetime
     revision: int
-    crms: tuple[Standing, ...]
+    crms: tuple[CrmStory, ...]
     attempts: tuple[PastAttempt, ...]
     twins: tuple[UUID, ...] = ()
 
@@ -167,9 +167,9 @@ def _nobody(row: sa.Row[Any], seen: datetime | None) -> str | None:
     return f"Waits: {what} has run since {_time(seen)}. Start one (`make up`, or the services), {back}."
 
 
-def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None, nobody: str | None) -> Standing:
+def _standing(row: sa.Row[Any], gate: Gate, last: PastAttempt | None, nobody: str | None) -> CrmStory:
     condition = _condition(row)
-    return Standing(
+    return CrmStory(
         crm=row.crm,
         sync_status=row.sync_status,
         processing_status=row.processing_status,
@@ -289,7 +289,7 @@ def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _plain(thing: Standing | PastAttempt | Story) -> dict[str, Any]:
+def _plain(thing: CrmStory | PastAttempt | Story) -> dict[str, Any]:
     values = {field.name: getattr(thing, field.name) for field in fields(thing)}
     return {
         name: value.astimezone(UTC).isoformat()

@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.destinations import known_destination, known_destinations
-from crm_pipelines.contacts.sql import NO_TIMEOUT, load_statements
+from crm_pipelines.database.sql import NO_TIMEOUT, load_statements
+from crm_pipelines.destinations.registered import known_destination, known_destinations
 from crm_pipelines.errors import UsageError
 
 LONGEST_REASON = 1000
 
-_SQL = load_statements("suppressions")
+_SQL = load_statements("contacts/suppressions")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.database.sql import load_statements
 
-_SQL = load_statements("twins")
+_SQL = load_statements("contacts/twins")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,7 @@ class ImportStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class ContactPage:
     """Some of the contacts that were asked for, and how many there are of them in all (None: not told)."""
 
     contacts: list[Held]
@@ -94,7 +94,7 @@ class Imports(Protocol):
         `local`: reports may be on this machine or in its network, since the account is a sandbox.
         """
 
-    def read(self, since: datetime | None, *, offset: int, size: int, turn: Turn) -> tuple[Outcome, Page | None]:
+    def read(self, since: datetime | None, *, offset: int, size: int, turn: Turn) -> tuple[Outcome, ContactPage | None]:
         """Contacts that changed since then by the CRM's clock (None: all), oldest first: only a deletion moves any."""
 
     def blocked(self, held: Held) -> frozenset[str]:

@@ -47,7 +47,7 @@ class MappingError(SettingsError):
     """The mapping file cannot be used."""
 
 
-class Applied(NamedTuple):
+class MappedValues(NamedTuple):
     """The attributes that have a value, a warning for each that was left out or cut, and the names of those of
     which not all is sent: it is none of the type, or not for certain, or the account does not take it."""
 
@@ -178,7 +178,7 @@ class FieldMapping(BaseModel):
             for field, name in self.by_own_name(custom).items()
         ]
 
-    def apply(self, record: Mapping[str, Any], *, region: str | None, account: Account | None = None) -> Applied:
+    def apply(self, record: Mapping[str, Any], *, region: str | None, account: Account | None = None) -> MappedValues:
         """What is sent of a contact, in the types of the account (None: not known, then in those of the mapping).
 
         `record` is a row of crm_contacts; `region` the country of phone numbers without a country code.
@@ -195,7 +195,7 @@ class FieldMapping(BaseModel):
                     values[name] = value
                 if misfit:
                     left_out.append(name)
-        return Applied(values, tuple(warnings), frozenset(left_out))
+        return MappedValues(values, tuple(warnings), frozenset(left_out))
 
     def fitting(self, name: str | None, raw: object, way: Way, region: str | None, account: Account | None) -> Fitting:
         """A field as it is sent as the attribute `name`: brought to the way's type, then to that of the account."""

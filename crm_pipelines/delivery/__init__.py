@@ -1,1 +1,1 @@
-"""A batch of claims in, outcomes out: loads payloads, waits at the gate, sends, records."""
+"""Claims in, outcomes out: what delivering singly and in bulk share stands here, the rest in rooms of its own."""

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
-from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.delivery.planning import TRUST
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.queue.model import Claim
 
 # Where the system has it, a clock that goes on while the machine is suspended.
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from crm_pipelines.contacts.queue import Delivery, Queue
-from crm_pipelines.contacts.sampling import Sampler
 from crm_pipelines.crms.base import Reading
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import Held, Payload
-from crm_pipelines.delivery.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.pace.pacing import GatePaused, Stopped
+from crm_pipelines.delivery.pace.session import STOPPED, CrmSession
 from crm_pipelines.delivery.preparing import sendable_of
-from crm_pipelines.delivery.session import STOPPED, CrmSession
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Delivery
+from crm_pipelines.queue.sampling import Sampler
 
 MISSING = "(contact)"
 """Beside the names of attributes: whether the CRM has the contact at all."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-from crm_pipelines.contacts.imports import ImportEnd
-from crm_pipelines.contacts.queue import Pace, RetryPolicy
+from crm_pipelines.queue.bulk_imports import ImportEnd
+from crm_pipelines.queue.model import Pace, RetryPolicy
 
 T = TypeVar("T")
 

@@ -8,11 +8,12 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from crm_pipelines.contacts.queue import Attempt, Delivery, Intent, Queue
 from crm_pipelines.crms.base import Mapper
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Payload, Remembered, Sendable, Unsendable
 from crm_pipelines.delivery.spellings import forms_of
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt, Delivery, Intent
 
 _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
 

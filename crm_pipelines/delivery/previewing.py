@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from crm_pipelines.contacts.queue import Claim, Queue
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.delivery.preparing import Prepared, prepare, without_suppressed
 from crm_pipelines.delivery.totals import Totals
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Claim
 
 _FATES = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}
 

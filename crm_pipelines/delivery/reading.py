@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
-from crm_pipelines.crms.bulk import Imports, Page
-from crm_pipelines.delivery.session import CrmSession
+from crm_pipelines.crms.bulk import ContactPage, Imports
+from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.errors import CrmPipelinesError
 
 # Pages that are asked for at once: enough to keep the rate with answers that take half a second.
@@ -26,7 +26,7 @@ class PageReader:
         self._session = session
         self._bulk = bulk
 
-    def pages(self, since: datetime | None, *, first: int = 0, overlap: int = 0) -> Iterator[Page]:
+    def pages(self, since: datetime | None, *, first: int = 0, overlap: int = 0) -> Iterator[ContactPage]:
         """All pages from contact `first` on, some asked for ahead; each begins with the last `overlap` of the former.
 
         The last one is full only when there were too many. Raises BrokenOff, GatePaused or Stopped.
@@ -34,7 +34,7 @@ class PageReader:
         size = self._bulk.page_size
         step = size - overlap
         pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
-        ahead: deque[Future[Page]] = deque()
+        ahead: deque[Future[ContactPage]] = deque()
         try:
             page = self.page(since, first)
             yield page
@@ -50,7 +50,7 @@ class PageReader:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def page(self, since: datetime | None, offset: int) -> Page:
+    def page(self, since: datetime | None, offset: int) -> ContactPage:
         """The contacts from `offset` on. Raises BrokenOff, GatePaused or Stopped."""
         return self._read(since, offset, self._bulk.page_size)
 
@@ -58,7 +58,7 @@ class PageReader:
         """How many there are; None: not told. Raises BrokenOff, GatePaused or Stopped."""
         return self._read(since, 0, 1).count
 
-    def _read(self, since: datetime | None, offset: int, size: int) -> Page:
+    def _read(self, since: datetime | None, offset: int, size: int) -> ContactPage:
         outcome, page = self._bulk.read(since, offset=offset, size=size, turn=self._session.turn)
         self._session.heed_endpoint(outcome)
         if page is None:

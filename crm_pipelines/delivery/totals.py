@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
-from crm_pipelines.contacts.queue import Applied
-from crm_pipelines.contacts.unknown import UNKNOWN
+from crm_pipelines.destinations.unknown import UNKNOWN
+from crm_pipelines.queue.model import Applied
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,18 +11,19 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.queue import Attempt, Delivery, Queue
 from crm_pipelines.contacts.story import Story
 from crm_pipelines.crms.base import Mapper
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import Compared, Line, Unsendable
 from crm_pipelines.crms.registry import mapper_of
-from crm_pipelines.delivery.accounts import admit
-from crm_pipelines.delivery.gatekeeping import pacer_for
-from crm_pipelines.delivery.learning import remind
-from crm_pipelines.delivery.opening import Account, open_account
+from crm_pipelines.delivery.account.identity import admit
+from crm_pipelines.delivery.account.learning import remind
+from crm_pipelines.delivery.account.opening import Account, open_account
+from crm_pipelines.delivery.pace.gatekeeping import pacer_for
 from crm_pipelines.delivery.preparing import prepare, sendable_of, without_suppressed
 from crm_pipelines.errors import CrmPipelinesError, SettingsError
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt, Delivery
 from crm_pipelines.settings import Settings
 
 
@@ -42,7 +43,7 @@ class Preview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class LiveComparison:
     """What the CRM holds now, field by field. `found` None: it gave no answer, for the reason in `says`."""
 
     crm: str
@@ -57,7 +58,7 @@ class Why:
 
     story: Story
     previews: tuple[Preview, ...]
-    live: tuple[Held, ...]
+    live: tuple[LiveComparison, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the story's own fields, and the others beside them."""
@@ -103,12 +104,12 @@ def _preview_of(settings: Settings, engine: sa.Engine, name: str, contact_id: UU
     return preview(engine, mapper, contact_id)
 
 
-def _held_by(settings: Settings, engine: sa.Engine, name: str, contact_id: UUID) -> Held | None:
+def _held_by(settings: Settings, engine: sa.Engine, name: str, contact_id: UUID) -> LiveComparison | None:
     try:
         with open_account(settings, name, engine) as account:
             return look(account, contact_id)
     except SettingsError as reason:
-        return Held(crm=name, found=None, says=f"Not asked: {reason}")
+        return LiveComparison(crm=name, found=None, says=f"Not asked: {reason}")
 
 
 def preview(engine: sa.Engine, mapper: Mapper, contact_id: UUID) -> Preview | None:
@@ -135,30 +136,32 @@ def _but_cleared(names: tuple[str, ...]) -> str:
     return f"; {', '.join(names)} would be cleared, being blank now" if names else ""
 
 
-def look(account: Account, contact_id: UUID) -> Held | None:
+def look(account: Account, contact_id: UUID) -> LiveComparison | None:
     """Ask the CRM, through the slots of its gate. None if there is no such contact here."""
     delivery = account.queue.glance(contact_id)
     return None if delivery is None else _look(account, delivery)
 
 
-def _look(account: Account, delivery: Delivery) -> Held:
+def _look(account: Account, delivery: Delivery) -> LiveComparison:
     crm, reading = account.crm.name, account.crm.reading
     if reading is None:
-        return Held(crm=crm, found=None, says=f"Not asked: {crm} does not show what it holds.")
+        return LiveComparison(crm=crm, found=None, says=f"Not asked: {crm} does not show what it holds.")
     payload = account.crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
     if isinstance(payload, Unsendable):
-        return Held(crm=crm, found=None, says=f"Not asked: {payload.message}")
+        return LiveComparison(crm=crm, found=None, says=f"Not asked: {payload.message}")
     turns = pacer_for(account.gate, account.destination.rate_limit_per_second).wait
     try:
         admit(account.gate, account.crm, turn=turns)
     except CrmPipelinesError as reason:  # what a stranger's account holds is not shown as ours
-        return Held(crm=crm, found=None, says=f"Not asked: {reason}")
+        return LiveComparison(crm=crm, found=None, says=f"Not asked: {reason}")
     [(outcome, held)] = reading.look_up([sendable_of(delivery, payload)], turn=turns)
     if outcome.result is not Result.SYNCED:
-        return Held(crm=crm, found=None, says=f"No answer. {outcome.message or outcome.kind or ''}".strip())
+        return LiveComparison(crm=crm, found=None, says=f"No answer. {outcome.message or outcome.kind or ''}".strip())
     if held is None:
-        return Held(crm=crm, found=False, says="It holds no contact with our id or an address that we know of it.")
+        return LiveComparison(
+            crm=crm, found=False, says="It holds no contact with our id or an address that we know of it."
+        )
     fields = tuple(reading.compare(payload, held))
     different = [one.attribute for one in fields if one.same is False]
     says = f"It differs in {', '.join(different)}." if different else "It holds what a delivery would send."
-    return Held(crm=crm, found=True, says=says, fields=fields)
+    return LiveComparison(crm=crm, found=True, says=says, fields=fields)

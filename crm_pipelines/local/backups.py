@@ -22,11 +22,11 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.carrying_over import Carried, carry_over
-from crm_pipelines.contacts.destinations import known_destinations
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.database import connection_problems, migrating
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.destinations.registered import known_destinations
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.local.carrying_over import Carried, carry_over
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
 from crm_pipelines.local.postgres_programs import find_program, run_program
 from crm_pipelines.postgres_urls import place_of
@@ -158,7 +158,7 @@ def _server(url: str) -> Iterator[psycopg.Connection]:
     except psycopg.errors.ObjectInUse:
         raise BackupRefused(_in_use(where)) from None
     except psycopg.OperationalError as error:
-        raise database.DatabaseUnreachable(
+        raise connection_problems.DatabaseUnreachable(
             f"The server at {where} does not let us into its database postgres ({type(error).__name__})."
         ) from None
 
@@ -229,7 +229,7 @@ def _drop(url: str) -> None:
 
 def _distrusted(url: str, *, former: str) -> Carried:
     """Migrate what was restored, close its gates, and take along who was suppressed since."""
-    database.upgrade(url)
+    migrating.upgrade(url)
     with engine_on(url) as restored, engine_on(former) as before:
         close_gates(restored)
         return carry_over(before, restored)

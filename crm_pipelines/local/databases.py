@@ -7,9 +7,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.database import DatabaseUnreachable, connection_problem, create_engine
-from crm_pipelines.contacts.embedded import embedded_postgres
+from crm_pipelines.database.connecting import create_engine
+from crm_pipelines.database.connection_problems import DatabaseUnreachable, connection_problem
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.local.embedded import embedded_postgres
 from crm_pipelines.postgres_urls import place_of, without_schema
 from crm_pipelines.settings import Settings
 

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crm_pipelines.contacts.importing import Reject, import_contacts
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.files import Reject, import_contacts
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
 from crm_pipelines.local.environment import prepare_databases, provision, sandbox_state, start_sandbox
 from crm_pipelines.local.processes import Processes, free_port
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.run_now import run_now
+from crm_pipelines.orchestration.sync.run_now import run_now
 from crm_pipelines.settings import KINDS, CrmSettings, Settings, StorageSettings, project_folder
 from crm_pipelines.settings.destinations import FIRST
 

@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from crm_pipelines.contacts import database
-from crm_pipelines.delivery.opening import open_account
-from crm_pipelines.delivery.preflight import provision_account
+from crm_pipelines.database import migrating
+from crm_pipelines.delivery.account.opening import open_account
+from crm_pipelines.delivery.account.preflight import provision_account
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.local.processes import Processes
 from crm_pipelines.orchestration.instance import dagster_instance
@@ -39,7 +39,7 @@ def prepare_databases(contacts_url: str, dagster_url: str, dagster_home: Path) -
         raise SettingsError(
             f"DAGSTER_HOME is {dagster_home}, where there is no dagster.yaml. Copy the project's there, or unset it."
         )
-    database.upgrade(contacts_url)
+    migrating.upgrade(contacts_url)
     os.environ["CRM_DATABASE_URL"] = contacts_url
     os.environ["DAGSTER_POSTGRES_URL"] = dagster_url
     os.environ["DAGSTER_HOME"] = str(dagster_home.absolute())

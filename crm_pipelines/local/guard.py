@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import psutil
 
-from crm_pipelines.contacts.embedded.parent_death import die_with_parent
+from crm_pipelines.local.embedded.parent_death import die_with_parent
 
 _PR_SET_CHILD_SUBREAPER = 36
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from crm_pipelines.contacts.embedded.binaries import folders, major_of, version_of
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.local.embedded.binaries import folders, major_of, version_of
 from crm_pipelines.scrubbing import scrub
 
 

@@ -6,9 +6,9 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from crm_pipelines.contacts.embedded.binaries import folders
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.local.databases import contacts_database
+from crm_pipelines.local.embedded.binaries import folders
 from crm_pipelines.local.postgres_programs import connection_of
 from crm_pipelines.settings import Settings
 

@@ -10,8 +10,8 @@ import requests
 from pydantic import SecretStr
 from rich.console import Console
 
-from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
-from crm_pipelines.contacts.tokens import SCOPES, TokenRefused, TokenUnknown, authenticate, create_token, revoke_token
+from crm_pipelines.access.tokens import SCOPES, TokenRefused, TokenUnknown, authenticate, create_token, revoke_token
+from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
 from crm_pipelines.local.environment import listens, prepare_databases, provision, start_sandbox
 from crm_pipelines.local.processes import ProcessError, Processes, free_port, free_port_or_explain

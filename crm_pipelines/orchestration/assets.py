@@ -6,9 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from crm_pipelines.contacts.gates import Gate
 from crm_pipelines.delivery.totals import Totals
-from crm_pipelines.orchestration.standing import Standing
+from crm_pipelines.destinations.gates import Gate
+from crm_pipelines.orchestration.standing import DestinationStanding
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
 
@@ -86,7 +86,7 @@ def in_words(totals: Totals) -> str:
 
 
 def run_materialization(
-    totals: Totals, standing: Standing, *, seconds: float, sending_seconds: float
+    totals: Totals, standing: DestinationStanding, *, seconds: float, sending_seconds: float
 ) -> dg.AssetMaterialization:
     """What a run says about the CRM's contacts; `sending_seconds` is the part of its time in which it sent."""
     # Of a second at least: of the few requests in less time, a rate would say nothing.
@@ -109,7 +109,7 @@ def run_materialization(
     )
 
 
-def queue_materialization(standing: Standing) -> dg.AssetMaterialization:
+def queue_materialization(standing: DestinationStanding) -> dg.AssetMaterialization:
     """The queue as somebody has just seen it."""
     return dg.AssetMaterialization(
         asset_key=[standing.crm, "queue"],
@@ -124,7 +124,7 @@ def queue_materialization(standing: Standing) -> dg.AssetMaterialization:
     )
 
 
-def story(totals: Totals, standing: Standing, *, seconds: float, sending_seconds: float) -> Iterator[str]:
+def story(totals: Totals, standing: DestinationStanding, *, seconds: float, sending_seconds: float) -> Iterator[str]:
     """The run in a few lines for its log."""
     yield f"Run: {in_words(totals)}"
     if totals.reasons:

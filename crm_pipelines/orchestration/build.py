@@ -4,14 +4,14 @@ import dagster as dg
 
 from crm_pipelines.orchestration.assets import assets_of, contacts
 from crm_pipelines.orchestration.checks import checks_of, checks_sensor
-from crm_pipelines.orchestration.daily_report import daily_report, daily_report_of, daily_report_schedule
-from crm_pipelines.orchestration.fidelity import fidelity_check, fidelity_schedule
-from crm_pipelines.orchestration.following import follow_up_sensor
-from crm_pipelines.orchestration.jobs import sync_job
-from crm_pipelines.orchestration.operator_jobs import attributes_check, check_account_schedule, operator_jobs
-from crm_pipelines.orchestration.pruning import prune_history, prune_history_schedule
-from crm_pipelines.orchestration.schedules import sync_schedule
-from crm_pipelines.orchestration.sensors import error_backlog_sensor, run_failure_alert_sensor
+from crm_pipelines.orchestration.sync.following import follow_up_sensor
+from crm_pipelines.orchestration.sync.jobs import sync_job
+from crm_pipelines.orchestration.sync.schedules import sync_schedule
+from crm_pipelines.orchestration.upkeep.operator_jobs import attributes_check, check_account_schedule, operator_jobs
+from crm_pipelines.orchestration.upkeep.pruning import prune_history, prune_history_schedule
+from crm_pipelines.orchestration.watching.daily_report import daily_report, daily_report_of, daily_report_schedule
+from crm_pipelines.orchestration.watching.fidelity import fidelity_check, fidelity_schedule
+from crm_pipelines.orchestration.watching.sensors import error_backlog_sensor, run_failure_alert_sensor
 from crm_pipelines.settings import CrmSettings, Settings
 
 # Of a destination, what runs by itself. Who launches another job sees it fail.

@@ -21,11 +21,11 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from crm_pipelines.alerts.messages import in_words
-from crm_pipelines.contacts.gates import OPENED_BY_PEOPLE
 from crm_pipelines.delivery.totals import Totals
+from crm_pipelines.destinations.gates import OPENED_BY_PEOPLE
 from crm_pipelines.orchestration.assets import gate_in_words, queue_materialization
 from crm_pipelines.orchestration.resources import Destination, sentences
-from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, Standing, look_at
+from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, DestinationStanding, look_at
 from crm_pipelines.settings import CrmSettings
 
 SUMS_ADD_UP = "sums_add_up"
@@ -70,7 +70,7 @@ def sums_evaluation(crm: str, totals: Totals) -> dg.AssetCheckEvaluation:
     )
 
 
-def standing_evaluations(standing: Standing) -> Iterator[dg.AssetCheckEvaluation]:
+def standing_evaluations(standing: DestinationStanding) -> Iterator[dg.AssetCheckEvaluation]:
     """One verdict per check of `standing_checks`, with the figures that it rests on."""
     figures, gate, limits = standing.figures, standing.gate, standing.thresholds
     waiting = standing.waiting

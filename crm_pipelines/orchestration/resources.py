@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
-from crm_pipelines.delivery.opening import Account, database_of, open_account
+from crm_pipelines.delivery.account.opening import Account, database_of, open_account
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import NotConfigured, Settings, load_settings
 

@@ -6,18 +6,18 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import Gate
-from crm_pipelines.contacts.queue import Backlog
-from crm_pipelines.contacts.watching import Figures, LastDay, Watcher
-from crm_pipelines.delivery.opening import Account
+from crm_pipelines.delivery.account.opening import Account
+from crm_pipelines.destinations.gates import Gate
+from crm_pipelines.queue.model import Backlog
 from crm_pipelines.settings import AlertSettings
+from crm_pipelines.statistics.failures import FailureFigures, FailureWatcher, LastDay
 
 FEWEST_ATTEMPTS = 20
 """Of fewer attempts in an hour, a share says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class DestinationStanding:
     """Figures of one CRM.
 
     `last_day` is None when it was not asked for or could not be counted in time. `stuck` are claims whose lease has
@@ -27,7 +27,7 @@ class Standing:
     crm: str
     gate: Gate
     backlog: Backlog
-    figures: Figures
+    figures: FailureFigures
     last_day: LastDay | None
     stuck: int
     stuck_after: timedelta
@@ -40,14 +40,14 @@ class Standing:
         return min(timedelta(seconds=self.backlog.oldest_due_seconds), self.figures.open_for)
 
 
-def look_at(account: Account, *, last_day: bool = False) -> Standing:
+def look_at(account: Account, *, last_day: bool = False) -> DestinationStanding:
     """A handful of short queries, each along an index; with `last_day` one that reads the attempts of 24 hours."""
     crm = account.queue.crm
-    watcher = Watcher(account.engine, crm)
+    watcher = FailureWatcher(account.engine, crm)
     gate = account.gate.read()
     # Every tick returns claims whose lease is over; two may be missed, and a run takes its time.
     stuck_after = 2 * timedelta(minutes=account.destination.sync_scheduler_interval_minutes) + timedelta(minutes=5)
-    return Standing(
+    return DestinationStanding(
         crm=crm,
         gate=gate,
         backlog=account.queue.backlog(),
@@ -60,7 +60,7 @@ def look_at(account: Account, *, last_day: bool = False) -> Standing:
     )
 
 
-def _last_day(watcher: Watcher) -> LastDay | None:
+def _last_day(watcher: FailureWatcher) -> LastDay | None:
     with suppress(sa.exc.OperationalError):  # a figure is no reason for a run to fail
         return watcher.last_day()
     return None

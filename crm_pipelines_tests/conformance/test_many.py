@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from crm_pipelines.crms.outcomes import Outcome, Result
-from crm_pipelines.delivery.halving import send_apart
+from crm_pipelines.delivery.single.halving import send_apart
 from crm_pipelines_tests.conformance.bench import Bench
 from crm_pipelines_tests.conformance.client import Contact
 from crm_pipelines_tests.conformance.subject import FIRST_NAME, TEXT, Capability, Fault, Oddity, Remote

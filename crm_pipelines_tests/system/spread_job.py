@@ -6,7 +6,7 @@ import os
 import dagster as dg
 
 from crm_pipelines.delivery import planning
-from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.orchestration.sync.jobs import sync_job
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.worker import be_poisoned_by
 

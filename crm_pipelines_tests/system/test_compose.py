@@ -20,9 +20,9 @@ import requests
 import sqlalchemy as sa
 from psycopg import sql
 
-from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
-from crm_pipelines.contacts.embedded.binaries import find_binaries
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.local.embedded import EmbeddedPostgres, embedded_postgres
+from crm_pipelines.local.embedded.binaries import find_binaries
 from crm_pipelines_tests import leftovers
 from crm_pipelines_tests.fixtures.compose import ROOT, entrypoint, load_services
 from crm_pipelines_tests.fixtures.people import People

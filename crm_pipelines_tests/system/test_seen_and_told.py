@@ -21,7 +21,7 @@ def hasty_stack(brevo_sandbox_server: str) -> Iterator[Stack]:
     """A stack of its own that is down, whose sensors tick as often as Dagster lets them: every five seconds."""
     with temporary_folder() as folder:
         stack = Stack(folder, f"{brevo_sandbox_server}/v3")
-        for name in ("orchestration/sensors.py", "orchestration/checks.py"):
+        for name in ("orchestration/watching/sensors.py", "orchestration/checks.py"):
             stack.change(name, "_INTERVAL_SECONDS = 60", "_INTERVAL_SECONDS = 1")
         try:
             yield stack

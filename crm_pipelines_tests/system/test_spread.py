@@ -7,7 +7,7 @@ from multiprocessing import forkserver
 import dagster as dg
 import pytest
 
-from crm_pipelines.contacts.queue import MAX_CRASHES
+from crm_pipelines.queue.claims import MAX_CRASHES
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.system.spread_job import spread_job

@@ -6,8 +6,8 @@ import time
 import psutil
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.database import create_engine
-from crm_pipelines.contacts.embedded import embedded_postgres
+from crm_pipelines.database.connecting import create_engine
+from crm_pipelines.local.embedded import embedded_postgres
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox

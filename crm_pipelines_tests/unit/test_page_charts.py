@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_pipelines.api.pages import charts
-from crm_pipelines.contacts.history import Step
+from crm_pipelines.statistics.history import Step
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)

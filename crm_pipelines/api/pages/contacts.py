@@ -22,10 +22,10 @@ from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
 from crm_pipelines.api.telling import tell
 from crm_pipelines.contacts import records, selection
-from crm_pipelines.contacts.crms import SYNC_STATUSES
 from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.contacts.story import ContactUnknown, Story, story, story_of
+from crm_pipelines.database.view import SYNC_STATUSES
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -35,7 +35,7 @@ Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
 Status = SyncStatus | Literal[""]
 
 
-class Wanted(BaseModel):
+class WantedContacts(BaseModel):
     """The filter as a form sends it, or a link. `after` is the last contact of the page before."""
 
     model_config = ConfigDict(extra="ignore")
@@ -68,12 +68,12 @@ def all_contacts(
     request: Request, session: Reader, destinations: Known, crm: Crm | None = None, status: Status = ""
 ) -> Response:
     """The list as links lead to it: by status, which is nobody's personal data."""
-    return _list(request, session, destinations, Wanted(crm=crm, status=status))
+    return _list(request, session, destinations, WantedContacts(crm=crm, status=status))
 
 
 @router.post("/contacts")
 def found_contacts(
-    request: Request, session: Sender, destinations: Known, wanted: Annotated[Wanted, Form()]
+    request: Request, session: Sender, destinations: Known, wanted: Annotated[WantedContacts, Form()]
 ) -> Response:
     """The list by any filter; an address or id leads to the contact at once."""
     contact_id = None if wanted.after else _exactly(destinations.engine, wanted.text)
@@ -91,7 +91,7 @@ def _exactly(engine: sa.Engine, text: str) -> UUID | None:
         return None
 
 
-def _list(request: Request, session: Session, destinations: Destinations, wanted: Wanted) -> Response:
+def _list(request: Request, session: Session, destinations: Destinations, wanted: WantedContacts) -> Response:
     crm = destinations.one(wanted.crm)
     after = records.FIRST
     if wanted.after and wanted.after_created_at:
@@ -114,7 +114,7 @@ def _list(request: Request, session: Session, destinations: Destinations, wanted
 
 
 @router.post("/contacts.csv")
-def csv_of_contacts(session: Sender, destinations: Known, wanted: Annotated[Wanted, Form()]) -> Response:
+def csv_of_contacts(session: Sender, destinations: Known, wanted: Annotated[WantedContacts, Form()]) -> Response:
     """The whole filtered list, once it is written down who takes it away."""
     crm, engine = destinations.one(wanted.crm), destinations.engine
     with engine.begin() as connection:

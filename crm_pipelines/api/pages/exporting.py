@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from crm_pipelines.contacts import records
 from crm_pipelines.contacts.filters import ContactFilter
-from crm_pipelines.contacts.formulas import guarded
 from crm_pipelines.contacts.records import ContactRecord
+from crm_pipelines.files.formulas import guarded
 
 COLUMNS = (
     "id", "email", "name", "first_name", "last_name", "phone_number", "email_type", "context", "source_url",

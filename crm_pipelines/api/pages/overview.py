@@ -15,14 +15,15 @@ from crm_pipelines.api.pages import charts
 from crm_pipelines.api.pages.charts import Bar, Frame
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Writer
-from crm_pipelines.contacts import history, selection
-from crm_pipelines.contacts.history import Step
-from crm_pipelines.contacts.queue import Queue
+from crm_pipelines.contacts import selection
 from crm_pipelines.contacts.selection import Who
-from crm_pipelines.contacts.status import CrmStatus, crm_statuses, failed
+from crm_pipelines.delivery.pace.rates import rate_limit_of
 from crm_pipelines.delivery.planning import time_to_empty
-from crm_pipelines.delivery.rates import rate_limit_of
+from crm_pipelines.queue.claims import Queue
 from crm_pipelines.settings import Settings
+from crm_pipelines.statistics import history
+from crm_pipelines.statistics.history import Step
+from crm_pipelines.statistics.status import CrmStatus, crm_statuses, failed
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -16,11 +16,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import Depends, Form, Request, Response
 
+from crm_pipelines.access import api_writes
+from crm_pipelines.access.sessions import SessionEnded, begin_session, end_session
+from crm_pipelines.access.tokens import Bearer
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.api.same_origin import has_foreign_origin, is_from_another_site
-from crm_pipelines.contacts import api_writes
-from crm_pipelines.contacts.sessions import SessionEnded, begin_session, end_session
-from crm_pipelines.contacts.tokens import Identity
 
 COOKIE = "crm_pipelines_session"
 """Its name where there is no TLS. With TLS browsers hold to the prefix: from this host alone, and for it alone."""
@@ -33,7 +33,7 @@ _FORMER_COOKIE = "crm_pipelines_token"  # versions up to 0.1.0 kept the token it
 class Session:
     """Who is signed in, and what their forms must carry."""
 
-    identity: Identity
+    identity: Bearer
     form_key: str
     request_id: str
 

@@ -24,13 +24,13 @@ from typing import Any
 
 from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import Identity, IsContact, Kind
-from crm_pipelines.crms.brevo.api import Api
+from crm_pipelines.crms.brevo.api import BrevoApi
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.identity import identify
 from crm_pipelines.crms.brevo.looking import BrevoReading
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
-from crm_pipelines.crms.brevo.preflight import Preflight
+from crm_pipelines.crms.brevo.preflight import BrevoPreflight
 from crm_pipelines.crms.brevo.schema import BrevoSchema
 from crm_pipelines.crms.brevo.upsert import Upsert
 from crm_pipelines.crms.fingerprints import credentials_fingerprint, require_key, settings_fingerprint
@@ -71,8 +71,8 @@ class Brevo(BrevoMapper):
         self._list_id = list_id
         self._keep_marks = keep_marks
         self._transport = Transport(base_url, HeaderKey("api-key", api_key), longest_request=longest_request)
-        self._api = Api(self._transport, destination=name, secrets=(api_key,))
-        self._preflight = partial(Preflight, self._api, mapping, list_id=list_id, keep_marks=keep_marks)
+        self._api = BrevoApi(self._transport, destination=name, secrets=(api_key,))
+        self._preflight = partial(BrevoPreflight, self._api, mapping, list_id=list_id, keep_marks=keep_marks)
         self.reading = BrevoReading(self._api, self._list_ids, account=lambda: self._account)
         self.schema = BrevoSchema(self._api, self._preflight)
         self.imports = BrevoImports(

@@ -10,7 +10,7 @@ from crm_pipelines.crms.turns import Turn
 from crm_pipelines.settings import BrevoSettings
 
 
-class Api(api.Api):
+class BrevoApi(api.Api):
     """See `crm_pipelines.crms.api.Api`."""
 
     def __init__(self, transport: Transport, *, destination: str, secrets: tuple[str, ...]) -> None:

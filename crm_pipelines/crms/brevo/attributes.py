@@ -37,7 +37,7 @@ def brevo_type(kind: AttributeType) -> str:
 
 
 @dataclass(frozen=True)
-class Known:
+class BrevoAttribute:
     """One attribute of the account. `numbers` has the value of a category by its label, `options` the choices.
 
     `destination` is the name under which the account is provisioned.
@@ -126,7 +126,7 @@ class Known:
         return f"{LEFT_OUT}: {self.name} at Brevo takes {wanted}{why}, so correct the value or the attribute"
 
 
-class AccountAttributes(attributes.AccountAttributes[Known]):
+class BrevoAttributes(attributes.AccountAttributes[BrevoAttribute]):
     """All attributes of one account; `rows` as `described` gives them."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], destination: str = BrevoSettings.kind) -> None:
@@ -167,8 +167,8 @@ def _number(row: Mapping[str, Any]) -> int | str:
     return str(text if isinstance(text, str) else value)
 
 
-def _known(row: Mapping[str, Any], destination: str) -> Known:
-    return Known(
+def _known(row: Mapping[str, Any], destination: str) -> BrevoAttribute:
+    return BrevoAttribute(
         name=row["name"],
         category=row["category"],
         type=row["type"],

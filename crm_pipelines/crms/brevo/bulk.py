@@ -20,11 +20,11 @@ from requests.auth import AuthBase
 
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.answers import http_date, json_object
-from crm_pipelines.crms.brevo.api import Api
-from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.api import BrevoApi
+from crm_pipelines.crms.brevo.attributes import BrevoAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.normal_form import digest, digits
-from crm_pipelines.crms.bulk import ImportRow, ImportStatus, ImportTarget, Page
+from crm_pipelines.crms.bulk import ContactPage, ImportRow, ImportStatus, ImportTarget
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.crms.payloads import Held, Payload
 from crm_pipelines.crms.transport import Transport, is_inside
@@ -70,10 +70,10 @@ class BrevoImports:
 
     def __init__(
         self,
-        api: Api,
+        api: BrevoApi,
         *,
         list_id: int | None,
-        account: Callable[[], AccountAttributes | None] = lambda: None,
+        account: Callable[[], BrevoAttributes | None] = lambda: None,
         keep_marks: bool = True,
         threshold: int = 1000,
     ) -> None:
@@ -193,7 +193,7 @@ class BrevoImports:
             transport.close()
         return answer.body.decode("utf-8-sig", "replace") if answer.status == 200 else ""
 
-    def read(self, since: datetime | None, *, offset: int, size: int, turn: Turn) -> tuple[Outcome, Page | None]:
+    def read(self, since: datetime | None, *, offset: int, size: int, turn: Turn) -> tuple[Outcome, ContactPage | None]:
         """Sorted by creation, oldest first, so that contacts that are created meanwhile move nothing."""
         params = {"limit": str(size), "offset": str(offset), "sort": "asc"}
         if since is not None:
@@ -204,7 +204,7 @@ class BrevoImports:
         if not {"contacts", "count"} & body.keys():
             return self._api.foreign(outcome), None
         rows, count = _rows(body, "contacts"), body.get("count")
-        return outcome, Page(
+        return outcome, ContactPage(
             contacts=[
                 Held(key=str(row.get("email") or "").lower(), remote_id=str(row.get("id", "")), fields=row)
                 for row in rows

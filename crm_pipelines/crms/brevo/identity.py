@@ -11,7 +11,7 @@ from typing import Any
 
 from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import OWNER, Identity
-from crm_pipelines.crms.brevo.api import Api
+from crm_pipelines.crms.brevo.api import BrevoApi
 from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
 from crm_pipelines.crms.turns import Turn
 
@@ -19,7 +19,7 @@ SANDBOX_ORGANIZATION = "crm-pipelines-sandbox"
 """What our stand-in answers unless it is told to be another account."""
 
 
-def identify(api: Api, turn: Turn) -> tuple[Outcome, Identity | None]:
+def identify(api: BrevoApi, turn: Turn) -> tuple[Outcome, Identity | None]:
     """One request of the 100 an hour. SYNCED and None: the answer does not tell.
 
     Without the rate headers: their limit is not that of the contacts.

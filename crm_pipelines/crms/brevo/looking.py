@@ -8,8 +8,8 @@ from urllib.parse import quote
 from crm_pipelines.crms.addresses import known_addresses
 from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.brevo import ours
-from crm_pipelines.crms.brevo.api import Api
-from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.api import BrevoApi
+from crm_pipelines.crms.brevo.attributes import BrevoAttributes
 from crm_pipelines.crms.brevo.normal_form import normal
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Compared, Held, Payload, Sendable
@@ -23,7 +23,9 @@ class BrevoReading:
 
     most_per_request = 1  # Brevo finds contacts one by one
 
-    def __init__(self, api: Api, list_ids: tuple[int, ...], *, account: Callable[[], AccountAttributes | None]) -> None:
+    def __init__(
+        self, api: BrevoApi, list_ids: tuple[int, ...], *, account: Callable[[], BrevoAttributes | None]
+    ) -> None:
         self._api = api
         self._list_ids = list_ids
         self._account = account
@@ -63,7 +65,7 @@ class BrevoReading:
         ]
 
 
-def _look_up(contact: Sendable, api: Api, turn: Turn) -> tuple[Outcome, Held | None]:
+def _look_up(contact: Sendable, api: BrevoApi, turn: Turn) -> tuple[Outcome, Held | None]:
     payload, remembered = contact.payload, contact.remembered
     number = contact.remote_id if re.fullmatch(r"[0-9]+", contact.remote_id or "") else None
     ways = [
@@ -101,7 +103,7 @@ def _look_up(contact: Sendable, api: Api, turn: Turn) -> tuple[Outcome, Held | N
     return Outcome(result=Result.SYNCED, http_status=outcome.http_status), None
 
 
-def _compared(name: str, ours: Any, theirs: Any, account: AccountAttributes | None) -> Compared:
+def _compared(name: str, ours: Any, theirs: Any, account: BrevoAttributes | None) -> Compared:
     blank = ours in (None, "") and theirs in (None, "")
     same = blank or (
         theirs is not None and ours is not None and normal(name, ours, account) == normal(name, theirs, account)

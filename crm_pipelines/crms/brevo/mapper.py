@@ -1,12 +1,12 @@
 """What of a contact goes to Brevo, told without a key."""
 
-from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.attributes import BrevoAttributes
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.mapper import FieldMapper
 from crm_pipelines.settings import BrevoSettings
 
 
-class BrevoMapper(FieldMapper[AccountAttributes]):
+class BrevoMapper(FieldMapper[BrevoAttributes]):
     """See `crm_pipelines.crms.base.Mapper`."""
 
     def __init__(
@@ -18,7 +18,7 @@ class BrevoMapper(FieldMapper[AccountAttributes]):
         name: str = BrevoSettings.kind,
     ) -> None:
         list_ids = () if list_id is None else (list_id,)
-        super().__init__(mapping, AccountAttributes, list_ids=list_ids, phone_region=phone_region, name=name)
+        super().__init__(mapping, BrevoAttributes, list_ids=list_ids, phone_region=phone_region, name=name)
 
     @classmethod
     def without_key(cls, settings: BrevoSettings, phone_region: str | None) -> "BrevoMapper":

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.attributes import BrevoAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 
 _MIDNIGHTS = frozenset({"T00:00:00", " 00:00:00"})
@@ -15,7 +15,7 @@ _NO_DIGIT = re.compile(r"\D")
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
-def digest(attributes: Mapping[str, Any], *, on_list: bool, account: AccountAttributes | None = None) -> bytes:
+def digest(attributes: Mapping[str, Any], *, on_list: bool, account: BrevoAttributes | None = None) -> bytes:
     """32 bytes that are equal when all the attributes are the same to Brevo."""
     fields = {name: normal(name, value, account) for name, value in attributes.items()}
     return hashlib.sha256(_canonical([fields, on_list]).encode()).digest()
@@ -26,7 +26,7 @@ def digits(phone: Any) -> str:
     return _NO_DIGIT.sub("", str(phone))
 
 
-def normal(name: str, value: Any, account: AccountAttributes | None = None) -> Any:
+def normal(name: str, value: Any, account: BrevoAttributes | None = None) -> Any:
     """What is the same to Brevo: phones without the plus, 5 and 5.0, a day with and without its midnight.
 
     With the account's attributes also a category's number and its label, and what Brevo shows in another type.

@@ -26,7 +26,7 @@ from datetime import datetime
 from typing import Any
 
 from crm_pipelines.crms.answers import LONGEST_CODE, LONGEST_MESSAGE, common_advice, json_object, with_advice
-from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.attributes import BrevoAttributes
 from crm_pipelines.crms.brevo.limits import rate_headers, wait_of
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
@@ -124,7 +124,7 @@ def duplicate_identifiers(answer: Answer) -> frozenset[str]:
     return _duplicates(json_object(answer))
 
 
-def refused_attributes(answer: Answer, sent: Collection[str], account: AccountAttributes | None) -> frozenset[str]:
+def refused_attributes(answer: Answer, sent: Collection[str], account: BrevoAttributes | None) -> frozenset[str]:
     """Of the attributes that were sent, those that this refusal can mean: named, all dates, or all transactional ones.
 
     Empty when it names none: then it is about the contact.
@@ -140,7 +140,7 @@ def refused_attributes(answer: Answer, sent: Collection[str], account: AccountAt
 
 
 def suspected_attributes(
-    answer: Answer, sent: Collection[str], account: AccountAttributes | None
+    answer: Answer, sent: Collection[str], account: BrevoAttributes | None
 ) -> list[frozenset[str]]:
     """Of a refusal that is about a value and names no attribute: those that were sent, in groups of one type.
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import Identity
-from crm_pipelines.crms.brevo.api import Api
-from crm_pipelines.crms.brevo.attributes import AccountAttributes, Known, brevo_type, described
+from crm_pipelines.crms.brevo.api import BrevoApi
+from crm_pipelines.crms.brevo.attributes import BrevoAttribute, BrevoAttributes, brevo_type, described
 from crm_pipelines.crms.brevo.identity import identity_of
 from crm_pipelines.crms.brevo.mapping import PHONES, RESERVED, BrevoMapping
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
@@ -43,7 +43,7 @@ _CONVERTIBLE = {
 _SURVEYED = 100
 
 
-class Preflight:
+class BrevoPreflight:
     """Looks at one account. `custom_fields` holds one example value of each custom field in use.
 
     `values_in_use` None: options are those of the mapping file only.
@@ -51,7 +51,7 @@ class Preflight:
 
     def __init__(
         self,
-        api: Api,
+        api: BrevoApi,
         mapping: BrevoMapping,
         *,
         turn: Turn,
@@ -129,7 +129,7 @@ class Preflight:
         kept = self._options_there[new.name]
         return self._request("PUT", _path(new.name), json={"multiCategoryOptions": [*kept, *new.options]})[0]
 
-    def _options_in_use(self, existing: AccountAttributes) -> dict[str, InUse]:
+    def _options_in_use(self, existing: BrevoAttributes) -> dict[str, InUse]:
         """By attribute: the values of the contacts, where the attribute is or will be one of choices or labels."""
         self._options_there = {
             name: known.options for name in self._wanted if (known := existing.get(name)) is not None
@@ -161,13 +161,13 @@ class Preflight:
             if existing.get(name) is not None or name not in PHONES
         ]
 
-    def _existing(self) -> tuple[Outcome, AccountAttributes]:
+    def _existing(self) -> tuple[Outcome, BrevoAttributes]:
         """The account's attributes; none unless SYNCED."""
         outcome, body = self._get("/contacts/attributes")
         rows = described(body)
         if outcome.result is Result.SYNCED and rows is None:
             outcome = self._api.foreign(outcome)
-        return outcome, AccountAttributes(rows or ())
+        return outcome, BrevoAttributes(rows or ())
 
     def _check_marks(self) -> Finding:
         """Of the newest contacts only, in one request: a sample tells that there is another system."""
@@ -208,13 +208,13 @@ def _path(name: str) -> str:
     return f"/contacts/attributes/normal/{quote(name, safe='')}"
 
 
-def _has_options(wanted: Wanted, known: Known | None) -> bool:
+def _has_options(wanted: Wanted, known: BrevoAttribute | None) -> bool:
     if known is None:
         return wanted.type is AttributeType.CHOICES
     return known.writable and known.type in {"multiple-choice", "category"}
 
 
-def _judge(name: str, wanted: Wanted, existing: AccountAttributes, in_use: InUse | None, provision: str) -> Finding:
+def _judge(name: str, wanted: Wanted, existing: BrevoAttributes, in_use: InUse | None, provision: str) -> Finding:
     subject = f"Attribute {name}"
     found = existing.get(name)
     if found is None:
@@ -247,7 +247,7 @@ def _convertible(ours: AttributeType, theirs: str) -> bool:
     return theirs in _CONVERTIBLE.get(ours, ())
 
 
-def _not_known(known: Known, in_use: InUse) -> int:
+def _not_known(known: BrevoAttribute, in_use: InUse) -> int:
     """How many of these values the attribute has no option or label for."""
     if known.type == "category":
         return sum(known.number_of(one) is None for one in in_use.values) + in_use.more

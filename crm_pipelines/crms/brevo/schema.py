@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crm_pipelines.crms.answers import json_object
-from crm_pipelines.crms.brevo.api import Api
+from crm_pipelines.crms.brevo.api import BrevoApi
 from crm_pipelines.crms.brevo.attributes import described
-from crm_pipelines.crms.brevo.preflight import Preflight
+from crm_pipelines.crms.brevo.preflight import BrevoPreflight
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import NewAttribute, ValuesInUse
 from crm_pipelines.crms.turns import Turn
@@ -15,7 +15,7 @@ from crm_pipelines.crms.turns import Turn
 class BrevoSchema:
     """See `crm_pipelines.crms.schema.Schema`. `preflight` makes one of a turn and of the contacts' custom fields."""
 
-    def __init__(self, api: Api, preflight: Callable[..., Preflight]) -> None:
+    def __init__(self, api: BrevoApi, preflight: Callable[..., BrevoPreflight]) -> None:
         self._api = api
         self._preflight = preflight
 

@@ -31,8 +31,8 @@ from crm_pipelines.crms.addresses import known_addresses, normal_address
 from crm_pipelines.crms.answers import json_object, of_the_request
 from crm_pipelines.crms.base import IsContact
 from crm_pipelines.crms.brevo import ours
-from crm_pipelines.crms.brevo.api import Api
-from crm_pipelines.crms.brevo.attributes import AccountAttributes
+from crm_pipelines.crms.brevo.api import BrevoApi
+from crm_pipelines.crms.brevo.attributes import BrevoAttributes
 from crm_pipelines.crms.brevo.mapping import PHONES
 from crm_pipelines.crms.brevo.outcomes import (
     duplicate_identifiers,
@@ -104,10 +104,10 @@ class Upsert:
         self,
         contact: Sendable,
         *,
-        api: Api,
+        api: BrevoApi,
         turn: DeliveryTurn,
         list_ids: Sequence[int] = (),
-        account: AccountAttributes | None = None,
+        account: BrevoAttributes | None = None,
         keep_marks: bool = True,
         is_contact: IsContact = lambda _: False,
     ) -> None:

@@ -23,8 +23,8 @@ from typing import Any
 
 from crm_pipelines.crms.base import Identity, IsContact, Kind
 from crm_pipelines.crms.fingerprints import credentials_fingerprint, require_key, settings_fingerprint
-from crm_pipelines.crms.hubspot.api import Api
-from crm_pipelines.crms.hubspot.delivery import MOST_PER_REQUEST, Delivery
+from crm_pipelines.crms.hubspot.api import HubspotApi
+from crm_pipelines.crms.hubspot.delivery import MOST_PER_REQUEST, BatchDelivery
 from crm_pipelines.crms.hubspot.identity import identity_of
 from crm_pipelines.crms.hubspot.mapper import HubspotMapper
 from crm_pipelines.crms.hubspot.mapping import HubspotMapping, load_mapping
@@ -70,7 +70,7 @@ class Hubspot(HubspotMapper):
         self._list_id = list_id
         key = HeaderKey("Authorization", f"Bearer {api_key}")
         self._transport = Transport(base_url, key, longest_request=longest_request)
-        self._api = Api(self._transport, destination=name, version=api_version, secrets=(api_key,))
+        self._api = HubspotApi(self._transport, destination=name, version=api_version, secrets=(api_key,))
         self._hubspot_mapping = mapping
         self.reading = HubspotReading(self._api, account=lambda: self._account)
         self.schema = HubspotSchema(self._api, mapping)
@@ -97,7 +97,7 @@ class Hubspot(HubspotMapper):
         is_contact: IsContact = lambda _: False,  # noqa: ARG002 - no id of ours is kept at HubSpot
     ) -> list[Outcome | None]:
         """Create or update up to 100 contacts; see `delivery`."""
-        return Delivery(contacts, api=self._api, turn=turn, list_id=self._list_id, account=self._account).run()
+        return BatchDelivery(contacts, api=self._api, turn=turn, list_id=self._list_id, account=self._account).run()
 
     def identify(self, *, turn: Turn) -> tuple[Outcome, Identity | None]:
         """One GET of account-info. SYNCED and None: the answer does not tell."""

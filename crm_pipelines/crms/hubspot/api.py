@@ -19,7 +19,7 @@ from crm_pipelines.settings import HubspotSettings
 Row = dict[str, Any]
 
 
-class Api(api.Api):
+class HubspotApi(api.Api):
     """See `crm_pipelines.crms.api.Api`. `paths` are the endpoints of the version that the settings name."""
 
     def __init__(self, transport: Transport, *, destination: str, version: str, secrets: tuple[str, ...]) -> None:

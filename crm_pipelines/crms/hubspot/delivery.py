@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from crm_pipelines.crms.answers import json_object, with_advice
-from crm_pipelines.crms.hubspot.api import Api, Row
+from crm_pipelines.crms.hubspot.api import HubspotApi, Row
 from crm_pipelines.crms.hubspot.batches import Input, address_in, hidden, judge
 from crm_pipelines.crms.hubspot.finding import (
     SHOWN,
@@ -61,14 +61,14 @@ _MEMBERS = frozenset({"recordsIdsAdded", "recordIdsRemoved", "recordIdsMissing"}
 _MOST_FORMER = 20
 
 
-class Delivery:
+class BatchDelivery:
     """One delivery; `run` is called once."""
 
     def __init__(
         self,
         contacts: Sequence[Sendable],
         *,
-        api: Api,
+        api: HubspotApi,
         turn: DeliveryTurn,
         list_id: int | None,
         account: AccountProperties | None,

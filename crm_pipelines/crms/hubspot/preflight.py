@@ -6,7 +6,7 @@ from typing import Any
 
 from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import Identity
-from crm_pipelines.crms.hubspot.api import Api
+from crm_pipelines.crms.hubspot.api import HubspotApi
 from crm_pipelines.crms.hubspot.identity import identity_of
 from crm_pipelines.crms.hubspot.mapping import HubspotMapping
 from crm_pipelines.crms.hubspot.properties import CREATED_AS, AccountProperties, Property
@@ -20,7 +20,7 @@ _PUT_ON = frozenset({"MANUAL", "SNAPSHOT"})
 
 
 def check(
-    api: Api,
+    api: HubspotApi,
     schema: HubspotSchema,
     mapping: HubspotMapping,
     *,
@@ -56,12 +56,12 @@ def check(
     return [*found, _rate_limit(reading.rate)]
 
 
-def may_read(api: Api, turn: Turn) -> tuple[Outcome, Any]:
+def may_read(api: HubspotApi, turn: Turn) -> tuple[Outcome, Any]:
     """One cheap request that tells whether the key may read contacts."""
     return api.rows("GET", api.paths.all_contacts, turn, params={"limit": "1"})
 
 
-def look_at_list(api: Api, list_id: int, turn: Turn) -> tuple[Outcome, Mapping[str, Any]]:
+def look_at_list(api: HubspotApi, list_id: int, turn: Turn) -> tuple[Outcome, Mapping[str, Any]]:
     """The list of the settings."""
     outcome, answer = api.ask("GET", api.paths.list(list_id), turn)
     body = json_object(answer) or {}
@@ -71,7 +71,7 @@ def look_at_list(api: Api, list_id: int, turn: Turn) -> tuple[Outcome, Mapping[s
     return api.of_the_list(outcome), told if isinstance(told, dict) else {}
 
 
-def _list(api: Api, list_id: int, turn: Turn) -> list[Finding]:
+def _list(api: HubspotApi, list_id: int, turn: Turn) -> list[Finding]:
     subject = f"List {list_id}"
     outcome, told = look_at_list(api, list_id, turn)
     if outcome.result is not Result.SYNCED:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from crm_pipelines.crms.hubspot.api import Api, Row
+from crm_pipelines.crms.hubspot.api import HubspotApi, Row
 from crm_pipelines.crms.hubspot.delivery import MOST_PER_REQUEST
 from crm_pipelines.crms.hubspot.finding import SHOWN, Found, by_address, by_id, former_addresses, remote_id_of
 from crm_pipelines.crms.hubspot.forms import wire
@@ -19,7 +19,7 @@ class HubspotReading:
 
     most_per_request = MOST_PER_REQUEST
 
-    def __init__(self, api: Api, *, account: Callable[[], AccountProperties | None]) -> None:
+    def __init__(self, api: HubspotApi, *, account: Callable[[], AccountProperties | None]) -> None:
         self._api = api
         self._account = account
 

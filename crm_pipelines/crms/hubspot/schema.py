@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_pipelines.crms.answers import json_object
-from crm_pipelines.crms.hubspot.api import Api
+from crm_pipelines.crms.hubspot.api import HubspotApi
 from crm_pipelines.crms.hubspot.mapping import HubspotMapping
 from crm_pipelines.crms.hubspot.outcomes import is_there_already
 from crm_pipelines.crms.hubspot.properties import CREATED_AS, AccountProperties, Property, described
@@ -21,7 +21,7 @@ GROUP = "contactinformation"
 class HubspotSchema:
     """See `crm_pipelines.crms.schema.Schema`."""
 
-    def __init__(self, api: Api, mapping: HubspotMapping) -> None:
+    def __init__(self, api: HubspotApi, mapping: HubspotMapping) -> None:
         self._api = api
         self._mapping = mapping
 

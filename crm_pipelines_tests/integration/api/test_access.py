@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from crm_pipelines.access.tokens import create_token, revoke_token
 from crm_pipelines.api.access import FAILURES_PER_MINUTE, Authenticator
 from crm_pipelines.api.errors import LARGEST_BODY
-from crm_pipelines.contacts.tokens import create_token, revoke_token
 from crm_pipelines_tests.fixtures.api import ENOUGH, Api, error_of
 from crm_pipelines_tests.patience import PATIENCE
 

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from crm_pipelines.api.access import LOOKS_PER_MINUTE
-from crm_pipelines.contacts.destinations import register
-from crm_pipelines.orchestration.health import HealthCheck
+from crm_pipelines.destinations.registered import register
+from crm_pipelines.orchestration.watching.health import HealthCheck
 from crm_pipelines_tests.fixtures.api import Api, error_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.contacts.states import add_contact, put

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from dagster._daemon.types import DaemonHeartbeat
 
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.api import Api, error_of
 from crm_pipelines_tests.integration.contacts.states import STATES, add_contact, put
 from crm_pipelines_tests.patience import PATIENCE
@@ -106,7 +106,9 @@ def test_health_is_200_when_all_goes_on_and_503_with_the_reason_when_not(
         for daemon in instance.get_required_daemon_types():
             # From the future: it does not grow old while this runs.
             instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() + 3600, daemon, "id", []))
-        monkeypatch.setattr("crm_pipelines.orchestration.health._schedule_detail", lambda *_: (True, "It ticks."))
+        monkeypatch.setattr(
+            "crm_pipelines.orchestration.watching.health._schedule_detail", lambda *_: (True, "It ticks.")
+        )
         [brevo] = api.get("/crm/health")["crms"]
         assert brevo["healthy"] is True
         assert {"database", "gate of brevo", "queue of brevo", "runs of brevo_sync", "daemon SCHEDULER"} <= {

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.cli import cli
 from crm_pipelines.cli.output import printable
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.local.processes import free_port
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.cli.conftest import Run

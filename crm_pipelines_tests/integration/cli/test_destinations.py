@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from click.shell_completion import ShellComplete
 
 from crm_pipelines.cli import cli
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.database import connecting
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, sandbox_server
 from crm_pipelines_tests.integration.cli.conftest import Run
@@ -391,7 +391,7 @@ def test_selecting_where_only_somebody_with_other_settings_delivers_says_so(both
 
 def test_an_upgrade_makes_the_destinations_known(both: Run, empty_database_url: str) -> None:
     assert both("db", "upgrade", CRM_DATABASE_URL=empty_database_url).returncode == 0
-    engine = database.create_engine(empty_database_url)
+    engine = connecting.create_engine(empty_database_url)
     with engine.connect() as connection:
         rows = connection.execute(sa.text("SELECT name, kind FROM crm_destinations ORDER BY name"))
         assert [tuple(row) for row in rows] == [("brevo", "brevo"), ("brevo_eu", "brevo")]

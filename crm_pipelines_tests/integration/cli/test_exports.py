@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines_tests.integration.cli.conftest import Run
-from crm_pipelines_tests.integration.contacts.test_import_forecast import ALIKE
+from crm_pipelines_tests.integration.files.test_import_forecast import ALIKE
 
 _PEOPLE = [("ada@example.com", "Ada", "Lovelace", "+44 20 7946 0018"), ("jose@example.org", "José", "Muñoz Gómez", "")]
 

@@ -17,7 +17,7 @@ from crm_pipelines_tests.programs import program
 
 _PROGRAM = [
     *(sys.executable, "-c"),
-    "import sys, crm_pipelines.contacts.importing as i, crm_pipelines.cli; i.CHUNK = 2; crm_pipelines.cli.main()",
+    "import sys, crm_pipelines.files as i, crm_pipelines.cli; i.CHUNK = 2; crm_pipelines.cli.main()",
 ]
 """The program, with a transaction for every two rows."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.embedded.binaries import find_binaries
+from crm_pipelines.local.embedded.binaries import find_binaries
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.patience import PATIENCE
 

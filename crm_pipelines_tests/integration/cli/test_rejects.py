@@ -14,8 +14,8 @@ _IMAGES_USER = 10001
 # Imports are made before the rights are given up: an ordinary user may have no way into the folder of these tests.
 _PROGRAM = """
 import os, sys
-import crm_pipelines.cli, crm_pipelines.cli.database, crm_pipelines.local.databases, crm_pipelines.contacts.database
-import crm_pipelines.contacts.importing, crm_pipelines.contacts.importing.csv_files, crm_pipelines.settings
+import crm_pipelines.cli, crm_pipelines.cli.database, crm_pipelines.local.databases, crm_pipelines.database.migrating
+import crm_pipelines.files, crm_pipelines.files.csv_files, crm_pipelines.settings
 import sqlalchemy.dialects.postgresql.psycopg, psycopg, pandas, encodings.idna, encodings.utf_8_sig
 if os.geteuid() == 0:
     os.setgroups([])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.tokens import TokenRefused, authenticate
+from crm_pipelines.access.tokens import TokenRefused, authenticate
 from crm_pipelines_tests.integration.cli.conftest import Run
 
 

@@ -14,15 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from crm_pipelines.contacts import database, records
-from crm_pipelines.contacts.embedded import EmbeddedPostgres
+from crm_pipelines.contacts import records
 from crm_pipelines.contacts.filters import ContactFilter
-from crm_pipelines.contacts.importing import import_contacts
-from crm_pipelines.contacts.importing.addresses import _EDGE
-from crm_pipelines.contacts.importing.loading import SameInOtherLetters
 from crm_pipelines.contacts.selection import Who, ids_by_email, select, unknown, unselect
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms import normalize
+from crm_pipelines.database import connecting, migrating
+from crm_pipelines.files import import_contacts
+from crm_pipelines.files.addresses import _EDGE
+from crm_pipelines.files.loading import SameInOtherLetters
+from crm_pipelines.local.embedded import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.api import Api
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.patience import PATIENCE, wait_until
@@ -166,8 +167,8 @@ def without_collation(postgres_server: EmbeddedPostgres) -> Iterator[People]:
     with postgres_server.connect() as connection:
         connection.execute(sql.SQL(make).format(sql.Identifier(name)))
         try:
-            database.upgrade(postgres_server.url(name))
-            people = People(database.create_engine(postgres_server.url(name)))
+            migrating.upgrade(postgres_server.url(name))
+            people = People(connecting.create_engine(postgres_server.url(name)))
             yield people
             people.engine.dispose()
         finally:
@@ -255,7 +256,7 @@ def test_rows_of_one_address_are_one_contact_of_an_import(people: People, engine
 def test_rows_of_one_address_in_several_chunks_are_one_contact(
     people: People, engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm_pipelines.contacts.importing.CHUNK", 2)
+    monkeypatch.setattr("crm_pipelines.files.CHUNK", 2)
     file = tmp_path / "people.csv"
     file.write_text("\n".join(["email,name", *(f'"{one}",Ada' for one in SPELLINGS)]), "utf-8")
     done = import_contacts(engine, file)

@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import records
-from crm_pipelines.contacts.crms import SYNC_STATUSES
 from crm_pipelines.contacts.filters import ContactFilter, matching
 from crm_pipelines.contacts.selection import count_matching
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.view import SYNC_STATUSES
 from crm_pipelines_tests.integration.contacts.states import STATES, STATUS_PAIRS, add_contact, put
 
 
@@ -29,6 +29,6 @@ def test_those_that_failed_are_found_by_their_index(engine: sa.Engine) -> None:
     given = {**filter_.parameters(), "crm": "brevo"}
     with engine.begin() as connection:
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
-        count = matching(load_statements("selection")["count_matching"], filter_)
+        count = matching(load_statements("contacts/selection")["count_matching"], filter_)
         plan = "\n".join(connection.execute(sa.text(f"EXPLAIN {count.text}"), given).scalars())
     assert "crm_syncs_given_up_idx" in plan, plan

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.importing import forecast_import, import_contacts
+from crm_pipelines.database import connecting, migrating
+from crm_pipelines.files import forecast_import, import_contacts
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.integration.contacts.test_database import upgrade_to
+from crm_pipelines_tests.integration.database.test_database import upgrade_to
 
 Name = tuple[str | None, str | None, str | None]
 DUPONT: Name = ("Jean Dupont", "Jean", "Dupont")
@@ -164,11 +164,11 @@ def test_a_former_version_that_writes_the_name_alone_makes_old_parts_unknown(peo
 
 def test_the_migration_changes_no_contact_and_queues_none(empty_database_url: str) -> None:
     upgrade_to(empty_database_url, "0017")
-    engine = database.create_engine(empty_database_url)
+    engine = connecting.create_engine(empty_database_url)
     people = People(engine)
     people.add(3)
     before = people.all("SELECT xmin::text, revision, name FROM crm_contacts")
-    assert "0018" in database.upgrade(empty_database_url)
+    assert "0018" in migrating.upgrade(empty_database_url)
     assert people.all("SELECT xmin::text, revision, name FROM crm_contacts") == before
     assert people.all("SELECT count(*) AS n FROM contacts WHERE first_name IS NULL AND last_name IS NULL") == [{"n": 3}]
     people.run("UPDATE contacts SET first_name = 'Person', last_name = name")

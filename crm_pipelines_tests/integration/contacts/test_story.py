@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.sql import load_statements
 from crm_pipelines.contacts.story import ContactUnknown, story, story_of
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
 
 LATER = sa.text("now() + interval '10 min'")
@@ -79,7 +79,7 @@ def test_the_last_attempts_are_told_and_all_fits_into_json(engine: sa.Engine) ->
 
 
 def test_the_ledger_is_not_walked_for_want_of_statistics(engine: sa.Engine) -> None:
-    statement = load_statements("story")["attempts"]
+    statement = load_statements("contacts/story")["attempts"]
     with engine.begin() as connection:
         given = {"contact_id": add_contact(connection), "limit": 10}
         # A planner that takes sorting for dear, as one without statistics does, would rather follow the primary key.

@@ -10,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from crm_pipelines.contacts import database, records
-from crm_pipelines.contacts.importing import import_contacts
+from crm_pipelines.contacts import records
 from crm_pipelines.contacts.suppressions import suppress, suppressions, unsuppress
+from crm_pipelines.database import connecting, migrating
 from crm_pipelines.delivery.spellings import spellings
 from crm_pipelines.delivery.why import preview
 from crm_pipelines.errors import UsageError
+from crm_pipelines.files import import_contacts
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.delivery.conftest import Delivery, delivery
 
@@ -211,9 +212,9 @@ def test_who_is_suppressed_right_before_is_not_sent(people: People, delivery: De
 
 
 def test_a_database_of_before_keeps_its_suppressed_and_puts_nobody_back_on_a_list(empty_database_url: str) -> None:
-    engine = database.create_engine(empty_database_url)
+    engine = connecting.create_engine(empty_database_url)
     people = People(engine)
-    config = database._config()
+    config = migrating._config()
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0008")
@@ -222,7 +223,7 @@ def test_a_database_of_before_keeps_its_suppressed_and_puts_nobody_back_on_a_lis
     [delivered] = people.add()
     people.run("SELECT crm_suppress('brevo', ARRAY[CAST(:id AS uuid)])", id=suppressed)
     people.run("UPDATE crm_syncs SET remote_key = 'x' WHERE contact_id = :id", id=delivered)
-    database.upgrade(empty_database_url)
+    migrating.upgrade(empty_database_url)
     assert people.sync(delivered)["lists"] is None, "not known, so the list counts as asked for"
     people.run("DELETE FROM contacts WHERE id = :id", id=suppressed)
     [again] = people.add(email=ADA)

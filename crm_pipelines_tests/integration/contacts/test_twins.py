@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
 from crm_pipelines.contacts.story import story
 from crm_pipelines.contacts.twins import count_twins, in_words, merge_twins, settle, twins
+from crm_pipelines.database import connecting, migrating
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.contacts.test_database import upgrade_to
+from crm_pipelines_tests.integration.database.test_database import upgrade_to
 from crm_pipelines_tests.integration.delivery.conftest import Delivery, brevo
 
 ADA = "ada@xn--mller-kva.example"
@@ -23,11 +23,11 @@ class Former(People):
     """A database of before, until it is upgraded."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(database.create_engine(url))
+        super().__init__(connecting.create_engine(url))
         self.url = url
 
     def upgrade(self) -> None:
-        database.upgrade(self.url)
+        migrating.upgrade(self.url)
 
     def held(self, contact_id: UUID, key: str = ADA, *, days: int = 1, **columns: object) -> None:
         """The CRM holds it, as far as a former delivery knows."""

@@ -3,9 +3,9 @@
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
+from crm_pipelines.database import connecting, migrating
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.integration.contacts.test_database import upgrade_to
+from crm_pipelines_tests.integration.database.test_database import upgrade_to
 
 FORMER_ENTRY = """
 INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, started_at)
@@ -17,7 +17,7 @@ UPDATE crm_syncs SET state = 'queued', claimed_by = NULL, lease_until = NULL, de
 
 def test_what_a_former_version_wrote_stays_and_what_it_writes_is_taken(empty_database_url: str) -> None:
     upgrade_to(empty_database_url, "0021")
-    engine = database.create_engine(empty_database_url)
+    engine = connecting.create_engine(empty_database_url)
     try:
         people = People(engine)
         [contact_id] = people.add()
@@ -25,7 +25,7 @@ def test_what_a_former_version_wrote_stays_and_what_it_writes_is_taken(empty_dat
         people.run(FORMER_ENTRY, claim_no=1, outcome="retry")
         with pytest.raises(sa.exc.IntegrityError):
             people.run(FORMER_ENTRY, claim_no=2, outcome="unknown")
-        assert "0022" in database.upgrade(empty_database_url)
+        assert "0022" in migrating.upgrade(empty_database_url)
         people.run(FORMER_ENTRY, claim_no=2, outcome="synced")
         people.run(FORMER_ENTRY, claim_no=3, outcome="unknown")
         with pytest.raises(sa.exc.IntegrityError):

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Json, Jsonb
 
-from crm_pipelines.contacts.importing import import_contacts
+from crm_pipelines.files import import_contacts
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 

@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Claim, Queue
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines.delivery import session
-from crm_pipelines.delivery.courier import Courier
-from crm_pipelines.delivery.opening import Account
+from crm_pipelines.database import connecting
+from crm_pipelines.delivery.account.opening import Account
+from crm_pipelines.delivery.pace import session
+from crm_pipelines.delivery.pace.rates import RateLimit
+from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.delivery.planning import CLAIM_LEASE, retry_policy
-from crm_pipelines.delivery.rates import RateLimit
-from crm_pipelines.delivery.session import CrmSession
+from crm_pipelines.delivery.single.courier import Courier
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Claim
 from crm_pipelines.settings import BrevoSettings, load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -104,7 +105,7 @@ class Delivery:
 def delivery(database_url: str, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Delivery]:
     monkeypatch.setattr(transport, "READ_SECONDS", PATIENCE)
     monkeypatch.setattr(session, "_PATIENCE_TO_SEND", timedelta(seconds=PATIENCE))
-    engine = database.create_engine(database_url, application_name=_CONNECTION)
+    engine = connecting.create_engine(database_url, application_name=_CONNECTION)
     crm = brevo(brevo_sandbox.url)
     yield Delivery(engine, crm)
     crm.close()

@@ -9,12 +9,13 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.queue import Attempt, Claim, Queue
 from crm_pipelines.crms.base import IsContact
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.turns import DeliveryTurn
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt, Claim
 from crm_pipelines_tests.at_most_once import at_most_once
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

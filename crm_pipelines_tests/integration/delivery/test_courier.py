@@ -16,16 +16,17 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.contacts.gates import GateKeeper, Tally
-from crm_pipelines.contacts.queue import Attempt, Claim, Queue
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Payload, Sendable, Unsendable
 from crm_pipelines.crms.turns import DeliveryTurn
-from crm_pipelines.delivery import courier
-from crm_pipelines.delivery.pacing import Pacer
-from crm_pipelines.delivery.rates import RateLimit
-from crm_pipelines.delivery.session import CrmSession
+from crm_pipelines.delivery.pace.pacing import Pacer
+from crm_pipelines.delivery.pace.rates import RateLimit
+from crm_pipelines.delivery.pace.session import CrmSession
+from crm_pipelines.delivery.single import courier
+from crm_pipelines.destinations.gates import GateKeeper, Tally
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt, Claim
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import RUN, Delivery

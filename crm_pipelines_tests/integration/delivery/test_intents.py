@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.contacts.queue import Attempt, Intent
 from crm_pipelines.crms import transport
+from crm_pipelines.queue.model import Attempt, Intent
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import RUN, Delivery

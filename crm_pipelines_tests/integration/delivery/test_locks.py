@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import retrying
-from crm_pipelines.contacts.queue import Attempt, Intent
+from crm_pipelines.database import retrying
+from crm_pipelines.queue.model import Attempt, Intent
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

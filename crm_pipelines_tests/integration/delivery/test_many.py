@@ -13,15 +13,16 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.destinations import register
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Attempt, Claim, Queue
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.turns import DeliveryTurn
+from crm_pipelines.database import connecting
 from crm_pipelines.delivery import fence, planning
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.destinations.registered import register
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt, Claim
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.postbox import Fault, Postbox, PostboxClient, reverse
@@ -44,7 +45,7 @@ def open_postbox(
 ) -> Iterator[Open]:
     """A delivery to it, by a client with as much of the interface as the arguments say."""
     monkeypatch.setattr(transport, "READ_SECONDS", PATIENCE)
-    engine = database.create_engine(database_url)
+    engine = connecting.create_engine(database_url)
     opened: list[PostboxClient] = []
 
     def open_it(**settings: Any) -> Delivery:
@@ -395,7 +396,7 @@ def test_if_the_database_fails_between_the_turn_and_the_request_nothing_is_sent(
 
     people.add(100)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("crm_pipelines.delivery.courier.Fence", Failing)
+        patch.setattr("crm_pipelines.delivery.single.courier.Fence", Failing)
         receipt = delivery.courier().deliver(delivery.claim())
     assert (receipt.released, receipt.halted) == (100, "the contacts database failed")
     assert postbox.deliveries() == []

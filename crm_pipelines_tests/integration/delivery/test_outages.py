@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.embedded import EmbeddedPostgres
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Claim, Queue
 from crm_pipelines.delivery.planning import CLAIM_LEASE, TRUST
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.local.embedded import EmbeddedPostgres
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Claim
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.postgres import temporary_folder
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

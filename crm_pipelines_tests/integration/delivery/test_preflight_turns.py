@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from crm_pipelines.contacts.gates import GateKeeper, Reservation
-from crm_pipelines.delivery import gatekeeping
-from crm_pipelines.delivery.gatekeeping import pacer_for
+from crm_pipelines.delivery.pace import gatekeeping
+from crm_pipelines.delivery.pace.gatekeeping import pacer_for
+from crm_pipelines.destinations.gates import GateKeeper, Reservation
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import Delivery
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from crm_pipelines.contacts.gates import GateKeeper, Reservation
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.turns import DeliveryTurn
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.pace.rates import RateLimit
+from crm_pipelines.destinations.gates import GateKeeper, Reservation
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.delivery.conftest import Delivery
 

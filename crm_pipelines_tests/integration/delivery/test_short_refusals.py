@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm_pipelines.contacts.gates import Gate, GateKeeper
+from crm_pipelines.destinations.gates import Gate, GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import Delivery

@@ -13,18 +13,18 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.destinations import register
-from crm_pipelines.contacts.gates import AccountTaken, GateKeeper
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.bulk import ImportTarget
 from crm_pipelines.crms.payloads import Payload
 from crm_pipelines.crms.registry import mapper_of
 from crm_pipelines.delivery import why
-from crm_pipelines.delivery.opening import Account, open_account
-from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
+from crm_pipelines.delivery.account.opening import Account, open_account
+from crm_pipelines.delivery.account.preflight import check_account, plan_account, provision_account
+from crm_pipelines.destinations.gates import AccountTaken, GateKeeper
+from crm_pipelines.destinations.registered import register
 from crm_pipelines.errors import SettingsError
-from crm_pipelines.orchestration.findings import look
 from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.watching.findings import look
 from crm_pipelines.settings import BrevoSettings, load_settings
 from crm_pipelines_tests.fixtures.accounts import OTHER, OURS
 from crm_pipelines_tests.fixtures.people import People

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.contacts.story import story
 from crm_pipelines.delivery import why as what
-from crm_pipelines.delivery.why import Held, Preview, Why
+from crm_pipelines.delivery.why import LiveComparison, Preview, Why
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.contacts.states import add_contact
@@ -35,7 +35,7 @@ def preview(delivery: Delivery) -> Preview:
     return told_of(delivery, EMAIL).previews[0]
 
 
-def held(delivery: Delivery) -> Held:
+def held(delivery: Delivery) -> LiveComparison:
     told = told_of(delivery, EMAIL)
     assert json.loads(json.dumps(told.as_dict()))["live"][0]["crm"] == "brevo"
     return told.live[0]

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from crm_pipelines.delivery import fence
-from crm_pipelines.delivery.courier import Receipt
-from crm_pipelines.delivery.pacing import Pacer
+from crm_pipelines.delivery.pace.pacing import Pacer
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
+from crm_pipelines.delivery.single.courier import Receipt
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import Delivery

@@ -15,14 +15,14 @@ import requests
 import sqlalchemy as sa
 from psycopg import sql
 
-from crm_pipelines.contacts.destinations import register
-from crm_pipelines.contacts.embedded import EmbeddedPostgres, embedded_postgres
-from crm_pipelines.contacts.embedded.binaries import find_binaries, folders
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.sessions import SessionEnded, begin_session, end_session, find_session
-from crm_pipelines.contacts.tokens import SCOPES, TokenRefused, authenticate, create_token, revoke_token
+from crm_pipelines.access.sessions import SessionEnded, begin_session, end_session, find_session
+from crm_pipelines.access.tokens import SCOPES, TokenRefused, authenticate, create_token, revoke_token
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.destinations.registered import register
 from crm_pipelines.local import postgres_programs
 from crm_pipelines.local.backups import BackupRefused, Restored, dump, restore
+from crm_pipelines.local.embedded import EmbeddedPostgres, embedded_postgres
+from crm_pipelines.local.embedded.binaries import find_binaries, folders
 from crm_pipelines.local.postgres_programs import ProgramFailed, ProgramMissing
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People

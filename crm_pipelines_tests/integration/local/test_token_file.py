@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.tokens import TokenRefused, authenticate, list_tokens, revoke_token
+from crm_pipelines.access.tokens import TokenRefused, authenticate, list_tokens, revoke_token
 from crm_pipelines.local.up import token_file
 
 

@@ -10,7 +10,7 @@ import sys
 
 import dagster as dg
 
-from crm_pipelines.orchestration.jobs import sync_job
+from crm_pipelines.orchestration.sync.jobs import sync_job
 from crm_pipelines.settings import load_settings
 
 

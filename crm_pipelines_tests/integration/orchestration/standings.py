@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crm_pipelines.contacts.gates import Gate
-from crm_pipelines.contacts.queue import Backlog
-from crm_pipelines.contacts.watching import Figures, LastDay
-from crm_pipelines.orchestration.standing import Standing
+from crm_pipelines.destinations.gates import Gate
+from crm_pipelines.orchestration.standing import DestinationStanding
+from crm_pipelines.queue.model import Backlog
 from crm_pipelines.settings import AlertSettings
+from crm_pipelines.statistics.failures import FailureFigures, LastDay
 
 
 def a_gate(**changes: Any) -> Gate:
@@ -25,13 +25,13 @@ def a_gate(**changes: Any) -> Gate:
     )
 
 
-def a_standing(**changes: Any) -> Standing:
+def a_standing(**changes: Any) -> DestinationStanding:
     """All is well, and seven contacts are due."""
     given: dict[str, Any] = {
         "crm": "brevo",
         "gate": a_gate(),
         "backlog": Backlog(due=7, oldest_due=None, oldest_due_seconds=1.25),
-        "figures": Figures(failed=1, open_for=timedelta(days=9), attempts=100, failed_attempts=3),
+        "figures": FailureFigures(failed=1, open_for=timedelta(days=9), attempts=100, failed_attempts=3),
         "last_day": LastDay(attempts=200, failed_attempts=50),
         "stuck": 0,
         "stuck_after": timedelta(minutes=15),
@@ -39,4 +39,4 @@ def a_standing(**changes: Any) -> Standing:
         "thresholds": AlertSettings(),
         **changes,
     }
-    return Standing(**given)
+    return DestinationStanding(**given)

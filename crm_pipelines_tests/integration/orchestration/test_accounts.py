@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.contacts.story import story
 from crm_pipelines.delivery import planning
-from crm_pipelines.delivery.accounts import account_of
+from crm_pipelines.delivery.account.identity import account_of
+from crm_pipelines.delivery.account.preflight import check_account, plan_account, provision_account
+from crm_pipelines.delivery.pace.session import OTHER_ACCOUNT
 from crm_pipelines.delivery.planning import CLAIM_LEASE
-from crm_pipelines.delivery.preflight import check_account, plan_account, provision_account
-from crm_pipelines.delivery.session import OTHER_ACCOUNT
 from crm_pipelines.delivery.why import look as look_up
-from crm_pipelines.orchestration.findings import account_finding, look
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.schedules import reason_to_wait
+from crm_pipelines.orchestration.sync.schedules import reason_to_wait
+from crm_pipelines.orchestration.watching.findings import account_finding, look
+from crm_pipelines.queue.model import Claim
 from crm_pipelines_tests.fixtures.accounts import (
     OTHER,
     OURS,

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.orchestration.sensors import error_backlog_sensor, run_failure_alert_sensor
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.orchestration.watching.sensors import error_backlog_sensor, run_failure_alert_sensor
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, job_of
@@ -415,7 +415,7 @@ def test_a_failure_is_told_even_if_an_evaluation_in_between_broke(
     break_runs(people)
     pipeline.run()
     with monkeypatch.context() as broken:
-        broken.setattr("crm_pipelines.orchestration.sensors.post", lambda *_, **__: 1 / 0)
+        broken.setattr("crm_pipelines.orchestration.watching.sensors.post", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             failures.tick()
     assert failures.tick() == [("brevo_sync.run_failed", "begun")]

@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from crm_pipelines.delivery.totals import Totals, totals_of
-from crm_pipelines.orchestration import ops
 from crm_pipelines.orchestration.assets import assets_of, describe, in_words, run_materialization, story
 from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_of, sums_evaluation
-from crm_pipelines.orchestration.standing import Standing
+from crm_pipelines.orchestration.standing import DestinationStanding
+from crm_pipelines.orchestration.sync import ops
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
@@ -21,7 +21,7 @@ NUMBERS = [
 ]
 
 
-def report(totals: Totals, standing: Standing | None = None, seconds: float = 2) -> dict[str, Any]:
+def report(totals: Totals, standing: DestinationStanding | None = None, seconds: float = 2) -> dict[str, Any]:
     """The metadata of the materialization."""
     materialization = run_materialization(totals, standing or a_standing(), seconds=seconds, sending_seconds=seconds)
     assert materialization.asset_key == dg.AssetKey(["brevo", "contacts"])

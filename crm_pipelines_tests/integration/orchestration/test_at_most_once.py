@@ -2,8 +2,8 @@
 
 import pytest
 
-from crm_pipelines.contacts.ledger import Ledger
-from crm_pipelines.contacts.watching import Watcher
+from crm_pipelines.queue.ledger import Ledger
+from crm_pipelines.statistics.failures import FailureWatcher
 from crm_pipelines_tests.at_most_once import at_most_once
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
@@ -24,9 +24,9 @@ def test_a_run_whose_answers_were_lost_adds_up_and_tells_of_it(
     assert run.success
     assert run.counts == {"claimed": 12, "synced": 10, "failed": 2}
     assert "| unknown | 2 |" in run.metadata["reasons"]
-    figures = Watcher(people.engine, "brevo").figures()
+    figures = FailureWatcher(people.engine, "brevo").figures()
     assert (figures.failed, figures.failed_attempts) == (2, 2)
-    [reason] = Watcher(people.engine, "brevo").reasons_of_contacts("failed")
+    [reason] = FailureWatcher(people.engine, "brevo").reasons_of_contacts("failed")
     assert (reason.contacts, "It may have arrived" in reason.text) == (2, True)
     [parked] = Ledger(people.engine, "brevo").parked()
     assert (parked["status"], parked["kind"], parked["contacts"]) == ("Error", "unknown", 2)

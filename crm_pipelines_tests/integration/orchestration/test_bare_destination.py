@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration.build import build_definitions
-from crm_pipelines.orchestration.fidelity import fidelity_schedule
-from crm_pipelines.orchestration.schedules import sync_schedule
+from crm_pipelines.orchestration.sync.schedules import sync_schedule
+from crm_pipelines.orchestration.watching.fidelity import fidelity_schedule
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, schedule_context

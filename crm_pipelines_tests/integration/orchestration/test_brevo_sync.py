@@ -10,10 +10,11 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Attempt, Queue
-from crm_pipelines.delivery import courier
 from crm_pipelines.delivery.planning import CLAIM_LEASE as LEASE
+from crm_pipelines.delivery.single import courier
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, Run
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

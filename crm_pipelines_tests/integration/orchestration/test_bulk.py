@@ -16,13 +16,15 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.blocklist import Blocklist
-from crm_pipelines.contacts.imports import BulkImports, ImportLost, ToldRow
-from crm_pipelines.contacts.queue import Intent, Queue
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import bulk_sending, filling, planning, reading
-from crm_pipelines.delivery.bulk_sending import BulkSender
-from crm_pipelines.delivery.session import CrmSession
+from crm_pipelines.delivery import planning, reading
+from crm_pipelines.delivery.bulk import filling, sending
+from crm_pipelines.delivery.bulk.sending import BulkSender
+from crm_pipelines.delivery.pace.session import CrmSession
+from crm_pipelines.destinations.blocklist import Blocklist
+from crm_pipelines.queue.bulk_imports import BulkImports, ImportLost, ToldRow
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Intent
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -49,8 +51,8 @@ def _time_of_its_own(monkeypatch: pytest.MonkeyPatch, brevo_sandbox: BrevoSandbo
         passed += seconds
 
     monkeypatch.setattr(CrmSession, "pause", wait_for_the_crm)
-    monkeypatch.setattr(bulk_sending, "time", SimpleNamespace(monotonic=lambda: passed))
-    monkeypatch.setattr(bulk_sending, "elapsed_clock", lambda: passed)
+    monkeypatch.setattr(sending, "time", SimpleNamespace(monotonic=lambda: passed))
+    monkeypatch.setattr(sending, "elapsed_clock", lambda: passed)
     # By the clock of the database, which goes on.
     monkeypatch.setattr(BrevoImports, "look_pause", timedelta(hours=1))
 

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 from dagster._utils.interrupts import capture_interrupts
 
-from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.crms.brevo.bulk import BrevoImports
-from crm_pipelines.delivery import bulk_sending, planning
-from crm_pipelines.delivery.session import CrmSession
+from crm_pipelines.delivery import planning
+from crm_pipelines.delivery.bulk import sending
+from crm_pipelines.delivery.pace.session import CrmSession
+from crm_pipelines.queue.bulk_imports import BulkImports
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -126,6 +127,6 @@ def test_a_second_stop_leaves_no_thread_going_that_reads_back_ahead(
 
     add(people, 30)
     monkeypatch.setattr(BrevoImports, "submit", submit_and_stop)
-    monkeypatch.setattr(bulk_sending, "threading", SimpleNamespace(Event=Over))
+    monkeypatch.setattr(sending, "threading", SimpleNamespace(Event=Over))
     run_that_is_stopped(pipeline)
     assert looks <= _MANY, "the thread was never told"

@@ -6,16 +6,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Backlog
-from crm_pipelines.contacts.watching import Figures
-from crm_pipelines.delivery.session import CrmSession
+from crm_pipelines.delivery.pace.session import CrmSession
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration import checks
 from crm_pipelines.orchestration.build import build_definitions
 from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_sensor, standing_checks, standing_evaluations
-from crm_pipelines.orchestration.fidelity import fidelity_schedule, last_look
-from crm_pipelines.orchestration.standing import Standing
+from crm_pipelines.orchestration.standing import DestinationStanding
+from crm_pipelines.orchestration.watching.fidelity import fidelity_schedule, last_look
+from crm_pipelines.queue.model import Backlog
 from crm_pipelines.settings import load_settings
+from crm_pipelines.statistics.failures import FailureFigures
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, schedule_context
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -25,13 +25,13 @@ STANDING_CHECKS = standing_checks("brevo")
 QUEUE = dg.AssetKey(["brevo", "queue"])
 
 
-def red(standing: Standing) -> set[str]:
+def red(standing: DestinationStanding) -> set[str]:
     return {one.check_name for one in standing_evaluations(standing) if not one.passed}
 
 
-def figures(**changes: Any) -> Figures:
+def figures(**changes: Any) -> FailureFigures:
     given = {"failed": 0, "open_for": timedelta(days=1), "attempts": 0, "failed_attempts": 0, **changes}
-    return Figures(**given)
+    return FailureFigures(**given)
 
 
 def test_all_is_green_when_all_is_well() -> None:
@@ -53,7 +53,7 @@ def test_all_is_green_when_all_is_well() -> None:
         (a_standing(gate=a_gate(paused=True, pause_kind="restored", pause_reason="no")), {"gate_is_open"}),
     ],
 )
-def test_each_check_is_red_for_its_own_state_only(standing: Standing, expected: set[str]) -> None:
+def test_each_check_is_red_for_its_own_state_only(standing: DestinationStanding, expected: set[str]) -> None:
     assert red(standing) == expected
 
 
@@ -69,7 +69,7 @@ def test_each_check_is_red_for_its_own_state_only(standing: Standing, expected: 
     ],
     ids=["a limit that was reached", "a share of few attempts", "time behind a closed gate"],
 )
-def test_what_is_no_fault_is_not_red(standing: Standing) -> None:
+def test_what_is_no_fault_is_not_red(standing: DestinationStanding) -> None:
     assert red(standing) == set()
 
 

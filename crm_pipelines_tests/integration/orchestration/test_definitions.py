@@ -15,7 +15,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.orchestration.build import build_definitions
-from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
+from crm_pipelines.orchestration.sync.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import GROUPS, KINDS, load_settings, project_folder, variable_name
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.patience import PATIENCE

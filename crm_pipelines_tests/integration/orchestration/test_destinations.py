@@ -9,17 +9,17 @@ import sqlalchemy as sa
 from dagster._core.test_utils import create_run_for_test
 
 from crm_pipelines.alerts.memory import Memory
-from crm_pipelines.contacts.destinations import register
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.destinations.registered import register
 from crm_pipelines.orchestration.build import build_definitions
-from crm_pipelines.orchestration.following import follow_up_sensor
-from crm_pipelines.orchestration.health import health
-from crm_pipelines.orchestration.launching import Launcher, NotLaunched
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.run_now import run_now
-from crm_pipelines.orchestration.schedules import sync_schedule
-from crm_pipelines.orchestration.sensors import error_backlog_sensor
-from crm_pipelines.orchestration.tags import LEFT_TAG, SYNC_SLOT_TAG
+from crm_pipelines.orchestration.sync.following import follow_up_sensor
+from crm_pipelines.orchestration.sync.launching import Launcher, NotLaunched
+from crm_pipelines.orchestration.sync.run_now import run_now
+from crm_pipelines.orchestration.sync.schedules import sync_schedule
+from crm_pipelines.orchestration.sync.tags import LEFT_TAG, SYNC_SLOT_TAG
+from crm_pipelines.orchestration.watching.health import health
+from crm_pipelines.orchestration.watching.sensors import error_backlog_sensor
 from crm_pipelines.settings import UnknownDestination, load_settings
 from crm_pipelines_tests.fixtures.accounts import OTHER, OTHER_KEY, OURS, STRANGER
 from crm_pipelines_tests.fixtures.people import People

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.test_utils import create_run_for_test
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Pace
 from crm_pipelines.delivery.planning import time_to_empty
-from crm_pipelines.orchestration import ops
-from crm_pipelines.orchestration.batches import FetchConfig
-from crm_pipelines.orchestration.following import follow_up_sensor, reason_not_to_follow
-from crm_pipelines.orchestration.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, SYNC_SLOT_TAG
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.orchestration.sync import ops
+from crm_pipelines.orchestration.sync.batches import FetchConfig
+from crm_pipelines.orchestration.sync.following import follow_up_sensor, reason_not_to_follow
+from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, SYNC_SLOT_TAG
+from crm_pipelines.queue.model import Pace
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import job_of

@@ -12,9 +12,9 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.orchestration import health as health_module
-from crm_pipelines.orchestration.health import HealthCheck, health
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.orchestration.watching import health as health_module
+from crm_pipelines.orchestration.watching.health import HealthCheck, health
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, job_of

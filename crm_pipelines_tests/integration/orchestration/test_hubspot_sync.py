@@ -4,12 +4,12 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
 from crm_pipelines.crms.fingerprints import credentials_fingerprint
-from crm_pipelines.delivery import pacing
-from crm_pipelines.delivery.opening import open_account
-from crm_pipelines.delivery.preflight import provision_account
-from crm_pipelines.orchestration.findings import gate_finding
+from crm_pipelines.delivery.account.opening import open_account
+from crm_pipelines.delivery.account.preflight import provision_account
+from crm_pipelines.delivery.pace import pacing
+from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
+from crm_pipelines.orchestration.watching.findings import gate_finding
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline

@@ -8,11 +8,11 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.imports import BulkImports
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.transport import Answer, Transport
 from crm_pipelines.delivery import planning
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.queue.bulk_imports import BulkImports
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
-from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
+from crm_pipelines.database import connecting
+from crm_pipelines.orchestration.sync.tags import SYNC_SLOT_TAG
 from crm_pipelines.settings import load_settings, project_folder
 
 
@@ -61,6 +61,6 @@ def test_dagster_and_the_contacts_use_the_drivers_that_each_works_with(
     storages = (instance.event_log_storage, instance.run_storage, instance.schedule_storage)
     assert {storage._engine.driver for storage in storages} == {"psycopg2"}  # type: ignore[union-attr]
     monkeypatch.setenv("CRM_DATABASE_URL", empty_database_url.replace("postgresql+psycopg", "postgres"))
-    engine = database.create_engine(load_settings().storage.crm_database_url or "")
+    engine = connecting.create_engine(load_settings().storage.crm_database_url or "")
     assert engine.driver == "psycopg"
     engine.dispose()

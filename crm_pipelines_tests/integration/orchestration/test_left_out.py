@@ -9,18 +9,18 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.account_attributes import AttributeStore
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.left_out import values_left_out
-from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.story import story
 from crm_pipelines.crms.registry import mapper_of
-from crm_pipelines.delivery.courier import Courier
-from crm_pipelines.delivery.preflight import provision_account
+from crm_pipelines.delivery.account.preflight import provision_account
+from crm_pipelines.delivery.single.courier import Courier
 from crm_pipelines.delivery.why import preview
+from crm_pipelines.destinations.attributes import AttributeStore
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.schedules import reason_to_wait
+from crm_pipelines.orchestration.sync.schedules import reason_to_wait
+from crm_pipelines.queue.claims import Queue
 from crm_pipelines.settings import load_settings
+from crm_pipelines.statistics.left_out import values_left_out
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

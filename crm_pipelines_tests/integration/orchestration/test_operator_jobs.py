@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.orchestration.findings import run_finding
-from crm_pipelines.orchestration.operator_jobs import operator_jobs
-from crm_pipelines.orchestration.tags import GATE_TAG
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.orchestration.sync.tags import GATE_TAG
+from crm_pipelines.orchestration.upkeep.operator_jobs import operator_jobs
+from crm_pipelines.orchestration.watching.findings import run_finding
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline

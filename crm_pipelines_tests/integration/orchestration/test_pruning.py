@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.destinations import register
-from crm_pipelines.contacts.embedded import EmbeddedPostgres
-from crm_pipelines.orchestration import pruning
+from crm_pipelines.destinations.registered import register
+from crm_pipelines.local.embedded import EmbeddedPostgres
 from crm_pipelines.orchestration.assets import queue_materialization
 from crm_pipelines.orchestration.checks import standing_checks, standing_evaluations
-from crm_pipelines.orchestration.pruning import prune_history
+from crm_pipelines.orchestration.upkeep import pruning
+from crm_pipelines.orchestration.upkeep.pruning import prune_history
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.orchestration.standings import a_standing
 
@@ -129,7 +129,7 @@ def test_old_reports_and_evaluations_go_but_for_the_latest_of_each(
 def test_the_audit_log_keeps_as_many_days_as_configured_and_so_do_answers_kept_for_a_day(
     records: Records, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm_pipelines.contacts.api_writes._AT_A_TIME", 2)
+    monkeypatch.setattr("crm_pipelines.access.api_writes._AT_A_TIME", 2)
     people.run("INSERT INTO crm_tokens (id, name, digest, scopes) VALUES ('t', 'web', '', '{write}')")
     for days in (1, 364, 366, 400, 800):
         people.run(
@@ -153,7 +153,7 @@ def test_the_audit_log_keeps_as_many_days_as_configured_and_so_do_answers_kept_f
 def test_the_ledger_keeps_as_many_days_as_configured_and_what_nobody_carried_over_yet(
     records: Records, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm_pipelines.contacts.ledger._AT_A_TIME", 2)
+    monkeypatch.setattr("crm_pipelines.queue.ledger._AT_A_TIME", 2)
     people.add(1)
     for days, applied in ((1, True), (89, True), (91, True), (200, True), (300, True), (300, False)):
         people.run(

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from crm_pipelines.contacts.selection import put_first
-from crm_pipelines.orchestration.launching import Launcher, NotLaunched
-from crm_pipelines.orchestration.tags import PUT_FIRST_TAG
+from crm_pipelines.orchestration.sync.launching import Launcher, NotLaunched
+from crm_pipelines.orchestration.sync.tags import PUT_FIRST_TAG
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.api import serving
 from crm_pipelines_tests.fixtures.people import People

@@ -9,8 +9,9 @@ import pytest
 from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines import faults
-from crm_pipelines.contacts.queue import Backlog, Queue
 from crm_pipelines.delivery import planning
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Backlog
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run, job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

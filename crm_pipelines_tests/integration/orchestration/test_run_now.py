@@ -4,10 +4,11 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterInvalidConfigError
 
-from crm_pipelines.contacts.database import DatabaseUnreachable, SchemaOutdated
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.delivery.opening import DatabaseUrlMissing
-from crm_pipelines.orchestration.run_now import run_now
+from crm_pipelines.database.connection_problems import DatabaseUnreachable
+from crm_pipelines.database.migrating import SchemaOutdated
+from crm_pipelines.delivery.account.opening import DatabaseUrlMissing
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.orchestration.sync.run_now import run_now
 from crm_pipelines.settings import NotConfigured
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, job_of
@@ -69,7 +70,7 @@ def test_the_text_of_an_unexpected_error_is_not_passed_on(people: People, monkey
         raise ValueError("ada@example.com")
 
     people.add()
-    monkeypatch.setattr("crm_pipelines.orchestration.ops.totals_of", fail)
+    monkeypatch.setattr("crm_pipelines.orchestration.sync.ops.totals_of", fail)
     assert run_now("brevo").problem == "Unexpected ValueError: see the run in Dagster's pages."
 
 

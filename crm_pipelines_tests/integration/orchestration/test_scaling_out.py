@@ -8,7 +8,7 @@ import pytest
 
 from crm_pipelines.delivery import planning
 from crm_pipelines.orchestration.build import build_definitions
-from crm_pipelines.orchestration.ended_runs import ended_runs
+from crm_pipelines.orchestration.sync.ended_runs import ended_runs
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline

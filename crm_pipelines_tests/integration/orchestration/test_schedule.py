@@ -12,14 +12,14 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.test_utils import create_run_for_test
 from dagster_shared.error import SerializableErrorInfo
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.delivery.planning import CLAIM_LEASE, DELIVERY_LEASE
-from crm_pipelines.orchestration import ended_runs as ended_runs_module
-from crm_pipelines.orchestration.ended_runs import ended_runs
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.schedules import cron_of, sync_schedule
-from crm_pipelines.orchestration.tags import SYNC_SLOT_TAG
+from crm_pipelines.orchestration.sync import ended_runs as ended_runs_module
+from crm_pipelines.orchestration.sync.ended_runs import ended_runs
+from crm_pipelines.orchestration.sync.schedules import cron_of, sync_schedule
+from crm_pipelines.orchestration.sync.tags import SYNC_SLOT_TAG
+from crm_pipelines.queue.claims import Queue
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline, schedule_context

@@ -7,12 +7,12 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.status import crm_status
 from crm_pipelines.contacts.story import story
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.schedules import reason_to_wait
-from crm_pipelines.orchestration.tags import GATE_TAG
+from crm_pipelines.orchestration.sync.schedules import reason_to_wait
+from crm_pipelines.orchestration.sync.tags import GATE_TAG
+from crm_pipelines.statistics.status import crm_status
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox

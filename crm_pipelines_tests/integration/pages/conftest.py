@@ -7,8 +7,8 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.embedded import EmbeddedPostgres
-from crm_pipelines.contacts.tokens import create_token
+from crm_pipelines.access.tokens import create_token
+from crm_pipelines.local.embedded import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.api import Served, api_settings, served_on_own_database
 from crm_pipelines_tests.fixtures.pipeline import API_KEY
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.api.pages import exporting
-from crm_pipelines.contacts.gates import GateKeeper
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.contacts.states import add_contact, put

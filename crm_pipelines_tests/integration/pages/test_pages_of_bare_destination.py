@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.embedded import EmbeddedPostgres
 from crm_pipelines.crms import registry
+from crm_pipelines.local.embedded import EmbeddedPostgres
 from crm_pipelines.settings import KINDS
 from crm_pipelines_tests.fixtures.api import Served, api_settings, served_on_own_database
 from crm_pipelines_tests.fixtures.people import People

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.embedded import EmbeddedPostgres
+from crm_pipelines.local.embedded import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.api import Served, api_settings, served_on_own_database
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY

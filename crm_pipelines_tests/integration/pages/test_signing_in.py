@@ -3,12 +3,12 @@
 import requests
 import sqlalchemy as sa
 
+from crm_pipelines.access.tokens import revoke_token
 from crm_pipelines.api.access import FAILURES_PER_MINUTE
 from crm_pipelines.api.app import PREFIX, create_app
 from crm_pipelines.api.pages.rendering import LARGEST_FORM
 from crm_pipelines.api.pages.session import COOKIE
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.tokens import revoke_token
+from crm_pipelines.database import connecting
 from crm_pipelines.settings import STATUS_PAGE_NAME
 from crm_pipelines_tests.fixtures.api import api_settings, serving
 from crm_pipelines_tests.fixtures.people import People
@@ -200,7 +200,7 @@ def test_who_may_read_only_sees_no_button_and_changes_nothing(site: Site, people
 
 
 def test_a_database_that_is_gone_is_a_page_that_says_so() -> None:
-    gone = database.create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    gone = connecting.create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with serving(create_app(gone, api_settings())) as root:
         answer = Visitor(root).send("/sign-in", {"token": "crmp_00000000_" + "a" * 43})
     assert answer.status_code == 503

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.imports import BulkImports, holder
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.queue.bulk_imports import BulkImports, holder
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)
@@ -57,9 +57,9 @@ def test_a_thousand_are_claimed_from_a_large_backlog_at_the_price_of_a_small_one
     people: People, engine: sa.Engine, when: str
 ) -> None:
     fill(people, 2000, "now() - interval '1 h'", 1)
-    small = cost(engine, "queue")
+    small = cost(engine, "queue/claims")
     fill(people, BACKLOG, when, 10_000)
-    large = cost(engine, "queue")
+    large = cost(engine, "queue/claims")
     assert large.rows == small.rows == 1000
     assert large.scanned <= 1001
     assert large.pages <= 1.5 * small.pages
@@ -74,12 +74,12 @@ def test_behind_an_open_snapshot_an_import_does_not_walk_over_what_it_claimed_be
         imports = BulkImports(engine, "brevo", "run")
         import_id = imports.begin("mapping", scan_id=uuid4())
         given = {"holder": holder(import_id), "after_run_at": "-infinity", "after_id": str(import_id)}
-        first = cost(engine, "imports", **given)
+        first = cost(engine, "queue/bulk_imports", **given)
         for _ in range(5):
             assert len(imports.claim(import_id, limit=2000, lease=LEASE)) == 2000
         after_run_at, after_id = imports._floor[import_id]
-        later = cost(engine, "imports", **{**given, "after_run_at": after_run_at, "after_id": after_id})
-        without_floor = cost(engine, "imports", **given)
+        later = cost(engine, "queue/bulk_imports", **{**given, "after_run_at": after_run_at, "after_id": after_id})
+        without_floor = cost(engine, "queue/bulk_imports", **given)
     assert first.rows == later.rows == 1000
     assert later.pages <= 1.5 * first.pages
     assert without_floor.pages > later.pages + 5_000, "the dead entries are there, and the floor is what passes them"

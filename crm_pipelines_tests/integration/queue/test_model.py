@@ -17,7 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from crm_pipelines.contacts.queue import MAX_CRASHES, Attempt, Claim, Intent, Queue, RetryPolicy
+from crm_pipelines.queue.claims import MAX_CRASHES, Queue
+from crm_pipelines.queue.model import Attempt, Claim, Intent, RetryPolicy
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.queue import MAX_CRASHES, Attempt, Claim, Queue, RetryPolicy
 from crm_pipelines.crms.mapping import SOURCES
+from crm_pipelines.database import connecting
+from crm_pipelines.queue.claims import MAX_CRASHES, Queue
+from crm_pipelines.queue.model import Attempt, Claim, RetryPolicy
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)
@@ -58,7 +59,7 @@ def test_a_claim_never_exceeds_its_limit_under_a_nested_loop_plan(people: People
 
 def test_sixteen_claimers_at_once_get_disjoint_contacts(people: People, database_url: str) -> None:
     people.add(600)
-    engine = database.create_engine(database_url, pool_size=16)
+    engine = connecting.create_engine(database_url, pool_size=16)
     queue = Queue(engine, "brevo")
 
     def claim_all(worker: int) -> list[Claim]:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import MAX_FAILURES_IN_A_ROW, GateKeeper, Tally
-from crm_pipelines.contacts.queue import Attempt, Queue, RetryPolicy
-from crm_pipelines.delivery.gatekeeping import tally
+from crm_pipelines.delivery.pace.gatekeeping import tally
+from crm_pipelines.destinations.gates import MAX_FAILURES_IN_A_ROW, GateKeeper, Tally
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt, RetryPolicy
 from crm_pipelines_tests.fixtures.people import People
 
 POLICY = RetryPolicy(delays=(timedelta(minutes=5),))

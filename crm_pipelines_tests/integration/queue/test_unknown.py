@@ -5,9 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from crm_pipelines.contacts.gates import GateKeeper
-from crm_pipelines.contacts.queue import Attempt, Claim, Queue, RetryPolicy
 from crm_pipelines.contacts.story import story_of
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt, Claim, RetryPolicy
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)

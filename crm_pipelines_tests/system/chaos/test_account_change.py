@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import GateKeeper
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.accounts import (
     holds_what_is_complete,
     known_of_an_account,

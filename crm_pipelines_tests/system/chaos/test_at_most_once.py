@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.contacts.story import story_of
+from crm_pipelines.queue.claims import Queue
 from crm_pipelines_tests.at_most_once import at_most_once
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline

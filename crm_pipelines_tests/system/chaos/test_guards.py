@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts import database
-from crm_pipelines.contacts.embedded import embedded_postgres
-from crm_pipelines.contacts.queue import MAX_CRASHES, Queue
-from crm_pipelines.contacts.sql import load_statements
+from crm_pipelines.database import connecting, migrating
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.local.embedded import embedded_postgres
+from crm_pipelines.queue.claims import MAX_CRASHES, Queue
 from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
@@ -169,7 +169,7 @@ def test_a_claim_touches_few_pages_whatever_the_backlog_and_what_was_in_it(peopl
         "(SELECT contact_id FROM crm_syncs WHERE state = 'queued' ORDER BY run_at LIMIT 20000)"
     )
     people.run("ANALYZE crm_syncs")
-    engine = database.create_engine(database_url)
+    engine = connecting.create_engine(database_url)
     try:
         # The first claim after the burst passes the dead entries once and marks them; from then on they cost nothing.
         Queue(engine, "brevo").claim("run", limit=100, lease=LEASE)
@@ -179,7 +179,7 @@ def test_a_claim_touches_few_pages_whatever_the_backlog_and_what_was_in_it(peopl
 
 
 def _pages_of_a_claim(engine: sa.Engine) -> int:
-    explain = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {load_statements('queue')['claim'].text}")
+    explain = sa.text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {load_statements('queue/claims')['claim'].text}")
     parameters = {"crm": "brevo", "run_id": "run", "limit": 100, "lease": LEASE}
     with engine.begin() as connection:
         plan = connection.execute(explain, parameters).scalar_one()[0]["Plan"]
@@ -230,8 +230,8 @@ def test_a_restart_of_postgres_while_answers_are_awaited_costs_no_second_request
         with embedded_postgres(data, settings=FAST) as server:
             server.create_database("contacts")
             url = server.url("contacts")
-            database.upgrade(url)
-            engine = database.create_engine(url)
+            migrating.upgrade(url)
+            engine = connecting.create_engine(url)
             request.addfinalizer(engine.dispose)
             people = People(engine)
             people.add(12)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.queue import Queue
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.faults import POINTS
+from crm_pipelines.queue.claims import Queue
 from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.gates import SANDBOX, GateKeeper
 from crm_pipelines.crms.fingerprints import credentials_fingerprint
+from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
 from crm_pipelines_tests.checker import assert_invariants
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline

@@ -14,10 +14,10 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
+from crm_pipelines.access.sessions import begin_session
+from crm_pipelines.access.tokens import authenticate
 from crm_pipelines.api.pages.session import COOKIE
-from crm_pipelines.contacts.embedded import EmbeddedPostgres
-from crm_pipelines.contacts.sessions import begin_session
-from crm_pipelines.contacts.tokens import authenticate
+from crm_pipelines.local.embedded import EmbeddedPostgres
 from crm_pipelines_tests.fixtures.api import Api, serving
 from crm_pipelines_tests.fixtures.dagster_pages import DagsterPages
 from crm_pipelines_tests.fixtures.people import People

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from crm_pipelines.alerts.messages import Alert, Reason
-from crm_pipelines.alerts.states import Finding, Told, news
+from crm_pipelines.alerts.states import AlertCondition, Told, news
 
 NOW = datetime(2026, 11, 22, 3, 14, tzinfo=UTC)
 REMINDER = timedelta(hours=4)
 
 
-def finding(key: str = "brevo.gate", **given: object) -> Finding:
+def finding(key: str = "brevo.gate", **given: object) -> AlertCondition:
     fields: dict[str, object] = {"key": key, "headline": f"{key} is on.", "action": "Mend it.", "runbook": "x", **given}
-    return Finding(**fields)  # type: ignore[arg-type]
+    return AlertCondition(**fields)  # type: ignore[arg-type]
 
 
 class Sensor:
@@ -24,7 +24,7 @@ class Sensor:
         self.told: dict[str, Told] = {}
 
     def tick(
-        self, *findings: Finding, after: timedelta = timedelta(), unjudged: frozenset[str] = frozenset()
+        self, *findings: AlertCondition, after: timedelta = timedelta(), unjudged: frozenset[str] = frozenset()
     ) -> list[Alert]:
         self.told, alerts = news(self.told, findings, now=NOW + after, reminder=REMINDER, unjudged=unjudged)
         return alerts

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.crms.brevo.attributes import AccountAttributes, described
+from crm_pipelines.crms.brevo.attributes import BrevoAttributes, described
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.brevo.normal_form import normal
@@ -40,7 +40,7 @@ LISTED: list[dict[str, Any]] = [
     {"name": "BLACKLIST", "category": "global", "type": "float"},
 ]
 ROWS = described({"attributes": LISTED}) or []
-ACCOUNT = AccountAttributes(ROWS)
+ACCOUNT = BrevoAttributes(ROWS)
 OF_TYPE: dict[str, tuple[type, ...]] = {
     "NOTE": (str,),
     "SCORE": (int, float),
@@ -220,7 +220,7 @@ def test_what_is_read_back_in_another_form_is_the_same(name: str, ours: Any, the
 
 def test_the_version_changes_with_what_decides_and_not_with_the_order() -> None:
     def version(listed: list[dict[str, Any]]) -> str:
-        return AccountAttributes(described({"attributes": listed}) or []).version
+        return BrevoAttributes(described({"attributes": listed}) or []).version
 
     assert version(LISTED[::-1]) == ACCOUNT.version
     assert version([*LISTED, {"name": "CITY", "category": "normal", "type": "text"}]) != ACCOUNT.version

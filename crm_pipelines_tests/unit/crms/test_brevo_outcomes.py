@@ -12,7 +12,7 @@ from crm_pipelines.crms.answers import LONGEST_MESSAGE, classify_exception
 from crm_pipelines.crms.brevo.outcomes import ADVICE, classify, duplicate_identifiers
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.transport import Answer
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.pace.rates import RateLimit
 
 KEY = "xkeysib-0123456789abcdef-XYZ"
 IP_REFUSED = (

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from crm_pipelines.contacts.queue import Claim
 from crm_pipelines.delivery.fence import Fence, elapsed_clock
 from crm_pipelines.delivery.planning import TRUST
+from crm_pipelines.queue.model import Claim
 
 TRUSTED = TRUST.total_seconds()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.delivery.halving import send_apart
+from crm_pipelines.delivery.single.halving import send_apart
 
 
 class Crm:

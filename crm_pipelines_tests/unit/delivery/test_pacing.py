@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm_pipelines.delivery.pacing import GatePaused, Pacer, Stopped
+from crm_pipelines.delivery.pace.pacing import GatePaused, Pacer, Stopped
 from crm_pipelines_tests.unit.delivery.virtual_time import VirtualGate, VirtualTime
 
 LATENESS = st.one_of(st.floats(0, 0.04), st.floats(0, 3))

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.contacts.imports import ImportEnd
 from crm_pipelines.crms.transport import LONGEST_REQUEST
 from crm_pipelines.delivery.planning import (
     BULK_REST,
@@ -26,6 +25,7 @@ from crm_pipelines.delivery.planning import (
     split,
     suspects_share,
 )
+from crm_pipelines.queue.bulk_imports import ImportEnd
 
 BUDGETS = st.timedeltas(min_value=timedelta(), max_value=timedelta(minutes=10))
 RATES = st.floats(0.001, 1000)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_pipelines.crms.outcomes import RateHeaders
-from crm_pipelines.delivery.rates import RateLimit
+from crm_pipelines.delivery.pace.rates import RateLimit
 
 SECOND, TEN_SECONDS, HOUR, DAY = (timedelta(seconds=one) for one in (1, 10, 3600, 86_400))
 LIMITS = st.none() | st.integers(-(10**9), 10**9)

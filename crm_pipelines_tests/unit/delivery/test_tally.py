@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
-from crm_pipelines.contacts.gates import Tally
-from crm_pipelines.contacts.queue import Attempt, Claim
-from crm_pipelines.delivery.gatekeeping import tally
+from crm_pipelines.delivery.pace.gatekeeping import tally
+from crm_pipelines.destinations.gates import Tally
+from crm_pipelines.queue.model import Attempt, Claim
 
 
 def attempts(*outcomes: str, requests: int = 1) -> list[Attempt]:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipelines.contacts.queue import Applied
 from crm_pipelines.delivery.totals import Totals, fate, totals_of
+from crm_pipelines.queue.model import Applied
 
-# What the statement `apply` (queue.sql) can make of each outcome; any of them may be superseded.
+# What the statement `apply` (claims.sql) can make of each outcome; any of them may be superseded.
 STATES = {
     "synced": {"synced", "queued"},
     "unchanged": {"synced", "queued"},

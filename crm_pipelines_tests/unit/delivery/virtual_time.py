@@ -5,7 +5,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable
 
-from crm_pipelines.contacts.gates import Reservation
+from crm_pipelines.destinations.gates import Reservation
 
 
 class VirtualTime(threading.Event):

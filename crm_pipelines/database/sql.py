@@ -1,0 +1,16 @@
+"""Reads the named blocks of a file of SQL: `-- name: claim`, then the statement up to the next name."""
+
+import re
+from pathlib import Path
+
+import sqlalchemy as sa
+
+NO_TIMEOUT = sa.text("SET LOCAL statement_timeout = 0")
+"""For this transaction: what concerns everybody may take longer than the connection's usual limit."""
+
+
+def load_statements(name: str) -> dict[str, sa.TextClause]:
+    """The statements of `crm_pipelines/<name>.sql` by their names."""
+    text = (Path(__file__).parents[1] / f"{name}.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return {name: sa.text(body) for name, body in zip(parts[::2], parts[1::2], strict=True)}

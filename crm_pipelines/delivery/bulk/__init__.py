@@ -1,0 +1,1 @@
+"""Delivering many contacts in one file: whether it may be, the file, and what became of each."""

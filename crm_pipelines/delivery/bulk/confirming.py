@@ -1,0 +1,136 @@
+"""Finds out what became of the contacts of an import that has ended: only what is seen at the CRM is delivered."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from uuid import UUID
+
+from crm_pipelines.crms.bulk import ContactPage, Imports, ImportStatus
+from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.payloads import Held
+from crm_pipelines.delivery.bulk.fates import Fates
+from crm_pipelines.delivery.pace.rates import LONGEST_PAUSE
+from crm_pipelines.delivery.pace.session import CrmSession
+from crm_pipelines.delivery.reading import PageReader
+from crm_pipelines.destinations.gates import SANDBOX
+from crm_pipelines.queue.bulk_imports import BulkImports, OpenImport
+
+_NOT_AS_SENT = "The bulk import did not bring this contact in as it was sent."
+
+_log = logging.getLogger(__name__)
+
+
+class _TooEarlyError(Exception):
+    """The imports were looked at not long ago."""
+
+
+class Confirmer:
+    """Looks after imports that were sent, and records the contacts that they brought in."""
+
+    def __init__(
+        self, *, session: CrmSession, bulk: Imports, reader: PageReader, imports: BulkImports, fates: Fates
+    ) -> None:
+        self._session = session
+        self._bulk = bulk
+        self._reader = reader
+        self._imports = imports
+        self._fates = fates
+        self._seen: Counter[UUID] = Counter()
+
+    def look(self) -> Mapping[str, ImportStatus]:
+        """How the imports stand, by process; nothing when it is too early to ask. Raises GatePaused or Stopped."""
+
+        def turn() -> None:
+            self._session.turn()
+            if not self._session.patiently(partial(self._session.gate.reserve_poll, self._bulk.look_pause)):
+                raise _TooEarlyError
+
+        try:
+            outcome, statuses = self._bulk.look(turn=turn)
+        except _TooEarlyError:
+            return {}
+        if outcome.result is Result.SNOOZED:
+            # This allowance is not that of the contacts.
+            pause = min(outcome.retry_after or self._bulk.look_pause, LONGEST_PAUSE)
+            self._session.insistently(partial(self._session.gate.delay_poll, max(pause, self._bulk.look_pause)))
+        elif outcome.result is not Result.SYNCED:
+            # Nor is this limit, which the headers tell: it must not become the rate of the contacts.
+            self._session.heed_endpoint(replace(outcome, rate=type(outcome.rate)()))
+        return statuses
+
+    def settle(self, ended: Sequence[OpenImport], statuses: Mapping[str, ImportStatus]) -> None:
+        """Read back what changed since these imports were sent, and settle the fate of each of their contacts.
+
+        Raises BrokenOff, GatePaused or Stopped; then none of the imports is over.
+        """
+        left = self._read_back(ended)
+        for one in ended:
+            status = statuses.get(one.process_id)
+            if left > 0 and status is not None and status.reports:
+                self._session.insistently(partial(self._imports.report, one.id, self._refused(status)))
+            self.give_up(one, "proved", _NOT_AS_SENT)
+        _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
+
+    def settle_seen(self, imports: Sequence[OpenImport], *, first: int) -> list[OpenImport]:
+        """End those of which every contact was seen, and return them, after a look at what changed from `first` on.
+
+        Raises BrokenOff, GatePaused or Stopped.
+        """
+        self._read_back(imports, first=first)
+        seen = [one for one in imports if self._left(one) <= 0]
+        for one in seen:
+            self.give_up(one, "proved", _NOT_AS_SENT)
+        return seen
+
+    def confirm(self, import_ids: list[UUID], page: ContactPage) -> int:
+        """Record those of the page that are as these imports sent them; returns how many.
+
+        The ids are put in the order in which it is best to go on with the next page.
+        """
+        arrived: dict[UUID, dict[str, tuple[str, str | None]]] = {}
+        sought: dict[str, Held] = {one.key: one for one in page.contacts}
+        for import_id in list(import_ids):
+            for told in self._session.patiently(partial(self._imports.expected, import_id, list(sought))):
+                one = sought.pop(told.key)
+                if self._bulk.proof(one, told.names) == told.proof:
+                    arrived.setdefault(import_id, {})[told.key] = (one.remote_id, self._bulk.mark(one))
+            if not sought:
+                break
+        # A page follows another within the same import: there it is looked for first.
+        import_ids.sort(key=lambda import_id: import_id not in arrived)
+        for import_id, confirmed in arrived.items():
+            found, gone = self._session.insistently(partial(self._imports.record_proved, import_id, confirmed))
+            self._fates.add(superseded=gone)
+            self._seen[import_id] += len(confirmed)
+            self._fates.carry_over(import_id, found)
+        return sum(map(len, arrived.values()))
+
+    def give_up(self, one: OpenImport, ended_as: str, reason: str) -> None:
+        """Send what is not confirmed back to the queue, from where it goes singly; the import is over."""
+        while True:
+            found, gone = self._session.insistently(partial(self._imports.record_unproved, one.id, reason))
+            if not found and not gone:
+                break
+            self._fates.add(superseded=gone)
+            self._fates.carry_over(one.id, found)
+        # What is left, somebody's transaction holds. It returns to the queue by itself.
+        self._fates.add(superseded=self._session.insistently(partial(self._imports.end, one.id, ended_as)))
+
+    def _refused(self, status: ImportStatus) -> Mapping[str, str]:
+        return self._bulk.refused(status, local=self._session.gate.account == SANDBOX)
+
+    def _read_back(self, imports: Sequence[OpenImport], *, first: int = 0) -> int:
+        """Record the contacts that are there as they were sent; returns how many are not."""
+        ids = [one.id for one in imports]
+        left = sum(self._left(one) for one in imports)
+        for page in self._reader.pages(min(one.modified_since for one in imports), first=first) if left else ():
+            left -= self.confirm(ids, page)
+            if left <= 0:
+                break
+        return left
+
+    def _left(self, one: OpenImport) -> int:
+        """How many contacts of the import have not been seen yet."""
+        return one.contacts - self._seen[one.id]

@@ -1,0 +1,1 @@
+"""Delivering contact by contact, or a few in one request."""

@@ -1,0 +1,96 @@
+"""A backlog is worked on continuously: a run that leaves due contacts behind is followed at once, not at the next tick.
+
+Each run leaves word in its tags; a sensor reads them. It follows a run only if that one ended well and got on. A
+follow-up must leave less than it found or have worked for long, so a defect cannot keep short runs going: else the
+schedule goes on. Whoever switches the schedule off has switched this off too.
+"""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from crm_pipelines.delivery.planning import time_to_empty
+from crm_pipelines.delivery.totals import Totals
+from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.sync.batches import was_limited
+from crm_pipelines.orchestration.sync.schedule_state import is_switched_off
+from crm_pipelines.orchestration.sync.schedules import ACTIVE
+from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, sync_slot
+from crm_pipelines.settings import CrmSettings
+
+_INTERVAL_SECONDS = 10
+_RUNS_LOOKED_AT = 10
+
+
+def leave_word(context: dg.OpExecutionContext, destination: Destination, totals: Totals) -> dict[str, Any]:
+    """Metadata about the backlog; tags the run if it is to be followed."""
+    with destination.open() as account:
+        due = account.queue.backlog().due
+        pace = account.queue.pace()
+        rate = account.rate_limit(account.gate.read()).per_second
+    got_on = totals.claimed - totals.released > 0
+    if due and got_on and not was_limited(context.run):
+        context.instance.add_run_tags(context.run_id, {LEFT_TAG: str(due)})
+    minutes = time_to_empty(due, pace, rate).total_seconds() / 60
+    return {"left": due, "minutes_until_empty": round(minutes, 1)}
+
+
+def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
+    """Starts the next run of the destination's job."""
+    job = f"{destination.name}_sync"
+
+    @dg.sensor(
+        name=f"{destination.name}_follow_up_sensor",
+        job_name=job,
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Starts the next run of {job} as soon as one has ended that left due contacts behind. Skips, "
+        f"with the reason, when there is no backlog, and while {job}_schedule is switched off.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if (missing := destination.missing) is not None:
+            return dg.SkipReason(f"{missing} is not set: nothing is claimed.")
+        records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT)
+        # Somebody who has some contacts sent at once does not end the work on the backlog.
+        record = next((one for one in records if not was_limited(one.dagster_run)), None)
+        if record is None:
+            return dg.SkipReason("There was no run yet that took whatever is due.")
+        if reason := reason_not_to_follow(record, timedelta(minutes=destination.sync_scheduler_interval_minutes)):
+            return dg.SkipReason(reason)
+        if context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE), limit=1):
+            return dg.SkipReason("A run is active.")
+        if is_switched_off(context.instance, f"{job}_schedule"):
+            return dg.SkipReason(f"{job}_schedule is switched off.")
+        with Destination(destination.name).open() as account:
+            gate = account.gate.read()
+            if gate.paused:
+                return dg.SkipReason(f"The gate is paused: {gate.pause_reason}")
+            if not account.queue.anything_due():
+                return dg.SkipReason("Nothing is due any more.")
+        run = record.dagster_run
+        return dg.RunRequest(
+            run_key=f"after-{run.run_id}",  # whatever happens, a run is followed once
+            tags={**sync_slot(destination.name, 1), FOLLOWS_TAG: run.run_id, FOUND_TAG: run.tags[LEFT_TAG]},
+        )
+
+    return sensor
+
+
+def reason_not_to_follow(record: dg.RunRecord, interval: timedelta) -> str | None:
+    """Why the latest run needs no follow-up by what is known of it; None when it may need one."""
+    run = record.dagster_run
+    if run.status is not dg.DagsterRunStatus.SUCCESS:
+        return f"Run {run.run_id} is active, was stopped or has failed."
+    left = run.tags.get(LEFT_TAG)
+    if left is None:
+        return f"Run {run.run_id} left nothing behind, or got nowhere."
+    if record.end_time is None or time.time() - record.end_time > interval.total_seconds():
+        return f"Run {run.run_id} is long over: the schedule goes on."
+    found = run.tags.get(FOUND_TAG)
+    # A long one was busy all the time, and contacts came in faster than it could send.
+    was_short = record.end_time - (record.start_time or record.end_time) < interval.total_seconds() / 2
+    if found is not None and int(left) >= int(found) and was_short:
+        return f"The backlog does not shrink ({found} before, {left} after run {run.run_id}): the schedule goes on."
+    return None

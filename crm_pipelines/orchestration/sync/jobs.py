@@ -1,0 +1,44 @@
+"""The job that delivers the contacts queued for a destination."""
+
+import dagster as dg
+
+from crm_pipelines.delivery.planning import MAX_RUNTIME
+from crm_pipelines.orchestration.resources import resource_of
+from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
+from crm_pipelines.orchestration.sync.reexecution import sent_batches
+from crm_pipelines.orchestration.sync.tags import sync_slot
+from crm_pipelines.settings import CrmSettings
+
+
+def sync_job(destination: CrmSettings) -> dg.JobDefinition:
+    """The job of a destination; with more than one process, each step has one of its own, so many at a time."""
+
+    @dg.graph(
+        name=f"{destination.name}_sync",
+        description=f"Delivers contacts queued for {destination.title} and writes back what became of each.",
+    )
+    def sync() -> None:
+        report_run(fetch_queued_contacts().map(sync_batch).map(write_statuses).collect())
+
+    # A process per step costs a second and more each; claims and gate allow it to those who outgrow one.
+    executor = dg.in_process_executor
+    if destination.sync_processes > 1:
+        preload = {"forkserver": {"preload_modules": ["crm_pipelines.definitions"]}}
+        executor = dg.multiprocess_executor.configured(
+            {"max_concurrent": destination.sync_processes, "start_method": preload}
+        )
+    return sync.to_job(
+        executor_def=executor,
+        resource_defs={"destination": resource_of(destination.name), "sent_batches": sent_batches},
+        tags={
+            **sync_slot(destination.name, 1),
+            # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's
+            # lease.
+            "dagster/max_runtime": str(int(MAX_RUNTIME.total_seconds())),
+            # Only for a worker that crashed: retry_on_asset_or_op_failure is off in dagster.yaml, the next tick does
+            # that.
+            "dagster/max_retries": "1",
+            # The queue must be read again; outputs of the dead run are claims that are no longer its own.
+            "dagster/retry_strategy": "ALL_STEPS",
+        },
+    )

@@ -1,0 +1,1 @@
+"""Jobs beside the deliveries: those that people launch from Dagster's pages, and pruning."""

@@ -1,0 +1,114 @@
+"""The daily report of each destination: an HTML page in the data folder, and its summary in Dagster's pages."""
+
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from crm_pipelines.delivery.account.opening import database_of
+from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.orchestration.assets import OWNERS
+from crm_pipelines.orchestration.resources import sentences
+from crm_pipelines.queue.ledger import Ledger
+from crm_pipelines.settings import CrmSettings, load_settings
+from crm_pipelines.statistics.left_out import values_left_out
+
+
+class ReportConfig(dg.Config):
+    """Which days the report is about."""
+
+    days: int = Field(30, ge=1, le=90, description="Days, today included.")
+
+
+def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
+    """The report of a destination."""
+    name = destination.name
+
+    @dg.asset(
+        name="daily_report",
+        key_prefix=[name],
+        deps=[[name, "queue"], [name, "contacts"]],
+        group_name=name,
+        kinds={"html", "pandas"},
+        owners=OWNERS,
+        description=f"How deliveries to {destination.title} went over 30 days, on one page: success rate and "
+        "throughput, errors by kind, time from selected to delivered, retries, what is parked or left out and why. It "
+        "holds counts, kinds, codes and reasons only, nothing of a contact. The page is a file in the folder `reports` "
+        "of the data folder; the summary is under Metadata.",
+        freshness_policy=dg.FreshnessPolicy.cron(deadline_cron="0 7 * * *", lower_bound_delta=timedelta(hours=3)),
+    )
+    def daily_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[None]:
+        # Here, since what Dagster loads for every run must stay light.
+        from crm_pipelines.reports import page
+        from crm_pipelines.reports.figures import figures
+
+        settings, today = load_settings(), datetime.now(UTC).date()
+        with sentences(), database_of(settings, "crm-pipelines report") as engine:
+            ledger = Ledger(engine, name)
+            found = figures(
+                name,
+                day=today,
+                days=config.days,
+                by_day=ledger.by_day(config.days),
+                times=ledger.times_to_delivery(config.days),
+                parked=ledger.parked(),
+                left_out=[asdict(one) for one in values_left_out(engine, name)],
+            )
+            path = _write(settings.storage.crm_pipelines_data_dir / "reports", f"{name}-{today}.html", page.html(found))
+        context.log.info("%d delivered in %d days; the page is %s.", found.delivered, config.days, path)
+        numbers = {
+            "delivered": found.delivered,
+            "failed_attempts": found.failed,
+            "retries": found.retries,
+            "parked": found.parked_contacts,
+            "values_left_out": found.values_left_out,
+            "success_percent": found.success_percent,
+            "median_minutes_to_delivery": found.median_minutes,
+            "p95_minutes_to_delivery": found.p95_minutes,
+        }
+        return dg.MaterializeResult(
+            metadata={
+                "summary": dg.MetadataValue.md(page.markdown(found)),
+                "page": dg.MetadataValue.path(path),
+                **{name: round(value, 2) for name, value in numbers.items() if value is not None},
+            }
+        )
+
+    return daily_report
+
+
+class ReportNotWritten(CrmPipelinesError):
+    """The report could not be written into the data folder. Is CRM_PIPELINES_DATA_DIR writable, the disk not full?"""
+
+
+def _write(folder: Path, name: str, content: str) -> Path:
+    """Whole or not at all: somebody may be reading the former one."""
+    path, partial = folder / name, folder / f".{name}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        raise ReportNotWritten from None
+    return path
+
+
+daily_report = dg.define_asset_job(
+    "daily_report",
+    selection='key:"*/daily_report"',
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_runtime": "1800", "dagster/max_retries": "0"},
+    description="Writes the reports of the last 30 days. Reads the databases only; nothing is sent.",
+)
+
+daily_report_schedule = dg.ScheduleDefinition(
+    name="daily_report_schedule",
+    job=daily_report,
+    cron_schedule="0 5 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Daily, before people come to work.",
+)

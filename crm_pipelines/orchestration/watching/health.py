@@ -1,0 +1,110 @@
+"""Whether deliveries go on, as seen from outside: for cron or a monitor.
+
+A daemon that has died tells nobody, and neither do its sensors. This asks Dagster's storage and the contacts database;
+it needs no web server, no code server and no daemon.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
+
+from crm_pipelines.alerts.messages import in_words
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.orchestration.sync.schedule_state import schedule_state
+from crm_pipelines.orchestration.watching.findings import gate_finding, is_dry, run_finding
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.settings import Settings
+
+# Daemons write one every 30 s, and less often while they are busy.
+_OLDEST_HEARTBEAT = timedelta(minutes=5)
+_MISSED_TICKS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """One thing that was looked at; `detail` is a sentence."""
+
+    subject: str
+    ok: bool
+    detail: str
+
+
+def health(instance: dg.DagsterInstance, engine: sa.Engine, settings: Settings, crm: str) -> list[HealthCheck]:
+    """Everything that must be well for contacts to get through to the CRM."""
+    every = timedelta(minutes=settings.destination(crm).sync_scheduler_interval_minutes)
+    return [
+        *_daemons(instance),
+        _schedule(instance, f"{crm}_sync_schedule", every),
+        _runs(instance, f"{crm}_sync"),
+        _gate(engine, crm),
+        _queue(engine, crm, timedelta(minutes=settings.alerts.oldest_due_minutes)),
+    ]
+
+
+def _daemons(instance: dg.DagsterInstance) -> Iterator[HealthCheck]:
+    heartbeats = instance.get_daemon_heartbeats()
+    for daemon in sorted(instance.get_required_daemon_types()):
+        heartbeat = heartbeats.get(daemon)
+        if heartbeat is None:
+            yield HealthCheck(subject=f"daemon {daemon}", ok=False, detail="It has never given a sign of life.")
+            continue
+        age = _since(heartbeat.timestamp)
+        alive = age <= _OLDEST_HEARTBEAT
+        detail = f"Its last sign of life is {in_words(age)} old{'' if alive else ': the daemon is down or stuck'}."
+        yield HealthCheck(subject=f"daemon {daemon}", ok=alive, detail=detail)
+
+
+def _schedule(instance: dg.DagsterInstance, name: str, every: timedelta) -> HealthCheck:
+    ok, detail = _schedule_detail(instance, name, every)
+    return HealthCheck(subject=f"schedule {name}", ok=ok, detail=detail)
+
+
+def _schedule_detail(instance: dg.DagsterInstance, name: str, every: timedelta) -> tuple[bool, str]:
+    found = schedule_state(instance, name)
+    if found is None:
+        return False, "Dagster does not know it: the daemon has not loaded the code yet."
+    state, tick = found
+    if state.status is InstigatorStatus.STOPPED:
+        return False, "Somebody switched it off in Dagster's pages: nothing is delivered."
+    if tick is None:
+        return True, "It is on and has not ticked yet."
+    age = _since(tick.timestamp)
+    if age > _MISSED_TICKS * every + timedelta(minutes=1):
+        return False, f"Its last tick was {in_words(age)} ago; there should be one every {in_words(every)}."
+    if tick.status is TickStatus.FAILURE:
+        return False, f"Its last tick, {in_words(age)} ago, failed: see the schedule in Dagster's pages."
+    return True, f"Its last tick was {in_words(age)} ago."
+
+
+def _runs(instance: dg.DagsterInstance, job: str) -> HealthCheck:
+    """A success may be old: without work there are no runs."""
+    records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=25)
+    ended = next((record.end_time for record in records if not is_dry(record.dagster_run)), None)
+    last = f"The last successful run ended {in_words(_since(ended))} ago." if ended else "None has succeeded yet."
+    failing = run_finding(instance, job)
+    return HealthCheck(subject=f"runs of {job}", ok=failing is None, detail=failing.headline if failing else last)
+
+
+def _gate(engine: sa.Engine, crm: str) -> HealthCheck:
+    finding = gate_finding(crm, GateKeeper(engine, crm).read(), datetime.now(UTC))
+    return HealthCheck(
+        subject=f"gate of {crm}", ok=finding is None, detail=finding.headline if finding else "It is open."
+    )
+
+
+def _queue(engine: sa.Engine, crm: str, longest: timedelta) -> HealthCheck:
+    backlog = Queue(engine, crm).backlog()
+    if not backlog.due and not backlog.put_off:
+        return HealthCheck(subject=f"queue of {crm}", ok=True, detail="Nothing is due.")
+    waiting = timedelta(seconds=backlog.oldest_due_seconds)
+    detail = f"{backlog}, the oldest for {in_words(waiting)}."
+    return HealthCheck(subject=f"queue of {crm}", ok=waiting < longest, detail=detail)
+
+
+def _since(timestamp: float) -> timedelta:
+    return timedelta(seconds=max(0.0, time.time() - timestamp))

@@ -1,0 +1,260 @@
+"""Bulk imports in the contacts database: what is under way at the CRM, and what it was told of each contact.
+
+Every function is one short transaction. The claims of an import are held by the import, not by a run, and are fenced
+like all others: whatever a contact's claim_no says at the end decides. The statements stand in bulk_imports.sql.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from crm_pipelines.database.sql import load_statements
+from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.queue.model import Claim
+
+_SQL = load_statements("queue/bulk_imports")
+# In the order of _copy_row.
+_COLUMNS = "import_id, key, contact_id, claim_no, revision, payload_hash, proof, names, warnings, left_out, lists"
+_PORTION = 5000
+# More than it takes to halve a body to its floor and to double it again.
+_ENDS = 20
+_START = ("-infinity", UUID(int=0))
+
+
+class ImportLost(CrmPipelinesError):
+    """The import must not be sent: another run took it for dead, or the scan behind it is not complete or too old."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BulkClaim:
+    """A claim and the revision as of it; what is loaded afterwards is at least as new."""
+
+    claim: Claim
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldRow:
+    """What an import tells the CRM of one contact; the columns of crm_bulk_rows."""
+
+    claim: Claim
+    revision: int
+    key: str
+    payload_hash: bytes
+    proof: bytes
+    names: tuple[str, ...]
+    warnings: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    lists: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenImport:
+    """An import under way at the CRM. `completed`: the CRM has said so. `contacts`: whose fate is not known yet."""
+
+    id: UUID
+    process_id: str
+    modified_since: datetime
+    overdue: bool
+    completed: bool
+    contacts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """What the CRM should hold of one contact, if the import brought it in."""
+
+    key: str
+    names: tuple[str, ...]
+    proof: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportEnd:
+    """How an import ended that was sent, and how long ago."""
+
+    ended_as: str
+    age: timedelta
+
+
+def holder(import_id: UUID) -> str:
+    """The name under which an import holds its claims and keeps its outcomes in the ledger."""
+    return f"import:{import_id}"
+
+
+class BulkImports:
+    """The bulk imports to one CRM on behalf of one run."""
+
+    def __init__(self, engine: sa.Engine, crm: str, run_id: str) -> None:
+        self._engine = engine
+        self.crm = crm
+        self._run_id = run_id
+        self._floor: dict[UUID, tuple[str, UUID]] = {}
+
+    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        with self._engine.begin() as connection:
+            return self._execute(connection, name, **parameters)
+
+    def _execute(self, connection: sa.Connection, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        result = connection.execute(_SQL[name], {"crm": self.crm, "run_id": self._run_id, **parameters})
+        return result.all() if result.returns_rows else []
+
+    def due(self, threshold: int) -> bool:
+        """Whether at least so many contacts that may go in bulk are due."""
+        return bool(self._all("due", threshold=threshold)[0][0])
+
+    def begin(self, mapping_version: str, *, scan_id: UUID, attributes_version: str | None = None) -> UUID:
+        """A new import, with nothing in it yet, of contacts that the scan saw on no block-list."""
+        versions = {"mapping_version": mapping_version, "attributes_version": attributes_version}
+        found: UUID = self._all("begin", walk_id=scan_id, **versions)[0].id
+        return found
+
+    def note_failed(self, mapping_version: str) -> None:
+        """Count one as failed that was not begun, since the account could not be read for it."""
+        self._all("note_failed", mapping_version=mapping_version)
+
+    def claim(self, import_id: UUID, *, limit: int, lease: timedelta) -> list[BulkClaim]:
+        """Up to `limit` more due contacts for this import, oldest first."""
+        after_run_at, after_id = self._floor.get(import_id, _START)
+        rows = self._all(
+            "claim",
+            holder=holder(import_id),
+            limit=limit,
+            lease=lease,
+            after_run_at=after_run_at,
+            after_id=after_id,
+        )
+        if rows:
+            self._floor[import_id] = (rows[-1].run_at.isoformat(), rows[-1].contact_id)
+        return [
+            BulkClaim(claim=Claim(contact_id=row.contact_id, claim_no=row.claim_no), revision=row.revision)
+            for row in rows
+        ]
+
+    def set_apart(self, import_id: UUID, contact_ids: Sequence[UUID]) -> int:
+        """Give these claims back uncharged, to be delivered singly."""
+        return len(self._all("set_apart", holder=holder(import_id), contact_ids=list(contact_ids)))
+
+    def note(self, import_id: UUID, rows: Sequence[ToldRow]) -> None:
+        """Write down what is going to be told, and give a sign of life. Raises ImportLost."""
+        with self._engine.begin() as connection:
+            if not self._execute(connection, "beat", id=import_id, state="preparing"):
+                raise ImportLost
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor, cursor.copy(f"COPY crm_bulk_rows ({_COLUMNS}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(_copy_row(import_id, row))
+
+    def begin_submitting(
+        self, import_id: UUID, *, modified_since: datetime, time_limit: timedelta, scan_trust: timedelta
+    ) -> set[str]:
+        """Write down that the import is about to be sent; returns the keys that must not be. Raises ImportLost.
+
+        `scan_trust`: how long ago the scan behind it may have begun.
+        """
+        with self._engine.begin() as connection:
+            if not self._execute(
+                connection,
+                "submitting",
+                id=import_id,
+                modified_since=modified_since,
+                time_limit=time_limit,
+                scan_trust=scan_trust,
+            ):
+                raise ImportLost
+            return {row.key for row in self._execute(connection, "drop_lost", id=import_id)}
+
+    def accepted(self, import_id: UUID, process_id: str) -> None:
+        """The CRM has taken it; `process_id` is what the CRM calls it."""
+        self._all("accepted", id=import_id, process_id=process_id)
+
+    def tend(self, *, silence: timedelta) -> list[OpenImport]:
+        """Take those imports in hand that wait at the CRM and that no living run looks after."""
+        rows = self._all("tend", silence=silence)
+        return [OpenImport(**row._mapping) for row in rows]
+
+    def leave(self) -> int:
+        """Let the next run look after what is still under way; returns of how many contacts the fate is not known."""
+        return sum(row.contacts for row in self._all("leave"))
+
+    def any_open(self) -> bool:
+        """Whether an import is under way at the CRM."""
+        return bool(self._all("any_open")[0][0])
+
+    def completed(self, import_id: UUID) -> None:
+        """The CRM says that it is done; now it has to be seen."""
+        self._all("completed", id=import_id)
+
+    def expected(self, import_id: UUID, keys: Sequence[str]) -> list[Expected]:
+        """What the import told of the contacts with these keys, as far as they are in it."""
+        rows = self._all("expected", id=import_id, keys=list(keys))
+        return [Expected(key=row.key, names=tuple(row.names), proof=bytes(row.proof)) for row in rows]
+
+    def record_proved(self, import_id: UUID, proved: Mapping[str, tuple[str, str | None]]) -> tuple[list[UUID], int]:
+        """Enter these (key -> the CRM's id, and the external id that it shows) into the ledger as delivered.
+
+        Returns the contacts, and how many more were deleted meanwhile.
+        """
+        ids, marks = [one for one, _ in proved.values()], [mark for _, mark in proved.values()]
+        return _present(self._all("record_proved", id=import_id, keys=list(proved), remote_ids=ids, marks=marks))
+
+    def record_unproved(self, import_id: UUID, reason: str) -> tuple[list[UUID], int]:
+        """Enter some thousand of the others into the ledger as not delivered; returns as `record_proved` does."""
+        return _present(self._all("record_unproved", id=import_id, reason=reason, limit=_PORTION))
+
+    def report(self, import_id: UUID, reported: Mapping[str, str]) -> None:
+        """Note in which of the CRM's reports (value) a contact (key) was found."""
+        self._all("report", id=import_id, keys=list(reported), reports=list(reported.values()))
+
+    def end(self, import_id: UUID, ended_as: str) -> int:
+        """Nothing more will come of it; returns of how many contacts no outcome could be recorded."""
+        with self._engine.begin() as connection:
+            self._execute(connection, "end", id=import_id, ended_as=ended_as)
+            return len(self._execute(connection, "drop_rows", id=import_id))
+
+    def latest_ends(self) -> list[ImportEnd]:
+        """Of the latest imports that were sent, the newest first."""
+        return [ImportEnd(**row._mapping) for row in self._all("latest_ends", limit=_ENDS)]
+
+    def give_back(self, import_id: UUID, ended_as: str = "given_back") -> int:
+        """End an import that was not sent, or whose sending failed; its claims are queued again, uncharged."""
+        with self._engine.begin() as connection:
+            self._execute(connection, "end", id=import_id, ended_as=ended_as)
+            self._execute(connection, "drop_rows", id=import_id)
+            return len(self._execute(connection, "give_back", holder=holder(import_id)))
+
+    def recover(self, *, silence: timedelta, ended_runs: Sequence[str] = ()) -> int:
+        """Queue the contacts of imports whose worker died on the way to the CRM; returns how many."""
+        returned = 0
+        with self._engine.begin() as connection:
+            self._execute(connection, "without_nested_loops")
+            for row in self._execute(connection, "lose", silence=silence, ended_runs=list(ended_runs)):
+                returned += len(self._execute(connection, "return_lost", id=row.id, holder=holder(row.id)))
+                self._execute(connection, "drop_rows", id=row.id)
+        return returned
+
+
+def _present(rows: Sequence[sa.Row[Any]]) -> tuple[list[UUID], int]:
+    present = [row.contact_id for row in rows if not row.gone]
+    return present, len(rows) - len(present)
+
+
+def _copy_row(import_id: UUID, row: ToldRow) -> tuple[Any, ...]:
+    claim = row.claim
+    return (
+        import_id,
+        row.key,
+        claim.contact_id,
+        claim.claim_no,
+        row.revision,
+        row.payload_hash,
+        row.proof,
+        list(row.names),
+        list(row.warnings),
+        list(row.left_out),
+        sorted(row.lists),
+    )

@@ -1,0 +1,206 @@
+-- Bulk imports: claims that a whole import holds, under the name 'import:<id>'. docs/architecture.md, "In bulk".
+-- No statement waits for a row that somebody's transaction holds. What an import leaves behind for that reason when it
+-- ends, `rescue` in claims.sql returns.
+
+-- name: begin
+INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, attributes_version, walk_id)
+VALUES (:crm, :run_id, :mapping_version, :attributes_version, :walk_id) RETURNING id
+
+-- name: note_failed
+-- One that was given up before it began, since the account could not be read.
+INSERT INTO crm_bulk_imports (crm, mapping_version, state, ended_as, submitted_at, ended_at)
+VALUES (:crm, :mapping_version, 'ended', 'unanswered', now(), now())
+
+-- name: claim
+-- As for single deliveries. Crash suspects and contacts that an import failed to bring in go singly.
+-- The floor: what was claimed before in this import need not be scanned again.
+WITH picked AS MATERIALIZED (
+    SELECT contact_id, run_at FROM crm_syncs
+     WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0 AND bulk_ok
+       AND (run_at, contact_id) > (CAST(:after_run_at AS timestamptz), CAST(:after_id AS uuid))
+       AND NOT EXISTS (SELECT 1 FROM crm_gates g WHERE g.crm = :crm AND g.paused_until > now())
+     ORDER BY run_at, contact_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE crm_syncs s
+       SET state = 'claimed', claim_no = s.claim_no + 1, claimed_by = :holder, lease_until = now() + :lease
+      FROM picked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
+    RETURNING s.contact_id, s.claim_no, s.revision, p.run_at
+)
+SELECT contact_id, claim_no, revision, run_at FROM claimed ORDER BY run_at, contact_id
+
+-- name: due
+-- Whether at least so many contacts could go in bulk.
+SELECT count(*) >= :threshold FROM (
+    SELECT 1 FROM crm_syncs
+     WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0 AND bulk_ok LIMIT :threshold) AS first
+
+-- name: beat
+UPDATE crm_bulk_imports SET tended_at = now() WHERE id = :id AND tended_by = :run_id AND state = :state RETURNING id
+
+-- name: set_apart
+-- Gives claims back uncharged, to be delivered singly.
+WITH free AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'claimed' AND claimed_by = :holder AND contact_id = ANY (CAST(:contact_ids AS uuid[]))
+       FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'queued', bulk_ok = false, claimed_by = NULL, lease_until = NULL
+  FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
+RETURNING s.contact_id
+
+-- name: submitting
+-- The intent: from here on the CRM may have the body. Not without a complete and young scan: an import might subscribe
+-- again whom nobody has looked for.
+UPDATE crm_bulk_imports i SET state = 'submitting', tended_at = now(), submitted_at = now(),
+       modified_since = :modified_since, deadline = now() + CAST(:time_limit AS interval)
+  FROM crm_walks w
+ WHERE i.id = :id AND i.tended_by = :run_id AND i.state = 'preparing'
+   AND w.id = i.walk_id AND w.completed_at IS NOT NULL AND w.begun_at > now() - CAST(:scan_trust AS interval)
+RETURNING i.id
+
+-- name: drop_lost
+-- What was taken over since it was prepared must not be sent.
+-- OFFSET 0 keeps the look-up one by key for each row: there are no statistics yet of what was claimed a moment ago, and
+-- a join planned without them compares every row with every other.
+DELETE FROM crm_bulk_rows r
+ WHERE r.import_id = :id
+   AND NOT EXISTS (SELECT 1 FROM crm_syncs s WHERE s.contact_id = r.contact_id AND s.crm = :crm
+                      AND s.claim_no = r.claim_no AND s.state = 'claimed' OFFSET 0)
+RETURNING r.key
+
+-- name: accepted
+UPDATE crm_bulk_imports SET state = 'waiting', process_id = :process_id, tended_at = now(),
+       contacts = (SELECT count(*) FROM crm_bulk_rows WHERE import_id = :id)
+ WHERE id = :id AND state = 'submitting' RETURNING id
+
+-- name: tend
+-- The imports under way at the CRM that nobody else looks after.
+UPDATE crm_bulk_imports i SET tended_by = :run_id, tended_at = now()
+ WHERE i.crm = :crm AND i.state IN ('waiting', 'proving')
+   AND (i.tended_by IS NULL OR i.tended_by = :run_id OR i.tended_at < now() - CAST(:silence AS interval))
+RETURNING i.id, i.process_id, i.modified_since, i.deadline <= now() AS overdue, i.state = 'proving' AS completed,
+          (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
+
+-- name: leave
+UPDATE crm_bulk_imports i SET tended_by = NULL
+ WHERE i.crm = :crm AND i.tended_by = :run_id AND i.state IN ('waiting', 'proving')
+RETURNING (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
+
+-- name: any_open
+SELECT EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state IN ('waiting', 'proving'))
+
+-- name: completed
+UPDATE crm_bulk_imports SET state = 'proving', tended_at = now() WHERE id = :id AND state = 'waiting'
+
+-- name: expected
+SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY (CAST(:keys AS text[]))
+
+-- name: record_proved
+-- The ledger entries of contacts that were seen at the CRM as they were sent. A contact deleted meanwhile leaves none; one
+-- that somebody's transaction holds is left for the next call.
+-- FULL JOIN, here and below, for the reason that stands at `apply` in claims.sql.
+WITH kept AS MATERIALIZED (
+    SELECT r.*, d.remote_id, nullif(lower(d.mark), r.contact_id::text) AS remote_mark
+      FROM unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[]), CAST(:marks AS text[])) AS d(key, remote_id, mark)
+      JOIN crm_bulk_rows r ON r.import_id = :id AND r.key = d.key
+      JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c SKIP LOCKED
+), proved AS (
+    DELETE FROM crm_bulk_rows r
+     USING unnest(CAST(:keys AS text[])) AS d(key)
+     WHERE r.import_id = :id AND r.key = d.key
+       AND (r.contact_id IN (SELECT contact_id FROM kept)
+            OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
+    RETURNING r.contact_id
+), entry AS (
+    INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, remote_mark,
+                              lists, payload_hash, sent_attributes, mapping_version, warnings, left_out,
+                              attributes_version, started_at)
+    SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'synced', k.key, k.remote_id, k.remote_mark,
+           k.lists, k.payload_hash, k.names, i.mapping_version, k.warnings, k.left_out,
+           i.attributes_version, i.submitted_at
+      FROM kept k JOIN crm_bulk_imports i ON i.id = k.import_id
+    ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
+), counted AS (
+    UPDATE crm_bulk_imports SET proved = proved + (SELECT count(*) FROM proved), tended_at = now() WHERE id = :id
+)
+SELECT p.contact_id, k.contact_id IS NULL AS gone FROM proved p FULL JOIN kept k ON k.contact_id = p.contact_id
+
+-- name: record_unproved
+-- The ledger entries of some of the others. They go back to the queue uncharged and are delivered singly.
+WITH kept AS MATERIALIZED (
+    SELECT r.* FROM crm_bulk_rows r JOIN crm_contacts c ON c.id = r.contact_id
+     WHERE r.import_id = :id ORDER BY r.key LIMIT :limit FOR KEY SHARE OF c SKIP LOCKED
+), unproved AS (
+    DELETE FROM crm_bulk_rows r
+     WHERE r.import_id = :id
+       AND (r.contact_id IN (SELECT contact_id FROM kept)
+            OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
+    RETURNING r.contact_id
+), entry AS (
+    INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, message, mapping_version,
+                              warnings, started_at)
+    SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'snoozed', 'unproved',
+           left(:reason || coalesce(' The CRM''s report says: ' || k.reported || '.', ''), 1000),
+           i.mapping_version, k.warnings, i.submitted_at
+      FROM kept k JOIN crm_bulk_imports i ON i.id = k.import_id
+    ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
+), counted AS (
+    UPDATE crm_bulk_imports SET tended_at = now() WHERE id = :id
+)
+SELECT u.contact_id, k.contact_id IS NULL AS gone FROM unproved u FULL JOIN kept k ON k.contact_id = u.contact_id
+
+-- name: report
+UPDATE crm_bulk_rows r SET reported = d.reported
+  FROM unnest(CAST(:keys AS text[]), CAST(:reports AS text[])) AS d(key, reported)
+ WHERE r.import_id = :id AND r.key = d.key
+
+-- name: end
+UPDATE crm_bulk_imports SET state = 'ended', ended_as = :ended_as, ended_at = now(), tended_by = NULL
+ WHERE id = :id AND state <> 'ended'
+
+-- name: give_back
+WITH free AS MATERIALIZED (
+    SELECT contact_id FROM crm_syncs
+     WHERE crm = :crm AND state = 'claimed' AND claimed_by = :holder FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL
+  FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
+RETURNING s.contact_id
+
+-- name: latest_ends
+-- How those imports ended that were sent and came to something, the newest first: at this account, and not those that a
+-- closed gate or a stop held back. One that ended of itself and brought nobody in counts as unproved.
+SELECT CASE WHEN i.ended_as = 'proved' AND i.proved = 0 THEN 'unproved' ELSE i.ended_as END AS ended_as,
+       now() - i.ended_at AS age
+  FROM crm_bulk_imports i JOIN crm_gates g ON g.crm = i.crm
+ WHERE i.crm = :crm AND i.state = 'ended' AND i.submitted_at IS NOT NULL AND i.ended_as <> 'given_back'
+   AND i.ended_at > coalesce(g.account_since, '-infinity')
+ ORDER BY i.ended_at DESC, i.id LIMIT :limit
+
+-- name: drop_rows
+DELETE FROM crm_bulk_rows WHERE import_id = :id RETURNING key
+
+-- name: lose
+-- Imports whose worker died before the CRM's answer was written down. One that was still being prepared by a run that has
+-- ended can be taken at once: before it is sent, its state must change, and that fails from now on.
+UPDATE crm_bulk_imports SET state = 'ended', ended_as = 'lost', ended_at = now(), tended_by = NULL
+ WHERE crm = :crm AND state IN ('preparing', 'submitting')
+   AND (tended_at < now() - CAST(:silence AS interval)
+        OR (state = 'preparing' AND tended_by = ANY (CAST(:ended_runs AS text[]))))
+RETURNING id
+
+-- name: without_nested_loops
+-- There are no statistics of rows as young as these; a nested loop would compare every one with every other.
+SET LOCAL enable_nestloop = off
+
+-- name: return_lost
+-- An import is an upsert, so what was ready goes again. What was being prepared when the worker died may be why it died:
+-- that goes singly, where a crash is charged.
+WITH held AS MATERIALIZED (
+    SELECT s.contact_id, r.key IS NOT NULL AS ready
+      FROM crm_syncs s LEFT JOIN crm_bulk_rows r ON r.import_id = :id AND r.contact_id = s.contact_id
+     WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :holder FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE crm_syncs s SET state = 'queued', bulk_ok = h.ready, claimed_by = NULL, lease_until = NULL
+  FROM held h WHERE s.contact_id = h.contact_id AND s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :holder
+RETURNING s.contact_id

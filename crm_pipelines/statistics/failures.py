@@ -1,0 +1,83 @@
+"""What a watcher asks every minute: how many failed, and why. The statements stand in failures.sql."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from crm_pipelines.database.sql import load_statements
+
+_SQL = load_statements("statistics/failures")
+# A watcher that waits is no watcher: Dagster ends a sensor's evaluation after 60 s.
+_PATIENCE = sa.text("SET LOCAL statement_timeout = '5s'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureFigures:
+    """Contacts that have failed for good; how long the gate has been open (zero while it is closed for a time); the
+    attempts of the last hour, as far as the gate was open, and how many of them failed."""
+
+    failed: int
+    open_for: timedelta
+    attempts: int
+    failed_attempts: int
+
+    @property
+    def percent(self) -> float:
+        """Share of the attempts that failed."""
+        return 100 * self.failed_attempts / self.attempts if self.attempts else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastDay:
+    """The attempts of the last 24 hours that came to an outcome, and how many of them failed."""
+
+    attempts: int
+    failed_attempts: int
+
+    @property
+    def success_percent(self) -> float | None:
+        """None without attempts."""
+        return 100 * (self.attempts - self.failed_attempts) / self.attempts if self.attempts else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonReason:
+    """Words of the CRM without addresses and long numbers, and how many contacts they are about."""
+
+    text: str
+    contacts: int
+
+
+class FailureWatcher:
+    """Of one CRM. Every call raises sqlalchemy.exc.DBAPIError when the database does not answer within 5 s."""
+
+    def __init__(self, engine: sa.Engine, crm: str) -> None:
+        self._engine = engine
+        self.crm = crm
+
+    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        with self._engine.begin() as connection:
+            connection.execute(_PATIENCE)
+            return connection.execute(_SQL[name], {"crm": self.crm, **parameters}).all()
+
+    def figures(self) -> FailureFigures:
+        return FailureFigures(**self._all("figures")[0]._mapping)
+
+    def last_day(self) -> LastDay:
+        return LastDay(**self._all("last_day")[0]._mapping)
+
+    def stuck(self, longer: timedelta) -> int:
+        """Claims whose lease has been over for longer than this."""
+        return int(self._all("stuck", longer=longer)[0][0])
+
+    def reasons_of_contacts(self, state: Literal["failed", "queued"], limit: int = 3) -> list[CommonReason]:
+        """Why contacts in this state are there, the commonest first."""
+        rows = self._all("reasons_of_contacts", state=state, limit=limit)
+        return [CommonReason(**row._mapping) for row in rows]
+
+    def reasons_of_last_hour(self, limit: int = 3) -> list[CommonReason]:
+        """Why attempts of the last hour failed, the commonest first."""
+        return [CommonReason(**row._mapping) for row in self._all("reasons_of_last_hour", limit=limit)]

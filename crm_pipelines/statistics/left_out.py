@@ -1,0 +1,39 @@
+"""Values that deliveries have left out: of how many contacts, of which field, and why.
+
+The statement stands in left_out.sql.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from crm_pipelines.database.sql import load_statements
+
+MOST_LOOKED_AT = 20_000
+"""Contacts whose attempts are looked up, so that the answer takes below a second whatever the number."""
+
+_SQL = load_statements("statistics/left_out")
+_WARNING = re.compile(r"(?P<field>.{1,300}?) left out(?:[:,] | )(?P<reason>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Contacts of which the CRM lacks the value of one field (or attribute, where it was the CRM that refused it)."""
+
+    field: str
+    reason: str
+    contacts: int
+
+
+def values_left_out(engine: sa.Engine, crm: str) -> list[LeftOut]:
+    """By field and reason, the commonest first; of at most MOST_LOOKED_AT contacts. Never a value."""
+    with engine.connect() as connection:
+        rows = connection.execute(_SQL["left_out"], {"crm": crm, "most": MOST_LOOKED_AT}).all()
+    counted: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        if match := _WARNING.fullmatch(row.warning):
+            counted[match["field"], match["reason"]] += row.contacts
+    ordered = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    return [LeftOut(field=field, reason=reason, contacts=contacts) for (field, reason), contacts in ordered]

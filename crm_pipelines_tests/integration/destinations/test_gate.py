@@ -1,0 +1,216 @@
+"""The gate: one rate and one breaker for all, in Postgres."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from crm_pipelines.database import connecting
+from crm_pipelines.destinations.gates import AccountMixup, GateKeeper, Reservation, Tally
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines.queue.model import Attempt
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.patience import wait_until
+
+LEASE = timedelta(minutes=25)
+
+
+@pytest.fixture
+def gate(engine: sa.Engine) -> GateKeeper:
+    return GateKeeper(engine, "brevo")
+
+
+def failures(count: int) -> Tally:
+    return Tally(successes=0, failures=count, trailing_failures=count, rejects=0, last_failure="HTTP 503")
+
+
+SUCCESS = Tally(successes=1, failures=0, trailing_failures=0, rejects=0)
+
+
+def next_slot(people: People) -> datetime:
+    """The moment of the first slot that nobody has."""
+    moment: datetime = people.all("SELECT next_slot_at FROM crm_gates WHERE crm = 'brevo'")[0]["next_slot_at"]
+    return moment
+
+
+def test_reservations_of_several_processes_never_overlap(database_url: str) -> None:
+    engine = connecting.create_engine(database_url, pool_size=8)
+    gate = GateKeeper(engine, "brevo")
+    people = People(engine)
+    before = people.now()
+    with ThreadPoolExecutor(8) as pool:
+        reserved = list(pool.map(lambda _: gate.reserve(5, 10.0), range(40)))
+    used = next_slot(people) - before
+    engine.dispose()
+    assert all(one is not None and one.slots == 5 for one in reserved)
+    assert used >= timedelta(seconds=20), "200 requests at 10 per second"
+
+
+def test_an_idle_gate_saves_up_no_burst(gate: GateKeeper, people: People) -> None:
+    people.run("UPDATE crm_gates SET next_slot_at = now() - interval '1 hour'")
+    before = people.now()
+    assert gate.reserve(5, 10.0) is not None
+    after_first = next_slot(people)
+    assert after_first >= before + timedelta(seconds=1)
+    assert gate.reserve(5, 10.0) is not None
+    assert next_slot(people) >= after_first + timedelta(seconds=0.5)
+
+
+def test_after_an_idle_time_the_first_requests_go_at_half_the_rate(gate: GateKeeper, people: People) -> None:
+    people.run("UPDATE crm_gates SET next_slot_at = now() - interval '1 minute'")
+    # So many that no time is idle between them.
+    spacings = [reservation.spacing_seconds for _ in range(3) if (reservation := gate.reserve(600, 10.0)) is not None]
+    assert spacings == pytest.approx([0.2, 0.1, 0.1])
+
+
+def test_between_two_batches_the_full_rate_goes_on(gate: GateKeeper, people: People) -> None:
+    def reserved_soon_afterwards() -> Reservation | None:
+        people.run("UPDATE crm_gates SET next_slot_at = clock_timestamp() - interval '1 s'")
+        last_slot = next_slot(people)
+        reservation = gate.reserve(5, 10.0)
+        return reservation if people.now() - last_slot < timedelta(seconds=5) else None
+
+    reservation = wait_until(reserved_soon_afterwards, "two statements follow each other within four seconds")
+    assert reservation.spacing_seconds == pytest.approx(0.1)
+
+
+def test_a_database_clock_that_was_set_back_does_not_stop_everything(gate: GateKeeper, people: People) -> None:
+    people.run("UPDATE crm_gates SET next_slot_at = now() + interval '1 day'")
+    reservation = gate.reserve(1, 10.0)
+    assert reservation is not None
+    assert reservation.first_seconds <= 60
+
+
+def test_no_slot_is_given_while_paused_and_half_the_rate_afterwards(gate: GateKeeper, people: People) -> None:
+    gate.pause("rate_limit", "slow down", timedelta(hours=1))
+    assert gate.reserve(1, 10.0) is None
+    people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
+    reservation = gate.reserve(1, 10.0)
+    assert reservation is not None
+    assert reservation.spacing_seconds == pytest.approx(0.2)
+
+
+def test_a_longer_pause_is_never_shortened(gate: GateKeeper) -> None:
+    gate.close("Key not found", "fingerprint")
+    gate.pause("rate_limit", "slow down", timedelta(seconds=1))
+    state = gate.read()
+    assert (state.paused, state.pause_kind, state.paused_until) == (True, "credentials", None)
+
+
+def pause_seconds(people: People) -> float:
+    """How long the present pause is in all."""
+    query = "SELECT extract(epoch FROM paused_until - changed_at)::float8 AS pause FROM crm_gates WHERE crm = 'brevo'"
+    return float(people.all(query)[0]["pause"])
+
+
+def test_ten_failures_in_a_row_open_the_breaker_and_one_success_in_between_prevents_it(
+    gate: GateKeeper, people: People
+) -> None:
+    assert gate.judge(failures(9)) is None
+    assert gate.judge(SUCCESS) is None
+    assert gate.judge(failures(9)) is None
+    assert gate.judge(failures(1)) == "outage"
+    state = gate.read()
+    assert (state.paused, state.probing) == (True, True)
+    assert pause_seconds(people) == 30
+    assert "HTTP 503" in (state.pause_reason or "")
+
+
+def test_each_failed_probe_doubles_the_pause_up_to_fifteen_minutes(gate: GateKeeper, people: People) -> None:
+    gate.judge(failures(10))
+    pauses = []
+    for _ in range(7):
+        people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
+        assert gate.judge(failures(1)) == "outage"
+        pauses.append(pause_seconds(people))
+    assert pauses == [60, 120, 240, 480, 900, 900, 900]
+
+
+def test_a_successful_probe_closes_the_breaker(gate: GateKeeper, people: People) -> None:
+    gate.judge(failures(10))
+    people.run("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'")
+    gate.judge(SUCCESS)
+    state = gate.read()
+    assert (state.probing, state.paused) == (False, False)
+    assert gate.judge(failures(9)) is None
+
+
+def ledger(people: People, gate: GateKeeper, engine: sa.Engine, outcomes: list[str]) -> None:
+    people.add(len(outcomes))
+    queue = Queue(engine, "brevo")
+    claims = queue.claim("run-1", limit=len(outcomes), lease=LEASE)
+    queue.record(
+        "run-1",
+        [
+            Attempt(claim=claim, outcome=outcome, revision=1, duration=timedelta(), requests=1, answered=True)
+            for claim, outcome in zip(claims, outcomes, strict=True)
+        ],
+    )
+
+
+def test_seventy_percent_failures_open_the_breaker_though_never_ten_in_a_row(
+    people: People, gate: GateKeeper, engine: sa.Engine
+) -> None:
+    ledger(people, gate, engine, list(itertools.islice(itertools.cycle(["retry", "retry", "retry", "synced"]), 12)))
+    mixed = Tally(successes=1, failures=3, trailing_failures=1, rejects=0, last_failure="HTTP 500")
+    assert gate.judge(mixed) == "outage"
+
+
+def test_many_rejects_pause_the_gate_since_a_mapping_mistake_must_not_bury_the_table(
+    people: People, gate: GateKeeper, engine: sa.Engine
+) -> None:
+    ledger(people, gate, engine, ["rejected"] * 10 + ["synced"] * 40)
+    tally = Tally(successes=1, failures=0, trailing_failures=0, rejects=1, last_reject="Invalid attribute")
+    assert gate.judge(tally) == "rejects"
+    state = gate.read()
+    assert (state.paused, state.pause_kind) == (True, "rejects")
+    assert "10 of the last 50" in (state.pause_reason or "")
+
+
+def test_few_rejects_do_not(people: People, gate: GateKeeper, engine: sa.Engine) -> None:
+    ledger(people, gate, engine, ["rejected"] * 9 + ["synced"] * 41)
+    assert gate.judge(Tally(successes=1, failures=0, trailing_failures=0, rejects=1)) is None
+
+
+def test_defects_of_ours_pause_the_gate_like_rejects(people: People, gate: GateKeeper, engine: sa.Engine) -> None:
+    ledger(people, gate, engine, ["retry"] * 50)
+    people.run("UPDATE crm_attempts SET kind = 'internal', requests = 0, answered = false")
+    assert gate.judge(Tally(successes=0, failures=0, trailing_failures=0, rejects=1)) == "rejects"
+
+
+def test_opening_forgets_what_was_counted(gate: GateKeeper) -> None:
+    gate.judge(failures(9))
+    gate.close("Key not found", "fingerprint")
+    gate.open()
+    assert gate.judge(failures(9)) is None
+    assert not gate.read().paused
+
+
+def test_leaving_the_sandbox_makes_every_contact_new_again(people: People, gate: GateKeeper) -> None:
+    [contact_id] = people.add()
+    assert gate.bind_account("sandbox", "key") == 0
+    people.run(
+        "UPDATE crm_syncs SET state = 'synced', synced_revision = revision, remote_key = 'x', payload_hash = 'x'"
+    )
+    assert gate.bind_account("sandbox", "key") == 0
+    assert gate.bind_account("5f8a", "another key") == 1
+    row = people.sync(contact_id)
+    assert (row["state"], row["remote_key"], row["payload_hash"]) == ("unselected", None, None)
+
+
+def test_a_real_account_knows_nothing_of_the_sandboxs_lists_and_marks(people: People, gate: GateKeeper) -> None:
+    [contact_id] = people.add()
+    gate.bind_account("sandbox", "key")
+    people.run("UPDATE crm_syncs SET lists = '{2}', remote_mark = 'shop-1'")
+    gate.bind_account("5f8a", "another key")
+    row = people.sync(contact_id)
+    assert (row["lists"], row["remote_mark"]) == ([], None)
+
+
+def test_the_sandbox_is_refused_for_contacts_of_a_real_account(gate: GateKeeper) -> None:
+    gate.bind_account("5f8a", "key")
+    with pytest.raises(AccountMixup, match="5f8a"):
+        gate.bind_account("sandbox", "another key")
+    assert gate.bind_account("5f8a", "key") == 0
