@@ -2634,10 +2634,7 @@ MUTATIONS = (
                 "s.last_error_kind <> 'unknown'",
             ),
         ),
-        tests=(
-            "crm_pipelines_tests/integration/contacts/test_selection.py"
-            "::test_retry_of_all_hastens_who_was_selected_while_it_was_sent_and_then_put_off",
-        ),
+        tests=(f"{_SELECTION}::test_retry_of_all_hastens_who_was_selected_while_it_was_sent_and_then_put_off",),
     ),
     Mutation(
         guard="unknown: another mapping does not send again what had no answer",
