@@ -2615,6 +2615,28 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        guard="unknown: a selection takes nobody whose answer was lost after it began",
+        changes=(
+            (
+                "crm_pipelines/database/migrations/versions/0022_unknown.sql",
+                "AND s.contact_id NOT IN (SELECT w.id FROM wanted w WHERE w.last_error_kind = 'unknown'))",
+                "AND false)",
+            ),
+        ),
+        tests=(f"{_UNKNOWN}::test_whose_answer_is_lost_while_all_are_being_selected_is_not_sent_again",),
+    ),
+    Mutation(
+        guard="retry: all are also those without a kind of error",
+        changes=(
+            (
+                "crm_pipelines/contacts/selection.sql",
+                "s.last_error_kind IS DISTINCT FROM 'unknown'",
+                "s.last_error_kind <> 'unknown'",
+            ),
+        ),
+        tests=(f"{_SELECTION}::test_retry_of_all_hastens_who_was_selected_while_it_was_sent_and_then_put_off",),
+    ),
+    Mutation(
         guard="unknown: another mapping does not send again what had no answer",
         changes=((_QUEUE_SQL, "CASE WHEN o.outcome <> 'unknown' THEN coalesce(", "CASE WHEN true THEN coalesce("),),
         tests=(f"{_UNKNOWN}::test_another_mapping_does_not_send_it_again",),

@@ -92,7 +92,7 @@ WITH locked AS MATERIALIZED (
        AND (s.state = 'failed' OR (s.state = 'queued' AND s.attempts > 0 AND s.run_at > now()))
        AND (CAST(:kind AS text) IS NULL OR s.last_error_kind = :kind)
        -- May have arrived: only by its name or its kind.
-       AND (NOT :leave_unknown OR s.last_error_kind <> 'unknown')
+       AND (NOT :leave_unknown OR s.last_error_kind IS DISTINCT FROM 'unknown')
      ORDER BY s.contact_id FOR NO KEY UPDATE
 )
 SELECT * FROM locked

@@ -100,6 +100,15 @@ def test_retry_requeues_the_failed_and_hastens_the_waiting(engine: sa.Engine, co
     }
 
 
+def test_retry_of_all_hastens_who_was_selected_while_it_was_sent_and_then_put_off(
+    engine: sa.Engine, contacts: dict[str, UUID]
+) -> None:
+    with engine.begin() as connection:
+        clear = "UPDATE crm_syncs SET last_error_kind = NULL, last_error = NULL WHERE contact_id = :id"
+        connection.execute(sa.text(clear), {"id": contacts["waiting"]})
+    assert retry(engine, "brevo", Who(everyone=True)).hastened == 1
+
+
 def test_retry_of_a_kind_leaves_the_others(engine: sa.Engine, contacts: dict[str, UUID]) -> None:
     assert retry(engine, "brevo", Who(everyone=True), kind="rejected").requeued == 1
     assert states(engine)[contacts["failed"]] == "failed"

@@ -1,15 +1,19 @@
 """What may have arrived where nothing must be sent twice is parked, until a user decides."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
+from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.contacts.story import story_of
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Attempt, Claim, RetryPolicy
 from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 LEASE = timedelta(minutes=25)
 POLICY = RetryPolicy(delays=(timedelta(minutes=5), timedelta(minutes=10)))
@@ -144,6 +148,26 @@ def test_a_user_who_selects_it_in_sql_has_it_sent_again(people: People, queue: Q
     assert kind(people, parked) == ("queued", None)
     claimed = queue.claim("run-2", limit=1, lease=LEASE) + queue.claim_suspects("run-2", limit=1, lease=LEASE)
     assert [claim.contact_id for claim in claimed] == [parked]
+
+
+def test_whose_answer_is_lost_while_all_are_being_selected_is_not_sent_again(people: People, queue: Queue) -> None:
+    [contact_id] = people.add()
+    send(queue)
+    ends = sa.text(
+        "UPDATE crm_syncs SET state = 'failed', claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL, "
+        "last_error_kind = 'unknown'"
+    )
+    waiting = (
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+        "AND query LIKE '%crm_select%'"
+    )
+    with ThreadPoolExecutor(1) as pool, people.engine.begin() as run:
+        run.execute(ends)
+        selecting = pool.submit(select, people.engine, "brevo", Who(everyone=True))
+        wait_until(lambda: people.all(waiting), "the selection comes to the contact", poll_seconds=0.01)
+        run.commit()
+        selecting.result(PATIENCE)
+    assert kind(people, contact_id) == ("failed", "unknown")
 
 
 def test_who_killed_a_worker_goes_alone_once_a_user_has_it_sent_again(people: People, queue: Queue) -> None:
