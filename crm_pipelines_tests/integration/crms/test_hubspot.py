@@ -227,6 +227,17 @@ def test_two_contacts_that_hubspot_has_merged_are_told_and_the_one_that_stayed_i
     assert held["properties"]["firstname"] == ("Of the first" if together else "N1")
 
 
+def test_a_merged_contact_is_delivered_again_once_it_has_the_address_of_the_one_that_stayed(
+    client: Open, hubspot_sandbox: HubSpotSandbox
+) -> None:
+    crm = client()
+    first, second = send(crm, contact(crm, 1), contact(crm, 2))
+    merge(hubspot_sandbox, first, second)
+    [outcome] = send(crm, delivered(crm, 2, second, email="p1@example.com", first_name="Of both"))
+    assert (outcome.result, outcome.remote_id, outcome.remote_key) == (Result.SYNCED, first.remote_id, "p1@example.com")
+    assert [one["properties"]["firstname"] for one in hubspot_sandbox.contacts()] == ["Of both"]
+
+
 def test_a_contact_that_somebody_gave_another_address_at_hubspot_is_told_and_left_alone(
     client: Open, hubspot_sandbox: HubSpotSandbox
 ) -> None:
