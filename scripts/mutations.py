@@ -2766,6 +2766,22 @@ MUTATIONS = (
         tests=(f"{_HUBSPOT_TESTS}::test_the_lifecycle_stage_is_set_with_the_creation_and_never_again",),
     ),
     Mutation(
+        guard="hubspot: no value of a contact becomes a lifecycle stage",
+        changes=(("crm_pipelines/crms/hubspot/schema.py", "and known.grows", "and known.writable"),),
+        tests=(f"{_HUBSPOT_TESTS}::test_no_value_of_a_contact_becomes_a_lifecycle_stage",),
+    ),
+    Mutation(
+        guard="hubspot: options that are there stay as they are",
+        changes=(
+            (
+                "crm_pipelines/crms/hubspot/schema.py",
+                "for name in _OF_OPTION & one.keys()",
+                'for name in ("label", "value")',
+            ),
+        ),
+        tests=(f"{_HUBSPOT_TESTS}::test_options_that_are_there_stay_as_they_are_when_others_join_them",),
+    ),
+    Mutation(
         guard="hubspot: the daily limit is waited for as long as it lasts",
         changes=(
             (

@@ -50,7 +50,7 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
         prepare_databases(contacts_url, dagster_storage_url(settings, contacts_url), settings.storage.dagster_home)
         for destination in settings.destinations.values():
             if destination.missing is None:
-                console.print(f"{destination.title}: the real one, at {destination.url}.")
+                console.print(f"{destination.title}: the account of the key, at {destination.url}.")
             elif reason := _reason_against_sandbox(destination, contacts_url):
                 console.print(f"{destination.title}: none. {reason}")
             else:

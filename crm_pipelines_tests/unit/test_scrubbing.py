@@ -51,6 +51,13 @@ def test_what_says_why_stays(words: str) -> None:
     assert scrub(words) == words
 
 
+def test_a_short_word_goes_where_it_stands_by_itself_and_takes_nothing_out_of_another() -> None:
+    said = 'not granted all required scopes: "red" is no option, nor is [red], nor red_wine'
+    assert without_secrets(said, ("red",)) == (
+        'not granted all required scopes: "***" is no option, nor is [***], nor ***_wine'
+    )
+
+
 def test_secrets_go_the_longest_first() -> None:
     assert scrub("key abc-def and abc", ("abc", "abc-def", "")) == "key *** and ***"
 

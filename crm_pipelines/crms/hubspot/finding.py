@@ -55,7 +55,9 @@ def by_id(contact: Sendable, rows: Iterable[Row]) -> Found | None:
         addresses = {address_in(row), *further_addresses(row)} - {""}
         if number in _split(row, "hs_merged_object_ids") or confirmed in addresses:
             merged = row
-    return None if merged is None else _found(merged, ours=address_in(merged) == confirmed, merged=True)
+    if merged is None:
+        return None
+    return _found(merged, ours=address_in(merged) in {confirmed, contact.payload.key}, merged=True)
 
 
 def by_address(contact: Sendable, addresses: Sequence[str], rows: Sequence[Row]) -> Found | None:

@@ -49,7 +49,7 @@ def advice_for(destination: str) -> Mapping[str, str]:
         "invalid_address": "Correct the e-mail address.",
         "duplicate_address": "Merge or delete one of the two contacts at HubSpot, or correct the address here.",
         "duplicate_value": "Give that value to one of the two contacts only.",
-        "merged": "Merge the two contacts here, too, or delete one of them; or give this one another address.",
+        "merged": "Delete this contact here if that one's address is here, too; if not, give it that address.",
         "other_address": "Give the contact the same address here and at HubSpot.",
     }
 

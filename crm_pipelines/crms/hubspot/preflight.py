@@ -86,7 +86,8 @@ def _property(name: str, wanted: Wanted, account: AccountProperties, in_use: InU
     subject = f"Property {name}"
     known = account.get(name)
     if known is None:
-        near = next(iter(get_close_matches(name, account.names, n=1, cutoff=0.8)), None)
+        possible = [one for one in account.names if one in account.writable and not HubspotMapping.reserves(one)]
+        near = next(iter(get_close_matches(name, possible, n=1, cutoff=0.8)), None)
         hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
         detail = f"does not exist, so its values are left out. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
@@ -94,7 +95,8 @@ def _property(name: str, wanted: Wanted, account: AccountProperties, in_use: InU
         detail = "cannot be written: HubSpot sets it itself. Name another one in the mapping file."
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if missing := _not_options(known, options_of(wanted, in_use)):
-        detail = f"exists, but {missing} values in use are none of its options and are left out. Run {provision}"
+        advice = f"Run {provision}" if known.grows else "Correct the values."
+        detail = f"exists, but {missing} values in use are none of its options and are left out. {advice}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=False)
     if known.type != CREATED_AS[wanted.type][0] and wanted.mapped and known.type not in {"string", "phone_number"}:
         detail = (

@@ -13,6 +13,7 @@ from typing import Any
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.attributes import AccountAttributes, as_text
 from crm_pipelines.crms.hubspot.forms import wire
+from crm_pipelines.crms.hubspot.mapping import ONLY_ON_CREATION
 from crm_pipelines.crms.options import Options
 from crm_pipelines.crms.values import LEFT_OUT, AttributeType, Converted, PythonTypes, Value
 from crm_pipelines.settings import HubspotSettings
@@ -50,6 +51,8 @@ CREATED_AS: Mapping[AttributeType, tuple[str, str]] = {
 class Property:
     """One property. `options` are internal value and label of each; `open`: its options stand elsewhere.
 
+    `fixed`: no option is added by us, since HubSpot allows none, or since its options are stages of the sales.
+
     `destination` is the name under which the account is provisioned.
     """
 
@@ -59,12 +62,18 @@ class Property:
     read_only: bool
     options: tuple[tuple[str, str], ...] = ()
     open: bool = False
+    fixed: bool = False
     destination: str = HubspotSettings.kind
 
     @property
     def writable(self) -> bool:
         """Whether a delivery may write it."""
         return not self.read_only
+
+    @property
+    def grows(self) -> bool:
+        """Whether options may be added to it."""
+        return self.writable and not self.fixed
 
     @property
     def several(self) -> bool:
@@ -137,8 +146,10 @@ class Property:
             return Converted(fitted)
         if not self.several and len(kept) + len(unknown) > 1:
             return Converted(None, f"{LEFT_OUT}: {self.name} at HubSpot takes one option, so correct the value")
-        remark = f"{LEFT_OUT} where it is none of the options of {self.name} at HubSpot: add them there, or run"
-        return Converted(fitted, f"{remark} crm-pipelines provision {self.destination}")
+        remark = f"{LEFT_OUT} where it is none of the options of {self.name} at HubSpot"
+        if self.fixed:
+            return Converted(fitted, f"{remark}: correct the value")
+        return Converted(fitted, f"{remark}: add them there, or run crm-pipelines provision {self.destination}")
 
 
 class AccountProperties(AccountAttributes[Property]):
@@ -164,12 +175,12 @@ def _is_there(row: Mapping[str, Any]) -> bool:
 
 def _described(row: Mapping[str, Any]) -> dict[str, Any]:
     metadata = row.get("modificationMetadata")
-    read_only = isinstance(metadata, dict) and metadata.get("readOnlyValue") is True
+    told = metadata if isinstance(metadata, dict) else {}
     found: dict[str, Any] = {
         "name": row["name"],
         "type": str(row.get("type") or "string"),
         "field_type": str(row.get("fieldType") or ""),
-        "read_only": read_only or row.get("calculated") is True,
+        "read_only": told.get("readOnlyValue") is True or row.get("calculated") is True,
     }
     if found["type"] == "enumeration":
         listed = row.get("options")
@@ -177,6 +188,7 @@ def _described(row: Mapping[str, Any]) -> dict[str, Any]:
         found["options"] = [str(one.get("value")) for one in options]
         found["labels"] = [str(one.get("label") or one.get("value")) for one in options]
         found["open"] = row.get("externalOptions") is True
+        found["fixed"] = told.get("readOnlyOptions") is True or row["name"] in ONLY_ON_CREATION
     return found
 
 
@@ -188,6 +200,7 @@ def _property(row: Mapping[str, Any], destination: str) -> Property:
         read_only=row["read_only"],
         options=tuple(zip(row.get("options", ()), row.get("labels", ()), strict=True)),
         open=row.get("open", False),
+        fixed=row.get("fixed", row["name"] in ONLY_ON_CREATION),
         destination=destination,
     )
 

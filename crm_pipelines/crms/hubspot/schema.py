@@ -17,6 +17,8 @@ from crm_pipelines.settings import HubspotSettings
 GROUP = "contactinformation"
 """The group that every account has (properties guide)."""
 
+_OF_OPTION = frozenset({"label", "value", "description", "displayOrder", "hidden"})
+
 
 class HubspotSchema:
     """See `crm_pipelines.crms.schema.Schema`."""
@@ -52,7 +54,7 @@ class HubspotSchema:
         grown = [
             new_attribute(name, known.type, options_of(one, in_use.get(name)), known.choices)
             for name, one in sorted(wanted.items())
-            if (known := account.get(name)) is not None and takes_options(one, known) and known.writable
+            if (known := account.get(name)) is not None and takes_options(one, known) and known.grows
         ]
         return [*missing, *(one for one in grown if one.options)]
 
@@ -72,11 +74,9 @@ class HubspotSchema:
         if dry_run:
             return [one.name for one in plan]
         wanted = wanted_attributes(self._mapping, custom_fields or {})
-        account = self._account(turn) if any(one.exists for one in plan) else None
 
         def create(new: NewAttribute) -> Outcome:
-            known = account.get(new.name) if account is not None and new.exists else None
-            return self._grow(new, known, turn) if known is not None else self._create(new, wanted[new.name], turn)
+            return self._grow(new, turn) if new.exists else self._create(new, wanted[new.name], turn)
 
         return create_all(plan, create, is_there=is_there_already, label=HubspotSettings.label)
 
@@ -101,11 +101,18 @@ class HubspotSchema:
             definition["options"] = [_option(text, place) for place, text in enumerate(("true", "false"))]
         return self._change("POST", self._api.paths.properties(), definition, turn)
 
-    def _grow(self, new: NewAttribute, known: Property, turn: Turn) -> Outcome:
-        # What is sent replaces the whole list, so it holds those there are, too.
-        options = [{**_option(label, place), "value": value} for place, (value, label) in enumerate(known.options)]
+    def _grow(self, new: NewAttribute, turn: Turn) -> Outcome:
+        # What is sent replaces the whole list, so it holds those there are, too, hidden ones and their descriptions.
+        path = self._api.paths.properties(new.name)
+        outcome, answer = self._api.ask("GET", path, turn)
+        if outcome.result is not Result.SYNCED:
+            return outcome
+        there = (json_object(answer) or {}).get("options")
+        if not isinstance(there, list) or not all(isinstance(one, dict) for one in there):
+            return self._api.foreign(outcome)
+        options = [{name: one[name] for name in _OF_OPTION & one.keys()} for one in there]
         options += [_option(text, len(options) + place) for place, text in enumerate(new.options)]
-        return self._change("PATCH", self._api.paths.properties(new.name), {"options": options}, turn)
+        return self._change("PATCH", path, {"options": options}, turn)
 
     def _change(self, method: str, path: str, definition: Mapping[str, Any], turn: Turn) -> Outcome:
         outcome, answer = self._api.ask(method, path, turn, json=definition)
