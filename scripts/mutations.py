@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 _QUEUE_SQL = "crm_pipelines/queue/claims.sql"
 _HUBSPOT_TESTS = "crm_pipelines_tests/integration/crms/test_hubspot.py"
+_HUBSPOT_RUNS = "crm_pipelines_tests/integration/orchestration/test_hubspot_sync.py"
 _COURIER = "crm_pipelines/delivery/single/courier.py"
 _UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
 _ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
@@ -492,6 +493,19 @@ MUTATIONS = (
         guard="together: a defect of ours is no failure of the CRM, however many contacts it befell",
         changes=((_GATEKEEPING, "elif outcome.requests:", "elif not outcome.shared:"),),
         tests=(f"{_MANY}::test_a_defect_for_one_of_a_hundred_costs_that_one_an_attempt_and_nobody_else",),
+    ),
+    Mutation(
+        guard="together: a look at a hundred that fails is one failure",
+        changes=(
+            (
+                "crm_pipelines/delivery/fidelity.py",
+                "for outcome in dict.fromkeys(outcome for outcome, _ in found):",
+                "for outcome, _ in found:",
+            ),
+        ),
+        tests=(
+            f"{_HUBSPOT_RUNS}::test_one_request_of_the_fidelity_check_that_fails_is_one_failure_and_the_check_goes_on",
+        ),
     ),
     Mutation(
         guard="together: who was in a request that must not be repeated is not sent again after a defect",

@@ -91,7 +91,7 @@ class FidelityReader:
         # Not by the former address: whoever has that by now is another contact.
         sought = [replace(sendable_of(one, payload), remote_key=None) for one, payload in sent]
         found = self._reading.look_up(sought, turn=self._session.turn)
-        for outcome, _ in found:
+        for outcome in dict.fromkeys(outcome for outcome, _ in found):  # once where they shared a request
             self._session.heed(outcome)
         unchanged = self._sampler.unchanged([one.claim for one, _ in sent])
         for (delivery, payload), (outcome, held) in zip(sent, found, strict=True):

@@ -72,11 +72,11 @@ class Account:
         return CrmSession(gate=self.gate, crm=self.crm, limit=self.rate_limit(self.gate.read()))
 
     def admit_run(self, *, move: bool) -> Admitted:
-        """See `accounts.admit_run`."""
+        """See `identity.admit_run`."""
         return admit_run(self.session(), move=move)
 
     def admitted(self) -> "Account":
-        """The same, with turns at the gate only while this is the account of the contacts; see `accounts.admit`."""
+        """The same, with turns at the gate only while this is the account of the contacts; see `identity.admit`."""
         turns = pacer_for(self.gate, self.destination.rate_limit_per_second)
         return replace(self, gate=admit(self.gate, self.crm, turn=turns.wait))
 

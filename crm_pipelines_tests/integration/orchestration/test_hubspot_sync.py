@@ -145,3 +145,17 @@ def test_the_fidelity_check_reads_a_hundred_contacts_in_one_request_and_finds_wh
     assert len(hubspot.requests(path="/batch/read$")) - before == 1
     assert (found.percent("email"), found.percent("firstname")) == (100, 90)
     assert found.low == ["firstname"]
+
+
+def test_one_request_of_the_fidelity_check_that_fails_is_one_failure_and_the_check_goes_on(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox, engine: sa.Engine
+) -> None:
+    people.add(200)
+    since = people.now()
+    pipeline.run()
+    hubspot.fault("status", path="/batch/read$", status=503, times=1)
+    with open_account(load_settings(), "hubspot", engine) as account:
+        reader = account.fidelity_reader()
+        assert reader is not None
+        found = reader.read(since, 200)
+    assert (found.compared, found.unread, found.halted) == (100, 100, None)
