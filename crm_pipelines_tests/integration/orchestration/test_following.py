@@ -45,7 +45,7 @@ def run(
     instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dg.ExecuteInProcessResult]:
     """Runs the job with time for five contacts."""
-    monkeypatch.setattr(ops, "claim_limit", lambda *_: 5)
+    monkeypatch.setattr(ops, "claim_limit", lambda *_, **__: 5)
 
     def execute(tags: dict[str, str] | None = None, **config: object) -> dg.ExecuteInProcessResult:
         return job_of().execute_in_process(
