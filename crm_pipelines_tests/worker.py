@@ -26,6 +26,7 @@ from crm_pipelines import faults
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.bulk import BrevoImports
+from crm_pipelines.crms.hubspot import Hubspot
 from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.delivery import fence, planning
@@ -151,8 +152,9 @@ def _work(variables: Mapping[str, str], clock: str, log: str, runs: int, scale: 
 
 def _make_short(scale: float) -> None:
     """Scale every time that the protocol rests on, so that a storm sees many leases end."""
-    assert Brevo.__init__.__kwdefaults__ is not None
-    Brevo.__init__.__kwdefaults__["longest_request"] *= scale
+    for client in (Brevo, Hubspot):
+        assert client.__init__.__kwdefaults__ is not None
+        client.__init__.__kwdefaults__["longest_request"] *= scale
     vars(fence)["TRUST"] *= scale
     vars(courier)["DELIVERY_LEASE"] *= scale
     vars(ops)["CLAIM_LEASE"] *= scale / 10  # runs are as short

@@ -87,6 +87,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     rate = account.rate_limit(gate).per_second
     together = account.crm.most_per_request
     limit = claim_limit(budget, rate, config.limit, together=together)
+    most_alone = claim_limit(budget, rate, config.limit)
     smallest = smallest_batch(
         account.destination.sync_scheduler_batch_size, rate, account.destination.sync_processes, together=together
     )
@@ -125,7 +126,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         limit = 0
     in_bulk = known and chosen is None and not gate.paused and not gate.probing
     scan = _scan(context, config, account) if in_bulk else None
-    claims, suspects = _claim(context, account, limit, chosen, probing=gate.probing, in_bulk=scan is not None)
+    claims, suspects = _claim(
+        context, account, limit, min(limit, most_alone), chosen, probing=gate.probing, in_bulk=scan is not None
+    )
     batches = []
     if scan is not None or (chosen is None and imports.any_open()):
         most = sys.maxsize if config.limit is None else config.limit - len(claims) - len(suspects)
@@ -159,6 +162,7 @@ def _claim(
     context: dg.OpExecutionContext,
     account: Account,
     limit: int,
+    most_alone: int,
     chosen: list[UUID] | None,
     *,
     probing: bool,
@@ -166,14 +170,15 @@ def _claim(
 ) -> tuple[list[Claim], list[Claim]]:
     """Contacts, and crash suspects, at most `limit` of both: however many there are of one kind, the other has a share.
 
+    `most_alone` suspects at most: each takes a request of its own, also where many contacts go in one.
     While the gate tries out a single contact, a suspect is that only if nobody else is due: it would take the worker
     down once more, and nothing would be known.
     """
     given: dict[str, Any] = {"lease": CLAIM_LEASE, "contact_ids": chosen}
-    share = 0 if probing else suspects_share(limit)
+    share = 0 if probing else suspects_share(most_alone)
     suspects = account.queue.claim_suspects(context.run_id, limit=share, **given) if share else []
     claims = account.queue.claim(context.run_id, limit=limit - len(suspects), leave_to_imports=in_bulk, **given)
-    left = limit - len(claims) - len(suspects)
+    left = min(limit - len(claims), most_alone) - len(suspects)
     if left > 0 and not (probing and claims):
         suspects += account.queue.claim_suspects(context.run_id, limit=left, **given)
     return claims, suspects

@@ -1,5 +1,7 @@
 """HubSpot's job against a real Postgres and the sandbox: many contacts in few requests, each with its own fate."""
 
+from datetime import timedelta
+
 import dagster as dg
 import pytest
 import sqlalchemy as sa
@@ -9,6 +11,7 @@ from crm_pipelines.delivery.account.opening import open_account
 from crm_pipelines.delivery.account.preflight import provision_account
 from crm_pipelines.delivery.pace import pacing
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
+from crm_pipelines.orchestration.sync import ops
 from crm_pipelines.orchestration.watching.findings import gate_finding
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
@@ -159,3 +162,14 @@ def test_one_request_of_the_fidelity_check_that_fails_is_one_failure_and_the_che
         assert reader is not None
         found = reader.read(since, 200)
     assert (found.compared, found.unread, found.halted) == (100, 100, None)
+
+
+def test_suspects_go_alone_so_a_run_takes_only_as_many_as_it_has_time_for_requests(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspects = people.add(30)
+    people.run("UPDATE crm_syncs SET crashes = 1 WHERE contact_id = ANY (:ids)", ids=suspects)
+    monkeypatch.setattr(ops, "sending_budget", lambda _: timedelta(seconds=10 / 500))
+    assert pipeline.run().counts == {"claimed": 10, "synced": 10}
+    people.add(150)
+    assert pipeline.run().counts == {"claimed": 160, "synced": 160}
