@@ -1970,12 +1970,12 @@ MUTATIONS = (
     ),
     Mutation(
         guard="turns: a long queue leaves suspects a share",
-        changes=((_OPS, "share = 0 if probing else suspects_share(limit)", "share = 0"),),
+        changes=((_OPS, "share = 0 if probing else suspects_share(most_alone)", "share = 0"),),
         tests=(f"{_TURNS}::test_suspects_get_their_turn_however_long_the_queue_is",),
     ),
     Mutation(
         guard="turns: many suspects leave the others their share",
-        changes=((_OPS, "share = 0 if probing else suspects_share(limit)", "share = limit"),),
+        changes=((_OPS, "share = 0 if probing else suspects_share(most_alone)", "share = limit"),),
         tests=(f"{_TURNS}::test_suspects_however_many_leave_the_others_their_turn",),
     ),
     Mutation(
