@@ -207,11 +207,12 @@ class Courier:
             for contact, outcome in zip(contacts, outcomes, strict=True):
                 if outcome is not None:
                     contact.heed(outcome)
+                    if sends_left and is_short_refusal(outcome):
+                        again.append(contact)
+                        continue
                     if outcome.whole or (alone and outcome.result is not Result.SYNCED):
                         refused.append(contact)
-                if outcome is not None and sends_left and is_short_refusal(outcome):
-                    again.append(contact)
-                elif contact.outcome is not None and not contact.outcome.whole:
+                if contact.outcome is not None and not contact.outcome.whole:
                     answered.append(contact.attempt(self._crm))
             for outcome in telling(outcomes):
                 self.session.heed(outcome)
