@@ -452,8 +452,8 @@ MUTATIONS = (
         changes=(
             (
                 _COURIER,
-                "elif contact.outcome is not None and not contact.outcome.whole:",
-                "elif contact.outcome is not None:",
+                "if contact.outcome is not None and not contact.outcome.whole:",
+                "if contact.outcome is not None:",
             ),
         ),
         tests=(f"{_MANY}::test_when_the_gate_closes_between_halves_nobody_is_refused_who_was_not_alone",),
@@ -472,6 +472,17 @@ MUTATIONS = (
         guard="together: the half that must hold the culprit is not sent whole",
         changes=(("crm_pipelines/delivery/single/halving.py", "if again or len(second) == 1:", "if True:"),),
         tests=(f"{_HALVING_TESTS}::test_of_a_hundred_one_culprit_is_found_with_thirteen_further_requests",),
+    ),
+    Mutation(
+        guard="together: who is asked to wait is not sent apart",
+        changes=(
+            (
+                _COURIER,
+                "                        again.append(contact)\n                        continue\n",
+                "                        again.append(contact)\n",
+            ),
+        ),
+        tests=(f"{_MANY}::test_who_is_asked_to_wait_each_time_is_sent_four_times_and_has_one_outcome",),
     ),
     Mutation(
         guard="together: one refusal for rate is one pause",

@@ -249,6 +249,18 @@ def test_a_refusal_for_rate_of_all_is_one_pause_and_all_are_sent_again_once(
     assert people.all("SELECT sum(requests) AS n FROM crm_attempts") == [{"n": 2}]
 
 
+def test_who_is_asked_to_wait_each_time_is_sent_four_times_and_has_one_outcome(
+    people: People, delivery: Delivery, postbox: Postbox
+) -> None:
+    people.add(1)
+    postbox.fault(Fault(status=429, headers={"Retry-After": "0.05"}, times=None))
+    courier = delivery.courier()
+    courier.deliver(delivery.claim())
+    assert sizes(postbox) == [1] * 4
+    assert courier.session.refused_for_rate == 4
+    assert people.all("SELECT outcome, requests FROM crm_attempts") == [{"outcome": "snoozed", "requests": 4}]
+
+
 def test_a_long_refusal_for_rate_charges_nobody_and_sends_no_more(
     people: People, delivery: Delivery, postbox: Postbox
 ) -> None:
