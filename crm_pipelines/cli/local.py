@@ -179,7 +179,7 @@ def sandbox(crm: str, port: int, state: Path | None) -> None:
     type=click.IntRange(1, 65535),
     default=SANDBOX_PORT,
     show_default=True,
-    help="Of the stand-in for Brevo, used without a key.",
+    help="Of the stand-in for the first CRM without a key.",
 )
 def up(port: int, api_port: int, sandbox_port: int) -> None:
     """Run Dagster with its schedules and sensors, and the API, on this machine, until Ctrl-C.

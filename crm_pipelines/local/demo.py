@@ -66,7 +66,8 @@ def demo(settings: Settings, kind: type[CrmSettings] = KINDS[FIRST]) -> None:
         "What the sandbox holds, in a browser: "
         f"crm-pipelines sandbox {crm} --port 8086 --state {sandbox_state(crm, data)}"
     )
-    console.print("Next: `make up` runs this every 5 minutes, with Dagster's pages at http://127.0.0.1:3000.")
+    up = "make up" if crm == FIRST else f"CRM_DESTINATIONS={FIRST},{crm} make up"
+    console.print(f"Next: `{up}` runs this every 5 minutes, with Dagster's pages at http://127.0.0.1:3000.")
 
 
 def _fates(engine: sa.Engine, crm: str, rejects: Sequence[Reject]) -> Table:

@@ -17,7 +17,9 @@ from crm_pipelines.delivery.account.preflight import provision_account
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.local.processes import Processes
 from crm_pipelines.orchestration.instance import dagster_instance
-from crm_pipelines.settings import Settings
+from crm_pipelines.sandbox import SANDBOXES
+from crm_pipelines.settings import CrmSettings, Settings
+from crm_pipelines.settings.destinations import FIRST
 
 # A sandbox accepts any key; this one can be mistaken for no real one.
 _KEY = SecretStr("sandbox")
@@ -47,13 +49,22 @@ def prepare_databases(contacts_url: str, dagster_url: str, dagster_home: Path) -
         instance.upgrade()
 
 
+def may_be_sandbox(destination: CrmSettings, settings: Settings) -> bool:
+    """Whether a sandbox may stand in for a destination without credentials.
+
+    Beside a real account only for the first one: of any other it is more likely that its key was forgotten.
+    """
+    trying_out = all(one.missing is not None for one in settings.destinations.values())
+    return destination.name == FIRST or (trying_out and destination.name in SANDBOXES)
+
+
 def start_sandbox(processes: Processes, kind: str, port: int, folder: Path) -> Mapping[str, Any]:
     """Start the stand-in for this CRM, which keeps its account in `folder`.
 
     Returns the settings of a destination that go there, by field.
     """
     processes.start(
-        "sandbox",
+        f"{kind}-sandbox",
         [
             *(sys.executable, "-m", f"crm_pipelines.sandbox.{kind}"),
             *("--port", str(port), "--state", str(sandbox_state(kind, folder))),

@@ -1,4 +1,4 @@
-"""`crm-pipelines up`: databases, Dagster, and the sandbox where there is no key. Until Ctrl-C."""
+"""`crm-pipelines up`: databases, Dagster, and sandboxes where there is no key. Until Ctrl-C."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from rich.console import Console
 from crm_pipelines.access.tokens import SCOPES, TokenRefused, TokenUnknown, authenticate, create_token, revoke_token
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
-from crm_pipelines.local.environment import listens, prepare_databases, provision, start_sandbox
+from crm_pipelines.local.environment import listens, may_be_sandbox, prepare_databases, provision, start_sandbox
 from crm_pipelines.local.processes import ProcessError, Processes, free_port, free_port_or_explain
 from crm_pipelines.local.webserver import Webserver
 from crm_pipelines.settings import (
@@ -24,7 +24,6 @@ from crm_pipelines.settings import (
     load_settings,
     project_folder,
 )
-from crm_pipelines.settings.destinations import FIRST
 
 LOCATION = "crm_pipelines"
 """Schedules and sensors are switched on and off per location, so its name is the same everywhere."""
@@ -51,7 +50,7 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
         for destination in settings.destinations.values():
             if destination.missing is None:
                 console.print(f"{destination.title}: the account of the key, at {destination.url}.")
-            elif reason := _reason_against_sandbox(destination, contacts_url):
+            elif reason := _reason_against_sandbox(destination, settings, contacts_url):
                 console.print(f"{destination.title}: none. {reason}")
             else:
                 free_port_or_explain(sandbox_port, f"the {destination.title} sandbox", "--sandbox-port")
@@ -60,6 +59,7 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
                     f"{destination.title}: the local sandbox, http://127.0.0.1:{sandbox_port} "
                     f"({destination.missing} is not set). What goes there stays on this machine."
                 )
+                sandbox_port = free_port()
         console.print("Starting Dagster ...")
         webserver = Webserver(port)
         token = token_file(contacts_url, data)
@@ -82,10 +82,10 @@ def _status_page(settings: Settings, port: int) -> str:
     return f"{own} (in Safari {shared})" if STATUS_PAGE_NAME in settings.api.hosts else shared
 
 
-def _reason_against_sandbox(destination: CrmSettings, contacts_url: str) -> str | None:
+def _reason_against_sandbox(destination: CrmSettings, settings: Settings, contacts_url: str) -> str | None:
     """Why nothing is delivered to a destination without credentials; None: it may be the sandbox."""
     assert destination.missing is not None
-    if destination.name != FIRST:
+    if not may_be_sandbox(destination, settings):
         return str(NotConfigured(destination.missing))
     with engine_on(contacts_url) as engine:
         account = GateKeeper(engine, destination.name).read().account

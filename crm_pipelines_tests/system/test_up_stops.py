@@ -81,12 +81,13 @@ def test_when_a_part_of_dagster_dies_up_stops_all_and_says_which(stack: Stack, r
     assert stack.left_behind(0) == []
 
 
-def test_without_a_key_up_starts_the_sandbox_and_killed_it_leaves_nothing_behind_not_even_postgres(
+def test_without_a_key_up_starts_the_sandboxes_and_killed_it_leaves_nothing_behind_not_even_postgres(
     stack_down: Stack,
 ) -> None:
-    stack_down.start(BREVO_API_KEY="", CRM_DESTINATIONS="brevo,brevo_eu:brevo")
+    stack_down.start(BREVO_API_KEY="", CRM_DESTINATIONS="brevo,brevo_eu:brevo,hubspot")
     assert "Brevo: the local sandbox, http://127.0.0.1:" in stack_down.terminal()
     assert "Brevo (brevo_eu): none. BREVO_EU_API_KEY is not set: " in stack_down.terminal()
+    assert "HubSpot: the local sandbox, http://127.0.0.1:" in stack_down.terminal()
     stack_down.tidy()
     stack_down.people.add(3, name=NAME)
     stack_down.pages.wait(stack_down.pages.launch(), "SUCCESS")
