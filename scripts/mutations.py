@@ -474,6 +474,13 @@ MUTATIONS = (
         tests=(f"{_HALVING_TESTS}::test_of_a_hundred_one_culprit_is_found_with_thirteen_further_requests",),
     ),
     Mutation(
+        guard="intents: what another contact is confirmed to have is not ours",
+        changes=((_QUEUE_SQL, "o.remote_key = k AND o.contact_id <> s.contact_id", "false"),),
+        tests=(
+            f"{_HUBSPOT_RUNS}::test_who_was_once_given_the_address_of_another_contact_is_not_written_over_that_one",
+        ),
+    ),
+    Mutation(
         guard="together: who is asked to wait is not sent apart",
         changes=(
             (

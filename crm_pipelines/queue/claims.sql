@@ -84,7 +84,12 @@ SELECT contact_id, r.revision FROM given FULL JOIN renewed r USING (contact_id)
 
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
-SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.maybe_keys, s.sent_attributes, s.payload_hash,
+SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.sent_attributes, s.payload_hash,
+       -- What another contact is confirmed to have is not ours.
+       CASE WHEN s.maybe_keys = '{}' THEN s.maybe_keys
+            ELSE ARRAY(SELECT k FROM unnest(s.maybe_keys) k
+                        WHERE NOT EXISTS (SELECT 1 FROM crm_syncs o
+                                           WHERE o.crm = :crm AND o.remote_key = k AND o.contact_id <> s.contact_id)) END AS maybe_keys,
        c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
        c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,
@@ -97,7 +102,11 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lis
 -- name: glance
 -- What `load` would give for a contact without a claim, selected or not.
 SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists,
-       coalesce(s.maybe_keys, '{}') AS maybe_keys, coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
+       coalesce(CASE WHEN s.maybe_keys = '{}' THEN s.maybe_keys
+            ELSE ARRAY(SELECT k FROM unnest(s.maybe_keys) k
+                        WHERE NOT EXISTS (SELECT 1 FROM crm_syncs o
+                                           WHERE o.crm = :crm AND o.remote_key = k AND o.contact_id <> s.contact_id)) END, '{}') AS maybe_keys,
+       coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
        c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
        c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,

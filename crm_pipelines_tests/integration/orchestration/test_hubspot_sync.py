@@ -173,3 +173,23 @@ def test_suspects_go_alone_so_a_run_takes_only_as_many_as_it_has_time_for_reques
     assert pipeline.run().counts == {"claimed": 10, "synced": 10}
     people.add(150)
     assert pipeline.run().counts == {"claimed": 160, "synced": 160}
+
+
+def test_who_was_once_given_the_address_of_another_contact_is_not_written_over_that_one(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox
+) -> None:
+    [holder] = people.add(email="x@example.com", name="Ada Holder")
+    pipeline.run()
+    people.run("UPDATE crm_contacts SET email = 'y@example.com' WHERE id = :id", id=holder)
+    people.run("UPDATE crm_syncs SET run_at = now() + interval '1 hour' WHERE contact_id = :id", id=holder)
+    [other] = people.add(email="x@example.com", name="Grace Other")
+    pipeline.run()
+    people.run("UPDATE crm_contacts SET email = 'z@example.com' WHERE id = :id", id=other)
+    people.run("UPDATE crm_syncs SET run_at = now() WHERE contact_id = :id", id=other)
+    assert people.sync(other)["maybe_keys"] == ["x@example.com"]
+    pipeline.run()
+    assert people.sync(other)["state"] == "synced"
+    assert people.sync(other)["remote_id"] != people.sync(holder)["remote_id"]
+    held = hubspot.contact("x@example.com")
+    assert held is not None
+    assert held["firstname"] == "Ada"
