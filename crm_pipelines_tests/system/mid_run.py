@@ -20,7 +20,8 @@ NEVER_ANSWER = {"action": "hold_after"}
 def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) -> str:
     """Some contacts of the first batch are in the ledger, the others wait for an answer: `fault` says how long.
 
-    The second batch is one of crash suspects, which always come in a batch of their own.
+    The second batch is one of crash suspects, which always come in a batch of their own. On a slow machine the first
+    answers that are late may be in the ledger, too.
     """
     stack.people.add(SECOND_BATCH, name=NAME)
     stack.people.run("UPDATE crm_syncs SET crashes = 1")
@@ -29,7 +30,7 @@ def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) 
     brevo_sandbox.fault(path=DELIVERIES, **fault)
     run_id = stack.pages.launch()
     brevo_sandbox.wait_for_requests(FIRST_BATCH, path=DELIVERIES)
-    wait_until(lambda: _answers(stack, run_id) == ANSWERED, "the answers that have come are in the ledger")
+    wait_until(lambda: _answers(stack, run_id) >= ANSWERED, "the answers that have come are in the ledger")
     return run_id
 
 
