@@ -76,6 +76,7 @@ _COMMANDS = "crm_pipelines_tests/integration/cli/test_destinations.py"
 _VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
 _EMBEDDED_ERRORS = "crm_pipelines_tests/integration/local/embedded/test_errors.py"
 _RESTORED = "crm_pipelines_tests/integration/destinations/test_restored_gate.py"
+_DATABASES = "crm_pipelines_tests/integration/local/test_databases.py"
 _BACKUPS = "crm_pipelines_tests/integration/local/test_backups.py"
 _ACCOUNTS = "crm_pipelines/delivery/account/identity.py"
 _OPENING = "crm_pipelines/delivery/account/opening.py"
@@ -1067,6 +1068,16 @@ MUTATIONS = (
         guard="restore: a long name of a database is not that of the new one",
         changes=(("crm_pipelines/local/backups.py", "_name(url).encode()[:38]", "_name(url).encode()"),),
         tests=(f"{_BACKUPS}::test_a_database_with_a_long_name_is_kept_too",),
+    ),
+    Mutation(
+        guard="dagster's database: two that create it at once both use it",
+        changes=(("crm_pipelines/local/databases.py", '"23505"}', '"00000"}'),),
+        tests=(f"{_DATABASES}::test_whoever_creates_dagsters_database_at_the_same_time_as_others_uses_it_with_them",),
+    ),
+    Mutation(
+        guard="dagster's database: one that was created a moment before is no error",
+        changes=(("crm_pipelines/local/databases.py", '{"42P04"', '{"00000"'),),
+        tests=(f"{_DATABASES}::test_dagsters_database_that_another_has_created_a_moment_before_is_used",),
     ),
     Mutation(
         guard="gate: a refused key does not take the place of a person's pause",

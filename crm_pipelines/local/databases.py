@@ -16,6 +16,8 @@ from crm_pipelines.settings import Settings
 
 _CONTACTS = "contacts"
 _DAGSTER = "dagster"
+# duplicate_database, unique_violation: whoever creates one at the same time as another meets either.
+_CREATED_MEANWHILE = {"42P04", "23505"}
 
 
 class DagsterDatabaseMissing(CrmPipelinesError):
@@ -67,7 +69,7 @@ def dagster_storage_url(settings: Settings, contacts_url: str) -> str:
     try:
         with engine.connect() as connection:
             if not connection.scalar(sa.text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": _DAGSTER}):
-                connection.execute(sa.text(f"CREATE DATABASE {_DAGSTER}"))
+                _create(connection, _DAGSTER)
     except sa.exc.OperationalError as error:
         raise DatabaseUnreachable(connection_problem(error, engine.url)) from None
     except sa.exc.ProgrammingError:
@@ -77,6 +79,14 @@ def dagster_storage_url(settings: Settings, contacts_url: str) -> str:
         ) from None
     # Dagster's storage works with psycopg2 only.
     return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def _create(connection: sa.Connection, database: str) -> None:
+    try:
+        connection.execute(sa.text(f"CREATE DATABASE {database}"))
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in _CREATED_MEANWHILE:
+            raise
 
 
 def point_dagster_at(settings: Settings, contacts: sa.URL) -> None:

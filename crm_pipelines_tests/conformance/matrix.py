@@ -1,21 +1,23 @@
-"""The tables of docs/conformance.md: which kind claims what, and what the cases promise.
+"""The tables that documents have from the code: which kind claims what, what the cases promise, what users get.
 
-`python -m crm_pipelines_tests.conformance.matrix` prints both.
+`python -m crm_pipelines_tests.conformance.matrix` writes them into docs/conformance.md and docs/crms.md.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from inspect import getmembers, isfunction
 from pathlib import Path
 from types import ModuleType
 
-import click
-
 from crm_pipelines_tests.conformance.bench import needed
+from crm_pipelines_tests.conformance.features import features
 from crm_pipelines_tests.conformance.subject import Capability
 from crm_pipelines_tests.conformance.subjects import KINDS
 
 Case = Callable[..., None]
+
+DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
 
 _ABOUT_THE_SUITE = {"test_matrix", "test_the_suite_can_fail"}
 
@@ -39,7 +41,7 @@ def capabilities() -> str:
         [f"`{one.name}`", one.value, *("yes" if one in kind.capabilities else "no" for kind in KINDS.values())]
         for one in Capability
     ]
-    return _table(["capability", "means that", *KINDS], rows)
+    return _table(["capability", "means that", *KINDS], *rows)
 
 
 def promises() -> str:
@@ -51,13 +53,33 @@ def promises() -> str:
         for case, asked in cases(module):
             sentence = case.__name__.removeprefix("test_").replace("_", " ")
             rows.append([sentence, ", ".join(f"`{name}`" for name in sorted(one.name for one in asked))])
-    return _table(["case", "asks for"], rows)
+    return _table(["case", "asks for"], *rows)
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def kinds() -> str:
+    """One row per feature, one column per kind that users can have."""
+    return _table(*features())
+
+
+def written(document: str, table: str) -> str:
+    """The document with this table in the place of the one whose first column has the same name."""
+    first = re.escape(table.partition(" |")[0])
+    return re.sub(rf"^{first} \|.*\n(\|.*\n)*", lambda _: table, document, flags=re.MULTILINE)
+
+
+TABLES: Mapping[Callable[[], str], Path] = {
+    capabilities: DOCUMENTS / "conformance.md",
+    promises: DOCUMENTS / "conformance.md",
+    kinds: DOCUMENTS / "crms.md",
+}
+"""Each table, and the document that has it."""
+
+
+def _table(header: list[str], *rows: list[str]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":
-    click.echo(f"{capabilities()}\n{promises()}", nl=False)
+    for table, path in TABLES.items():
+        path.write_text(written(path.read_text(encoding="utf-8"), table()), encoding="utf-8")

@@ -1,14 +1,12 @@
 """What kinds claim is what they can do and what the document says; and what nobody may leave out is asked of all."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from crm_pipelines.settings import KINDS
 from crm_pipelines_tests.conformance import matrix
 from crm_pipelines_tests.conformance.subject import Capability
-
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 
 MANDATORY = {
     "test_accounts": {
@@ -70,8 +68,12 @@ def test_every_capability_is_asked_for_by_a_case() -> None:
     assert asked == set(Capability)
 
 
-@pytest.mark.parametrize("table", [matrix.capabilities, matrix.promises], ids=lambda one: one.__name__)
-def test_the_document_has_the_tables_that_follow_from_the_code(table: Callable[[], str]) -> None:
-    assert table() in DOCUMENT.read_text(encoding="utf-8"), (
-        f"put these lines into docs/conformance.md, from python -m {matrix.__name__}:\n{table()}"
-    )
+@pytest.mark.parametrize("table", matrix.TABLES, ids=lambda one: one.__name__)
+def test_the_document_has_the_table_that_follows_from_the_code(table: Callable[[], str]) -> None:
+    document = matrix.TABLES[table].read_text(encoding="utf-8")
+    assert table() in document, f"run python -m {matrix.__name__}, which writes the table into {matrix.TABLES[table]}"
+
+
+def test_every_kind_tells_its_users_what_to_set_and_to_know() -> None:
+    told = (matrix.DOCUMENTS / "crms.md").read_text(encoding="utf-8")
+    assert [one.label for one in KINDS.values() if f"\n## {one.label}\n" not in told] == []
