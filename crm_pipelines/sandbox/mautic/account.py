@@ -11,6 +11,8 @@ from crm_pipelines.sandbox.mautic.values import Value, fold, shown
 
 UNSUBSCRIBED, BOUNCED, MANUAL = 1, 2, 3
 """Why somebody is not to be contacted."""
+EDIT = "lead:leads:editother"
+"""The permission to change contacts."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +109,10 @@ class Account:
         self.last_contact_id = self.last_segment_id = self.last_dnc_id = 0
         self.last_field_id = len(self.fields)
         self.dies_after_rows = 0
+
+    def may(self, *permissions: str) -> bool:
+        """Whether the user behind the token is permitted all of this."""
+        return self.config.permissions is None or set(permissions) <= set(self.config.permissions)
 
     def usable_fields(self) -> list[Field]:
         """The fields that contacts can have values of."""

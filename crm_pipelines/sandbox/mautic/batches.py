@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crm_pipelines.sandbox.core.answers import Answer, Call, reply
-from crm_pipelines.sandbox.mautic.account import Account, Contact
+from crm_pipelines.sandbox.mautic.account import EDIT, Account, Contact
 from crm_pipelines.sandbox.mautic.answers import (
+    ACCESS_DENIED,
     NOT_FOUND,
     ApiError,
     CrashError,
@@ -20,8 +21,12 @@ _NO_ID = "ID is missing from the payload."
 Rows = dict[Any, Any]
 
 
-class _NoContactError(Exception):
-    """PATCH finds no contact for a row."""
+class _RowError(Exception):
+    """A row does not come to its form."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.error = row_error(status, message)
 
 
 def create_batch(account: Account, call: Call) -> Answer:
@@ -29,6 +34,8 @@ def create_batch(account: Account, call: Call) -> Answer:
 
     def write(_: Any, given: Mapping[str, Any]) -> tuple[Contact, int]:
         known = matching(account, given)
+        if known is not None and not account.may(EDIT):
+            raise _RowError(403, ACCESS_DENIED)
         contact = save(account, known, given, Manner(put=False, clears=known is None))
         return contact, 201 if known is None else 200
 
@@ -46,7 +53,9 @@ def edit_batch(account: Account, call: Call) -> Answer:
         if contact is not None:
             contact = account.contacts.get(contact.id)
         if contact is None and not put:
-            raise _NoContactError
+            raise _RowError(404, NOT_FOUND)
+        if not account.may(EDIT):
+            raise _RowError(403, ACCESS_DENIED)
         return save(account, contact, given, Manner(put=put, clears=put)), 200 if contact else 201
 
     return reply(200, _write(account, rows, write, errors))
@@ -92,11 +101,7 @@ def _write(
             raise CrashError
         try:
             contact, status = write(key, given)
-        except _NoContactError:
-            errors[key] = row_error(404, NOT_FOUND)
-            codes[key] = 404
-            continue
-        except ApiError as error:
+        except (_RowError, ApiError) as error:
             errors[key] = error.error
         else:
             contacts[key] = account.as_json(contact)

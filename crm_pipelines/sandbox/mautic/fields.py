@@ -21,6 +21,7 @@ _RESERVED = re.compile(
     "on|option|or|order|out|primary|range|rank|read|right|select|set|show|system|table|then|to|trigger|union|unique|"
     "update|use|values|when|where|with|write"
 )
+_SCALES = tuple("0123456789")
 _SCALED = {"scale": 2, "roundmode": 4}
 _BUILT_IN: tuple[tuple[str, str, str], ...] = (
     ("title", "Title", "lookup"),
@@ -88,7 +89,8 @@ class Field:
     @property
     def scale(self) -> int:
         """Decimal places of a number; 0: none."""
-        return int(self.properties.get("scale") or 0)
+        scale = str(self.properties.get("scale") or 0)
+        return int(scale) if scale in _SCALES else 0
 
     def options(self) -> list[str]:
         """The values that may be chosen."""

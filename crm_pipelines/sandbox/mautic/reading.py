@@ -49,11 +49,22 @@ def _condition(account: Account, col: str, expr: str, val: str) -> Test:
     if alias not in ("id", "date_added", "date_modified") and alias not in account.fields:
         raise CrashError
     if expr in ("in", "notIn"):
-        wanted = {fold(one) for one in next(csv.reader([html.unescape(val)]), [""])}
-        return lambda contact: (fold(_value(contact, alias)) in wanted) is (expr == "in")
+        wanted = _listed(val)
+        return lambda contact: _is_one(_value(contact, alias), wanted, expr == "in")
     if expr not in _COMPARING:
         return lambda _: True
     return lambda contact: _COMPARING[expr](_value(contact, alias), val)
+
+
+def _listed(val: str) -> set[str]:
+    try:
+        return {fold(one) for one in next(csv.reader([html.unescape(val)]), [])}
+    except csv.Error:
+        return {fold(val)}
+
+
+def _is_one(value: Value, wanted: set[str], expected: bool) -> bool:
+    return value is not None and (fold(value) in wanted) is expected
 
 
 def _value(contact: Contact, alias: str) -> Value:

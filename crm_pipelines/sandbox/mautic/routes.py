@@ -5,7 +5,7 @@ from collections.abc import Callable
 from crm_pipelines.sandbox.core.answers import Answer, Call, reply
 from crm_pipelines.sandbox.core.routing import Endpoint, Routes
 from crm_pipelines.sandbox.mautic import batches, contacts, reading, schema, segments
-from crm_pipelines.sandbox.mautic.account import Account
+from crm_pipelines.sandbox.mautic.account import EDIT, Account
 from crm_pipelines.sandbox.mautic.answers import ACCESS_DENIED, ApiError, ShortError
 
 API = "/api"
@@ -14,8 +14,7 @@ API = "/api"
 def _needing(*permissions: str) -> Callable[[Endpoint], Endpoint]:
     def guard(endpoint: Endpoint) -> Endpoint:
         def guarded(account: Account, call: Call, *arguments: str) -> Answer:
-            held = account.config.permissions
-            if held is not None and not set(permissions) <= set(held):
+            if not account.may(*permissions):
                 raise ApiError(403, ACCESS_DENIED)
             return endpoint(account, call, *arguments)
 
@@ -26,12 +25,12 @@ def _needing(*permissions: str) -> Callable[[Endpoint], Endpoint]:
 
 _views = _needing("lead:leads:viewother")
 _creates = _needing("lead:leads:create")
-_edits = _needing("lead:leads:editother")
+_edits = _needing(EDIT)
 _deletes = _needing("lead:leads:deleteother")
 _views_fields = _needing("lead:fields:view")
 _changes_fields = _needing("lead:fields:full")
 _views_segments = _needing("lead:lists:viewown")
-_fills_segments = _needing("lead:lists:viewown", "lead:leads:editother")
+_fills_segments = _needing("lead:lists:viewown", EDIT)
 
 
 def read_self(_: Account, __: Call) -> Answer:
@@ -45,7 +44,7 @@ _ROUTES = Routes(
         ("/contacts", {"GET": _views(reading.list_contacts)}),
         ("/contacts/new", {"POST": _creates(contacts.create_contact)}),
         ("/contacts/batch/new", {"POST": _creates(batches.create_batch)}),
-        ("/contacts/batch/edit", {"PATCH": _edits(batches.edit_batch), "PUT": _edits(batches.edit_batch)}),
+        ("/contacts/batch/edit", {"PATCH": batches.edit_batch, "PUT": batches.edit_batch}),
         ("/segments", {"GET": _views_segments(segments.list_segments)}),
         ("/segments/new", {"POST": _views_segments(segments.create_segment)}),
         ("/fields/contact", {"GET": _views_fields(schema.list_fields)}),

@@ -51,6 +51,8 @@ class Mautic(Sandbox):
     def configure(self, given: Mapping[str, Any]) -> None:
         """Change some settings. Raises pydantic.ValidationError for a wrong one."""
         self._use(SandboxConfig.model_validate({**self.config.model_dump(), **given}))
+        if "dies_after_rows" in given:
+            self.account.dies_after_rows = self.config.dies_after_rows
 
     @property
     def revision(self) -> int:
@@ -162,4 +164,3 @@ class Mautic(Sandbox):
         self.config: SandboxConfig = config
         self.limiter = RateLimiter(config.per_hour)
         self.account.config = config
-        self.account.dies_after_rows = config.dies_after_rows

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from crm_pipelines.sandbox.mautic.account import MANUAL, Account, Contact
-from crm_pipelines.sandbox.mautic.answers import ApiError, CrashError, InvalidError
+from crm_pipelines.sandbox.mautic.answers import ApiError, CrashError, InvalidError, read_id
 from crm_pipelines.sandbox.mautic.fields import Field
 from crm_pipelines.sandbox.mautic.merging import merge
 from crm_pipelines.sandbox.mautic.times import now_ms
@@ -82,7 +82,9 @@ def _read_form(account: Account, contact: Contact | None, given: Mapping[str, An
             form.truths[alias] = truth(given[alias])
             continue
         try:
-            form.values[alias] = fitting(field, given[alias]) if alias in given else unnamed
+            form.values[alias] = (
+                fitting(field, given[alias], account.config.length_limit) if alias in given else unnamed
+            )
         except UnreadableDateError:
             form.values[alias] = unnamed
         except MisfitError as misfit:
@@ -154,15 +156,15 @@ def _save_others(account: Account, contact: Contact, given: Mapping[str, Any]) -
         elif name and name not in contact.tags:
             contact.tags.append(name)
     if "owner" in given:
-        contact.owner = given["owner"] if isinstance(given["owner"], int) else None
+        contact.owner = read_id(given["owner"])
     for row in _list(given.get("doNotContact")):
         if not isinstance(row, dict):
             continue
-        channel, reason = row.get("channel") or "email", int(row.get("reason", MANUAL) or 0)
+        channel, reason = str(row.get("channel") or "email"), read_id(row.get("reason", MANUAL)) or 0
         if reason == 0:
             account.remove_dnc(contact, channel)
         else:
-            account.add_dnc(contact, channel, reason=reason, comments=row.get("comments") or "")
+            account.add_dnc(contact, channel, reason=reason, comments=str(row.get("comments") or ""))
 
 
 def _list(value: object) -> list[Any]:

@@ -16,9 +16,8 @@ from crm_pipelines.sandbox.mautic.answers import (
     read_page,
 )
 from crm_pipelines.sandbox.mautic.fields import GROUPS, TYPES, Field, free_alias
+from crm_pipelines.sandbox.mautic.values import LIMITED
 
-_LIMITED = frozenset({"text", "select", "url", "email"})
-_FRESH_LIMIT = 64
 _TAKEN_WORDS = ("contact_id", "company_id")
 
 
@@ -62,7 +61,7 @@ def create_field(account: Account, call: Call) -> Answer:
         required=bool(given.get("isRequired", False)),
         unique=bool(given.get("isUniqueIdentifier", given.get("isUniqueIdentifer", False))),
         public=bool(given.get("isPubliclyUpdatable", False)),
-        length_limit=_limit(account, kind, given),
+        length_limit=read_id(given.get("charLengthLimit") or 0) if kind in LIMITED else None,
     )
     account.fields[alias] = field
     account.revision += 1
@@ -112,15 +111,10 @@ def _properties(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         raise ApiError(400, "A 'positive' label is required.")
     if kind == "boolean" and not properties.get("no"):
         raise ApiError(400, "A 'negative' label is required.")
-    if kind in ("select", "multiselect") and not properties.get("list"):
+    chosen_from = properties.get("list")
+    if (kind in ("select", "multiselect") and not chosen_from) or not isinstance(chosen_from or [], list):
         raise ApiError(400, "A list for the select box must be specified.")
     return properties
-
-
-def _limit(account: Account, kind: str, given: Mapping[str, Any]) -> int | None:
-    if kind not in _LIMITED:
-        return None
-    return read_id(given.get("charLengthLimit") or 0) or (_FRESH_LIMIT if account.config.length_limit else None)
 
 
 def _text(given: Mapping[str, Any], name: str) -> str:

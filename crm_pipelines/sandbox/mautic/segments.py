@@ -83,7 +83,7 @@ def add_contacts(account: Account, call: Call, segment_id: str) -> Answer:
     for one in ids if isinstance(ids, list) else []:
         contact = account.contacts.get(read_id(one) or 0)
         if contact is None:
-            details[one] = {"success": False}
+            details[read_id(one) or str(one)] = {"success": False}
         else:
             _add(account, segment, contact)
             details[contact.id] = {"success": True}

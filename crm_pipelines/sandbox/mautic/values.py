@@ -16,6 +16,8 @@ Value = str | float | bool | None
 """A stored value; None: the contact has none."""
 
 LONGEST_TEXT = 191
+LIMITED = ("text", "select", "url", "email")
+"""Types of fields that may have a limit of their own."""
 _LONGEST_EMAIL = 254
 _NOT_VALID = "This value is not valid."
 _TAG = re.compile(r"<[/!?a-zA-Z][^>]*>?")
@@ -53,8 +55,8 @@ def is_zero(value: Value) -> bool:
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, str):
-        return _NUMERIC.fullmatch(value) is not None and int(float(value)) == 0
-    return int(value) == 0
+        return _NUMERIC.fullmatch(value) is not None and abs(float(value)) < 1
+    return abs(value) < 1
 
 
 def as_text(value: object) -> str | None:
@@ -68,8 +70,8 @@ def as_text(value: object) -> str | None:
     return None if value is None else str(value).strip() or None
 
 
-def fitting(field: Field, value: object) -> Value:
-    """The value as it will be stored.
+def fitting(field: Field, value: object, default_limit: int = 0) -> Value:
+    """The value as it will be stored. `default_limit`: letters of a field that says nothing; 0: no limit but 191.
 
     Raises MisfitError for one that is refused, UnreadableDateError for a date that is left out.
     """
@@ -79,11 +81,17 @@ def fitting(field: Field, value: object) -> Value:
     if text is None:
         return None
     fitted = _FITTING.get(field.type, _plain)(field, text)
-    limit = LONGEST_TEXT if field.type in ("text", "lookup") else math.inf
-    limit = min(limit, field.length_limit or math.inf)
-    if isinstance(fitted, str) and len(fitted) > limit:
+    limit = _limit(field, default_limit)
+    if limit and isinstance(fitted, str) and len(fitted) > limit:
         raise MisfitError(f"This value is too long. It should have {limit} characters or less.")
     return fitted
+
+
+def _limit(field: Field, default_limit: int) -> int:
+    """How many letters the form lets through; 0: any number."""
+    longest = LONGEST_TEXT if field.type in ("text", "lookup") else 0
+    told = field.length_limit or (default_limit if field.type in LIMITED else 0)
+    return min(told, longest) if told and longest else told or longest
 
 
 def truth(value: object) -> bool:
@@ -110,6 +118,8 @@ def _number(field: Field, text: str) -> float:
     if not _NUMERIC.fullmatch(text):
         raise MisfitError(_NOT_VALID)
     number = float(text)
+    if not math.isfinite(number):
+        raise MisfitError(_NOT_VALID)
     return round(number, field.scale) if field.scale else number
 
 
@@ -131,9 +141,9 @@ def _moment(text: str) -> datetime:
     """In UTC. Raises UnreadableDateError."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise UnreadableDateError from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _date(_: Field, text: str) -> str:
