@@ -27,6 +27,7 @@ _KEY = SecretStr("sandbox")
 _POINTING: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "brevo": lambda root: {"api_key": _KEY, "api_base_url": f"{root}/v3"},
     "hubspot": lambda root: {"api_key": _KEY, "api_base_url": root},
+    "mautic": lambda root: {"base_url": root, "client_id": "sandbox", "client_secret": _KEY},
 }
 """The settings of a destination that is the sandbox of its kind, by the URL of that server."""
 
