@@ -18,9 +18,12 @@ LONGEST_MESSAGE = 500
 LONGEST_CODE = 100
 
 
-def common_advice(destination: str, label: str) -> Mapping[str, str]:
-    """What to do about what may befall the way to any CRM, in the variables of this destination; `label` names it."""
-    url = variable_of(destination, "api_base_url")
+def common_advice(destination: str, label: str, *, url_field: str = "api_base_url") -> Mapping[str, str]:
+    """What to do about what may befall the way to any CRM, in the variables of this destination; `label` names it.
+
+    `url_field`: of its settings, the one with the address.
+    """
+    url = variable_of(destination, url_field)
     way = f"Check {url} and any proxy in between."
     return {
         "credentials": f"Set {variable_of(destination, 'api_key')} to a valid key.",

@@ -51,6 +51,8 @@ class Outcome:
     none came; `requests` are HTTP requests. Of contacts that shared requests, one carries their number and the others
     0, so that each request counts once: the first of which the CRM told something, so that its result is neither RETRY
     nor UNKNOWN, if there is one, else the first.
+
+    Of a probe, `untried`: the CRM does not tell whether the credentials are accepted unless it is sent a contact.
     """
 
     result: Result
@@ -70,6 +72,7 @@ class Outcome:
     requests: int = 0
     answered: bool = False
     whole: bool = False
+    untried: bool = False
     rate: RateHeaders = field(default_factory=RateHeaders)
 
     @property

@@ -5,7 +5,11 @@ from importlib import import_module
 from crm_pipelines.crms.base import Crm, Kind, Mapper
 from crm_pipelines.settings import CrmSettings, NotConfigured, Settings
 
-_MODULES = {"brevo": "crm_pipelines.crms.brevo", "hubspot": "crm_pipelines.crms.hubspot"}
+_MODULES = {
+    "brevo": "crm_pipelines.crms.brevo",
+    "hubspot": "crm_pipelines.crms.hubspot",
+    "n8n": "crm_pipelines.crms.n8n",
+}
 
 
 def kind_of(destination: CrmSettings) -> Kind:

@@ -219,20 +219,22 @@ class Transport:
         params: Mapping[str, str] | None = None,
         json: Any = None,
         data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         large: bool = False,
     ) -> Answer:
         """One request with a body from `json`, or `data` as it is; no redirects followed.
 
         Raises requests.RequestException, requests.Timeout among them. `data` is called JSON unless `auth` sets another
         Content-Type. `large`: a body or an answer of several megabytes, to which LONGEST_LARGE_REQUEST and
-        LARGEST_LARGE_ANSWER apply.
+        LARGEST_LARGE_ANSWER apply. `headers` are those of this request alone.
 
         Nothing is sent once the deadline has passed. Only the look-up of the host's name can make the call itself last
         longer: the system gives no way to interrupt it.
         """
-        sent: dict[str, Any] = {"params": params, "json": json}
+        sent: dict[str, Any] = {"params": params, "json": json, "headers": dict(headers or {})}
         if data is not None:
-            sent |= {"data": data, "headers": {"Content-Type": "application/json"}}
+            sent["data"] = data
+            sent["headers"].setdefault("Content-Type", "application/json")
         seconds = LONGEST_LARGE_REQUEST.total_seconds() if large else self._seconds
         largest = LARGEST_LARGE_ANSWER if large else LARGEST_ANSWER
         with _deadline(seconds) as deadline:

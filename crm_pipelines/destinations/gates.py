@@ -108,6 +108,11 @@ class Gate:
         return self.paused and self.pause_kind == "credentials"
 
     @property
+    def tries_credentials(self) -> bool:
+        """Whether one contact is let through to find out if the key is accepted by now."""
+        return self.probing and not self.paused and self.pause_kind == "credentials"
+
+    @property
     def closed_for_settings(self) -> bool:
         return self.paused and self.pause_kind == "settings"
 
@@ -230,6 +235,10 @@ class GateKeeper:
     def open(self) -> None:
         """Let requests through again and forget what was counted against the account; not what waits for a person."""
         self._all("open", by_hand=False)
+
+    def try_out(self) -> None:
+        """Let one contact through, after which all may follow or the gate is closed again for the same reason."""
+        self._all("try_out")
 
     def close_by_hand(self, reason: str) -> None:
         """Stop all requests until `open_by_hand`; a gate that was closed by a restore stays so."""

@@ -42,7 +42,7 @@ UPDATE crm_gates SET
 -- name: close
 UPDATE crm_gates SET paused_until = 'infinity', pause_kind = :kind, pause_reason = left(:reason, 1000),
        refused_kind = :refused_kind, refused_fingerprint = :fingerprint,
-       changed_at = CASE WHEN paused_until = 'infinity' THEN changed_at ELSE now() END
+       changed_at = CASE WHEN paused_until = 'infinity' OR (probing AND pause_kind = :kind) THEN changed_at ELSE now() END
  -- What only a person opens must not open with the next key.
  WHERE crm = :crm AND coalesce(pause_kind, '') NOT IN ('manual', 'restored')
 
@@ -51,6 +51,12 @@ UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL
        pause_seconds = 0, consecutive_failures = 0, probing = false, counting_since = now(), changed_at = now()
  WHERE crm = :crm AND (paused_until IS NOT NULL OR probing)
    AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))
+
+-- name: try_out
+-- Where the CRM tells only whoever sends a contact whether the key is right: one contact tries it. Until that has got
+-- through it stays what it was, a refusal, also for people.
+UPDATE crm_gates SET paused_until = now(), probing = true
+ WHERE crm = :crm AND paused_until = 'infinity' AND pause_kind = 'credentials'
 
 -- name: judge
 -- The breaker, after a group of outcomes. Trips on failures in a row, on the share of failures in five minutes, or on a

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from crm_pipelines.crms.n8n.identity import SANDBOX_PATH
 from crm_pipelines.database import migrating
 from crm_pipelines.delivery.account.opening import open_account
 from crm_pipelines.delivery.account.preflight import provision_account
@@ -28,6 +29,7 @@ _POINTING: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "brevo": lambda root: {"api_key": _KEY, "api_base_url": f"{root}/v3"},
     "hubspot": lambda root: {"api_key": _KEY, "api_base_url": root},
     "mautic": lambda root: {"base_url": root, "client_id": "sandbox", "client_secret": _KEY},
+    "n8n": lambda root: {"webhook_url": SecretStr(f"{root}{SANDBOX_PATH}"), "webhook_secret": _KEY},
 }
 """The settings of a destination that is the sandbox of its kind, by the URL of that server."""
 

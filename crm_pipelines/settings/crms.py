@@ -6,6 +6,7 @@ variables, of their own.
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -178,10 +179,48 @@ class HubspotSettings(CrmSettings):
         return self.api_base_url
 
 
-KINDS: dict[str, type[CrmSettings]] = {settings.kind: settings for settings in (BrevoSettings, HubspotSettings)}
+class N8nSettings(CrmSettings):
+    """n8n."""
+
+    model_config = SettingsConfigDict(env_prefix="N8N_")
+    kind = "n8n"
+    label = "n8n"
+    credentials = ("webhook_url", "webhook_secret")
+
+    webhook_url: Annotated[SecretStr, AfterValidator(values.webhook_url)] | None = Field(
+        None,
+        description="Required for n8n: the production URL of the workflow's Webhook node, with https; http only to a "
+        "host of your own network, by its private address or a name such as `localhost`, `n8n` or `n8n.internal`. "
+        "It is kept like a secret, since whoever knows it may run the workflow.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Required for n8n: sent as a bearer token, and what requests are signed with.",
+    )
+    at_most_once: bool = Field(
+        False,
+        description="true: a contact whose answer was lost is not sent again by itself, since the workflow may have "
+        "run; it is in Error with the kind `unknown` until a person decides.",
+    )
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port: the rest is secret."""
+        return "" if self.webhook_url is None else values.origin_of(self.webhook_url.get_secret_value())
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """With the address's path, which tells as much as the whole of it."""
+        path = "" if self.webhook_url is None else urlsplit(self.webhook_url.get_secret_value()).path.strip("/")
+        return tuple(filter(None, (*super().secrets, path)))
+
+
+KINDS: dict[str, type[CrmSettings]] = {
+    settings.kind: settings for settings in (BrevoSettings, HubspotSettings, N8nSettings)
+}
 """The CRM products that contacts can be delivered to, by name."""
 
-WITHOUT_MODULE = {"mautic": "Mautic", "n8n": "n8n"}
+WITHOUT_MODULE = {"mautic": "Mautic"}
 """CRMs that have columns in the view `contacts`, and that nothing is delivered to yet."""
 
 

@@ -1,6 +1,7 @@
 """What the value of a variable may be. Each function returns it in its usual form or raises ValueError that says what
 was expected, without the value."""
 
+import ipaddress
 import re
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -10,6 +11,9 @@ from pydantic import HttpUrl, SecretStr
 from crm_pipelines.postgres_urls import read_postgres_url
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+
+# Names that nobody outside has: RFC 6761, 6762, 8375; the others by custom.
+_PRIVATE_ENDS = (".localhost", ".local", ".home.arpa", ".internal", ".lan")
 
 
 def evenly_spaced(minutes: int) -> int:
@@ -57,6 +61,31 @@ def secret_url(value: SecretStr) -> SecretStr:
     if _parts(value, expected).scheme not in {"http", "https"}:
         raise ValueError(expected)
     return value
+
+
+def webhook_url(value: SecretStr) -> SecretStr:
+    expected = "expected a URL that begins with https://, without a user or password"
+    url = _parts(value, expected)
+    if url.scheme not in {"http", "https"} or url.username is not None or url.password is not None or url.fragment:
+        raise ValueError(expected)
+    if url.scheme == "http" and not _is_private(url.hostname or ""):
+        raise ValueError(f"{expected}; http:// is for hosts of a network of your own only")
+    return value
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _is_private(host: str) -> bool:
+    """By its address or its name alone; no name is looked up."""
+    try:
+        address = ipaddress.ip_address(host)
+        return address.is_private and not address.is_link_local  # where clouds tell a machine its secrets
+    except ValueError:
+        return "." not in host or host.endswith(_PRIVATE_ENDS)
 
 
 def smtp_url(value: SecretStr) -> SecretStr:

@@ -105,10 +105,10 @@ class ForgetsWhomItAsked(_EachOutcome):
 
 
 class CountsARequestForEach(_EachOutcome):
-    """Takes one request for each contact, however many there were."""
+    """Takes one request for each contact, beside those that there were."""
 
     def changed(self, outcome: Outcome) -> Outcome:
-        return replace(outcome, requests=1)
+        return replace(outcome, requests=outcome.requests + 1)
 
 
 class TellsTheKey(_EachOutcome):

@@ -42,6 +42,8 @@ class Capability(enum.Enum):
     CHOICES = "a field may hold several choices"
     FIELDS = "the account has the fields that somebody made in it"
     READING = "a contact can be read back"
+    FORM = "a right answer has a form by which JSON of somebody else is told apart"
+    PROBES = "whether the credentials are accepted can be asked without telling of a contact"
     ACCOUNTS = "the CRM names the account that the credentials open"
     RATES = "answers tell the rate limit"
     IMPORTS = "many contacts are imported at once"

@@ -102,6 +102,7 @@ def test_an_account_that_has_all_passes_the_check(bench: Bench) -> None:
     assert unlike(list(findings)) == ""
 
 
+@needs(Capability.PROBES)
 def test_the_check_says_in_a_sentence_that_the_key_is_wrong(bench: Bench) -> None:
     bench.subject.accept_only(KEY)
     [finding] = bench.open(key="a-key-that-is-wrong").check()

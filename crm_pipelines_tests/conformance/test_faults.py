@@ -1,6 +1,6 @@
 """Whatever the CRM, or the way to it, does: nothing counts as arrived that is not confirmed, and nobody comes twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -57,7 +57,15 @@ def renamed(bench: Bench) -> Contact:
     return known(bench).edit(email="new@example.com")
 
 
-each_fault = pytest.mark.parametrize("fault", [*REFUSED_OR_OUT, *APPLIED], ids=lambda one: one.value)
+def playing(faults: Sequence[Fault]) -> pytest.MarkDecorator:
+    """The case for each of these; JSON of somebody else only where it can be told apart."""
+    needed = {Fault.FOREIGN: pytest.mark.needs(Capability.FORM)}
+    return pytest.mark.parametrize(
+        "fault", [pytest.param(one, id=one.value, marks=needed.get(one, ())) for one in faults]
+    )
+
+
+each_fault = playing([*REFUSED_OR_OUT, *APPLIED])
 new_or_known = pytest.mark.parametrize("prepare", [new, known])
 
 
@@ -83,7 +91,7 @@ def test_no_change_of_address_counts_while_no_answer_confirms_it(bench: Bench, f
 
 
 @pytest.mark.needs(Capability.REPEATABLE)
-@pytest.mark.parametrize("fault", OUTAGES, ids=lambda one: one.value)
+@playing(OUTAGES)
 @new_or_known
 def test_an_outage_is_tried_again_and_then_there_is_one_contact(bench: Bench, fault: Fault, prepare: Prepare) -> None:
     ada = prepare(bench)
@@ -94,7 +102,7 @@ def test_an_outage_is_tried_again_and_then_there_is_one_contact(bench: Bench, fa
     assert bench.only(ada).fields[TEXT] == "x"
 
 
-@pytest.mark.parametrize("fault", UNCERTAIN, ids=lambda one: one.value)
+@playing(UNCERTAIN)
 def test_what_may_have_been_applied_is_tried_again_only_where_that_does_no_harm(bench: Bench, fault: Fault) -> None:
     outcome = bench.lose(new(bench), fault)
     assert (outcome.result, outcome.remote_key, outcome.sent_attributes) == (bench.lost, None, frozenset())
@@ -111,7 +119,7 @@ def test_what_has_no_answer_in_time_may_have_been_applied(bench: Bench, deadline
 
 @pytest.mark.needs(Capability.REPEATABLE)
 @pytest.mark.parametrize("fault", APPLIED, ids=lambda one: one.value)
-@pytest.mark.parametrize("prepare", [new, known, renamed])
+@pytest.mark.parametrize("prepare", [new, known, pytest.param(renamed, marks=pytest.mark.needs(Capability.RENAMES))])
 def test_what_was_applied_without_an_answer_is_tried_again_and_then_there_is_one_contact(
     bench: Bench, fault: Fault, prepare: Prepare
 ) -> None:
@@ -181,12 +189,32 @@ def test_credentials_that_are_refused_are_no_fault_of_the_contact(bench: Bench, 
 
 def test_a_wrong_key_is_refused_and_the_right_one_is_not(bench: Bench) -> None:
     bench.subject.accept_only(KEY)
-    wrong = bench.open(key="a-key-that-is-wrong")
-    for outcome in (bench.send(new(bench), client=wrong)[0], wrong.probe()):
-        assert (outcome.result, outcome.kind) == (Result.REFUSED, "credentials")
+    [outcome] = bench.send(new(bench), client=bench.open(key="a-key-that-is-wrong"))
+    assert (outcome.result, outcome.kind) == (Result.REFUSED, "credentials")
     assert bench.held() == {}
-    assert bench.client.probe().result is Result.SYNCED
     bench.sync(new(bench))
+
+
+def test_a_probe_tells_a_wrong_key_or_says_that_it_cannot(bench: Bench) -> None:
+    bench.subject.accept_only(KEY)
+    wrong, right = bench.open(key="a-key-that-is-wrong").probe(), bench.client.probe()
+    tells = Capability.PROBES in bench.subject.capabilities
+    assert (wrong.result is Result.SYNCED, wrong.untried) == (not tells, not tells)
+    assert (right.result, right.untried) == (Result.SYNCED, not tells)
+    assert bench.held() == {}
+
+
+@pytest.mark.needs(Capability.PROBES)
+def test_a_probe_with_a_wrong_key_is_refused_for_it(bench: Bench) -> None:
+    bench.subject.accept_only(KEY)
+    outcome = bench.open(key="a-key-that-is-wrong").probe()
+    assert (outcome.result, outcome.kind) == (Result.REFUSED, "credentials")
+
+
+@pytest.mark.needs(Capability.FORM)
+def test_json_of_somebody_else_confirms_nothing(bench: Bench) -> None:
+    assert bench.lose(new(bench), Fault.FOREIGN).result is bench.lost
+    assert bench.held() == {}
 
 
 def test_a_creation_for_which_there_is_no_such_place_is_about_the_settings(bench: Bench) -> None:

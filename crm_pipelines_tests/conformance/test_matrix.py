@@ -11,7 +11,6 @@ from crm_pipelines_tests.conformance.subject import Capability
 MANDATORY = {
     "test_accounts": {
         "test_two_accounts_side_by_side_share_nothing",
-        "test_the_check_says_in_a_sentence_that_the_key_is_wrong",
         "test_no_check_passes_without_right_answers",
         "test_what_the_crm_quotes_of_the_key_and_the_contact_is_told_to_nobody",
         "test_no_key_and_no_address_is_in_what_is_told_when_the_way_to_the_crm_fails",
@@ -27,6 +26,7 @@ MANDATORY = {
     "test_faults": {
         "test_nothing_counts_as_arrived_while_no_answer_confirms_it",
         "test_credentials_that_are_refused_are_no_fault_of_the_contact",
+        "test_a_probe_tells_a_wrong_key_or_says_that_it_cannot",
         "test_too_many_requests_are_snoozed_for_as_long_as_the_crm_says",
         "test_each_request_waits_for_its_turn",
         "test_what_the_turn_raises_passes_through_and_nothing_is_sent",

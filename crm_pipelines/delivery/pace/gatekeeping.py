@@ -70,7 +70,8 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm, queue: Queue, policy: RetryPo
 
     A new key, or setting, opens it at once. The same one opens it when one cheap request succeeds: an address that is
     allowed on the CRM's side changes no key, nor does a list that is there again change its number. Then those contacts
-    that were refused go to the back of the queue: should the CRM refuse them alone, the others get on.
+    that were refused go to the back of the queue: should the CRM refuse them alone, the others get on. Where no request
+    tries the key but one that sends a contact, one contact does.
     """
     state = gate.read()
     if not state.refuses:
@@ -83,7 +84,7 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm, queue: Queue, policy: RetryPo
         outcome = (crm.probe_settings if of_settings else crm.probe)(turn=lambda: None)
         if outcome.result is Result.SYNCED:
             queue.pass_over_refused(state.changed_at, policy)
-            gate.open()
+            gate.try_out() if outcome.untried else gate.open()
         elif outcome.result is Result.REFUSED:
             close(gate, crm, outcome)
     return gate.read()

@@ -95,7 +95,7 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> AlertCondition | None:
     """None for an open gate, and while a rate limit of less than a day is waited out."""
     reasons = (Reason(text=gate.pause_reason or "unknown"),)
     page = f"/assets/{crm}/contacts"
-    if gate.closed_for_credentials:
+    if gate.closed_for_credentials or gate.tries_credentials:
         what, action = _REFUSALS.get(gate.refused_kind or "", _REFUSED)
         return AlertCondition(
             key=f"{crm}.gate.credentials",

@@ -1,6 +1,7 @@
 """What an API reads and answers: one call in, one answer or one error out."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -32,10 +33,30 @@ class RefusalError(Exception):
 class Call:
     """One request to the API. `path` is without the prefix under which the API is served; `key` came with it."""
 
-    __slots__ = ("_body", "_parsed", "client_host", "host", "key", "method", "path", "query_string", "raw_body")
+    __slots__ = (
+        "_body",
+        "_headers",
+        "_parsed",
+        "client_host",
+        "host",
+        "key",
+        "method",
+        "path",
+        "query_string",
+        "raw_body",
+    )
 
     def __init__(
-        self, method: str, path: str, query_string: str, raw_body: bytes, *, host: str, client_host: str, key: str = ""
+        self,
+        method: str,
+        path: str,
+        query_string: str,
+        raw_body: bytes,
+        *,
+        host: str,
+        client_host: str,
+        key: str = "",
+        headers: Mapping[bytes, bytes] | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -44,8 +65,13 @@ class Call:
         self.host = host
         self.client_host = client_host
         self.key = key
+        self._headers = headers or {}
         self._parsed = False
         self._body: Any = None
+
+    def header(self, name: str) -> str:
+        """Of this name in small letters, or ""."""
+        return self._headers.get(name.encode(), b"").decode("latin-1")
 
     def json(self) -> Any:
         """The parsed body, or None where it is empty or no JSON."""

@@ -168,4 +168,5 @@ async def _read_call(sandbox: Sandbox, scope: Scope, headers: dict[bytes, bytes]
         host=headers.get(b"host", b"").decode("latin-1"),
         client_host=scope["client"][0],
         key=sandbox.key(headers),
+        headers=headers,
     )

@@ -108,6 +108,8 @@ class HubspotSubject(Subject):
             Capability.CHOICES,
             Capability.FIELDS,
             Capability.READING,
+            Capability.FORM,
+            Capability.PROBES,
             Capability.ACCOUNTS,
             Capability.RATES,
         }

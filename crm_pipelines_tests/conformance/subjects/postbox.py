@@ -66,6 +66,8 @@ class PostboxSubject(Subject):
             Capability.REPEATABLE,
             Capability.RENAMES,
             Capability.CHOICES,
+            Capability.FORM,
+            Capability.PROBES,
             Capability.ACCOUNTS,
             Capability.RATES,
         }

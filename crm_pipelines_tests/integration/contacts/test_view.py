@@ -82,11 +82,12 @@ def test_the_view_is_listed_as_writable(connection: sa.Connection) -> None:
     assert row == ("YES", "YES", "YES")
 
 
-def test_hubspot_and_mautic_know_a_contact_by_ids_of_their_own(connection: sa.Connection) -> None:
+def test_all_but_brevo_know_a_contact_by_ids_of_their_own(connection: sa.Connection) -> None:
     contact = add_contact(connection)
-    for crm in ("hubspot", "mautic"):
+    for crm in ("hubspot", "mautic", "n8n"):
         put(connection, contact, "synced", crm=crm)
-    assert query(connection, "SELECT hubspot_contact_id, mautic_contact_id FROM contacts").one() == ("42", "42")
+    told = query(connection, "SELECT hubspot_contact_id, mautic_contact_id, n8n_contact_id FROM contacts").one()
+    assert told == ("42", "42", "42")
 
 
 def test_what_the_crm_holds_is_shown_beside_the_status(connection: sa.Connection) -> None:
