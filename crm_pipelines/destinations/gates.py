@@ -331,8 +331,3 @@ class GateKeeper:
         changed = {"crm": self.crm, "account": account, "fingerprints": [fingerprint], "forgotten": forgotten}
         connection.execute(_SQL["change_account"], changed)
         return forgotten
-
-
-def open_gate(engine: sa.Engine, crm: str) -> None:
-    """Let requests to the CRM through again."""
-    GateKeeper(engine, crm).open()
