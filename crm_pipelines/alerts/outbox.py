@@ -6,10 +6,10 @@ the keeping of the outbox sends again. A channel that fails stops no other one.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from queue import SimpleQueue
 
 from crm_pipelines.alerts.channels.base import Channel, ChannelFailed, PartlyTaken
 from crm_pipelines.alerts.messages import Alert, Reason
@@ -51,21 +51,16 @@ def post(
     failed; what it took until then counts as taken.
     """
     after = {channel.name: _filled(boxes.get(channel.name, Box()), channel.name, alerts, now) for channel in channels}
-    ended: SimpleQueue[_Delivery | None] = SimpleQueue()
     deliveries = [
-        _Delivery(channel, list(after[channel.name].letters.values()), ended.put)
+        _Delivery(channel, list(after[channel.name].letters.values()))
         for channel in channels
         if after[channel.name].letters and (after[channel.name].next_try or now) <= now
     ]
     for delivery in deliveries:
         delivery.start()
-    timer = threading.Timer(patience.total_seconds(), lambda: ended.put(None))
-    timer.daemon = True
-    timer.start()
-    for _ in deliveries:
-        if ended.get() is None:
-            break
-    timer.cancel()
+    until = time.monotonic() + patience.total_seconds()
+    for delivery in deliveries:
+        delivery.join(max(0.0, until - time.monotonic()))
     for delivery in deliveries:
         name = delivery.channel.name
         after[name] = _emptied(after[name], delivery, now)
@@ -118,13 +113,12 @@ def _emptied(box: Box, delivery: "_Delivery", now: datetime) -> Box:
 class _Delivery(threading.Thread):
     """A channel at work in a thread of its own: nothing that it waits for, a name server even, holds the others."""
 
-    def __init__(self, channel: Channel, letters: Sequence[Alert], ended: Callable[["_Delivery"], None]) -> None:
+    def __init__(self, channel: Channel, letters: Sequence[Alert]) -> None:
         super().__init__(name=f"alerts to {channel.name}", daemon=True)
         self.channel = channel
         self.taken: list[Alert] = []
         self.failure: str | None = "It did not end in time."
         self._letters = letters
-        self._ended = ended
 
     def run(self) -> None:
         try:
@@ -136,8 +130,6 @@ class _Delivery(threading.Thread):
             self.failure = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other channels go on; its text may hold a secret
             self.failure = f"Unexpected {type(error).__name__}."
-        finally:
-            self._ended(self)
 
     def _send(self, letter: Alert) -> None:
         try:

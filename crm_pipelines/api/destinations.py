@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import Depends, Request
 
 from crm_pipelines.api.errors import invalid
-from crm_pipelines.delivery.account.selectable import register_destinations, require_destination
+from crm_pipelines.delivery.account.selectable import require_destination
 from crm_pipelines.destinations.registered import is_registered, known_destinations
 from crm_pipelines.settings import NotConfigured, Settings
 
@@ -19,10 +19,6 @@ class Destinations:
 
     engine: sa.Engine
     settings: Settings
-
-    def register(self) -> None:
-        """Note those of the settings in the database, so that it knows their names."""
-        register_destinations(self.settings, self.engine)
 
     def known(self) -> tuple[str, ...]:
         """All that the settings or the database name, those of the settings first."""

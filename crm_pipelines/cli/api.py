@@ -59,7 +59,6 @@ def api(host: str, port: int) -> None:
         if host in _LOOPBACK | _EVERYWHERE:
             free_port_or_explain(port, "the HTTP API", "--port")
         app = create_app(engine, settings)
-        app.state.destinations.register()
         # Browsers try ::1 first for a name in .localhost: nobody else may answer there.
         sockets = loopback_listeners(port, "the HTTP API", "--port") if host == "127.0.0.1" else None
         # uvicorn hands the signal on when it has stopped: SIGTERM is then an orderly end, as Ctrl-C is.

@@ -14,13 +14,7 @@ _SQL = load_statements("contacts/fields")
 def custom_fields_in_use(engine: sa.Engine) -> dict[str, Any]:
     """One example value (JSON, not null) per custom field. Reads the whole table: for set-up, not for every run."""
     with engine.connect() as connection:
-        rows = connection.execute(
-            sa.text(
-                "SELECT DISTINCT ON (key) key, value FROM crm_contacts, jsonb_each(custom_fields) "
-                "WHERE value <> 'null' ORDER BY key"
-            )
-        )
-        return {row.key: row.value for row in rows}
+        return {row.key: row.value for row in connection.execute(_SQL["in_use"])}
 
 
 MOST_VALUES = 1000

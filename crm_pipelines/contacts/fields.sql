@@ -1,5 +1,8 @@
 -- The custom fields that contacts have.
 
+-- name: in_use
+SELECT DISTINCT ON (key) key, value FROM crm_contacts, jsonb_each(custom_fields) WHERE value <> 'null' ORDER BY key
+
 -- name: values_in_use
 -- Of lists each item as it is, of a text what stands between its semicolons, bars and line ends, or else the whole list
 -- in JSON. Commas stay: whether they divide is for the CRM to say.

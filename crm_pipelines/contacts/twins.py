@@ -39,9 +39,9 @@ def in_words(twins: int) -> str:
     return f"{have} never sent: see `crm-pipelines contacts twins`."
 
 
-def twins(connection: sa.Connection, *, limit: int = 1000) -> list[Twin]:
-    """Those of the oldest contacts first."""
-    return [Twin(**row._mapping) for row in connection.execute(_SQL["list"], {"limit": limit})]
+def twins(connection: sa.Connection) -> list[Twin]:
+    """Those of the oldest contacts first, a thousand at most."""
+    return [Twin(**row._mapping) for row in connection.execute(_SQL["list"])]
 
 
 def merge_twins(connection: sa.Connection) -> int:

@@ -6,7 +6,7 @@ SELECT count(*) FROM crm_contacts WHERE address IS NULL AND email IS NOT NULL AN
 -- name: list
 SELECT t.id, t.email, t.name, o.id AS first_id, o.email AS first_email, o.name AS first_name
   FROM crm_contacts t JOIN crm_contacts o ON o.address = crm_address(t.email)
- WHERE t.address IS NULL AND t.email IS NOT NULL ORDER BY o.created_at, o.id, t.created_at, t.id LIMIT :limit
+ WHERE t.address IS NULL AND t.email IS NOT NULL ORDER BY o.created_at, o.id, t.created_at, t.id LIMIT 1000
 
 -- name: merge
 SELECT crm_merge_twins()

@@ -1,7 +1,9 @@
 """Reads the named blocks of a file of SQL: `-- name: claim`, then the statement up to the next name."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,3 +16,21 @@ def load_statements(name: str) -> dict[str, sa.TextClause]:
     text = (Path(__file__).parents[1] / f"{name}.sql").read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {name: sa.text(body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def asking(
+    engine: sa.Engine, statements: Mapping[str, sa.TextClause], crm: str, *, first: sa.TextClause | None = None
+) -> Callable[..., Sequence[sa.Row[Any]]]:
+    """Executes a statement by its name, with `crm` and the parameters given, and returns its rows.
+
+    Each call is a transaction, which begins with `first`.
+    """
+
+    def ask(name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
+        with engine.begin() as connection:
+            if first is not None:
+                connection.execute(first)
+            result = connection.execute(statements[name], {"crm": crm, **parameters})
+            return result.all() if result.returns_rows else []
+
+    return ask

@@ -13,7 +13,7 @@ from crm_pipelines.crms.base import Reading
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import Held, Payload
 from crm_pipelines.delivery.pace.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.pace.session import STOPPED, CrmSession
+from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.delivery.preparing import sendable_of
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Delivery
@@ -69,10 +69,8 @@ class FidelityReader:
         try:
             for start in range(0, len(deliveries), most):
                 self._compare(deliveries[start : start + most], tally)
-        except GatePaused:
-            self._session.halt("the gate is paused")
-        except Stopped:
-            self._session.halt(STOPPED)
+        except (GatePaused, Stopped):
+            self._session.halt("the gate is paused")  # unless it is halted for something else
         return Fidelity(
             compared=tally.compared,
             edited=tally.edited,

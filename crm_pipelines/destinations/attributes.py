@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.sql import asking, load_statements
 
 LOOK_PAUSE = timedelta(hours=1)
 """Between two looks at the account while nothing is due: only for what was left out."""
@@ -26,13 +26,7 @@ class AttributeStore:
     """The attributes of one CRM's account, for all who prepare, compare or explain; each may have its own process."""
 
     def __init__(self, engine: sa.Engine, crm: str) -> None:
-        self._engine = engine
-        self._crm = crm
-
-    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
-        with self._engine.begin() as connection:
-            result = connection.execute(_SQL[name], {"crm": self._crm, **parameters})
-            return result.all() if result.returns_rows else []
+        self._all = asking(engine, _SQL, crm)
 
     def read(self) -> Attributes | None:
         """As they were last seen in the account that this database delivers to; None: never."""

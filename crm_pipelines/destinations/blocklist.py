@@ -8,7 +8,7 @@ statements stand in blocklist.sql.
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.sql import asking, load_statements
 
 _SQL = load_statements("destinations/blocklist")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -35,12 +35,7 @@ class Blocklist:
 
     def __init__(self, engine: sa.Engine, crm: str) -> None:
         self._engine = engine
-        self.crm = crm
-
-    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
-        with self._engine.begin() as connection:
-            result = connection.execute(_SQL[name], {"crm": self.crm, **parameters})
-            return result.all() if result.returns_rows else []
+        self._all = asking(engine, _SQL, crm)
 
     def begin(self, *, longest_life: timedelta) -> UUID:
         """A new scan, from now on; what older ones than `longest_life` have left is deleted."""

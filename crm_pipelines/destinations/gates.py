@@ -7,11 +7,10 @@ gates.sql.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.sql import asking, load_statements
 from crm_pipelines.destinations.unknown import if_unknown
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -168,15 +167,11 @@ class GateKeeper:
         self.crm = crm
         self.account = account
         self.others = list(others)
+        self._all = asking(engine, _SQL, crm)
 
     def of(self, account: str) -> "GateKeeper":
         """The same gate, for somebody who sends to this account only."""
         return GateKeeper(self._engine, self.crm, account=account, others=self.others)
-
-    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
-        with self._engine.begin() as connection:
-            result = connection.execute(_SQL[name], {"crm": self.crm, **parameters})
-            return result.all() if result.returns_rows else []
 
     def read(self) -> Gate:
         """The gate as it stands. One that was restored or copied is closed by whoever looks at it first."""
@@ -340,8 +335,3 @@ class GateKeeper:
         changed = {"crm": self.crm, "account": account, "fingerprints": [fingerprint], "forgotten": forgotten}
         connection.execute(_SQL["change_account"], changed)
         return forgotten
-
-
-def open_gate(engine: sa.Engine, crm: str) -> None:
-    """Let requests to the CRM through again."""
-    GateKeeper(engine, crm).open()

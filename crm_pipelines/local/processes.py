@@ -207,21 +207,17 @@ def _has_ipv6_loopback() -> bool:
 
 
 def _bound(address: str, family: socket.AddressFamily, port: int, what: str, option: str) -> socket.socket:
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((address, port))
-    except OSError as error:
-        bound.close()
-        if isinstance(error, PermissionError):
-            raise PortTakenError(
-                f"Port {port}, meant for {what}, is for the root user only: choose one above 1023 with {option}."
-            ) from None
+        return socket.create_server((address, port), family=family)
+    except PermissionError:
+        raise PortTakenError(
+            f"Port {port}, meant for {what}, is for the root user only: choose one above 1023 with {option}."
+        ) from None
+    except OSError:
         raise PortTakenError(
             f"Port {port}, meant for {what}, is taken by {_holder(port)}: end that program, "
             f"or choose another port with {option}."
         ) from None
-    return bound
 
 
 def _holder(port: int) -> str:

@@ -3,12 +3,11 @@
 The statements stand in ledger.sql.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.sql import asking, load_statements
 
 _SQL = load_statements("queue/ledger")
 # Figures of a month walk over all its attempts; nobody waits for them.
@@ -22,6 +21,7 @@ class Ledger:
     def __init__(self, engine: sa.Engine, crm: str) -> None:
         self._engine = engine
         self._crm = crm
+        self._ask = asking(engine, _SQL, crm, first=_NO_HURRY)
 
     def by_day(self, days: int) -> list[dict[str, Any]]:
         """`day`, `outcome`, `kind`, `attempts`, `requests`."""
@@ -47,10 +47,7 @@ class Ledger:
         return gone
 
     def _all(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        with self._engine.begin() as connection:
-            connection.execute(_NO_HURRY)
-            rows: Sequence[sa.Row[Any]] = connection.execute(_SQL[name], {"crm": self._crm, **parameters}).all()
-        return [dict(row._mapping) for row in rows]
+        return [dict(row._mapping) for row in self._ask(name, **parameters)]
 
     def _delete(self, name: str, **parameters: Any) -> int:
         with self._engine.begin() as connection:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.sql import asking, load_statements
 from crm_pipelines.queue.model import Claim
 
 _SQL = load_statements("queue/sampling")
@@ -17,12 +16,7 @@ class Sampler:
     """Of the contacts that one CRM holds; a Claim here names a past delivery and is not held."""
 
     def __init__(self, engine: sa.Engine, crm: str) -> None:
-        self._engine = engine
-        self._crm = crm
-
-    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
-        with self._engine.begin() as connection:
-            return connection.execute(_SQL[name], {"crm": self._crm, **parameters}).all()
+        self._all = asking(engine, _SQL, crm)
 
     def sample(self, since: datetime, size: int) -> list[Claim]:
         """At most `size` contacts that were delivered since then, by chance."""

@@ -1,17 +1,17 @@
 """What a watcher asks every minute: how many failed, and why. The statements stand in failures.sql."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.sql import asking, load_statements
 
 _SQL = load_statements("statistics/failures")
 # A watcher that waits is no watcher: Dagster ends a sensor's evaluation after 60 s.
 _PATIENCE = sa.text("SET LOCAL statement_timeout = '5s'")
+_MOST_REASONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,8 @@ class FailureWatcher:
     """Of one CRM. Every call raises sqlalchemy.exc.DBAPIError when the database does not answer within 5 s."""
 
     def __init__(self, engine: sa.Engine, crm: str) -> None:
-        self._engine = engine
         self.crm = crm
-
-    def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
-        with self._engine.begin() as connection:
-            connection.execute(_PATIENCE)
-            return connection.execute(_SQL[name], {"crm": self.crm, **parameters}).all()
+        self._all = asking(engine, _SQL, crm, first=_PATIENCE)
 
     def figures(self) -> FailureFigures:
         return FailureFigures(**self._all("figures")[0]._mapping)
@@ -73,11 +68,11 @@ class FailureWatcher:
         """Claims whose lease has been over for longer than this."""
         return int(self._all("stuck", longer=longer)[0][0])
 
-    def reasons_of_contacts(self, state: Literal["failed", "queued"], limit: int = 3) -> list[CommonReason]:
+    def reasons_of_contacts(self, state: Literal["failed", "queued"]) -> list[CommonReason]:
         """Why contacts in this state are there, the commonest first."""
-        rows = self._all("reasons_of_contacts", state=state, limit=limit)
+        rows = self._all("reasons_of_contacts", state=state, limit=_MOST_REASONS)
         return [CommonReason(**row._mapping) for row in rows]
 
-    def reasons_of_last_hour(self, limit: int = 3) -> list[CommonReason]:
+    def reasons_of_last_hour(self) -> list[CommonReason]:
         """Why attempts of the last hour failed, the commonest first."""
-        return [CommonReason(**row._mapping) for row in self._all("reasons_of_last_hour", limit=limit)]
+        return [CommonReason(**row._mapping) for row in self._all("reasons_of_last_hour", limit=_MOST_REASONS)]

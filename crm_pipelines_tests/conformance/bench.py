@@ -11,6 +11,7 @@ from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.turns import Turn
 from crm_pipelines_tests.conformance.client import Client, Contact
 from crm_pipelines_tests.conformance.subject import Capability, Fault, Oddity, Remote, Subject, Variant
+from crm_pipelines_tests.conformance.subjects import KINDS
 from crm_pipelines_tests.one_contact import at_once
 
 
@@ -99,7 +100,9 @@ def needed(case: Callable[..., None]) -> frozenset[Capability]:
     return frozenset(one for mark in marks for one in mark.args)
 
 
-def skip_unless(subject: Subject, asked: frozenset[Capability]) -> None:
-    """Skip, with the reason, what this kind does not claim to be able to do."""
-    if lacks := sorted(one.value for one in asked - subject.capabilities):
-        pytest.skip(f"{subject.kind} does not claim: {'; '.join(lacks)}")
+def kinds_that_claim(asked: frozenset[Capability]) -> list[str]:
+    """Those of which a case may ask this. Fails where there is none: the case would stand for nothing."""
+    found = [name for name, kind in KINDS.items() if asked <= kind.capabilities]
+    if not found:
+        pytest.fail(f"no kind claims all of this: {'; '.join(sorted(one.value for one in asked))}", pytrace=False)
+    return found

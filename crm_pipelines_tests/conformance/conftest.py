@@ -1,15 +1,22 @@
-"""Each case runs once for each kind; sandboxes are started once and emptied between cases."""
+"""Each case runs for each kind that claims what it asks for; sandboxes are started once, and emptied between cases."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from crm_pipelines_tests.conformance.bench import Bench, skip_unless
+from crm_pipelines_tests.conformance.bench import Bench, kinds_that_claim, needed
 from crm_pipelines_tests.conformance.subject import Subject
 from crm_pipelines_tests.conformance.subjects import KINDS
 
 Subjects = Callable[[str, int], Subject]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The kinds of a case, unless it names them itself."""
+    named = any("subject" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "subject" in metafunc.fixturenames and not named:
+        metafunc.parametrize("subject", kinds_that_claim(needed(metafunc.function)), indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +33,10 @@ def subjects() -> Iterator[Subjects]:
         yield subject
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture
 def subject(request: pytest.FixtureRequest, subjects: Subjects) -> Subject:
-    """An empty account of a kind that claims what the case needs."""
+    """An empty account of the kind that is asked."""
     found = subjects(request.param, 0)
-    skip_unless(found, frozenset(one for mark in request.node.iter_markers("needs") for one in mark.args))
     found.reset()
     return found
 

@@ -6,6 +6,7 @@ import pytest
 
 from crm_pipelines.settings import KINDS
 from crm_pipelines_tests.conformance import matrix
+from crm_pipelines_tests.conformance.bench import kinds_that_claim
 from crm_pipelines_tests.conformance.subject import Capability
 
 MANDATORY = {
@@ -66,6 +67,11 @@ def test_a_kind_that_claims_nothing_faces_what_nobody_may_leave_out() -> None:
 def test_every_capability_is_asked_for_by_a_case() -> None:
     asked = {one for module in matrix.modules() for _, capabilities in matrix.cases(module) for one in capabilities}
     assert asked == set(Capability)
+
+
+def test_a_case_that_no_kind_can_run_is_a_failure_and_not_left_out() -> None:
+    with pytest.raises(pytest.fail.Exception, match="no kind claims all of this: a contact may bear"):
+        kinds_that_claim(frozenset(Capability))
 
 
 @pytest.mark.parametrize("table", matrix.TABLES, ids=lambda one: one.__name__)

@@ -20,7 +20,7 @@ from crm_pipelines_tests.conformance import (
     test_reading,
     test_turns,
 )
-from crm_pipelines_tests.conformance.bench import Bench, needed, skip_unless
+from crm_pipelines_tests.conformance.bench import Bench, kinds_that_claim, needed
 from crm_pipelines_tests.conformance.conftest import Subjects
 from crm_pipelines_tests.conformance.flaws import Flawed
 from crm_pipelines_tests.conformance.subject import NUMBER, Fault, Oddity, Subject
@@ -253,11 +253,18 @@ CAUGHT = [
 ]
 
 
-@pytest.mark.parametrize("caught", CAUGHT, ids=lambda one: f"{one.flaw.__name__}-{one.case.__name__}")
+@pytest.mark.parametrize(
+    ("caught", "subject"),
+    [
+        pytest.param(one, kind, id=f"{kind}-{one.flaw.__name__}-{one.case.__name__}")
+        for one in CAUGHT
+        for kind in kinds_that_claim(needed(one.case))
+    ],
+    indirect=["subject"],
+)
 def test_a_client_that_breaks_a_promise_turns_its_case_red(
     caught: Caught, subject: Subject, subjects: Subjects, request: pytest.FixtureRequest
 ) -> None:
-    skip_unless(subject, needed(caught.case))
     fixtures = signature(caught.case).parameters.keys() - {"bench", *caught.given}
     given = {**caught.given, **{name: request.getfixturevalue(name) for name in fixtures}}
     bench = Bench(subject, lambda: subjects(subject.kind, 1), partial(caught.flaw, subject=subject))

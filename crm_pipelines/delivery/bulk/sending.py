@@ -95,10 +95,8 @@ class BulkSender:
                 with self._confirming_ahead(scan.target):
                     self._send_all(scan, most, budget)
                 self._wait_for_all(scan.target)
-        except GatePaused:
-            self._session.halt("the gate is paused")
-        except Stopped:
-            self._session.halt(STOPPED)
+        except (GatePaused, Stopped):
+            self._session.halt("the gate is paused")  # unless it is halted for something else
         except BrokenOff as reason:
             _log.warning("Imports are looked after by the next run: %s", reason)
             if scan is not None:  # contacts were left to it

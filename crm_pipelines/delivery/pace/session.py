@@ -26,18 +26,18 @@ T = TypeVar("T")
 class CrmSession:
     """What whoever sends on behalf of a run has. Safe to use by threads.
 
-    `halted` says why no more is sent; `requests` counts the turns taken, `refused_for_rate` the answers that asked to
-    slow down (429).
+    `halted` says why no more is sent, and so why Stopped is raised; `requests` counts the turns taken,
+    `refused_for_rate` the answers that asked to slow down (429).
     """
 
-    def __init__(self, *, gate: GateKeeper, crm: Crm, limit: RateLimit, stop: threading.Event | None = None) -> None:
+    def __init__(self, *, gate: GateKeeper, crm: Crm, limit: RateLimit) -> None:
         self.gate = gate
         self.crm = crm
         self.limit = limit
         self.halted: str | None = None
         self.requests = 0
         self.refused_for_rate = 0
-        self._stop = stop or threading.Event()
+        self._stop = threading.Event()
         self._pacer = Pacer(self._reserve, rate_per_second=limit.per_second, stop=self._stop)
         self._failures_in_a_row = 0
         self._lock = threading.Lock()

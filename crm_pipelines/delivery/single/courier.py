@@ -22,7 +22,7 @@ from crm_pipelines.database.retrying import tries
 from crm_pipelines.delivery.fence import Fence
 from crm_pipelines.delivery.pace.gatekeeping import is_short_refusal, tally, telling
 from crm_pipelines.delivery.pace.pacing import GatePaused, Stopped
-from crm_pipelines.delivery.pace.session import STOPPED, CrmSession
+from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.delivery.preparing import Prepared, attempt_of, own_failure, prepare, without_suppressed
 from crm_pipelines.delivery.signals import undisturbed
@@ -134,7 +134,7 @@ class Courier:
                 deliveries = self.session.patiently(lambda: self._queue.load(held))
                 self._send_all(deliveries, fence, recorded)
         except Stopped:
-            self.session.halt(STOPPED)
+            pass
         finally:
             released, locked = self._give_back([claim for claim in claims if claim not in recorded])
         return Receipt(released=released, halted=self.session.halted, locked=locked)
@@ -276,8 +276,8 @@ class Courier:
         """Wait for a turn at the gate; False when the run sends no more."""
         try:
             self.session.turn()
-        except (GatePaused, Stopped) as reason:
-            self.session.halt("the gate is paused" if isinstance(reason, GatePaused) else STOPPED)
+        except (GatePaused, Stopped):
+            self.session.halt("the gate is paused")  # unless it is halted for something else
             return False
         except sa.exc.SQLAlchemyError as error:
             self._halt_for(error)
@@ -289,7 +289,6 @@ class Courier:
         try:
             ours = fence.still_ours(self._noted(claims))
         except Stopped:
-            self.session.halt(STOPPED)
             return set()
         except sa.exc.SQLAlchemyError as error:
             self._halt_for(error)

@@ -19,6 +19,7 @@ from crm_pipelines.local.embedded.binaries import find_binaries
 from crm_pipelines.local.embedded.errors import EmbeddedPostgresError, from_output
 from crm_pipelines.local.embedded.layout import USER, Layout
 from crm_pipelines.local.embedded.parent_death import die_with_parent
+from crm_pipelines.local.processes import free_port
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -169,24 +170,11 @@ class Cluster:
 
 def choose_port(layout: Layout) -> int:
     """The port of last time if it is free, so that saved URLs stay true; else any free one."""
-    with contextlib.suppress(FileNotFoundError, ValueError):
+    with contextlib.suppress(OSError, ValueError, OverflowError):  # none is noted, or it is taken
         last = int(layout.port.read_text())
-        if _is_free(last):
-            return last
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            return False
-        return True
+        socket.create_server(("127.0.0.1", last)).close()
+        return last
+    return free_port()
 
 
 def made_by(data: Path) -> int | None:

@@ -50,6 +50,12 @@ _REFUSALS = {
 }
 _REFUSED = ("refuses us", "Do what the reason says. The next tick opens the gate; `crm-pipelines check {crm}` now.")
 
+# By the kind of the pause.
+_OPENED_BY_PEOPLE = {
+    "manual": ("the gate was closed by hand", "the-gate-was-closed-by-hand"),
+    "restored": ("the database was restored or copied", "a-restored-database"),
+}
+
 
 def database_finding(crm: str, problem: str) -> AlertCondition:
     """The contacts database cannot be asked, so nothing else is known."""
@@ -94,64 +100,57 @@ def look(account: Account, *, now: datetime) -> Look:
 def gate_finding(crm: str, gate: Gate, now: datetime) -> AlertCondition | None:
     """None for an open gate, and while a rate limit of less than a day is waited out."""
     reasons = (Reason(text=gate.pause_reason or "unknown"),)
-    page = f"/assets/{crm}/contacts"
+    found = partial(AlertCondition, page=f"/assets/{crm}/contacts", reasons=lambda: reasons)
+    lasting = partial(found, since=gate.changed_at)
     if gate.closed_for_credentials or gate.tries_credentials:
         what, action = _REFUSALS.get(gate.refused_kind or "", _REFUSED)
-        return AlertCondition(
+        return lasting(
             key=f"{crm}.gate.credentials",
             headline=f"{crm} {what}: nothing is sent, contacts wait uncharged.",
             action=action.format(crm=crm),
             runbook="the-crm-refuses-us",
-            page=page,
-            since=gate.changed_at,
-            reasons=lambda: reasons,
         )
     if gate.waits_for_a_person:
-        return _closed_until_opened(crm, gate)
+        what, runbook = _OPENED_BY_PEOPLE[gate.pause_kind or ""]
+        return lasting(
+            key=f"{crm}.gate.{gate.pause_kind}",
+            headline=f"{crm}: {what}: nothing is sent, contacts wait uncharged.",
+            action=f"Open it once that is meant: `crm-pipelines gate open {crm}`.",
+            runbook=runbook,
+        )
     if gate.closed_for_settings:
-        return AlertCondition(
+        return lasting(
             key=f"{crm}.gate.settings",
             headline=f"{crm} does not take what the settings put into every request: nothing is sent, contacts wait "
             "uncharged.",
             action="Mend the setting (see the reason) and restart the code server; the gate opens by itself, with "
             f"`crm-pipelines check {crm}` now.",
             runbook="the-crm-does-not-take-a-setting",
-            page=page,
-            since=gate.changed_at,
-            reasons=lambda: reasons,
         )
     # Open to a single contact between two pauses: the outage is over when that one has arrived.
     if gate.probing or (gate.paused and gate.pause_kind == "outage"):
-        return AlertCondition(
+        return found(
             key=f"{crm}.gate.outage",
             headline=f"{crm} does not answer as it should: sending pauses, one contact at a time tries it again.",
             action="Nothing, if the CRM's status page shows an incident: delivery goes on by itself. Otherwise see "
             f"`crm-pipelines check {crm}`, the network and the proxy.",
             runbook="the-crm-does-not-answer",
-            page=page,
-            reasons=lambda: reasons,
         )
     if gate.pause_kind == "rate_limit" and _is_of_a_day(gate, now):
-        return AlertCondition(
+        return lasting(
             key=f"{crm}.gate.allowance",
             headline=f"{crm}: the day's allowance of requests is used up: nothing is sent, contacts wait uncharged.",
             action="Nothing: delivery goes on by itself when the CRM's next day begins. If it happens again, let other "
             "tools that use the account ask less, or buy a higher limit.",
             runbook="the-allowance-of-a-day-is-used-up",
-            page=page,
-            since=gate.changed_at,
-            reasons=lambda: reasons,
         )
     if gate.pause_kind == "rejects" and (gate.paused or now - gate.changed_at < _REJECTS_LAST):
-        return AlertCondition(
+        return lasting(
             key=f"{crm}.gate.rejects",
             headline=f"{crm} rejects so many contacts that sending pauses 15 minutes at a time.",
             action=f"Mend the mapping or the data (`crm-pipelines status {crm}` has samples), then "
             f"`crm-pipelines retry {crm} --all`.",
             runbook="the-crm-rejects-too-many-contacts",
-            page=page,
-            since=gate.changed_at,
-            reasons=lambda: reasons,
         )
     return None
 
@@ -160,23 +159,6 @@ def _is_of_a_day(gate: Gate, now: datetime) -> bool:
     if gate.paused_until is None or gate.paused_until - gate.changed_at < _WINDOWS_LAST:
         return False
     return now < gate.paused_until + _ALLOWANCE_LASTS
-
-
-def _closed_until_opened(crm: str, gate: Gate) -> AlertCondition:
-    reasons = (Reason(text=gate.pause_reason or "unknown"),)
-    found = partial(
-        AlertCondition,
-        key=f"{crm}.gate.{gate.pause_kind}",
-        action=f"Open it once that is meant: `crm-pipelines gate open {crm}`.",
-        page=f"/assets/{crm}/contacts",
-        since=gate.changed_at,
-        reasons=lambda: reasons,
-    )
-    if gate.pause_kind == "manual":
-        headline = f"{crm}: the gate was closed by hand: nothing is sent, contacts wait uncharged."
-        return found(headline=headline, runbook="the-gate-was-closed-by-hand")
-    headline = f"{crm}: the database was restored or copied: nothing is sent, contacts wait uncharged."
-    return found(headline=headline, runbook="a-restored-database")
 
 
 def account_finding(crm: str, gate: Gate, now: datetime) -> AlertCondition | None:

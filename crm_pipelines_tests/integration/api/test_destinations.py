@@ -69,7 +69,7 @@ def test_what_is_decided_for_one_destination_changes_nothing_at_another_of_its_k
     assert (standing(api, contact)["brevo_eu"], standing(api, contact)["brevo"]) == ("Skipped", "Error")
 
 
-def test_a_contact_goes_first_at_the_destination_that_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contact_goes_first_at_the_destination_that_is_named(api: Api) -> None:
     launched: list[tuple[object, ...]] = []
 
     class Launcher:
@@ -77,7 +77,7 @@ def test_a_contact_goes_first_at_the_destination_that_is_named(api: Api, monkeyp
             launched.append(arguments)
             return type("Run", (), {"run_id": "run-1", "url": "http://dagster/runs/run-1", "waiting": False})
 
-    monkeypatch.setattr(api.app.state, "launcher", Launcher(), raising=False)
+    api.app.state.launcher = Launcher()
     contact = in_state(api, "failed", "brevo")
     assert api.post(TRIGGER, {"contact_id": str(contact), "crm": "brevo_eu"})["crm"] == "brevo_eu"
     assert launched == [("brevo_eu",)]
@@ -214,7 +214,7 @@ def test_health_is_told_of_every_destination_that_is_set_up(api: Api, monkeypatc
         asked.append(given[-1])
         return []
 
-    monkeypatch.setattr(api.app.state, "open_instance", nullcontext, raising=False)
+    api.app.state.open_instance = nullcontext
     monkeypatch.setattr("crm_pipelines.api.status.health", nothing_wrong)
     assert [one["crm"] for one in api.get("/crm/health")["crms"]] == ["brevo", "brevo_eu"]
     assert asked == ["brevo", "brevo_eu"]

@@ -102,7 +102,7 @@ def test_health_is_200_when_all_goes_on_and_503_with_the_reason_when_not(
         def opened() -> Iterator[dg.DagsterInstance]:
             yield instance
 
-        monkeypatch.setattr(api.app.state, "open_instance", opened, raising=False)
+        api.app.state.open_instance = opened
         for daemon in instance.get_required_daemon_types():
             # From the future: it does not grow old while this runs.
             instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() + 3600, daemon, "id", []))
@@ -121,11 +121,11 @@ def test_health_is_200_when_all_goes_on_and_503_with_the_reason_when_not(
         assert failed["subject"] == "gate of brevo"
 
 
-def test_health_is_503_when_dagsters_records_cannot_be_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_is_503_when_dagsters_records_cannot_be_read(api: Api) -> None:
     def fail() -> None:
         raise ConnectionError("postgresql://user:password@host")
 
-    monkeypatch.setattr(api.app.state, "open_instance", fail, raising=False)
+    api.app.state.open_instance = fail
     answer = api.call("GET", "/crm/health")
     assert answer.status_code == 503
     assert "password" not in answer.text

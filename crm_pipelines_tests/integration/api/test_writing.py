@@ -71,9 +71,7 @@ def test_an_answer_is_kept_for_a_day_and_holds_no_personal_data(api: Api) -> Non
     assert error_of(api.call("POST", "/contacts", json=ADA, headers=KEY)) == (409, "address_taken")
 
 
-def test_a_trigger_that_is_repeated_starts_no_second_run_and_tells_of_the_first(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trigger_that_is_repeated_starts_no_second_run_and_tells_of_the_first(api: Api) -> None:
     launched: list[object] = []
 
     class Launcher:
@@ -81,7 +79,7 @@ def test_a_trigger_that_is_repeated_starts_no_second_run_and_tells_of_the_first(
             launched.append(arguments)
             return type("Run", (), {"run_id": "run-1", "url": "http://dagster/runs/run-1", "waiting": False})
 
-    monkeypatch.setattr(api.app.state, "launcher", Launcher(), raising=False)
+    api.app.state.launcher = Launcher()
     [contact] = api.people.add(select=False)
     body = {"contact_id": str(contact), "crm": "brevo"}
     answers = [api.post("/contacts/crm/sync/trigger", body, **KEY) for _ in range(2)]

@@ -1,6 +1,5 @@
 """A courier to a CRM at which nothing must be sent twice: what may have arrived is known, and is not sent again."""
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +13,7 @@ from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.turns import DeliveryTurn
+from crm_pipelines.delivery.pace.session import STOPPED
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Attempt, Claim
 from crm_pipelines_tests.at_most_once import at_most_once
@@ -104,16 +104,16 @@ def test_a_stop_between_two_requests_of_a_delivery_gives_back_what_had_no_effect
     people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [contact_id] = people.add()
-    stop = threading.Event()
+    courier = delivery.courier()
 
     def look_only(self: Brevo, contacts: Sequence[Sendable], *, turn: DeliveryTurn, **more: Any) -> list[Any]:
         assert turn(contacts)
-        stop.set()
+        courier.session.halt(STOPPED)
         assert not turn(contacts)
         return [None]
 
     monkeypatch.setattr(Brevo, "deliver", look_only)
-    receipt = delivery.courier(stop=stop).deliver(delivery.claim())
+    receipt = courier.deliver(delivery.claim())
     assert receipt.released == 1
     assert people.sync(contact_id)["state"] == "queued"
 

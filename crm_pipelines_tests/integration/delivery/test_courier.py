@@ -22,7 +22,7 @@ from crm_pipelines.crms.payloads import Payload, Sendable, Unsendable
 from crm_pipelines.crms.turns import DeliveryTurn
 from crm_pipelines.delivery.pace.pacing import Pacer
 from crm_pipelines.delivery.pace.rates import RateLimit
-from crm_pipelines.delivery.pace.session import CrmSession
+from crm_pipelines.delivery.pace.session import STOPPED, CrmSession
 from crm_pipelines.delivery.single import courier
 from crm_pipelines.destinations.gates import GateKeeper, Tally
 from crm_pipelines.queue.claims import Queue
@@ -161,18 +161,18 @@ def test_a_stop_lets_what_is_under_way_end_and_gives_the_rest_back_uncharged(
 ) -> None:
     people.add(20)
     brevo_sandbox.fault("hold")
-    stop = threading.Event()
+    courier = delivery.courier(rate=4)
     with ThreadPoolExecutor(1) as pool:
         # 4 requests per second: 4 threads, whose requests are all held.
-        sending = pool.submit(delivery.courier(rate=4, stop=stop).deliver, delivery.claim())
+        sending = pool.submit(courier.deliver, delivery.claim())
         brevo_sandbox.wait_for_requests(2)
-        stop.set()
+        courier.session.halt(STOPPED)
         brevo_sandbox.clear_faults()
         brevo_sandbox.release()
         receipt = sending.result(PATIENCE)
     sent = len(brevo_sandbox.requests())
     assert sent <= 4
-    assert receipt.halted == "the run is being stopped"
+    assert receipt.halted == STOPPED
     assert receipt.released == 20 - sent
     delivery.apply()
     assert people.states() == {"synced": sent, "queued": 20 - sent}

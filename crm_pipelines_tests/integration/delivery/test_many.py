@@ -1,6 +1,5 @@
 """Many contacts in one request: who is at fault pays for it, and nobody else."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +18,7 @@ from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.turns import DeliveryTurn
 from crm_pipelines.database import connecting
 from crm_pipelines.delivery import fence, planning
+from crm_pipelines.delivery.pace.session import STOPPED
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.destinations.registered import register
 from crm_pipelines.queue.claims import Queue
@@ -421,15 +421,14 @@ def test_a_stop_between_halves_keeps_what_arrived_and_gives_the_rest_back_unchar
 ) -> None:
     ids = people.add(100)
     postbox.refuse_whole(address(people, ids[99]))
-    stop = threading.Event()
-    held = Before(postbox, lambda: postbox.fault(Fault(hold=True)), at=2)
+    courier = delivery.courier(crm=Before(postbox, lambda: postbox.fault(Fault(hold=True)), at=2))
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(delivery.courier(crm=held, stop=stop).deliver, delivery.claim())
+        sending = pool.submit(courier.deliver, delivery.claim())
         postbox.wait_for(2)
-        stop.set()
+        courier.session.halt(STOPPED)
         postbox.release()
         receipt = sending.result(PATIENCE)
-    assert (receipt.released, receipt.halted) == (50, "the run is being stopped")
+    assert (receipt.released, receipt.halted) == (50, STOPPED)
     delivery.apply()
     assert people.states() == {"synced": 50, "queued": 50}
     assert charged(people) == NOBODY

@@ -1,11 +1,11 @@
 """A refusal for rate that is over soon is waited out; an interrupted wait loses neither the contact nor the count."""
 
-import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from crm_pipelines.delivery.pace.session import STOPPED
 from crm_pipelines.destinations.gates import Gate, GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -16,15 +16,13 @@ from crm_pipelines_tests.integration.delivery.conftest import Delivery
 def test_a_wait_that_is_interrupted_leaves_the_contact_snoozed_uncharged_and_its_request_counted(
     people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, interruption: str
 ) -> None:
-    stop = threading.Event()
-
     class Interrupted(GateKeeper):
         """As soon as the courier sees for how short the gate is paused, and is about to wait."""
 
         def read(self) -> Gate:
             gate = super().read()
             if interruption == "stop":
-                stop.set()
+                courier.session.halt(STOPPED)
             elif gate.pause_reason != "busy elsewhere":
                 self.pause("rate_limit", "busy elsewhere", timedelta(minutes=5))
                 gate = replace(gate, paused_seconds=0)
@@ -32,7 +30,8 @@ def test_a_wait_that_is_interrupted_leaves_the_contact_snoozed_uncharged_and_its
 
     [contact_id] = people.add()
     brevo_sandbox.fault("status", status=429, headers={"x-sib-ratelimit-reset": "10"}, times=1)
-    receipt = delivery.courier(stop=stop, gate=Interrupted(delivery.engine, "brevo")).deliver(delivery.claim())
+    courier = delivery.courier(gate=Interrupted(delivery.engine, "brevo"))
+    receipt = courier.deliver(delivery.claim())
     assert (receipt.released, receipt.halted is None) == (0, False)
     assert people.all("SELECT outcome, requests FROM crm_attempts") == [{"outcome": "snoozed", "requests": 1}]
     assert delivery.apply() == {"queued": 1}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from crm_pipelines.alerts import outbox
 from crm_pipelines.alerts.channels.base import ChannelFailed, PartlyTaken
 from crm_pipelines.alerts.memory import Memory
 from crm_pipelines.alerts.messages import Alert, Phase
@@ -144,15 +145,12 @@ def test_a_channel_that_hangs_does_not_hold_the_others_and_keeps_its_alerts(
             super().send(alert)
             taken.set()
 
-    class WhenBothAreAtIt(threading.Timer):
+    def until_both_are_at_it(*_: object) -> None:
         """The time is over as soon as there is something to be seen."""
+        going.wait(PATIENCE)
+        taken.wait(PATIENCE)
 
-        def run(self) -> None:
-            going.wait(PATIENCE)
-            taken.wait(PATIENCE)
-            self.function()
-
-    monkeypatch.setattr(threading, "Timer", WhenBothAreAtIt)
+    monkeypatch.setattr(outbox._Delivery, "join", until_both_are_at_it)
     up = Takes("email")
     boxes = post({}, [Hangs("slack"), up], [alert()], now=NOW)
     assert len(up.taken) == 1
