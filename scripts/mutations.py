@@ -45,6 +45,8 @@ _HELD = " AND s.claim_no = d.claim_no AND s.state = 'claimed'\n"
 _LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
 _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
 _MIGRATE = "crm_pipelines_tests/integration/database/test_migrate.py"
+_BARE_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_bare_destination.py"
+_CLI_DESTINATIONS = "crm_pipelines_tests/integration/cli/test_destinations.py"
 _IMPORTS_SQL = "crm_pipelines/queue/bulk_imports.sql"
 _OPS = "crm_pipelines/orchestration/sync/ops.py"
 _FILLING = "crm_pipelines/delivery/bulk/filling.py"
@@ -2834,5 +2836,36 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_HUBSPOT_TESTS}::test_the_daily_limit_is_waited_for_until_midnight_of_the_account",),
+    ),
+    Mutation(
+        guard="planning: a suspect has time for all the requests that it may take",
+        changes=(("crm_pipelines/delivery/planning.py", "rate_per_second / _REQUESTS_ALONE", "rate_per_second"),),
+        tests=(f"{_HUBSPOT_RUNS}::test_suspects_go_alone_so_a_run_takes_only_as_many_as_it_has_time_for_requests",),
+    ),
+    Mutation(
+        guard="planning: the estimate knows how many go in one request",
+        changes=(
+            (
+                "crm_pipelines/delivery/planning.py",
+                "possible = rate_per_second * together\n",
+                "possible = rate_per_second\n",
+            ),
+        ),
+        tests=(
+            f"{_FOLLOWING}::test_the_estimate_reckons_with_as_many_contacts_as_go_in_one_request",
+            f"{_CLI_DESTINATIONS}::test_the_status_reckons_with_as_many_contacts_as_go_in_one_request",
+        ),
+    ),
+    Mutation(
+        guard="planning: a pace of rest is none",
+        changes=(("crm_pipelines/delivery/planning.py", "measured >= possible * _BUSY_SHARE", "measured"),),
+        tests=(f"{_FOLLOWING}::test_the_estimate_reckons_with_as_many_contacts_as_go_in_one_request",),
+    ),
+    Mutation(
+        guard="contact page: only what shows what it holds is compared with",
+        changes=(("crm_pipelines/delivery/why.py", "return client.reading is not None", "return True"),),
+        tests=(
+            f"{_BARE_PAGES}::test_the_page_of_a_contact_shows_what_would_be_sent_and_says_that_there_is_nothing_to_compare_with",
+        ),
     ),
 )

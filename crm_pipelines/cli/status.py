@@ -68,14 +68,10 @@ def status(crm: str | None, as_json: bool) -> None:
 
 def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> float | None:
     """Seconds until nothing that is due now is left; None while nothing is delivered."""
-    from crm_pipelines.delivery.pace.rates import rate_limit_of
-    from crm_pipelines.delivery.planning import time_to_empty
-    from crm_pipelines.queue.claims import Queue
+    from crm_pipelines.delivery.emptying import emptied_in
 
-    if not settings.delivers_to(told.crm) or told.gate.paused:
-        return None
-    rate = rate_limit_of(settings.destinations[told.crm], told.gate.limit_observed).per_second
-    return round(time_to_empty(told.due, Queue(engine, told.crm).pace(), rate).total_seconds(), 1)
+    found = emptied_in(engine, settings, told)
+    return None if found is None else round(found.total_seconds(), 1)
 
 
 def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:

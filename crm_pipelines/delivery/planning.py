@@ -71,6 +71,13 @@ _IMPORT_COST = 20
 # Seconds; what was done within fewer says little about the rest.
 _SHORTEST_MEASURE = 5
 
+# Of the contacts that the account's rate allows, if one request each were enough. Where many go in one, up to three are
+# needed; whoever was slower than this was at rest.
+_BUSY_SHARE = 0.25
+
+# A look at the contact, the delivery, and the list.
+_REQUESTS_ALONE = 3
+
 # Suspects go one at a time, so a long queue gives them a small part of a run; but it always gives them that.
 _PER_SUSPECT = 10
 
@@ -98,6 +105,11 @@ def claim_limit(budget: timedelta, rate_per_second: float, limit: int | None, *,
     if together > 1:
         possible = min(possible, _MOST_CLAIMED)
     return possible if limit is None else min(possible, limit)
+
+
+def limit_alone(budget: timedelta, rate_per_second: float, limit: int | None) -> int:
+    """The same for contacts of which each goes alone, with all the requests that it may take."""
+    return claim_limit(budget, rate_per_second / _REQUESTS_ALONE, limit)
 
 
 def least_for_bulk(threshold: int, *, account: int, page_size: int) -> int:
@@ -161,10 +173,14 @@ def split(items: Sequence[T], smallest: int, most: int = MAX_BATCHES, *, togethe
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def time_to_empty(due: int, pace: Pace, rate_per_second: float) -> timedelta:
-    """In how long nothing of this backlog will be due: at the pace of late or, after a rest, at the account's rate."""
+def time_to_empty(due: int, pace: Pace, rate_per_second: float, *, together: int = 1) -> timedelta:
+    """In how long nothing of this backlog will be due: at the pace of late or, after a rest, at the account's rate.
+
+    `together` contacts go in one request.
+    """
     measured = pace.contacts / pace.seconds if pace.seconds >= _SHORTEST_MEASURE else 0.0
-    return timedelta(seconds=due / max(measured, rate_per_second))
+    possible = rate_per_second * together
+    return timedelta(seconds=due / (measured if measured >= possible * _BUSY_SHARE else possible))
 
 
 def retry_policy(max_retries: int, delay_minutes: float, *, exponential: bool) -> RetryPolicy:

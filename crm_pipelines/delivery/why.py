@@ -5,6 +5,7 @@ into no log.
 """
 
 from collections.abc import Collection
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from crm_pipelines.contacts.story import Story
 from crm_pipelines.crms.base import Mapper
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import Compared, Line, Unsendable
-from crm_pipelines.crms.registry import mapper_of
+from crm_pipelines.crms.registry import client_of, mapper_of
 from crm_pipelines.delivery.account.identity import admit
 from crm_pipelines.delivery.account.learning import remind
 from crm_pipelines.delivery.account.opening import Account, open_account
@@ -79,6 +80,19 @@ def why(
     told = [_preview_of(settings, engine, name, story.id) for name in previews]
     held = [_held_by(settings, engine, name, story.id) for name in ask]
     return Why(story=story, previews=tuple(filter(None, told)), live=tuple(filter(None, held)))
+
+
+def comparable(settings: Settings) -> set[str]:
+    """Those of the destinations that can be asked what they hold. Makes no request."""
+    return {name for name in settings.destinations if _shows(settings, name)}
+
+
+def _shows(settings: Settings, name: str) -> bool:
+    try:
+        with closing(client_of(settings, name)) as client:
+            return client.reading is not None
+    except SettingsError:
+        return False
 
 
 def selected_for(settings: Settings, story: Story) -> list[str]:

@@ -26,6 +26,7 @@ from crm_pipelines.contacts.filters import ContactFilter
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.contacts.story import ContactUnknown, Story, story, story_of
 from crm_pipelines.database.view import SYNC_STATUSES
+from crm_pipelines.delivery.why import comparable
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -158,6 +159,7 @@ def _tell(
         dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
         standings=[(one, destinations.why_not(one.crm)) for one in sorted(shown, key=lambda one: known.index(one.crm))],
         destinations=settings.destinations,
+        comparable=comparable(settings),
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import StringConstraints
 
@@ -17,10 +16,7 @@ from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Writer
 from crm_pipelines.contacts import selection
 from crm_pipelines.contacts.selection import Who
-from crm_pipelines.delivery.pace.rates import rate_limit_of
-from crm_pipelines.delivery.planning import time_to_empty
-from crm_pipelines.queue.claims import Queue
-from crm_pipelines.settings import Settings
+from crm_pipelines.delivery.emptying import emptied_in
 from crm_pipelines.statistics import history
 from crm_pipelines.statistics.history import Step
 from crm_pipelines.statistics.status import CrmStatus, crm_statuses, failed
@@ -106,21 +102,13 @@ def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance
         status=status,
         why_not=destinations.why_not(status.crm),
         last_delivery=history.last_delivery(engine, status.crm),
-        empty_in=_empty_in(engine, destinations.settings, status),
+        empty_in=emptied_in(engine, destinations.settings, status) if status.due else None,
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),
         depth=charts.frame(steps, step, deepest),
         lines=[(line, charts.area(line, deepest[-1])) for line in charts.lines(steps, deepest[-1])],
     )
-
-
-def _empty_in(engine: sa.Engine, settings: Settings, status: CrmStatus) -> timedelta | None:
-    destination = settings.destinations.get(status.crm)
-    if destination is None or status.gate.paused or not status.due:
-        return None
-    rate = rate_limit_of(destination, status.gate.limit_observed).per_second
-    return time_to_empty(status.due, Queue(engine, status.crm).pace(), rate)
 
 
 @router.get("/retry")

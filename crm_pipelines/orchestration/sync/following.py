@@ -30,10 +30,11 @@ def leave_word(context: dg.OpExecutionContext, destination: Destination, totals:
         due = account.queue.backlog().due
         pace = account.queue.pace()
         rate = account.rate_limit(account.gate.read()).per_second
+        together = account.crm.most_per_request
     got_on = totals.claimed - totals.released > 0
     if due and got_on and not was_limited(context.run):
         context.instance.add_run_tags(context.run_id, {LEFT_TAG: str(due)})
-    minutes = time_to_empty(due, pace, rate).total_seconds() / 60
+    minutes = time_to_empty(due, pace, rate, together=together).total_seconds() / 60
     return {"left": due, "minutes_until_empty": round(minutes, 1)}
 
 

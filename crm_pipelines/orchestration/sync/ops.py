@@ -40,6 +40,7 @@ from crm_pipelines.delivery.planning import (
     bulk_held_up,
     claim_limit,
     importing_budget,
+    limit_alone,
     sending_budget,
     smallest_batch,
     split,
@@ -87,7 +88,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     rate = account.rate_limit(gate).per_second
     together = account.crm.most_per_request
     limit = claim_limit(budget, rate, config.limit, together=together)
-    most_alone = claim_limit(budget, rate, config.limit)
+    most_alone = limit_alone(budget, rate, config.limit)
     smallest = smallest_batch(
         account.destination.sync_scheduler_batch_size, rate, account.destination.sync_processes, together=together
     )
@@ -170,7 +171,7 @@ def _claim(
 ) -> tuple[list[Claim], list[Claim]]:
     """Contacts, and crash suspects, at most `limit` of both: however many there are of one kind, the other has a share.
 
-    `most_alone` suspects at most: each takes a request of its own, also where many contacts go in one.
+    `most_alone` suspects at most: each takes requests of its own, also where many contacts go in one.
     While the gate tries out a single contact, a suspect is that only if nobody else is due: it would take the worker
     down once more, and nothing would be known.
     """

@@ -407,3 +407,14 @@ def test_destinations_are_completed_from_the_settings(both: Run, monkeypatch: py
     assert completed("BREVO_") == ["brevo_eu"]
     monkeypatch.setenv("CRM_DESTINATIONS", ":")
     assert completed("") == []
+
+
+def test_the_status_reckons_with_as_many_contacts_as_go_in_one_request(
+    run: Run, monkeypatch: pytest.MonkeyPatch, engine: sa.Engine
+) -> None:
+    monkeypatch.setenv("HUBSPOT_API_KEY", "pat-eu1-of-a-test")
+    People(engine, "hubspot").add(2000)
+    told = json.loads(run("status", "hubspot", "--json").stdout)
+    assert (told["due"], told["empty_in_seconds"]) == (2000, 2.0)
+    told = json.loads(run("status", "hubspot", "--json", HUBSPOT_MAPPING_FILE="/nowhere.toml").stdout)
+    assert told["empty_in_seconds"] is None, "nothing is sent with these settings"

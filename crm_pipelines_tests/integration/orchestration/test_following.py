@@ -176,3 +176,12 @@ def test_the_estimate_is_by_the_pace_of_late_or_by_the_accounts_rate() -> None:
     assert time_to_empty(6000, Pace(contacts=1000, seconds=10), 10) == timedelta(minutes=1)
     assert time_to_empty(6000, Pace(contacts=3, seconds=500), 10) == timedelta(minutes=10), "it was at rest"
     assert time_to_empty(6000, Pace(contacts=100, seconds=0.1), 10) == timedelta(minutes=10), "too short a time"
+
+
+def test_the_estimate_reckons_with_as_many_contacts_as_go_in_one_request() -> None:
+    def minutes(pace: Pace) -> float:
+        return time_to_empty(60_000, pace, 10, together=100).total_seconds() / 60
+
+    assert minutes(Pace(contacts=0, seconds=0)) == 1
+    assert minutes(Pace(contacts=500, seconds=500)) == 1, "it was at rest"
+    assert minutes(Pace(contacts=100_000, seconds=300)) == pytest.approx(3), "three requests for a hundred"

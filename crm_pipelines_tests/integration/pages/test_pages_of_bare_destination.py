@@ -46,8 +46,14 @@ def test_the_page_of_a_contact_shows_what_would_be_sent_and_says_that_there_is_n
     page = operator.get(f"/contacts/{contact}")
     assert page.ok
     assert "first_name" in page.text
+    assert "Compare" not in page.text
     compared = operator.send(f"/contacts/{contact}/compare", {"crm": "postbox"})
     assert compared.ok
     assert "postbox does not show what it holds" in compared.text
     retried = operator.get("/retry?crm=postbox")
     assert retried.ok
+
+
+def test_the_overview_reckons_with_as_many_contacts_as_go_in_one_request(operator: Visitor, people: People) -> None:
+    people.add(3000)  # 100 in a request, 10 requests a second
+    assert "At the account's pace they take some 3 s." in operator.get("/").text
