@@ -34,7 +34,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "Letters with accents and umlauts go as well, which makes it another address. Capitals stay; they do not count "
         "for the match.",
-        f"{_READ}: InputHelper, MySQL's collation",
+        f"{_READ}: InputHelper, the collation of MySQL",
         False,
     ),
     Quirk("PUT batch/edit with an id that is none creates a contact, without matching by address.", _CONTACTS, True),
@@ -98,7 +98,7 @@ QUIRKS: tuple[Quirk, ...] = (
         False,
     ),
     Quirk(
-        "What is no choice: 400, This value is not valid.", f"{_READ}; the words from another of Mautic's tests", False
+        "What is no choice: 400, This value is not valid.", f"{_READ}; the words from another functional test", False
     ),
     Quirk(
         "Countries and regions: names that begin with a capital pass; Mautic has a list of them.", "this sandbox", True

@@ -1,13 +1,9 @@
 """The sandbox of Mautic: one instance."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from crm_pipelines.sandbox.core.answers import Answer, Call, Header, RefusalError, reply
 from crm_pipelines.sandbox.core.journal import Entry, Journal
@@ -59,18 +55,12 @@ class Mautic(Sandbox):
         """Grows with every change of the account."""
         return self.account.revision
 
-    def routes(self) -> list[Route]:
-        """Control of what only Mautic has: tokens end, and the cron command makes columns."""
-        return [
-            Route("/_sandbox/tokens", self._revoke, methods=["DELETE"]),
-            Route("/_sandbox/cron", self._cron, methods=["POST"]),
-        ]
-
-    async def _revoke(self, _: Request) -> Response:
-        return JSONResponse({"revoked": self.tokens.revoke()})
-
-    async def _cron(self, _: Request) -> Response:
-        return JSONResponse({"columns": run_cron(self.account)})
+    def orders(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
+        """What only Mautic's control does: all tokens end, and the cron command makes columns."""
+        return {
+            "/revoke": lambda: {"revoked": self.tokens.revoke()},
+            "/cron": lambda: {"columns": run_cron(self.account)},
+        }
 
     def key(self, headers: Mapping[bytes, bytes]) -> str:
         """The bearer token, or the whole of basic authorization."""
