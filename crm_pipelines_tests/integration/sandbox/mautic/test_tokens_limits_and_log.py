@@ -87,10 +87,12 @@ def test_basic_authorization_is_off_until_it_is_switched_on(client: Client, maut
 
 
 def test_an_api_that_is_off_refuses_every_call(client: Client, mautic_sandbox: MauticSandbox) -> None:
+    client.get(CONTACTS)
     mautic_sandbox.configure(api_enabled=False)
     told = error(client.post(f"{CONTACTS}/new", {"email": "ann@example.org"}))
     assert (told["code"], told["type"]) == (403, "api_disabled")
     assert told["message"].startswith("API disabled. You need to enable the API")
+    assert error(client.buy())["type"] == "api_disabled"
 
 
 @pytest.mark.parametrize(
@@ -137,9 +139,9 @@ def test_the_rate_limit_is_off_and_when_on_refuses_with_json_that_is_called_a_pa
 
 
 def test_the_version_is_told_and_may_be_another(client: Client, mautic_sandbox: MauticSandbox) -> None:
-    assert client.get(CONTACTS).headers["Mautic-Version"] == "5.1.1"
+    assert client.get(CONTACTS).headers["Mautic-Version"].startswith("5.1.1")
     mautic_sandbox.configure(version="4.4.10")
-    assert client.get(CONTACTS).headers["Mautic-Version"] == "4.4.10"
+    assert client.get(CONTACTS).headers["Mautic-Version"].startswith("4.4.10")
 
 
 @pytest.mark.parametrize(
