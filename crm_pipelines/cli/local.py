@@ -161,6 +161,7 @@ def sandbox(crm: str, port: int, state: Path | None) -> None:
     Examples:
       crm-pipelines sandbox brevo
       crm-pipelines sandbox hubspot --port 8086
+      crm-pipelines sandbox mautic --port 8087
       crm-pipelines sandbox brevo --port 0 --state account.json
     """
     from crm_pipelines.sandbox import SANDBOXES

@@ -34,6 +34,7 @@ class Control:
             "/reset": self.reset,
             "/config": self.configure,
             "/contacts": self.seed,
+            **{path: _ordered(order) for path, order in self.sandbox.orders().items()},
         }
         return [
             *(Route(path, handler, methods=["GET"]) for path, handler in reading.items()),
@@ -97,6 +98,13 @@ class Control:
     async def seed(self, request: Request) -> Response:
         """POST /_sandbox/contacts: a list of contacts, stored without any fault or limit; answers with their ids."""
         return JSONResponse({"ids": self.sandbox.seed(await request.json())})
+
+
+def _ordered(order: Callable[[], dict[str, Any]]) -> Handler:
+    async def carried_out(_: Request) -> Response:
+        return JSONResponse(order())
+
+    return carried_out
 
 
 def _changing(handler: Handler) -> Handler:

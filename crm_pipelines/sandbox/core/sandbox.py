@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.routing import Route
@@ -66,6 +66,10 @@ class Sandbox(ABC):
     def routes(self) -> list[Route]:
         """Paths of the server besides the API, control and the page."""
         return []
+
+    def orders(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
+        """What control can do besides what every sandbox's can, by path; each tells what came of it."""
+        return {}
 
     @abstractmethod
     def configure(self, given: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ class SandboxConfig(CoreConfig):
     The defaults are those of Mautic 5, with the API switched on.
     """
 
-    api_enabled: bool = Field(default=True, description="Off: every call is refused with 403.")
+    api_enabled: bool = Field(default=True, description="Off: every call is refused with 403, and no token is issued.")
     basic_auth: bool = Field(default=False, description="User name and password are accepted, too.")
     token_seconds: int = Field(3600, ge=0, description="How long a token is good for.")
     permissions: list[str] | None = Field(

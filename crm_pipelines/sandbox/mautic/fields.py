@@ -180,7 +180,7 @@ def free_alias(wanted: str, taken: Container[str]) -> str:
 
 
 def _clean(wanted: str) -> str:
-    latin = unicodedata.normalize("NFKD", wanted.strip()).encode("ascii", "ignore").decode()
-    alias = re.sub(r"[^0-9a-z_]+", "", latin.replace(" ", "_").lower()) or "field"
+    latin = unicodedata.normalize("NFKD", wanted.strip().casefold()).encode("ascii", "ignore").decode()
+    alias = re.sub(r"[^0-9a-z_]+", "", latin.replace(" ", "_")) or "field"
     alias = alias[:_LONGEST_ALIAS].removesuffix("_")
     return f"f_{alias}" if _RESERVED.fullmatch(alias) or alias.isdecimal() else alias

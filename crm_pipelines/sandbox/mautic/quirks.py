@@ -13,7 +13,11 @@ _FIELDS = "functional tests of Mautic: FieldApiControllerFunctionalTest"
 _READ = "read in the source"
 
 QUIRKS: tuple[Quirk, ...] = (
-    Quirk("The API is off as Mautic comes: 403 api_disabled for every call. The sandbox has it on.", _CONTACTS, True),
+    Quirk(
+        "The API is off as Mautic comes: 403 api_disabled for every call, also for a token. The sandbox has it on.",
+        _CONTACTS,
+        True,
+    ),
     Quirk("A token is bought with a form; wrong credentials: 400 invalid_client, not 401.", _OAUTH, True),
     Quirk("A wrong token: 401 invalid_grant, The access token provided is invalid.", _OAUTH, True),
     Quirk(
@@ -34,7 +38,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "Letters with accents and umlauts go as well, which makes it another address. Capitals stay; they do not count "
         "for the match.",
-        f"{_READ}: InputHelper, MySQL's collation",
+        f"{_READ}: InputHelper, the collation of MySQL",
         False,
     ),
     Quirk("PUT batch/edit with an id that is none creates a contact, without matching by address.", _CONTACTS, True),
@@ -98,7 +102,7 @@ QUIRKS: tuple[Quirk, ...] = (
         False,
     ),
     Quirk(
-        "What is no choice: 400, This value is not valid.", f"{_READ}; the words from another of Mautic's tests", False
+        "What is no choice: 400, This value is not valid.", f"{_READ}; the words from another functional test", False
     ),
     Quirk(
         "Countries and regions: names that begin with a capital pass; Mautic has a list of them.", "this sandbox", True
@@ -126,7 +130,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("PATCH of an unknown id: 404 for the row.", f"{_DOCS}; the source", True),
     Quirk(
         "A row of batch/edit without an id shifts the others: its values go to the contact of the next row.",
-        "issue mautic/api-library#246 tells of the like; the source: BatchIdToEntityHelper",
+        f"{_READ}: BatchIdToEntityHelper",
         False,
     ),
     Quirk("The total of contacts is a text, contacts an object by id, also when there are none.", _CONTACTS, True),

@@ -8,7 +8,7 @@ from crm_pipelines.sandbox.mautic import batches, contacts, reading, schema, seg
 from crm_pipelines.sandbox.mautic.account import EDIT, Account
 from crm_pipelines.sandbox.mautic.answers import ACCESS_DENIED, ApiError, ShortError
 
-API = "/api"
+_API = "/api"
 
 
 def _needing(*permissions: str) -> Callable[[Endpoint], Endpoint]:
@@ -70,7 +70,7 @@ _ROUTES = Routes(
 
 def route(call: Call) -> tuple[Endpoint, tuple[str, ...]]:
     """The endpoint and its arguments from the path, or ShortError 404 or 405."""
-    found = _ROUTES.find(call.path.removeprefix(API).rstrip("/")) if call.path.startswith(f"{API}/") else None
+    found = _ROUTES.find(call.path.removeprefix(_API).rstrip("/")) if call.path.startswith(f"{_API}/") else None
     if found is None:
         raise ShortError(404, f'No route found for "{call.method} {call.path}"', None)
     methods, arguments = found

@@ -1,13 +1,9 @@
 """The sandbox of Mautic: one instance."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from crm_pipelines.sandbox.core.answers import Answer, Call, Header, RefusalError, reply
 from crm_pipelines.sandbox.core.journal import Entry, Journal
@@ -18,10 +14,11 @@ from crm_pipelines.sandbox.mautic.answers import ShortError
 from crm_pipelines.sandbox.mautic.config import SandboxConfig
 from crm_pipelines.sandbox.mautic.limits import RateLimiter
 from crm_pipelines.sandbox.mautic.quirks import QUIRKS
-from crm_pipelines.sandbox.mautic.routes import API, route
+from crm_pipelines.sandbox.mautic.routes import route
 from crm_pipelines.sandbox.mautic.schema import run_cron
 from crm_pipelines.sandbox.mautic.seeds import seed
 from crm_pipelines.sandbox.mautic.tokens import OAUTH_PATH, Tokens, read_authorization
+from crm_pipelines.sandbox.mautic.values import shown
 
 _SHOWN_CONTACTS = 100
 # A request has up to 200 contacts, and tests look at each of them.
@@ -59,18 +56,12 @@ class Mautic(Sandbox):
         """Grows with every change of the account."""
         return self.account.revision
 
-    def routes(self) -> list[Route]:
-        """Control of what only Mautic has: tokens end, and the cron command makes columns."""
-        return [
-            Route("/_sandbox/tokens", self._revoke, methods=["DELETE"]),
-            Route("/_sandbox/cron", self._cron, methods=["POST"]),
-        ]
-
-    async def _revoke(self, _: Request) -> Response:
-        return JSONResponse({"revoked": self.tokens.revoke()})
-
-    async def _cron(self, _: Request) -> Response:
-        return JSONResponse({"columns": run_cron(self.account)})
+    def orders(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
+        """What only Mautic's control does: all tokens end, and the cron command makes columns."""
+        return {
+            "/revoke": lambda: {"revoked": self.tokens.revoke()},
+            "/cron": lambda: {"columns": run_cron(self.account)},
+        }
 
     def key(self, headers: Mapping[bytes, bytes]) -> str:
         """The bearer token, or the whole of basic authorization."""
@@ -86,12 +77,14 @@ class Mautic(Sandbox):
         headers: tuple[Header, ...] = ()
         now = time.monotonic()
         try:
+            if not self.config.api_enabled:
+                raise ShortError(403, _DISABLED, "api_disabled")
             if call.path == OAUTH_PATH:
                 # The client's secret is in it.
                 entry.body = b""
                 answer = self.tokens.issue(self.config, call, now)
             else:
-                self._check_open(call, now)
+                self.tokens.check(self.config, call.key, now)
                 admitted, headers = self.limiter.take(call.key, now)
                 if not admitted:
                     refused = self.limiter.refusal()
@@ -102,11 +95,6 @@ class Mautic(Sandbox):
         except RefusalError as error:
             answer = reply(error.status, error.content)
         return Answer(answer.status, answer.body, (*answer.headers, *headers))
-
-    def _check_open(self, call: Call, now: float) -> None:
-        if call.path.startswith(API) and not self.config.api_enabled:
-            raise ShortError(403, _DISABLED, "api_disabled")
-        self.tokens.check(self.config, call.key, now)
 
     def signature(self) -> Header:
         """The API tells its version."""
@@ -139,7 +127,7 @@ class Mautic(Sandbox):
             "contacts": [
                 {
                     **account.as_json(contact),
-                    "own": {alias: value for alias, value in contact.values.items() if value is not None},
+                    "own": {alias: shown(account.fields[alias], value) for alias, value in contact.values.items()},
                     "segments": [one.id for one in account.segments.values() if contact.id in one.present()],
                 }
                 for contact in contacts

@@ -15,7 +15,6 @@ from crm_pipelines.sandbox.mautic.answers import (
     read_id,
     read_page,
 )
-from crm_pipelines.sandbox.mautic.contacts import find
 from crm_pipelines.sandbox.mautic.times import now_ms
 
 
@@ -99,7 +98,10 @@ def _add(account: Account, segment: Segment, contact: Contact) -> None:
 
 def _pair(account: Account, segment_id: str, contact_id: str) -> tuple[Segment, Contact]:
     segment = _segment(account, segment_id)
-    contact = find(account, contact_id)
+    contact = account.contacts.get(read_id(contact_id) or 0)
+    if contact is None:
+        # So it stands in the answer: Mautic has no words for it.
+        raise ApiError(404, "mautic.contact.error.notfound")
     return _visible(segment), contact
 
 

@@ -43,6 +43,34 @@ def test_an_address_twice_in_a_batch_is_created_and_then_updated(client: Client)
     assert client.values(content["contacts"][0]["id"])["city"] == "Oslo"
 
 
+def test_what_mautics_own_tests_expect_of_a_second_batch(client: Client) -> None:
+    """The order of LeadApiControllerFunctionalTest: create, then update with an untidy address and without a name."""
+    place = {"city": "Lyon", "country": "France", "preferred_locale": "fr_FR", "timezone": "Europe/Paris"}
+    ann: dict[str, Any] = {
+        "email": "ann@example.org",
+        "firstname": "Ann",
+        "points": 4,
+        "tags": ["a", "b"],
+        "owner": 1,
+        **place,
+    }
+    bob: dict[str, Any] = {"email": "bob@example.org", "firstname": "Bob", "tags": ["a", "b", "c"]}
+    first = client.upsert(ann, bob, {"email": "cy@example.org"})
+    assert first["statusCodes"] == [201, 201, 201]
+    assert [one["points"] for one in first["contacts"]] == [4, 0, 0]
+    del ann["tags"]
+    ann |= {"email": "ann@example.org,", "firstname": None, "owner": None, "city": "Nice", "timezone": "Europe/Rome"}
+    bob |= {"tags": ["d", "e", "-c"], "owner": 1, "points": 3}
+    second = client.upsert(ann, bob, {"email": "cy@example.org"})
+    assert second["statusCodes"] == [200, 200, 200]
+    assert [one["id"] for one in second["contacts"]] == [one["id"] for one in first["contacts"]]
+    assert [one["points"] for one in second["contacts"]] == [4, 3, 0]
+    assert [len(one["tags"]) for one in second["contacts"]] == [2, 4, 0]
+    assert [one["owner"] for one in second["contacts"]] == [None, {"id": 1}, None]
+    kept = {"email": "ann@example.org", "firstname": "Ann", "city": "Nice", "timezone": "Europe/Rome"}
+    assert second["contacts"][0]["fields"]["all"].items() >= {**place, **kept}.items()
+
+
 def test_rows_without_a_unique_value_are_new_each_time(client: Client) -> None:
     assert client.upsert({"firstname": "Ann"})["statusCodes"] == [201]
     assert client.upsert({"firstname": "Ann"})["statusCodes"] == [201]
