@@ -5,6 +5,10 @@ from dataclasses import dataclass
 _QUEUE_SQL = "crm_pipelines/queue/claims.sql"
 _HUBSPOT_TESTS = "crm_pipelines_tests/integration/crms/test_hubspot.py"
 _HUBSPOT_RUNS = "crm_pipelines_tests/integration/orchestration/test_hubspot_sync.py"
+_N8N_UNIT = "crm_pipelines_tests/unit/crms/test_n8n.py"
+_N8N_TESTS = "crm_pipelines_tests/integration/crms/test_n8n.py"
+_N8N_RUNS = "crm_pipelines_tests/integration/orchestration/test_n8n_sync.py"
+_VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
 _COURIER = "crm_pipelines/delivery/single/courier.py"
 _UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
 _ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
@@ -2866,6 +2870,172 @@ MUTATIONS = (
         changes=(("crm_pipelines/delivery/why.py", "return client.reading is not None", "return True"),),
         tests=(
             f"{_BARE_PAGES}::test_the_page_of_a_contact_shows_what_would_be_sent_and_says_that_there_is_nothing_to_compare_with",
+        ),
+    ),
+    Mutation(
+        guard="n8n: at most once, what may have run is unknown",
+        changes=(
+            (
+                "crm_pipelines/crms/n8n/api.py",
+                "return self._lost(outcome) if may_have_run(answer) else outcome",
+                "return outcome",
+            ),
+        ),
+        tests=(f"{_N8N_TESTS}::test_at_most_once_what_may_have_run_is_unknown_and_what_has_not_is_sent_again",),
+    ),
+    Mutation(
+        guard="n8n: at most once, a lost answer is unknown",
+        changes=(
+            (
+                "crm_pipelines/crms/n8n/api.py",
+                "return outcome if was_never_sent(error) else self._lost(outcome)",
+                "return outcome",
+            ),
+        ),
+        tests=(f"{_N8N_RUNS}::test_a_lost_answer_is_asked_for_again_unless_nothing_may_be_sent_twice",),
+    ),
+    Mutation(
+        guard="n8n: at most once, what found no server is sent again",
+        changes=(
+            (
+                "crm_pipelines/crms/n8n/api.py",
+                "return outcome if was_never_sent(error) else self._lost(outcome)",
+                "return self._lost(outcome)",
+            ),
+        ),
+        tests=(f"{_N8N_TESTS}::test_at_most_once_what_found_no_server_was_not_sent",),
+    ),
+    Mutation(
+        guard="n8n: at most once, what was refused or put off has not run",
+        changes=(("crm_pipelines/crms/n8n/outcomes.py", " and answer.status != 503", ""),),
+        tests=(f"{_N8N_TESTS}::test_at_most_once_what_may_have_run_is_unknown_and_what_has_not_is_sent_again",),
+    ),
+    Mutation(
+        guard="n8n: the idempotency key changes with the content",
+        changes=(("crm_pipelines/crms/n8n/message.py", "{contact.payload.hash.hex()}", ""),),
+        tests=(f"{_N8N_UNIT}::test_the_idempotency_key_is_that_of_contact_and_content_and_not_of_the_time",),
+    ),
+    Mutation(
+        guard="n8n: the time is signed with the body",
+        changes=(("crm_pipelines/crms/n8n/message.py", 'timestamp.encode() + b"." + body', "body"),),
+        tests=(f"{_N8N_UNIT}::test_what_is_signed_is_the_time_and_the_body_byte_by_byte",),
+    ),
+    Mutation(
+        guard="n8n: what became blank is null",
+        changes=(("crm_pipelines/crms/n8n/message.py", "(*_ALWAYS, *sorted(payload.clear))", "_ALWAYS"),),
+        tests=(f"{_N8N_UNIT}::test_the_body_has_the_names_of_the_original_and_the_mapped_fields_beside_them",),
+    ),
+    Mutation(
+        guard="n8n: a workflow's refusal is none of its successes",
+        changes=(
+            ("crm_pipelines/crms/n8n/outcomes.py", 'if body.get("ok") is False else (Result', "if False else (Result"),
+        ),
+        tests=(
+            f"{_N8N_UNIT}::test_what_an_answer_means",
+            f"{_N8N_RUNS}::test_whom_the_workflow_refuses_fails_in_its_words_and_the_others_arrive",
+        ),
+    ),
+    Mutation(
+        guard="n8n: what is no JSON confirms nothing",
+        changes=(
+            (
+                "crm_pipelines/crms/n8n/outcomes.py",
+                '        if told is _NO_JSON:\n            return Result.RETRY, "outage", "unconfirmed"\n',
+                "",
+            ),
+        ),
+        tests=(f"{_N8N_UNIT}::test_what_an_answer_means",),
+    ),
+    Mutation(
+        guard="n8n: a 404 of a workflow is about its contact",
+        changes=(("crm_pipelines/crms/n8n/outcomes.py", 'if body.get("code") != 404:', "if False:"),),
+        tests=(f"{_N8N_UNIT}::test_what_an_answer_means",),
+    ),
+    Mutation(
+        guard="n8n: the address is told to nobody",
+        changes=(("crm_pipelines/crms/n8n/api.py", "(secret, *secret_parts(url))", "(secret,)"),),
+        tests=(f"{_N8N_TESTS}::test_of_an_unpublished_workflow_no_word_repeats_the_address",),
+    ),
+    Mutation(
+        guard="n8n: an unregistered workflow does not pass for a registered one",
+        changes=(("crm_pipelines/crms/n8n/outcomes.py", 'if methods & {"POST", "*"}:', "if True:"),),
+        tests=(
+            f"{_N8N_UNIT}::test_what_an_answer_to_options_means",
+            f"{_N8N_RUNS}::test_an_unpublished_workflow_closes_the_gate_charges_nobody_and_opens_it_once_it_is_published",
+        ),
+    ),
+    Mutation(
+        guard="n8n: a test address is told of",
+        changes=(("crm_pipelines/crms/n8n/preflight.py", "if _TEST in urlsplit(url).path:", "if False:"),),
+        tests=(f"{_N8N_TESTS}::test_a_test_address_is_told_of_whether_somebody_listens_or_not",),
+    ),
+    Mutation(
+        guard="n8n: without an id of the workflow the contact is known by ours",
+        changes=(
+            ("crm_pipelines/crms/n8n/__init__.py", "outcome.remote_id or contact.external_id", "outcome.remote_id"),
+        ),
+        tests=(f"{_N8N_RUNS}::test_a_workflow_that_answers_without_an_id_knows_the_contact_by_ours",),
+    ),
+    Mutation(
+        guard="n8n: the view shows the workflow's id",
+        changes=(
+            (
+                "crm_pipelines/database/migrations/versions/0025_n8n_ids.sql",
+                "n.remote_id AS n8n_contact_id",
+                "n.remote_key AS n8n_contact_id",
+            ),
+        ),
+        tests=(
+            "crm_pipelines_tests/integration/contacts/test_view.py::test_all_but_brevo_know_a_contact_by_ids_of_their_own",
+        ),
+    ),
+    Mutation(
+        guard="n8n: plain http stays in a network of one's own",
+        changes=(
+            (
+                "crm_pipelines/settings/values.py",
+                'if url.scheme == "http" and not _is_private(url.hostname or ""):',
+                "if False:",
+            ),
+        ),
+        tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
+    ),
+    Mutation(
+        guard="n8n: no password is in the address",
+        changes=(
+            (
+                "crm_pipelines/settings/values.py",
+                " or url.username is not None or url.password is not None or url.fragment",
+                "",
+            ),
+        ),
+        tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
+    ),
+    Mutation(
+        guard="gate: one contact tries credentials that nothing else can try",
+        changes=(
+            (
+                "crm_pipelines/delivery/pace/gatekeeping.py",
+                "gate.try_out() if outcome.untried else gate.open()",
+                "gate.open()",
+            ),
+        ),
+        tests=(
+            f"{_N8N_RUNS}::test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whether_it_is_right_by_now",
+        ),
+    ),
+    Mutation(
+        guard="gate: while one contact tries them, people are told of the same refusal",
+        changes=(("crm_pipelines/orchestration/watching/findings.py", " or gate.tries_credentials", ""),),
+        tests=(
+            f"{_N8N_RUNS}::test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whether_it_is_right_by_now",
+        ),
+    ),
+    Mutation(
+        guard="gate: a refusal that one contact meets again is no new one",
+        changes=(("crm_pipelines/destinations/gates.sql", " OR (probing AND pause_kind = :kind)", ""),),
+        tests=(
+            f"{_N8N_RUNS}::test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whether_it_is_right_by_now",
         ),
     ),
 )

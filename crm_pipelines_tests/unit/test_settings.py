@@ -46,6 +46,12 @@ DEFAULTS: dict[str, Any] = {
     "HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": 5,
     "HUBSPOT_SYNC_MAX_RETRIES": 3,
     "HUBSPOT_RATE_LIMIT_PER_SECOND": 10,
+    "N8N_WEBHOOK_URL": None,
+    "N8N_WEBHOOK_SECRET": None,
+    "N8N_AT_MOST_ONCE": False,
+    "N8N_SYNC_SCHEDULER_INTERVAL_MINUTES": 5,
+    "N8N_SYNC_MAX_RETRIES": 3,
+    "N8N_RATE_LIMIT_PER_SECOND": 10,
 }
 GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_DATABASE_URL": ("postgresql://u:p@h/db", "postgresql+psycopg://u:p@h/db"),
@@ -84,6 +90,19 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "HUBSPOT_SYNC_RETRY_EXPONENTIAL": ("false", False),
     "HUBSPOT_RATE_LIMIT_PER_SECOND": ("60", 60),
     "HUBSPOT_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
+    "N8N_WEBHOOK_URL": (f"https://n8n.example.org/webhook/{SECRET}",) * 2,
+    "N8N_WEBHOOK_SECRET": (f" {SECRET}\n", SECRET),
+    "N8N_AT_MOST_ONCE": ("true", True),
+    "N8N_MAPPING_FILE": ("/srv/mapping.toml", Path("/srv/mapping.toml")),
+    "N8N_SYNC_SCHEDULER_INTERVAL_MINUTES": ("15", 15),
+    "N8N_SYNC_SCHEDULER_BATCH_SIZE": ("25", 25),
+    "N8N_SYNC_SCHEDULER_MAX_INSTANCES": ("2", 2),
+    "N8N_SYNC_PROCESSES": ("4", 4),
+    "N8N_SYNC_MAX_RETRIES": ("0", 0),
+    "N8N_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
+    "N8N_SYNC_RETRY_EXPONENTIAL": ("false", False),
+    "N8N_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "N8N_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "KEEP_RUNS_DAYS": ("7", 7),
     "KEEP_ATTEMPTS_DAYS": ("400", 400),
     "KEEP_AUDIT_DAYS": ("400", 400),
@@ -122,6 +141,13 @@ BAD: list[tuple[str, str, str]] = [
     ("BREVO_API_BASE_URL", f"ftp://{SECRET}/v3", "'http' or 'https'"),
     ("HUBSPOT_API_VERSION", SECRET, "pattern"),
     ("HUBSPOT_LIST_ID", "0", "greater than or equal to 1"),
+    ("N8N_WEBHOOK_URL", SECRET, "begins with https://"),
+    ("N8N_WEBHOOK_URL", f"https://u:{SECRET}@n8n.example.org/webhook/x", "without a user or password"),
+    ("N8N_WEBHOOK_URL", f"https://{SECRET}@n8n.example.org/webhook/x", "without a user or password"),
+    ("N8N_WEBHOOK_URL", f"ftp://n8n/{SECRET}", "begins with https://"),
+    ("N8N_WEBHOOK_URL", f"http://n8n.example.org/webhook/{SECRET}", "a network of your own only"),
+    ("N8N_WEBHOOK_URL", f"http://8.8.8.8/webhook/{SECRET}", "a network of your own only"),
+    ("N8N_WEBHOOK_URL", f"http://169.254.169.254/{SECRET}", "a network of your own only"),
     ("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "7", "divide an hour"),
     ("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "0", "divide an hour"),
     ("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "0", "greater than or equal to 1"),
@@ -208,8 +234,8 @@ def brevo() -> BrevoSettings:
 
 @pytest.mark.parametrize(("variable", "default"), DEFAULTS.items())
 def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch, variable: str, default: Any) -> None:
-    if variable.startswith("HUBSPOT_"):
-        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot")
+    if variable.startswith(("HUBSPOT_", "N8N_")):
+        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot,n8n")
     assert value_of(load_settings(), variable) == default
 
 
@@ -222,8 +248,8 @@ def test_local_files_and_dagster_are_at_home_in_the_project_folder(folder: Path)
 @pytest.mark.parametrize("variable", GIVEN)
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     given, expected = GIVEN[variable]
-    if variable.startswith("HUBSPOT_"):
-        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot")
+    if variable.startswith(("HUBSPOT_", "N8N_")):
+        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot,n8n")
     monkeypatch.setenv(variable, given)
     assert value_of(load_settings(), variable) == expected
 
@@ -307,6 +333,27 @@ def test_a_bad_value_is_named_with_what_was_expected_and_never_repeated(
     assert SECRET not in str(refused.value)
     assert SECRET not in repr(refused.value.__cause__)
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:5678", "[::1]:5678", "10.0.0.7", "localhost", "n8n:5678", "n8n.internal"])
+def test_a_webhook_without_encryption_may_be_in_a_network_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("CRM_DESTINATIONS", "n8n")
+    monkeypatch.setenv("N8N_WEBHOOK_URL", f"http://{host}/webhook/{SECRET}?token=more")
+    found = load_settings().destination("n8n")
+    assert found.url == f"http://{host}"
+
+
+def test_the_address_of_a_webhook_is_a_secret_beside_scheme_and_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_DESTINATIONS", "n8n")
+    monkeypatch.setenv("N8N_WEBHOOK_URL", f"https://n8n.example.org/webhook/{SECRET}")
+    monkeypatch.setenv("N8N_WEBHOOK_SECRET", "the-secret")
+    settings = load_settings()
+    found = settings.destination("n8n")
+    assert found.url == "https://n8n.example.org"
+    assert SECRET not in repr(found)
+    assert settings.secrets == (f"https://n8n.example.org/webhook/{SECRET}", "the-secret", f"webhook/{SECRET}")
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
