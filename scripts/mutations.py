@@ -1081,6 +1081,16 @@ MUTATIONS = (
         tests=(f"{_DATABASES}::test_whoever_creates_dagsters_database_at_the_same_time_as_others_uses_it_with_them",),
     ),
     Mutation(
+        guard="demo: a kind without columns in the view is known before contacts are selected for it",
+        changes=(("crm_pipelines/local/demo.py", "        register_destinations(settings, engine)\n", ""),),
+        tests=("crm_pipelines_tests/integration/local/test_demo.py",),
+    ),
+    Mutation(
+        guard="make up: a kind without columns in the view is known before a sandbox is sought for it",
+        changes=(("crm_pipelines/local/up.py", "        register_destinations(settings, engine)\n", "        pass\n"),),
+        tests=("crm_pipelines_tests/integration/local/test_choosing_accounts.py",),
+    ),
+    Mutation(
         guard="dagster's database: one that was created a moment before is no error",
         changes=(("crm_pipelines/local/databases.py", '{"42P04"', '{"00000"'),),
         tests=(f"{_DATABASES}::test_dagsters_database_that_another_has_created_a_moment_before_is_used",),

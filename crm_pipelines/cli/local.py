@@ -198,9 +198,9 @@ def up(port: int, api_port: int, sandbox_port: int) -> None:
 
 
 @click.command()
-@click.argument("crm", default="brevo")
-def demo(crm: str) -> None:
-    """Deliver the sample contacts to the sandbox of a CRM, and show what became of each.
+@click.argument("crm", required=False)
+def demo(crm: str | None) -> None:
+    """Deliver the sample contacts to the sandbox of a CRM (Brevo, unless one is named), and show what became of each.
 
     \b
     Examples:
@@ -209,6 +209,8 @@ def demo(crm: str) -> None:
     """
     from crm_pipelines.local.demo import demo as run
     from crm_pipelines.settings import KINDS, load_settings
+    from crm_pipelines.settings.destinations import FIRST
 
     settings = load_settings()
+    crm = crm or FIRST
     run(settings, KINDS.get(crm) or type(settings.destination(crm)))

@@ -83,14 +83,18 @@ def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:
     print_table(shown)
 
 
+def _minutes(count: float) -> str:
+    return f"{count:.0f} minute{'' if round(count) == 1 else 's'}"
+
+
 def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
     if told.gate.account is not None:
         click.echo(f"{told.crm}: account {printable(told.gate.account)}{printable(told.gate.account_change)}.")
     if told.oldest_due_seconds is not None:
         put_off = f" and {told.put_off} put off" if told.put_off else ""
-        click.echo(f"{told.crm}: {told.due} due{put_off}, the oldest for {told.oldest_due_seconds / 60:.0f} minutes.")
+        click.echo(f"{told.crm}: {told.due} due{put_off}, the oldest for {_minutes(told.oldest_due_seconds / 60)}.")
         if empty_in_seconds is not None:
-            click.echo(f"{told.crm}: at this pace they are delivered in {max(1, empty_in_seconds / 60):.0f} minutes.")
+            click.echo(f"{told.crm}: at this pace they are delivered in {_minutes(max(1, empty_in_seconds / 60))}.")
     if told.next_due is not None:
         click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
     if told.gate.paused:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
 
+from crm_pipelines.database.view import CRMS
 from crm_pipelines.files.errors import ImportRefused
 from crm_pipelines.files.headers import (
     SEVERAL,
@@ -172,6 +173,6 @@ def _origin(keys: frozenset[str]) -> Origin:
     if {"crm", "syncstatus", "processingstatus"} <= keys:
         return Origin.PAGE
     # Rejects were given guards of their own.
-    if {"brevosyncstatus", "brevoprocessingstatus", "customfields"} <= keys and "rejectedline" not in keys:
+    if {f"{CRMS[0]}syncstatus", f"{CRMS[0]}processingstatus", "customfields"} <= keys and "rejectedline" not in keys:
         return Origin.VIEW
     return Origin.ELSEWHERE

@@ -8,6 +8,8 @@ import tomllib
 import unicodedata
 from pathlib import Path
 
+from crm_pipelines.database.view import CRMS
+
 _DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _RANKS = {
     key: (field, rank)
@@ -31,9 +33,10 @@ _ASIDES = re.compile(
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ı": "i"})
 
 # Columns of the view `contacts` that are kept by the database, and those of a file of rejects and of the API.
+_CRMS = "|".join(CRMS)
 _OURS = re.compile(
     r"id|createdat|updatedat|retrycount|nextretryat|lastretryat|lastfailedcrm|rejectedline|rejectedreason"
-    r"|(brevo|hubspot|mautic|n8n)(syncstatus|processingstatus|processingerror|contactid|id)|syncstatus|processingstatus"
+    rf"|({_CRMS})(syncstatus|processingstatus|processingerror|contactid|id)|syncstatus|processingstatus"
     r"|crms(\d*(crm|syncstatus|processingstatus|processingerror|remoteid))?"
 )
 # Words that others use too: bookkeeping only beside one of these.

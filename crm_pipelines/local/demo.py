@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crm_pipelines.contacts.selection import Who, select
+from crm_pipelines.delivery.account.selectable import register_destinations
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.files import Reject, import_contacts
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
@@ -48,6 +49,7 @@ def demo(settings: Settings, kind: type[CrmSettings] = KINDS[FIRST]) -> None:
         sandbox = kind.model_construct(**start_sandbox(processes, crm, free_port(), data))
         own = settings.storage.model_copy(update={"crm_database_url": url})
         settings = dataclasses.replace(settings, storage=own, destinations={crm: sandbox})
+        register_destinations(settings, engine)
         console.print(f"[3/5] Importing {SAMPLES.name} and selecting its contacts for {kind.label} ...")
         imported = import_contacts(engine, SAMPLES, rejects_folder=data)
         console.print(f"      {imported.summary}")

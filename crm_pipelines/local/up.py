@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from crm_pipelines.access.tokens import SCOPES, TokenRefused, TokenUnknown, authenticate, create_token, revoke_token
+from crm_pipelines.delivery.account.selectable import register_destinations
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
 from crm_pipelines.local.environment import listens, may_be_sandbox, prepare_databases, provision, start_sandbox
@@ -47,19 +48,7 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
     console.print("Starting Postgres ...")
     with contacts_database(settings) as contacts_url, Processes(data / "up.log") as processes:
         prepare_databases(contacts_url, dagster_storage_url(settings, contacts_url), settings.storage.dagster_home)
-        for destination in settings.destinations.values():
-            if destination.missing is None:
-                console.print(f"{destination.title}: the account of the key, at {destination.url}.")
-            elif reason := _reason_against_sandbox(destination, settings, contacts_url):
-                console.print(f"{destination.title}: none. {reason}")
-            else:
-                free_port_or_explain(sandbox_port, f"the {destination.title} sandbox", "--sandbox-port")
-                _use_sandbox(processes, destination, contacts_url, sandbox_port, data)
-                console.print(
-                    f"{destination.title}: the local sandbox, http://127.0.0.1:{sandbox_port} "
-                    f"({destination.missing} is not set). What goes there stays on this machine."
-                )
-                sandbox_port = free_port()
+        choose_accounts(settings, contacts_url, processes, sandbox_port=sandbox_port, console=console)
         console.print("Starting Dagster ...")
         webserver = Webserver(port)
         token = token_file(contacts_url, data)
@@ -74,6 +63,31 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
             webserver.terminate_runs()
         if ended is not None:
             raise ProcessError(processes.explain(ended))
+
+
+def choose_accounts(
+    settings: Settings, contacts_url: str, processes: Processes, *, sandbox_port: int, console: Console
+) -> None:
+    """Say of each destination where its contacts go, and start a sandbox for those that may have one.
+
+    The first sandbox listens at `sandbox_port`. This process and its children find them in the environment.
+    """
+    with engine_on(contacts_url) as engine:
+        register_destinations(settings, engine)
+    for destination in settings.destinations.values():
+        if destination.missing is None:
+            console.print(f"{destination.title}: the account of the key, at {destination.url}.")
+        elif reason := _reason_against_sandbox(destination, settings, contacts_url):
+            console.print(f"{destination.title}: none. {reason}")
+        else:
+            free_port_or_explain(sandbox_port, f"the {destination.title} sandbox", "--sandbox-port")
+            folder = settings.storage.crm_pipelines_data_dir
+            _use_sandbox(processes, destination, contacts_url, sandbox_port, folder)
+            console.print(
+                f"{destination.title}: the local sandbox, http://127.0.0.1:{sandbox_port} "
+                f"({destination.missing} is not set). What goes there stays on this machine."
+            )
+            sandbox_port = free_port()
 
 
 def _status_page(settings: Settings, port: int) -> str:

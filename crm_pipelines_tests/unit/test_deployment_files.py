@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 
 from crm_pipelines.delivery.planning import CLAIM_LEASE, MAX_RUNTIME
 from crm_pipelines.settings import GROUPS, KINDS, variable_name
+from crm_pipelines.settings.crms import prefix_of
 from crm_pipelines_tests.fixtures.compose import (
     ROOT,
     VariableMissing,
@@ -93,8 +94,9 @@ def test_every_setting_reaches_the_code_or_the_api_and_nobody_else_has_the_keys(
     of_the_api = {name for name in settings if name.startswith("API_")}
     assert settings - NOT_IN_CONTAINERS - of_the_api - set(code) == set(), "missing in docker-compose.yml, service code"
     assert of_the_api - set(api) == set(), "missing in docker-compose.yml, service api"
-    assert {name for name in api if name.startswith(("BREVO_", "CRM_"))} == {
-        name for name in code if name.startswith(("BREVO_", "CRM_")) and name not in NOT_IN_CONTAINERS
+    of_destinations = ("CRM_", *map(prefix_of, KINDS))
+    assert {name for name in api if name.startswith(of_destinations)} == {
+        name for name in code if name.startswith(of_destinations) and name not in NOT_IN_CONTAINERS
     }
     databases = {"CRM_DATABASE_URL", "DAGSTER_POSTGRES_URL", "<<"}
     own = {"API_DAGSTER_URL": "http://webserver:3000", "DAGSTER_UI_URL": "${DAGSTER_UI_URL:-http://127.0.0.1:3000}"}

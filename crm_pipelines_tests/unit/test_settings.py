@@ -15,6 +15,7 @@ from crm_pipelines import settings as module
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.settings import (
     GROUPS,
+    KINDS,
     BrevoSettings,
     Settings,
     UnknownDestination,
@@ -22,6 +23,7 @@ from crm_pipelines.settings import (
     load_settings,
     variable_name,
 )
+from crm_pipelines.settings.crms import prefix_of
 
 SECRET = "s3cr3t-of-the-user"
 DEFAULTS: dict[str, Any] = {
@@ -226,6 +228,13 @@ def value_of(settings: Settings, variable: str) -> Any:
     raise KeyError(variable)
 
 
+def enable_kind_of(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its credentials a CRM is no destination, and its variables are not read."""
+    for kind in KINDS:
+        if variable.startswith(prefix_of(kind)):
+            monkeypatch.setenv("CRM_DESTINATIONS", kind)
+
+
 def brevo() -> BrevoSettings:
     found = load_settings().destination("brevo")
     assert isinstance(found, BrevoSettings)
@@ -234,8 +243,7 @@ def brevo() -> BrevoSettings:
 
 @pytest.mark.parametrize(("variable", "default"), DEFAULTS.items())
 def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch, variable: str, default: Any) -> None:
-    if variable.startswith(("HUBSPOT_", "N8N_")):
-        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot,n8n")
+    enable_kind_of(variable, monkeypatch)
     assert value_of(load_settings(), variable) == default
 
 
@@ -248,8 +256,7 @@ def test_local_files_and_dagster_are_at_home_in_the_project_folder(folder: Path)
 @pytest.mark.parametrize("variable", GIVEN)
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     given, expected = GIVEN[variable]
-    if variable.startswith(("HUBSPOT_", "N8N_")):
-        monkeypatch.setenv("CRM_DESTINATIONS", "hubspot,n8n")
+    enable_kind_of(variable, monkeypatch)
     monkeypatch.setenv(variable, given)
     assert value_of(load_settings(), variable) == expected
 

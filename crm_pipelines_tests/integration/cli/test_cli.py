@@ -61,6 +61,12 @@ def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: 
     assert json.loads(run("why", "ada@example.com", "--json").stdout)["crms"][0]["sync_status"] == "Selected"
 
 
+def test_status_tells_how_long_the_queue_will_take(run: Run, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        put(connection, add_contact(connection), "queued")
+    assert "brevo: at this pace they are delivered in 1 minute.\n" in run("status", "brevo").stdout
+
+
 def test_retry_counts_before_it_acts(run: Run, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         put(connection, add_contact(connection), "failed")
