@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from pydantic.dataclasses import dataclass
 from starlette.datastructures import State
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
@@ -24,7 +25,7 @@ from crm_pipelines.orchestration.watching.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
 from crm_pipelines.statistics import status
 from crm_pipelines.statistics.left_out import LeftOut, values_left_out
-from crm_pipelines.statistics.status import CrmStatus, FailedContact, crm_status, crm_statuses
+from crm_pipelines.statistics.status import CrmStatus, ErrorGroup, FailedContact, crm_status, crm_statuses
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
@@ -52,13 +53,11 @@ class CrmSummary(BaseModel):
     gate: "GateSummary"
 
 
-class ErrorSummary(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class ErrorSummary(ErrorGroup):
     """Contacts with one kind of error, and the latest words."""
 
     status: SyncStatus
-    kind: str
-    contacts: int
-    sample: str | None
 
 
 class AccountSummary(BaseModel):

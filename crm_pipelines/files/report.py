@@ -1,7 +1,6 @@
 """What an import came to, counted while it runs."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,8 +63,9 @@ class ImportOutcome:
 
     @property
     def summary(self) -> str:
-        """One sentence with the counts."""
-        return summary(self.rows, self._counts())
+        """Such as "3 rows: 2 added, 1 rejected."."""
+        said = ", ".join(f"{count} {what}" for what, count in self._counts().items() if count)
+        return f"{self.rows} row{'' if self.rows == 1 else 's'}: {said or 'none'}."
 
     def _counts(self) -> dict[str, int | None]:
         return {
@@ -124,9 +124,3 @@ class ImportTally:
     @property
     def reasons_by_frequency(self) -> dict[str, int]:
         return dict(self.reasons.most_common())
-
-
-def summary(rows: int, counts: Mapping[str, int | None]) -> str:
-    """Such as "3 rows: 2 added, 1 rejected."."""
-    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"{rows} row{'' if rows == 1 else 's'}: {said or 'none'}."
