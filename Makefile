@@ -25,9 +25,10 @@ test-system: ## Run what starts whole stacks, and storms; takes minutes more
 	.venv/bin/pytest -n 3 --dist loadfile crm_pipelines_tests/system
 
 SECONDS ?= 120
-chaos: ## Two minutes of random trouble (SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md
+chaos: ## Two minutes of random trouble (CRM=hubspot SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md
 	@scripts/setup-venv test
-	.venv/bin/python -m crm_pipelines_tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) --write docs/reliability.md
+	.venv/bin/python -m crm_pipelines_tests.chaos $(if $(CRM),--crm $(CRM)) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) \
+		--write docs/reliability.md
 
 mutations: ## Remove one guard of the protocol at a time; some test must notice (takes minutes, no part of make test)
 	@scripts/setup-venv test

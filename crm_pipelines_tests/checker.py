@@ -11,11 +11,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.crms.brevo import Brevo
-from crm_pipelines.crms.brevo.attributes import brevo_type
-from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
 from crm_pipelines.crms.payloads import Payload
-from crm_pipelines.sandbox.brevo.attributes import IDENTIFIERS, normal_phone
+from crm_pipelines_tests.ends import BrevoEnd, End
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 
 Row = dict[str, Any]
@@ -28,32 +25,31 @@ SELECT s.*, a.outcome, a.revision AS outcome_revision, a.payload_hash AS outcome
        c.revision AS present_revision, to_jsonb(c) AS contact
   FROM crm_syncs s JOIN crm_contacts c ON c.id = s.contact_id
   LEFT JOIN crm_attempts a ON (a.contact_id, a.crm, a.claim_no) = (s.contact_id, s.crm, s.claim_no)
- WHERE s.crm = 'brevo' ORDER BY s.contact_id
+ WHERE s.crm = :crm ORDER BY s.contact_id
 """
 
-
-def account_attributes(mapping: BrevoMapping) -> dict[str, str]:
-    """What the sandbox's account must have, so that nothing that we send is dropped."""
-    return {
-        name: brevo_type(attribute.type) for name, attribute in mapping.attributes.items() if name not in IDENTIFIERS
-    }
+_CONFIRMED = """
+SELECT count(*) FROM crm_attempts a JOIN crm_gates g ON g.crm = a.crm
+ WHERE a.crm = :crm AND outcome = 'synced' AND run_id NOT LIKE 'import:%'
+   AND finished_at > coalesce(account_since, '-infinity')
+"""
 
 
 def assert_invariants(
     engine: sa.Engine, sandbox: BrevoSandbox, *, culprits: Collection[UUID] = (), most_sends: int | None = None
 ) -> None:
-    """Raises AssertionError that names every violation, by contact id.
+    """Raises AssertionError that names every violation at Brevo, by contact id.
 
     `culprits` are the contacts during whose delivery a worker died; `most_sends` is how often one contact may have
     been sent.
     """
-    found = list(violations(engine, sandbox, culprits=culprits, most_sends=most_sends))
+    found = list(violations(engine, BrevoEnd(sandbox), culprits=culprits, most_sends=most_sends))
     assert not found, f"{len(found)} violations:\n" + "\n".join(found[:50])
 
 
 def violations(
     engine: sa.Engine,
-    sandbox: BrevoSandbox,
+    end: End,
     *,
     culprits: Collection[UUID] = (),
     most_sends: int | None = None,
@@ -61,28 +57,16 @@ def violations(
 ) -> Iterator[str]:
     """Every violation as a sentence. `frozen` requests are those whose sender stood still and could not hang up."""
     with engine.connect() as connection:
-        rows = [dict(row._mapping) for row in connection.execute(sa.text(_ROWS))]
-        ledger = connection.execute(
-            sa.text(
-                "SELECT count(*) FROM crm_attempts a JOIN crm_gates g ON g.crm = a.crm "
-                "WHERE a.crm = 'brevo' AND outcome = 'synced' AND run_id NOT LIKE 'import:%' "
-                "AND finished_at > coalesce(account_since, '-infinity')"
-            )
-        ).scalar_one()
-    log = [entry for entry in sandbox.requests() if entry["ext_id"] is not None]
-    stored = {contact["attributes"].get("EXT_ID"): contact for contact in sandbox.contacts()}
-    mapping = load_mapping(None)
-    crm = Brevo(api_key="not used", base_url=sandbox.url, mapping=mapping)
-    try:
-        for row in rows:
-            name = f"{row['contact_id']} ({row['state']})"
-            yield from (f"{name}: {problem}" for problem in _of_row(row, culprits))
-            if row["state"] == "synced":
-                payload = crm.prepare(row["contact"], sent_attributes=frozenset())
-                held = stored.get(str(row["contact_id"]))
-                yield from (f"{name}: {problem}" for problem in _of_stored(payload, held, mapping))
-    finally:
-        crm.close()
+        rows = [dict(row._mapping) for row in connection.execute(sa.text(_ROWS), {"crm": end.crm})]
+        ledger = connection.execute(sa.text(_CONFIRMED), {"crm": end.crm}).scalar_one()
+    log, held = end.sends(), end.held(rows)
+    for row in rows:
+        name = f"{row['contact_id']} ({row['state']})"
+        yield from (f"{name}: {problem}" for problem in _of_row(row, culprits))
+        if row["state"] == "synced":
+            payload = end.mapper.prepare(row["contact"], sent_attributes=frozenset())
+            yield from (f"{name}: {problem}" for problem in _of_stored(end, payload, held.get(str(row["contact_id"]))))
+    yield from end.nobodys(rows)
     yield from _of_log(log, most_sends, frozen)
     applied = sum(entry["applied"] for entry in log)
     if ledger > applied:
@@ -111,19 +95,13 @@ def _of_row(row: Row, culprits: Collection[UUID]) -> Iterator[str]:
             yield "the hash is not that of the confirmed delivery"
 
 
-def _of_stored(payload: object, held: Row | None, mapping: BrevoMapping) -> Iterator[str]:
+def _of_stored(end: End, payload: object, held: Row | None) -> Iterator[str]:
     if not isinstance(payload, Payload):
         yield "cannot have been delivered"
     elif held is None:
         yield "the CRM does not have it"
     else:
-        if held["email"] != payload.key:
-            yield "the CRM has another address"
-        expected = {name: normal_phone(value) if name == "SMS" else value for name, value in payload.attributes.items()}
-        has = {name: value for name, value in held["attributes"].items() if mapping.owns(name) and name != "EXT_ID"}
-        different = sorted(name for name in expected.keys() | has.keys() if expected.get(name) != has.get(name))
-        if different:
-            yield f"the CRM has other values of {', '.join(different)}"
+        yield from end.differences(payload, held)
 
 
 def _of_log(log: list[Row], most_sends: int | None, frozen: Callable[[Row], bool]) -> Iterator[str]:

@@ -22,13 +22,13 @@ import psycopg
 import requests
 import sqlalchemy as sa
 
-from crm_pipelines.crms.brevo.mapping import load_mapping
 from crm_pipelines.database import connecting
 from crm_pipelines.delivery.planning import DELIVERY_LEASE
 from crm_pipelines.sandbox.core.gateway import fingerprint
-from crm_pipelines_tests.checker import account_attributes, violations
+from crm_pipelines.settings.crms import prefix_of
+from crm_pipelines_tests.checker import violations
+from crm_pipelines_tests.ends.end import LIST, End
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.patience import wait_until
 from crm_pipelines_tests.worker import Worker
 
@@ -38,28 +38,11 @@ _LONGEST_STOP_SECONDS = 1.5 * DELIVERY_LEASE.total_seconds() * SCALE
 # A request that arrives this soon after its worker was woken may have been frozen on its way, and a busy machine needs
 # time to send what it has thawed. That nothing else is sent after waking is tested step by step (test_kill_matrix).
 _LATE_SECONDS = 2.0
-_LIST = 2
 _MOST = 12
 _HOLDS = (
     "SELECT 1 FROM crm_contacts WHERE id = ANY (:ids) FOR UPDATE",
     "SELECT 1 FROM crm_syncs WHERE contact_id = ANY (:ids) FOR UPDATE",
     "UPDATE crm_contacts SET context = 'never committed' WHERE id = ANY (:ids)",
-)
-
-_CRM_FAULTS: tuple[dict[str, Any], ...] = (
-    {"action": "status", "status": 429, "headers": {"x-sib-ratelimit-reset": "1"}},
-    {"action": "status", "status": 503, "body": {"message": "maintenance"}},
-    {"action": "status", "status": 500, "applied": True},
-    {"action": "html"},
-    {"action": "html", "status": 403},
-    {"action": "empty"},
-    {"action": "garbage_json", "applied": True},
-    {"action": "reset_before"},
-    {"action": "reset_after"},
-    {"action": "timeout_after"},
-    {"action": "latency", "seconds": 0.5},
-    {"action": "slow_body", "seconds": 0.001},
-    {"action": "hold_after"},
 )
 
 
@@ -103,19 +86,19 @@ class Findings:
 
 
 class Storm:
-    """One storm over a database with all migrations and a sandbox of its own."""
+    """One storm over a database with all migrations and an account of its own."""
 
     def __init__(
         self,
         url: str,
-        sandbox: BrevoSandbox,
+        end: End,
         folder: Path,
         *,
         seed: int,
         contacts: int,
         dagster_home: Path | None = None,
         look: Callable[[], str] = str,
-        other: BrevoSandbox | None = None,
+        other: End | None = None,
     ) -> None:
         """`look` is called in the middle of the storm; what it returns is `seen` afterwards.
 
@@ -124,21 +107,22 @@ class Storm:
         self._random = random.Random(seed)
         self._seed = seed
         self._url = url
-        self._sandbox = sandbox
+        self._end = end
+        self._sandbox = end.sandbox
         self._folder = folder
         self._dagster_home = dagster_home
         self._look = look
         self.seen = ""
         self._engine = connecting.create_engine(url, application_name="storm")
         sa.event.listen(self._engine, "connect", _wait_little_for_locks)
-        self._people = People(self._engine)
+        self._people = People(self._engine, end.crm)
         self._workers: list[Worker] = []
         self._keys: dict[str, Worker] = {}
         self._stops: list[Stop] = []
         self._stood_still: list[Stop] = []
         self._woken: list[tuple[Worker, float]] = []
         self._holds: list[Hold] = []
-        self._left: set[int] = set()
+        self._left: set[str] = set()
         self._tried: Counter[str] = Counter()
         self._other = other
         self._set_up("one")
@@ -153,12 +137,10 @@ class Storm:
             )
         ]
 
-    def _set_up(self, organization: str) -> None:
+    def _set_up(self, account: str) -> None:
         """Answers take so long that many a contact is edited or taken over just then."""
-        attributes = account_attributes(load_mapping(None))
-        self._sandbox.configure(
-            attributes=attributes, latency_seconds=0.15, import_seconds=0, organization=organization
-        )
+        self._end.set_up(account)
+        self._sandbox.configure(latency_seconds=0.15)
 
     def run(self, seconds: float) -> Findings:
         """The storm, the quiet after it, and the judgement. Random in what it does, not in what must come of it."""
@@ -177,10 +159,11 @@ class Storm:
             self._leave_list: 1,
             self._change_account: 0.1,
             self._trouble_the_crm: 2,
-            self._trouble_imports: 2,
             self._end_trouble: 2,
             self._release: 3,
         }
+        if self._end.imports:
+            deeds[self._trouble_imports] = 2
         try:
             self._keep_workers()
             self._sandbox.wait_for_requests(1)
@@ -224,17 +207,22 @@ class Storm:
 
     def _start_worker(self, runs: int) -> Worker:
         number = len(self._workers)
-        in_bulk = number % 3 == 2
+        in_bulk = self._end.imports and number % 3 == 2
+        key = self._end.key_form.format(number)  # tells in the CRM's log who sent
+        own = {
+            "API_KEY": key,
+            "API_BASE_URL": self._sandbox.url,
+            "RATE_LIMIT_PER_SECOND": "100",
+            "LIST_ID": str(LIST),
+            "SYNC_MAX_RETRIES": "20",
+            "SYNC_RETRY_DELAY_MINUTES": "0.01",
+            "SYNC_RETRY_EXPONENTIAL": "false",
+            **({"BULK_THRESHOLD": "10" if in_bulk else "1000"} if self._end.imports else {}),
+        }
         environment = {
             "CRM_DATABASE_URL": self._url,
-            "BREVO_API_KEY": f"xkeysib-storm-{number}",  # tells in the CRM's log who sent
-            "BREVO_API_BASE_URL": self._sandbox.url,
-            "BREVO_RATE_LIMIT_PER_SECOND": "100",
-            "BREVO_LIST_ID": str(_LIST),
-            "BREVO_BULK_THRESHOLD": "10" if in_bulk else "1000",
-            "BREVO_SYNC_MAX_RETRIES": "20",
-            "BREVO_SYNC_RETRY_DELAY_MINUTES": "0.01",
-            "BREVO_SYNC_RETRY_EXPONENTIAL": "false",
+            "CRM_PIPELINES_TEST_CRM": self._end.crm,
+            **{prefix_of(self._end.crm) + name: value for name, value in own.items()},
         }
         if self._dagster_home is not None:
             environment["DAGSTER_HOME"] = str(self._dagster_home)
@@ -242,7 +230,7 @@ class Storm:
         most = None if in_bulk else _MOST
         worker = Worker(environment, self._folder, runs=runs, scale=SCALE, most=most)
         self._workers.append(worker)
-        self._keys[fingerprint(environment["BREVO_API_KEY"]) or ""] = worker
+        self._keys[fingerprint(key) or ""] = worker
         return worker
 
     def _one(self) -> Worker | None:
@@ -301,16 +289,31 @@ class Storm:
             hold.connection.close()
 
     def _leave_list(self) -> None:
-        on_list = sorted(self._on_list())
+        on_list = sorted(self._end.on_list())
         if not on_list:
             return
-        number = self._random.choice(on_list)
-        url = f"{self._sandbox.url}/contacts/lists/{_LIST}/contacts/remove"
+        remote_id = self._random.choice(on_list)
         with suppress(requests.RequestException):  # the CRM's trouble is the person's, too
-            requests.post(url, json={"ids": [number]}, headers={"api-key": "the person"}, timeout=_LATE_SECONDS)
-        if number not in self._on_list():
-            self._left.add(number)
+            self._end.leave_list(remote_id)
+        if remote_id in self._end.on_list():
+            return
+        if self._end.tells_leavers or self._is_known_on_list(remote_id):
+            self._left.add(remote_id)
             self._tried["people who left the list"] += 1
+        else:
+            self._tried["people who left the list before we knew that they were on it (not promised)"] += 1
+
+    def _is_known_on_list(self, remote_id: str) -> bool:
+        """Whether it is written down that this account put the contact on the list."""
+        return bool(
+            self._people.all(
+                "SELECT 1 FROM crm_attempts a JOIN crm_gates g USING (crm) WHERE a.crm = :crm AND remote_id = :id "
+                "AND lists @> ARRAY[:list] AND finished_at > coalesce(account_since, '-infinity') LIMIT 1",
+                crm=self._end.crm,
+                id=remote_id,
+                list=str(LIST),
+            )
+        )
 
     def _release(self) -> None:
         self._sandbox.release()
@@ -324,12 +327,10 @@ class Storm:
         self._stops.clear()
         self._left.clear()
         self._count_troubles()
-        self._sandbox, self._other = self._other, None
+        self._end, self._other = self._other, None
+        self._sandbox = self._end.sandbox
         self._set_up("another")
         self._tried["the account became another one"] += 1
-
-    def _on_list(self) -> set[int]:
-        return {one["id"] for one in self._sandbox.contacts() if _LIST in one["listIds"]}
 
     def _edit(self) -> None:
         name = f"Zebedee Quux{self._random.randrange(10**9)}"
@@ -373,22 +374,21 @@ class Storm:
 
     def _select(self) -> None:
         ids = self._some()
-        self._people.run("SELECT crm_select('brevo', :ids)", ids=ids)
+        self._people.run("SELECT crm_select(:crm, :ids)", crm=self._end.crm, ids=ids)
         self._tried["contacts selected"] += len(ids)
 
     def _unselect(self) -> None:
         ids = self._some()
-        self._people.run("SELECT crm_unselect('brevo', :ids)", ids=ids)
+        self._people.run("SELECT crm_unselect(:crm, :ids)", crm=self._end.crm, ids=ids)
         self._tried["contacts unselected"] += len(ids)
 
     def _trouble_the_crm(self) -> None:
-        fault = self._random.choice(_CRM_FAULTS)
-        times = self._random.randint(1, 4)
-        self._sandbox.fault(**{"path": "/v3", **fault}, times=times)  # whatever is asked for, attributes too
+        fault = self._random.choice(self._end.trouble)
+        self._sandbox.fault(**fault, times=self._random.randint(1, 4))
 
     def _trouble_imports(self) -> None:
-        fault = self._random.choice(_CRM_FAULTS)
-        self._sandbox.fault(**fault, path="/contacts/import", times=2)
+        fault = self._random.choice(self._end.trouble)
+        self._sandbox.fault(**{**fault, "path": "/contacts/import", "times": 2})
 
     def _end_trouble(self) -> None:
         """What is delivered in between is what the next trouble can harm."""
@@ -431,7 +431,7 @@ class Storm:
             "email_type = CASE WHEN email_type IS NULL THEN 'work' END WHERE id = ANY (:ids)",
             ids=ids,
         )
-        self._sandbox.fault("reset_after", method="PUT")
+        self._sandbox.fault("reset_after", **self._end.updates)
         self._start_worker(runs=1).wait()
         self._sandbox.clear_faults()
         values = "name = :name, has_gmail = :has_gmail, email_type = :email_type"
@@ -446,7 +446,7 @@ class Storm:
         self._people.run(
             "UPDATE crm_contacts SET has_gmail = NOT coalesce(has_gmail, false) "
             "WHERE id IN (SELECT contact_id FROM crm_syncs WHERE remote_id = ANY (:numbers))",
-            numbers=[str(number) for number in self._left],
+            numbers=list(self._left),
         )
 
     def _count_troubles(self) -> None:
@@ -460,10 +460,11 @@ class Storm:
         self._count_troubles()
         log = self._sandbox.requests()
         assert log[0]["seq"] == 1, "the CRM's log has lost its beginning"
-        all_found = list(violations(self._engine, self._sandbox, culprits=self._ids, frozen=self._is_frozen))
-        suspects = self._sent_right_after_waking(log)
+        all_found = list(violations(self._engine, self._end, culprits=self._ids, frozen=self._is_frozen))
+        sends = self._end.sends()
+        suspects = self._sent_right_after_waking(sends)
         late = [found for found in all_found if any(contact_id in found for contact_id in suspects)]
-        back_on_list = self._left & self._on_list()
+        back_on_list = self._left & self._end.on_list()
         all_found += [f"the contact {number} at the CRM left the list and is on it again" for number in back_on_list]
         confirmed = (
             "SELECT count(*) AS n FROM crm_attempts a JOIN crm_gates g ON g.crm = a.crm "
@@ -471,8 +472,7 @@ class Storm:
         )
         ledger = self._people.all(f"{confirmed} NOT LIKE 'import:%'")[0]["n"]
         in_bulk = self._people.all(f"{confirmed} LIKE 'import:%'")[0]["n"]
-        writes = [entry for entry in log if entry["ext_id"]]
-        repeated = sum(entry["applied"] for entry in writes) - ledger
+        repeated = sum(entry["applied"] for entry in sends) - ledger
         came_to = {
             "contacts": len(self._ids),
             "requests": len(log),
@@ -497,12 +497,11 @@ class Storm:
             stop.worker is sender and entry["arrived_monotonic"] <= stop.began <= ended for stop in self._stood_still
         )
 
-    def _sent_right_after_waking(self, log: list[dict[str, Any]]) -> set[str]:
+    def _sent_right_after_waking(self, sends: list[dict[str, Any]]) -> set[str]:
         return {
             entry["ext_id"]
-            for entry in log
+            for entry in sends
             for worker, woken_at in self._woken
-            if entry["ext_id"]
-            and self._keys.get(entry["key"]) is worker
+            if self._keys.get(entry["key"]) is worker
             and woken_at <= entry["arrived_monotonic"] <= woken_at + _LATE_SECONDS
         }

@@ -36,6 +36,7 @@ _TWINS = "crm_pipelines_tests/integration/contacts/test_twins.py"
 _ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
 _ADDRESSES_SQL = "crm_pipelines/database/migrations/versions/0017_addresses.sql"
 _TWINS_SQL = "crm_pipelines/database/migrations/versions/0017_twins.sql"
+_SENT_KEYS_SQL = "crm_pipelines/database/migrations/versions/0026_sent_keys.sql"
 _RELEASE_SKIPS = """\
        FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -248,13 +249,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="addresses: a former one of a contact whose first delivery was not confirmed is remembered",
-        changes=(
-            (
-                _TWINS_SQL,
-                "remote_key IS NULL AND claim_no > 0",
-                "false",
-            ),
-        ),
+        changes=((_SENT_KEYS_SQL, "remote_key IS NULL AND sent_key", "false AND sent_key"),),
         tests=(f"{_RINGS}::test_a_ring_of_contacts_whose_first_delivery_was_not_confirmed_arrives_too",),
     ),
     Mutation(
@@ -3047,5 +3042,28 @@ MUTATIONS = (
         tests=(
             f"{_N8N_RUNS}::test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whether_it_is_right_by_now",
         ),
+    ),
+    Mutation(
+        guard="addresses: one that was never sent is not remembered",
+        changes=(
+            (_SENT_KEYS_SQL, "maybe_keys || sent_key", "maybe_keys || OLD.address"),
+            (_SENT_KEYS_SQL, " AND sent_key <> NEW.address AND NOT maybe_keys @> ARRAY[sent_key]", ""),
+        ),
+        tests=(f"{_HUBSPOT_RUNS}::test_an_address_that_was_never_sent_finds_nobody",),
+    ),
+    Mutation(
+        guard="addresses: one that changed between the load and the request is remembered",
+        changes=((_QUEUE_SQL, "(s.remote_key IS NULL AND NOT d.moved)", "s.remote_key IS NULL"),),
+        tests=(f"{_INTENTS}::test_an_address_that_changes_right_before_the_first_request_is_remembered",),
+    ),
+    Mutation(
+        guard="addresses: what was sent to one account is not looked for in another",
+        changes=(("crm_pipelines/destinations/gates.sql", "sent_key = NULL, ", ""),),
+        tests=(f"{_ACCOUNT_TESTS}::test_in_another_account_everything_is_new_and_no_stranger_is_touched",),
+    ),
+    Mutation(
+        guard="hubspot: the check sees a scope to write that is missing",
+        changes=(("crm_pipelines/crms/hubspot/preflight.py", "if one not in told]", "if False]"),),
+        tests=(f"{_HUBSPOT_TESTS}::test_the_check_names_the_scope_to_write_that_the_key_lacks_and_writes_nothing",),
     ),
 )

@@ -102,7 +102,7 @@ class Crm(Mapper, Protocol):
 
     @property
     def imports(self) -> Imports | None:
-        """Many contacts in one request."""
+        """Many contacts in one request; None where it is not `repeatable`, since what an import lost goes again."""
 
     def deliver(
         self, contacts: Sequence[Sendable], *, turn: DeliveryTurn, is_contact: IsContact = lambda _: False

@@ -203,7 +203,7 @@ WITH kept AS MATERIALIZED (
         claim_no = s.claim_no + 1, claimed_by = NULL, lease_until = NULL,
         delivery_started_at = NULL, attempts = 0, crashes = 0, synced_revision = 0, payload_hash = NULL,
         sent_attributes = '{}', mapping_version = NULL, remote_key = NULL, remote_id = NULL, remote_mark = NULL,
-        maybe_keys = '{}', lists = '{}', left_out = '{}', attributes_version = NULL, synced_at = NULL, due_since = NULL,
+        maybe_keys = '{}', sent_key = NULL, lists = '{}', left_out = '{}', attributes_version = NULL, synced_at = NULL, due_since = NULL,
         bulk_ok = true,
         last_error_kind = CASE WHEN k.suppressed THEN s.last_error_kind END,
         last_error_code = CASE WHEN k.suppressed THEN s.last_error_code END,

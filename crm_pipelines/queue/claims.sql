@@ -131,18 +131,20 @@ SELECT EXISTS (SELECT FROM crm_contacts WHERE id = :contact_id) AS found
 -- Before a request: what the CRM was known to hold is forgotten, what it may hold from now on is remembered. If no answer
 -- comes, a former value counts as a change again, and a new one can be cleared.
 -- maybe_keys only with a change of address, so that a first delivery does not pay for an index: should its address change
--- before it is confirmed, the trigger on crm_contacts notes the former one.
+-- before it is confirmed, the trigger on crm_contacts notes sent_key. `moved`: it has changed already.
 WITH free AS MATERIALIZED (
-    SELECT d.*
+    SELECT d.*, c.address IS DISTINCT FROM d.key OR c.revision <> s.contact_revision AS moved
       FROM jsonb_to_recordset(CAST(:intents AS jsonb)) AS d(contact_id uuid, claim_no bigint, key text, names text[])
       JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
+      JOIN crm_contacts c ON c.id = s.contact_id
        FOR NO KEY UPDATE OF s SKIP LOCKED
 )
 UPDATE crm_syncs s SET
     payload_hash = NULL,
+    sent_key = d.key,
     sent_attributes = ARRAY(SELECT unnest(s.sent_attributes) UNION SELECT unnest(d.names) ORDER BY 1),
-    maybe_keys = CASE WHEN s.remote_key IS NULL OR s.remote_key = d.key OR s.maybe_keys @> ARRAY[d.key] THEN s.maybe_keys
-                      ELSE s.maybe_keys || d.key END
+    maybe_keys = CASE WHEN s.remote_key = d.key OR s.maybe_keys @> ARRAY[d.key] OR (s.remote_key IS NULL AND NOT d.moved)
+                      THEN s.maybe_keys ELSE s.maybe_keys || d.key END
   FROM free d WHERE s.contact_id = d.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 

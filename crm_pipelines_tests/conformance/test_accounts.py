@@ -29,6 +29,7 @@ def test_a_client_offers_what_its_kind_claims_and_no_more(bench: Bench) -> None:
         Capability.IMPORTS: crm.imports is not None,
     }
     assert offered == {one: one in bench.subject.capabilities for one in offered}
+    assert crm.repeatable or crm.imports is None, "what an import lost goes again"
 
 
 @needs(Capability.ACCOUNTS)

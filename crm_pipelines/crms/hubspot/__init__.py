@@ -70,7 +70,7 @@ class Hubspot(HubspotMapper):
         self._list_id = list_id
         key = HeaderKey("Authorization", f"Bearer {api_key}")
         self._transport = Transport(base_url, key, longest_request=longest_request)
-        self._api = HubspotApi(self._transport, destination=name, version=api_version, secrets=(api_key,))
+        self._api = HubspotApi(self._transport, destination=name, version=api_version, key=api_key)
         self._hubspot_mapping = mapping
         self.reading = HubspotReading(self._api, account=lambda: self._account)
         self.schema = HubspotSchema(self._api, mapping)
@@ -120,7 +120,7 @@ class Hubspot(HubspotMapper):
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,
     ) -> list[Finding]:
-        """Key, account, list, properties and rate limit: four requests at most."""
+        """Key, account, scopes, list, properties and rate limit: five requests at most."""
         return check(
             self._api,
             self.schema,

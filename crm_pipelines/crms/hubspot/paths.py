@@ -34,6 +34,11 @@ class Paths(NamedTuple):
         """The account itself."""
         return f"/account-info/{self.version}/details"
 
+    @property
+    def scopes(self) -> str:
+        """What a key may do. Of no version that the settings name."""
+        return "/oauth/v2/private-apps/get/access-token-info"
+
     def _crm(self, room: str, rest: str) -> str:
         return (
             f"/crm/{self.version}/{room}{rest}" if self.version.startswith("v") else f"/crm/{room}/{self.version}{rest}"

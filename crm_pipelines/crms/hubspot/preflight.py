@@ -16,6 +16,8 @@ from crm_pipelines.crms.schema import Finding, InUse, ValuesInUse
 from crm_pipelines.crms.turns import Turn
 from crm_pipelines.crms.wanted import Wanted, options_in_use, options_of, unknown_options, wanted_attributes
 
+_TO_WRITE = ("crm.objects.contacts.write",)
+_TO_PUT_ON_LIST = ("crm.lists.write",)
 _PUT_ON = frozenset({"MANUAL", "SNAPSHOT"})
 
 
@@ -30,7 +32,7 @@ def check(
     judge: Callable[[Identity | None], Finding] | None,
     values_in_use: ValuesInUse | None,
 ) -> list[Finding]:
-    """One finding per thing that was looked at; only the first when the key is not accepted. Four requests at most."""
+    """One finding per thing that was looked at; only the first when the key is not accepted. Five requests at most."""
     outcome, details = api.details(turn)
     if outcome.result is not Result.SYNCED:
         return [Finding(ok=False, subject="API key", detail=outcome.message or "")]
@@ -44,6 +46,7 @@ def check(
     found = [
         Finding(ok=True, subject="API key", detail=f"accepted, portal {identity.account}"),
         *([judge(identity)] if judge else []),
+        _scopes(api.scopes(turn), on_list=list_id is not None),
         *(_list(api, list_id, turn) if list_id is not None else []),
     ]
     if rows is None:
@@ -69,6 +72,18 @@ def look_at_list(api: HubspotApi, list_id: int, turn: Turn) -> tuple[Outcome, Ma
     if outcome.result is Result.SYNCED and not isinstance(told, dict):
         return api.foreign(outcome), {}
     return api.of_the_list(outcome), told if isinstance(told, dict) else {}
+
+
+def _scopes(told: frozenset[str] | None, *, on_list: bool) -> Finding:
+    """Of those to write: what is to be read is read by the other checks."""
+    if told is None:
+        detail = "HubSpot does not tell what this key may write: the first delivery shows it"
+        return Finding(ok=True, subject="Scopes", detail=detail, blocking=False)
+    missing = [one for one in (*_TO_WRITE, *(_TO_PUT_ON_LIST if on_list else ())) if one not in told]
+    if missing:
+        detail = f"the key lacks {' and '.join(missing)}: give it that at HubSpot, under the scopes of the key or app."
+        return Finding(ok=False, subject="Scopes", detail=detail)
+    return Finding(ok=True, subject="Scopes", detail="the key may write contacts")
 
 
 def _list(api: HubspotApi, list_id: int, turn: Turn) -> list[Finding]:

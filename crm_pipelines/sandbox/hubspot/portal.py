@@ -4,9 +4,19 @@ from typing import Any
 
 from crm_pipelines.sandbox.core.answers import Answer, Call, reply
 from crm_pipelines.sandbox.hubspot.account import Account
-from crm_pipelines.sandbox.hubspot.answers import MOST_INPUTS, invalid, read_body, read_texts
+from crm_pipelines.sandbox.hubspot.answers import MOST_INPUTS, invalid, read_body, read_text, read_texts
 from crm_pipelines.sandbox.hubspot.times import as_time, now_ms
 from crm_pipelines.sandbox.hubspot.values import normal_email
+
+SCOPES = (
+    "communication_preferences.read",
+    "crm.lists.read",
+    "crm.lists.write",
+    "crm.objects.contacts.read",
+    "crm.objects.contacts.write",
+    "crm.schemas.contacts.write",
+)
+"""Of a key that may do everything."""
 
 
 def read_details(account: Account, _: Call) -> Answer:
@@ -25,6 +35,14 @@ def read_details(account: Account, _: Call) -> Answer:
             "dataHostingLocation": "na1",
         },
     )
+
+
+def read_scopes(account: Account, call: Call) -> Answer:
+    """POST /oauth/v2/private-apps/get/access-token-info: what the key may do, which stands in the body, too."""
+    if read_text(read_body(call), "tokenKey") != call.key:
+        raise invalid("The tokenKey is not that of the header")
+    scopes = SCOPES if account.scopes is None else account.scopes
+    return reply(200, {"userId": 1, "hubId": account.portal_id, "appId": 1, "scopes": sorted(scopes)})
 
 
 def read_opt_outs(account: Account, call: Call) -> Answer:

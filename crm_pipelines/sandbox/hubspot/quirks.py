@@ -31,6 +31,11 @@ QUIRKS: tuple[Quirk, ...] = (
         "assumed",
         False,
     ),
+    Quirk(
+        "/oauth/v2/private-apps/get/access-token-info tells the scopes of the token in its body, and needs none.",
+        "HubSpot's guide to private apps, quoted in HubSpot/hubspot-api-php#171; integrations that read it",
+        True,
+    ),
     Quirk("A batch has at most 100 inputs: 400 otherwise.", f"{_GUIDE}, limits", True),
     Quirk("The text of that 400; an empty batch is refused, too.", "assumed", False),
     Quirk(

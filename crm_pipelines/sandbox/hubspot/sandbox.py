@@ -16,7 +16,7 @@ from crm_pipelines.sandbox.hubspot.config import SandboxConfig
 from crm_pipelines.sandbox.hubspot.limits import RateLimiter, refusal
 from crm_pipelines.sandbox.hubspot.lists import list_json
 from crm_pipelines.sandbox.hubspot.quirks import QUIRKS
-from crm_pipelines.sandbox.hubspot.routes import SEARCH, plain, route
+from crm_pipelines.sandbox.hubspot.routes import KEY_IN_BODY, SEARCH, plain, route
 from crm_pipelines.sandbox.hubspot.seeds import seed
 
 _SHOWN_CONTACTS = 100
@@ -69,6 +69,8 @@ class HubSpot(Sandbox):
     def answer(self, call: Call, entry: Entry) -> Answer:
         """What HubSpot does and answers."""
         headers: tuple[Header, ...] = ()
+        if call.path == KEY_IN_BODY:
+            entry.body = b""
         try:
             if not call.key or not self.config.accepts(call.key):
                 raise ApiError(401, _NO_KEY, "INVALID_AUTHENTICATION")

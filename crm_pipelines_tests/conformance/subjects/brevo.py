@@ -10,7 +10,6 @@ import requests
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.brevo import Brevo
 from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines_tests.checker import account_attributes
 from crm_pipelines_tests.conformance.subject import (
     CHOICES,
     DAY,
@@ -29,6 +28,7 @@ from crm_pipelines_tests.conformance.subject import (
     Subject,
     Variant,
 )
+from crm_pipelines_tests.ends.brevo import account_attributes
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, sandbox_server
 from crm_pipelines_tests.patience import PATIENCE
 

@@ -6,12 +6,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
 
-import requests
-
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.hubspot import Hubspot
 from crm_pipelines.crms.hubspot.mapping import load_mapping
-from crm_pipelines.crms.hubspot.properties import CREATED_AS
 from crm_pipelines.crms.values import AttributeType
 from crm_pipelines_tests.conformance.subject import (
     CHOICES,
@@ -32,8 +29,7 @@ from crm_pipelines_tests.conformance.subject import (
     Subject,
     Variant,
 )
-from crm_pipelines_tests.fixtures.sandbox import HubSpotSandbox, sandbox_server
-from crm_pipelines_tests.patience import PATIENCE
+from crm_pipelines_tests.fixtures.sandbox import SOMEBODY, HubSpotSandbox, sandbox_server
 
 _TYPES = {
     TEXT: AttributeType.TEXT,
@@ -90,7 +86,6 @@ _FAULTS: Mapping[Fault, Mapping[str, Any]] = {
     Fault.SILENCE_BEFORE: {"action": "timeout_before"},
     Fault.SILENCE_AFTER: {"action": "timeout_after"},
 }
-_SOMEBODY = "the-token-of-somebody-else"
 _WRITES = {Fault.RESET_AFTER, Fault.ERROR_PAGE_AFTER, Fault.SILENCE_AFTER}
 
 
@@ -142,12 +137,8 @@ class HubspotSubject(Subject):
         self._sandbox.reset()
         self._refused = {}
         mapped = {name: one.type for name, one in load_mapping(None).attributes.items() if name not in _BUILT_IN}
-        definitions = [_definition(name, kind) for name, kind in {**mapped, **_TYPES}.items()]
-        self._by_somebody("POST", "/crm/v3/properties/contacts/batch/create", {"inputs": definitions})
-        made = self._by_somebody(
-            "POST", "/crm/v3/lists", {"name": "Readers", "objectTypeId": "0-1", "processingType": "MANUAL"}
-        )
-        self._list = int(made["list"]["listId"])
+        self._sandbox.create_properties({**mapped, **_TYPES}, options=OPTIONS)
+        self._list = self._sandbox.create_list("Readers")
 
     def held(self) -> list[Remote]:
         state = self._sandbox.state()
@@ -165,22 +156,22 @@ class HubspotSubject(Subject):
         opted_out = "true" if contact.opted_out else "false"
         [seeded] = self._sandbox.seed({"email": contact.address, **given, "hs_email_optout": opted_out})
         if contact.on_list:
-            self._by_somebody("PUT", f"/crm/v3/lists/{self._list}/memberships/add", [str(seeded)])
+            self._sandbox.by_somebody("PUT", f"/crm/v3/lists/{self._list}/memberships/add", [str(seeded)])
 
     def opt_out(self, address: str) -> None:
         self._sandbox.opt_out(address)
 
     def leave_list(self, address: str) -> None:
-        self._by_somebody("PUT", f"/crm/v3/lists/{self._list}/memberships/remove", [self._id(address)])
+        self._sandbox.by_somebody("PUT", f"/crm/v3/lists/{self._list}/memberships/remove", [self._id(address)])
 
     def delete(self, address: str) -> None:
-        self._by_somebody("DELETE", f"/crm/v3/objects/contacts/{self._id(address)}")
+        self._sandbox.by_somebody("DELETE", f"/crm/v3/objects/contacts/{self._id(address)}")
 
     def drop_field(self, name: str) -> None:
-        self._by_somebody("DELETE", f"/crm/v3/properties/contacts/{_NAMES[name]}")
+        self._sandbox.by_somebody("DELETE", f"/crm/v3/properties/contacts/{_NAMES[name]}")
 
     def accept_only(self, key: str) -> None:
-        self._sandbox.configure(keys=[key, _SOMEBODY])
+        self._sandbox.configure(keys=[key, SOMEBODY])
 
     def name_account(self, name: str) -> None:
         self._sandbox.configure(portal_id=int(re.sub(r"\D", "", name)))
@@ -211,30 +202,6 @@ class HubspotSubject(Subject):
 
     def _id(self, address: str) -> str:
         return next(str(one["id"]) for one in self._sandbox.contacts() if one["properties"]["email"] == address)
-
-    def _by_somebody(self, method: str, path: str, body: Any = None) -> Any:
-        answer = requests.request(
-            method,
-            f"{self._sandbox.url}{path}",
-            json=body,
-            headers={"authorization": f"Bearer {_SOMEBODY}"},
-            timeout=PATIENCE,
-        )
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
-
-
-def _definition(name: str, kind: AttributeType) -> dict[str, Any]:
-    of_type, field_type = CREATED_AS[kind]
-    options = OPTIONS if kind is AttributeType.CHOICES else ("true", "false") if kind is AttributeType.BOOLEAN else ()
-    return {
-        "name": name,
-        "label": name,
-        "groupName": "contactinformation",
-        "type": of_type,
-        "fieldType": field_type,
-        "options": [{"label": one, "value": one, "hidden": False, "displayOrder": -1} for one in options],
-    }
 
 
 def _text(value: Any) -> str:

@@ -22,6 +22,7 @@ from crm_pipelines_tests.hubspot_models import complaints_about_request
 from crm_pipelines_tests.one_contact import at_once, turn_for_all
 
 KEY = "pat-eu1-of-a-test"
+SCOPES = "/oauth/v2/private-apps/get/access-token-info"
 CUSTOM = 'custom_fields = "all"\n[attributes]\nfirstname = { from = "first_name", type = "text" }\n'
 Open = Callable[..., Hubspot]
 
@@ -298,6 +299,40 @@ def test_the_lifecycle_stage_is_set_with_the_creation_and_never_again(
     assert (hubspot_sandbox.contact("p2@example.com") or {})["lifecyclestage"] == "lead"
 
 
+@pytest.mark.parametrize("on_list", [False, True])
+def test_the_check_names_the_scope_to_write_that_the_key_lacks_and_writes_nothing(
+    client: Open, hubspot_sandbox: HubSpotSandbox, on_list: bool
+) -> None:
+    crm = client(list_id=hubspot_list(hubspot_sandbox) if on_list else None)
+    hubspot_sandbox.configure(scopes=["crm.objects.contacts.read", "crm.lists.read"])
+    [found] = [one for one in crm.check(turn=at_once) if not one.ok]
+    assert (found.subject, found.blocking) == ("Scopes", True)
+    lacking = "crm.objects.contacts.write" + (" and crm.lists.write" if on_list else "")
+    assert found.detail.startswith(f"the key lacks {lacking}:")
+    assert hubspot_sandbox.contacts() == []
+    assert KEY not in str(hubspot_sandbox.requests())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"action": "status", "status": 404},
+        {"action": "status", "status": 403},
+        {"action": "garbage_json"},
+        {"action": "reset_before"},
+    ],
+    ids=lambda one: str(one.get("status", one["action"])),
+)
+def test_a_key_of_which_hubspot_tells_no_scopes_passes_the_check(
+    client: Open, hubspot_sandbox: HubSpotSandbox, answer: dict[str, Any]
+) -> None:
+    hubspot_sandbox.fault(**answer, path="access-token-info$")
+    findings = client().check(turn=at_once)
+    assert all(one.ok for one in findings)
+    [found] = [one for one in findings if one.subject == "Scopes"]
+    assert "does not tell" in found.detail
+
+
 def test_a_list_that_is_not_there_is_about_the_setting_and_named_by_its_variable(
     client: Open, hubspot_sandbox: HubSpotSandbox
 ) -> None:
@@ -399,7 +434,7 @@ def test_a_dated_version_of_the_api_is_one_setting(client: Open, hubspot_sandbox
     [second] = send(crm, delivered(crm, 1, first, first_name="Ada"))
     assert second.remote_id == first.remote_id
     assert all(one.ok for one in crm.check(turn=at_once))
-    ours = {one["path"] for one in hubspot_sandbox.requests()} - {"/crm/v3/lists"}
+    ours = {one["path"] for one in hubspot_sandbox.requests()} - {"/crm/v3/lists", SCOPES}
     assert all("/2026-03" in path for path in ours)
 
 

@@ -76,11 +76,11 @@ def test_an_attribute_of_a_request_whose_answer_was_lost_is_cleared_when_it_is_b
 def test_a_former_address_is_restored_after_a_change_whose_answer_was_lost(
     people: People, delivery: Delivery, delivered: UUID, brevo_sandbox: BrevoSandbox
 ) -> None:
-    edit(people, delivered, email="stranger@example.com")
+    edit(people, delivered, email="boss@example.com")
     brevo_sandbox.fault("reset_after", method="PUT", times=1)
     deliver(people, delivery)
-    assert [one["email"] for one in brevo_sandbox.contacts()] == ["stranger@example.com"]
-    assert people.sync(delivered)["maybe_keys"] == ["stranger@example.com"]
+    assert [one["email"] for one in brevo_sandbox.contacts()] == ["boss@example.com"]
+    assert people.sync(delivered)["maybe_keys"] == ["boss@example.com"]
     edit(people, delivered, email="ada@example.com")
     assert deliver(people, delivery) == {"synced": 1}
     assert [one["email"] for one in brevo_sandbox.contacts()] == ["ada@example.com"]
@@ -92,10 +92,10 @@ def test_the_mark_of_a_shop_does_not_hide_the_address_that_a_lost_answer_gave_th
 ) -> None:
     [held] = brevo_sandbox.contacts()
     people.run("UPDATE crm_syncs SET remote_id = :id", id=str(held["id"]))
-    edit(people, delivered, email="stranger@example.com")
+    edit(people, delivered, email="boss@example.com")
     brevo_sandbox.fault("reset_after", method="PUT", times=1)
     deliver(people, delivery)
-    brevo_sandbox.seed({"email": "stranger@example.com", "ext_id": "shop-1", "updateEnabled": True})
+    brevo_sandbox.seed({"email": "boss@example.com", "ext_id": "shop-1", "updateEnabled": True})
     edit(people, delivered, email="ada@example.com")
     assert deliver(people, delivery) == {"synced": 1}
     assert [one["email"] for one in brevo_sandbox.contacts()] == ["ada@example.com"]
@@ -119,6 +119,36 @@ def test_nobody_takes_over_an_address_under_which_the_crm_may_hold_somebody_else
         deliver(people, delivery)
     held = {one["email"]: one["attributes"]["FIRSTNAME"] for one in brevo_sandbox.contacts()}
     assert held == {"ada.new@example.com": "Ada", "wanted@example.com": "Bob"}
+
+
+@pytest.mark.parametrize("first_try", ["was lost", "came to nothing", "was not made"])
+def test_an_address_that_was_never_sent_finds_nobody(
+    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox, first_try: str
+) -> None:
+    [stranger] = brevo_sandbox.seed({"email": "boss@example.com", "attributes": {"FIRSTNAME": "Bianca"}})
+    [contact] = people.add(name="Ada", email="first@example.com")
+    if first_try == "was not made":
+        people.run("UPDATE crm_syncs SET claim_no = 1")  # claimed, and given back
+    else:
+        brevo_sandbox.fault("reset_after" if first_try == "was lost" else "reset_before", method="POST", times=1)
+        deliver(people, delivery)
+    edit(people, contact, email="boss@example.com")
+    edit(people, contact, email="last@example.com")
+    assert deliver(people, delivery) == {"synced": 1}
+    held = {one["email"]: (one["id"], one["attributes"]["FIRSTNAME"]) for one in brevo_sandbox.contacts()}
+    assert held.pop("boss@example.com") == (stranger, "Bianca")
+    assert held == {"last@example.com": (int(people.sync(contact)["remote_id"]), "Ada")}
+
+
+def test_an_address_that_changes_right_before_the_first_request_is_remembered(
+    people: People, delivery: Delivery
+) -> None:
+    [contact] = people.add(email="ada@example.com")
+    [claim] = delivery.claim()
+    edit(people, contact, email="ada.new@example.com")
+    assert people.sync(contact)["maybe_keys"] == []
+    assert delivery.queue.intend([Intent(claim=claim, key="ada@example.com", names=frozenset())]) == {contact}
+    assert people.sync(contact)["maybe_keys"] == ["ada@example.com"]
 
 
 def test_what_a_contact_taken_back_during_its_delivery_was_sent_is_remembered(

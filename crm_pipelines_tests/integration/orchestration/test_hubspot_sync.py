@@ -187,10 +187,32 @@ def test_who_was_once_given_the_address_of_another_contact_is_not_written_over_t
     pipeline.run()
     people.run("UPDATE crm_contacts SET email = 'z@example.com' WHERE id = :id", id=other)
     people.run("UPDATE crm_syncs SET run_at = now() WHERE contact_id = :id", id=other)
-    assert people.sync(other)["maybe_keys"] == ["x@example.com"]
+    # As a former version noted it, though it was never sent under that address.
+    people.run("UPDATE crm_syncs SET maybe_keys = ARRAY['x@example.com'] WHERE contact_id = :id", id=other)
     pipeline.run()
     assert people.sync(other)["state"] == "synced"
     assert people.sync(other)["remote_id"] != people.sync(holder)["remote_id"]
     held = hubspot.contact("x@example.com")
     assert held is not None
     assert held["firstname"] == "Ada"
+
+
+@pytest.mark.parametrize("first_try", ["was lost", "came to nothing", "was not made"])
+def test_an_address_that_was_never_sent_finds_nobody(
+    people: People, pipeline: Pipeline, hubspot: HubSpotSandbox, first_try: str
+) -> None:
+    [stranger] = hubspot.seed({"email": "boss@example.com", "firstname": "Bianca"})
+    [contact] = people.add(email="first@example.com", name="Ada")
+    if first_try == "was not made":
+        people.run("UPDATE crm_syncs SET claim_no = 1")  # claimed, and given back
+        people.run("UPDATE crm_contacts SET email = 'boss@example.com'")
+    else:
+        hubspot.fault("reset_after" if first_try == "was lost" else "reset_before", path=WRITES, times=1)
+        pipeline.run()
+        people.run("UPDATE crm_contacts SET email = 'boss@example.com'")
+    people.run("UPDATE crm_contacts SET email = 'last@example.com'")
+    people.make_due()
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    held = {one["properties"]["email"]: (one["id"], one["properties"]["firstname"]) for one in hubspot.contacts()}
+    assert held.pop("boss@example.com") == (str(stranger), "Bianca")
+    assert held == {"last@example.com": (people.sync(contact)["remote_id"], "Ada")}

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.crms.brevo.mapping import load_mapping
-from crm_pipelines_tests.checker import account_attributes
+from crm_pipelines_tests.ends.brevo import account_attributes
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox

@@ -8,6 +8,7 @@ import requests
 import sqlalchemy as sa
 
 from crm_pipelines_tests.checker import assert_invariants, violations
+from crm_pipelines_tests.ends import BrevoEnd
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import API_KEY, Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -47,7 +48,7 @@ def test_what_is_wrong_in_the_tables_is_found(
 ) -> None:
     people.run(_UNCHECKED)
     people.run(f"{planted} WHERE contact_id = :id", id=delivered[3])
-    sentences = list(violations(engine, account))
+    sentences = list(violations(engine, BrevoEnd(account)))
     assert any(found in sentence and str(delivered[3]) in sentence for sentence in sentences), sentences
 
 
@@ -56,7 +57,7 @@ def test_an_edit_that_the_trigger_missed_is_found(
 ) -> None:
     people.run("ALTER TABLE crm_contacts DISABLE TRIGGER crm_contacts_requeue")
     people.run("UPDATE crm_contacts SET has_gmail = NULL WHERE id = :id", id=delivered[3])
-    sentences = list(violations(engine, account))
+    sentences = list(violations(engine, BrevoEnd(account)))
     assert any("is not delivered" in sentence for sentence in sentences)
     assert any("other values of HAS_GMAIL" in sentence for sentence in sentences)
 
@@ -66,7 +67,7 @@ def test_a_value_that_the_crm_lacks_has_otherwise_or_has_too_much_is_found(
 ) -> None:
     account.seed({"email": "crew1@example.com", "attributes": {"FIRSTNAME": "Older"}, "updateEnabled": True})
     account.seed({"email": "crew2@example.com", "attributes": {"PAGE_ID": "surplus"}, "updateEnabled": True})
-    sentences = "\n".join(violations(engine, account))
+    sentences = "\n".join(violations(engine, BrevoEnd(account)))
     assert "other values of FIRSTNAME" in sentences
     assert "other values of PAGE_ID" in sentences
 
@@ -75,8 +76,8 @@ def test_a_contact_that_the_crm_does_not_have_is_found(
     delivered: list[Any], people: People, engine: sa.Engine, account: BrevoSandbox
 ) -> None:
     account.reset()
-    assert sum("the CRM does not have it" in sentence for sentence in violations(engine, account)) == 12
-    assert "the ledger knows 12 deliveries, the CRM only 0" in list(violations(engine, account))
+    assert sum("the CRM does not have it" in sentence for sentence in violations(engine, BrevoEnd(account))) == 12
+    assert "the ledger knows 12 deliveries, the CRM only 0" in list(violations(engine, BrevoEnd(account)))
 
 
 def test_a_second_send_and_overlapping_ones_are_found(
@@ -90,7 +91,7 @@ def test_a_second_send_and_overlapping_ones_are_found(
         post(account, body)
         account.release()
         held.result(PATIENCE)
-    sentences = "\n".join(violations(engine, account, most_sends=1))
+    sentences = "\n".join(violations(engine, BrevoEnd(account), most_sends=1))
     assert "overlap" in sentences
     assert "sent 3 times" in sentences
 
