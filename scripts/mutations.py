@@ -195,7 +195,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         guard="intent: before a request, the hash of the last confirmed delivery is forgotten",
-        changes=((_QUEUE_SQL, "    payload_hash = NULL,\n    sent_attributes = ARRAY", "    sent_attributes = ARRAY"),),
+        changes=((_QUEUE_SQL, "    payload_hash = NULL,\n    sent_key", "    sent_key"),),
         tests=(f"{_INTENTS}::test_a_former_value_is_sent_again_after_a_request_whose_answer_was_lost",),
     ),
     Mutation(
@@ -241,8 +241,8 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                _HELD + "       FOR NO KEY UPDATE OF s SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    payload_hash",
-                "\n       FOR NO KEY UPDATE OF s SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    payload_hash",
+                _HELD + "      JOIN crm_contacts c ON c.id = s.contact_id\n       FOR NO KEY UPDATE",
+                "\n      JOIN crm_contacts c ON c.id = s.contact_id\n       FOR NO KEY UPDATE",
             ),
         ),
         tests=(f"{_INTENTS}::test_what_is_held_by_somebody_else_is_not_sent_and_keeps_what_is_known",),
