@@ -195,7 +195,7 @@ MUTATIONS = (
         changes=(
             (
                 _FILLING,
-                "self._session.patiently(partial(self._queue.intend, intents))",
+                "self.session.patiently(partial(self.queue.intend, intents))",
                 "{one.claim.contact_id for one in intents}",
             ),
         ),
@@ -726,7 +726,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/delivery/bulk/confirming.py",
-                "if self._bulk.proof(one, told.names) == told.proof:",
+                "if self.bulk.proof(one, told.names) == told.proof:",
                 "if True:",
             ),
         ),
@@ -1486,7 +1486,7 @@ MUTATIONS = (
         changes=(
             (
                 _FILLING,
-                "self._session.patiently(partial(without_suppressed, self._queue, prepared, crm.mapping_version))",
+                "self.session.patiently(partial(without_suppressed, self.queue, prepared, crm.mapping_version))",
                 "prepared",
             ),
         ),
@@ -1922,7 +1922,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: bodies are smaller after a time-out",
-        changes=((_BULK_SENDING, "planning.body_bytes(self._bulk.most_bytes, ends)", "self._bulk.most_bytes"),),
+        changes=((_BULK_SENDING, "planning.body_bytes(self.bulk.most_bytes, ends)", "self.bulk.most_bytes"),),
         tests=(f"{_ENDPOINT}::test_bodies_are_halved_after_a_time_out_down_to_a_floor_and_grow_after_a_success",),
     ),
     Mutation(
@@ -2063,7 +2063,7 @@ MUTATIONS = (
         changes=(
             (
                 _BULK_SENDING,
-                "return undisturbed(partial(self._run, scan, most, budget), partial(self._session.halt, STOPPED))",
+                "return undisturbed(partial(self._run, scan, most, budget), partial(self.session.halt, STOPPED))",
                 "return self._run(scan, most, budget)",
             ),
         ),

@@ -51,33 +51,33 @@ class Fidelity:
         return sorted((name for name in self.seen if self.percent(name) < LOWEST_PERCENT), key=self.percent)
 
 
+@dataclass(kw_only=True)
 class FidelityReader:
     """Reads back a sample of what one CRM has been told."""
 
-    def __init__(self, *, session: CrmSession, reading: Reading, queue: Queue, sampler: Sampler) -> None:
-        self._session = session
-        self._reading = reading
-        self._queue = queue
-        self._sampler = sampler
+    session: CrmSession
+    reading: Reading
+    queue: Queue
+    sampler: Sampler
 
     def read(self, since: datetime, size: int) -> Fidelity:
         """Compare at most `size` contacts that were delivered since then; those that were edited since do not count."""
-        claims = self._sampler.sample(since, size)
-        deliveries = self._queue.load(claims)
+        claims = self.sampler.sample(since, size)
+        deliveries = self.queue.load(claims)
         tally = _Tally(edited=len(claims) - len(deliveries))
-        most = self._reading.most_per_request
+        most = self.reading.most_per_request
         try:
             for start in range(0, len(deliveries), most):
                 self._compare(deliveries[start : start + most], tally)
         except (GatePaused, Stopped):
-            self._session.halt("the gate is paused")  # unless it is halted for something else
+            self.session.halt("the gate is paused")  # unless it is halted for something else
         return Fidelity(
             compared=tally.compared,
             edited=tally.edited,
             unread=len(claims) - tally.compared - tally.edited,
             seen=dict(tally.seen),
             same=dict(tally.same),
-            halted=self._session.halted,
+            halted=self.session.halted,
         )
 
     def _compare(self, deliveries: Sequence[Delivery], tally: "_Tally") -> None:
@@ -88,10 +88,10 @@ class FidelityReader:
             return
         # Not by the former address: whoever has that by now is another contact.
         sought = [replace(sendable_of(one, payload), remote_key=None) for one, payload in sent]
-        found = self._reading.look_up(sought, turn=self._session.turn)
+        found = self.reading.look_up(sought, turn=self.session.turn)
         for outcome in dict.fromkeys(outcome for outcome, _ in found):  # once where they shared a request
-            self._session.heed(outcome)
-        unchanged = self._sampler.unchanged([one.claim for one, _ in sent])
+            self.session.heed(outcome)
+        unchanged = self.sampler.unchanged([one.claim for one, _ in sent])
         for (delivery, payload), (outcome, held) in zip(sent, found, strict=True):
             if outcome.result is not Result.SYNCED:
                 continue
@@ -102,13 +102,13 @@ class FidelityReader:
 
     def _sent(self, delivery: Delivery) -> Payload | None:
         """What was sent of the contact; None if it was edited since."""
-        payload = self._session.crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
+        payload = self.session.crm.prepare(delivery.record, sent_attributes=delivery.sent_attributes)
         return payload if isinstance(payload, Payload) and payload.hash == delivery.payload_hash else None
 
     def _same(self, delivery: Delivery, payload: Payload, held: Held | None) -> dict[str, bool]:
         """Whether each field is the same; what the CRM did not take says nothing about what arrives."""
         untold = payload.attributes.keys() - delivery.sent_attributes
-        compared = self._reading.compare(payload, held) if held else []
+        compared = self.reading.compare(payload, held) if held else []
         return {MISSING: held is not None} | {
             one.attribute: one.same for one in compared if one.same is not None and one.attribute not in untold
         }

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 
 from crm_pipelines.crms.bulk import ContactPage, Imports
@@ -19,19 +20,19 @@ class BrokenOff(CrmPipelinesError):
     """The CRM did not give the answer that is needed to go on."""
 
 
+@dataclass(kw_only=True)
 class PageReader:
     """Reads the contacts of an account that changed since a moment (None: all), oldest first."""
 
-    def __init__(self, *, session: CrmSession, bulk: Imports) -> None:
-        self._session = session
-        self._bulk = bulk
+    session: CrmSession
+    bulk: Imports
 
     def pages(self, since: datetime | None, *, first: int = 0, overlap: int = 0) -> Iterator[ContactPage]:
         """All pages from contact `first` on, some asked for ahead; each begins with the last `overlap` of the former.
 
         The last one is full only when there were too many. Raises BrokenOff, GatePaused or Stopped.
         """
-        size = self._bulk.page_size
+        size = self.bulk.page_size
         step = size - overlap
         pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         ahead: deque[Future[ContactPage]] = deque()
@@ -52,15 +53,15 @@ class PageReader:
 
     def page(self, since: datetime | None, offset: int) -> ContactPage:
         """The contacts from `offset` on. Raises BrokenOff, GatePaused or Stopped."""
-        return self._read(since, offset, self._bulk.page_size)
+        return self._read(since, offset, self.bulk.page_size)
 
     def count(self, since: datetime | None) -> int | None:
         """How many there are; None: not told. Raises BrokenOff, GatePaused or Stopped."""
         return self._read(since, 0, 1).count
 
     def _read(self, since: datetime | None, offset: int, size: int) -> ContactPage:
-        outcome, page = self._bulk.read(since, offset=offset, size=size, turn=self._session.turn)
-        self._session.heed_endpoint(outcome)
+        outcome, page = self.bulk.read(since, offset=offset, size=size, turn=self.session.turn)
+        self.session.heed_endpoint(outcome)
         if page is None:
             raise BrokenOff(outcome.message)
         return page

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
 
@@ -26,38 +26,36 @@ class _TooEarlyError(Exception):
     """The imports were looked at not long ago."""
 
 
+@dataclass(kw_only=True)
 class Confirmer:
     """Looks after imports that were sent, and records the contacts that they brought in."""
 
-    def __init__(
-        self, *, session: CrmSession, bulk: Imports, reader: PageReader, imports: BulkImports, fates: Fates
-    ) -> None:
-        self._session = session
-        self._bulk = bulk
-        self._reader = reader
-        self._imports = imports
-        self._fates = fates
-        self._seen: Counter[UUID] = Counter()
+    session: CrmSession
+    bulk: Imports
+    reader: PageReader
+    imports: BulkImports
+    fates: Fates
+    _seen: Counter[UUID] = field(default_factory=Counter, init=False)
 
     def look(self) -> Mapping[str, ImportStatus]:
         """How the imports stand, by process; nothing when it is too early to ask. Raises GatePaused or Stopped."""
 
         def turn() -> None:
-            self._session.turn()
-            if not self._session.patiently(partial(self._session.gate.reserve_poll, self._bulk.look_pause)):
+            self.session.turn()
+            if not self.session.patiently(partial(self.session.gate.reserve_poll, self.bulk.look_pause)):
                 raise _TooEarlyError
 
         try:
-            outcome, statuses = self._bulk.look(turn=turn)
+            outcome, statuses = self.bulk.look(turn=turn)
         except _TooEarlyError:
             return {}
         if outcome.result is Result.SNOOZED:
             # This allowance is not that of the contacts.
-            pause = min(outcome.retry_after or self._bulk.look_pause, LONGEST_PAUSE)
-            self._session.insistently(partial(self._session.gate.delay_poll, max(pause, self._bulk.look_pause)))
+            pause = min(outcome.retry_after or self.bulk.look_pause, LONGEST_PAUSE)
+            self.session.insistently(partial(self.session.gate.delay_poll, max(pause, self.bulk.look_pause)))
         elif outcome.result is not Result.SYNCED:
             # Nor is this limit, which the headers tell: it must not become the rate of the contacts.
-            self._session.heed_endpoint(replace(outcome, rate=type(outcome.rate)()))
+            self.session.heed_endpoint(replace(outcome, rate=type(outcome.rate)()))
         return statuses
 
     def settle(self, ended: Sequence[OpenImport], statuses: Mapping[str, ImportStatus]) -> None:
@@ -69,7 +67,7 @@ class Confirmer:
         for one in ended:
             status = statuses.get(one.process_id)
             if left > 0 and status is not None and status.reports:
-                self._session.insistently(partial(self._imports.report, one.id, self._refused(status)))
+                self.session.insistently(partial(self.imports.report, one.id, self._refused(status)))
             self.give_up(one, "proved", _NOT_AS_SENT)
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
 
@@ -92,40 +90,40 @@ class Confirmer:
         arrived: dict[UUID, dict[str, tuple[str, str | None]]] = {}
         sought: dict[str, Held] = {one.key: one for one in page.contacts}
         for import_id in list(import_ids):
-            for told in self._session.patiently(partial(self._imports.expected, import_id, list(sought))):
+            for told in self.session.patiently(partial(self.imports.expected, import_id, list(sought))):
                 one = sought.pop(told.key)
-                if self._bulk.proof(one, told.names) == told.proof:
-                    arrived.setdefault(import_id, {})[told.key] = (one.remote_id, self._bulk.mark(one))
+                if self.bulk.proof(one, told.names) == told.proof:
+                    arrived.setdefault(import_id, {})[told.key] = (one.remote_id, self.bulk.mark(one))
             if not sought:
                 break
         # A page follows another within the same import: there it is looked for first.
         import_ids.sort(key=lambda import_id: import_id not in arrived)
         for import_id, confirmed in arrived.items():
-            found, gone = self._session.insistently(partial(self._imports.record_proved, import_id, confirmed))
-            self._fates.add(superseded=gone)
+            found, gone = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
+            self.fates.add(superseded=gone)
             self._seen[import_id] += len(confirmed)
-            self._fates.carry_over(import_id, found)
+            self.fates.carry_over(import_id, found)
         return sum(map(len, arrived.values()))
 
     def give_up(self, one: OpenImport, ended_as: str, reason: str) -> None:
         """Send what is not confirmed back to the queue, from where it goes singly; the import is over."""
         while True:
-            found, gone = self._session.insistently(partial(self._imports.record_unproved, one.id, reason))
+            found, gone = self.session.insistently(partial(self.imports.record_unproved, one.id, reason))
             if not found and not gone:
                 break
-            self._fates.add(superseded=gone)
-            self._fates.carry_over(one.id, found)
+            self.fates.add(superseded=gone)
+            self.fates.carry_over(one.id, found)
         # What is left, somebody's transaction holds. It returns to the queue by itself.
-        self._fates.add(superseded=self._session.insistently(partial(self._imports.end, one.id, ended_as)))
+        self.fates.add(superseded=self.session.insistently(partial(self.imports.end, one.id, ended_as)))
 
     def _refused(self, status: ImportStatus) -> Mapping[str, str]:
-        return self._bulk.refused(status, local=self._session.gate.account == SANDBOX)
+        return self.bulk.refused(status, local=self.session.gate.account == SANDBOX)
 
     def _read_back(self, imports: Sequence[OpenImport], *, first: int = 0) -> int:
         """Record the contacts that are there as they were sent; returns how many are not."""
         ids = [one.id for one in imports]
         left = sum(self._left(one) for one in imports)
-        for page in self._reader.pages(min(one.modified_since for one in imports), first=first) if left else ():
+        for page in self.reader.pages(min(one.modified_since for one in imports), first=first) if left else ():
             left -= self.confirm(ids, page)
             if left <= 0:
                 break

@@ -35,34 +35,25 @@ class _Portion:
     apart: list[UUID] = field(default_factory=list)
 
 
+@dataclass(kw_only=True)
 class Filler:
     """Claims contacts for imports, and fills their bodies with them."""
 
-    def __init__(
-        self,
-        *,
-        session: CrmSession,
-        bulk: Imports,
-        queue: Queue,
-        imports: BulkImports,
-        blocklist: Blocklist,
-        fates: Fates,
-    ) -> None:
-        self._session = session
-        self._bulk = bulk
-        self._queue = queue
-        self._imports = imports
-        self._blocklist = blocklist
-        self._fates = fates
+    session: CrmSession
+    bulk: Imports
+    queue: Queue
+    imports: BulkImports
+    blocklist: Blocklist
+    fates: Fates
 
     def fill(self, import_id: UUID, body: Body, scan: AccountScan, most: int) -> bool:
         """Take up to `most` contacts; returns whether more are due than fit in. Raises ImportLost or Stopped."""
         # Of the first contacts it is not known how much room they take; what does not fit in goes singly.
         first = max(1, min(_PORTION, body.most_bytes // _LARGE_ROW))
         while limit := min(_PORTION, most, body.room if body.rows else first):
-            self._session.require_going()
-            claim = partial(self._imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE)
-            claims = self._session.patiently(claim)
+            self.session.require_going()
+            claim = partial(self.imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE)
+            claims = self.session.patiently(claim)
             if claims:
                 self._take_in(import_id, claims, body, scan)
             if len(claims) < limit:
@@ -75,23 +66,23 @@ class Filler:
 
         Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
         """
-        deliveries = self._session.patiently(partial(self._queue.load, [one.claim for one in claims]))
-        self._fates.add(claimed=len(claims), superseded=len(claims) - len(deliveries))
+        deliveries = self.session.patiently(partial(self.queue.load, [one.claim for one in claims]))
+        self.fates.add(claimed=len(claims), superseded=len(claims) - len(deliveries))
         revisions = {one.claim.contact_id: one.revision for one in claims}
         portion = self._portion(deliveries, revisions, scan.target)
         told = self._put_in(portion, body, scan)
         if portion.apart:
-            returned = self._session.patiently(partial(self._imports.set_apart, import_id, portion.apart))
-            self._fates.add(released=returned, superseded=len(portion.apart) - returned)
+            returned = self.session.patiently(partial(self.imports.set_apart, import_id, portion.apart))
+            self.fates.add(released=returned, superseded=len(portion.apart) - returned)
         if portion.known:
-            self._session.patiently(partial(self._queue.record, holder(import_id), portion.known))
-            self._fates.carry_over(import_id, [one.claim.contact_id for one in portion.known])
-        self._session.patiently(partial(self._imports.note, import_id, told))
+            self.session.patiently(partial(self.queue.record, holder(import_id), portion.known))
+            self.fates.carry_over(import_id, [one.claim.contact_id for one in portion.known])
+        self.session.patiently(partial(self.imports.note, import_id, told))
 
     def _portion(self, deliveries: Sequence[Delivery], revisions: Mapping[UUID, int], target: ImportTarget) -> _Portion:
-        crm, portion = self._session.crm, _Portion()
+        crm, portion = self.session.crm, _Portion()
         prepared = [prepare(crm, one, revisions[one.claim.contact_id]) for one in deliveries]
-        for one in self._session.patiently(partial(without_suppressed, self._queue, prepared, crm.mapping_version)):
+        for one in self.session.patiently(partial(without_suppressed, self.queue, prepared, crm.mapping_version)):
             if isinstance(one, Attempt):
                 portion.known.append(one)
             elif (row := self._row(one, target)) is None:
@@ -118,7 +109,7 @@ class Filler:
             told.append(told_of(prepared, row))
             intents.append(replace(prepared.intent, names=frozenset(row.names)))
         # Of whom somebody's transaction holds the row it cannot be written down: they are not sent.
-        intended = self._session.patiently(partial(self._queue.intend, intents))
+        intended = self.session.patiently(partial(self.queue.intend, intents))
         for held in [row for row in told if row.claim.contact_id not in intended]:
             body.drop(held.key)
             told.remove(held)
@@ -134,14 +125,14 @@ class Filler:
         identifiers += [
             off_list(prepared.payload.external_id) for prepared, _ in rows if _may_be_known(prepared.delivery)
         ]
-        return self._session.patiently(partial(self._blocklist.among, scan.completed, identifiers))
+        return self.session.patiently(partial(self.blocklist.among, scan.completed, identifiers))
 
     def _unmarked(self, prepared: Prepared, row: ImportRow, target: ImportTarget) -> ImportRow:
-        unmarked = self._bulk.row(prepared.payload, target, marked=False)
+        unmarked = self.bulk.row(prepared.payload, target, marked=False)
         return replace(unmarked, identifiers=row.identifiers) if unmarked else row
 
     def _on_list(self, delivery: Delivery) -> str:
-        return on_list(self._bulk.identifier(delivery.remote_id or ""))
+        return on_list(self.bulk.identifier(delivery.remote_id or ""))
 
     def _row(self, prepared: Prepared, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
@@ -149,13 +140,13 @@ class Filler:
         if delivery.remote_key not in {None, prepared.payload.key} or delivery.maybe_keys - {prepared.payload.key}:
             return None
         try:
-            row = self._bulk.row(prepared.payload, target)
+            row = self.bulk.row(prepared.payload, target)
         except Exception as error:  # noqa: BLE001 - our own defect: the single path charges it to the contact
             _log.error("Unexpected %s while a contact was put into an import", type(error).__name__)
             return None
         if row is None or delivery.remote_id is None:
             return row
-        return replace(row, identifiers=row.identifiers | {self._bulk.identifier(delivery.remote_id)})
+        return replace(row, identifiers=row.identifiers | {self.bulk.identifier(delivery.remote_id)})
 
 
 def _may_be_known(delivery: Delivery) -> bool:

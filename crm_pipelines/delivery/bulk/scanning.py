@@ -9,7 +9,7 @@ imported without ours.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
@@ -47,30 +47,30 @@ def kept_mark(address: str) -> str:
     return f"MARKED {address}"
 
 
+@dataclass(kw_only=True)
 class Scanner:
     """Looks at an account before imports. `failed`: it could not be seen well enough."""
 
-    def __init__(self, *, session: CrmSession, bulk: Imports, reader: PageReader, blocklist: Blocklist) -> None:
-        self._session = session
-        self._bulk = bulk
-        self._reader = reader
-        self._blocklist = blocklist
-        self.failed = False
+    session: CrmSession
+    bulk: Imports
+    reader: PageReader
+    blocklist: Blocklist
+    failed: bool = field(default=False, init=False)
 
     def scan(self, threshold: int, due: Callable[[int], bool]) -> AccountScan | None:
         """None when contacts go singly; `due` tells whether so many are due that may go in bulk."""
         if not due(threshold):
             return None
         try:
-            size = self._reader.count(None)
+            size = self.reader.count(None)
             if size is None:
                 raise BrokenOff("The CRM did not say how many contacts it holds.")
-            least = planning.least_for_bulk(threshold, account=size, page_size=self._bulk.page_size)
+            least = planning.least_for_bulk(threshold, account=size, page_size=self.bulk.page_size)
             if not due(least):
                 _log.info("No bulk import for fewer than %d contacts: the account would have to be read first.", least)
                 return None
-            outcome, target = self._bulk.open(turn=self._session.turn)
-            self._session.heed_endpoint(outcome)
+            outcome, target = self.bulk.open(turn=self.session.turn)
+            self.session.heed_endpoint(outcome)
             if target is None:
                 raise BrokenOff(outcome.message)
             return AccountScan(target=target, completed=self._scan(target))
@@ -87,12 +87,12 @@ class Scanner:
         Raises BrokenOff unless the account was seen to its end, without a gap.
         """
         until = time.monotonic() + planning.LONGEST_SCAN.total_seconds()
-        scan_id: UUID = self._session.patiently(partial(self._blocklist.begin, longest_life=planning.SCAN_TRUST))
+        scan_id: UUID = self.session.patiently(partial(self.blocklist.begin, longest_life=planning.SCAN_TRUST))
         last: Held | None = None
         seen, count, full = 0, 0, False
         # Each page begins with the last contact of the former one: a deletion before it would show there, and only a
         # deletion can move contacts past the reader.
-        for page in self._reader.pages(None, overlap=1):
+        for page in self.reader.pages(None, overlap=1):
             if last is not None and (not page.contacts or page.contacts[0].remote_id != last.remote_id):
                 raise BrokenOff("Contacts were deleted from the account while it was read.")
             if time.monotonic() > until:
@@ -100,17 +100,17 @@ class Scanner:
             new = page.contacts if last is None else page.contacts[1:]
             noted = self._noted(new, target)
             if noted:
-                self._session.patiently(partial(self._blocklist.note, scan_id, noted))
+                self.session.patiently(partial(self.blocklist.note, scan_id, noted))
             last = page.contacts[-1] if page.contacts else last
             seen, count, full = seen + len(new), page.count or 0, page.full
         if full or seen < count:
             raise BrokenOff(f"Of the account's {count} contacts only {seen} could be read.")
-        return self._session.patiently(partial(self._blocklist.complete, scan_id))
+        return self.session.patiently(partial(self.blocklist.complete, scan_id))
 
     def _noted(self, contacts: Sequence[Held], target: ImportTarget) -> list[str]:
-        imports = self._bulk
+        imports = self.bulk
         marks = {held.remote_id: mark.lower() for held in contacts if (mark := imports.mark(held))}
-        ours = self._session.patiently(partial(self._blocklist.ours, marks.values()))
+        ours = self.session.patiently(partial(self.blocklist.ours, marks.values()))
         return [
             *(identifier for held in contacts for identifier in imports.blocked(held)),
             *(on_list(imports.identifier(held.remote_id)) for held in contacts if imports.is_on(held, target)),

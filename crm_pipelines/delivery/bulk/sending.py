@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -51,32 +51,21 @@ class BulkReceipt:
     halted: str | None
 
 
+@dataclass(kw_only=True)
 class BulkSender:
     """The imports of one run to one CRM."""
 
-    def __init__(
-        self,
-        *,
-        session: CrmSession,
-        bulk: Imports,
-        imports: BulkImports,
-        blocklist: Blocklist,
-        reader: PageReader,
-        filler: Filler,
-        confirmer: Confirmer,
-        fates: Fates,
-    ) -> None:
-        self._session = session
-        self._bulk = bulk
-        self._imports = imports
-        self._blocklist = blocklist
-        self._reader = reader
-        self._filler = filler
-        self._confirmer = confirmer
-        self._fates = fates
-        self._open: dict[UUID, OpenImport] = {}
-        self._read_ahead = 0
-        self._failed: str | None = None
+    session: CrmSession
+    bulk: Imports
+    imports: BulkImports
+    blocklist: Blocklist
+    reader: PageReader
+    filler: Filler
+    confirmer: Confirmer
+    fates: Fates
+    _open: dict[UUID, OpenImport] = field(default_factory=dict, init=False)
+    _read_ahead: int = field(default=0, init=False)
+    _failed: str | None = field(default=None, init=False)
 
     def run(self, scan: AccountScan | None, *, most: int = 0, budget: timedelta = timedelta()) -> BulkReceipt:
         """Finish what is under way and has ended; with a scan import up to `most` more, and wait a little for them.
@@ -85,7 +74,7 @@ class BulkSender:
         what interrupts this one (a stop signal, say) passes through after that, and not before the CRM's answer to an
         import is written down.
         """
-        return undisturbed(partial(self._run, scan, most, budget), partial(self._session.halt, STOPPED))
+        return undisturbed(partial(self._run, scan, most, budget), partial(self.session.halt, STOPPED))
 
     def _run(self, scan: AccountScan | None, most: int, budget: timedelta) -> BulkReceipt:
         try:
@@ -96,40 +85,40 @@ class BulkSender:
                     self._send_all(scan, most, budget)
                 self._wait_for_all(scan.target)
         except (GatePaused, Stopped):
-            self._session.halt("the gate is paused")  # unless it is halted for something else
+            self.session.halt("the gate is paused")  # unless it is halted for something else
         except BrokenOff as reason:
             _log.warning("Imports are looked after by the next run: %s", reason)
             if scan is not None:  # contacts were left to it
                 self._failed = self._failed or "unanswered"
         finally:
-            importing = self._session.insistently(self._imports.leave)
+            importing = self.session.insistently(self.imports.leave)
             if scan is not None:
-                self._session.insistently(partial(self._blocklist.forget, scan.completed.id))
-        totals = self._fates.totals(importing=importing)
-        if self._session.insistently(self._session.belongs_to_another_account):  # which forgot the imports of this one
+                self.session.insistently(partial(self.blocklist.forget, scan.completed.id))
+        totals = self.fates.totals(importing=importing)
+        if self.session.insistently(self.session.belongs_to_another_account):  # which forgot the imports of this one
             totals = replace(totals, superseded=totals.superseded + totals.unaccounted)
-        return BulkReceipt(totals=totals, failed=self._failed, halted=self._session.halted)
+        return BulkReceipt(totals=totals, failed=self._failed, halted=self.session.halted)
 
     def _take_up(self) -> None:
-        for one in self._session.patiently(partial(self._imports.tend, silence=planning.IMPORT_SILENCE)):
+        for one in self.session.patiently(partial(self.imports.tend, silence=planning.IMPORT_SILENCE)):
             self._open[one.id] = one
-            known_to_a_dead_worker = self._fates.carry_over(one.id)
-            self._fates.add(claimed=one.contacts + known_to_a_dead_worker)
+            known_to_a_dead_worker = self.fates.carry_over(one.id)
+            self.fates.add(claimed=one.contacts + known_to_a_dead_worker)
 
     def _settle(self) -> None:
         """Ask the CRM how its imports stand, unless it is too early, and finish those that have ended."""
-        statuses = self._confirmer.look() if any(not one.completed for one in self._open.values()) else {}
+        statuses = self.confirmer.look() if any(not one.completed for one in self._open.values()) else {}
         ended = []
         for one in list(self._open.values()):
             status = statuses.get(one.process_id)
             if one.completed or (status is not None and status.completed):
-                self._session.patiently(partial(self._imports.completed, one.id))
+                self.session.patiently(partial(self.imports.completed, one.id))
                 ended.append(one)
             elif status is not None and status.failed:
                 self._give_up(one, "failed", f"The bulk import ended as {status.said}.")
         try:
             if ended:
-                self._confirmer.settle(ended, statuses)
+                self.confirmer.settle(ended, statuses)
                 for one in ended:
                     del self._open[one.id]
         finally:  # nor is it waited for longer when nobody can see what it brought in
@@ -140,7 +129,7 @@ class BulkSender:
             self._give_up(one, "overdue", f"The bulk import did not end within {planning.IMPORT_DEADLINE}.")
 
     def _give_up(self, one: OpenImport, ended_as: str, reason: str) -> None:
-        self._confirmer.give_up(one, ended_as, reason)
+        self.confirmer.give_up(one, ended_as, reason)
         del self._open[one.id]
 
     @contextmanager
@@ -159,10 +148,10 @@ class BulkSender:
     def _confirm_ahead(self, target: ImportTarget, over: threading.Event) -> None:
         while not over.is_set():
             ids = list(self._open)
-            page = self._reader.page(target.moment, self._read_ahead) if ids else None
+            page = self.reader.page(target.moment, self._read_ahead) if ids else None
             if page is not None and page.full:
-                self._confirmer.confirm(ids, page)
-                self._read_ahead += self._bulk.page_size
+                self.confirmer.confirm(ids, page)
+                self._read_ahead += self.bulk.page_size
             else:
                 over.wait(_AHEAD_PAUSE)
 
@@ -175,9 +164,9 @@ class BulkSender:
         give_up = time.monotonic() + planning.IMPORT_PATIENCE.total_seconds()
         pause, looked = 0.25, False
         while self._open and time.monotonic() + pause < give_up:
-            self._session.pause(pause)
+            self.session.pause(pause)
             expected = sum(one.contacts for one in self._open.values())
-            if (self._reader.count(target.moment) or 0) >= expected:
+            if (self.reader.count(target.moment) or 0) >= expected:
                 if looked:
                     self._settle()
                 else:
@@ -188,33 +177,33 @@ class BulkSender:
             self._settle()
 
     def _end_those_seen(self) -> None:
-        for one in self._confirmer.settle_seen(list(self._open.values()), first=self._read_ahead):
+        for one in self.confirmer.settle_seen(list(self._open.values()), first=self._read_ahead):
             del self._open[one.id]
 
     def _send_all(self, scan: AccountScan, most: int, budget: timedelta) -> None:
         until = time.monotonic() + budget.total_seconds()
         more = True
         while more and most > 0 and time.monotonic() < until and len(self._open) < _MOST_UNDER_WAY:
-            claimed_before = self._fates.claimed
+            claimed_before = self.fates.claimed
             more = self._send_one(scan, most)
-            most -= self._fates.claimed - claimed_before
+            most -= self.fates.claimed - claimed_before
 
     def _send_one(self, scan: AccountScan, most: int) -> bool:
         """One import; False when there is nothing left for a further one, or no use in trying."""
-        crm = self._session.crm
-        import_id = self._session.patiently(
+        crm = self.session.crm
+        import_id = self.session.patiently(
             partial(
-                self._imports.begin,
+                self.imports.begin,
                 crm.mapping_version,
                 scan_id=scan.completed.id,
                 attributes_version=crm.attributes_version,
             )
         )
-        ends = self._session.patiently(self._imports.latest_ends)
-        body = Body(planning.body_bytes(self._bulk.most_bytes, ends))
+        ends = self.session.patiently(self.imports.latest_ends)
+        body = Body(planning.body_bytes(self.bulk.most_bytes, ends))
         sent = False
         try:
-            more = self._filler.fill(import_id, body, scan, most)
+            more = self.filler.fill(import_id, body, scan, most)
             sent = self._submit(import_id, body, scan.target)
             return more and (sent or not body.rows)
         except (ImportLost, ClaimLost):
@@ -223,17 +212,17 @@ class BulkSender:
         finally:
             if not sent:
                 ended_as = self._failed or "given_back"
-                returned = self._session.insistently(partial(self._imports.give_back, import_id, ended_as))
-                self._fates.add(released=returned, superseded=len(body.rows) - returned)
+                returned = self.session.insistently(partial(self.imports.give_back, import_id, ended_as))
+                self.fates.add(released=returned, superseded=len(body.rows) - returned)
 
     def _submit(self, import_id: UUID, body: Body, target: ImportTarget) -> bool:
         """Whether it has come to something: it is under way, or the CRM refused it for good."""
         if not body.rows:
             return False
         asked_at = elapsed_clock()
-        lost = self._session.patiently(
+        lost = self.session.patiently(
             partial(
-                self._imports.begin_submitting,
+                self.imports.begin_submitting,
                 import_id,
                 modified_since=target.moment,
                 time_limit=planning.IMPORT_DEADLINE,
@@ -242,16 +231,16 @@ class BulkSender:
         )
         for key in lost:
             del body.rows[key]
-        self._fates.add(superseded=len(lost))
+        self.fates.add(superseded=len(lost))
         if not body.rows:
             return False
 
         def turn() -> None:
-            self._session.turn()
+            self.session.turn()
             if elapsed_clock() - asked_at > planning.TRUST.total_seconds():
                 raise ClaimLost
 
-        outcome, process_id = self._bulk.submit(list(body.rows.values()), target, turn=turn)
+        outcome, process_id = self.bulk.submit(list(body.rows.values()), target, turn=turn)
         one = OpenImport(
             id=import_id,
             process_id=process_id or "",
@@ -261,12 +250,12 @@ class BulkSender:
             contacts=len(body.rows),
         )
         if process_id is not None:
-            self._session.insistently(partial(self._imports.accepted, import_id, process_id))
+            self.session.insistently(partial(self.imports.accepted, import_id, process_id))
             self._open[import_id] = one
             _log.info("Import of %d contacts is under way as process %s.", one.contacts, process_id)
-        self._session.heed_endpoint(outcome)
+        self.session.heed_endpoint(outcome)
         if process_id is None and outcome.result is Result.REJECTED:
-            self._confirmer.give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
+            self.confirmer.give_up(one, "refused", f"The bulk import was refused: {outcome.message}")
             return True
         self._note_failure(outcome, one.contacts)
         return process_id is not None
