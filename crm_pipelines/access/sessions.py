@@ -4,13 +4,12 @@ The value is 256 random bits and no token: it opens the page alone, ends with it
 hours. Only its SHA-256 is stored. The statements stand in sessions.sql.
 """
 
-import hashlib
 import secrets
 from datetime import timedelta
 
 import sqlalchemy as sa
 
-from crm_pipelines.access.tokens import Bearer, used
+from crm_pipelines.access.tokens import Bearer, digest_of, used
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -29,7 +28,7 @@ def begin_session(engine: sa.Engine, identity: Bearer) -> str:
     value = secrets.token_urlsafe(32)
     with engine.begin() as connection:
         connection.execute(_SQL["forget_ended"])
-        row = {"digest": _digest(value), "token_id": identity.token_id, "lifetime": LIFETIME}
+        row = {"digest": digest_of(value), "token_id": identity.token_id, "lifetime": LIFETIME}
         connection.execute(_SQL["begin"], row)
     return value
 
@@ -37,7 +36,7 @@ def begin_session(engine: sa.Engine, identity: Bearer) -> str:
 def find_session(engine: sa.Engine, value: str) -> Bearer:
     """Whose session it is. Raises SessionEnded."""
     with engine.begin() as connection:
-        row = connection.execute(_SQL["find"], {"digest": _digest(value)}).one_or_none()
+        row = connection.execute(_SQL["find"], {"digest": digest_of(value)}).one_or_none()
         if row is None:
             raise SessionEnded
         return used(connection, row)
@@ -46,8 +45,4 @@ def find_session(engine: sa.Engine, value: str) -> Bearer:
 def end_session(engine: sa.Engine, value: str) -> None:
     """From now on this value opens nothing."""
     with engine.begin() as connection:
-        connection.execute(_SQL["end"], {"digest": _digest(value)})
-
-
-def _digest(value: str) -> bytes:
-    return hashlib.sha256(value.encode()).digest()
+        connection.execute(_SQL["end"], {"digest": digest_of(value)})

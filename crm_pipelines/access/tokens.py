@@ -64,7 +64,7 @@ def create_token(engine: sa.Engine, name: str, scopes: Sequence[str], *, days: i
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
         raise UsageError(f"A token needs a name of 1 to {_LONGEST_NAME} printable characters that says who uses it.")
     identifier, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    row = {"id": identifier, "name": name, "digest": _digest(secret), "scopes": sorted(set(scopes)), "days": days}
+    row = {"id": identifier, "name": name, "digest": digest_of(secret), "scopes": sorted(set(scopes)), "days": days}
     with engine.begin() as connection:
         if connection.execute(_SQL["create"], row).one_or_none() is None:
             raise UsageError(f"There is a token named {name!r} already: choose another name, or revoke that one first.")
@@ -79,7 +79,7 @@ def authenticate(engine: sa.Engine, token: str) -> Bearer:
     with engine.begin() as connection:
         row = connection.execute(_SQL["find"], {"id": parts["id"]}).one_or_none()
         # Compared even with nothing, in constant time: how long a refusal takes tells neither the id nor the secret.
-        right = hmac.compare_digest(_digest(parts["secret"]), row.digest if row else bytes(32))
+        right = hmac.compare_digest(digest_of(parts["secret"]), row.digest if row else bytes(32))
         if row is None or not right:
             raise TokenRefused
         return used(connection, row)
@@ -111,5 +111,6 @@ def revoke_token(engine: sa.Engine, name: str) -> None:
             raise TokenUnknown
 
 
-def _digest(secret: str) -> bytes:
+def digest_of(secret: str) -> bytes:
+    """What is stored of it."""
     return hashlib.sha256(secret.encode()).digest()
