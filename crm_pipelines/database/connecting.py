@@ -26,7 +26,10 @@ _READ_ONLY = "25006"
 
 
 class Connector:
-    """Makes the connections of one engine, and notices on the way whether a pooler is between."""
+    """Makes the connections of one engine, and notices on the way whether a pooler is between.
+
+    `session` are settings of Postgres beside, or instead of, those above.
+    """
 
     def __init__(self, url: sa.URL, session: Mapping[str, str]) -> None:
         given = url.query.get("options")
@@ -71,19 +74,13 @@ def _is_marked(connection: psycopg.Connection) -> bool:
     return found == ("on",)
 
 
-def create_engine(
-    url: str,
-    *,
-    pool_size: int = 5,
-    application_name: str = "crm-pipelines",
-    session: Mapping[str, str] | None = None,
-) -> sa.Engine:
-    """An engine for the contacts database; `session` are settings of Postgres beside, or instead of, those here.
+def create_engine(url: str, *, pool_size: int = 5, application_name: str = "crm-pipelines") -> sa.Engine:
+    """An engine for the contacts database.
 
     Connections speak UTC, give up connecting after 10 s, and notice a vanished server within a minute. A statement may
     take 60 s. What the URL says of any of this wins.
     """
-    return make_engine(Connector(sa.make_url(url), session or {}), pool_size, application_name)
+    return make_engine(Connector(sa.make_url(url), {}), pool_size, application_name)
 
 
 def make_engine(connector: Connector, pool_size: int, application_name: str) -> sa.Engine:
