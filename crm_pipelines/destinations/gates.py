@@ -170,13 +170,11 @@ class GateKeeper:
 
     def read(self) -> Gate:
         """The gate as it stands. One that was restored or copied is closed by whoever looks at it first."""
-        state = dict(self._all("read")[0]._mapping)
-        if state.pop("at_home"):
-            return Gate(**state)
-        self._settle()
-        state = dict(self._all("read")[0]._mapping)
-        del state["at_home"]
-        return Gate(**state)
+        row = self._all("read")[0]
+        if not row.at_home:
+            self._settle()
+            row = self._all("read")[0]
+        return Gate(**{name: value for name, value in row._mapping.items() if name != "at_home"})
 
     def _settle(self) -> None:
         with self._engine.begin() as connection:
