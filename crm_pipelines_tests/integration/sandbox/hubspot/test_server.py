@@ -1,7 +1,6 @@
 """The program, and its memory."""
 
 import contextlib
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from crm_pipelines.sandbox.hubspot.__main__ import main
 from crm_pipelines.sandbox.hubspot.server import create_app
 from crm_pipelines_tests.fixtures.api import serving
 from crm_pipelines_tests.fixtures.sandbox import HubSpotSandbox
-from crm_pipelines_tests.integration.sandbox.hubspot.conftest import CONTACTS, PROPERTIES, Hub, by_email
-from crm_pipelines_tests.patience import PATIENCE, wait_until
+from crm_pipelines_tests.integration.sandbox.hubspot.conftest import CONTACTS, PROPERTIES, Hub
+from crm_pipelines_tests.patience import PATIENCE
 from crm_pipelines_tests.programs import program
 
 
@@ -68,13 +67,6 @@ def test_the_account_survives_a_restart_in_its_file(tmp_path: Path) -> None:
         assert hub.get(f"{CONTACTS}/{twin}").json()["id"] == "101"
         assert hub.get(f"{PROPERTIES}/gone", archived="true").status_code == 200
         assert int(hub.create("new@example.org")) > int(bin_)
-
-
-def test_the_account_is_saved_soon_after_a_change_too(tmp_path: Path) -> None:
-    file = tmp_path / "state.json"
-    with keeping(file) as (_, hub):
-        hub.batch("upsert", by_email("a@example.org"))
-        wait_until(lambda: file.exists() and json.loads(file.read_text())["contacts"], "the account is in its file")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"version": 99}'])
