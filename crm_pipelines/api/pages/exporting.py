@@ -15,6 +15,7 @@ COLUMNS = (
     "id", "email", "name", "first_name", "last_name", "phone_number", "email_type", "context", "source_url",
     "created_at", "updated_at", "crm", "sync_status", "processing_status", "error",
 )  # fmt: skip
+_MOMENTS = ("created_at", "updated_at")
 _PAGE = 1000
 _BYTE_ORDER_MARK = "\ufeff"  # without it, Excel takes UTF-8 for something else
 
@@ -32,14 +33,11 @@ def rows(engine: sa.Engine, filter_: ContactFilter, crm: str) -> Iterator[str]:
         after = (found[-1].created_at, found[-1].id)
 
 
-def _cells(contact: ContactRecord, crm: str) -> Iterable[object]:
+def _cells(contact: ContactRecord, crm: str) -> Iterator[object]:
     standing = next(one for one in contact.crms if one.crm == crm)
-    return (
-        contact.id, contact.email, contact.name, contact.first_name, contact.last_name, contact.phone_number,
-        contact.email_type, contact.context, contact.source_url, contact.created_at.isoformat(),
-        contact.updated_at.isoformat(), crm, standing.sync_status, standing.processing_status,
-        standing.processing_error,
-    )  # fmt: skip
+    found = {**vars(contact), **vars(standing), "error": standing.processing_error}
+    for name in COLUMNS:
+        yield found[name].isoformat() if name in _MOMENTS else found[name]
 
 
 def _line(cells: Iterable[object]) -> str:
