@@ -71,14 +71,8 @@ class FidelityReader:
                 self._compare(deliveries[start : start + most], tally)
         except (GatePaused, Stopped):
             self.session.halt("the gate is paused")  # unless it is halted for something else
-        return Fidelity(
-            compared=tally.compared,
-            edited=tally.edited,
-            unread=len(claims) - tally.compared - tally.edited,
-            seen=dict(tally.seen),
-            same=dict(tally.same),
-            halted=self.session.halted,
-        )
+        unread = len(claims) - tally.compared - tally.edited
+        return Fidelity(**vars(tally), unread=unread, halted=self.session.halted)
 
     def _compare(self, deliveries: Sequence[Delivery], tally: "_Tally") -> None:
         prepared = [(one, self._sent(one)) for one in deliveries]
