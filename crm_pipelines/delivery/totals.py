@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, fields
 from crm_pipelines.destinations.unknown import UNKNOWN
 from crm_pipelines.queue.model import Applied
 
+NO_FATES = frozenset({"claimed", "requests", "refused_for_rate"})
+"""The counts that are no part of those claimed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
@@ -36,17 +39,7 @@ class Totals:
     @property
     def unaccounted(self) -> int:
         """Claimed contacts whose fate is unknown; anything but 0 is a defect."""
-        fates = (
-            self.synced,
-            self.unchanged,
-            self.retrying,
-            self.failed,
-            self.skipped,
-            self.released,
-            self.superseded,
-            self.importing,
-        )
-        return self.claimed - sum(fates)
+        return self.claimed - sum(count for name, count in self.counts().items() if name not in NO_FATES)
 
     def counts(self) -> dict[str, int]:
         """The counts by name, `reasons` left out."""

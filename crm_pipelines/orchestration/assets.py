@@ -6,15 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from crm_pipelines.delivery.totals import Totals
+from crm_pipelines.delivery.totals import NO_FATES, Totals
 from crm_pipelines.destinations.gates import Gate
 from crm_pipelines.orchestration.standing import DestinationStanding
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
 
 OWNERS = ["team:crm-pipelines"]
-
-_NO_FATES = frozenset({"claimed", "requests", "refused_for_rate"})
 
 contacts = dg.AssetSpec(
     key="contacts",
@@ -80,7 +78,7 @@ def describe(totals: Totals) -> dict[str, Any]:
 
 def in_words(totals: Totals) -> str:
     """One line: `50 claimed: 48 synced, 2 failed (2 duplicate_address).`"""
-    counts = [f"{count} {name}" for name, count in totals.counts().items() if count and name not in _NO_FATES]
+    counts = [f"{count} {name}" for name, count in totals.counts().items() if count and name not in NO_FATES]
     reasons = ", ".join(f"{count} {kind}" for kind, count in _commonest(totals.reasons)[:3])
     return f"{totals.claimed} claimed: {', '.join(counts) or 'nothing to do'}{f' ({reasons})' if reasons else ''}."
 
