@@ -59,7 +59,7 @@ def advice_for(destination: str) -> Mapping[str, str]:
     return {
         **common_advice(destination, N8nSettings.label, url_field="webhook_url"),
         "credentials": "Give the Webhook node header authentication: the header Authorization with the word Bearer, a "
-        f'blank and the value of {secret}. Leave its option "Ignore Bots" off.',
+        f"blank and the value of {secret}.",
         "ip_not_authorised": "Add this machine's address to those that the Webhook node allows.",
         "unregistered": f"Publish the workflow, or set {url} to the production URL of its Webhook node.",
         "method": "Choose the HTTP method POST in the Webhook node, and publish the workflow.",
