@@ -52,7 +52,9 @@ _FEATURES: dict[str, Telling] = {
     "may be set, besides what every CRM has": _may_be_set,
     "contacts in one request": lambda kind: str(kind.client.most_per_request),
     "bulk import of a long queue": lambda kind: kind.client.imports is not None,
-    "whose answer was lost is sent again by itself, unless the settings say otherwise": lambda kind: kind.client.repeatable,
+    "whose answer was lost is sent again by itself, unless the settings say otherwise": lambda kind: (
+        kind.client.repeatable
+    ),
     "a changed address changes the contact instead of making a second": _claims(Capability.RENAMES),
     "fields with several choices": _claims(Capability.CHOICES),
     "read back: `why --live`, the hourly comparison, proof of imports": lambda kind: kind.client.reading is not None,

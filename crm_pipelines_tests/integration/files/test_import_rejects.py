@@ -222,9 +222,13 @@ def test_reasons_and_rejects_that_are_kept_are_limited(monkeypatch: pytest.Monke
     assert len(tally.rejects) == report.SHOWN
 
 
-def test_a_report_says_row_or_rows() -> None:
-    assert report.summary(1, {"added": 1}) == "1 row: 1 added."
-    assert report.summary(0, {"added": 0}) == "0 rows: none."
+def test_a_report_says_row_or_rows(engine: sa.Engine, source: Path) -> None:
+    source.write_text("email\na@example.com\n")
+    assert import_contacts(engine, source).summary == "1 row: 1 added."
+    source.write_text("email\na@example.com\nb@example.com\n")
+    assert import_contacts(engine, source).summary == "2 rows: 1 added, 1 unchanged."
+    source.write_text("email\n")
+    assert import_contacts(engine, source).summary == "0 rows: none."
 
 
 def test_a_file_that_cannot_be_written_keeps_the_first_rejects_told(tmp_path: Path) -> None:
