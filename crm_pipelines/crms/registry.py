@@ -5,7 +5,11 @@ from importlib import import_module
 from crm_pipelines.crms.base import Crm, Kind, Mapper
 from crm_pipelines.settings import CrmSettings, NotConfigured, Settings
 
-_MODULES = {"brevo": "crm_pipelines.crms.brevo", "hubspot": "crm_pipelines.crms.hubspot"}
+_MODULES = {
+    "brevo": "crm_pipelines.crms.brevo",
+    "hubspot": "crm_pipelines.crms.hubspot",
+    "mautic": "crm_pipelines.crms.mautic",
+}
 
 
 def kind_of(destination: CrmSettings) -> Kind:

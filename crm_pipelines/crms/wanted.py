@@ -7,8 +7,8 @@ from typing import Any
 
 from crm_pipelines.crms.mapping import CUSTOM, FieldMapping
 from crm_pipelines.crms.options import LONGEST_OPTION, Options, spelling
-from crm_pipelines.crms.outcomes import Outcome, Result
-from crm_pipelines.crms.schema import InUse, NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.values import AttributeType, natural_type
 
 # Who has more is no field of choices.
@@ -109,6 +109,19 @@ def create_all(
     if refused:
         raise ProvisionError(" ".join(refused), created=done, refused=refused)
     return done
+
+
+def label_of(name: str, wanted: Wanted) -> str:
+    """What people at the CRM read: the name of the custom field."""
+    return wanted.custom_field or name.replace("_", " ").capitalize()
+
+
+def rate_limit(label: str, rate: RateHeaders) -> Finding:
+    """What an answer told of the rate limit, as a finding of a check."""
+    if rate.limit is None or rate.window is None:
+        return Finding(ok=True, subject="Rate limit", detail=f"{label}'s answers name none", blocking=False)
+    detail = f"{label} names a limit of {rate.limit} requests in {rate.window.total_seconds():g} s"
+    return Finding(ok=True, subject="Rate limit", detail=f"{detail}, {rate.remaining} of them left", blocking=False)
 
 
 def _custom_field(source: str) -> str | None:

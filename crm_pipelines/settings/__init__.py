@@ -20,6 +20,7 @@ from crm_pipelines.settings.crms import (
     BrevoSettings,
     CrmSettings,
     HubspotSettings,
+    MauticSettings,
     prefix_of,
     variable_of,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "CrmSettings",
     "GeneralSettings",
     "HubspotSettings",
+    "MauticSettings",
     "NotConfigured",
     "RetentionSettings",
     "Settings",

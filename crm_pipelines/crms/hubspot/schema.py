@@ -11,7 +11,15 @@ from crm_pipelines.crms.hubspot.properties import CREATED_AS, AccountProperties,
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.crms.wanted import Wanted, create_all, new_attribute, options_in_use, options_of, wanted_attributes
+from crm_pipelines.crms.wanted import (
+    Wanted,
+    create_all,
+    label_of,
+    new_attribute,
+    options_in_use,
+    options_of,
+    wanted_attributes,
+)
 from crm_pipelines.settings import HubspotSettings
 
 GROUP = "contactinformation"
@@ -126,11 +134,6 @@ def takes_options(wanted: Wanted, known: Property | None) -> bool:
     if known is None:
         return CREATED_AS[wanted.type][0] == "enumeration"
     return known.type == "enumeration" and not known.open
-
-
-def label_of(name: str, wanted: Wanted) -> str:
-    """What people at HubSpot read: the name of the custom field."""
-    return wanted.custom_field or name.replace("_", " ").capitalize()
 
 
 def _option(text: str, place: int) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from crm_pipelines_tests.conformance.subject import Subject
 from crm_pipelines_tests.conformance.subjects.brevo import BrevoSubject
 from crm_pipelines_tests.conformance.subjects.hubspot import HubspotSubject
+from crm_pipelines_tests.conformance.subjects.mautic import MauticSubject
 from crm_pipelines_tests.conformance.subjects.postbox import PostboxOnceSubject, PostboxSubject
 
 KINDS: Mapping[str, type[Subject]] = {
-    one.kind: one for one in (BrevoSubject, HubspotSubject, PostboxSubject, PostboxOnceSubject)
+    one.kind: one for one in (BrevoSubject, HubspotSubject, MauticSubject, PostboxSubject, PostboxOnceSubject)
 }
