@@ -2802,7 +2802,9 @@ MUTATIONS = (
     ),
     Mutation(
         guard="hubspot: no value of a contact becomes a lifecycle stage",
-        changes=(("crm_pipelines/crms/hubspot/schema.py", "and known.grows", "and known.writable"),),
+        changes=(
+            ("crm_pipelines/crms/hubspot/schema.py", "lambda known: known.grows", "lambda known: known.writable"),
+        ),
         tests=(f"{_HUBSPOT_TESTS}::test_no_value_of_a_contact_becomes_a_lifecycle_stage",),
     ),
     Mutation(

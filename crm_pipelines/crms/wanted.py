@@ -3,13 +3,24 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from crm_pipelines.crms.attributes import AccountAttributes, Known
 from crm_pipelines.crms.mapping import CUSTOM, FieldMapping
 from crm_pipelines.crms.options import LONGEST_OPTION, Options, spelling
 from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
 from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.values import AttributeType, natural_type
+
+
+class WithChoices(Known, Protocol):
+    """An attribute of which `choices` reads the values."""
+
+    @property
+    def choices(self) -> Options: ...
+
+
+K = TypeVar("K", bound=WithChoices)
 
 # Who has more is no field of choices.
 _MOST_OPTIONS = 200
@@ -74,6 +85,30 @@ def new_attribute(name: str, kind: str, options: InUse, there: Options | None = 
     return NewAttribute(
         name=name, type=kind, options=options_to_make, exists=there is not None, remark="; ".join(remarks)
     )
+
+
+def planned(
+    wanted: Mapping[str, Wanted],
+    account: AccountAttributes[K],
+    values_in_use: ValuesInUse | None,
+    *,
+    created_as: Callable[[Wanted], str],
+    takes_options: Callable[[Wanted, K | None], bool],
+    grows: Callable[[K], bool],
+) -> list[NewAttribute]:
+    """The missing attributes, by name, then those of which options are missing.
+
+    `created_as` is the CRM's word for the type of one that is made, `grows` whether options may be added to one.
+    """
+    in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
+    missing, grown = [], []
+    for name, one in sorted(wanted.items()):
+        known, options = account.get(name), options_of(one, in_use.get(name))
+        if known is None:
+            missing.append(new_attribute(name, created_as(one), options))
+        elif takes_options(one, known) and grows(known):
+            grown.append(new_attribute(name, known.type, options, known.choices))
+    return [*missing, *(one for one in grown if one.options)]
 
 
 def unknown_options(there: Options, in_use: InUse) -> list[str]:

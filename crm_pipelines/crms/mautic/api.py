@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
+from urllib.parse import quote_plus
 
 from crm_pipelines.crms import api
 from crm_pipelines.crms.answers import json_object, with_advice
 from crm_pipelines.crms.mautic.outcomes import advice_for, classify
 from crm_pipelines.crms.mautic.tokens import Bearer, Tokens
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
+from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.transport import Answer, Transport
 from crm_pipelines.crms.turns import Turn
 from crm_pipelines.settings import MauticSettings
@@ -21,7 +23,9 @@ LONGEST_REQUEST = timedelta(seconds=45)
 """Mautic saves the contacts of a request one by one. With the 15 s within which it begins it is inside a lease."""
 
 # More than are asked for may be found: Mautic keeps no address unique.
-_MOST_ROWS = "200"
+_MOST_ROWS = "1000"
+# Characters of a query; servers refuse a first line of more than 8 KB.
+_LONGEST_QUERY = 6000
 
 
 class MauticApi(api.Api):
@@ -139,6 +143,20 @@ def where(column: str, values: Sequence[str]) -> Mapping[str, str]:
         "limit": _MOST_ROWS,
         "orderBy": "id",
     }
+
+
+def short_enough(contacts: Sequence[Sendable], values_of: Callable[[Sendable], Sequence[str]]) -> list[list[Sendable]]:
+    """The contacts in groups of which each may be asked for in one query."""
+    groups: list[list[Sendable]] = []
+    length = 0
+    for one in contacts:
+        size = sum(len(quote_plus(f"{value},")) for value in values_of(one))
+        if not groups or length + size > _LONGEST_QUERY:
+            groups.append([])
+            length = 0
+        groups[-1].append(one)
+        length += size
+    return groups
 
 
 def listed(found: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from dataclasses import replace
 
 from crm_pipelines.crms.answers import json_object, with_advice
 from crm_pipelines.crms.batching import Steps, former_addresses, hidden, look, remote_id_of
-from crm_pipelines.crms.mautic.api import MauticApi, Row, listed
+from crm_pipelines.crms.mautic.api import MauticApi, Row, listed, short_enough
 from crm_pipelines.crms.mautic.batches import Input, Judged, judge
 from crm_pipelines.crms.mautic.fields import AccountFields
 from crm_pipelines.crms.mautic.finding import Found, address_in, by_address, by_id, id_in
@@ -101,8 +101,13 @@ class BatchDelivery:
             values = list(dict.fromkeys(value for one in ours for value in values_of(one)))
             return self._api.contacts_where(column, values, hide=self._hide)
 
-        ours, rows = self._steps.read(contacts, read)
-        return ours, rows or []
+        told: list[Sendable] = []
+        found: list[Row] = []
+        for some in short_enough(contacts, values_of):
+            ours, rows = self._steps.read(some, read)
+            told += ours
+            found += rows or []
+        return told, found
 
     def _edits(self, found: Mapping[str, Found | None]) -> list[Input]:
         """By id, each once. Who may not be updated gets that outcome."""
@@ -147,6 +152,7 @@ class BatchDelivery:
             self._outcomes[one.contact.external_id] = judged.outcome
             if judged.misfits and not one.without:
                 again.append(replace(one, without=judged.misfits))
+                del self._outcomes[one.contact.external_id]  # nothing of it had an effect
             elif judged.lost:
                 self._lost[one.contact.external_id] = one
                 self._zeros[one.contact.external_id] = judged.lost

@@ -15,7 +15,7 @@ from typing import Any
 from crm_pipelines.crms import normalize
 from crm_pipelines.crms.attributes import AccountAttributes, as_text
 from crm_pipelines.crms.mautic.api import listed
-from crm_pipelines.crms.options import Options
+from crm_pipelines.crms.options import Labelled, Options
 from crm_pipelines.crms.values import LEFT_OUT, AttributeType, Converted, PythonTypes, Value
 from crm_pipelines.settings import MauticSettings
 
@@ -95,10 +95,10 @@ class Field:
         """A value that was sent or read back, in the form in which two that mean the same are equal."""
         if self.type == "multiselect":
             texts = value if isinstance(value, list) else str(value).split("|")
-            return sorted(self._values_of([str(one) for one in texts]))
+            return sorted(self.labelled.values_of([str(one) for one in texts]))
         text = str(value).strip()
         if self.type == "select":
-            return next(iter(self._values_of([text])), text)
+            return next(iter(self.labelled.values_of([text])), text)
         if self.type == "tel":
             return "".join(filter(str.isdigit, text)) or text
         try:
@@ -116,20 +116,17 @@ class Field:
         return text
 
     @cached_property
+    def labelled(self) -> Labelled:
+        """Its choices."""
+        return Labelled(self.options)
+
+    @property
     def choices(self) -> Options:
         """What reads its values: labels and values."""
-        return Options([text for option in self.options for text in option])
-
-    @cached_property
-    def _by_text(self) -> dict[str, str]:
-        return {label: value for value, label in self.options} | {value: value for value, _ in self.options}
-
-    def _values_of(self, texts: Sequence[str]) -> list[str]:
-        return [self._by_text.get(text.strip(), text.strip()) for text in texts if text.strip()]
+        return self.labelled.options
 
     def _chosen(self, value: Value) -> Converted:
-        found, unknown = self.choices.read(value if isinstance(value, list) else as_text(value))
-        kept = list(dict.fromkeys(self._values_of(found)))
+        kept, unknown = self.labelled.read(value if isinstance(value, list) else as_text(value))
         if self.type == "select" and len(kept) + len(unknown) > 1:
             return Converted(None, f"{LEFT_OUT}: {self.name} at Mautic takes one choice, so correct the value")
         fitted: Value | None = (kept or None) if self.type == "multiselect" else next(iter(kept), None)

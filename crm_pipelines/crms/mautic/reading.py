@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from crm_pipelines.crms.batching import former_addresses, remote_id_of
-from crm_pipelines.crms.mautic.api import MauticApi, Row, where
+from crm_pipelines.crms.mautic.api import MauticApi, Row, short_enough, where
 from crm_pipelines.crms.mautic.batches import same
 from crm_pipelines.crms.mautic.fields import AccountFields
 from crm_pipelines.crms.mautic.finding import Found, by_address, by_id, opted_out
@@ -20,7 +20,7 @@ OPTED_OUT = "do not contact"
 class MauticReading:
     """See `crm_pipelines.crms.base.Reading`."""
 
-    most_per_request = 50  # addresses stand in the path of the request, which servers cut at 8 KB
+    most_per_request = 50  # as many as one query holds, if addresses are of usual length
 
     def __init__(self, api: MauticApi, *, account: Callable[[], AccountFields | None]) -> None:
         self._api = api
@@ -32,8 +32,7 @@ class MauticReading:
         outcome, rows = self._read(numbered, "id", [remote_id_of(one) or "" for one in numbered], turn)
         told = {one.external_id: (outcome, by_id(one, rows)) for one in numbered}
         others = [one for one in contacts if _is_sought(told.get(one.external_id))]
-        for start in range(0, len(others), self.most_per_request // 2):
-            some = others[start : start + self.most_per_request // 2]
+        for some in short_enough(others, _addresses):
             outcome, rows = self._read(some, "email", [address for one in some for address in _addresses(one)], turn)
             told |= {one.external_id: (outcome, by_address(one, _addresses(one), rows)) for one in some}
         return [_held(*told[one.external_id]) for one in contacts]

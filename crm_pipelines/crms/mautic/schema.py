@@ -15,9 +15,7 @@ from crm_pipelines.crms.wanted import (
     Wanted,
     create_all,
     label_of,
-    new_attribute,
-    options_in_use,
-    options_of,
+    planned,
     wanted_attributes,
 )
 from crm_pipelines.settings import MauticSettings
@@ -58,20 +56,14 @@ class MauticSchema:
         values_in_use: ValuesInUse | None = None,
     ) -> list[NewAttribute]:
         """The missing fields, by name, then fields of which choices are missing. Raises ProvisionError."""
-        wanted = wanted_attributes(self._mapping, custom_fields or {})
-        account = self._account(turn)
-        in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_choices(one, account.get(name)))
-        missing = [
-            new_attribute(name, CREATED_AS[one.type], options_of(one, in_use.get(name)))
-            for name, one in sorted(wanted.items())
-            if account.get(name) is None
-        ]
-        grown = [
-            new_attribute(name, known.type, options_of(one, in_use.get(name)), known.choices)
-            for name, one in sorted(wanted.items())
-            if (known := account.get(name)) is not None and known.writable and takes_choices(one, known)
-        ]
-        return [*missing, *(one for one in grown if one.options)]
+        return planned(
+            wanted_attributes(self._mapping, custom_fields or {}),
+            self._account(turn),
+            values_in_use,
+            created_as=lambda one: CREATED_AS[one.type],
+            takes_options=takes_choices,
+            grows=lambda known: known.writable,
+        )
 
     def provision(
         self,
