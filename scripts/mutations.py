@@ -2900,6 +2900,11 @@ MUTATIONS = (
         tests=(f"{_MAUTIC_UNIT}::test_the_address_is_in_an_edit_by_id_only_where_it_changes",),
     ),
     Mutation(
+        guard="mautic: no address is sent that Mautic would spell otherwise",
+        changes=((f"{_MAUTIC}/finding.py", "return _KEPT.fullmatch(address) is not None", "return True"),),
+        tests=(f"{_MAUTIC_TESTS}::test_an_address_that_mautic_would_spell_otherwise_reaches_nobody_else",),
+    ),
+    Mutation(
         guard="mautic: an id alone is a stranger's",
         changes=((f"{_MAUTIC}/delivery.py", "elif not held.ours:", "elif False:"),),
         tests=(f"{_MAUTIC_TESTS}::test_a_contact_that_somebody_gave_another_address_is_told_and_left_alone",),

@@ -33,7 +33,7 @@ from crm_pipelines.crms.batching import Steps, former_addresses, hidden, look, r
 from crm_pipelines.crms.mautic.api import MauticApi, Row, listed, short_enough
 from crm_pipelines.crms.mautic.batches import Input, Judged, judge
 from crm_pipelines.crms.mautic.fields import AccountFields
-from crm_pipelines.crms.mautic.finding import Found, address_in, by_address, by_id, id_in
+from crm_pipelines.crms.mautic.finding import Found, address_in, by_address, by_id, id_in, survives
 from crm_pipelines.crms.mautic.zeros import may_be_written_whole, not_yet, without_zeros
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
@@ -42,6 +42,7 @@ from crm_pipelines.settings import MauticSettings
 
 NEW, EDIT = "/api/contacts/batch/new", "/api/contacts/batch/edit"
 
+SPOILT = "Mautic takes letters out of this address, which would make it somebody else's. Nothing was sent."
 TAKEN = "Another contact at Mautic has this address, and with it the two would be merged. Nothing was changed."
 MERGED = "Another contact here is Mautic's contact {}, too: Mautic has merged the two. Nothing was changed."
 OTHER_ADDRESS = "Mautic holds this contact ({}) under an address that is not known here. Nothing was changed."
@@ -71,12 +72,15 @@ class BatchDelivery:
 
     def run(self) -> list[Outcome | None]:
         """Deliver; one outcome each, in order. None: the contact's turn did not come before it was written."""
-        delivered = [one for one in self._contacts if remote_id_of(one) or former_addresses(one)]
+        contacts = [one for one in self._contacts if survives(one.payload.key)]
+        spoilt = {one.external_id for one in self._contacts} - {one.external_id for one in contacts}
+        self._outcomes |= dict.fromkeys(spoilt, self._rejected("invalid_address", SPOILT))
+        delivered = [one for one in contacts if remote_id_of(one) or former_addresses(one)]
         most = max(len(self._contacts), 1)
         found = look(delivered, by_id=self._look_by_id, by_address=self._look_by_address, most=most)
         looked_for = {one.external_id for one in delivered}
         absent = {external_id for external_id, held in found.items() if held is None}
-        unknown = [one for one in self._contacts if one.external_id in absent or one.external_id not in looked_for]
+        unknown = [one for one in contacts if one.external_id in absent or one.external_id not in looked_for]
         self._write("POST", NEW, [Input(contact=one) for one in unknown])
         self._write("PATCH", EDIT, self._edits(found))
         self._write_zeros()

@@ -5,6 +5,7 @@ instance. Where there is none, by the addresses under which it may be held. What
 there any more, and nothing tells where it went.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from crm_pipelines.crms.mautic.forms import values_of
 from crm_pipelines.crms.payloads import Sendable
 
 Row = Mapping[str, Any]
+
+# What PHP's FILTER_SANITIZE_EMAIL leaves.
+_KEPT = re.compile(r"[a-zA-Z0-9!#$%&'*+\-=?^_`{|}~@.\[\]]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,13 @@ def address_in(row: Row) -> str:
     """The address of a contact in an answer, in the form in which ours are sent; empty if it shows none."""
     found = values_of(row).get("email")
     return normal_address(found) if isinstance(found, str) else ""
+
+
+def survives(address: str) -> bool:
+    """Whether Mautic keeps the address as it is. Of others it leaves letters out (InputHelper, email), which makes
+    another address of it, maybe somebody else's.
+    """
+    return _KEPT.fullmatch(address) is not None
 
 
 def opted_out(row: Row) -> bool:

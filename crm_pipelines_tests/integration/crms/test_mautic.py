@@ -252,6 +252,16 @@ def test_a_contact_that_has_a_namesake_in_address_is_not_merged_with_it(
     assert [one["fields"]["all"]["firstname"] for one in mautic_sandbox.contacts()] == ["Ada", "Namesake"]
 
 
+def test_an_address_that_mautic_would_spell_otherwise_reaches_nobody_else(
+    client: Open, mautic_sandbox: MauticSandbox
+) -> None:
+    crm = client()
+    mautic_sandbox.seed({"email": "mller@example.com", "firstname": "Somebody"})
+    outcomes = send(crm, contact(crm, 1, email="müller@example.com"), contact(crm, 2))
+    assert results(outcomes) == ["invalid_address", "synced"]
+    assert [one["fields"]["all"]["firstname"] for one in mautic_sandbox.contacts()] == ["Somebody", "N2"]
+
+
 def test_a_contact_that_somebody_gave_another_address_is_told_and_left_alone(
     client: Open, mautic_sandbox: MauticSandbox
 ) -> None:
