@@ -5,7 +5,7 @@
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Deliver the sample contacts to a local stand-in for Brevo (CRM=hubspot or n8n: for that), and show what happened to each
+demo: ## Deliver the sample contacts to a local stand-in for Brevo (CRM=hubspot, mautic or n8n), and show what happened to each
 	@scripts/setup-venv local
 	@.venv/bin/crm-pipelines demo $(CRM)
 

@@ -9,6 +9,9 @@ _N8N_UNIT = "crm_pipelines_tests/unit/crms/test_n8n.py"
 _N8N_TESTS = "crm_pipelines_tests/integration/crms/test_n8n.py"
 _N8N_RUNS = "crm_pipelines_tests/integration/orchestration/test_n8n_sync.py"
 _VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
+_MAUTIC = "crm_pipelines/crms/mautic"
+_MAUTIC_TESTS = "crm_pipelines_tests/integration/crms/test_mautic.py"
+_MAUTIC_UNIT = "crm_pipelines_tests/unit/crms/test_mautic_values.py"
 _COURIER = "crm_pipelines/delivery/single/courier.py"
 _UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
 _ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
@@ -2596,8 +2599,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/settings/destinations.py",
-                "if name in (KINDS | WITHOUT_MODULE) and name != kind:",
                 "if name in KINDS and name != kind:",
+                "if False:",
             ),
         ),
         tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
@@ -2821,7 +2824,9 @@ MUTATIONS = (
     ),
     Mutation(
         guard="hubspot: no value of a contact becomes a lifecycle stage",
-        changes=(("crm_pipelines/crms/hubspot/schema.py", "and known.grows", "and known.writable"),),
+        changes=(
+            ("crm_pipelines/crms/hubspot/schema.py", "lambda known: known.grows", "lambda known: known.writable"),
+        ),
         tests=(f"{_HUBSPOT_TESTS}::test_no_value_of_a_contact_becomes_a_lifecycle_stage",),
     ),
     Mutation(
@@ -3065,5 +3070,120 @@ MUTATIONS = (
         guard="hubspot: the check sees a scope to write that is missing",
         changes=(("crm_pipelines/crms/hubspot/preflight.py", "if one not in told]", "if False]"),),
         tests=(f"{_HUBSPOT_TESTS}::test_the_check_names_the_scope_to_write_that_the_key_lacks_and_writes_nothing",),
+    ),
+    Mutation(
+        guard="mautic: a refused token is renewed",
+        changes=((f"{_MAUTIC}/api.py", 'if renewed or done[0].kind != "credentials":', "if True:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_token_that_was_revoked_is_renewed_once_and_nobody_notices",),
+    ),
+    Mutation(
+        guard="mautic: a token is renewed once",
+        changes=((f"{_MAUTIC}/api.py", "if renewed or done[0]", "if done[0]"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_token_that_is_refused_again_closes_the_gate_with_a_sentence",),
+    ),
+    Mutation(
+        guard="mautic: one thread asks for a token",
+        changes=(
+            (
+                f"{_MAUTIC}/tokens.py",
+                "return Outcome(result=Result.SYNCED) if self._is_good() else self._ask()",
+                "return self._ask()",
+            ),
+        ),
+        tests=(f"{_MAUTIC_TESTS}::test_one_token_serves_all_threads",),
+    ),
+    Mutation(
+        guard="mautic: a token is not used beyond its time",
+        changes=(
+            (f"{_MAUTIC}/tokens.py", "return time.monotonic() < self._good_until", "return bool(self._bearer.token)"),
+        ),
+        tests=(f"{_MAUTIC_TESTS}::test_a_token_that_ends_is_renewed_before_it_is_refused",),
+    ),
+    Mutation(
+        guard="mautic: a zero that was dropped is written",
+        changes=((f"{_MAUTIC}/delivery.py", "elif judged.lost:", "elif False:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_number_that_mautic_drops_arrives_and_nothing_else_changes",),
+    ),
+    Mutation(
+        guard="mautic: a contact is written whole with all that it has",
+        changes=((f"{_MAUTIC}/forms.py", "return {**held, **payload.attributes,", "return {**payload.attributes,"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_number_that_mautic_drops_arrives_and_nothing_else_changes",),
+    ),
+    Mutation(
+        guard="mautic: nobody is written whole who could be merged by it",
+        changes=(
+            (
+                f"{_MAUTIC}/zeros.py",
+                'return not any(shown[name][0] not in (None, "") for name in others & shown.keys())',
+                "return True",
+            ),
+        ),
+        tests=(f"{_MAUTIC_UNIT}::test_nobody_is_written_whole_who_has_another_identifier_or_is_not_shown_whole",),
+    ),
+    Mutation(
+        guard="mautic: nobody is written whole who shares an address",
+        changes=(
+            (
+                f"{_MAUTIC}/delivery.py",
+                "if [id_in(row) for row in having] == [written[external_id].remote_id] and",
+                "if having and",
+            ),
+        ),
+        tests=(f"{_MAUTIC_TESTS}::test_a_contact_that_has_a_namesake_in_address_is_not_merged_with_it",),
+    ),
+    Mutation(
+        guard="mautic: no address is changed to one that is taken",
+        changes=((f"{_MAUTIC}/delivery.py", "if one.moves and any(", "if False and any("),),
+        tests=(f"{_MAUTIC_TESTS}::test_an_address_that_another_contact_has_merges_nobody",),
+    ),
+    Mutation(
+        guard="mautic: an edit by id has the address only where it changes",
+        changes=((f"{_MAUTIC}/batches.py", "if self.moves else {}", "if True else {}"),),
+        tests=(f"{_MAUTIC_UNIT}::test_the_address_is_in_an_edit_by_id_only_where_it_changes",),
+    ),
+    Mutation(
+        guard="mautic: no address is sent that Mautic would spell otherwise",
+        changes=((f"{_MAUTIC}/finding.py", "return _KEPT.fullmatch(address) is not None", "return True"),),
+        tests=(f"{_MAUTIC_TESTS}::test_an_address_that_mautic_would_spell_otherwise_reaches_nobody_else",),
+    ),
+    Mutation(
+        guard="mautic: an id alone is a stranger's",
+        changes=((f"{_MAUTIC}/delivery.py", "elif not held.ours:", "elif False:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_contact_that_somebody_gave_another_address_is_told_and_left_alone",),
+    ),
+    Mutation(
+        guard="mautic: what was refused for one value arrives without it",
+        changes=((f"{_MAUTIC}/delivery.py", "if judged.misfits and not one.without:", "if False:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_value_that_mautic_refuses_is_left_out_and_the_rest_arrives",),
+    ),
+    Mutation(
+        guard="mautic: a contact needs its own status",
+        changes=((f"{_MAUTIC}/batches.py", "if status not in {200, 201} or not isinstance", "if not isinstance"),),
+        tests=(f"{_MAUTIC_UNIT}::test_whom_the_answer_does_not_confirm_has_not_arrived",),
+    ),
+    Mutation(
+        guard="mautic: a batch that is too large is no outage",
+        changes=((f"{_MAUTIC}/outcomes.py", "if status == 500 and said is not None and", "if False and"),),
+        tests=(f"{_MAUTIC_UNIT}::test_a_batch_that_is_too_large_is_about_the_setting_and_no_outage",),
+    ),
+    Mutation(
+        guard="mautic: a unique identifier is not written",
+        changes=((f"{_MAUTIC}/fields.py", "return self.published and not self.unique", "return self.published"),),
+        tests=(f"{_MAUTIC_UNIT}::test_what_is_not_published_or_would_merge_contacts_is_not_written",),
+    ),
+    Mutation(
+        guard="mautic: consent is no field of a mapping",
+        changes=((f"{_MAUTIC}/mapping.py", '        "donotcontact",\n', ""),),
+        tests=(f"{_MAUTIC_UNIT}::test_no_mapping_may_set_identity_consent_or_what_is_mautics_own",),
+    ),
+    Mutation(
+        guard="mautic: a field that got another name is told",
+        changes=((f"{_MAUTIC}/schema.py", "if alias != new.name:", "if False:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_field_that_mautic_names_otherwise_is_told_with_its_name",),
+    ),
+    Mutation(
+        guard="mautic: a field that waits for its column is told",
+        changes=((f"{_MAUTIC}/schema.py", "if outcome.http_status == 202:", "if False:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_field_that_mautic_makes_in_the_background_is_told_and_not_made_twice",),
     ),
 )

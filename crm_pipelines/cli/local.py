@@ -205,7 +205,7 @@ def demo(crm: str | None) -> None:
     \b
     Examples:
       crm-pipelines demo
-      crm-pipelines demo hubspot
+      crm-pipelines demo mautic
     """
     from crm_pipelines.local.demo import demo as run
     from crm_pipelines.settings import KINDS, load_settings

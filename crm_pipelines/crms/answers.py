@@ -10,12 +10,16 @@ from typing import Any
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.settings import variable_of
 
 LONGEST_MESSAGE = 500
 LONGEST_CODE = 100
+
+
+Verdict = tuple[Result, str | None, str | None]
+"""Result, kind, and the advice to give where it is not the kind's own."""
 
 
 def common_advice(destination: str, label: str, *, url_field: str = "api_base_url") -> Mapping[str, str]:
@@ -35,6 +39,24 @@ def common_advice(destination: str, label: str, *, url_field: str = "api_base_ur
         "proxy": "Check the proxy (HTTPS_PROXY) and its credentials.",
         "tls": f"Check {url}, and REQUESTS_CA_BUNDLE behind a proxy with a certificate of its own.",
     }
+
+
+def verdict_on_the_way(status: int, *, is_json: bool) -> Verdict | None:
+    """What an answer means that means the same from any CRM; None: it is a refusal in the CRM's own words.
+
+    `is_json` is whether the body is a JSON object.
+    """
+    if 200 <= status < 300:
+        return (Result.SYNCED, None, None) if is_json else (Result.RETRY, "outage", "foreign")
+    if status == 407:
+        return Result.RETRY, "outage", "proxy"
+    if status in {413, 414}:
+        return Result.REFUSED, SETTINGS, "request"
+    if status in {408, 425} or not 400 <= status < 500:
+        advised = "redirect" if 300 <= status < 400 else "foreign" if status < 200 or status >= 600 else None
+        return Result.RETRY, "outage", advised
+    # A CRM refuses in JSON. This is a firewall's or a proxy's, maybe about this request only.
+    return None if is_json else (Result.RETRY, "outage", "foreign")
 
 
 def json_object(answer: Answer | None) -> dict[str, Any] | None:

@@ -60,6 +60,27 @@ class Options:
         return item if item in self._names else self._by_spelling.get(spelling(item))
 
 
+class Labelled:
+    """Options that have a label beside the value that is kept for them; `pairs` are value and label of each.
+
+    `options` is what reads texts, be they labels or values.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self.options = Options([text for pair in pairs for text in pair])
+        # Of two meanings the value counts.
+        self._by_text = {label: value for value, label in pairs} | {value: value for value, _ in pairs}
+
+    def read(self, value: object) -> tuple[list[str], list[str]]:
+        """The values that a text or a list names, each once, and what of it names none."""
+        found, unknown = self.options.read(value)
+        return list(dict.fromkeys(self.values_of(found))), unknown
+
+    def values_of(self, texts: Sequence[str]) -> list[str]:
+        """What is none stays as it is."""
+        return [self._by_text.get(text.strip(), text.strip()) for text in texts if text.strip()]
+
+
 def spelling(text: str) -> str:
     """What labels and options are compared by: whatever the case and the blanks."""
     return " ".join(text.split()).casefold()

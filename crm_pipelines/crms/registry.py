@@ -8,6 +8,7 @@ from crm_pipelines.settings import CrmSettings, NotConfigured, Settings
 _MODULES = {
     "brevo": "crm_pipelines.crms.brevo",
     "hubspot": "crm_pipelines.crms.hubspot",
+    "mautic": "crm_pipelines.crms.mautic",
     "n8n": "crm_pipelines.crms.n8n",
 }
 

@@ -202,8 +202,16 @@ class Transport:
     on urllib3's pool, which may. So every thread has its own session, and all share one adapter and its connections.
     """
 
-    def __init__(self, base_url: str, auth: AuthBase, *, longest_request: timedelta = LONGEST_REQUEST) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        auth: AuthBase,
+        *,
+        longest_request: timedelta = LONGEST_REQUEST,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
         self._base_url = base_url
+        self._read_seconds = read_seconds
         self._auth = auth
         self._seconds = longest_request.total_seconds()
         # No retries here: what may be tried again is for the queue to decide.
@@ -254,7 +262,7 @@ class Transport:
             self._base_url + path,
             stream=True,
             allow_redirects=False,
-            timeout=(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds)),
+            timeout=(min(CONNECT_SECONDS, seconds), min(self._read_seconds, seconds)),
             **sent,
         ) as response:
             body = bytearray()

@@ -3,13 +3,24 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from crm_pipelines.crms.attributes import AccountAttributes, Known
 from crm_pipelines.crms.mapping import CUSTOM, FieldMapping
 from crm_pipelines.crms.options import LONGEST_OPTION, Options, spelling
-from crm_pipelines.crms.outcomes import Outcome, Result
-from crm_pipelines.crms.schema import InUse, NewAttribute, ProvisionError, ValuesInUse
+from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.values import AttributeType, natural_type
+
+
+class WithChoices(Known, Protocol):
+    """An attribute of which `choices` reads the values."""
+
+    @property
+    def choices(self) -> Options: ...
+
+
+K = TypeVar("K", bound=WithChoices)
 
 # Who has more is no field of choices.
 _MOST_OPTIONS = 200
@@ -76,6 +87,30 @@ def new_attribute(name: str, kind: str, options: InUse, there: Options | None = 
     )
 
 
+def planned(
+    wanted: Mapping[str, Wanted],
+    account: AccountAttributes[K],
+    values_in_use: ValuesInUse | None,
+    *,
+    created_as: Callable[[Wanted], str],
+    takes_options: Callable[[Wanted, K | None], bool],
+    grows: Callable[[K], bool],
+) -> list[NewAttribute]:
+    """The missing attributes, by name, then those of which options are missing.
+
+    `created_as` is the CRM's word for the type of one that is made, `grows` whether options may be added to one.
+    """
+    in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
+    missing, grown = [], []
+    for name, one in sorted(wanted.items()):
+        known, options = account.get(name), options_of(one, in_use.get(name))
+        if known is None:
+            missing.append(new_attribute(name, created_as(one), options))
+        elif takes_options(one, known) and grows(known):
+            grown.append(new_attribute(name, known.type, options, known.choices))
+    return [*missing, *(one for one in grown if one.options)]
+
+
 def unknown_options(there: Options, in_use: InUse) -> list[str]:
     """What the values name that is no option yet, the most frequent first, each in one spelling."""
     named = (item for value in in_use.values for item in there.read(value)[1])
@@ -109,6 +144,19 @@ def create_all(
     if refused:
         raise ProvisionError(" ".join(refused), created=done, refused=refused)
     return done
+
+
+def label_of(name: str, wanted: Wanted) -> str:
+    """What people at the CRM read: the name of the custom field."""
+    return wanted.custom_field or name.replace("_", " ").capitalize()
+
+
+def rate_limit(label: str, rate: RateHeaders) -> Finding:
+    """What an answer told of the rate limit, as a finding of a check."""
+    if rate.limit is None or rate.window is None:
+        return Finding(ok=True, subject="Rate limit", detail=f"{label}'s answers name none", blocking=False)
+    detail = f"{label} names a limit of {rate.limit} requests in {rate.window.total_seconds():g} s"
+    return Finding(ok=True, subject="Rate limit", detail=f"{detail}, {rate.remaining} of them left", blocking=False)
 
 
 def _custom_field(source: str) -> str | None:

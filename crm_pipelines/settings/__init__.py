@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from crm_pipelines.errors import SettingsError, UsageError
 from crm_pipelines.settings.crms import (
     KINDS,
-    WITHOUT_MODULE,
     BrevoSettings,
     CrmSettings,
     HubspotSettings,
+    MauticSettings,
     N8nSettings,
     prefix_of,
     variable_of,
@@ -47,6 +47,7 @@ __all__ = [
     "CrmSettings",
     "GeneralSettings",
     "HubspotSettings",
+    "MauticSettings",
     "N8nSettings",
     "NotConfigured",
     "RetentionSettings",
@@ -116,17 +117,13 @@ class Settings:
     def title_of(self, name: str) -> str:
         """The destination for people, also one that is not set up."""
         found = self.destinations.get(name) or KINDS.get(name)
-        return (
-            found.title if isinstance(found, CrmSettings) else found.label if found else WITHOUT_MODULE.get(name, name)
-        )
+        return found.title if isinstance(found, CrmSettings) else found.label if found else name
 
     def why_not(self, name: str) -> str:
         """Why nothing is delivered to a destination of this name, and which variable to set."""
         if (found := self.destinations.get(name)) is not None and found.missing is not None:
             return str(NotConfigured(found.missing))
         known = ", ".join(self.destinations)
-        if name in WITHOUT_MODULE:
-            return f"This version cannot deliver to {WITHOUT_MODULE[name]} yet; the destinations here: {known}."
         if name not in KINDS:
             shown = name if is_name(name) else repr(name)
             return f"There is no destination named {shown}: there are {known}. CRM_DESTINATIONS names further ones."

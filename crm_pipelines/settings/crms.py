@@ -179,6 +179,50 @@ class HubspotSettings(CrmSettings):
         return self.api_base_url
 
 
+class MauticSettings(CrmSettings):
+    """Mautic."""
+
+    model_config = SettingsConfigDict(env_prefix="MAUTIC_")
+    kind = "mautic"
+    label = "Mautic"
+    credentials = ("base_url", "client_id", "client_secret")
+
+    base_url: Annotated[str, AfterValidator(values.site_url)] | None = Field(
+        None,
+        description="Required for Mautic: where it is, such as `https://mautic.example.com`. Unset: its schedule and "
+        "sensors skip, with that reason; nothing is claimed.",
+    )
+    client_id: str | None = Field(
+        None,
+        description="Required for Mautic: of API credentials of the type OAuth 2 (Mautic: Settings, API Credentials).",
+    )
+    client_secret: SecretStr | None = Field(None, description="Required for Mautic: the secret of these credentials.")
+    segment_id: int | None = Field(
+        None,
+        ge=1,
+        description="If set, contacts are added to this segment with their first delivery to it, and never again. "
+        "Mautic does not tell who has left a segment before.",
+    )
+    contacts_per_request: int = Field(
+        50,
+        ge=1,
+        le=200,
+        description="Contacts in one request; Mautic saves them one by one and takes 200 at most. Fewer for an "
+        "instance that does not answer in time, or whose `api_batch_max_limit` is lower.",
+    )
+    rate_limit_per_second: float = Field(
+        2,
+        gt=0,
+        le=1000,
+        description="Requests per second to this instance, shared by all runs and machines. Unset: this many, since "
+        "one request is work for seconds, until Mautic's answers report a limit of its own. Set: never more than this.",
+    )
+
+    @property
+    def url(self) -> str:
+        return self.base_url or ""
+
+
 class N8nSettings(CrmSettings):
     """n8n."""
 
@@ -216,12 +260,9 @@ class N8nSettings(CrmSettings):
 
 
 KINDS: dict[str, type[CrmSettings]] = {
-    settings.kind: settings for settings in (BrevoSettings, HubspotSettings, N8nSettings)
+    settings.kind: settings for settings in (BrevoSettings, HubspotSettings, MauticSettings, N8nSettings)
 }
 """The CRM products that contacts can be delivered to, by name."""
-
-WITHOUT_MODULE = {"mautic": "Mautic"}
-"""CRMs that have columns in the view `contacts`, and that nothing is delivered to yet."""
 
 
 def prefix_of(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from crm_pipelines.settings.crms import KINDS, WITHOUT_MODULE
+from crm_pipelines.settings.crms import KINDS
 from crm_pipelines.settings.values import listed
 
 FIRST = "brevo"
@@ -34,7 +34,7 @@ def kinds_of(value: str) -> dict[str, str]:
             )
         if kind not in KINDS:
             raise ValueError(f"expected NAME or NAME:KIND; known kinds are {', '.join(KINDS)}")
-        if name in (KINDS | WITHOUT_MODULE) and name != kind:
+        if name in KINDS and name != kind:
             raise ValueError("a destination that is named like a CRM is an account of that CRM")
         if name in found:
             raise ValueError("a destination is named twice")

@@ -44,6 +44,14 @@ def base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def site_url(value: str) -> str:
+    """Of a site whose API is under /api, which may be named along. It stands in pages, so it holds no password."""
+    url = base_url(value).removesuffix("/api")
+    if urlsplit(url).username is not None:
+        raise ValueError("expected an address without a user and a password")
+    return url
+
+
 def _parts(value: SecretStr, expected: str) -> SplitResult:
     """The parts of a URL that is a secret, or holds one: no error quotes it."""
     try:

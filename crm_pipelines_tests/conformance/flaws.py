@@ -1,5 +1,6 @@
 """Clients that break one promise each: what a CRM module could get wrong, whatever the CRM."""
 
+import html
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -185,7 +186,7 @@ class TakesSilenceForSuccess(_EachOutcome):
     """Takes for arrived of whom nothing is said."""
 
     def changed(self, outcome: Outcome) -> Outcome:
-        said_nothing = outcome.result in {Result.RETRY, Result.UNKNOWN} and outcome.http_status in {200, 207}
+        said_nothing = outcome.result in {Result.RETRY, Result.UNKNOWN} and outcome.http_status in {200, 201, 207}
         return replace(outcome, result=Result.SYNCED) if said_nothing else outcome
 
 
@@ -324,6 +325,17 @@ class SpoilsLetters(Flawed):
             for name, value in payload.attributes.items()
         }
         return replace(payload, attributes=spoilt)
+
+
+class EscapesMarkup(Flawed):
+    """Takes every text for one of a page."""
+
+    def prepare(self, contact: Contact) -> Payload:
+        payload = super().prepare(contact)
+        escaped = {
+            name: html.escape(value) if isinstance(value, str) else value for name, value in payload.attributes.items()
+        }
+        return replace(payload, attributes=escaped)
 
 
 class MakesASecond(_AfterEach):

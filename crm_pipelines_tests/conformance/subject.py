@@ -40,6 +40,7 @@ class Capability(enum.Enum):
     LEAVERS = "the CRM tells who has left a list"
     OPT_OUTS = "the CRM knows who has opted out"
     CHOICES = "a field may hold several choices"
+    MARKUP = "a text may hold what looks like HTML"
     FIELDS = "the account has the fields that somebody made in it"
     READING = "a contact can be read back"
     FORM = "a right answer has a form by which JSON of somebody else is told apart"
@@ -111,6 +112,7 @@ class Subject(Protocol):
     """One account of a kind at its sandbox.
 
     `names` says what the CRM calls the custom fields above, `lacking` among them. `oddities`: those that it can play.
+    `odd_address` has the rarest letters that it takes in an address.
     What raises NotImplementedError here is asked only of those that claim the capability for it.
     """
 
@@ -118,6 +120,7 @@ class Subject(Protocol):
     capabilities: ClassVar[frozenset[Capability]]
     names: ClassVar[Mapping[str, str]]
     oddities: ClassVar[frozenset[Oddity]] = frozenset()
+    odd_address: ClassVar[str] = "o'neill&co=1@example.com"
 
     @classmethod
     @abstractmethod

@@ -12,11 +12,12 @@ needs = pytest.mark.needs
 
 
 @needs(Capability.RENAMES)
-@pytest.mark.parametrize("new", ["ada.new+x@example.com", "ADA.New@Example.com", "o'neill&co=1@example.com"])
+@pytest.mark.parametrize("new", ["ada.new+x@example.com", "ADA.New@Example.com", None], ids=["tag", "capitals", "odd"])
 @pytest.mark.parametrize("remembers_id", [True, False])
 def test_a_change_of_address_changes_the_contact_instead_of_making_a_second(
-    bench: Bench, new: str, remembers_id: bool
+    bench: Bench, new: str | None, remembers_id: bool
 ) -> None:
+    new = new or bench.subject.odd_address
     ada = Contact(name="Ada")
     bench.sync(ada)
     first = bench.only(ada)

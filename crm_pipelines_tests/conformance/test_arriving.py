@@ -92,7 +92,7 @@ def test_what_was_never_ours_is_left_as_it_is(bench: Bench) -> None:
     "text",
     [
         "Zoë Ångström 李小龍 😀 עברית",
-        "quotes \" ' and back\\slash, comma; <b>&amp;</b> %41 {{ name }}",
+        "quotes \" ' and back\\slash, comma; 1 < 2 & 3 > 2 %41 {{ name }}",
         "=1+1",
         "null",
         "0",
@@ -102,6 +102,13 @@ def test_a_text_arrives_letter_by_letter(bench: Bench, text: str) -> None:
     ada = Contact(name="Zoë 李", custom={TEXT: text})
     bench.sync(ada)
     assert bench.only(ada).fields == {FIRST_NAME: "Zoë", LAST_NAME: "李", TEXT: text}
+
+
+@pytest.mark.needs(Capability.MARKUP)
+def test_a_text_that_looks_like_html_arrives_letter_by_letter(bench: Bench) -> None:
+    ada = Contact(custom={TEXT: "<b>&amp;</b> <script>alert('x')</script>"})
+    bench.sync(ada)
+    assert bench.only(ada).fields == {TEXT: "<b>&amp;</b> <script>alert('x')</script>"}
 
 
 def test_a_long_text_arrives_whole_or_what_is_missing_of_it_is_told(bench: Bench) -> None:

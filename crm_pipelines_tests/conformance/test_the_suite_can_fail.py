@@ -181,6 +181,7 @@ CAUGHT = [
     Caught(flaws.TakesZeroForBlank, test_importing.test_what_is_imported_arrives_and_is_proved_by_what_is_read),
     Caught(flaws.ClearsNothing, test_arriving.test_what_became_blank_is_cleared_and_what_is_false_or_zero_is_not),
     Caught(flaws.SpoilsLetters, test_arriving.test_a_text_arrives_letter_by_letter, {"text": "李小龍 😀"}),
+    Caught(flaws.EscapesMarkup, test_arriving.test_a_text_that_looks_like_html_arrives_letter_by_letter),
     Caught(
         flaws.MakesASecond,
         test_addresses.test_a_change_of_address_changes_the_contact_instead_of_making_a_second,

@@ -172,7 +172,6 @@ BAD: list[tuple[str, str, str]] = [
     ("CRM_DESTINATIONS", "brevo_eu", "NAME:KIND; known kinds are brevo"),
     ("CRM_DESTINATIONS", "brevo_eu:brewo", "NAME:KIND; known kinds are brevo"),
     ("CRM_DESTINATIONS", "brevo:brevo:brevo", "NAME:KIND; known kinds are brevo"),
-    ("CRM_DESTINATIONS", "mautic", "NAME:KIND; known kinds are brevo"),
     ("CRM_DESTINATIONS", "hubspot:brevo", "named like a CRM is an account of that CRM"),
     ("CRM_DESTINATIONS", "brevo,Brevo", "named twice"),
     ("CRM_DESTINATIONS", "brevo_eu:brevo,brevo, brevo_eu : brevo", "named twice"),
@@ -315,7 +314,8 @@ def test_a_further_account_is_read_from_the_file_env_too(folder: Path) -> None:
     [
         (None, "brewo", "There is no destination named brewo: there are brevo. CRM_DESTINATIONS names further ones."),
         (None, "hubspot", "HubSpot is not set up: set HUBSPOT_API_KEY and what else it needs."),
-        (None, "mautic", "This version cannot deliver to Mautic yet; the destinations here: brevo."),
+        (None, "mautic", "Mautic is not set up: set MAUTIC_BASE_URL and what else it needs."),
+        (None, "n8n", "n8n is not set up: set N8N_WEBHOOK_URL and what else it needs."),
         ("brevo_eu:brevo", "brevo", "Brevo is no destination here: CRM_DESTINATIONS names brevo_eu only."),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from crm_pipelines.crms.addresses import normal_address
 from crm_pipelines.crms.answers import with_advice
+from crm_pipelines.crms.batching import hidden
 from crm_pipelines.crms.hubspot.forms import CLEARED
 from crm_pipelines.crms.hubspot.mapping import ONLY_ON_CREATION
 from crm_pipelines.crms.hubspot.outcomes import outcome_of_row
@@ -23,9 +24,6 @@ Row = Mapping[str, Any]
 UNCONFIRMED = "HubSpot's answer does not confirm this contact."
 UNEXPLAINED = "HubSpot refused this contact and does not say why."
 ANOTHERS = "HubSpot answered with a contact of another address."
-
-# A refusal may quote what it refuses. Shorter ones would take more than themselves out of it.
-_SHORTEST_HIDDEN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +43,6 @@ class Input:
         """With a trace id of its own: without one, a single refusal rejects the whole batch."""
         found = {"id": self.target} if self.target is not None else {"id": self.key, "idProperty": "email"}
         return {**found, "properties": self.properties, "objectWriteTraceId": self.contact.external_id}
-
-
-def hidden(contacts: Sequence[Sendable]) -> tuple[str, ...]:
-    """What of these contacts no message may repeat."""
-    return tuple(
-        text
-        for one in contacts
-        for text in (
-            one.payload.key,
-            one.remote_key or "",
-            *one.remembered.maybe_keys,
-            *_texts(one.payload.attributes.values()),
-        )
-    )
 
 
 def judge(
@@ -170,11 +154,6 @@ def address_in(row: Row) -> str:
 def _properties(row: Row) -> Mapping[str, Any]:
     found = row.get("properties")
     return found if isinstance(found, dict) else {}
-
-
-def _texts(values: Any) -> list[str]:
-    flat = [text for value in values for text in (value if isinstance(value, list) else [value])]
-    return [text for text in flat if isinstance(text, str) and len(text) >= _SHORTEST_HIDDEN]
 
 
 def _listed(value: Any) -> list[str]:

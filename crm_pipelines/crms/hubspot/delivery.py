@@ -19,29 +19,19 @@ And HubSpot does not tell who has left a list: nobody is put on it twice by us, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TypeVar
 
 from crm_pipelines.crms.answers import json_object, with_advice
+from crm_pipelines.crms.batching import Steps, at_once, former_addresses, hidden, look, remote_id_of
 from crm_pipelines.crms.hubspot.api import HubspotApi, Row
-from crm_pipelines.crms.hubspot.batches import Input, address_in, hidden, judge
-from crm_pipelines.crms.hubspot.finding import (
-    SHOWN,
-    Found,
-    by_address,
-    by_id,
-    former_addresses,
-    further_addresses,
-    remote_id_of,
-)
+from crm_pipelines.crms.hubspot.batches import Input, address_in, judge
+from crm_pipelines.crms.hubspot.finding import SHOWN, Found, by_address, by_id, further_addresses
 from crm_pipelines.crms.hubspot.forms import properties_of
 from crm_pipelines.crms.hubspot.mapping import ONLY_ON_CREATION
 from crm_pipelines.crms.hubspot.properties import AccountProperties
-from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.turns import DeliveryTurn
-
-T = TypeVar("T")
+from crm_pipelines.settings import HubspotSettings
 
 MOST_PER_REQUEST = 100
 """Inputs of a batch (contacts guide, limits)."""
@@ -53,12 +43,8 @@ NO_CONSENT = (
 )
 MERGED = "HubSpot has merged this contact into another one ({}), whose address is not this one's. Nothing was changed."
 OTHER_ADDRESS = "HubSpot holds this contact ({}) under an address that is not known here. Nothing was changed."
-NOT_ON_THE_LIST = "HubSpot has the contact; it was not put on the list before the run ended."
-UNKNOWN_TO_THE_LIST = "HubSpot has the contact, and does not find it where it is put on the list."
 
 _MEMBERS = frozenset({"recordsIdsAdded", "recordIdsRemoved", "recordIdsMissing"})
-# Of one contact; more than one former address is rare.
-_MOST_FORMER = 20
 
 
 class BatchDelivery:
@@ -75,19 +61,16 @@ class BatchDelivery:
     ) -> None:
         self._contacts = contacts
         self._api = api
-        self._turn = turn
         self._list_id = list_id
         self._account = account
         self._hide = hidden(contacts)
-        self._outcomes: dict[str, Outcome] = {}
-        self._asked: set[str] = set()
-        self._requests = 0
-        self._rate = RateHeaders()
+        self._steps = Steps(contacts, turn=turn, list_id=list_id, label=HubspotSettings.label)
+        self._outcomes = self._steps.outcomes
 
     def run(self) -> list[Outcome | None]:
         """Deliver; one outcome each, in order. None: the contact's turn did not come before it was written."""
         delivered = [one for one in self._contacts if remote_id_of(one) or former_addresses(one)]
-        found = self._look(delivered)
+        found = look(delivered, by_id=self._look_by_id, by_address=self._look_by_address, most=MOST_PER_REQUEST)
         looked_for = {one.external_id for one in delivered}
         absent = {external_id for external_id, held in found.items() if held is None}
         unknown = [one for one in self._contacts if one.external_id in absent or one.external_id not in looked_for]
@@ -95,28 +78,15 @@ class BatchDelivery:
         self._write("batch/update", self._updates(found))
         if self._list_id is not None:
             self._put_on_list(self._list_id)
-        return self._counted()
-
-    def _look(self, contacts: Sequence[Sendable]) -> dict[str, Found | None]:
-        """What HubSpot has of those who were asked about, None: nothing."""
-        found = self._look_by_id([one for one in contacts if remote_id_of(one)])
-        for one in contacts:
-            if not remote_id_of(one):
-                found[one.external_id] = None
-        elsewhere = [one for one in contacts if former_addresses(one) and found.get(one.external_id, one) is None]
-        for some in _chunks(elsewhere):
-            for one in some:
-                del found[one.external_id]
-            found |= self._look_by_address(some)
-        return found
+        return self._steps.counted()
 
     def _look_by_id(self, contacts: Sequence[Sendable]) -> dict[str, Found | None]:
         ours, rows = self._read(contacts, lambda one: [remote_id_of(one) or ""], by=None)
         return {one.external_id: by_id(one, rows) for one in ours}
 
     def _look_by_address(self, contacts: Sequence[Sendable]) -> dict[str, Found | None]:
-        ours, rows = self._read(contacts, _former, by="email")
-        return {one.external_id: by_address(one, _former(one), rows) for one in ours}
+        ours, rows = self._read(contacts, former_addresses, by="email")
+        return {one.external_id: by_address(one, former_addresses(one), rows) for one in ours}
 
     def _read(
         self, contacts: Sequence[Sendable], names_of: Callable[[Sendable], Sequence[str]], *, by: str | None
@@ -125,13 +95,10 @@ class BatchDelivery:
 
         def read(ours: Sequence[Sendable]) -> tuple[Outcome, list[Row]]:
             names = list(dict.fromkeys(name for one in ours for name in names_of(one)))
-            return self._api.read(names, SHOWN, _at_once, by=by, hide=self._hide)
+            return self._api.read(names, SHOWN, at_once, by=by, hide=self._hide)
 
-        ours, outcome, rows = self._step(contacts, read)
-        if outcome.result is Result.SYNCED:
-            return ours, rows or []
-        self._outcomes |= {one.external_id: outcome for one in ours}
-        return [], []
+        ours, rows = self._steps.read(contacts, read)
+        return ours, rows or []
 
     def _upserts(self, contacts: Sequence[Sendable]) -> list[Input]:
         """By address. What is set on creation only goes to those who are not there."""
@@ -176,9 +143,9 @@ class BatchDelivery:
 
         def write(ours: Sequence[Sendable]) -> tuple[Outcome, Row]:
             body = {"inputs": [by_contact[one.external_id].as_json() for one in ours]}
-            return self._api.rows("POST", self._api.paths.contacts(what), _at_once, hide=self._hide, json=body)
+            return self._api.rows("POST", self._api.paths.contacts(what), at_once, hide=self._hide, json=body)
 
-        ours, outcome, body = self._step([one.contact for one in inputs], write)
+        ours, outcome, body = self._steps.make([one.contact for one in inputs], write)
         sent = [by_contact[one.external_id] for one in ours]
         judged = judge(
             sent,
@@ -191,85 +158,11 @@ class BatchDelivery:
         self._outcomes |= {one.external_id: each for one, each in zip(ours, judged, strict=True)}
 
     def _put_on_list(self, list_id: int) -> None:
-        """Those who have arrived and were never put there by us. Who could not be is tried again as a whole."""
-        path = self._api.paths.members(list_id)
-        arrived = [one for one in self._contacts if self._is_new_to(list_id, one)]
-        ids = {one.external_id: self._outcomes[one.external_id].remote_id for one in arrived}
-
-        def put(ours: Sequence[Sendable]) -> tuple[Outcome, Row]:
-            members = [ids[one.external_id] for one in ours]
-            outcome, answer = self._api.ask("PUT", path, _at_once, hide=self._hide, json=members)
+        def put(ids: Sequence[str]) -> tuple[Outcome, set[str]]:
+            outcome, answer = self._api.ask("PUT", self._api.paths.members(list_id), at_once, hide=self._hide, json=ids)
             body = json_object(answer) or {}
             if outcome.result is Result.SYNCED and not _MEMBERS & body.keys():
                 outcome = self._api.foreign(outcome)
-            return self._api.of_the_list(outcome), body
+            return self._api.of_the_list(outcome), set(map(str, body.get("recordIdsMissing") or ()))
 
-        ours, outcome, body = self._step(arrived, put)
-        missing = set(map(str, (body or {}).get("recordIdsMissing") or ()))
-        put_off = {one.external_id for one in arrived} - {one.external_id for one in ours}
-        for external_id, remote_id in ids.items():
-            if external_id in put_off:
-                self._outcomes[external_id] = _again(NOT_ON_THE_LIST)
-            elif outcome.result is not Result.SYNCED:
-                self._outcomes[external_id] = outcome
-            elif remote_id in missing:
-                self._outcomes[external_id] = _again(UNKNOWN_TO_THE_LIST)
-
-    def _is_new_to(self, list_id: int, contact: Sendable) -> bool:
-        outcome = self._outcomes.get(contact.external_id)
-        return outcome is not None and outcome.result is Result.SYNCED and str(list_id) not in _lists_of(contact)
-
-    def _step(
-        self, contacts: Sequence[Sendable], send: Callable[[Sequence[Sendable]], tuple[Outcome, T]]
-    ) -> tuple[Sequence[Sendable], Outcome, T | None]:
-        """One request about those of the contacts whose turn it is: who they are, what it came to."""
-        ours = self._turn(contacts) if contacts else []
-        if not ours:
-            return [], Outcome(result=Result.SYNCED), None
-        self._requests += 1
-        self._asked |= {one.external_id for one in ours}
-        outcome, body = send(ours)
-        self._rate = outcome.rate
-        return ours, outcome, body
-
-    def _counted(self) -> list[Outcome | None]:
-        """In order, the requests counted once and the latest rate told with them."""
-        found = {one.external_id: self._told(one) for one in self._contacts if one.external_id in self._outcomes}
-        answered = [external_id for external_id in found if external_id in self._asked]
-        carrier = next((one for one in answered if found[one].result is not Result.RETRY), next(iter(answered), None))
-        if carrier is not None:
-            found[carrier] = replace(found[carrier], requests=self._requests, rate=self._rate)
-        return [found.get(one.external_id) for one in self._contacts]
-
-    def _told(self, contact: Sendable) -> Outcome:
-        outcome = replace(self._outcomes[contact.external_id], answered=contact.external_id in self._asked)
-        if outcome.result is not Result.SYNCED:
-            return replace(outcome, rate=RateHeaders())
-        new = () if self._list_id is None else (str(self._list_id),)
-        return replace(outcome, lists=_lists_of(contact) | frozenset(new), rate=RateHeaders())
-
-
-def _former(contact: Sendable) -> list[str]:
-    return former_addresses(contact)[:_MOST_FORMER]
-
-
-def _chunks(contacts: Sequence[Sendable]) -> list[list[Sendable]]:
-    """Of at most 100 former addresses each."""
-    chunks: list[list[Sendable]] = []
-    for one in contacts:
-        if not chunks or sum(len(_former(other)) for other in (*chunks[-1], one)) > MOST_PER_REQUEST:
-            chunks.append([])
-        chunks[-1].append(one)
-    return chunks
-
-
-def _lists_of(contact: Sendable) -> frozenset[str]:
-    return contact.remembered.lists or frozenset()
-
-
-def _again(said: str) -> Outcome:
-    return Outcome(result=Result.RETRY, kind="outage", message=said)
-
-
-def _at_once() -> None:
-    """The turn was waited for before the request was made up."""
+        self._steps.put_on_list(put)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm_pipelines.crms.addresses import known_addresses, normal_address
+from crm_pipelines.crms.batching import remote_id_of
 from crm_pipelines.crms.hubspot.batches import address_in
 from crm_pipelines.crms.payloads import Sendable
 
@@ -31,18 +32,6 @@ class Found:
     ours: bool
     merged: bool
     row: Row
-
-
-def remote_id_of(contact: Sendable) -> str | None:
-    """The number that HubSpot gave it; None for what can be none."""
-    found = contact.remote_id
-    return found if found is not None and found.isdecimal() else None
-
-
-def former_addresses(contact: Sendable) -> list[str]:
-    """Addresses beside the present one under which HubSpot may hold it, the last confirmed first."""
-    given = [contact.remote_key or "", *sorted(contact.remembered.maybe_keys)]
-    return [one for one in dict.fromkeys(map(normal_address, given)) if one not in {"", contact.payload.key}]
 
 
 def by_id(contact: Sendable, rows: Iterable[Row]) -> Found | None:

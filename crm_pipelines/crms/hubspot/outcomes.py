@@ -22,7 +22,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from crm_pipelines.crms.answers import LONGEST_CODE, LONGEST_MESSAGE, common_advice, json_object, with_advice
+from crm_pipelines.crms.answers import (
+    LONGEST_CODE,
+    LONGEST_MESSAGE,
+    Verdict,
+    common_advice,
+    json_object,
+    verdict_on_the_way,
+    with_advice,
+)
 from crm_pipelines.crms.hubspot.limits import LOCKED, UNKNOWN_RESET, WINDOW, rate_headers, wait_of
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, RateHeaders, Result
 from crm_pipelines.crms.transport import Answer
@@ -142,11 +150,8 @@ def is_there_already(outcome: Outcome) -> bool:
     return outcome.code == "Properties.PROPERTY_WITH_NAME_EXISTS"
 
 
-def _verdict(answer: Answer, body: dict[str, Any] | None, said: Said) -> tuple[Result, str | None, str | None]:
-    """Result, kind, and the advice to give where it is not the kind's own."""
+def _verdict(answer: Answer, body: dict[str, Any] | None, said: Said) -> Verdict:
     status = answer.status
-    if 200 <= status < 300:
-        return (Result.SYNCED, None, None) if body is not None else (Result.RETRY, "outage", "foreign")
     if status == 429:
         daily = _text(body or {}, "policyName").upper() == "DAILY" or "daily limit" in said.text.lower()
         return Result.SNOOZED, "daily_limit" if daily else "rate_limit", None
@@ -154,15 +159,9 @@ def _verdict(answer: Answer, body: dict[str, Any] | None, said: Said) -> tuple[R
         return Result.SNOOZED, "locked", None
     if status == 477:
         return Result.SNOOZED, "migrating", None
-    if status == 407:
-        return Result.RETRY, "outage", "proxy"
-    if status in {413, 414}:
-        return Result.REFUSED, SETTINGS, "request"
-    if status in {408, 425} or not 400 <= status < 500:
-        advised = "redirect" if 300 <= status < 400 else "foreign" if status < 200 or status >= 600 else None
-        return Result.RETRY, "outage", advised
-    if body is None or (status == 403 and not said.category):
-        # HubSpot refuses in JSON, with a category. This is a firewall's or a proxy's, maybe about this request only.
+    if (way := verdict_on_the_way(status, is_json=body is not None)) is not None:
+        return way
+    if status == 403 and not said.category:
         return Result.RETRY, "outage", "foreign"
     if status == 401:
         return Result.REFUSED, "credentials", None

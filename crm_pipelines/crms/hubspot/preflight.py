@@ -11,10 +11,11 @@ from crm_pipelines.crms.hubspot.identity import identity_of
 from crm_pipelines.crms.hubspot.mapping import HubspotMapping
 from crm_pipelines.crms.hubspot.properties import CREATED_AS, AccountProperties, Property
 from crm_pipelines.crms.hubspot.schema import HubspotSchema, takes_options
-from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
+from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import Finding, InUse, ValuesInUse
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.crms.wanted import Wanted, options_in_use, options_of, unknown_options, wanted_attributes
+from crm_pipelines.crms.wanted import Wanted, options_in_use, options_of, rate_limit, unknown_options, wanted_attributes
+from crm_pipelines.settings import HubspotSettings
 
 _TO_WRITE = ("crm.objects.contacts.write",)
 _TO_PUT_ON_LIST = ("crm.lists.write",)
@@ -56,7 +57,7 @@ def check(
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
     provision = f"crm-pipelines provision {api.destination}."
     found += [_property(name, one, account, in_use.get(name), provision) for name, one in wanted.items()]
-    return [*found, _rate_limit(reading.rate)]
+    return [*found, rate_limit(HubspotSettings.label, reading.rate)]
 
 
 def may_read(api: HubspotApi, turn: Turn) -> tuple[Outcome, Any]:
@@ -125,10 +126,3 @@ def _not_options(known: Property, in_use: InUse) -> int:
     if known.type != "enumeration" or known.open:
         return 0
     return len(unknown_options(known.choices, in_use)) + in_use.more
-
-
-def _rate_limit(rate: RateHeaders) -> Finding:
-    if rate.limit is None or rate.window is None:
-        return Finding(ok=True, subject="Rate limit", detail="HubSpot's answers name none", blocking=False)
-    detail = f"HubSpot names a limit of {rate.limit} requests in {rate.window.total_seconds():g} s"
-    return Finding(ok=True, subject="Rate limit", detail=f"{detail}, {rate.remaining} of them left", blocking=False)

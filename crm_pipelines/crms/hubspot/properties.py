@@ -14,7 +14,7 @@ from crm_pipelines.crms import normalize
 from crm_pipelines.crms.attributes import AccountAttributes, as_text
 from crm_pipelines.crms.hubspot.forms import wire
 from crm_pipelines.crms.hubspot.mapping import ONLY_ON_CREATION
-from crm_pipelines.crms.options import Options
+from crm_pipelines.crms.options import Labelled, Options
 from crm_pipelines.crms.values import LEFT_OUT, AttributeType, Converted, PythonTypes, Value
 from crm_pipelines.settings import HubspotSettings
 
@@ -105,9 +105,9 @@ class Property:
         """A value that was sent or read back, in the form in which two that mean the same are equal."""
         text = wire(value).strip()
         if self.several:
-            return sorted(self._values_of(text.split(";")))
+            return sorted(self.labelled.values_of(text.split(";")))
         if self.type == "enumeration":
-            return next(iter(self._values_of([text])), text)
+            return next(iter(self.labelled.values_of([text])), text)
         if self.field_type == "phonenumber" or self.type == "phone_number":
             return "".join(filter(str.isdigit, text)) or text
         try:
@@ -123,21 +123,17 @@ class Property:
         return text
 
     @cached_property
+    def labelled(self) -> Labelled:
+        """Its options."""
+        return Labelled(self.options)
+
+    @property
     def choices(self) -> Options:
         """What reads its values: labels and internal values."""
-        return Options([text for option in self.options for text in option])
-
-    @cached_property
-    def _by_text(self) -> dict[str, str]:
-        """Internal values by label and by themselves; of two meanings the internal one counts."""
-        return {label: value for value, label in self.options} | {value: value for value, _ in self.options}
-
-    def _values_of(self, texts: Sequence[str]) -> list[str]:
-        return [self._by_text.get(text.strip(), text.strip()) for text in texts if text.strip()]
+        return self.labelled.options
 
     def _chosen(self, value: Value) -> Converted:
-        found, unknown = self.choices.read(value if isinstance(value, list) else wire(value))
-        kept = list(dict.fromkeys(self._values_of(found)))
+        kept, unknown = self.labelled.read(value if isinstance(value, list) else wire(value))
         if self.several:
             fitted: Value | None = kept or None
         else:

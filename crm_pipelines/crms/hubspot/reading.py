@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from crm_pipelines.crms.batching import former_addresses, remote_id_of
 from crm_pipelines.crms.hubspot.api import HubspotApi, Row
 from crm_pipelines.crms.hubspot.delivery import MOST_PER_REQUEST
-from crm_pipelines.crms.hubspot.finding import SHOWN, Found, by_address, by_id, former_addresses, remote_id_of
+from crm_pipelines.crms.hubspot.finding import SHOWN, Found, by_address, by_id
 from crm_pipelines.crms.hubspot.forms import wire
 from crm_pipelines.crms.hubspot.mapping import ONLY_ON_CREATION
 from crm_pipelines.crms.hubspot.properties import AccountProperties

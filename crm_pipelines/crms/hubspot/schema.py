@@ -11,7 +11,13 @@ from crm_pipelines.crms.hubspot.properties import CREATED_AS, AccountProperties,
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.crms.wanted import Wanted, create_all, new_attribute, options_in_use, options_of, wanted_attributes
+from crm_pipelines.crms.wanted import (
+    Wanted,
+    create_all,
+    label_of,
+    planned,
+    wanted_attributes,
+)
 from crm_pipelines.settings import HubspotSettings
 
 GROUP = "contactinformation"
@@ -43,20 +49,14 @@ class HubspotSchema:
         values_in_use: ValuesInUse | None = None,
     ) -> list[NewAttribute]:
         """The missing properties, by name, then properties of which options are missing. Raises ProvisionError."""
-        wanted = wanted_attributes(self._mapping, custom_fields or {})
-        account = self._account(turn)
-        in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
-        missing = [
-            new_attribute(name, CREATED_AS[one.type][0], options_of(one, in_use.get(name)))
-            for name, one in sorted(wanted.items())
-            if account.get(name) is None
-        ]
-        grown = [
-            new_attribute(name, known.type, options_of(one, in_use.get(name)), known.choices)
-            for name, one in sorted(wanted.items())
-            if (known := account.get(name)) is not None and takes_options(one, known) and known.grows
-        ]
-        return [*missing, *(one for one in grown if one.options)]
+        return planned(
+            wanted_attributes(self._mapping, custom_fields or {}),
+            self._account(turn),
+            values_in_use,
+            created_as=lambda one: CREATED_AS[one.type][0],
+            takes_options=takes_options,
+            grows=lambda known: known.grows,
+        )
 
     def provision(
         self,
@@ -126,11 +126,6 @@ def takes_options(wanted: Wanted, known: Property | None) -> bool:
     if known is None:
         return CREATED_AS[wanted.type][0] == "enumeration"
     return known.type == "enumeration" and not known.open
-
-
-def label_of(name: str, wanted: Wanted) -> str:
-    """What people at HubSpot read: the name of the custom field."""
-    return wanted.custom_field or name.replace("_", " ").capitalize()
 
 
 def _option(text: str, place: int) -> dict[str, Any]:

@@ -110,5 +110,7 @@ def _write(
             codes[key] = errors[key]["code"]
     if dies_after and dies_after >= len(rows) > 0:
         raise CrashError
+    if account.config.hide_first_result:
+        contacts, codes = ({key: one for key, one in found.items() if key != 0} for found in (contacts, codes))
     content = {"contacts": php_array(contacts), "statusCodes": php_array(codes)}
     return {**content, "errors": php_array(errors)} if errors else content

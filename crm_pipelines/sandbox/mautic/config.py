@@ -35,6 +35,9 @@ class SandboxConfig(CoreConfig):
     dies_after_rows: int = Field(
         0, ge=0, description="The next batch ends with 500 after so many contacts, which stay saved. 0: it does not."
     )
+    hide_first_result: bool = Field(
+        default=False, description="Nothing is said of a batch's first contact, which Mautic does not do."
+    )
     refused: dict[str, str] = Field(
         {}, description="By address: a write of the contact is refused in these words, the others are written."
     )

@@ -97,8 +97,8 @@ class Mautic(Sandbox):
         return Answer(answer.status, answer.body, (*answer.headers, *headers))
 
     def signature(self) -> Header:
-        """The API tells its version."""
-        return (b"mautic-version", self.config.version.encode())
+        """The API tells its version; that of no real Mautic ends so."""
+        return (b"mautic-version", f"{self.config.version}-sandbox".encode())
 
     def trouble(self) -> Any:
         """An error in Mautic's form."""

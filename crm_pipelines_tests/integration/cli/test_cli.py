@@ -94,7 +94,7 @@ def test_who_may_have_arrived_is_counted_told_and_taken_by_its_kind_or_id(run: R
     [
         (["frobnicate"], 2, "No such command 'frobnicate'"),
         (["status", "brewo"], 2, "known are brevo, hubspot, mautic, n8n."),
-        (["sync", "mautic"], 2, "cannot deliver to Mautic yet"),
+        (["sync", "mautic"], 2, "Mautic is not set up: set MAUTIC_BASE_URL"),
         (["contacts", "select", "brevo"], 2, "Say which contacts"),
         (["contacts", "select", "brevo", "--id", "7"], 2, "not a valid UUID"),
         (["contacts", "select", "brevo", "--email", "nobody@example.com"], 1, "Not found: nobody@example.com"),
