@@ -48,6 +48,12 @@ DEFAULTS: dict[str, Any] = {
     "HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": 5,
     "HUBSPOT_SYNC_MAX_RETRIES": 3,
     "HUBSPOT_RATE_LIMIT_PER_SECOND": 10,
+    "MAUTIC_BASE_URL": None,
+    "MAUTIC_CLIENT_ID": None,
+    "MAUTIC_CLIENT_SECRET": None,
+    "MAUTIC_SEGMENT_ID": None,
+    "MAUTIC_CONTACTS_PER_REQUEST": 50,
+    "MAUTIC_RATE_LIMIT_PER_SECOND": 2,
     "N8N_WEBHOOK_URL": None,
     "N8N_WEBHOOK_SECRET": None,
     "N8N_AT_MOST_ONCE": False,
@@ -92,6 +98,21 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "HUBSPOT_SYNC_RETRY_EXPONENTIAL": ("false", False),
     "HUBSPOT_RATE_LIMIT_PER_SECOND": ("60", 60),
     "HUBSPOT_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
+    "MAUTIC_BASE_URL": ("https://mautic.example.com/crm/api/", "https://mautic.example.com/crm"),
+    "MAUTIC_CLIENT_ID": ("1_of_a_test", "1_of_a_test"),
+    "MAUTIC_CLIENT_SECRET": (f" {SECRET}\n", SECRET),
+    "MAUTIC_SEGMENT_ID": ("7", 7),
+    "MAUTIC_CONTACTS_PER_REQUEST": ("20", 20),
+    "MAUTIC_MAPPING_FILE": ("/srv/mapping.toml", Path("/srv/mapping.toml")),
+    "MAUTIC_SYNC_SCHEDULER_INTERVAL_MINUTES": ("15", 15),
+    "MAUTIC_SYNC_SCHEDULER_BATCH_SIZE": ("25", 25),
+    "MAUTIC_SYNC_SCHEDULER_MAX_INSTANCES": ("2", 2),
+    "MAUTIC_SYNC_PROCESSES": ("4", 4),
+    "MAUTIC_SYNC_MAX_RETRIES": ("0", 0),
+    "MAUTIC_SYNC_RETRY_DELAY_MINUTES": ("0.5", 0.5),
+    "MAUTIC_SYNC_RETRY_EXPONENTIAL": ("false", False),
+    "MAUTIC_RATE_LIMIT_PER_SECOND": ("60", 60),
+    "MAUTIC_RATE_LIMIT_RESERVE_PERCENT": ("20", 20),
     "N8N_WEBHOOK_URL": (f"https://n8n.example.org/webhook/{SECRET}",) * 2,
     "N8N_WEBHOOK_SECRET": (f" {SECRET}\n", SECRET),
     "N8N_AT_MOST_ONCE": ("true", True),
@@ -143,6 +164,8 @@ BAD: list[tuple[str, str, str]] = [
     ("BREVO_API_BASE_URL", f"ftp://{SECRET}/v3", "'http' or 'https'"),
     ("HUBSPOT_API_VERSION", SECRET, "pattern"),
     ("HUBSPOT_LIST_ID", "0", "greater than or equal to 1"),
+    ("MAUTIC_BASE_URL", f"https://user:{SECRET}@mautic.example.com", "without a user and a password"),
+    ("MAUTIC_CONTACTS_PER_REQUEST", "201", "less than or equal to 200"),
     ("N8N_WEBHOOK_URL", SECRET, "begins with https://"),
     ("N8N_WEBHOOK_URL", f"https://u:{SECRET}@n8n.example.org/webhook/x", "without a user or password"),
     ("N8N_WEBHOOK_URL", f"https://{SECRET}@n8n.example.org/webhook/x", "without a user or password"),
@@ -242,6 +265,8 @@ def brevo() -> BrevoSettings:
 
 @pytest.mark.parametrize(("variable", "default"), DEFAULTS.items())
 def test_the_defaults_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch, variable: str, default: Any) -> None:
+    if (crm := variable.partition("_")[0].lower()) in {"hubspot", "mautic"}:
+        monkeypatch.setenv("CRM_DESTINATIONS", crm)
     enable_kind_of(variable, monkeypatch)
     assert value_of(load_settings(), variable) == default
 
@@ -255,6 +280,8 @@ def test_local_files_and_dagster_are_at_home_in_the_project_folder(folder: Path)
 @pytest.mark.parametrize("variable", GIVEN)
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     given, expected = GIVEN[variable]
+    if (crm := variable.partition("_")[0].lower()) in {"hubspot", "mautic"}:
+        monkeypatch.setenv("CRM_DESTINATIONS", crm)
     enable_kind_of(variable, monkeypatch)
     monkeypatch.setenv(variable, given)
     assert value_of(load_settings(), variable) == expected

@@ -25,7 +25,7 @@ from typing import Any
 from crm_pipelines.crms.base import Identity, IsContact, Kind
 from crm_pipelines.crms.fingerprints import credentials_fingerprint, require_key, settings_fingerprint
 from crm_pipelines.crms.mautic.api import LONGEST_REQUEST, MauticApi
-from crm_pipelines.crms.mautic.delivery import BatchDelivery
+from crm_pipelines.crms.mautic.delivery import MauticDelivery
 from crm_pipelines.crms.mautic.identity import identity_of
 from crm_pipelines.crms.mautic.mapper import MauticMapper
 from crm_pipelines.crms.mautic.mapping import MauticMapping, load_mapping
@@ -108,7 +108,7 @@ class Mautic(MauticMapper):
         is_contact: IsContact = lambda _: False,  # noqa: ARG002 - no id of ours is kept at Mautic
     ) -> list[Outcome | None]:
         """Create or update contacts; see `delivery`."""
-        return BatchDelivery(
+        return MauticDelivery(
             contacts, api=self._api, turn=turn, segment_id=self._segment_id, account=self._account
         ).run()
 

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 from crm_pipelines.crms import api
 from crm_pipelines.crms.answers import json_object, with_advice
 from crm_pipelines.crms.mautic.outcomes import advice_for, classify
-from crm_pipelines.crms.mautic.tokens import Bearer, Tokens
+from crm_pipelines.crms.mautic.tokens import AccessToken, Tokens
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.transport import Answer, Transport
@@ -34,7 +34,7 @@ class MauticApi(api.Api):
     def __init__(
         self, base_url: str, *, client_id: str, client_secret: str, destination: str, longest_request: timedelta
     ) -> None:
-        self._bearer = Bearer()
+        self._bearer = AccessToken()
         advice = advice_for(destination)
         seconds = longest_request.total_seconds()
         transport = Transport(base_url, self._bearer, longest_request=longest_request, read_seconds=seconds)

@@ -30,7 +30,7 @@ _LONGEST_WORDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
+class BatchRow:
     """One contact of a batch; `target` is the id of the contact to be updated, None to create or find it by address.
 
     `moves`: the address is among what changes. `without` are fields that Mautic refused for what they held, with its
@@ -71,7 +71,7 @@ class Judged:
 
 
 def judge(
-    inputs: Sequence[Input],
+    inputs: Sequence[BatchRow],
     answer: Outcome,
     body: Row,
     *,
@@ -85,7 +85,7 @@ def judge(
         return [Judged(outcome=replace(answer, whole=whole))] * len(inputs)
     codes, contacts, errors = (listed(body.get(name)) for name in ("statusCodes", "contacts", "errors"))
 
-    def judged(number: str, one: Input) -> Judged:
+    def judged(number: str, one: BatchRow) -> Judged:
         code, row, error = codes.get(number), contacts.get(number), errors.get(number)
         status = code if isinstance(code, int) else 0
         hide = (*secrets, *hidden([one.contact]))
@@ -107,7 +107,7 @@ def unconfirmed(answer: Outcome) -> Outcome:
     return replace(answer, result=Result.RETRY, kind="outage", message=UNCONFIRMED)
 
 
-def _misfits(error: Row, one: Input, hide: tuple[str, ...]) -> dict[str, str]:
+def _misfits(error: Row, one: BatchRow, hide: tuple[str, ...]) -> dict[str, str]:
     """The fields that the refusal is about, if each of them can be left out, with Mautic's words about it."""
     fields, details = said_in(error).fields, error.get("details")
     if not fields or not fields <= one.payload.attributes.keys() or not isinstance(details, dict):
@@ -120,7 +120,9 @@ def _words(said: Any) -> str:
     return first if isinstance(first, str) else "it does not fit"
 
 
-def _written(one: Input, row: Row, answer: Outcome, advice: Mapping[str, str], account: AccountFields | None) -> Judged:
+def _written(
+    one: BatchRow, row: Row, answer: Outcome, advice: Mapping[str, str], account: AccountFields | None
+) -> Judged:
     if address_in(row) != one.contact.payload.key or one.target not in {None, id_in(row)}:
         message = with_advice(ANOTHERS, advice["duplicate_address"])
         return Judged(outcome=replace(answer, result=Result.REJECTED, kind="duplicate_address", message=message))

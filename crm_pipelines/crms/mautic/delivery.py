@@ -31,9 +31,9 @@ from dataclasses import replace
 from crm_pipelines.crms.answers import json_object, with_advice
 from crm_pipelines.crms.batching import Steps, former_addresses, hidden, look, remote_id_of
 from crm_pipelines.crms.mautic.api import MauticApi, Row, listed, short_enough
-from crm_pipelines.crms.mautic.batches import Input, Judged, judge
+from crm_pipelines.crms.mautic.batches import BatchRow, Judged, judge
 from crm_pipelines.crms.mautic.fields import AccountFields
-from crm_pipelines.crms.mautic.finding import Found, address_in, by_address, by_id, id_in, survives
+from crm_pipelines.crms.mautic.finding import FoundContact, address_in, by_address, by_id, id_in, survives
 from crm_pipelines.crms.mautic.zeros import may_be_written_whole, not_yet, without_zeros
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
@@ -48,7 +48,7 @@ MERGED = "Another contact here is Mautic's contact {}, too: Mautic has merged th
 OTHER_ADDRESS = "Mautic holds this contact ({}) under an address that is not known here. Nothing was changed."
 
 
-class BatchDelivery:
+class MauticDelivery:
     """One delivery; `run` is called once."""
 
     def __init__(
@@ -67,7 +67,7 @@ class BatchDelivery:
         self._hide = hidden(contacts)
         self._steps = Steps(contacts, turn=turn, list_id=segment_id, label=MauticSettings.label, carry=api.carry)
         self._outcomes = self._steps.outcomes
-        self._lost: dict[str, Input] = {}
+        self._lost: dict[str, BatchRow] = {}
         self._zeros: dict[str, frozenset[str]] = {}
 
     def run(self) -> list[Outcome | None]:
@@ -81,18 +81,18 @@ class BatchDelivery:
         looked_for = {one.external_id for one in delivered}
         absent = {external_id for external_id, held in found.items() if held is None}
         unknown = [one for one in contacts if one.external_id in absent or one.external_id not in looked_for]
-        self._write("POST", NEW, [Input(contact=one) for one in unknown])
+        self._write("POST", NEW, [BatchRow(contact=one) for one in unknown])
         self._write("PATCH", EDIT, self._edits(found))
         self._write_zeros()
         if self._segment_id is not None:
             self._put_on_segment(self._segment_id)
         return self._steps.counted()
 
-    def _look_by_id(self, contacts: Sequence[Sendable]) -> dict[str, Found | None]:
+    def _look_by_id(self, contacts: Sequence[Sendable]) -> dict[str, FoundContact | None]:
         ours, rows = self._read(contacts, "id", lambda one: [remote_id_of(one) or ""])
         return {one.external_id: by_id(one, rows) for one in ours}
 
-    def _look_by_address(self, contacts: Sequence[Sendable]) -> dict[str, Found | None]:
+    def _look_by_address(self, contacts: Sequence[Sendable]) -> dict[str, FoundContact | None]:
         ours, rows = self._read(contacts, "email", former_addresses)
         return {one.external_id: by_address(one, former_addresses(one), rows) for one in ours}
 
@@ -113,9 +113,9 @@ class BatchDelivery:
             found += rows or []
         return told, found
 
-    def _edits(self, found: Mapping[str, Found | None]) -> list[Input]:
+    def _edits(self, found: Mapping[str, FoundContact | None]) -> list[BatchRow]:
         """By id, each once. Who may not be updated gets that outcome."""
-        inputs: dict[str, Input] = {}
+        inputs: dict[str, BatchRow] = {}
         for one in self._contacts:
             held = found.get(one.external_id)
             if held is None:
@@ -126,10 +126,10 @@ class BatchDelivery:
                 self._outcomes[one.external_id] = self._rejected("other_address", OTHER_ADDRESS.format(held.remote_id))
             else:
                 moves = held.address != one.payload.key
-                inputs[held.remote_id] = Input(contact=one, target=held.remote_id, moves=moves)
+                inputs[held.remote_id] = BatchRow(contact=one, target=held.remote_id, moves=moves)
         return self._without_taken(list(inputs.values()))
 
-    def _without_taken(self, inputs: Sequence[Input]) -> list[Input]:
+    def _without_taken(self, inputs: Sequence[BatchRow]) -> list[BatchRow]:
         """Those whose new address nobody else has."""
         moving = [one.contact for one in inputs if one.moves]
         looked_at, rows = self._read(moving, "email", lambda one: [one.payload.key])
@@ -149,7 +149,7 @@ class BatchDelivery:
     def _rejected(self, kind: str, said: str) -> Outcome:
         return Outcome(result=Result.REJECTED, kind=kind, message=with_advice(said, self._api.advice.get(kind)))
 
-    def _write(self, method: str, path: str, inputs: Sequence[Input]) -> None:
+    def _write(self, method: str, path: str, inputs: Sequence[BatchRow]) -> None:
         """Write them; those with values that Mautic refuses once more, without these."""
         again = []
         for one, judged in self._written(method, path, inputs):
@@ -163,7 +163,7 @@ class BatchDelivery:
         if again:
             self._write(method, path, again)
 
-    def _written(self, method: str, path: str, inputs: Sequence[Input]) -> list[tuple[Input, Judged]]:
+    def _written(self, method: str, path: str, inputs: Sequence[BatchRow]) -> list[tuple[BatchRow, Judged]]:
         by_contact = {one.contact.external_id: one for one in inputs}
 
         def write(ours: Sequence[Sendable]) -> tuple[Outcome, Row]:

@@ -22,7 +22,7 @@ _KEPT = re.compile(r"[a-zA-Z0-9!#$%&'*+\-=?^_`{|}~@.\[\]]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundContact:
     """A contact at Mautic that a look-up gave. `ours`: its address is one that we know."""
 
     remote_id: str
@@ -31,13 +31,13 @@ class Found:
     row: Row
 
 
-def by_id(contact: Sendable, rows: Iterable[Row]) -> Found | None:
+def by_id(contact: Sendable, rows: Iterable[Row]) -> FoundContact | None:
     """The contact with our number."""
     number = remote_id_of(contact)
     return next((_found(contact, row) for row in rows if id_in(row) == number), None)
 
 
-def by_address(contact: Sendable, addresses: Sequence[str], rows: Sequence[Row]) -> Found | None:
+def by_address(contact: Sendable, addresses: Sequence[str], rows: Sequence[Row]) -> FoundContact | None:
     """The contact that has one of these addresses: the first of them that anybody has, the newest of several.
 
     The newest is the one that Mautic itself takes (LeadRepository, getLeadsByUniqueFields).
@@ -75,7 +75,7 @@ def opted_out(row: Row) -> bool:
     return any(isinstance(one, dict) and one.get("channel") == "email" and one.get("reason") for one in rows)
 
 
-def _found(contact: Sendable, row: Row) -> Found:
+def _found(contact: Sendable, row: Row) -> FoundContact:
     address = address_in(row)
     known = known_addresses(contact.payload, contact.remote_key, contact.remembered)
-    return Found(remote_id=id_in(row), address=address, ours=address in known, row=row)
+    return FoundContact(remote_id=id_in(row), address=address, ours=address in known, row=row)

@@ -67,7 +67,7 @@ ADVICE = advice_for(MauticSettings.kind)
 _TOO_MANY = re.compile(r"max of \d+ entities", re.IGNORECASE)
 
 
-class Said(NamedTuple):
+class RefusalWords(NamedTuple):
     """A refusal in Mautic's words; `fields` are those that it is about."""
 
     text: str
@@ -120,10 +120,10 @@ def outcome_of_row(row: Mapping[str, Any], status: int, *, hide: tuple[str, ...]
     )
 
 
-def said_in(row: Mapping[str, Any]) -> Said:
+def said_in(row: Mapping[str, Any]) -> RefusalWords:
     """The words of one error."""
     details, code = row.get("details"), row.get("code")
-    return Said(
+    return RefusalWords(
         text=row["message"] if isinstance(row.get("message"), str) else "",
         type=row["type"] if isinstance(row.get("type"), str) else "",
         fields=frozenset(details) if isinstance(details, dict) else frozenset(),
@@ -131,7 +131,7 @@ def said_in(row: Mapping[str, Any]) -> Said:
     )
 
 
-def _first_error(body: Mapping[str, Any] | None) -> Said | None:
+def _first_error(body: Mapping[str, Any] | None) -> RefusalWords | None:
     """None: there is no error in the form of Mautic's."""
     listed = (body or {}).get("errors")
     rows = list(listed.values()) if isinstance(listed, dict) else listed
@@ -139,7 +139,7 @@ def _first_error(body: Mapping[str, Any] | None) -> Said | None:
     return None if first is None else said_in(first)
 
 
-def _verdict(status: int, body: Mapping[str, Any] | None, said: Said | None, *, for_token: bool) -> Verdict:
+def _verdict(status: int, body: Mapping[str, Any] | None, said: RefusalWords | None, *, for_token: bool) -> Verdict:
     if status == 429:
         return Result.SNOOZED, "rate_limit", None
     if status == 500 and said is not None and _TOO_MANY.search(said.text):
@@ -157,7 +157,7 @@ def _verdict(status: int, body: Mapping[str, Any] | None, said: Said | None, *, 
     return Result.REJECTED, _rejection(said, status), None
 
 
-def _rejection(said: Said, code: int) -> str:
+def _rejection(said: RefusalWords, code: int) -> str:
     if code == 403:
         return "permission"
     if "email" in said.fields:
@@ -171,5 +171,5 @@ def _message(said: str, status: int | None, hide: tuple[str, ...], advice: str |
     return with_advice(text or unsaid, advice)
 
 
-def _code(said: Said | None, hide: tuple[str, ...]) -> str | None:
+def _code(said: RefusalWords | None, hide: tuple[str, ...]) -> str | None:
     return without_secrets(said.type[:LONGEST_CODE], hide) or None if said else None

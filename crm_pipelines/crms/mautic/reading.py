@@ -7,7 +7,7 @@ from crm_pipelines.crms.batching import former_addresses, remote_id_of
 from crm_pipelines.crms.mautic.api import MauticApi, Row, short_enough, where
 from crm_pipelines.crms.mautic.batches import same
 from crm_pipelines.crms.mautic.fields import AccountFields
-from crm_pipelines.crms.mautic.finding import Found, by_address, by_id, opted_out
+from crm_pipelines.crms.mautic.finding import FoundContact, by_address, by_id, opted_out
 from crm_pipelines.crms.mautic.forms import values_of
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Compared, Held, Payload, Sendable
@@ -64,14 +64,14 @@ class MauticReading:
         return Compared(attribute=name, ours=ours, theirs=theirs, same=same(name, ours, theirs, account))
 
 
-def _held(outcome: Outcome, found: Found | None) -> tuple[Outcome, Held | None]:
+def _held(outcome: Outcome, found: FoundContact | None) -> tuple[Outcome, Held | None]:
     if found is None or not found.ours:
         return outcome, None
     fields = {**values_of(found.row), **({OPTED_OUT: True} if opted_out(found.row) else {})}
     return outcome, Held(key=found.address, remote_id=found.remote_id, fields=fields)
 
 
-def _is_sought(told: tuple[Outcome, Found | None] | None) -> bool:
+def _is_sought(told: tuple[Outcome, FoundContact | None] | None) -> bool:
     """Whether it is worth asking by address: not after an answer that was none, nor where the id leads to somebody."""
     return told is None or (told[0].result is Result.SYNCED and told[1] is None)
 

@@ -28,7 +28,7 @@ _LONGEST_MARGIN = 60.0  # seconds before its end from which on a token is no lon
 _MARGIN = 0.1  # of its lifetime, where that is less
 
 
-class Bearer(AuthBase):
+class AccessToken(AuthBase):
     """Sends the token that there is. As `auth` of a session it also keeps a `.netrc` from adding credentials."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Tokens:
         self,
         base_url: str,
         *,
-        bearer: Bearer,
+        bearer: AccessToken,
         client_id: str,
         client_secret: str,
         advice: Mapping[str, str],

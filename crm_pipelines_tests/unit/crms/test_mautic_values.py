@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_pipelines.crms.mautic.api import listed, short_enough
-from crm_pipelines.crms.mautic.batches import Input, judge
+from crm_pipelines.crms.mautic.batches import BatchRow, judge
 from crm_pipelines.crms.mautic.fields import AccountFields, described
 from crm_pipelines.crms.mautic.finding import by_address, by_id, opted_out
 from crm_pipelines.crms.mautic.forms import is_dropped, row_of, whole_row
@@ -68,9 +68,9 @@ def test_blank_values_overwrite_only_where_something_is_to_be_cleared() -> None:
 
 def test_the_address_is_in_an_edit_by_id_only_where_it_changes() -> None:
     contact = sendable(custom={"note": "x"})
-    assert Input(contact=contact).as_json() == {"note": "x", "email": "p1@example.com"}
-    assert Input(contact=contact, target="7").as_json() == {"note": "x", "id": 7}
-    assert Input(contact=contact, target="7", moves=True).as_json()["email"] == "p1@example.com"
+    assert BatchRow(contact=contact).as_json() == {"note": "x", "email": "p1@example.com"}
+    assert BatchRow(contact=contact, target="7").as_json() == {"note": "x", "id": 7}
+    assert BatchRow(contact=contact, target="7", moves=True).as_json()["email"] == "p1@example.com"
 
 
 def test_a_contact_that_is_written_whole_keeps_all_that_it_had_and_its_times_in_utc() -> None:
@@ -103,14 +103,14 @@ def test_a_query_is_no_longer_than_servers_take() -> None:
     assert max(map(len, groups)) <= 24
 
 
-def judged(*inputs: Input, **body: Any) -> list[Outcome]:
+def judged(*inputs: BatchRow, **body: Any) -> list[Outcome]:
     answer = Outcome(result=Result.SYNCED, http_status=201)
     return [one.outcome for one in judge(inputs, answer, body, secrets=(), advice=ADVICE, account=None)]
 
 
 def test_each_row_has_its_own_outcome_under_http_201_also_where_all_were_refused() -> None:
     error = {"code": 400, "message": "email: x", "details": {"email": ["x"]}, "type": None}
-    inputs = [Input(contact=sendable(number)) for number in (1, 2, 3)]
+    inputs = [BatchRow(contact=sendable(number)) for number in (1, 2, 3)]
     outcomes = judged(
         *inputs,
         contacts={"0": shown(7, email="p1@example.com"), "2": shown(8, email="p3@example.com")},
@@ -135,20 +135,20 @@ def test_each_row_has_its_own_outcome_under_http_201_also_where_all_were_refused
     ],
 )
 def test_whom_the_answer_does_not_confirm_has_not_arrived(body: dict[str, Any]) -> None:
-    [outcome] = judged(Input(contact=sendable()), **body)
+    [outcome] = judged(BatchRow(contact=sendable()), **body)
     assert outcome.result is Result.RETRY
 
 
 def test_a_contact_of_another_address_confirms_nobody() -> None:
     [outcome] = judged(
-        Input(contact=sendable()), statusCodes=[200], contacts=[shown(7, email="somebody.else@example.com")]
+        BatchRow(contact=sendable()), statusCodes=[200], contacts=[shown(7, email="somebody.else@example.com")]
     )
     assert (outcome.result, outcome.kind) == (Result.REJECTED, "duplicate_address")
 
 
 def test_a_field_that_mautic_does_not_show_is_told_as_one_that_did_not_arrive() -> None:
     contact = sendable(custom={"note": "x"})
-    [outcome] = judged(Input(contact=contact), statusCodes=[201], contacts=[shown(7, email="p1@example.com")])
+    [outcome] = judged(BatchRow(contact=contact), statusCodes=[201], contacts=[shown(7, email="p1@example.com")])
     assert (outcome.sent_attributes, outcome.left_out) == (frozenset(), frozenset({"note"}))
     assert "note" in outcome.warnings[0]
 
