@@ -70,7 +70,7 @@ def test_every_capability_is_asked_for_by_a_case() -> None:
 
 
 def test_a_case_that_no_kind_can_run_is_a_failure_and_not_left_out() -> None:
-    with pytest.raises(pytest.fail.Exception, match="no kind claims all of this: .*a contact may bear"):
+    with pytest.raises(pytest.fail.Exception, match="no kind claims all of this: a contact"):
         kinds_that_claim(frozenset(Capability))
 
 
