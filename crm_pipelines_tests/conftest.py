@@ -21,6 +21,7 @@ pytest_plugins = [
     "crm_pipelines_tests.fixtures.pipeline",
     "crm_pipelines_tests.fixtures.accounts",
     "crm_pipelines_tests.fixtures.api",
+    "crm_pipelines_tests.fixtures.workflows",
     "crm_pipelines_tests.fixtures.receivers",
     "crm_pipelines_tests.fixtures.deadlines",
     "crm_pipelines_tests.fixtures.postbox.setup",

@@ -126,6 +126,13 @@ _DESTINATION_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_destin
 _DAGSTER_PAGE = "crm_pipelines/api/dagster_page.py"
 _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 
+_ENRICHING = "crm_pipelines/contacts/enriching.py"
+_ENRICHMENTS_SQL = "crm_pipelines/contacts/enrichments.sql"
+_WEBHOOK = "crm_pipelines/api/n8n.py"
+_WEBHOOK_TESTS = "crm_pipelines_tests/integration/api/test_n8n.py"
+_ENRICHING_TESTS = "crm_pipelines_tests/integration/contacts/test_enriching.py"
+_ROUND = "crm_pipelines_tests/integration/orchestration/test_enrichment.py"
+
 _CONFORMANCE = "crm_pipelines_tests/conformance"
 _OF_ACCOUNTS = f"{_CONFORMANCE}/test_accounts.py"
 _OF_CONSENT = f"{_CONFORMANCE}/test_consent.py"
@@ -3185,5 +3192,84 @@ MUTATIONS = (
         guard="mautic: a field that waits for its column is told",
         changes=((f"{_MAUTIC}/schema.py", "if outcome.http_status == 202:", "if False:"),),
         tests=(f"{_MAUTIC_TESTS}::test_a_field_that_mautic_makes_in_the_background_is_told_and_not_made_twice",),
+    ),
+    Mutation(
+        guard="enrichment: what a workflow found is no news to it",
+        changes=((_ENRICHING, '    connection.execute(_SQL["hold"]', '    0 and connection.execute(_SQL["hold"]'),),
+        tests=(
+            f"{_ENRICHING_TESTS}::test_what_a_workflow_found_leaves_the_delivery_to_workflows_as_it_is",
+            f"{_ROUND}::test_what_the_workflow_found_goes_to_brevo_and_the_workflow_is_not_asked_again",
+        ),
+    ),
+    Mutation(
+        guard="enrichment: an edit that was missed is not held back",
+        changes=((_ENRICHMENTS_SQL, "\n   AND s.contact_revision >= c.revision", ""),),
+        tests=(f"{_ENRICHING_TESTS}::test_an_edit_that_was_missed_before_goes_to_the_workflow",),
+    ),
+    Mutation(
+        guard="enrichment: an edit after what was found goes to the workflow",
+        changes=((_ENRICHING, '    connection.execute(_SQL["settle"]', '    0 and connection.execute(_SQL["settle"]'),),
+        tests=(f"{_ENRICHING_TESTS}::test_a_users_edit_of_the_same_field_goes_to_the_workflow",),
+    ),
+    Mutation(
+        guard="enrichment: a message counts once",
+        changes=((_ENRICHING, "if earlier is not None:", "if False:"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_the_same_message_counts_once_for_ever",),
+    ),
+    Mutation(
+        guard="enrichment: other content under the same id is refused",
+        changes=((_ENRICHING, "if bytes(earlier.digest) != message.digest:", "if False:"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_the_same_id_with_other_content_is_refused_and_the_first_stays",),
+    ),
+    Mutation(
+        guard="enrichment: messages about one contact wait for each other",
+        changes=(
+            (
+                "crm_pipelines/contacts/records.sql",
+                "FROM crm_contacts WHERE id = :id FOR NO KEY UPDATE",
+                "FROM crm_contacts WHERE id = :id",
+            ),
+        ),
+        tests=(f"{_WEBHOOK_TESTS}::test_the_same_message_many_times_at_once_counts_once",),
+    ),
+    Mutation(
+        guard="enrichment: an older message overwrites nothing",
+        changes=((_ENRICHING, "OUTDATED if outdated else None", "None"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_an_older_message_is_kept_and_overwrites_nothing",),
+    ),
+    Mutation(
+        guard="enrichment: what is there stays",
+        changes=((_ENRICHING, "HAS_A_VALUE if _field_key(field) not in wanted", "HAS_A_VALUE if False"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_what_is_there_stays_unless_the_setting_names_it",),
+    ),
+    Mutation(
+        guard="enrichment: no time ahead of ours",
+        changes=((_ENRICHMENTS_SQL, "> now() + CAST(:margin AS interval)", "> now() + interval '1 day'"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_a_time_in_the_future_is_refused_but_for_a_clock_that_is_a_little_ahead",),
+    ),
+    Mutation(
+        guard="enrichment: a failed one fills nothing",
+        changes=((_WEBHOOK, 'if data is None or message.status == "failed"', "if data is None"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_what_is_not_complete_is_kept_with_its_error_and_a_failed_one_fills_nothing",),
+    ),
+    Mutation(
+        guard="enrichment: guesses at the secret are throttled",
+        changes=((_WEBHOOK, "authenticator.count_failure(client)", "pass"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_guesses_at_the_secret_are_throttled_and_the_right_one_is_not_locked_out",),
+    ),
+    Mutation(
+        guard="enrichment: only the secret opens",
+        changes=((_WEBHOOK, "if hmac.compare_digest(secret.encode(), shown.encode())]", "]"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_only_the_secret_opens",),
+    ),
+    Mutation(
+        guard="enrichment: a message is bounded",
+        changes=((_WEBHOOK, "bounded(request.receive, LARGEST_MESSAGE)", "request.receive"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_a_message_that_is_too_large_is_refused",),
+    ),
+    Mutation(
+        guard="enrichment: no secret in a workflow's words",
+        changes=((_WEBHOOK, "without_secrets(message.error, settings.secrets)", "message.error"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_what_is_not_complete_is_kept_with_its_error_and_a_failed_one_fills_nothing",),
     ),
 )

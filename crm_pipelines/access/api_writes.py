@@ -32,14 +32,17 @@ class KeptAnswer:
 def record(
     connection: sa.Connection,
     *,
-    token_id: str,
+    token_id: str | None,
     request_id: str,
     action: str,
     contacts: int,
     crms: Sequence[str] = (),
     contact_ids: Sequence[UUID] = (),
 ) -> None:
-    """Write down who did what to how many; of the ids the first hundred."""
+    """Write down who did what to how many; of the ids the first hundred.
+
+    Without a token it was the workflow of the destination in `crms`, by its secret.
+    """
     row = {"token_id": token_id, "request_id": request_id, "action": action, "contacts": contacts, "crms": list(crms)}
     connection.execute(_SQL["record"], {**row, "contact_ids": list(contact_ids[:_MOST_IDS])})
 

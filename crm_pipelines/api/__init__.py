@@ -6,6 +6,7 @@
 | `access` | who is asking, and whether they may |
 | `errors` | the one form in which errors are answered |
 | `contacts`, `selecting`, `status`, `metrics` | the endpoints |
+| `n8n`, `n8n_models` | what workflows tell about contacts |
 | `destinations` | which destinations a request may name |
 | `telling` | why one contact is or is not in a CRM |
 | `models`, `paging` | what requests say and answers tell; lists page by page |

@@ -51,13 +51,12 @@ class Authenticator:
         failures.
         """
         if token is None:
-            raise _unauthorized("Send a token: `Authorization: Bearer …`. `crm-pipelines tokens create` makes one.")
+            raise unauthorized("Send a token: `Authorization: Bearer …`. `crm-pipelines tokens create` makes one.")
         try:
             identity = tokens.authenticate(self._engine, token)
         except TokenRefused as error:
-            if not self._limiter.hit(self._failures, "failures", client):
-                raise _too_many(self._failures, "Too many wrong tokens came from this address.") from None
-            raise _unauthorized(str(error)) from None
+            self.count_failure(client)
+            raise unauthorized(str(error)) from None
         return self._counted(identity)
 
     def find_session(self, value: str) -> Bearer:
@@ -65,9 +64,18 @@ class Authenticator:
         return self._counted(sessions.find_session(self._engine, value))
 
     def _counted(self, identity: Bearer) -> Bearer:
-        if not self._limiter.hit(self._requests, "requests", identity.token_id):
-            raise _too_many(self._requests, "Too many requests were made with this token.")
+        self.count_request(identity.token_id)
         return identity
+
+    def count_failure(self, client: str) -> None:
+        """A wrong token or secret came from this address. Raises ApiError (429) after too many."""
+        if not self._limiter.hit(self._failures, "failures", client):
+            raise _too_many(self._failures, "Too many wrong tokens came from this address.") from None
+
+    def count_request(self, who: str) -> None:
+        """Raises ApiError (429) after too many of `who`, the id of a token or the name of a webhook."""
+        if not self._limiter.hit(self._requests, "requests", who):
+            raise _too_many(self._requests, "Too many requests were made with this token.")
 
     def allow_look(self, crm: str) -> None:
         """Raises ApiError when the CRM was looked at too often."""
@@ -84,7 +92,8 @@ def _too_many(limit: RateLimitItem, message: str) -> ApiError:
     )
 
 
-def _unauthorized(message: str) -> ApiError:
+def unauthorized(message: str) -> ApiError:
+    """The answer to a token or secret that is missing or wrong."""
     return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from crm_pipelines.api import contacts, errors, metrics, pages, selecting, status, suppressing
+from crm_pipelines.api import contacts, errors, metrics, n8n, pages, selecting, status, suppressing
 from crm_pipelines.api.access import Authenticator
 from crm_pipelines.api.destinations import Destinations
 from crm_pipelines.api.errors import ErrorEnvelope
@@ -70,7 +70,7 @@ def create_app(engine: sa.Engine, settings: Settings) -> FastAPI:
     app.state.metrics = Metrics(app.state.destinations)
     errors.install(app)
     # Those with a fixed path come before those with a parameter.
-    for part in (selecting, suppressing, status, contacts, metrics):
+    for part in (selecting, suppressing, status, contacts, metrics, n8n):
         app.include_router(part.router, prefix=PREFIX, responses=_ERRORS)
     app.include_router(metrics.router, include_in_schema=False)
     pages.install(app)

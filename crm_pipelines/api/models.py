@@ -31,7 +31,7 @@ _MOST_NAMES = 100
 _AN_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("a NUL character cannot be stored")
     try:
@@ -45,7 +45,7 @@ def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
+def storable_object(value: dict[str, Any]) -> dict[str, Any]:
     if _is_deeper_than(_DEEPEST, value):
         raise ValueError(f"it is nested more than {_DEEPEST} deep")
     try:
@@ -62,7 +62,7 @@ def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _few_names(value: Any) -> Any:
+def few_names(value: Any) -> Any:
     """Every name that nobody knows is a problem of its own, and so takes memory many times its size."""
     if isinstance(value, dict) and len(value) > _MOST_NAMES:
         raise ValueError(f"it has more than {_MOST_NAMES} names")
@@ -95,13 +95,13 @@ def _lower(value: Any) -> Any:
 Crm = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[a-z][a-z0-9_]{0,29}$", examples=["brevo"])]
 SyncStatus = Literal["New", "Selected", "Queued", "Processing", "Complete", "Error", "Skipped"]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
-Word = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_storable)]
-Reason = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_storable)]
+Word = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(storable)]
+Reason = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(storable)]
 Text = Annotated[
-    Annotated[str, Field(max_length=LONGEST_CELL), AfterValidator(_storable)] | None, BeforeValidator(_blank_is_none)
+    Annotated[str, Field(max_length=LONGEST_CELL), AfterValidator(storable)] | None, BeforeValidator(_blank_is_none)
 ]
-Address = Annotated[str, Field(max_length=254), AfterValidator(_storable), AfterValidator(usable_address)]
-CustomFields = Annotated[dict[str, Any], AfterValidator(_storable_object)]
+Address = Annotated[str, Field(max_length=254), AfterValidator(storable), AfterValidator(usable_address)]
+CustomFields = Annotated[dict[str, Any], AfterValidator(storable_object)]
 # The first that is none ends it: a problem for each of a million would take memory many times the body's size.
 Ids = Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS, fail_fast=True)]
 
@@ -111,7 +111,7 @@ class RequestBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    _names = model_validator(mode="before")(_few_names)
+    _names = model_validator(mode="before")(few_names)
 
 
 class Filter(RequestBody):

@@ -19,13 +19,21 @@ from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus, Word
 from crm_pipelines.api.paging import Page, WantedPage, page_of, place_of
 from crm_pipelines.api.telling import require_credentials, tell
+from crm_pipelines.contacts.enrichments import Awaited, PastEnrichment
 from crm_pipelines.contacts.story import CrmStory, PastAttempt, story_of
 from crm_pipelines.delivery.why import LiveComparison, Preview, involved_in
 from crm_pipelines.orchestration.watching.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
 from crm_pipelines.statistics import status
 from crm_pipelines.statistics.left_out import LeftOut, values_left_out
-from crm_pipelines.statistics.status import CrmStatus, ErrorGroup, FailedContact, crm_status, crm_statuses
+from crm_pipelines.statistics.status import (
+    CrmStatus,
+    ErrorGroup,
+    FailedContact,
+    Unanswered,
+    crm_status,
+    crm_statuses,
+)
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
@@ -51,6 +59,9 @@ class CrmSummary(BaseModel):
     left_out: list[LeftOut]
     account: "AccountSummary"
     gate: "GateSummary"
+    unanswered: Unanswered | None = Field(
+        description="Of a workflow: contacts sent more than an hour ago of which nothing came back. null: no workflow."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +153,8 @@ class ContactStory(BaseModel):
     crms: list[CrmStory]
     attempts: list[PastAttempt]
     twins: list[UUID] = Field(description="Other contacts with the same address. They are never sent.")
+    enrichments: list[PastEnrichment] = Field(description="What the last ten messages of workflows said.")
+    awaited: list[Awaited] = Field(description="Workflows that it went to, and that have told nothing since.")
     previews: list[Preview]
     live: list[LiveComparison]
 

@@ -69,6 +69,25 @@ def _tell_story(told: "Story", *, first: str) -> None:
                 *cells(_time(past.finished_at), past.crm, past.outcome, past.http_status, _said(past), past.run_id[:8])
             )
         print_table(attempts)
+    _tell_enrichments(told)
+
+
+def _tell_enrichments(told: "Story") -> None:
+    from crm_pipelines.alerts.messages import in_words
+
+    if told.enrichments:
+        found = table(
+            "Received (UTC)", "CRM", "Status", "Said", "Taken", "Left as it was", title="What workflows found"
+        )
+        for one in told.enrichments:
+            taken = ", ".join([*one.filled, *(f"{name} (overwritten)" for name in one.overwritten)])
+            kept = "; ".join(f"{name}: {why}" for name, why in one.kept.items())
+            said = "; ".join(filter(None, [one.error, *one.remarks]))
+            found.add_row(*cells(_time(one.received_at), one.crm, one.status, said, taken, kept))
+        print_table(found)
+    for waiting in told.awaited:
+        ago = in_words(datetime.now(UTC) - waiting.asked_at)
+        click.echo(f"{waiting.crm}: sent at {_time(waiting.asked_at)} UTC, {ago} ago; nothing has come back since.\n")
 
 
 def _said(past: "PastAttempt") -> str:

@@ -79,11 +79,9 @@ def create(connection: sa.Connection, fields: Mapping[str, Any]) -> UUID:
 
 def update(connection: sa.Connection, contact_id: UUID, fields: Mapping[str, Any]) -> None:
     """Change those columns that are given. Raises ContactUnknown or AddressTaken."""
-    before = connection.execute(_SQL["lock"], {"id": contact_id}).one_or_none()
-    if before is None:
-        raise ContactUnknown
-    written = _renamed(dict(before._mapping), fields)
-    after = _named({**before._mapping, **written})
+    before = lock(connection, contact_id)
+    written = _renamed(before, fields)
+    after = _named({**before, **written})
     parts = after["first_name"], after["last_name"]
     try:
         with connection.begin_nested():
@@ -94,6 +92,17 @@ def update(connection: sa.Connection, contact_id: UUID, fields: Mapping[str, Any
                 connection.execute(_SQL["update"], bound)
     except sa.exc.IntegrityError:  # the address is the only thing that can be in the way
         raise AddressTaken(_holder(connection, after["email"])) from None
+
+
+def lock(connection: sa.Connection, contact_id: UUID) -> dict[str, Any]:
+    """What an application may write of the contact, which nobody else changes before this transaction ends.
+
+    Raises ContactUnknown.
+    """
+    found = connection.execute(_SQL["lock"], {"id": contact_id}).one_or_none()
+    if found is None:
+        raise ContactUnknown
+    return dict(found._mapping)
 
 
 def delete(connection: sa.Connection, contact_id: UUID) -> None:
@@ -145,11 +154,15 @@ def _renamed(before: Mapping[str, Any], fields: Mapping[str, Any]) -> Mapping[st
     if "name" in fields or all(fields.get(name, before[name]) == before[name] for name in ("first_name", "last_name")):
         return fields
     known = {name: before[name] for name in ("first_name", "last_name")}
-    if not any(known.values()):
-        known = dict(zip(known, names.parts((before["name"] or "").split()), strict=True))
+    known = known if any(known.values()) else parts_of(before["name"])
     parts = {name: fields.get(name, known[name]) for name in known}
     whole = names.joined(parts["first_name"], parts["last_name"]) or before["name"]
     return {**fields, **parts, "name": whole}
+
+
+def parts_of(name: str | None) -> dict[str, str | None]:
+    """First and last name, as they are taken out of a whole one."""
+    return dict(zip(("first_name", "last_name"), names.parts((name or "").split()), strict=True))
 
 
 def _named(fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.enrichments import Awaited, PastEnrichment, awaited, enrichments_of
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.destinations.gates import Gate, GateKeeper
 from crm_pipelines.destinations.registered import known_destinations, unattended
@@ -94,7 +95,11 @@ class PastAttempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """One contact; `attempts` are the last ten, the most recent first. `twins` have its address, and are never sent."""
+    """One contact; `attempts` are the last ten, the most recent first. `twins` have its address, and are never sent.
+
+    `enrichments` are what the last ten messages of workflows said, the most recent first; `awaited` are workflows that
+    it went to, and of which nothing has come back since.
+    """
 
     id: UUID
     email: str
@@ -104,6 +109,8 @@ class Story:
     crms: tuple[CrmStory, ...]
     attempts: tuple[PastAttempt, ...]
     twins: tuple[UUID, ...] = ()
+    enrichments: tuple[PastEnrichment, ...] = ()
+    awaited: tuple[Awaited, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601."""
@@ -113,6 +120,8 @@ class Story:
             "crms": [_plain(one) for one in self.crms],
             "attempts": [_plain(one) for one in self.attempts],
             "twins": [str(one) for one in self.twins],
+            "enrichments": [_plain(one) for one in self.enrichments],
+            "awaited": [_plain(one) for one in self.awaited],
         }
 
 
@@ -136,6 +145,7 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
         nobody = unattended(connection)
         twins = tuple(connection.execute(_SQL["twins"], {"contact_id": contact.id}).scalars())
         attempts = connection.execute(_SQL["attempts"], {"contact_id": contact.id, "limit": _ATTEMPTS}).all()
+        found, open_questions = enrichments_of(connection, contact.id), awaited(connection, contact.id)
     past = tuple(PastAttempt(**row._mapping) for row in attempts)
     return Story(
         **contact._mapping,
@@ -150,6 +160,8 @@ def _story(engine: sa.Engine, find: str, **who: Any) -> Story:
         ),
         attempts=past,
         twins=twins,
+        enrichments=found,
+        awaited=open_questions,
     )
 
 
@@ -289,7 +301,7 @@ def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _plain(thing: CrmStory | PastAttempt | Story) -> dict[str, Any]:
+def _plain(thing: CrmStory | PastAttempt | PastEnrichment | Awaited | Story) -> dict[str, Any]:
     values = {field.name: getattr(thing, field.name) for field in fields(thing)}
     return {
         name: value.astimezone(UTC).isoformat()

@@ -20,7 +20,8 @@ class Figures:
     `daily`: one row per day, with `delivered`, `failed`, `retries`, `requests`, `success_percent` (NaN without
     attempts), `median_minutes`, `p95_minutes` (from selected to delivered; NaN without a delivery). `kinds`: failed
     attempts by kind, the commonest first. `parked`: `status`, `kind`, `code`, `contacts`, `since`.
-    `left_out`: `field`, `reason`, `contacts`.
+    `left_out`: `field`, `reason`, `contacts`. `unanswered`: contacts of which a workflow that tells what it finds has
+    told nothing; None for whatever is no such workflow.
     """
 
     crm: str
@@ -31,6 +32,7 @@ class Figures:
     left_out: pd.DataFrame
     median_minutes: float | None
     p95_minutes: float | None
+    unanswered: int | None
 
     @property
     def delivered(self) -> int:
@@ -67,6 +69,7 @@ def figures(
     times: Sequence[Mapping[str, Any]],
     parked: Sequence[Mapping[str, Any]],
     left_out: Sequence[Mapping[str, Any]] = (),
+    unanswered: int | None = None,
 ) -> Figures:
     """From the rows of `contacts.ledger.Ledger`, and those of `contacts.left_out`."""
     index = pd.Index([day - timedelta(days=back) for back in reversed(range(days))], name="day")
@@ -100,6 +103,7 @@ def figures(
         left_out=pd.DataFrame(left_out, columns=["field", "reason", "contacts"]),
         median_minutes=_minutes(overall["median_seconds"]),
         p95_minutes=_minutes(overall["p95_seconds"]),
+        unanswered=unanswered,
     )
 
 

@@ -49,7 +49,7 @@ def markdown(figures: Figures) -> str:
 
 def _facts(figures: Figures) -> list[tuple[str, str]]:
     success = figures.success_percent
-    return [
+    facts = [
         ("Contacts delivered", f"{figures.delivered:,}"),
         ("Attempts that succeeded", "no attempts" if success is None else f"{success:.2f} %"),
         ("Failed attempts", f"{figures.failed:,}"),
@@ -59,6 +59,9 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
         ("Parked: Error or Skipped at present", f"{figures.parked_contacts:,}"),
         ("Values left out of contacts that were delivered", f"{figures.values_left_out:,}"),
     ]
+    if figures.unanswered is not None:
+        facts.append(("Sent more than an hour ago, and the workflow has told nothing", f"{figures.unanswered:,}"))
+    return facts
 
 
 def _minutes(minutes: float | None) -> str:

@@ -239,18 +239,30 @@ class N8nSettings(CrmSettings):
     )
     webhook_secret: SecretStr | None = Field(
         None,
-        description="Required for n8n: sent as a bearer token, and what requests are signed with.",
+        description="Required for n8n: sent as a bearer token, what requests are signed with, and what a workflow must "
+        "show that tells what it found out.",
     )
     at_most_once: bool = Field(
         False,
         description="true: a contact whose answer was lost is not sent again by itself, since the workflow may have "
         "run; it is in Error with the kind `unknown` until a person decides.",
     )
+    enrichment_overwrite: Annotated[str, AfterValidator(values.enriched_fields)] | None = Field(
+        None,
+        description="Fields, separated by commas, that what a workflow found may overwrite: `phone_number`, `name`, "
+        "`first_name`, `last_name`, `custom_fields.NAME`. All others are filled where they are blank only; the address "
+        "is never changed.",
+    )
 
     @property
     def url(self) -> str:
         """Scheme, host and port: the rest is secret."""
         return "" if self.webhook_url is None else values.origin_of(self.webhook_url.get_secret_value())
+
+    @property
+    def overwritten(self) -> frozenset[str]:
+        """Fields of a contact that what a workflow found may overwrite."""
+        return frozenset(values.listed(self.enrichment_overwrite or ""))
 
     @property
     def secrets(self) -> tuple[str, ...]:

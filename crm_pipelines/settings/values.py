@@ -153,3 +153,16 @@ def origins(value: str) -> str:
 
 def listed(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+FILLED_COLUMNS = ("phone_number", "name", "first_name", "last_name")
+"""Columns of a contact that what a workflow found may go to. The address is none: an enrichment never changes it."""
+
+CUSTOM_FIELD = "custom_fields."
+
+
+def enriched_fields(value: str) -> str:
+    names = listed(value)
+    if not all(name in FILLED_COLUMNS or name.removeprefix(CUSTOM_FIELD) not in {"", name} for name in names):
+        raise ValueError(f"expected fields separated by commas: {', '.join(FILLED_COLUMNS)}, or {CUSTOM_FIELD}NAME")
+    return ",".join(names)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,9 @@ _SQL = load_statements("statistics/status")
 _BACKLOG = load_statements("queue/claims")["backlog"]
 _MORE_THAN_ANY = 2**62
 
+PATIENCE = timedelta(hours=1)
+"""How long a workflow may take before what has not come back is counted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorGroup:
@@ -29,11 +32,25 @@ class ErrorGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unanswered:
+    """Contacts that a workflow was sent an hour ago or longer, and of which nothing has come back since.
+
+    `oldest`: when the first of them was sent; None if there are none. `used`: it has ever told anything of a contact. A
+    workflow that never does may be there for something else.
+    """
+
+    contacts: int
+    oldest: datetime | None
+    used: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class CrmStatus:
     """The contacts by sync status (every status of the contract has a count), and what holds them up.
 
     `oldest_due_seconds` is how long the longest waiting contact has been due, `put_off` ones among them: were due, and
     wait uncharged for a later time. `next_due` is when the next one of those that wait for their time becomes due.
+    `unanswered` is None but for workflows.
     """
 
     crm: str
@@ -45,6 +62,7 @@ class CrmStatus:
     next_due: datetime | None
     errors: tuple[ErrorGroup, ...]
     gate: Gate
+    unanswered: Unanswered | None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601, and of the gate what concerns a user."""
@@ -65,6 +83,7 @@ class CrmStatus:
                 "contacts_forgotten": gate.contacts_forgotten,
             },
             "gate": gate_document(gate),
+            "unanswered": self.unanswered and {**asdict(self.unanswered), "oldest": _iso(self.unanswered.oldest)},
         }
 
 
@@ -110,7 +129,14 @@ def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int]) -> Cr
         next_due=next_due,
         errors=tuple(ErrorGroup(**row._mapping) for row in errors),
         gate=gate,
+        unanswered=unanswered(connection, crm),
     )
+
+
+def unanswered(connection: sa.Connection, crm: str) -> Unanswered | None:
+    """None but for workflows."""
+    row = connection.execute(_SQL["unanswered"], {"crm": crm, "patience": PATIENCE}).one_or_none()
+    return None if row is None else Unanswered(**row._mapping)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,3 +47,17 @@ WITH causes AS (
      GROUP BY 1, 2, 3, 4
 ), keyed AS (SELECT *, md5(concat_ws(' ', crm, status, kind, text)) AS key, count(*) OVER () AS total FROM causes)
 SELECT * FROM keyed WHERE (-contacts, key) > (:after_contacts, :after_key) ORDER BY -contacts, key LIMIT :limit
+
+-- name: unanswered
+-- Of a workflow: how many contacts it was asked about more than :patience ago without an answer since, and when the first of
+-- them was sent. `used`: whether it ever tells anything. No row for any other CRM.
+SELECT count(asked.at) AS contacts, min(asked.at) AS oldest,
+       EXISTS (SELECT FROM crm_enrichments WHERE crm = :crm) AS used
+  FROM crm_syncs s
+ CROSS JOIN LATERAL (SELECT coalesce((SELECT a.started_at FROM crm_attempts a
+                                       WHERE a.contact_id = s.contact_id AND a.crm = s.crm AND a.outcome = 'synced'
+                                       ORDER BY a.claim_no DESC LIMIT 1), s.synced_at) AS at) asked
+ WHERE s.crm = :crm AND s.state <> 'unselected' AND s.synced_at IS NOT NULL AND asked.at < now() - CAST(:patience AS interval)
+   AND NOT EXISTS (SELECT FROM crm_enrichments e
+                    WHERE e.contact_id = s.contact_id AND e.crm = s.crm AND e.received_at >= asked.at)
+HAVING coalesce((SELECT d.kind FROM crm_destinations d WHERE d.name = :crm), :crm) = 'n8n'

@@ -17,6 +17,7 @@ from crm_pipelines.settings import (
     GROUPS,
     KINDS,
     BrevoSettings,
+    N8nSettings,
     Settings,
     UnknownDestination,
     groups,
@@ -57,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "N8N_WEBHOOK_URL": None,
     "N8N_WEBHOOK_SECRET": None,
     "N8N_AT_MOST_ONCE": False,
+    "N8N_ENRICHMENT_OVERWRITE": None,
     "N8N_SYNC_SCHEDULER_INTERVAL_MINUTES": 5,
     "N8N_SYNC_MAX_RETRIES": 3,
     "N8N_RATE_LIMIT_PER_SECOND": 10,
@@ -116,6 +118,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "N8N_WEBHOOK_URL": (f"https://n8n.example.org/webhook/{SECRET}",) * 2,
     "N8N_WEBHOOK_SECRET": (f" {SECRET}\n", SECRET),
     "N8N_AT_MOST_ONCE": ("true", True),
+    "N8N_ENRICHMENT_OVERWRITE": ("phone_number, name", "phone_number,name"),
     "N8N_MAPPING_FILE": ("/srv/mapping.toml", Path("/srv/mapping.toml")),
     "N8N_SYNC_SCHEDULER_INTERVAL_MINUTES": ("15", 15),
     "N8N_SYNC_SCHEDULER_BATCH_SIZE": ("25", 25),
@@ -488,3 +491,21 @@ def test_reading_changes_no_variable(folder: Path) -> None:
     before = dict(os.environ)
     load_settings()
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("value", ["email", "custom_fields", "custom_fields.", "phone", "phone_number,x", "revision"])
+def test_a_field_that_no_workflow_may_overwrite_is_refused_at_start(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("N8N_ENRICHMENT_OVERWRITE", value)
+    with pytest.raises(SettingsError, match="N8N_ENRICHMENT_OVERWRITE: expected fields separated by commas"):
+        load_settings()
+
+
+def test_fields_that_a_workflow_may_overwrite_are_read_as_they_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("N8N_ENRICHMENT_OVERWRITE", "phone_number, custom_fields.Company size")
+    monkeypatch.setenv("N8N_WEBHOOK_URL", "https://n8n.example.com/webhook/x")
+    monkeypatch.setenv("N8N_WEBHOOK_SECRET", "secret-of-the-workflow")
+    found = load_settings().destination("n8n")
+    assert isinstance(found, N8nSettings)
+    assert found.overwritten == {"phone_number", "custom_fields.Company size"}

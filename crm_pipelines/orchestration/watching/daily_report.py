@@ -15,6 +15,7 @@ from crm_pipelines.orchestration.resources import sentences
 from crm_pipelines.queue.ledger import Ledger
 from crm_pipelines.settings import CrmSettings, load_settings
 from crm_pipelines.statistics.left_out import values_left_out
+from crm_pipelines.statistics.status import unanswered
 
 
 class ReportConfig(dg.Config):
@@ -48,6 +49,8 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
         settings, today = load_settings(), datetime.now(UTC).date()
         with sentences(), database_of(settings, "crm-pipelines report") as engine:
             ledger = Ledger(engine, name)
+            with engine.connect() as connection:
+                silent = unanswered(connection, name)
             found = figures(
                 name,
                 day=today,
@@ -56,6 +59,7 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
                 times=ledger.times_to_delivery(config.days),
                 parked=ledger.parked(),
                 left_out=[asdict(one) for one in values_left_out(engine, name)],
+                unanswered=silent.contacts if silent is not None and silent.used else None,
             )
             path = _write(settings.storage.crm_pipelines_data_dir / "reports", f"{name}-{today}.html", page.html(found))
         context.log.info("%d delivered in %d days; the page is %s.", found.delivered, config.days, path)
@@ -65,6 +69,7 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
             "retries": found.retries,
             "parked": found.parked_contacts,
             "values_left_out": found.values_left_out,
+            "unanswered": found.unanswered,
             "success_percent": found.success_percent,
             "median_minutes_to_delivery": found.median_minutes,
             "p95_minutes_to_delivery": found.p95_minutes,

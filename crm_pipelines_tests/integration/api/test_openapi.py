@@ -4,11 +4,14 @@ import re
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from crm_pipelines.api.access import Authenticator
+from crm_pipelines.settings import N8nSettings
 from crm_pipelines_tests.fixtures.api import ENOUGH, Api
 from crm_pipelines_tests.patience import LONGEST_TEST, PATIENCE
 
@@ -34,7 +37,15 @@ def test_generated_requests_meet_no_server_error_and_only_what_is_documented(
     api.app.state.open_instance = nullcontext
     monkeypatch.setattr("crm_pipelines.api.status.health", lambda *_: [])
     api.app.state.authenticator = Authenticator(api.engine, requests_per_minute=ENOUGH, failures_per_minute=ENOUGH)
+    # The one token that is sent opens the webhook, too, which knows the contact of its example.
+    told_by_n8n = N8nSettings(
+        webhook_url=SecretStr("https://n8n.example.com/x"), webhook_secret=SecretStr(api.token or "")
+    )
+    settings = api.app.state.settings
+    destinations = {**settings.destinations, "n8n": told_by_n8n}
+    monkeypatch.setattr(api.app.state, "settings", replace(settings, destinations=destinations), raising=False)
     api.people.add(3)
+    api.people.add(id="3fa85f64-5717-4562-b3fc-2c963f66afa6")
     ended = subprocess.run(
         [
             *(Path(sys.executable).parent / "schemathesis", "run", f"{api.url}/openapi.json"),

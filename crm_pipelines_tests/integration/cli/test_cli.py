@@ -14,10 +14,12 @@ import sqlalchemy as sa
 
 from crm_pipelines.cli import cli
 from crm_pipelines.cli.output import printable
+from crm_pipelines.contacts.enriching import Offer
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.local.processes import free_port
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.cli.conftest import Run
+from crm_pipelines_tests.integration.contacts.messages import FOUND, tell
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 from crm_pipelines_tests.programs import program
@@ -279,3 +281,20 @@ def test_sync_runs_the_job_to_its_end(run: Run, engine: sa.Engine, brevo_sandbox
     assert "1 claimed, 1 synced" in done.stdout
     assert brevo_sandbox.contact("ada@example.com") is not None
     assert brevo_sandbox.contact("b@example.com") is None
+
+
+def test_why_and_status_tell_what_a_workflow_found_and_what_never_came_back(run: Run, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        ada, bob = (add_contact(connection, f"{name}@example.com") for name in ("ada", "bob"))
+        for contact in (ada, bob):
+            put(connection, contact, "synced", crm="n8n", synced_at=sa.text("now() - interval '200 min'"))
+    kept = Offer(field="name", value=None, problem="it is no name")
+    tell(engine, ada, FOUND, kept, confidence=85, sources=["registry"], cost_estimate=0.15)
+    words = " ".join(run("why", "ada@example.com").stdout.split())
+    for said in ("What workflows found", "phone_number", "registry", "85", "0.15", "it is no name"):
+        assert said in words
+    [told] = json.loads(run("why", "ada@example.com", "--json").stdout)["enrichments"]
+    assert (told["filled"], told["kept"], told["confidence"]) == (["phone_number"], {"name": "it is no name"}, 85)
+    assert "3 h 20 min ago; nothing has come back since." in run("why", "bob@example.com").stdout
+    assert [one["crm"] for one in json.loads(run("why", "bob@example.com", "--json").stdout)["awaited"]] == ["n8n"]
+    assert "nothing has come back for 1; the first was sent at" in run("status").stdout

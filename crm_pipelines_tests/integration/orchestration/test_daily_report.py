@@ -7,10 +7,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from crm_pipelines.orchestration.build import build_definitions
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.integration.contacts.messages import tell
+from crm_pipelines_tests.integration.contacts.states import put
 
 CODE = "<b>duplicate_parameter</b>"
 TODAY = datetime.now(UTC).date()
@@ -45,14 +48,13 @@ def attempts(people: People, outcome: str, count: int, *, days: int = 0, kind: s
     )
 
 
-def report(**config: Any) -> tuple[dict[str, Any], str]:
+def report(crm: str = "brevo", **config: Any) -> tuple[dict[str, Any], str]:
     """A run of daily_report: its metadata, and the page."""
+    node = f"{crm}__daily_report"
     job = build_definitions(load_settings()).get_repository_def().get_job("daily_report")
     with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(
-            instance=instance, run_config={"ops": {"brevo__daily_report": {"config": config}}}
-        )
-        [event] = result.asset_materializations_for_node("brevo__daily_report")
+        result = job.execute_in_process(instance=instance, run_config={"ops": {node: {"config": config}}})
+        [event] = result.asset_materializations_for_node(node)
     metadata: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
     return metadata, Path(metadata["page"]).read_text(encoding="utf-8")
 
@@ -128,3 +130,20 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(monkeypatch: pyte
     monkeypatch.setenv("CRM_PIPELINES_DATA_DIR", str(blocked))
     with pytest.raises(dg.Failure, match="Is CRM_PIPELINES_DATA_DIR writable"):
         report()
+
+
+def test_the_report_of_a_workflow_counts_what_never_came_back_once_it_tells_anything(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("N8N_WEBHOOK_URL", "https://n8n.example.com/webhook/x")
+    monkeypatch.setenv("N8N_WEBHOOK_SECRET", "secret-of-the-workflow")
+    contacts = people.add(2, select=False)
+    with people.engine.begin() as connection:
+        for contact in contacts:
+            put(connection, contact, "synced", crm="n8n", synced_at=sa.text("now() - interval '3 hours'"))
+    assert "the workflow has told nothing" not in report("n8n")[1]
+    tell(people.engine, contacts[0])
+    metadata, page = report("n8n")
+    assert metadata["unanswered"] == 1
+    assert "the workflow has told nothing" in page
+    assert "the workflow has told nothing" not in report()[1]

@@ -4,15 +4,18 @@ import csv
 import io
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.api.pages import exporting
+from crm_pipelines.contacts.enriching import Offer
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+from crm_pipelines_tests.integration.contacts.messages import FOUND, tell
 from crm_pipelines_tests.integration.contacts.states import add_contact, put
 from crm_pipelines_tests.integration.pages.conftest import Visitor
 
@@ -246,3 +249,38 @@ def test_who_may_have_arrived_is_left_alone_by_retry_all_and_decided_about_by_it
     assert "Send again" in page
     operator.send(f"/contacts/{unknown['contact_id']}/retry", {"crm": "brevo"})
     assert people.states() == {"queued": 3}
+
+
+def test_the_contacts_page_shows_what_a_workflow_found_and_what_of_it_was_taken(
+    operator: Visitor, people: People
+) -> None:
+    [contact] = people.add(custom_fields='{"company": "Engines <Ltd>"}')
+    kept = Offer(field="custom_fields.company", value="Other")
+    facts: dict[str, Any] = {
+        "confidence": 85,
+        "sources": ["registry"],
+        "cost_estimate": 0.15,
+        "enrichment_id": "execution-7",
+    }
+    found = {"phone": "+12025550143", "address": {"city": "Paris"}, "additional_emails": ["a@x.example", "b@x.example"]}
+    tell(people.engine, contact, FOUND, kept, metadata={"source": "enrich"}, found=found, **facts)
+    tell(people.engine, contact, status="failed", error="the <registry> did not answer")
+    text = operator.get(f"/contacts/{contact}").text
+    assert "What workflows found" in text
+    assert "Filled <code>phone_number</code>." in text
+    assert "Left <code>custom_fields.company</code> as it was: it has another value." in text
+    assert "sources: registry; by enrich; confidence 85 of 100; cost 0.15; message <code>execution-7</code>" in text
+    assert '<th scope="row">address.city</th><td>Paris</td>' in text
+    assert "<td>a@x.example, b@x.example</td>" in text
+    assert "the &lt;registry&gt; did not answer" in text
+    assert "nothing has come back since" not in text
+
+
+def test_a_workflow_that_never_told_anything_is_seen(operator: Visitor, people: People) -> None:
+    [contact] = people.add(select=False)
+    with people.engine.begin() as connection:
+        put(connection, contact, "synced", crm="n8n", synced_at=sa.text("now() - interval '3 hours'"))
+    assert "3 h ago; nothing has come back since." in operator.get(f"/contacts/{contact}").text
+    assert "nothing has come back" not in operator.get("/").text, "it may be there for something else"
+    tell(people.engine, people.add()[0])
+    assert "Of 1 contact that was sent to n8n more than an hour ago" in operator.get("/").text

@@ -4,8 +4,11 @@ import json
 
 import sqlalchemy as sa
 
+from crm_pipelines.contacts.story import story_of
 from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.destinations.registered import register
 from crm_pipelines.statistics.status import ErrorGroup, crm_status
+from crm_pipelines_tests.integration.contacts.messages import tell
 from crm_pipelines_tests.integration.contacts.states import STATES, add_contact, put
 from crm_pipelines_tests.patience import LONGEST_TEST
 
@@ -73,3 +76,24 @@ def test_a_gate_closed_without_end_is_told_and_fits_into_json(engine: sa.Engine)
         "kind": "credentials",
         "reason": "The key was refused.",
     }
+
+
+def test_what_a_workflow_was_asked_and_never_told_is_counted_after_an_hour(engine: sa.Engine) -> None:
+    register(engine, "n8n_eu", "n8n")
+    with engine.begin() as connection:
+        contacts = [add_contact(connection, f"{minutes}@example.com") for minutes in (200, 100, 30)]
+        for contact, minutes in zip(contacts, (200, 100, 30), strict=True):
+            for crm in ("n8n", "n8n_eu", "brevo"):
+                ago = sa.text(f"now() - interval '{minutes} min'")
+                put(connection, contact, "synced", crm=crm, synced_at=ago)
+    assert crm_status(engine, "brevo").unanswered is None
+    before = crm_status(engine, "n8n").unanswered
+    assert before is not None
+    assert (before.contacts, before.used) == (2, False)
+    tell(engine, contacts[0])
+    after, other = crm_status(engine, "n8n").unanswered, crm_status(engine, "n8n_eu").unanswered
+    assert after is not None
+    assert other is not None
+    assert (after.contacts, after.used, other.contacts) == (1, True, 2)
+    assert after.oldest == story_of(engine, contacts[1]).awaited[0].asked_at
+    assert json.loads(json.dumps(crm_status(engine, "n8n").as_dict()))["unanswered"]["contacts"] == 1
