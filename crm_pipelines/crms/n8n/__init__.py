@@ -22,7 +22,7 @@ from typing import Any
 
 from crm_pipelines.crms.base import Identity, IsContact, Kind
 from crm_pipelines.crms.fingerprints import credentials_fingerprint, require_key, settings_fingerprint
-from crm_pipelines.crms.n8n.api import Webhook
+from crm_pipelines.crms.n8n.api import N8nWebhook
 from crm_pipelines.crms.n8n.identity import identity_of
 from crm_pipelines.crms.n8n.mapper import N8nMapper
 from crm_pipelines.crms.n8n.mapping import N8nMapping, load_mapping
@@ -63,7 +63,7 @@ class N8n(N8nMapper):
         self.longest_request = longest_request
         self._url = webhook_url
         self._transport = Transport(webhook_url, SignedSecret(webhook_secret), longest_request=longest_request)
-        self._webhook = Webhook(
+        self._webhook = N8nWebhook(
             self._transport, url=webhook_url, secret=webhook_secret, destination=name, repeatable=self.repeatable
         )
 

@@ -20,7 +20,7 @@ from crm_pipelines.settings.values import origin_of
 _SHORTEST_HIDDEN = 3
 
 
-class Webhook:
+class N8nWebhook:
     """The webhook of one destination. Safe to use from several threads.
 
     `repeatable`: whether a request that may have run the workflow may be made again.

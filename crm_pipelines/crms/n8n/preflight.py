@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from crm_pipelines.crms.base import Identity
-from crm_pipelines.crms.n8n.api import Webhook
+from crm_pipelines.crms.n8n.api import N8nWebhook
 from crm_pipelines.crms.n8n.identity import identity_of
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.schema import Finding
@@ -16,7 +16,7 @@ _TEST = "/webhook-test/"
 
 
 def check(
-    webhook: Webhook, url: str, *, variable: str, turn: Turn, judge: Callable[[Identity | None], Finding] | None
+    webhook: N8nWebhook, url: str, *, variable: str, turn: Turn, judge: Callable[[Identity | None], Finding] | None
 ) -> list[Finding]:
     """One finding per thing that was looked at; `variable` holds the address. One request."""
     outcome = webhook.look(turn)

@@ -98,6 +98,8 @@ class MauticSubject(Subject):
             Capability.CHOICES,
             Capability.FIELDS,
             Capability.READING,
+            Capability.FORM,
+            Capability.PROBES,
             Capability.RATES,
         }
     )
