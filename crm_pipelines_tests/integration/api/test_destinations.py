@@ -126,7 +126,10 @@ def test_nothing_at_all_is_queued_when_one_of_the_destinations_is_not_set_up(
     who = {"contact_ids": [contact]} if "contact_ids" in body else {"contact_id": contact} if path == TRIGGER else {}
     answer = api.call("POST", path, json={**body, **who})
     assert error_of(answer) == (409, "crm_not_configured")
-    assert "Mautic is not set up: set MAUTIC_BASE_URL" in answer.json()["error"]["message"]
+    assert (
+        "Mautic is no destination here: CRM_DESTINATIONS names brevo, brevo_eu only."
+        in answer.json()["error"]["message"]
+    )
     assert api.people.all("SELECT * FROM crm_syncs") == []
     assert api.writes() == []
 

@@ -85,7 +85,7 @@ def test_the_overview_says_once_that_contacts_wait_for_what_is_not_set_up(operat
     text = operator.get("/").text
     told = section(text, "mautic")
     assert "2 contacts are selected for Mautic, and nothing is sent there." in told
-    assert "Mautic is not set up: set MAUTIC_BASE_URL" in told
+    assert "Mautic is no destination here: CRM_DESTINATIONS names brevo, brevo_eu only." in told
     assert "Open," not in told
     assert "on its way" not in told
     assert text.count("contacts are selected for") == 1
@@ -124,11 +124,11 @@ def test_nobody_can_be_selected_for_what_is_not_set_up_and_who_was_can_be_taken_
     operator.get(f"/contacts/{contact}")
     answer = operator.send(f"/contacts/{contact}/select", {"crm": "mautic"})
     assert answer.status_code == 409
-    assert "Mautic is not set up: set MAUTIC_BASE_URL" in answer.text
+    assert "Mautic is no destination here: CRM_DESTINATIONS names brevo, brevo_eu only." in answer.text
     assert states(people) == {}
     before = in_state(people.engine, "failed", "mautic")
     text = operator.get(f"/contacts/{before}").text
-    assert "Mautic is not set up: set MAUTIC_BASE_URL" in text
+    assert "Mautic is no destination here: CRM_DESTINATIONS names brevo, brevo_eu only." in text
     operator.send(f"/contacts/{before}/unselect", {"crm": "mautic"})
     assert states(people) == {"mautic": "unselected"}
     assert "Mautic" not in operator.get(f"/contacts/{before}").text
