@@ -1,5 +1,5 @@
 # Every target sets up .venv by itself. PYTHON=/path/to/python3.12 chooses the interpreter.
-.PHONY: help demo up venv test test-system chaos mutations check bench lock
+.PHONY: help demo up venv test test-system judges chaos mutations check bench lock
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -23,6 +23,11 @@ test: ## Run the tests that a change needs; takes minutes
 test-system: ## Run what starts whole stacks, and storms; takes minutes more
 	@scripts/setup-venv test
 	.venv/bin/pytest -n 3 --dist loadfile crm_pipelines_tests/system
+
+judges: ## Install a real n8n into a cache folder (3 GB, minutes, once), and let it judge what we send and imitate
+	@scripts/setup-venv test
+	.venv/bin/python -m crm_pipelines_tests.judges.install
+	CRM_PIPELINES_REQUIRE_JUDGES=1 .venv/bin/pytest crm_pipelines_tests/judges
 
 SECONDS ?= 120
 chaos: ## Two minutes of random trouble (CRM=hubspot SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md

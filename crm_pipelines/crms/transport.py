@@ -280,7 +280,8 @@ class Transport:
             session.auth = self._auth
             session.headers.update(
                 {
-                    "User-Agent": f"crm-pipelines/{version('crm-pipelines')}",
+                    # A bare name and version is a bot's to isbot, by which n8n's option "Ignore Bots" goes.
+                    "User-Agent": f"crm-pipelines/{version('crm-pipelines')} (delivers contacts)",
                     "Accept": "application/json",
                     "Accept-Encoding": "identity",  # answers are short, and compressed ones can be bombs
                 }

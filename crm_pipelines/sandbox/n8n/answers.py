@@ -28,7 +28,8 @@ def not_registered(method: str, path: str, others: list[str], *, test: bool = Fa
         message += f"Did you mean to make a {' or '.join(others)} request?"
         hint = ""
     else:
-        message = f'The requested webhook "{method} {path}" is not registered.'
+        asked = path if test else f"{method} {path}"
+        message = f'The requested webhook "{asked}" is not registered.'
         hint = _LISTEN if test else _PUBLISH
     return reply(404, {"code": 404, "message": message, "hint": hint, "stacktrace": "WebhookNotFoundError: …"})
 
