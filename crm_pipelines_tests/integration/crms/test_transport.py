@@ -1,6 +1,7 @@
 """Against servers that no library would play: they drip, lie about lengths, and hang."""
 
 import logging
+import re
 import shutil
 import socket
 import ssl
@@ -345,7 +346,7 @@ def test_the_key_is_in_its_header_only_and_netrc_adds_nothing(
         assert head.startswith("get /v3/contacts?limit=1 http/1.1\r\n")
         assert head.count(KEY) == 1
         assert f"api-key: {KEY}" in head
-        assert "user-agent: crm-pipelines/" in head
+        assert re.search(r"user-agent: crm-pipelines/[0-9.]+ \(", head), "a name and a version alone are a bot's to n8n"
         assert "authorization" not in head
         assert "cookie" not in head
 
