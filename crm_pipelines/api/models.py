@@ -1,6 +1,7 @@
 """What requests say and answers tell, with the checks of what comes from outside."""
 
 import json
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,10 +16,8 @@ from pydantic import (
     StrictInt,
     model_validator,
 )
-from pydantic.dataclasses import dataclass
 
 from crm_pipelines.contacts.filters import ContactFilter
-from crm_pipelines.contacts.records import ContactRecord, ContactStanding
 from crm_pipelines.files.addresses import usable_address
 from crm_pipelines.files.cleaning import LONGEST_CELL
 
@@ -353,21 +352,34 @@ class ContactPatch(_Fields):
     custom_fields: CustomFields = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Standing(ContactStanding):
+class Standing(BaseModel):
     """The contact at one CRM, as the columns of the view `contacts` have it."""
 
     crm: Crm
     sync_status: SyncStatus
     processing_status: Literal["Queued", "Processing", "Complete", "Error"] | None
+    processing_error: str | None
+    remote_id: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContactOut(ContactRecord):
+class ContactOut(BaseModel):
     """A contact with its status at every CRM."""
 
-    first_name: Annotated[
-        str | None, Field(description="null, with a null last_name too: known only as part of the name.")
-    ]
-    revision: Annotated[int, Field(description="Grows with every change of what could be sent.")]
-    crms: tuple[Standing, ...]
+    id: UUID
+    email: str | None
+    name: str | None
+    first_name: str | None = Field(description="null, with a null last_name too: known only as part of the name.")
+    last_name: str | None
+    phone_number: str | None
+    email_type: str | None
+    has_gmail: bool | None
+    context: str | None
+    source_url: str | None
+    source_job_id: UUID | None
+    domain_id: UUID | None
+    page_id: UUID | None
+    custom_fields: dict[str, Any]
+    revision: int = Field(description="Grows with every change of what could be sent.")
+    created_at: datetime
+    updated_at: datetime
+    crms: list[Standing]

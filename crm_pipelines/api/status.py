@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from pydantic.dataclasses import dataclass
 from starlette.datastructures import State
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
@@ -26,14 +25,7 @@ from crm_pipelines.orchestration.watching.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
 from crm_pipelines.statistics import status
 from crm_pipelines.statistics.left_out import LeftOut, values_left_out
-from crm_pipelines.statistics.status import (
-    CrmStatus,
-    ErrorGroup,
-    FailedContact,
-    Unanswered,
-    crm_status,
-    crm_statuses,
-)
+from crm_pipelines.statistics.status import CrmStatus, FailedContact, Unanswered, crm_status, crm_statuses
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
 
@@ -64,11 +56,13 @@ class CrmSummary(BaseModel):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ErrorSummary(ErrorGroup):
+class ErrorSummary(BaseModel):
     """Contacts with one kind of error, and the latest words."""
 
     status: SyncStatus
+    kind: str
+    contacts: int
+    sample: str | None
 
 
 class AccountSummary(BaseModel):

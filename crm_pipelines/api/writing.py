@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from crm_pipelines.access import api_writes
 from crm_pipelines.access.api_writes import KeptAnswer
@@ -18,8 +18,6 @@ from crm_pipelines.api.access import Writer
 from crm_pipelines.api.errors import ApiError
 from crm_pipelines.api.models import ContactOut
 from crm_pipelines.contacts import records
-
-_CONTACT = TypeAdapter(ContactOut)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +97,7 @@ def _response(connection: sa.Connection, status: int, answer: Any, contact: UUID
     if answer is None and contact is None:
         return Response(status_code=status)
     if contact is not None:
-        answer = _CONTACT.dump_python(_CONTACT.validate_python(asdict(records.read(connection, contact))), mode="json")
+        answer = ContactOut.model_validate(asdict(records.read(connection, contact))).model_dump(mode="json")
     return JSONResponse(answer, status_code=status)
 
 
