@@ -160,6 +160,7 @@ def plan_of(contact: Mapping[str, Any], offers: Sequence[Offer], *, overwrite: C
             continue
         if is_custom:
             custom[name] = offer.value
+            spelt.setdefault(_key(name), name)
             plan.values["custom_fields"] = custom
         else:
             plan.values[name] = offer.value
@@ -184,4 +185,4 @@ def _field_key(field: str) -> str:
 
 
 def _key(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    return "".join(letter for letter in name.casefold() if letter.isalnum()) or name
