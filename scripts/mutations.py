@@ -3272,4 +3272,23 @@ MUTATIONS = (
         changes=((_WEBHOOK, "without_secrets(message.error, settings.secrets)", "message.error"),),
         tests=(f"{_WEBHOOK_TESTS}::test_what_is_not_complete_is_kept_with_its_error_and_a_failed_one_fills_nothing",),
     ),
+    Mutation(
+        guard="enrichment: no time that cannot be read again",
+        changes=(("crm_pipelines/api/n8n_models.py", "if moment < _FIRST_MOMENT:", "if False:"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_what_cannot_be_used_is_refused_by_the_name_of_its_field",),
+    ),
+    Mutation(
+        guard="enrichment: a custom field is one, however it is spelt in a message",
+        changes=((_ENRICHING, "spelt.setdefault(_key(name), name)", "pass"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_a_custom_field_is_the_same_however_it_is_spelt_within_one_message",),
+    ),
+    Mutation(
+        guard="n8n: content that comes again after an edit has another key",
+        changes=(
+            ("crm_pipelines/queue/claims.sql", "c.revision || '.' || s.synced_revision AS occasion", "'' AS occasion"),
+        ),
+        tests=(
+            f"{_N8N_RUNS}::test_an_edit_back_and_a_selection_of_who_has_arrived_have_keys_of_their_own_and_a_retry_has_not",
+        ),
+    ),
 )

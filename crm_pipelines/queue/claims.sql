@@ -90,6 +90,7 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lis
             ELSE ARRAY(SELECT k FROM unnest(s.maybe_keys) k
                         WHERE NOT EXISTS (SELECT 1 FROM crm_syncs o
                                            WHERE o.crm = :crm AND o.remote_key = k AND o.contact_id <> s.contact_id)) END AS maybe_keys,
+       c.revision || '.' || s.synced_revision AS occasion,
        c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
        c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,
@@ -107,6 +108,7 @@ SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.
                         WHERE NOT EXISTS (SELECT 1 FROM crm_syncs o
                                            WHERE o.crm = :crm AND o.remote_key = k AND o.contact_id <> s.contact_id)) END, '{}') AS maybe_keys,
        coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
+       c.revision || '.' || coalesce(s.synced_revision, 0) AS occasion,
        c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
        c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,
