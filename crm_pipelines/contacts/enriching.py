@@ -108,7 +108,8 @@ def take(
     outdated = bool(connection.execute(_SQL["is_outdated"], when).scalar_one())
     plan = plan_of(contact, message.offers, overwrite=overwrite, outdated=outdated)
     if plan.values:
-        connection.execute(_SQL["hold"], {"contact_id": message.contact_id, "crms": list(workflows)})
+        held = {"contact_id": message.contact_id, "crm": message.crm, "crms": list(workflows)}
+        connection.execute(_SQL["hold"], held)
         records.update(connection, message.contact_id, plan.values)
         connection.execute(_SQL["settle"], {"contact_id": message.contact_id})
     connection.execute(

@@ -228,7 +228,12 @@ WITH outcome AS MATERIALIZED (
             ELSE s.run_at END,
         synced_revision = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.revision ELSE s.synced_revision END,
         synced_at = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN now() ELSE s.synced_at END,
+        -- NULL, too, when the workflow has found something meanwhile: it knows more than it was told.
         payload_hash = CASE WHEN NOT o.outdated
+                             AND NOT EXISTS (SELECT 1 FROM crm_enrichments e
+                                              WHERE e.contact_id = s.contact_id AND e.crm = s.crm
+                                                AND (e.filled <> '{}' OR e.overwritten <> '{}')
+                                                AND e.received_at >= coalesce(s.delivery_started_at, o.started_at))
                             THEN CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END END,
         -- With a remote_key the CRM has confirmed a request: a delivery, or a step aside.
         sent_attributes = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN o.sent_attributes
