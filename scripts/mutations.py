@@ -129,6 +129,7 @@ _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 _ENRICHING = "crm_pipelines/contacts/enriching.py"
 _ENRICHMENTS_SQL = "crm_pipelines/contacts/enrichments.sql"
 _WEBHOOK = "crm_pipelines/api/n8n.py"
+_ENRICHMENT_RUNS = "crm_pipelines_tests/integration/orchestration/test_enrichment.py"
 _WEBHOOK_TESTS = "crm_pipelines_tests/integration/api/test_n8n.py"
 _ENRICHING_TESTS = "crm_pipelines_tests/integration/contacts/test_enriching.py"
 _ROUND = "crm_pipelines_tests/integration/orchestration/test_enrichment.py"
@@ -3290,5 +3291,28 @@ MUTATIONS = (
         tests=(
             f"{_N8N_RUNS}::test_an_edit_back_and_a_selection_of_who_has_arrived_have_keys_of_their_own_and_a_retry_has_not",
         ),
+    ),
+    Mutation(
+        guard="enrichment: what a workflow found during its delivery can be taken back by a user",
+        changes=(
+            (
+                "crm_pipelines/queue/claims.sql",
+                "e.received_at >= coalesce(s.delivery_started_at, o.started_at)",
+                "false",
+            ),
+        ),
+        tests=(f"{_ENRICHMENT_RUNS}::test_a_user_who_takes_back_what_the_workflow_found_is_news_to_it[True]",),
+    ),
+    Mutation(
+        guard="enrichment: what a workflow found after its delivery can be taken back by a user",
+        changes=((_ENRICHMENTS_SQL, "CASE WHEN s.crm <> :crm THEN s.payload_hash END", "s.payload_hash"),),
+        tests=(f"{_ENRICHMENT_RUNS}::test_a_user_who_takes_back_what_the_workflow_found_is_news_to_it[False]",),
+    ),
+    Mutation(
+        guard="n8n: a refusal in a text is one",
+        changes=(
+            ("crm_pipelines/crms/n8n/outcomes.py", 'isinstance(ok, str) and ok.strip().lower() == "false"', "False"),
+        ),
+        tests=("crm_pipelines_tests/unit/crms/test_n8n.py::test_what_an_answer_means",),
     ),
 )
