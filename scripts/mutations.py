@@ -2945,9 +2945,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="n8n: a workflow's refusal is none of its successes",
-        changes=(
-            ("crm_pipelines/crms/n8n/outcomes.py", 'if body.get("ok") is False else (Result', "if False else (Result"),
-        ),
+        changes=(("crm_pipelines/crms/n8n/outcomes.py", "if _is_refusal(body) else (Result", "if False else (Result"),),
         tests=(
             f"{_N8N_UNIT}::test_what_an_answer_means",
             f"{_N8N_RUNS}::test_whom_the_workflow_refuses_fails_in_its_words_and_the_others_arrive",
