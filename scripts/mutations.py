@@ -129,6 +129,7 @@ _DAGSTER_PAGE_TESTS = "crm_pipelines_tests/integration/api/test_dagster_page.py"
 _ENRICHING = "crm_pipelines/contacts/enriching.py"
 _ENRICHMENTS_SQL = "crm_pipelines/contacts/enrichments.sql"
 _WEBHOOK = "crm_pipelines/api/n8n.py"
+_ENRICHMENT_RUNS = "crm_pipelines_tests/integration/orchestration/test_enrichment.py"
 _WEBHOOK_TESTS = "crm_pipelines_tests/integration/api/test_n8n.py"
 _ENRICHING_TESTS = "crm_pipelines_tests/integration/contacts/test_enriching.py"
 _ROUND = "crm_pipelines_tests/integration/orchestration/test_enrichment.py"
@@ -2944,9 +2945,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="n8n: a workflow's refusal is none of its successes",
-        changes=(
-            ("crm_pipelines/crms/n8n/outcomes.py", 'if body.get("ok") is False else (Result', "if False else (Result"),
-        ),
+        changes=(("crm_pipelines/crms/n8n/outcomes.py", "if _is_refusal(body) else (Result", "if False else (Result"),),
         tests=(
             f"{_N8N_UNIT}::test_what_an_answer_means",
             f"{_N8N_RUNS}::test_whom_the_workflow_refuses_fails_in_its_words_and_the_others_arrive",
@@ -3271,5 +3270,47 @@ MUTATIONS = (
         guard="enrichment: no secret in a workflow's words",
         changes=((_WEBHOOK, "without_secrets(message.error, settings.secrets)", "message.error"),),
         tests=(f"{_WEBHOOK_TESTS}::test_what_is_not_complete_is_kept_with_its_error_and_a_failed_one_fills_nothing",),
+    ),
+    Mutation(
+        guard="enrichment: no time that cannot be read again",
+        changes=(("crm_pipelines/api/n8n_models.py", "if moment < _FIRST_MOMENT:", "if False:"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_what_cannot_be_used_is_refused_by_the_name_of_its_field",),
+    ),
+    Mutation(
+        guard="enrichment: a custom field is one, however it is spelt in a message",
+        changes=((_ENRICHING, "spelt.setdefault(_key(name), name)", "pass"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_a_custom_field_is_the_same_however_it_is_spelt_within_one_message",),
+    ),
+    Mutation(
+        guard="n8n: content that comes again after an edit has another key",
+        changes=(
+            ("crm_pipelines/queue/claims.sql", "c.revision || '.' || s.synced_revision AS occasion", "'' AS occasion"),
+        ),
+        tests=(
+            f"{_N8N_RUNS}::test_an_edit_back_and_a_selection_of_who_has_arrived_have_keys_of_their_own_and_a_retry_has_not",
+        ),
+    ),
+    Mutation(
+        guard="enrichment: what a workflow found during its delivery can be taken back by a user",
+        changes=(
+            (
+                "crm_pipelines/queue/claims.sql",
+                "e.received_at >= coalesce(s.delivery_started_at, o.started_at)",
+                "false",
+            ),
+        ),
+        tests=(f"{_ENRICHMENT_RUNS}::test_a_user_who_takes_back_what_the_workflow_found_is_news_to_it[True]",),
+    ),
+    Mutation(
+        guard="enrichment: what a workflow found after its delivery can be taken back by a user",
+        changes=((_ENRICHMENTS_SQL, "CASE WHEN s.crm <> :crm THEN s.payload_hash END", "s.payload_hash"),),
+        tests=(f"{_ENRICHMENT_RUNS}::test_a_user_who_takes_back_what_the_workflow_found_is_news_to_it[False]",),
+    ),
+    Mutation(
+        guard="n8n: a refusal in a text is one",
+        changes=(
+            ("crm_pipelines/crms/n8n/outcomes.py", 'isinstance(ok, str) and ok.strip().lower() == "false"', "False"),
+        ),
+        tests=("crm_pipelines_tests/unit/crms/test_n8n.py::test_what_an_answer_means",),
     ),
 )

@@ -7,6 +7,7 @@ The names are those of the original system. Ours are `error`; `name`, `first_nam
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from crm_pipelines.crms.phones import e164
 from crm_pipelines.settings.values import CUSTOM_FIELD
 
 _MOST_CALLS = 1_000_000_000
+_FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 COMPANY = {
     "name": "company",
@@ -41,6 +43,13 @@ COMPANY = {
 def _as_text(value: Any) -> Any:
     """Workflows give numbers where texts are meant: the size of a company, a zip code."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    """What is none, such as the year 1, is a mistake; in UTC it may be a year that no datetime can hold."""
+    if moment < _FIRST_MOMENT:
+        raise ValueError("it is before 1970")
+    return moment
 
 
 Phone = Annotated[Annotated[str, Field(max_length=50), AfterValidator(storable)] | None, BeforeValidator(_as_text)]
@@ -126,7 +135,7 @@ class EnrichedData(_Found):
             for name, value in known.items():
                 custom.setdefault(names[name] if names else name, value)
         for name, value in custom.items():
-            if value not in (None, "", []):
+            if name.strip() and value not in (None, "", []):
                 yield Offer(field=f"{CUSTOM_FIELD}{name}", value=value)
 
 
@@ -185,7 +194,7 @@ class EnrichmentComplete(RequestBody):
     contact_id: UUID
     enrichment_id: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
     status: Literal["complete", "partial", "failed"]
-    timestamp: Moment = Field(
+    timestamp: Annotated[Moment, AfterValidator(_of_our_time)] = Field(
         description="When it was found. A message of before the one that was taken overwrites nothing."
     )
     enriched_data: EnrichedData | None = None

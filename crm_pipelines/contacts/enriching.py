@@ -108,7 +108,8 @@ def take(
     outdated = bool(connection.execute(_SQL["is_outdated"], when).scalar_one())
     plan = plan_of(contact, message.offers, overwrite=overwrite, outdated=outdated)
     if plan.values:
-        connection.execute(_SQL["hold"], {"contact_id": message.contact_id, "crms": list(workflows)})
+        held = {"contact_id": message.contact_id, "crm": message.crm, "crms": list(workflows)}
+        connection.execute(_SQL["hold"], held)
         records.update(connection, message.contact_id, plan.values)
         connection.execute(_SQL["settle"], {"contact_id": message.contact_id})
     connection.execute(
@@ -160,6 +161,7 @@ def plan_of(contact: Mapping[str, Any], offers: Sequence[Offer], *, overwrite: C
             continue
         if is_custom:
             custom[name] = offer.value
+            spelt.setdefault(_key(name), name)
             plan.values["custom_fields"] = custom
         else:
             plan.values[name] = offer.value
@@ -184,4 +186,4 @@ def _field_key(field: str) -> str:
 
 
 def _key(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    return "".join(letter for letter in name.casefold() if letter.isalnum()) or name

@@ -15,8 +15,10 @@ SELECT CAST(:sent_at AS timestamptz) > now() + CAST(:margin AS interval) AS ahea
 
 -- name: hold
 -- What a workflow found is no news to it: its own row counts as up to date while the contact is filled, so that the trigger on
--- crm_contacts passes it over. A row that an edit has not reached yet is left to that edit.
-UPDATE crm_syncs s SET contact_revision = 9223372036854775807
+-- crm_contacts passes it over. A row that an edit has not reached yet is left to that edit. The workflow knows more than it was
+-- told from now on, so whoever takes back what it found is news to it.
+UPDATE crm_syncs s SET contact_revision = 9223372036854775807,
+       payload_hash = CASE WHEN s.crm <> :crm THEN s.payload_hash END
   FROM crm_contacts c
  WHERE c.id = s.contact_id AND s.contact_id = :contact_id AND s.crm = ANY (CAST(:crms AS text[]))
    AND s.contact_revision >= c.revision

@@ -70,13 +70,15 @@ class Sendable:
     """One contact ready to be sent.
 
     `remote_key` is the address under which the CRM holds it, None if never delivered; `remote_id` the CRM's own id,
-    None if not known; `remembered` what earlier deliveries left to be remembered.
+    None if not known; `remembered` what earlier deliveries left to be remembered. `occasion` tells it from a
+    delivery of the same content before: the same with each attempt until one is confirmed, another one after an edit.
     """
 
     payload: Payload
     remote_key: str | None
     remote_id: str | None
     remembered: Remembered = NOTHING_REMEMBERED
+    occasion: str = ""
 
     @property
     def external_id(self) -> str:

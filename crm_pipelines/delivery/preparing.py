@@ -59,7 +59,11 @@ def sendable_of(delivery: Delivery, payload: Payload) -> Sendable:
         certain=delivery.payload_hash is not None,
     )
     return Sendable(
-        payload=payload, remote_key=delivery.remote_key, remote_id=delivery.remote_id, remembered=remembered
+        payload=payload,
+        remote_key=delivery.remote_key,
+        remote_id=delivery.remote_id,
+        remembered=remembered,
+        occasion=delivery.occasion,
     )
 
 

@@ -342,6 +342,7 @@ def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
         lists=None if lists is None else frozenset(lists),
         sent_attributes=frozenset(record.pop("sent_attributes")),
         payload_hash=record.pop("payload_hash"),
+        occasion=record.pop("occasion"),
         address=record.pop("address"),
         same_as=record.pop("same_as"),
         record=record,

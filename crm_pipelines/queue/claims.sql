@@ -90,6 +90,7 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lis
             ELSE ARRAY(SELECT k FROM unnest(s.maybe_keys) k
                         WHERE NOT EXISTS (SELECT 1 FROM crm_syncs o
                                            WHERE o.crm = :crm AND o.remote_key = k AND o.contact_id <> s.contact_id)) END AS maybe_keys,
+       c.revision || '.' || s.synced_revision AS occasion,
        c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
        c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,
@@ -107,6 +108,7 @@ SELECT c.id AS contact_id, coalesce(s.claim_no, 0) AS claim_no, s.remote_key, s.
                         WHERE NOT EXISTS (SELECT 1 FROM crm_syncs o
                                            WHERE o.crm = :crm AND o.remote_key = k AND o.contact_id <> s.contact_id)) END, '{}') AS maybe_keys,
        coalesce(s.sent_attributes, '{}') AS sent_attributes, s.payload_hash,
+       c.revision || '.' || coalesce(s.synced_revision, 0) AS occasion,
        c.id, c.email, c.name, c.first_name, c.last_name, c.phone_number, c.email_type, c.has_gmail, c.context, c.source_url,
        c.source_job_id, c.domain_id, c.page_id, c.custom_fields, c.created_at, c.updated_at,
        coalesce(c.address, crm_address(c.email)) AS address,
@@ -226,7 +228,12 @@ WITH outcome AS MATERIALIZED (
             ELSE s.run_at END,
         synced_revision = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.revision ELSE s.synced_revision END,
         synced_at = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN now() ELSE s.synced_at END,
+        -- NULL, too, when the workflow has found something meanwhile: it knows more than it was told.
         payload_hash = CASE WHEN NOT o.outdated
+                             AND NOT EXISTS (SELECT 1 FROM crm_enrichments e
+                                              WHERE e.contact_id = s.contact_id AND e.crm = s.crm
+                                                AND (e.filled <> '{}' OR e.overwritten <> '{}')
+                                                AND e.received_at >= coalesce(s.delivery_started_at, o.started_at))
                             THEN CASE WHEN o.outcome = 'synced' THEN o.payload_hash ELSE s.payload_hash END END,
         -- With a remote_key the CRM has confirmed a request: a delivery, or a step aside.
         sent_attributes = CASE WHEN o.outcome = 'synced' OR o.remote_key IS NOT NULL THEN o.sent_attributes

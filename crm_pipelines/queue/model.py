@@ -23,7 +23,7 @@ class Delivery:
     `lists` are those that the contact was put on, or had left before; None if a version delivered it that noted none.
     `remote_mark` is the external id of another system that was kept at the CRM. `address_held_by` is the state of
     another contact whom, as far as we know, the CRM still holds under this one's address. `gives_way`: they wait for
-    each other, and this one has to make room.
+    each other, and this one has to make room. `occasion`: see `crm_pipelines.crms.payloads.Sendable`.
     """
 
     claim: Claim
@@ -39,6 +39,7 @@ class Delivery:
     lists: frozenset[str] | None = frozenset()
     remote_mark: str | None = None
     gives_way: bool = False
+    occasion: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

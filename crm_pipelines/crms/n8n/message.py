@@ -29,8 +29,12 @@ def body_of(contact: Sendable, now: datetime) -> bytes:
 
 
 def idempotency_key(contact: Sendable) -> str:
-    """32 hex digits: the same for each attempt to tell of the contact as it stands, others once it was edited."""
-    return hashlib.sha256(f"{contact.external_id} {contact.payload.hash.hex()}".encode()).hexdigest()[:32]
+    """32 hex digits: the same for each attempt to tell of the contact as it stands, and never again after that.
+
+    Who is edited and edited back has another key: a workflow that remembers all keys would ignore the last edit.
+    """
+    told = f"{contact.external_id} {contact.occasion} {contact.payload.hash.hex()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

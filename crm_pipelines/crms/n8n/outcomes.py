@@ -131,7 +131,7 @@ def _verdict(answer: Answer, told: Any, body: Mapping[str, Any]) -> tuple[Result
     if 200 <= status < 300:
         if told is _NO_JSON:
             return Result.RETRY, "outage", "unconfirmed"
-        return (Result.REJECTED, "refused", None) if body.get("ok") is False else (Result.SYNCED, None, None)
+        return (Result.REJECTED, "refused", None) if _is_refusal(body) else (Result.SYNCED, None, None)
     if status == 429:
         return Result.SNOOZED, "rate_limit", None
     if status in {405, 413, 414, 415}:
@@ -206,7 +206,13 @@ def _said_in(body: Mapping[str, Any]) -> str:
             found = found.get("message")
         if isinstance(found, str) and found.strip():
             return found
-    return "The workflow refused this contact." if body.get("ok") is False else ""
+    return "The workflow refused this contact." if _is_refusal(body) else ""
+
+
+def _is_refusal(body: Mapping[str, Any]) -> bool:
+    """An expression of n8n within a text gives a text."""
+    ok = body.get("ok")
+    return ok is False or (isinstance(ok, str) and ok.strip().lower() == "false")
 
 
 def _is_page(answer: Answer) -> bool:

@@ -85,6 +85,13 @@ def test_what_is_there_stays_unless_the_setting_names_it(workflow: Workflow) -> 
     assert workflow.stored()[0]["overwritten"] == ["custom_fields.Company"]
 
 
+def test_a_custom_field_is_the_same_however_it_is_spelt_within_one_message(workflow: Workflow, ada: UUID) -> None:
+    custom = {"Job Title": "Countess", "job_title": "Analyst", "★": "star", "❤": "heart", " ": "nameless"}
+    answer = workflow.tell(ada, enriched_data={"custom_fields": custom})
+    assert workflow.contact(ada)["custom_fields"] == {"Job Title": "Countess", "★": "star", "❤": "heart"}
+    assert answer["kept_fields"] == {"custom_fields.Job Title": "it has another value"}
+
+
 def test_a_name_is_filled_where_there_is_none_and_completed_where_a_part_is_missing(workflow: Workflow) -> None:
     [nobody], [half] = (workflow.api.people.add(name=name) for name in (None, "Ada"))
     for contact in (nobody, half):
@@ -175,6 +182,9 @@ def test_no_part_of_the_metadata_is_needed(workflow: Workflow, ada: UUID, metada
         ("status", {"status": "done"}),
         ("timestamp", {"timestamp": "2026-01-31T12:00:00"}),
         ("timestamp", {"timestamp": 1_700_000_000}),
+        ("timestamp", {"timestamp": "0001-01-01T00:00:00+14:00"}),
+        ("timestamp", {"timestamp": "0001-01-01T00:00:00Z"}),
+        ("timestamp", {"timestamp": "9999-12-31T23:59:59-12:00"}),
         ("contact_id", {"contact_id": "ada"}),
         ("enrichment_data", {"enrichment_data": {}}),
     ],

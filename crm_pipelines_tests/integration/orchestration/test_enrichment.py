@@ -79,6 +79,23 @@ def test_what_the_workflow_found_goes_to_brevo_and_the_workflow_is_not_asked_aga
     assert people.sync(ada)["state"] == "queued", "and what was overwritten goes to Brevo"
 
 
+@pytest.mark.parametrize("during", [True, False])
+def test_a_user_who_takes_back_what_the_workflow_found_is_news_to_it(
+    ada: UUID, workflow: Workflow, people: People, n8n: Pipeline, enriching: Webhook, during: bool
+) -> None:
+    if not during:
+        enriching.work = lambda _: None
+    assert n8n.run().counts == {"claimed": 1, "synced": 1}
+    if not during:
+        workflow.tell(ada, enriched_data={"phone": PHONE})
+    assert people.all("SELECT phone_number FROM crm_contacts") == [{"phone_number": PHONE}]
+    enriching.work = lambda _: None
+    people.run("UPDATE crm_contacts SET phone_number = NULL, custom_fields = '{}'")
+    assert n8n.run().counts == {"claimed": 1, "synced": 1}
+    assert n8n.run().counts == {}
+    assert [told.get("phone_number") for told in enriching.told] == [None, None]
+
+
 def test_what_is_found_while_brevo_is_told_of_the_contact_arrives_there(
     ada: UUID, workflow: Workflow, brevo: Pipeline, brevo_environment: BrevoSandbox
 ) -> None:

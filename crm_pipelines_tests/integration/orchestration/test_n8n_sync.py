@@ -125,6 +125,24 @@ def test_a_workflow_that_fails_costs_an_attempt_and_the_retry_has_the_same_key_u
     assert edited != first
 
 
+def test_an_edit_back_and_a_selection_of_who_has_arrived_have_keys_of_their_own_and_a_retry_has_not(
+    people: People, pipeline: Pipeline, n8n: N8nSandbox
+) -> None:
+    [contact] = people.add(email="ada@example.com", name="Ada")
+    for name in ("Ada", "Augusta", "Ada"):
+        people.run("UPDATE crm_contacts SET name = :name", name=name)
+        n8n.fault("reset_after", method="POST", times=1)
+        pipeline.run()
+        people.run("UPDATE crm_syncs SET state = 'failed'")
+        people.run("SELECT crm_select('n8n', ARRAY[CAST(:id AS uuid)])", id=contact)
+        assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    people.run("SELECT crm_select('n8n', ARRAY[CAST(:id AS uuid)])", id=contact)
+    assert pipeline.run().counts == {"claimed": 1, "synced": 1}
+    keys = [one["idempotency_key"] for one in n8n.executions()]
+    assert keys[:6:2] == keys[1:6:2], "a retry"
+    assert len(set(keys)) == 4
+
+
 def test_a_lost_answer_is_asked_for_again_unless_nothing_may_be_sent_twice(
     people: People, pipeline: Pipeline, n8n: N8nSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,8 @@ def test_the_idempotency_key_is_that_of_contact_and_content_and_not_of_the_time(
     key = idempotency_key(contact())
     assert key == idempotency_key(contact())
     assert body_of(contact(), NOW) != body_of(contact(), NOW + timedelta(seconds=1))
-    assert len({key, idempotency_key(contact(name="Eve")), idempotency_key(contact(id=UUID(int=8)))}) == 3
+    later = idempotency_key(replace(contact(), occasion="2.1"))
+    assert len({key, later, idempotency_key(contact(name="Eve")), idempotency_key(contact(id=UUID(int=8)))}) == 4
 
 
 def test_what_is_signed_is_the_time_and_the_body_byte_by_byte() -> None:
@@ -119,6 +121,9 @@ PAGE = b"\n<html>Please log in</html>"
         (answered(200, {"ok": False, "error": "No such company"}), "rejected", "refused", "No such company"),
         (answered(200, {"ok": False, "error": {"message": "No"}}), "rejected", "refused", "No"),
         (answered(200, {"ok": False}), "rejected", "refused", "The workflow refused this contact."),
+        (answered(200, {"ok": "False", "error": "No such company"}), "rejected", "refused", "No such company"),
+        (answered(200, {"ok": "falsetto"}), "synced", None, None),
+        (answered(200, {"ok": None}), "synced", None, None),
         (answered(302, b""), "retry", "outage", "Redirects are not followed."),
         (answered(400, {"error": "Bad"}), "rejected", "rejected", "Bad"),
         (answered(400, PAGE), "retry", "outage", "This is no answer of n8n's."),
