@@ -136,6 +136,8 @@ class Storm:
                 email_type="work",
             )
         ]
+        # So that a CRM that is told no id of ours shows whose a contact is.
+        self._people.run("UPDATE crm_contacts SET source_url = 'https://example.com/' || id")
 
     def _set_up(self, account: str) -> None:
         """Answers take so long that many a contact is edited or taken over just then."""
@@ -210,10 +212,8 @@ class Storm:
         in_bulk = self._end.imports and number % 3 == 2
         key = self._end.key_form.format(number)  # tells in the CRM's log who sent
         own = {
-            "API_KEY": key,
-            "API_BASE_URL": self._sandbox.url,
+            **self._end.variables(key),
             "RATE_LIMIT_PER_SECOND": "100",
-            "LIST_ID": str(LIST),
             "SYNC_MAX_RETRIES": "20",
             "SYNC_RETRY_DELAY_MINUTES": "0.01",
             "SYNC_RETRY_EXPONENTIAL": "false",
@@ -385,6 +385,8 @@ class Storm:
     def _trouble_the_crm(self) -> None:
         fault = self._random.choice(self._end.trouble)
         self._sandbox.fault(**fault, times=self._random.randint(1, 4))
+        if (what := self._end.disturb()) is not None:
+            self._tried[what] += 1
 
     def _trouble_imports(self) -> None:
         fault = self._random.choice(self._end.trouble)

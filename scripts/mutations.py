@@ -2474,14 +2474,14 @@ MUTATIONS = (
         guard="conformance: false and 0 are values",
         changes=((_MAPPING, "                if value is not None:", "                if value:"),),
         tests=(
-            f"{_CONFORMANCE}/test_arriving.py::test_false_and_zero_arrive_on_creation_and_on_update",
+            f"{_CONFORMANCE}/test_arriving.py::test_zero_arrives_on_creation_and_on_update",
             f"{_CONFORMANCE}/test_importing.py::test_what_is_imported_arrives_and_is_proved_by_what_is_read",
         ),
     ),
     Mutation(
         guard="conformance: what became blank is cleared",
         changes=((_UPSERT, ", **dict.fromkeys(payload.clear, CLEARED)}", "}"),),
-        tests=(f"{_CONFORMANCE}/test_arriving.py::test_what_became_blank_is_cleared_and_what_is_false_or_zero_is_not",),
+        tests=(f"{_CONFORMANCE}/test_arriving.py::test_what_became_blank_is_cleared_and_what_is_false_is_not",),
     ),
     Mutation(
         guard="conformance: an outage is not taken for a contact that is missing",
@@ -3106,36 +3106,43 @@ MUTATIONS = (
         tests=(f"{_MAUTIC_TESTS}::test_a_token_that_ends_is_renewed_before_it_is_refused",),
     ),
     Mutation(
-        guard="mautic: a zero that was dropped is written",
+        guard="mautic: a lifetime of a token that is no number of seconds stops nothing",
+        changes=((f"{_MAUTIC}/tokens.py", "float(min(lifetime, _LONGEST))", "float(lifetime)"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_token_is_used_whatever_its_answer_says_of_its_time",),
+    ),
+    Mutation(
+        guard="mautic: no secret goes to a public host in the clear",
+        changes=(("crm_pipelines/settings/values.py", 'if parts.scheme == "http" and', "if False and"),),
+        tests=("crm_pipelines_tests/unit/test_settings.py",),
+    ),
+    Mutation(
+        guard="mautic: what a zero did not replace is blanked",
+        changes=((f"{_MAUTIC}/delivery.py", "            if judged.stale:", "            if False:"),),
+        tests=(
+            f"{_MAUTIC_TESTS}::test_a_number_that_mautic_drops_blanks_the_one_before_is_told_and_changes_nothing_else",
+        ),
+    ),
+    Mutation(
+        guard="mautic: a day that Mautic does not take leaves no older one",
+        changes=((f"{_MAUTIC}/forms.py", "if value in _SECOND_0:", "if False:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_the_first_day_of_1970_blanks_another_day_and_one_before_it_arrives",),
+    ),
+    Mutation(
+        guard="mautic: a zero that did not arrive is told",
         changes=((f"{_MAUTIC}/delivery.py", "elif judged.lost:", "elif False:"),),
-        tests=(f"{_MAUTIC_TESTS}::test_a_number_that_mautic_drops_arrives_and_nothing_else_changes",),
-    ),
-    Mutation(
-        guard="mautic: a contact is written whole with all that it has",
-        changes=((f"{_MAUTIC}/forms.py", "return {**held, **payload.attributes,", "return {**payload.attributes,"),),
-        tests=(f"{_MAUTIC_TESTS}::test_a_number_that_mautic_drops_arrives_and_nothing_else_changes",),
-    ),
-    Mutation(
-        guard="mautic: nobody is written whole who could be merged by it",
-        changes=(
-            (
-                f"{_MAUTIC}/zeros.py",
-                'return not any(shown[name][0] not in (None, "") for name in others & shown.keys())',
-                "return True",
-            ),
+        tests=(
+            f"{_CONFORMANCE}/test_arriving.py::test_a_zero_replaces_what_was_there_and_is_told_if_it_does_not_arrive",
         ),
-        tests=(f"{_MAUTIC_UNIT}::test_nobody_is_written_whole_who_has_another_identifier_or_is_not_shown_whole",),
     ),
     Mutation(
-        guard="mautic: nobody is written whole who shares an address",
-        changes=(
-            (
-                f"{_MAUTIC}/delivery.py",
-                "if [id_in(row) for row in having] == [written[external_id].remote_id] and",
-                "if having and",
-            ),
-        ),
-        tests=(f"{_MAUTIC_TESTS}::test_a_contact_that_has_a_namesake_in_address_is_not_merged_with_it",),
+        guard="mautic: a value that could not be blanked is tried again",
+        changes=((f"{_MAUTIC}/delivery.py", "told = blanked.outcome\n", "told = judged.outcome\n"),),
+        tests=(f"{_MAUTIC_TESTS}::test_an_answer_that_is_lost_while_a_value_is_blanked_is_tried_again",),
+    ),
+    Mutation(
+        guard="mautic: a value that could not be blanked is told",
+        changes=((f"{_MAUTIC}/delivery.py", "judged.lost, judged.stale)", "judged.lost)"),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_value_that_cannot_be_blanked_is_told_as_one_that_mautic_keeps",),
     ),
     Mutation(
         guard="mautic: no address is changed to one that is taken",

@@ -189,8 +189,9 @@ class MauticSettings(CrmSettings):
 
     base_url: Annotated[str, AfterValidator(values.site_url)] | None = Field(
         None,
-        description="Required for Mautic: where it is, such as `https://mautic.example.com`. Unset: its schedule and "
-        "sensors skip, with that reason; nothing is claimed.",
+        description="Required for Mautic: where it is, such as `https://mautic.example.com`; http only to a host of "
+        "your own network, by its private address or a name such as `mautic` or `mautic.internal`. Unset: its "
+        "schedule and sensors skip, with that reason; nothing is claimed.",
     )
     client_id: str | None = Field(
         None,

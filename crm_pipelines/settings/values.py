@@ -45,10 +45,17 @@ def base_url(value: str) -> str:
 
 
 def site_url(value: str) -> str:
-    """Of a site whose API is under /api, which may be named along. It stands in pages, so it holds no password."""
-    url = base_url(value).removesuffix("/api")
-    if urlsplit(url).username is not None:
+    """Of a site whose API is under /api, which may be named along. It stands in pages, so it holds no password. Secrets
+    are sent to it, so in the clear only within a network of one's own: whatever redirects to https has read them.
+    """
+    url = base_url(value.strip()).removesuffix("/api")
+    parts = urlsplit(url)
+    if parts.username is not None:
         raise ValueError("expected an address without a user and a password")
+    if parts.query or parts.fragment:
+        raise ValueError("expected an address without ? and #, since paths are added to it")
+    if parts.scheme == "http" and not _is_private(parts.hostname or ""):
+        raise ValueError("expected https://; http:// is for hosts of a network of your own only")
     return url
 
 

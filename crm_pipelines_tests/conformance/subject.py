@@ -40,6 +40,7 @@ class Capability(enum.Enum):
     LEAVERS = "the CRM tells who has left a list"
     OPT_OUTS = "the CRM knows who has opted out"
     CHOICES = "a field may hold several choices"
+    ZEROS = "a number may be 0"
     MARKUP = "a text may hold what looks like HTML"
     FIELDS = "the account has the fields that somebody made in it"
     READING = "a contact can be read back"

@@ -64,21 +64,41 @@ def test_an_edit_changes_the_contact_that_is_there(bench: Bench) -> None:
     assert (held.fields[LAST_NAME], held.fields[TEXT], held.fields[NUMBER]) == ("Byron", "Countess", -3)
 
 
-def test_false_and_zero_arrive_on_creation_and_on_update(bench: Bench) -> None:
-    ada = Contact(custom={NUMBER: 0, FLAG: False})
+def test_false_arrives_on_creation_and_on_update(bench: Bench) -> None:
+    ada = Contact(custom={FLAG: False})
     bench.sync(ada)
-    assert bench.only(ada).fields == {NUMBER: 0, FLAG: False}
-    bench.sync(ada.edit(custom={NUMBER: 7, FLAG: True}))
-    bench.sync(ada.edit(custom={NUMBER: 0, FLAG: False}))
-    assert bench.only(ada).fields == {NUMBER: 0, FLAG: False}
+    assert bench.only(ada).fields == {FLAG: False}
+    bench.sync(ada.edit(custom={FLAG: True}))
+    bench.sync(ada.edit(custom={FLAG: False}))
+    assert bench.only(ada).fields == {FLAG: False}
 
 
-def test_what_became_blank_is_cleared_and_what_is_false_or_zero_is_not(bench: Bench) -> None:
+@pytest.mark.needs(Capability.ZEROS)
+def test_zero_arrives_on_creation_and_on_update(bench: Bench) -> None:
+    ada = Contact(custom={NUMBER: 0})
+    bench.sync(ada)
+    assert bench.only(ada).fields == {NUMBER: 0}
+    bench.sync(ada.edit(custom={NUMBER: 7}))
+    bench.sync(ada.edit(custom={NUMBER: 0}))
+    assert bench.only(ada).fields == {NUMBER: 0}
+
+
+def test_a_zero_replaces_what_was_there_and_is_told_if_it_does_not_arrive(bench: Bench) -> None:
+    ada = Contact(custom={NUMBER: 7, TEXT: "ours"})
+    bench.sync(ada)
+    [outcome] = bench.sync(ada.edit(custom={NUMBER: 0, TEXT: "ours"}))
+    arrived = bench.only(ada).fields == {NUMBER: 0, TEXT: "ours"}
+    assert arrived or bench.only(ada).fields == {TEXT: "ours"}
+    assert arrived or outcome.left_out == {bench.subject.names[NUMBER]}
+    assert arrived or any(bench.subject.names[NUMBER] in told for told in outcome.warnings)
+
+
+def test_what_became_blank_is_cleared_and_what_is_false_is_not(bench: Bench) -> None:
     ada = full()
     bench.sync(ada)
-    [outcome] = bench.sync(ada.edit(name=None, phone_number=None, custom={NUMBER: 0, FLAG: False, TEXT: "", DAY: None}))
-    assert bench.only(ada).fields == {NUMBER: 0, FLAG: False}
-    assert outcome.sent_attributes == {bench.subject.names[NUMBER], bench.subject.names[FLAG]}
+    [outcome] = bench.sync(ada.edit(name=None, phone_number=None, custom={FLAG: False, TEXT: "", DAY: None}))
+    assert bench.only(ada).fields == {FLAG: False}
+    assert outcome.sent_attributes == {bench.subject.names[FLAG]}
 
 
 def test_what_was_never_ours_is_left_as_it_is(bench: Bench) -> None:

@@ -20,8 +20,9 @@ MANDATORY = {
     "test_arriving": {
         "test_a_new_contact_arrives_with_every_field",
         "test_a_contact_that_is_sent_twice_is_one_and_the_second_time_changes_nothing",
-        "test_false_and_zero_arrive_on_creation_and_on_update",
-        "test_what_became_blank_is_cleared_and_what_is_false_or_zero_is_not",
+        "test_a_zero_replaces_what_was_there_and_is_told_if_it_does_not_arrive",
+        "test_false_arrives_on_creation_and_on_update",
+        "test_what_became_blank_is_cleared_and_what_is_false_is_not",
         "test_a_text_arrives_letter_by_letter",
     },
     "test_faults": {

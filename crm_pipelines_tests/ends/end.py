@@ -36,6 +36,14 @@ class End(Protocol):
     def set_up(self, account: str) -> None:
         """All that is mapped has a place, the list is there, and the account has this name: `one` or `another`."""
 
+    def variables(self, key: str) -> dict[str, str]:
+        """The variables of the account, without their prefix, for a worker that the CRM's log knows by `key`."""
+        return {"API_KEY": key, "API_BASE_URL": self.sandbox.url, "LIST_ID": str(LIST)}
+
+    def disturb(self) -> str | None:
+        """Some trouble that is no fault of an answer; what it was."""
+        return None
+
     @abstractmethod
     def on_list(self) -> set[str]:
         """The CRM's ids of who is on the list."""

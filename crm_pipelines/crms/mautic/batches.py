@@ -14,7 +14,7 @@ from crm_pipelines.crms.batching import hidden
 from crm_pipelines.crms.mautic.api import listed
 from crm_pipelines.crms.mautic.fields import AccountFields
 from crm_pipelines.crms.mautic.finding import address_in, id_in
-from crm_pipelines.crms.mautic.forms import is_dropped, row_of, values_of, whole_row
+from crm_pipelines.crms.mautic.forms import is_dropped, row_of, values_of
 from crm_pipelines.crms.mautic.outcomes import outcome_of_row, said_in
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Payload, Sendable
@@ -34,14 +34,13 @@ class BatchRow:
     """One contact of a batch; `target` is the id of the contact to be updated, None to create or find it by address.
 
     `moves`: the address is among what changes. `without` are fields that Mautic refused for what they held, with its
-    words. `whole` is all that Mautic has of the contact, see `forms.whole_row`.
+    words.
     """
 
     contact: Sendable
     target: str | None = None
     moves: bool = False
     without: Mapping[str, str] = field(default_factory=dict)
-    whole: Row | None = None
 
     @property
     def payload(self) -> Payload:
@@ -54,7 +53,7 @@ class BatchRow:
 
     def as_json(self) -> dict[str, Any]:
         """By id the address only where it changes: with it Mautic looks for others that have it, and merges them."""
-        row = row_of(self.payload) if self.whole is None else whole_row(self.whole, self.payload)
+        row = row_of(self.payload)
         if self.target is None:
             return {**row, "email": self.contact.payload.key}
         return {**row, **({"email": self.contact.payload.key} if self.moves else {}), "id": int(self.target)}
@@ -63,11 +62,12 @@ class BatchRow:
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """What became of one input. `misfits`: fields that were refused, and nothing else was; `lost`: values that Mautic
-    dropped although they were taken, see `forms.is_dropped`."""
+    dropped although they were taken, see `forms.is_dropped`; `stale` are those of them in whose place it has others."""
 
     outcome: Outcome
     misfits: Mapping[str, str] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
+    stale: frozenset[str] = frozenset()
 
 
 def judge(
@@ -146,7 +146,8 @@ def _written(
         left_out=frozenset(other | absent | one.without.keys()),
         warnings=tuple(warnings),
     )
-    return Judged(outcome=outcome, lost=lost)
+    stale = frozenset(name for name in lost if shown[name] not in (None, ""))
+    return Judged(outcome=outcome, lost=lost, stale=stale)
 
 
 def same(name: str, ours: Any, theirs: Any, account: AccountFields | None) -> bool:

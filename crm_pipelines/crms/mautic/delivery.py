@@ -7,7 +7,7 @@
 | delivered before, under an address that has changed | 3: that look; a look who has the new address; PATCH |
 | delivered before, and deleted or merged at Mautic | 2: that look; batch/new, by address |
 | delivered before, Mautic's id not known, under an address that has changed | 3: a look by address; as above |
-| with a zero that Mautic did not hold before | 2 more: a look by address; PUT batch/edit, see `zeros` |
+| with a zero where Mautic has another value | 1 more: PATCH batch/edit, which blanks it, see `zeros` |
 | with a value that Mautic refuses | 1 more: the rest of the contact |
 | to be put on the segment | 1 more, after the others |
 
@@ -34,7 +34,7 @@ from crm_pipelines.crms.mautic.api import MauticApi, Row, listed, short_enough
 from crm_pipelines.crms.mautic.batches import BatchRow, Judged, judge
 from crm_pipelines.crms.mautic.fields import AccountFields
 from crm_pipelines.crms.mautic.finding import FoundContact, address_in, by_address, by_id, id_in, survives
-from crm_pipelines.crms.mautic.zeros import may_be_written_whole, not_yet, without_zeros
+from crm_pipelines.crms.mautic.zeros import blanking, not_yet, without_zeros
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.crms.turns import DeliveryTurn
@@ -67,8 +67,7 @@ class MauticDelivery:
         self._hide = hidden(contacts)
         self._steps = Steps(contacts, turn=turn, list_id=segment_id, label=MauticSettings.label, carry=api.carry)
         self._outcomes = self._steps.outcomes
-        self._lost: dict[str, BatchRow] = {}
-        self._zeros: dict[str, frozenset[str]] = {}
+        self._lost: dict[str, Judged] = {}
 
     def run(self) -> list[Outcome | None]:
         """Deliver; one outcome each, in order. None: the contact's turn did not come before it was written."""
@@ -83,7 +82,7 @@ class MauticDelivery:
         unknown = [one for one in contacts if one.external_id in absent or one.external_id not in looked_for]
         self._write("POST", NEW, [BatchRow(contact=one) for one in unknown])
         self._write("PATCH", EDIT, self._edits(found))
-        self._write_zeros()
+        self._blank_what_is_zero()
         if self._segment_id is not None:
             self._put_on_segment(self._segment_id)
         return self._steps.counted()
@@ -158,8 +157,7 @@ class MauticDelivery:
                 again.append(replace(one, without=judged.misfits))
                 del self._outcomes[one.contact.external_id]  # nothing of it had an effect
             elif judged.lost:
-                self._lost[one.contact.external_id] = one
-                self._zeros[one.contact.external_id] = judged.lost
+                self._lost[one.contact.external_id] = judged
         if again:
             self._write(method, path, again)
 
@@ -181,28 +179,27 @@ class MauticDelivery:
         )
         return list(zip(sent, judged, strict=True))
 
-    def _write_zeros(self) -> None:
+    def _blank_what_is_zero(self) -> None:
         """See `zeros`."""
-        lost = [self._lost[external_id].contact for external_id in self._lost]
-        written = {one.external_id: self._outcomes[one.external_id] for one in lost}
-        self._outcomes |= {external_id: not_yet(outcome) for external_id, outcome in written.items()}
-        looked_at, rows = self._read(lost, "email", lambda one: [one.payload.key])
-        whole = []
-        for contact in looked_at:
-            external_id = contact.external_id
-            having = [row for row in rows if address_in(row) == contact.payload.key]
-            if [id_in(row) for row in having] == [written[external_id].remote_id] and may_be_written_whole(
-                having[0], self._account
-            ):
-                whole.append(replace(self._lost[external_id], target=id_in(having[0]), moves=True, whole=having[0]))
+        rows = []
+        for contact in self._contacts:
+            if (judged := self._lost.get(contact.external_id)) is None:
+                continue
+            if judged.stale:
+                target = judged.outcome.remote_id
+                rows.append(BatchRow(contact=blanking(contact, judged.stale), target=target))
+                self._outcomes[contact.external_id] = not_yet(judged.outcome)
             else:
-                self._outcomes[external_id] = without_zeros(written[external_id], self._zeros[external_id])
-        for one, judged in self._written("PUT", EDIT, whole):
-            external_id = one.contact.external_id
-            refused = judged.outcome.result is Result.REJECTED
-            told = written[external_id] if refused else judged.outcome
-            left = self._zeros[external_id] if refused else judged.lost
-            self._outcomes[external_id] = without_zeros(told, left) if left else told
+                self._outcomes[contact.external_id] = without_zeros(judged.outcome, judged.lost)
+        for one, blanked in self._written("PATCH", EDIT, rows):
+            judged = self._lost[one.contact.external_id]
+            if blanked.outcome.result is Result.SYNCED:
+                told = without_zeros(judged.outcome, judged.lost, blanked.outcome.sent_attributes)
+            elif blanked.outcome.result is Result.REJECTED and not blanked.outcome.whole:
+                told = without_zeros(judged.outcome, judged.lost, judged.stale)
+            else:
+                told = blanked.outcome
+            self._outcomes[one.contact.external_id] = told
 
     def _put_on_segment(self, segment_id: int) -> None:
         path = f"/api/segments/{segment_id}/contacts/add"

@@ -162,13 +162,11 @@ class Field:
 
 
 class AccountFields(AccountAttributes[Field]):
-    """All contact fields of one Mautic; `rows` as `described` gives them. `identifiers` tell contacts apart there."""
+    """All contact fields of one Mautic; `rows` as `described` gives them."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], destination: str = MauticSettings.kind) -> None:
         known = [_field(row, destination) for row in rows]
         super().__init__(known, rows, rules=_RULES, label=MauticSettings.label, destination=destination)
-        self.published = frozenset(one.name for one in known if one.published)
-        self.identifiers = frozenset(one.name for one in known if one.unique)
 
 
 def described(body: Mapping[str, Any]) -> list[dict[str, Any]] | None:

@@ -24,6 +24,7 @@ from crm_pipelines.settings import MauticSettings
 PATH = "/oauth/v2/token"
 
 _LIFETIME = 3600.0  # seconds, where an answer does not tell (`expires_in`)
+_LONGEST = 86_400.0  # seconds for which a token is used, whatever an answer tells
 _LONGEST_MARGIN = 60.0  # seconds before its end from which on a token is no longer used
 _MARGIN = 0.1  # of its lifetime, where that is less
 
@@ -103,7 +104,7 @@ class Tokens:
         token, lifetime = given.get("access_token"), given.get("expires_in")
         if not isinstance(token, str) or not (token.isascii() and token.isprintable() and token.strip()):
             return answers.foreign(outcome, self._advice, MauticSettings.label)
-        seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else _LIFETIME
+        seconds = float(min(lifetime, _LONGEST)) if isinstance(lifetime, int | float) and lifetime > 0 else _LIFETIME
         self._bearer.token = token
         self._good_until = asked_at + seconds - min(_LONGEST_MARGIN, _MARGIN * seconds)
         return outcome

@@ -1,49 +1,44 @@
-"""The zero that Mautic drops, and how it arrives all the same. Pure.
+"""The zero that Mautic drops, and the day 1970-01-01. Pure.
 
 With POST and PATCH Mautic drops what PHP reads as a number whose whole part is 0 (see `forms.is_dropped`), and
-`overwriteWithBlank` does not change that: a score that becomes 0 would stay what it was. Only PUT takes it, and PUT
-clears whatever it is not sent. So where an answer shows that a zero did not arrive, the contact is read, and written
-with PUT as it stands there, our values in it. That happens once for each zero: afterwards Mautic holds it, and what it
-drops changes nothing.
+`overwriteWithBlank` does not change that. A zero that did not arrive is left out, and where Mautic still has another
+value, older than ours, that one is blanked: nothing is the smaller harm than what is wrong. The contact says so.
 
-What somebody changes between that read and that PUT, points won in that moment say, is set back to what was read. It is
-the smaller harm: a zero that did not arrive is wrong for ever. Where PUT could do more harm, the zero is left out, and
-the contact says so:
+PUT would take a zero, but it replaces the whole contact, and what an answer shows of one is not all that PUT clears:
 
-- Somebody else has the address, or it is another contact's by now: an edit with it would merge the two.
-- The contact has another unique identifier, which PUT would have to repeat: the same.
-- The answer does not show all fields of the contact.
+- What somebody changes there between the look and the PUT, points won or an edit, is set back. Nothing tells of it,
+  since Mautic has no conditional update. If the contact is deleted in between, PUT makes it again (editEntitiesAction).
+- The choice of the picture is no field, and the form blanks it (LeadType, `preferred_profile_image`).
+- Of a number without decimal places an answer shows the whole part only, though more may be stored (fixNumbers).
+- The seconds of a time are dropped (RequestTrait), "example.com" becomes "http://example.com" (UrlType), and what looks
+  like HTML in texts that others wrote is taken out (InputHelper).
+- A second unique identifier would have to be repeated, and with it Mautic looks for others to merge.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Set
 from dataclasses import replace
-from typing import Any
 
-from crm_pipelines.crms.mautic.fields import AccountFields
-from crm_pipelines.crms.mautic.forms import fields_of
 from crm_pipelines.crms.outcomes import Outcome, Result
+from crm_pipelines.crms.payloads import Sendable
 
-NOT_YET = "Mautic has the contact, but not its zeros yet: the run ended before they were written."
+NOT_YET = "Mautic has the contact, but also a value that is to become zero: the run ended before it was blanked."
 
 
-def may_be_written_whole(row: Mapping[str, Any], account: AccountFields | None) -> bool:
-    """Whether PUT with all that an answer shows of the contact changes nothing else."""
-    shown = fields_of(row)
-    if account is None or not account.published <= shown.keys():
-        return False
-    others = account.identifiers - {"email"}
-    return not any(shown[name][0] not in (None, "") for name in others & shown.keys())
+def blanking(contact: Sendable, stale: Iterable[str]) -> Sendable:
+    """What blanks these fields of the contact, and changes nothing else."""
+    return replace(contact, payload=replace(contact.payload, attributes={}, clear=frozenset(stale)))
 
 
 def not_yet(written: Outcome) -> Outcome:
-    """Of a contact whose zeros were not written."""
+    """Of a contact whose former values were not blanked."""
     return replace(written, result=Result.RETRY, kind="outage", message=NOT_YET)
 
 
-def without_zeros(written: Outcome, lost: Iterable[str]) -> Outcome:
-    """Of a contact whose zeros cannot be written without harm."""
+def without_zeros(written: Outcome, lost: Iterable[str], kept: Set[str] = frozenset()) -> Outcome:
+    """Of a contact whose zeros did not arrive; `kept` are those whose former values Mautic has still."""
     told = (
-        f"{name} was left out: Mautic drops a zero and keeps what it had, so set it there by hand"
+        f"{name} was left out: Mautic does not take this value and "
+        f"{'keeps what it had' if name in kept else 'has it blank'}, so set it there by hand"
         for name in sorted(lost)
     )
     return replace(written, warnings=(*written.warnings, *told), left_out=written.left_out | frozenset(lost))

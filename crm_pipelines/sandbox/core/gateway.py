@@ -33,7 +33,7 @@ class Gateway:
         if call is None:
             return
         entry.about = self.sandbox.describe(call)
-        entry.key = fingerprint(call.key)
+        entry.key = fingerprint(self.sandbox.sender(call.key))
         entry.user_agent = headers.get(b"user-agent", b"").decode("latin-1")
         entry.client_port = scope["client"][1]
         self.sandbox.journal.arrive(entry, call.raw_body)

@@ -84,6 +84,10 @@ class Sandbox(ABC):
     def key(self, headers: Mapping[bytes, bytes]) -> str:
         """The key that a request brings, or ""."""
 
+    def sender(self, key: str) -> str:
+        """Who brings it, for the journal: the key itself, where it lasts."""
+        return key
+
     @abstractmethod
     def describe(self, call: Call) -> dict[str, Any]:
         """What the journal tells of a request beyond its path and body."""

@@ -81,7 +81,8 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     Quirk("Fields that there are not are ignored, without an error.", f"{_READ}: allow_extra_fields", False),
     Quirk(
-        "A date that cannot be read is ignored, without an error; a time loses its seconds.",
+        "A date that cannot be read is ignored, without an error, and so is 1970-01-01, second 0 for PHP; a time loses "
+        "its seconds.",
         f"{_READ}: RequestTrait",
         False,
     ),

@@ -67,6 +67,10 @@ class Mautic(Sandbox):
         """The bearer token, or the whole of basic authorization."""
         return read_authorization(headers.get(b"authorization", b"").decode("latin-1"))
 
+    def sender(self, key: str) -> str:
+        """The client to which a token was issued, since it has many."""
+        return self.tokens.client_of(key)
+
     def describe(self, call: Call) -> dict[str, Any]:
         """`inputs`: how many contacts a batch has, None for other requests."""
         body = call.json() if "/batch/" in call.path else None

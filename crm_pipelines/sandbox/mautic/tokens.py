@@ -24,6 +24,7 @@ class Tokens:
     def __init__(self) -> None:
         self.issued = 0
         self._tokens: dict[str, _Token] = {}
+        self._clients: dict[str, str] = {}
 
     def revoke(self) -> int:
         """All tokens end at once; returns how many there were."""
@@ -45,9 +46,14 @@ class Tokens:
             raise ShortError(400, "The grant type is unauthorized for this client_id", "unauthorized_client")
         token = uuid4().hex
         self._tokens[token] = _Token(secret, now + config.token_seconds)
+        self._clients[token] = given["client_id"]
         self.issued += 1
         content = {"access_token": token, "expires_in": config.token_seconds, "token_type": "bearer", "scope": ""}
         return reply(200, content)
+
+    def client_of(self, token: str) -> str:
+        """The id of the client to which it was issued, also after its end; of what was never issued, that itself."""
+        return self._clients.get(token, token)
 
     def check(self, config: SandboxConfig, authorization: str, now: float) -> None:
         """Let the call pass, or raise RefusalError 401 or 403."""

@@ -140,10 +140,13 @@ def _several(field: Field, value: object) -> str | None:
 def _moment(text: str) -> datetime:
     """In UTC. Raises UnreadableDateError."""
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        read = datetime.fromisoformat(text)
+        moment = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise UnreadableDateError from None
+    if not moment.timestamp():
+        raise UnreadableDateError
+    return moment
 
 
 def _date(_: Field, text: str) -> str:

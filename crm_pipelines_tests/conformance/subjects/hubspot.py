@@ -101,6 +101,7 @@ class HubspotSubject(Subject):
             Capability.LISTS,
             Capability.OPT_OUTS,
             Capability.CHOICES,
+            Capability.ZEROS,
             Capability.MARKUP,
             Capability.FIELDS,
             Capability.READING,

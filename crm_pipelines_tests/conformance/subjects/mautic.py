@@ -83,8 +83,9 @@ _WRITES = "/contacts/batch/"
 class MauticSubject(Subject):
     """See `subject.Subject`.
 
-    The account is the instance, by its address: Mautic names none, so ACCOUNTS is not claimed. Nor does it tell who has
-    left a segment. Its results are in the order of the rows, whatever the address.
+    No zero arrives in a contact (see `crms.mautic.zeros`), so ZEROS is not claimed. The account is the instance, by its
+    address: Mautic names none, so ACCOUNTS is not claimed. Nor does it tell who has left a segment. Its results are in
+    the order of the rows, whatever the address.
     """
 
     kind: ClassVar = "mautic"

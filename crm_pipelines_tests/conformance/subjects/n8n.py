@@ -56,7 +56,7 @@ class N8nSubject(Subject):
     """See `subject.Subject`."""
 
     kind: ClassVar = "n8n"
-    capabilities: ClassVar = frozenset({Capability.REPEATABLE, Capability.CHOICES, Capability.MARKUP})
+    capabilities: ClassVar = frozenset({Capability.REPEATABLE, Capability.CHOICES, Capability.ZEROS, Capability.MARKUP})
     names: ClassVar = {name: name for name in _OWN}
 
     @classmethod

@@ -66,6 +66,7 @@ class PostboxSubject(Subject):
             Capability.REPEATABLE,
             Capability.RENAMES,
             Capability.CHOICES,
+            Capability.ZEROS,
             Capability.MARKUP,
             Capability.FORM,
             Capability.PROBES,

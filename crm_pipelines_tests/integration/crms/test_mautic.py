@@ -73,6 +73,20 @@ def delivered(crm: Mautic, number: int, outcome: Outcome, **changes: Any) -> Sen
     return contact(crm, number, remembered=Remembered(lists=outcome.lists), **{**known, **changes})
 
 
+def send_with_fault_in_the_third(
+    crm: Mautic, one: Sendable, sandbox: MauticSandbox, **fault: Any
+) -> list[Outcome | None]:
+    """After a look and an edit comes what blanks."""
+    turns: list[int] = []
+
+    def at_once_with_fault() -> None:
+        turns.append(1)
+        if len(turns) == 3:
+            sandbox.fault(times=1, **fault)
+
+    return crm.deliver([one], turn=turn_for_all(at_once_with_fault))
+
+
 def results(outcomes: Sequence[Outcome]) -> list[str]:
     return [outcome.result.value if outcome.kind is None else outcome.kind for outcome in outcomes]
 
@@ -81,10 +95,13 @@ def unlike(findings: Sequence[Finding]) -> str:
     return " ".join(f"{one.subject}: {one.detail}" for one in findings if not one.ok)
 
 
-def by_somebody(sandbox: MauticSandbox, method: str, path: str, body: Any = None) -> Any:
+def by_somebody_a_token(sandbox: MauticSandbox) -> str:
     form = {"grant_type": "client_credentials", "client_id": "2_somebody", "client_secret": "of-somebody"}
-    token = requests.post(f"{sandbox.url}/oauth/v2/token", data=form, timeout=PATIENCE).json()["access_token"]
-    headers = {"authorization": f"Bearer {token}"}
+    return str(requests.post(f"{sandbox.url}/oauth/v2/token", data=form, timeout=PATIENCE).json()["access_token"])
+
+
+def by_somebody(sandbox: MauticSandbox, method: str, path: str, body: Any = None) -> Any:
+    headers = {"authorization": f"Bearer {by_somebody_a_token(sandbox)}"}
     answer = requests.request(method, f"{sandbox.url}/api{path}", json=body, headers=headers, timeout=PATIENCE)
     assert answer.ok, answer.text
     return answer.json()
@@ -122,6 +139,17 @@ def test_a_token_that_ends_is_renewed_before_it_is_refused(
         assert results(send(crm, contact(crm, int(now)))) == ["synced"]
         assert mautic_sandbox.tokens() == bought
     assert {one["status"] for one in mautic_sandbox.requests(path="/api/")} == {201}
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, "3600", None, True, 10**400, {}])
+def test_a_token_is_used_whatever_its_answer_says_of_its_time(
+    client: Open, mautic_sandbox: MauticSandbox, lifetime: Any
+) -> None:
+    crm = client(known=False)
+    given = by_somebody_a_token(mautic_sandbox)
+    body = {"access_token": given, "expires_in": lifetime, "token_type": "bearer"}
+    mautic_sandbox.fault("status", path="/oauth/", status=200, body=body)
+    assert results(send(crm, contact(crm, 1))) == ["synced"]
 
 
 def test_a_token_that_was_revoked_is_renewed_once_and_nobody_notices(
@@ -171,7 +199,7 @@ def test_the_request_for_a_token_waits_for_its_turn_too(client: Open, mautic_san
 
 
 @pytest.mark.parametrize("value", [0, 0.5, -0.25])
-def test_a_number_that_mautic_drops_arrives_and_nothing_else_changes(
+def test_a_number_that_mautic_drops_blanks_the_one_before_is_told_and_changes_nothing_else(
     client: Open, mautic_sandbox: MauticSandbox, value: float
 ) -> None:
     crm = client()
@@ -181,19 +209,81 @@ def test_a_number_that_mautic_drops_arrives_and_nothing_else_changes(
     )
     before = held(mautic_sandbox)
     [outcome] = send(crm, delivered(crm, 1, first, custom={"score": value, "note": "ours"}))
-    assert (outcome.result, outcome.warnings, outcome.left_out) == (Result.SYNCED, (), frozenset())
-    assert held(mautic_sandbox) == {**before, "score": value}
-    writes = len(mautic_sandbox.requests(method="PUT"))
-    send(crm, delivered(crm, 1, outcome, custom={"score": value, "note": "newer"}))
-    assert held(mautic_sandbox)["score"] == value
-    assert len(mautic_sandbox.requests(method="PUT")) == writes == 1
+    assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"score"}))
+    assert "score was left out: Mautic does not take this value and has it blank" in outcome.warnings[0]
+    assert held(mautic_sandbox) == {name: held for name, held in before.items() if name != "score"}
+    writes = len(mautic_sandbox.requests(path="/batch/"))
+    [again] = send(crm, delivered(crm, 1, outcome, custom={"score": value, "note": "newer"}))
+    assert again.left_out == {"score"}
+    assert len(mautic_sandbox.requests(path="/batch/")) == writes + 1, "nothing is there to be blanked"
+    [more] = send(crm, delivered(crm, 1, again, custom={"score": 8, "note": "newer"}))
+    assert (more.left_out, held(mautic_sandbox)["score"]) == (frozenset(), 8)
 
 
-def test_the_text_0_arrives_where_there_was_another_one(client: Open, mautic_sandbox: MauticSandbox) -> None:
+def test_nobody_is_written_with_put_which_would_undo_what_others_change_in_that_moment(
+    client: Open, mautic_sandbox: MauticSandbox
+) -> None:
+    crm = client()
+    [first] = send(crm, contact(crm, 1, custom={"score": 7}))
+
+    def others_win_points(contacts: Sequence[Sendable]) -> Sequence[Sendable]:
+        [held_there] = mautic_sandbox.contacts()
+        points = held_there["fields"]["all"]["points"] or 0
+        mautic_sandbox.seed({"email": "p1@example.com", "points": points + 1})
+        turns.append(points + 1)
+        return contacts
+
+    turns: list[int] = []
+    crm.deliver([delivered(crm, 1, first, custom={"score": 0})], turn=others_win_points)
+    assert held(mautic_sandbox)["points"] == turns[-1] == len(turns)
+    assert mautic_sandbox.requests(method="PUT") == []
+
+
+def test_a_value_that_cannot_be_blanked_is_told_as_one_that_mautic_keeps(
+    client: Open, mautic_sandbox: MauticSandbox
+) -> None:
+    crm = client()
+    [first] = send(crm, contact(crm, 1, custom={"score": 7}))
+    refused = {"contacts": [], "statusCodes": [400], "errors": [{"code": 400, "message": "score: required"}]}
+    ada = delivered(crm, 1, first, custom={"score": 0})
+    [outcome] = send_with_fault_in_the_third(crm, ada, mautic_sandbox, action="status", status=200, body=refused)
+    assert outcome is not None
+    assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"score"}))
+    assert "keeps what it had" in outcome.warnings[0]
+    assert held(mautic_sandbox)["score"] == 7
+
+
+def test_an_answer_that_is_lost_while_a_value_is_blanked_is_tried_again(
+    client: Open, mautic_sandbox: MauticSandbox
+) -> None:
+    crm = client()
+    [first] = send(crm, contact(crm, 1, custom={"score": 7}))
+    ada = delivered(crm, 1, first, custom={"score": 0})
+    [outcome] = send_with_fault_in_the_third(crm, ada, mautic_sandbox, action="reset_before")
+    assert outcome is not None
+    assert (outcome.result, held(mautic_sandbox)["score"]) == (Result.RETRY, 7)
+    assert results(send(crm, ada)) == ["synced"]
+    assert "score" not in held(mautic_sandbox)
+
+
+def test_the_first_day_of_1970_blanks_another_day_and_one_before_it_arrives(
+    client: Open, mautic_sandbox: MauticSandbox
+) -> None:
+    by_somebody(mautic_sandbox, "POST", "/fields/contact/new", {"label": "Born", "alias": "born", "type": "date"})
+    crm = client()
+    [first] = send(crm, contact(crm, 1, custom={"born": "1969-12-31"}))
+    assert (held(mautic_sandbox)["born"], first.left_out) == ("1969-12-31", frozenset())
+    [outcome] = send(crm, delivered(crm, 1, first, custom={"born": "1970-01-01"}))
+    assert "born" not in held(mautic_sandbox)
+    assert outcome.left_out == {"born"}
+
+
+def test_the_text_0_blanks_another_one(client: Open, mautic_sandbox: MauticSandbox) -> None:
     crm = client()
     [first] = send(crm, contact(crm, 1, custom={"note": "seven"}))
-    send(crm, delivered(crm, 1, first, custom={"note": "0"}))
-    assert held(mautic_sandbox)["note"] == "0"
+    [outcome] = send(crm, delivered(crm, 1, first, custom={"note": "0"}))
+    assert "note" not in held(mautic_sandbox)
+    assert outcome.left_out == {"note"}
 
 
 def test_false_arrives_without_a_second_write(client: Open, mautic_sandbox: MauticSandbox) -> None:
@@ -202,26 +292,6 @@ def test_false_arrives_without_a_second_write(client: Open, mautic_sandbox: Maut
     send(crm, delivered(crm, 1, first, custom={"vip": False}))
     assert held(mautic_sandbox)["vip"] == 0
     assert mautic_sandbox.requests(method="PUT") == []
-
-
-def test_a_zero_is_left_out_and_told_where_writing_it_could_merge_contacts(
-    client: Open, mautic_sandbox: MauticSandbox
-) -> None:
-    by_somebody(
-        mautic_sandbox,
-        "POST",
-        "/fields/contact/new",
-        {"label": "Customer", "alias": "customer", "type": "text", "isUniqueIdentifier": True},
-    )
-    mautic_sandbox.configure(checks_unique=False)
-    crm = client()
-    mautic_sandbox.seed({"email": "p1@example.com", "customer": "4711", "score": 7})
-    mautic_sandbox.seed({"email": "else@example.com", "customer": "4711"})
-    [outcome] = send(crm, contact(crm, 1, custom={"score": 0}))
-    assert (outcome.result, outcome.left_out) == (Result.SYNCED, frozenset({"score"}))
-    assert "score" in outcome.warnings[0]
-    assert held(mautic_sandbox)["score"] == 7
-    assert len(mautic_sandbox.contacts()) == 2
 
 
 @pytest.mark.parametrize("checks_unique", [True, False])

@@ -18,11 +18,11 @@ from crm_pipelines.access.sessions import begin_session
 from crm_pipelines.access.tokens import authenticate
 from crm_pipelines.api.pages.session import COOKIE
 from crm_pipelines.local.embedded import EmbeddedPostgres
-from crm_pipelines_tests.ends import BrevoEnd, HubspotEnd
+from crm_pipelines_tests.ends import BrevoEnd, HubspotEnd, MauticEnd
 from crm_pipelines_tests.fixtures.api import Api, serving
 from crm_pipelines_tests.fixtures.dagster_pages import DagsterPages
 from crm_pipelines_tests.fixtures.people import People
-from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, HubSpotSandbox
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, HubSpotSandbox, MauticSandbox
 from crm_pipelines_tests.fixtures.traces import own_command_lines, traces_in_files, traces_in_tables
 from crm_pipelines_tests.patience import PATIENCE
 from crm_pipelines_tests.storm import Storm
@@ -131,5 +131,13 @@ def test_a_storm_at_hubspot_loses_and_doubles_nothing(
     database_url: str, hubspot_sandbox: HubSpotSandbox, tmp_path: Path
 ) -> None:
     findings = Storm(database_url, HubspotEnd(hubspot_sandbox), tmp_path, seed=SEED, contacts=40).run(seconds=6)
+    assert findings.violations == [], f"seed {SEED}"
+    assert findings.came_to["deliveries confirmed"] > 0
+
+
+def test_a_storm_at_mautic_loses_doubles_and_merges_nothing(
+    database_url: str, mautic_sandbox: MauticSandbox, tmp_path: Path
+) -> None:
+    findings = Storm(database_url, MauticEnd(mautic_sandbox), tmp_path, seed=SEED, contacts=40).run(seconds=6)
     assert findings.violations == [], f"seed {SEED}"
     assert findings.came_to["deliveries confirmed"] > 0

@@ -13,13 +13,12 @@ from crm_pipelines.crms.mautic.api import listed, short_enough
 from crm_pipelines.crms.mautic.batches import BatchRow, judge
 from crm_pipelines.crms.mautic.fields import AccountFields, described
 from crm_pipelines.crms.mautic.finding import by_address, by_id, opted_out
-from crm_pipelines.crms.mautic.forms import is_dropped, row_of, whole_row
+from crm_pipelines.crms.mautic.forms import is_dropped, row_of
 from crm_pipelines.crms.mautic.identity import identity_of
 from crm_pipelines.crms.mautic.limits import rate_headers, wait_of
 from crm_pipelines.crms.mautic.mapper import MauticMapper
 from crm_pipelines.crms.mautic.mapping import MauticMapping, load_mapping
 from crm_pipelines.crms.mautic.outcomes import ADVICE, classify
-from crm_pipelines.crms.mautic.zeros import may_be_written_whole
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Payload, Sendable
 from crm_pipelines.crms.transport import Answer
@@ -71,21 +70,6 @@ def test_the_address_is_in_an_edit_by_id_only_where_it_changes() -> None:
     assert BatchRow(contact=contact).as_json() == {"note": "x", "email": "p1@example.com"}
     assert BatchRow(contact=contact, target="7").as_json() == {"note": "x", "id": 7}
     assert BatchRow(contact=contact, target="7", moves=True).as_json()["email"] == "p1@example.com"
-
-
-def test_a_contact_that_is_written_whole_keeps_all_that_it_had_and_its_times_in_utc() -> None:
-    row = shown(7, email="p1@example.com", city="Paris", score="7")
-    row["fields"]["core"]["seen"] = {"type": "datetime", "value": "2026-01-02 03:04:00"}
-    written = whole_row(row, sendable(custom={"score": 0}, sent=frozenset({"city"})).payload)
-    assert written == {"email": "p1@example.com", "city": None, "score": 0, "seen": "2026-01-02 03:04:00+00:00"}
-
-
-def test_nobody_is_written_whole_who_has_another_identifier_or_is_not_shown_whole() -> None:
-    known = account(field("email", "email", isUniqueIdentifier=True), field("customer", isUniqueIdentifier=True))
-    assert may_be_written_whole(shown(7, email="p1@example.com", customer=None), known)
-    assert not may_be_written_whole(shown(7, email="p1@example.com", customer="4711"), known)
-    assert not may_be_written_whole(shown(7, email="p1@example.com"), known)
-    assert not may_be_written_whole(shown(7, email="p1@example.com"), None)
 
 
 def test_a_php_array_is_read_as_a_list_and_as_an_object_with_gaps() -> None:
