@@ -280,7 +280,7 @@ def test_a_workflow_that_never_told_anything_is_seen(operator: Visitor, people: 
     [contact] = people.add(select=False)
     with people.engine.begin() as connection:
         put(connection, contact, "synced", crm="n8n", synced_at=sa.text("now() - interval '200 min'"))
-    assert re.search(r"3 h \d+ min ago; nothing has come back since\.", operator.get(f"/contacts/{contact}").text)
+    assert "3 h ago; nothing has come back since." in operator.get(f"/contacts/{contact}").text
     assert "nothing has come back" not in operator.get("/").text, "it may be there for something else"
     tell(people.engine, people.add()[0])
     assert "Of 1 contact that was sent to n8n more than an hour ago" in operator.get("/").text
