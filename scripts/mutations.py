@@ -2970,7 +2970,7 @@ MUTATIONS = (
     Mutation(
         guard="n8n: the address is told to nobody",
         changes=(("crm_pipelines/crms/n8n/api.py", "(secret, *secret_parts(url))", "(secret,)"),),
-        tests=(f"{_N8N_TESTS}::test_of_an_unpublished_workflow_no_word_repeats_the_address",),
+        tests=(f"{_N8N_TESTS}::test_no_refusal_repeats_the_address_its_parts_or_the_secret",),
     ),
     Mutation(
         guard="n8n: an unregistered workflow does not pass for a registered one",
@@ -3026,6 +3026,11 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_VARIABLES}::test_a_bad_value_is_named_with_what_was_expected_and_never_repeated",),
+    ),
+    Mutation(
+        guard="n8n: at most once, who was never connected was sent nothing",
+        changes=(("crm_pipelines/crms/n8n/outcomes.py", "isinstance(error, requests.ConnectTimeout) or ", ""),),
+        tests=(f"{_N8N_UNIT}::test_only_what_found_no_connection_was_never_sent",),
     ),
     Mutation(
         guard="gate: one contact tries credentials that nothing else can try",
@@ -3200,6 +3205,68 @@ MUTATIONS = (
         tests=(f"{_MAUTIC_TESTS}::test_a_field_that_mautic_makes_in_the_background_is_told_and_not_made_twice",),
     ),
     Mutation(
+        guard="mautic: of two contacts that are one there, one is written",
+        changes=((f"{_MAUTIC}/delivery.py", "if held.remote_id in inputs:", "if False:"),),
+        tests=(
+            f"{_MAUTIC_TESTS}::test_two_contacts_here_that_are_one_at_mautic_are_told_and_the_first_is_not_overwritten",
+        ),
+    ),
+    Mutation(
+        guard="mautic: a contact with another id confirms nobody",
+        changes=((f"{_MAUTIC}/batches.py", " or one.target not in {None, id_in(row)}", ""),),
+        tests=(f"{_MAUTIC_UNIT}::test_a_contact_with_another_id_than_the_one_that_was_changed_confirms_nobody",),
+    ),
+    Mutation(
+        guard="mautic: no refusal repeats the token",
+        changes=((f"{_MAUTIC}/api.py", "hide=(token, *hide) if token else hide", "hide=hide"),),
+        tests=(f"{_MAUTIC_TESTS}::test_no_refusal_repeats_the_secret_the_token_or_the_person",),
+    ),
+    Mutation(
+        guard="mautic: no refusal repeats the person",
+        changes=((f"{_MAUTIC}/delivery.py", "self._hide = hidden(contacts)", "self._hide = ()"),),
+        tests=(f"{_MAUTIC_TESTS}::test_no_refusal_repeats_the_secret_the_token_or_the_person",),
+    ),
+    Mutation(
+        guard="mautic: no refusal of a token repeats the secret",
+        changes=((f"{_MAUTIC}/tokens.py", "hide=(self._client_secret,)", "hide=()"),),
+        tests=(f"{_MAUTIC_TESTS}::test_no_refusal_of_a_token_repeats_the_secret",),
+    ),
+    Mutation(
+        guard="mautic: no refusal of a row repeats the secret",
+        changes=((f"{_MAUTIC}/api.py", "        self.secrets = (client_secret,)\n", "        self.secrets = ()\n"),),
+        tests=(f"{_MAUTIC_TESTS}::test_no_refusal_of_one_contact_in_a_batch_repeats_the_secret_or_the_person",),
+    ),
+    Mutation(
+        guard="mautic: no refusal of a row repeats the person",
+        changes=((f"{_MAUTIC}/batches.py", "hide = (*secrets, *hidden([one.contact]))", "hide = secrets"),),
+        tests=(f"{_MAUTIC_TESTS}::test_no_refusal_of_one_contact_in_a_batch_repeats_the_secret_or_the_person",),
+    ),
+    Mutation(
+        guard="mautic: no remark about a value repeats the person",
+        changes=((f"{_MAUTIC}/batches.py", "without_secrets(_words(details[name]), hide)", "_words(details[name])"),),
+        tests=(f"{_MAUTIC_UNIT}::test_the_words_about_a_value_that_was_refused_do_not_repeat_the_person",),
+    ),
+    Mutation(
+        guard="mautic: what can be no token is none",
+        changes=((f"{_MAUTIC}/tokens.py", " or not (token.isascii() and token.isprintable() and token.strip())", ""),),
+        tests=(f"{_MAUTIC_TESTS}::test_a_token_that_can_be_none_is_an_outage",),
+    ),
+    Mutation(
+        guard="mautic: no address is changed unless it is known to be free",
+        changes=((f"{_MAUTIC}/delivery.py", "elif not one.moves or external_id in known:", "else:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_an_address_of_which_it_is_not_known_whether_it_is_taken_is_not_changed",),
+    ),
+    Mutation(
+        guard="mautic: whom Mautic did not put on the segment is not on it",
+        changes=((f"{_MAUTIC}/delivery.py", ' and one.get("success") is True', ""),),
+        tests=(f"{_MAUTIC_TESTS}::test_whom_mautic_does_not_put_on_the_segment_is_tried_again",),
+    ),
+    Mutation(
+        guard="mautic: who is not to be contacted is shown as such",
+        changes=((f"{_MAUTIC}/reading.py", "if held.fields.get(OPTED_OUT):", "if False:"),),
+        tests=(f"{_MAUTIC_TESTS}::test_who_has_unsubscribed_is_updated_and_stays_so_also_with_a_zero",),
+    ),
+    Mutation(
         guard="enrichment: what a workflow found is no news to it",
         changes=((_ENRICHING, '    connection.execute(_SQL["hold"]', '    0 and connection.execute(_SQL["hold"]'),),
         tests=(
@@ -3319,5 +3386,52 @@ MUTATIONS = (
             ("crm_pipelines/crms/n8n/outcomes.py", 'isinstance(ok, str) and ok.strip().lower() == "false"', "False"),
         ),
         tests=("crm_pipelines_tests/unit/crms/test_n8n.py::test_what_an_answer_means",),
+    ),
+    Mutation(
+        guard="enrichment: what one workflow found is no news to another",
+        changes=((_WEBHOOK, "workflows=workflows)", "workflows=[asked.name])"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_what_one_workflow_found_is_no_news_to_another",),
+    ),
+    Mutation(
+        guard="enrichment: it is news to every other destination",
+        changes=((_ENRICHMENTS_SQL, " AND s.crm = ANY (CAST(:crms AS text[]))", ""),),
+        tests=(f"{_ENRICHING_TESTS}::test_what_a_workflow_found_is_delivered_everywhere_else",),
+    ),
+    Mutation(
+        guard="enrichment: a message of which nothing was taken makes none outdated",
+        changes=((_ENRICHMENTS_SQL, " AND (filled <> '{}' OR overwritten <> '{}')", ""),),
+        tests=(f"{_WEBHOOK_TESTS}::test_a_later_message_of_which_nothing_was_taken_makes_none_outdated",),
+    ),
+    Mutation(
+        guard="enrichment: no body of a stranger is read",
+        changes=(
+            (
+                _WEBHOOK,
+                "request.state.workflow = await run_in_threadpool(_workflow_of, request, shown)",
+                "request.state.shown = shown",
+            ),
+            (
+                _WEBHOOK,
+                "found: Workflow = request.state.workflow",
+                "found = _workflow_of(request, request.state.shown)",
+            ),
+        ),
+        tests=(f"{_WEBHOOK_TESTS}::test_of_whoever_does_not_show_the_secret_no_body_is_read",),
+    ),
+    Mutation(
+        guard="enrichment: an id can be stored",
+        changes=(
+            (
+                "crm_pipelines/api/n8n_models.py",
+                "Field(min_length=1, max_length=255), AfterValidator(storable)]",
+                "Field(min_length=1, max_length=255)]",
+            ),
+        ),
+        tests=(f"{_WEBHOOK_TESTS}::test_what_cannot_be_used_is_refused_by_the_name_of_its_field",),
+    ),
+    Mutation(
+        guard="enrichment: a message that came again is noted once",
+        changes=((_WEBHOOK, "            if not taken.again:\n", "            if True:\n"),),
+        tests=(f"{_WEBHOOK_TESTS}::test_each_message_stands_in_the_audit_log_once",),
     ),
 )

@@ -176,6 +176,7 @@ BAD: list[tuple[str, str, str]] = [
     ("N8N_WEBHOOK_URL", SECRET, "begins with https://"),
     ("N8N_WEBHOOK_URL", f"https://u:{SECRET}@n8n.example.org/webhook/x", "without a user or password"),
     ("N8N_WEBHOOK_URL", f"https://{SECRET}@n8n.example.org/webhook/x", "without a user or password"),
+    ("N8N_WEBHOOK_URL", f"https://n8n.example.org/webhook/x#{SECRET}", "without a user or password"),
     ("N8N_WEBHOOK_URL", f"ftp://n8n/{SECRET}", "begins with https://"),
     ("N8N_WEBHOOK_URL", f"http://n8n.example.org/webhook/{SECRET}", "a network of your own only"),
     ("N8N_WEBHOOK_URL", f"http://8.8.8.8/webhook/{SECRET}", "a network of your own only"),

@@ -12,6 +12,7 @@ from crm_pipelines.api.access import FAILURES_PER_MINUTE
 from crm_pipelines.api.n8n import LARGEST_MESSAGE
 from crm_pipelines_tests.fixtures.api import Api, error_of
 from crm_pipelines_tests.fixtures.workflows import SECRET, Workflow, message_about
+from crm_pipelines_tests.integration.contacts.states import put
 from crm_pipelines_tests.patience import PATIENCE
 
 PHONE = {"phone": "+1 202 555 0143"}
@@ -122,7 +123,11 @@ def test_the_same_message_counts_once_for_ever(workflow: Workflow, ada: UUID) ->
 
 def test_the_same_id_with_other_content_is_refused_and_the_first_stays(workflow: Workflow, ada: UUID) -> None:
     workflow.tell(ada, enriched_data=PHONE)
-    for other in ({"enriched_data": {"phone": "+1 202 555 0199"}}, {"enriched_data": PHONE, "status": "partial"}):
+    for other in (
+        {"enriched_data": {"phone": "+1 202 555 0199"}},
+        {"enriched_data": PHONE, "status": "partial"},
+        {"enriched_data": PHONE, "error": "a source is missing"},
+    ):
         assert workflow.refused(message_about(ada, **other)) == (409, "enrichment_changed")
     assert workflow.contact(ada)["phone_number"] == "+12025550143"
     assert len(workflow.stored()) == 1
@@ -138,8 +143,15 @@ def test_an_older_message_is_kept_and_overwrites_nothing(workflow: Workflow, ada
     assert [one["enrichment_id"] for one in workflow.stored()] == ["later", "earlier", "latest"]
 
 
+def test_a_later_message_of_which_nothing_was_taken_makes_none_outdated(workflow: Workflow, ada: UUID) -> None:
+    workflow.tell(ada, "first", enriched_data={"company": {"name": "Old"}})
+    workflow.tell(ada, "later", minutes=2, enriched_data={"company": {"name": "Old"}})
+    answer = workflow.tell(ada, "between", minutes=1, enriched_data={"company": {"name": "New"}})
+    assert answer["updated_fields"] == ["custom_fields.company"]
+
+
 def test_a_time_in_the_future_is_refused_but_for_a_clock_that_is_a_little_ahead(workflow: Workflow, ada: UUID) -> None:
-    answer = workflow.send(message_about(ada, minutes=60, enriched_data=PHONE))
+    answer = workflow.send(message_about(ada, minutes=12 * 60, enriched_data=PHONE))
     assert error_of(answer) == (422, "validation_failed")
     assert answer.json()["error"]["details"][0]["field"] == "body.timestamp"
     assert workflow.stored() == []
@@ -179,6 +191,9 @@ def test_no_part_of_the_metadata_is_needed(workflow: Workflow, ada: UUID, metada
         ("metadata.api_calls_made", {"metadata": {"api_calls_made": 10**20}}),
         ("enrichment_id", {"enrichment_id": "x" * 256}),
         ("enrichment_id", {"enrichment_id": ""}),
+        ("enrichment_id", {"enrichment_id": "a\0b"}),
+        ("error", {"error": "a\0b"}),
+        ("error", {"error": "\ud800"}),
         ("status", {"status": "done"}),
         ("timestamp", {"timestamp": "2026-01-31T12:00:00"}),
         ("timestamp", {"timestamp": 1_700_000_000}),
@@ -218,6 +233,14 @@ def test_only_the_secret_opens(workflow: Workflow, ada: UUID, secret: str | None
     token = workflow.api.token
     assert workflow.refused(message_about(ada), secret=token) == (401, "unauthorized"), "no token of the API, either"
     assert workflow.stored() == []
+
+
+def test_of_whoever_does_not_show_the_secret_no_body_is_read(workflow: Workflow) -> None:
+    url = f"{workflow.api.url}/webhooks/n8n/enrichment-complete"
+    for shown in ({}, {"Authorization": "Bearer wrong"}):
+        headers = {"Content-Type": "application/json", **shown}
+        answer = requests.post(url, data=b"{", headers=headers, timeout=PATIENCE)
+        assert error_of(answer) == (401, "unauthorized")
 
 
 def test_the_secret_opens_nothing_else(workflow: Workflow) -> None:
@@ -272,6 +295,23 @@ def test_two_messages_at_once_both_count_and_the_later_one_wins(workflow: Workfl
     assert [answer.status_code for answer in answers] == [200] * 8
     assert len(workflow.stored()) == 8
     assert workflow.contact(ada)["custom_fields"] == {"company": "No. 7"}
+
+
+def test_what_one_workflow_found_is_no_news_to_another(
+    serve_api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_DESTINATIONS", "brevo,n8n,n8n_eu:n8n")
+    for name, secret in (("N8N", SECRET), ("N8N_EU", f"{SECRET}-eu")):
+        monkeypatch.setenv(f"{name}_WEBHOOK_URL", f"https://{name.lower().replace('_', '-')}.example.com/webhook/x")
+        monkeypatch.setenv(f"{name}_WEBHOOK_SECRET", secret)
+    both = Workflow(serve_api())
+    [contact] = both.api.people.add(select=False)
+    with both.api.engine.begin() as connection:
+        for crm in ("brevo", "n8n", "n8n_eu"):
+            put(connection, contact, "synced", crm=crm)
+    both.tell(contact, enriched_data=PHONE)
+    states = both.api.people.all("SELECT crm, state FROM crm_syncs ORDER BY crm")
+    assert {row["crm"]: row["state"] for row in states} == {"brevo": "queued", "n8n": "synced", "n8n_eu": "synced"}
 
 
 def at_once(workflow: Workflow, messages: list[Any]) -> list[requests.Response]:

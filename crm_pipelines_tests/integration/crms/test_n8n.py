@@ -83,10 +83,18 @@ def test_of_an_unpublished_workflow_no_word_repeats_the_address(client: Open, n8
     n8n_sandbox.configure(methods=[])
     crm = client(webhook_url=f"{n8n_sandbox.root}/webhook/a-path-of-mine")
     said = [send(crm), crm.probe(turn=at_once), *crm.check(turn=at_once)]
-    n8n_sandbox.configure(methods=["GET"], refused={"ada@example.com": f"at {n8n_sandbox.url}"})
+    n8n_sandbox.configure(methods=["GET"])
     said += [send(client()), *client().check(turn=at_once)]
     assert "a-path-of-mine" not in repr(said)
     assert n8n_sandbox.prefix.rpartition("/")[2] not in repr(said)
+
+
+def test_no_refusal_repeats_the_address_its_parts_or_the_secret(client: Open, n8n_sandbox: N8nSandbox) -> None:
+    url = f"{n8n_sandbox.url}?token=a-query-of-mine"
+    path = n8n_sandbox.prefix.rpartition("/")[2]
+    n8n_sandbox.configure(refused={"ada@example.com": f"{url}, POST {path}, token=a-query-of-mine, {SECRET}"})
+    outcome = send(client(webhook_url=url))
+    assert (outcome.kind, outcome.message) == ("refused", "***, POST ***, ***, ***")
 
 
 def test_a_test_address_is_told_of_whether_somebody_listens_or_not(client: Open, n8n_sandbox: N8nSandbox) -> None:

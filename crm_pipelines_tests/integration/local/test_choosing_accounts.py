@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from crm_pipelines.local import environment, up
-from crm_pipelines.local.processes import Processes, free_port
+from crm_pipelines.local.processes import Processes
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.postbox import Postbox
 
@@ -26,8 +26,6 @@ def test_a_kind_without_columns_in_the_view_may_have_a_sandbox_from_the_first_st
     monkeypatch.setattr(up, "start_sandbox", lambda *_: where)
     said = io.StringIO()
     with Processes(tmp_path / "up.log") as processes:
-        up.choose_accounts(
-            load_settings(), database_url, processes, sandbox_port=free_port(), console=Console(file=said)
-        )
+        up.choose_accounts(load_settings(), database_url, processes, sandbox_port=0, console=Console(file=said))
     assert os.environ["POSTBOX_API_BASE_URL"] == postbox.url
     assert "Postbox: the local sandbox" in said.getvalue()

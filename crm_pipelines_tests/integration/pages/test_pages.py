@@ -279,7 +279,7 @@ def test_the_contacts_page_shows_what_a_workflow_found_and_what_of_it_was_taken(
 def test_a_workflow_that_never_told_anything_is_seen(operator: Visitor, people: People) -> None:
     [contact] = people.add(select=False)
     with people.engine.begin() as connection:
-        put(connection, contact, "synced", crm="n8n", synced_at=sa.text("now() - interval '3 hours'"))
+        put(connection, contact, "synced", crm="n8n", synced_at=sa.text("now() - interval '200 min'"))
     assert "3 h ago; nothing has come back since." in operator.get(f"/contacts/{contact}").text
     assert "nothing has come back" not in operator.get("/").text, "it may be there for something else"
     tell(people.engine, people.add()[0])

@@ -123,10 +123,30 @@ def test_whom_the_answer_does_not_confirm_has_not_arrived(body: dict[str, Any]) 
     assert outcome.result is Result.RETRY
 
 
+def test_the_words_about_a_value_that_was_refused_do_not_repeat_the_person() -> None:
+    contact = sendable(custom={"note": "Zebedee"})
+    error = {"code": 400, "message": "x", "details": {"note": ["Zebedee of p1@example.com"]}, "type": None}
+    [refused] = judge(
+        [BatchRow(contact=contact)],
+        Outcome(result=Result.SYNCED, http_status=201),
+        {"contacts": [], "statusCodes": [400], "errors": [error]},
+        secrets=(),
+        advice=ADVICE,
+        account=None,
+    )
+    assert refused.misfits == {"note": "*** of ***"}
+
+
 def test_a_contact_of_another_address_confirms_nobody() -> None:
     [outcome] = judged(
         BatchRow(contact=sendable()), statusCodes=[200], contacts=[shown(7, email="somebody.else@example.com")]
     )
+    assert (outcome.result, outcome.kind) == (Result.REJECTED, "duplicate_address")
+
+
+def test_a_contact_with_another_id_than_the_one_that_was_changed_confirms_nobody() -> None:
+    change = BatchRow(contact=sendable(), target="8")
+    [outcome] = judged(change, statusCodes=[200], contacts=[shown(7, email="p1@example.com")])
     assert (outcome.result, outcome.kind) == (Result.REJECTED, "duplicate_address")
 
 

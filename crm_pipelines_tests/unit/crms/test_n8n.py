@@ -19,7 +19,7 @@ from crm_pipelines.crms.n8n.identity import SANDBOX_PATH, identity_of
 from crm_pipelines.crms.n8n.mapper import N8nMapper
 from crm_pipelines.crms.n8n.mapping import load_mapping
 from crm_pipelines.crms.n8n.message import SignedSecret, body_of, idempotency_key, signature
-from crm_pipelines.crms.n8n.outcomes import classify, classify_preflight
+from crm_pipelines.crms.n8n.outcomes import classify, classify_preflight, was_never_sent
 from crm_pipelines.crms.outcomes import Result
 from crm_pipelines.crms.payloads import Payload, Sendable
 from crm_pipelines.crms.transport import Answer
@@ -159,6 +159,12 @@ def test_what_an_answer_means(answer: Answer, result: str, kind: str | None, sai
     assert (outcome.result, outcome.kind, outcome.http_status) == (result, kind, answer.status)
     assert (said or "") in (outcome.message or "")
     assert "a-path" not in (outcome.message or "")
+
+
+def test_only_what_found_no_connection_was_never_sent() -> None:
+    assert was_never_sent(requests.ConnectTimeout())
+    assert not was_never_sent(requests.ReadTimeout())
+    assert not was_never_sent(requests.ConnectionError("Connection aborted."))
 
 
 @pytest.mark.parametrize(
