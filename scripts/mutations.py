@@ -12,6 +12,8 @@ _VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
 _MAUTIC = "crm_pipelines/crms/mautic"
 _MAUTIC_TESTS = "crm_pipelines_tests/integration/crms/test_mautic.py"
 _MAUTIC_UNIT = "crm_pipelines_tests/unit/crms/test_mautic_values.py"
+_MAUTIC_LOG_TESTS = "crm_pipelines_tests/integration/sandbox/mautic/test_tokens_limits_and_log.py"
+_FIGURES_TESTS = "crm_pipelines_tests/integration/statistics/test_status.py"
 _COURIER = "crm_pipelines/delivery/single/courier.py"
 _UNKNOWN = "crm_pipelines_tests/integration/queue/test_unknown.py"
 _ONCE = "crm_pipelines_tests/integration/delivery/test_at_most_once.py"
@@ -3319,6 +3321,31 @@ MUTATIONS = (
         guard="enrichment: no time ahead of ours",
         changes=((_ENRICHMENTS_SQL, "> now() + CAST(:margin AS interval)", "> now() + interval '1 day'"),),
         tests=(f"{_WEBHOOK_TESTS}::test_a_time_in_the_future_is_refused_but_for_a_clock_that_is_a_little_ahead",),
+    ),
+    Mutation(
+        guard="enrichment: an answer during the delivery is one",
+        changes=(
+            (
+                "crm_pipelines/statistics/status.sql",
+                "e.crm = :crm AND e.received_at >= asked.at)",
+                "e.crm = :crm AND false)",
+            ),
+        ),
+        tests=(f"{_FIGURES_TESTS}::test_an_answer_that_came_while_the_delivery_was_under_way_counts",),
+    ),
+    Mutation(
+        guard="sandbox: no secret of a body in the log, whatever becomes of the request",
+        changes=(
+            (
+                "crm_pipelines/sandbox/core/gateway.py",
+                'b"" if self.sandbox.has_key_in_body(call) else call.raw_body',
+                "call.raw_body",
+            ),
+        ),
+        tests=(
+            f"{_HUBSPOT_TESTS}::test_a_key_of_which_hubspot_tells_no_scopes_passes_the_check_and_stands_nowhere",
+            f"{_MAUTIC_LOG_TESTS}::test_the_log_has_no_secret_of_a_request_for_a_token_that_came_to_nothing",
+        ),
     ),
     Mutation(
         guard="enrichment: a failed one fills nothing",

@@ -46,7 +46,7 @@ class _Queues(Collector):
         put_off = GaugeMetricFamily("crm_put_off", "Contacts that were due and wait, uncharged, again.", labels=["crm"])
         oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
         is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
-        for standing in crm_statuses(self._destinations.engine, self._destinations.known()):
+        for standing in crm_statuses(self._destinations.engine, self._destinations.known(), count_unanswered=False):
             crm = standing.crm
             for status, count in standing.counts.items():
                 contacts.add_metric([crm, status], count)

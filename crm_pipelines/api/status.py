@@ -52,7 +52,8 @@ class CrmSummary(BaseModel):
     account: "AccountSummary"
     gate: "GateSummary"
     unanswered: Unanswered | None = Field(
-        description="Of a workflow: contacts sent more than an hour ago of which nothing came back. null: no workflow."
+        description="Of a workflow: contacts sent more than an hour ago of which nothing came back. "
+        "null: no workflow, or none that ever told anything."
     )
 
 

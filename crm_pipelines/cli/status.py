@@ -100,7 +100,7 @@ def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
     if told.gate.paused:
         until = told.gate.paused_until_in_words
         click.echo(f"{told.crm}: nothing is sent until {until}. {printable(told.gate.pause_reason or '')}")
-    if told.unanswered and told.unanswered.used and told.unanswered.oldest:
+    if told.unanswered and told.unanswered.oldest:
         since = f"{told.unanswered.oldest:%Y-%m-%d %H:%M:%S} UTC"
         click.echo(
             f"{told.crm}: of the contacts that were sent there more than an hour ago, nothing has come back "

@@ -157,6 +157,19 @@ def former_addresses(contact: Sendable) -> list[str]:
     return found[:_MOST_FORMER]
 
 
+def likely_addresses(contact: Sendable) -> list[str]:
+    """Two at most: the last confirmed one, and the present one."""
+    return [*former_addresses(contact)[:1], contact.payload.key]
+
+
+def is_settled(told: tuple[Outcome, object | None] | None) -> bool:
+    """Whether asking by address is not worth it: after an answer that was none, or where the id leads to somebody.
+
+    `told` is what came of asking by id; None: nobody asked.
+    """
+    return told is not None and (told[0].result is not Result.SYNCED or told[1] is not None)
+
+
 def look(contacts: Sequence[Sendable], *, by_id: Look[F], by_address: Look[F], most: int) -> dict[str, F | None]:
     """What the CRM has of those who were asked about, by our id; None: nothing.
 

@@ -142,6 +142,10 @@ class FieldMapping(BaseModel):
             for name, one in self.attributes.items()
         ]
 
+    def of_type(self, kind: AttributeType) -> frozenset[str]:
+        """Names of the attributes that have a line of this type."""
+        return frozenset(name for name, one in self.attributes.items() if one.type is kind)
+
     def owns(self, name: str) -> bool:
         """Whether this mapping may write the attribute, and so also clear it."""
         return name in self.attributes or (

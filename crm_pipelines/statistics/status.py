@@ -1,7 +1,7 @@
 """How the contacts stand at a CRM, in numbers. The statements stand in status.sql."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -35,13 +35,11 @@ class ErrorGroup:
 class Unanswered:
     """Contacts that a workflow was sent an hour ago or longer, and of which nothing has come back since.
 
-    `oldest`: when the first of them was sent; None if there are none. `used`: it has ever told anything of a contact. A
-    workflow that never does may be there for something else.
+    `oldest`: when the first of them was sent; None if there are none.
     """
 
     contacts: int
     oldest: datetime | None
-    used: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +48,8 @@ class CrmStatus:
 
     `oldest_due_seconds` is how long the longest waiting contact has been due, `put_off` ones among them: were due, and
     wait uncharged for a later time. `next_due` is when the next one of those that wait for their time becomes due.
-    `unanswered` is None but for workflows.
+    `unanswered` is None but for workflows that have ever told anything of a contact: others may be there for something
+    else.
     """
 
     crm: str
@@ -62,7 +61,7 @@ class CrmStatus:
     next_due: datetime | None
     errors: tuple[ErrorGroup, ...]
     gate: Gate
-    unanswered: Unanswered | None
+    unanswered: Unanswered | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601, and of the gate what concerns a user."""
@@ -102,8 +101,13 @@ def crm_status(engine: sa.Engine, crm: str) -> CrmStatus:
     return crm_statuses(engine, [crm])[0]
 
 
-def crm_statuses(engine: sa.Engine, crms: Sequence[str] | None = None) -> list[CrmStatus]:
-    """Of several CRMs, or of all; their contacts are counted in one pass. Raises UsageError for an unknown CRM."""
+def crm_statuses(
+    engine: sa.Engine, crms: Sequence[str] | None = None, *, count_unanswered: bool = True
+) -> list[CrmStatus]:
+    """Of several CRMs, or of all; their contacts are counted in one pass. Raises UsageError for an unknown CRM.
+
+    `count_unanswered` False leaves `unanswered` None: with many contacts at a workflow it takes longer than the rest.
+    """
     with engine.connect() as connection:
         crms = known_destinations(connection) if crms is None else [known_destination(connection, crm) for crm in crms]
     gates = [GateKeeper(engine, crm).read() for crm in crms]
@@ -111,7 +115,10 @@ def crm_statuses(engine: sa.Engine, crms: Sequence[str] | None = None) -> list[C
     with engine.connect() as connection:
         for row in connection.execute(_SQL["statuses"], {"crms": list(crms)}):
             counts[row.crm][row.status] = row.contacts
-        return [_status(connection, gate, counts[gate.crm]) for gate in gates]
+        return [
+            replace(told, unanswered=unanswered(connection, told.crm)) if count_unanswered else told
+            for told in (_status(connection, gate, counts[gate.crm]) for gate in gates)
+        ]
 
 
 def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int]) -> CrmStatus:
@@ -129,12 +136,11 @@ def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int]) -> Cr
         next_due=next_due,
         errors=tuple(ErrorGroup(**row._mapping) for row in errors),
         gate=gate,
-        unanswered=unanswered(connection, crm),
     )
 
 
 def unanswered(connection: sa.Connection, crm: str) -> Unanswered | None:
-    """None but for workflows."""
+    """None but for workflows that have ever told anything."""
     row = connection.execute(_SQL["unanswered"], {"crm": crm, "patience": PATIENCE}).one_or_none()
     return None if row is None else Unanswered(**row._mapping)
 

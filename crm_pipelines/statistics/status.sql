@@ -49,15 +49,19 @@ WITH causes AS (
 SELECT * FROM keyed WHERE (-contacts, key) > (:after_contacts, :after_key) ORDER BY -contacts, key LIMIT :limit
 
 -- name: unanswered
--- Of a workflow: how many contacts it was asked about more than :patience ago without an answer since, and when the first of
--- them was sent. `used`: whether it ever tells anything. No row for any other CRM.
-SELECT count(asked.at) AS contacts, min(asked.at) AS oldest,
-       EXISTS (SELECT FROM crm_enrichments WHERE crm = :crm) AS used
+-- Of a workflow that tells what it finds: how many contacts it was asked about more than :patience ago without an answer
+-- since, and when the first of them was sent. No row for any other destination. Whoever was answered after the delivery had
+-- ended, which is nearly everybody, is left out before the ledger is asked when the delivery began.
+SELECT count(*) AS contacts, min(asked.at) AS oldest
   FROM crm_syncs s
  CROSS JOIN LATERAL (SELECT coalesce((SELECT a.started_at FROM crm_attempts a
                                        WHERE a.contact_id = s.contact_id AND a.crm = s.crm AND a.outcome = 'synced'
-                                       ORDER BY a.claim_no DESC LIMIT 1), s.synced_at) AS at) asked
- WHERE s.crm = :crm AND s.state <> 'unselected' AND s.synced_at IS NOT NULL AND asked.at < now() - CAST(:patience AS interval)
+                                       ORDER BY a.claim_no DESC LIMIT 1), s.synced_at) AS at OFFSET 0) asked
+ WHERE s.crm = :crm AND s.state <> 'unselected' AND s.synced_at IS NOT NULL
    AND NOT EXISTS (SELECT FROM crm_enrichments e
-                    WHERE e.contact_id = s.contact_id AND e.crm = s.crm AND e.received_at >= asked.at)
+                    WHERE e.contact_id = s.contact_id AND e.crm = :crm AND e.received_at >= s.synced_at)
+   AND asked.at < now() - CAST(:patience AS interval)
+   AND NOT EXISTS (SELECT FROM crm_enrichments e
+                    WHERE e.contact_id = s.contact_id AND e.crm = :crm AND e.received_at >= asked.at)
 HAVING coalesce((SELECT d.kind FROM crm_destinations d WHERE d.name = :crm), :crm) = 'n8n'
+   AND EXISTS (SELECT FROM crm_enrichments WHERE crm = :crm)

@@ -20,8 +20,7 @@ class HubspotMapper(FieldMapper[AccountProperties]):
     ) -> None:
         list_ids = () if list_id is None else (list_id,)
         super().__init__(mapping, AccountProperties, list_ids=list_ids, phone_region=phone_region, name=name)
-        phones = (name for name, one in mapping.attributes.items() if one.type is AttributeType.PHONE)
-        self.judged_here = frozenset(phones)
+        self.judged_here = mapping.of_type(AttributeType.PHONE)
 
     @classmethod
     def without_key(cls, settings: HubspotSettings, phone_region: str | None) -> "HubspotMapper":

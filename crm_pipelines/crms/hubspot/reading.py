@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from crm_pipelines.crms.batching import former_addresses, remote_id_of
+from crm_pipelines.crms.batching import is_settled, likely_addresses, remote_id_of
 from crm_pipelines.crms.hubspot.api import HubspotApi, Row
 from crm_pipelines.crms.hubspot.delivery import MOST_PER_REQUEST
 from crm_pipelines.crms.hubspot.finding import SHOWN, Found, by_address, by_id
@@ -29,11 +29,13 @@ class HubspotReading:
         numbered = [one for one in contacts if remote_id_of(one)]
         outcome, rows = self._read(numbered, [remote_id_of(one) or "" for one in numbered], turn, by=None)
         told = {one.external_id: (outcome, by_id(one, rows)) for one in numbered}
-        others = [one for one in contacts if _is_sought(told.get(one.external_id))]
+        others = [one for one in contacts if not is_settled(told.get(one.external_id))]
         for start in range(0, len(others), MOST_PER_REQUEST // 2):
             some = others[start : start + MOST_PER_REQUEST // 2]
-            outcome, rows = self._read(some, [address for one in some for address in _addresses(one)], turn, by="email")
-            told |= {one.external_id: (outcome, by_address(one, _addresses(one), rows)) for one in some}
+            outcome, rows = self._read(
+                some, [address for one in some for address in likely_addresses(one)], turn, by="email"
+            )
+            told |= {one.external_id: (outcome, by_address(one, likely_addresses(one), rows)) for one in some}
         return [self._held(*told[one.external_id]) for one in contacts]
 
     def compare(self, payload: Payload, held: Held) -> list[Compared]:
@@ -73,13 +75,3 @@ class HubspotReading:
         else:
             same = wire(ours) == wire(theirs)
         return Compared(attribute=name, ours=ours, theirs=theirs, same=None if name in ONLY_ON_CREATION else same)
-
-
-def _is_sought(told: tuple[Outcome, Found | None] | None) -> bool:
-    """Whether it is worth asking by address: not after an answer that was none, nor where the id leads to somebody."""
-    return told is None or (told[0].result is Result.SYNCED and told[1] is None)
-
-
-def _addresses(contact: Sendable) -> list[str]:
-    """Two at most: the last confirmed one, and the present one."""
-    return [*former_addresses(contact)[:1], contact.payload.key]

@@ -20,8 +20,7 @@ class MauticMapper(FieldMapper[AccountFields]):
     ) -> None:
         segments = () if segment_id is None else (segment_id,)
         super().__init__(mapping, AccountFields, list_ids=segments, phone_region=phone_region, name=name)
-        phones = (name for name, one in mapping.attributes.items() if one.type is AttributeType.PHONE)
-        self.judged_here = frozenset(phones)
+        self.judged_here = mapping.of_type(AttributeType.PHONE)
 
     @classmethod
     def without_key(cls, settings: MauticSettings, phone_region: str | None) -> "MauticMapper":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from crm_pipelines.crms.batching import former_addresses, remote_id_of
+from crm_pipelines.crms.batching import is_settled, likely_addresses, remote_id_of
 from crm_pipelines.crms.mautic.api import MauticApi, Row, short_enough, where
 from crm_pipelines.crms.mautic.batches import same
 from crm_pipelines.crms.mautic.fields import AccountFields
@@ -31,10 +31,12 @@ class MauticReading:
         numbered = [one for one in contacts if remote_id_of(one)]
         outcome, rows = self._read(numbered, "id", [remote_id_of(one) or "" for one in numbered], turn)
         told = {one.external_id: (outcome, by_id(one, rows)) for one in numbered}
-        others = [one for one in contacts if _is_sought(told.get(one.external_id))]
-        for some in short_enough(others, _addresses):
-            outcome, rows = self._read(some, "email", [address for one in some for address in _addresses(one)], turn)
-            told |= {one.external_id: (outcome, by_address(one, _addresses(one), rows)) for one in some}
+        others = [one for one in contacts if not is_settled(told.get(one.external_id))]
+        for some in short_enough(others, likely_addresses):
+            outcome, rows = self._read(
+                some, "email", [address for one in some for address in likely_addresses(one)], turn
+            )
+            told |= {one.external_id: (outcome, by_address(one, likely_addresses(one), rows)) for one in some}
         return [_held(*told[one.external_id]) for one in contacts]
 
     def compare(self, payload: Payload, held: Held) -> list[Compared]:
@@ -69,13 +71,3 @@ def _held(outcome: Outcome, found: FoundContact | None) -> tuple[Outcome, Held |
         return outcome, None
     fields = {**values_of(found.row), **({OPTED_OUT: True} if opted_out(found.row) else {})}
     return outcome, Held(key=found.address, remote_id=found.remote_id, fields=fields)
-
-
-def _is_sought(told: tuple[Outcome, FoundContact | None] | None) -> bool:
-    """Whether it is worth asking by address: not after an answer that was none, nor where the id leads to somebody."""
-    return told is None or (told[0].result is Result.SYNCED and told[1] is None)
-
-
-def _addresses(contact: Sendable) -> list[str]:
-    """Two at most: the last confirmed one, and the present one."""
-    return [*former_addresses(contact)[:1], contact.payload.key]

@@ -15,9 +15,7 @@ class N8nMapper(FieldMapper[AccountAttributes[Any]]):
 
     def __init__(self, *, mapping: N8nMapping, phone_region: str | None = None, name: str = N8nSettings.kind) -> None:
         super().__init__(mapping, _unused, list_ids=(), phone_region=phone_region, name=name)
-        self.judged_here = frozenset(
-            attribute for attribute, one in mapping.attributes.items() if one.type is AttributeType.PHONE
-        )
+        self.judged_here = mapping.of_type(AttributeType.PHONE)
 
     @classmethod
     def without_secret(cls, settings: N8nSettings, phone_region: str | None) -> "N8nMapper":

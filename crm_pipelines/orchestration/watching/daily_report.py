@@ -59,7 +59,7 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
                 times=ledger.times_to_delivery(config.days),
                 parked=ledger.parked(),
                 left_out=[asdict(one) for one in values_left_out(engine, name)],
-                unanswered=silent.contacts if silent is not None and silent.used else None,
+                unanswered=None if silent is None else silent.contacts,
             )
             path = _write(settings.storage.crm_pipelines_data_dir / "reports", f"{name}-{today}.html", page.html(found))
         context.log.info("%d delivered in %d days; the page is %s.", found.delivered, config.days, path)

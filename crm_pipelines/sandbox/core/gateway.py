@@ -36,7 +36,7 @@ class Gateway:
         entry.key = fingerprint(self.sandbox.sender(call.key))
         entry.user_agent = headers.get(b"user-agent", b"").decode("latin-1")
         entry.client_port = scope["client"][1]
-        self.sandbox.journal.arrive(entry, call.raw_body)
+        self.sandbox.journal.arrive(entry, b"" if self.sandbox.has_key_in_body(call) else call.raw_body)
         exchange = _Exchange(self.sandbox, call, entry, scope, receive, send)
         fault = self.sandbox.faults.take(call, full_path) if self.sandbox.faults.rules else None
         await pause(self.sandbox.config.latency_seconds)

@@ -67,6 +67,10 @@ class Sandbox(ABC):
         """Paths of the server besides the API, control and the page."""
         return []
 
+    def has_key_in_body(self, _call: Call) -> bool:
+        """Whether the body holds a secret, so that the log has none of it, whatever becomes of the request."""
+        return False
+
     def orders(self) -> Mapping[str, Callable[[], dict[str, Any]]]:
         """What control can do besides what every sandbox's can, by path; each tells what came of it."""
         return {}

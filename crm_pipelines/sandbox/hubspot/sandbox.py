@@ -66,11 +66,13 @@ class HubSpot(Sandbox):
         inputs = body.get("inputs") if isinstance(body, dict) else None
         return {"inputs": len(inputs) if isinstance(inputs, list) else None}
 
+    def has_key_in_body(self, call: Call) -> bool:
+        """Of one request."""
+        return call.path == KEY_IN_BODY
+
     def answer(self, call: Call, entry: Entry) -> Answer:
         """What HubSpot does and answers."""
         headers: tuple[Header, ...] = ()
-        if call.path == KEY_IN_BODY:
-            entry.body = b""
         try:
             if not call.key or not self.config.accepts(call.key):
                 raise ApiError(401, _NO_KEY, "INVALID_AUTHENTICATION")

@@ -320,10 +320,13 @@ def test_the_check_names_the_scope_to_write_that_the_key_lacks_and_writes_nothin
         {"action": "status", "status": 403},
         {"action": "garbage_json"},
         {"action": "reset_before"},
+        {"action": "redirect"},
+        {"action": "status", "status": 400, "body": {"category": "VALIDATION_ERROR", "message": f"Not found: {KEY}"}},
+        {"action": "html", "status": 502, "body": f"<html>{KEY}</html>"},
     ],
     ids=lambda one: str(one.get("status", one["action"])),
 )
-def test_a_key_of_which_hubspot_tells_no_scopes_passes_the_check(
+def test_a_key_of_which_hubspot_tells_no_scopes_passes_the_check_and_stands_nowhere(
     client: Open, hubspot_sandbox: HubSpotSandbox, answer: dict[str, Any]
 ) -> None:
     hubspot_sandbox.fault(**answer, path="access-token-info$")
@@ -331,6 +334,10 @@ def test_a_key_of_which_hubspot_tells_no_scopes_passes_the_check(
     assert all(one.ok for one in findings)
     [found] = [one for one in findings if one.subject == "Scopes"]
     assert "does not tell" in found.detail
+    assert KEY not in str(findings)
+    [asked] = hubspot_sandbox.requests(path="access-token-info$")
+    assert asked["fault"] == answer["action"]
+    assert KEY not in str(asked)
 
 
 def test_a_list_that_is_not_there_is_about_the_setting_and_named_by_its_variable(

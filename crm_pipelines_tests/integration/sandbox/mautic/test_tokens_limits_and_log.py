@@ -183,6 +183,19 @@ def test_the_log_tells_how_many_contacts_a_batch_has_and_no_secret(
     assert SECRET not in str(mautic_sandbox.requests())
 
 
+@pytest.mark.parametrize("prevented", [True, False], ids=["by a fault", "since the API is off"])
+def test_the_log_has_no_secret_of_a_request_for_a_token_that_came_to_nothing(
+    client: Client, mautic_sandbox: MauticSandbox, prevented: bool
+) -> None:
+    if prevented:
+        mautic_sandbox.fault("status", status=503)
+    else:
+        mautic_sandbox.configure(api_enabled=False)
+    assert client.buy().status_code in (403, 503)
+    [asked] = mautic_sandbox.requests()
+    assert (asked["path"], asked["body"]) == ("/oauth/v2/token", "")
+
+
 def test_seeds_find_their_contact_by_its_address_and_reset_forgets_all(
     client: Client, mautic_sandbox: MauticSandbox
 ) -> None:
