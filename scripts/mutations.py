@@ -34,6 +34,7 @@ _ACCESS = "crm_pipelines_tests/integration/api/test_access.py"
 _WRITING = "crm_pipelines_tests/integration/api/test_writing.py"
 _SIGNING_IN = "crm_pipelines_tests/integration/pages/test_signing_in.py"
 _INTENTS = "crm_pipelines_tests/integration/delivery/test_intents.py"
+_PREFLIGHT_TURNS = "crm_pipelines_tests/integration/delivery/test_preflight_turns.py"
 _RINGS = "crm_pipelines_tests/integration/delivery/test_address_rings.py"
 _TWINS = "crm_pipelines_tests/integration/contacts/test_twins.py"
 _ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
@@ -3271,5 +3272,17 @@ MUTATIONS = (
         guard="enrichment: no secret in a workflow's words",
         changes=((_WEBHOOK, "without_secrets(message.error, settings.secrets)", "message.error"),),
         tests=(f"{_WEBHOOK_TESTS}::test_what_is_not_complete_is_kept_with_its_error_and_a_failed_one_fills_nothing",),
+    ),
+    Mutation(
+        guard="addresses: one that a former version has sent is remembered",
+        changes=((_SENT_KEYS_SQL, "sent_key IS NULL AND", "false AND"),),
+        tests=(f"{_INTENTS}::test_an_address_that_a_former_version_has_sent_is_remembered_too",),
+    ),
+    Mutation(
+        guard="check: what was selected long before the first delivery is told",
+        changes=(("crm_pipelines/delivery/account/preflight.py", "if since is not None:", "if False:"),),
+        tests=(
+            f"{_PREFLIGHT_TURNS}::test_what_was_selected_long_before_the_first_delivery_is_told_with_the_way_to_take_it_back",
+        ),
     ),
 )
