@@ -36,6 +36,7 @@ _ACCESS = "crm_pipelines_tests/integration/api/test_access.py"
 _WRITING = "crm_pipelines_tests/integration/api/test_writing.py"
 _SIGNING_IN = "crm_pipelines_tests/integration/pages/test_signing_in.py"
 _INTENTS = "crm_pipelines_tests/integration/delivery/test_intents.py"
+_PREFLIGHT_TURNS = "crm_pipelines_tests/integration/delivery/test_preflight_turns.py"
 _RINGS = "crm_pipelines_tests/integration/delivery/test_address_rings.py"
 _TWINS = "crm_pipelines_tests/integration/contacts/test_twins.py"
 _ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
@@ -3460,5 +3461,17 @@ MUTATIONS = (
         guard="enrichment: a message that came again is noted once",
         changes=((_WEBHOOK, "            if not taken.again:\n", "            if True:\n"),),
         tests=(f"{_WEBHOOK_TESTS}::test_each_message_stands_in_the_audit_log_once",),
+    ),
+    Mutation(
+        guard="addresses: one that a former version has sent is remembered",
+        changes=((_SENT_KEYS_SQL, "sent_key IS NULL AND", "false AND"),),
+        tests=(f"{_INTENTS}::test_an_address_that_a_former_version_has_sent_is_remembered_too",),
+    ),
+    Mutation(
+        guard="check: what was selected long before the first delivery is told",
+        changes=(("crm_pipelines/delivery/account/preflight.py", "if since is not None:", "if False:"),),
+        tests=(
+            f"{_PREFLIGHT_TURNS}::test_what_was_selected_long_before_the_first_delivery_is_told_with_the_way_to_take_it_back",
+        ),
     ),
 )

@@ -63,3 +63,9 @@ def waiting_for_nobody(connection: sa.Connection, enabled: Collection[str]) -> M
     names = [name for name in unattended(connection) if name not in enabled]
     rows = connection.execute(_SQL["waiting"], {"names": names})
     return {row.crm: row.contacts for row in rows if row.contacts}
+
+
+def long_selected(connection: sa.Connection, name: str) -> tuple[int, datetime | None]:
+    """How many contacts wait there that were selected more than a day ago, and when the first of them was."""
+    row = connection.execute(_SQL["long_selected"], {"name": name}).one()
+    return row.contacts, row.since

@@ -48,3 +48,7 @@ SELECT g.crm, d.seen_at FROM crm_gates g LEFT JOIN crm_destinations d ON d.name 
 SELECT w.crm, (SELECT count(*) FROM crm_syncs s
                 WHERE s.crm = w.crm AND (s.state = 'queued' OR (s.state = 'claimed' AND s.lease_until < now()))) AS contacts
   FROM unnest(CAST(:names AS text[])) WITH ORDINALITY w (crm, position) ORDER BY w.position
+
+-- name: long_selected
+SELECT count(*) AS contacts, min(selected_at) AS since FROM crm_syncs
+ WHERE crm = :name AND state = 'queued' AND selected_at < now() - interval '1 day'

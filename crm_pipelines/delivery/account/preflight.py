@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from crm_pipelines.delivery.account.learning import learn_now
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.pace.gatekeeping import pacer_for
 from crm_pipelines.destinations.gates import SANDBOX, Gate, OtherAccount
+from crm_pipelines.destinations.registered import long_selected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,8 @@ class Preflight:
 def check_account(account: Account) -> Preflight:
     """Everything that would keep contacts from arriving. When all is well, a gate closed for a refusal is opened."""
     gate = account.gate
-    findings = [*_waiting_gate(gate.read()), *_twins(account.engine)]
+    state = gate.read()
+    findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
     findings += account.crm.check(
         turn=pacer_for(gate, account.destination.rate_limit_per_second).wait,
         custom_fields=custom_fields_in_use(account.engine),
@@ -57,6 +60,21 @@ def _twins(engine: sa.Engine) -> Iterator[Finding]:
     with engine.connect() as connection:
         if found := in_words(count_twins(connection)):
             yield Finding(ok=False, subject="Contacts", detail=found, blocking=False)
+
+
+def _selected_long_ago(engine: sa.Engine, gate: Gate) -> Iterator[Finding]:
+    """Before the first delivery: what was selected while nobody delivered there may be meant no more."""
+    if gate.account is not None:
+        return
+    with engine.connect() as connection:
+        contacts, since = long_selected(connection, gate.crm)
+    if since is not None:
+        detail = (
+            f"Selected for {gate.crm} more than a day ago: {contacts}, the first on {since.astimezone(UTC):%Y-%m-%d}. "
+            "Nothing was sent there so far; the next run sends them. To take them back first: "
+            f"`crm-pipelines contacts unselect {gate.crm} --where-status Selected`."
+        )
+        yield Finding(ok=False, subject="Contacts", detail=detail, blocking=False)
 
 
 def plan_account(account: Account) -> list[NewAttribute]:

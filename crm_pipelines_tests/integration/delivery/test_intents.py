@@ -177,6 +177,19 @@ def test_an_edit_that_changes_nothing_of_what_was_confirmed_makes_no_request(
     assert len(brevo_sandbox.requests()) == before
 
 
+def test_an_address_that_a_former_version_has_sent_is_remembered_too(
+    people: People, delivery: Delivery, brevo_sandbox: BrevoSandbox
+) -> None:
+    [contact] = people.add(email="ada@example.com")
+    brevo_sandbox.fault("reset_after", method="POST", times=1)
+    deliver(people, delivery)
+    people.run("UPDATE crm_syncs SET sent_key = NULL")  # it knows nothing of that column
+    edit(people, contact, email="ada.new@example.com")
+    assert people.sync(contact)["maybe_keys"] == ["ada@example.com"]
+    assert deliver(people, delivery) == {"synced": 1}
+    assert [one["email"] for one in brevo_sandbox.contacts()] == ["ada.new@example.com"]
+
+
 def test_what_is_held_by_somebody_else_is_not_sent_and_keeps_what_is_known(
     people: People, delivery: Delivery, delivered: UUID
 ) -> None:

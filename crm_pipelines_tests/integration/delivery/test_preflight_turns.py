@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from crm_pipelines.delivery.account.preflight import check_account
 from crm_pipelines.delivery.pace import gatekeeping
 from crm_pipelines.delivery.pace.gatekeeping import pacer_for
 from crm_pipelines.destinations.gates import GateKeeper, Reservation
+from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.delivery.conftest import Delivery
 
@@ -63,3 +65,25 @@ def test_a_refusal_for_rate_that_is_over_soon_is_waited_out(delivery: Delivery) 
     delivery.gate.pause("rate_limit", "busy", timedelta(seconds=1))
     pacer_for(delivery.gate, 20).wait()
     assert time.monotonic() - started > 0.9
+
+
+def test_what_was_selected_long_before_the_first_delivery_is_told_with_the_way_to_take_it_back(
+    delivery: Delivery, people: People
+) -> None:
+    def told() -> list[str]:
+        return [one.detail for one in check_account(delivery.account).findings if one.subject == "Contacts"]
+
+    people.add(3)
+    assert told() == [], "who has just selected knows it"
+    people.run("UPDATE crm_syncs SET selected_at = now() - interval '2 days'")
+    people.run(
+        "UPDATE crm_syncs SET selected_at = '2024-01-05 08:00Z' "
+        "WHERE contact_id = (SELECT id FROM crm_contacts ORDER BY id LIMIT 1)"
+    )
+    [sentence] = told()
+    assert sentence == (
+        "Selected for brevo more than a day ago: 3, the first on 2024-01-05. Nothing was sent there so far; the next "
+        "run sends them. To take them back first: `crm-pipelines contacts unselect brevo --where-status Selected`."
+    )
+    delivery.gate.bind_account("company-id-1", delivery.crm.credentials_fingerprint, move=False)
+    assert told() == [], "a long queue at an account that gets contacts is no news"

@@ -9,6 +9,9 @@ CREATE OR REPLACE FUNCTION crm_contacts_requeue() RETURNS trigger LANGUAGE plpgs
 BEGIN
     PERFORM crm_requeue_edited(NEW.id, NEW.revision);
     IF NEW.address IS DISTINCT FROM OLD.address THEN
+        -- A former version that runs on, or again, notes no sent_key, only which attributes it sent.
+        UPDATE crm_syncs SET sent_key = OLD.address
+         WHERE contact_id = NEW.id AND remote_key IS NULL AND sent_key IS NULL AND sent_attributes <> '{}';
         UPDATE crm_syncs SET maybe_keys = maybe_keys || sent_key
          WHERE contact_id = NEW.id AND remote_key IS NULL AND sent_key <> NEW.address AND NOT maybe_keys @> ARRAY[sent_key];
     END IF;
