@@ -98,9 +98,11 @@ def _is_private(host: str) -> bool:
     """By its address or its name alone; no name is looked up."""
     try:
         address = ipaddress.ip_address(host)
-        return address.is_private and not address.is_link_local  # where clouds tell a machine its secrets
     except ValueError:
-        return "." not in host or host.endswith(_PRIVATE_ENDS)
+        is_number = host[:1].isdigit()  # `134744072` and `0x8080808` are addresses to many programs
+        return ("." not in host and not is_number) or host.endswith(_PRIVATE_ENDS)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_private and not address.is_link_local  # where clouds tell a machine its secrets
 
 
 def smtp_url(value: SecretStr) -> SecretStr:
