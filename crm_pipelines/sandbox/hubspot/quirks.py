@@ -33,7 +33,7 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     Quirk(
         "/oauth/v2/private-apps/get/access-token-info tells the scopes of the token in its body, and needs none.",
-        "HubSpot's guide to private apps, quoted in HubSpot/hubspot-api-php#171; integrations that read it",
+        "guide to private apps, quoted in HubSpot/hubspot-api-php#171; integrations that read it",
         True,
     ),
     Quirk("A batch has at most 100 inputs: 400 otherwise.", f"{_GUIDE}, limits", True),
