@@ -160,7 +160,7 @@ class QueueModel(RuleBasedStateMachine):
             assert self.queue.intend([intent]) == {held.claim.contact_id}
             row.known = None
             row.maybe |= {name}
-            if row.remote_key not in {None, key}:
+            if row.remote_key != key:  # no word is the contact's address: it has changed since
                 row.addresses |= {key}
         else:
             assert self.queue.intend([intent]) == set()
