@@ -31,7 +31,11 @@ class SandboxConfig(CoreConfig):
     length_limit: int = Field(
         0, ge=0, le=191, description="Of texts, choices, web and e-mail addresses: 64 in a fresh 5.1. 0: only 191."
     )
-    version: str = Field("5.1.1", pattern=r"^[0-9.]+$", description="What Mautic-Version says.")
+    version: str = Field(
+        "5.1.1-sandbox",
+        pattern=r"^[0-9.]+(-sandbox)?$",
+        description="What Mautic-Version says. Without `-sandbox`: as if it were no sandbox.",
+    )
     dies_after_rows: int = Field(
         0, ge=0, description="The next batch ends with 500 after so many contacts, which stay saved. 0: it does not."
     )

@@ -104,7 +104,7 @@ class Mautic(Sandbox):
 
     def signature(self) -> Header:
         """The API tells its version; that of no real Mautic ends so."""
-        return (b"mautic-version", f"{self.config.version}-sandbox".encode())
+        return (b"mautic-version", self.config.version.encode())
 
     def trouble(self) -> Any:
         """An error in Mautic's form."""
