@@ -1,0 +1,20 @@
+"""What people read where SQL and the API say a status of the contract, and numbers with their nouns.
+
+Pages, commands, alerts and checks take their words from here; docs/glossary.md explains them.
+"""
+
+STATUS_WORDS = {
+    "New": "not selected",
+    "Selected": "waiting",
+    "Queued": "waiting for another try",
+    "Processing": "being delivered",
+    "Complete": "delivered",
+    "Error": "failed",
+    "Skipped": "never sent",
+}
+"""By sync status."""
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 contact`, `2 contacts`; the plural is the noun with an s unless given."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
