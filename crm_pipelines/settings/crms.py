@@ -117,7 +117,7 @@ class BrevoSettings(CrmSettings):
 
     api_key: SecretStr | None = Field(
         None,
-        description="Required for Brevo. Unset: its schedule and sensors skip, with that reason; nothing is claimed.",
+        description="Required for Brevo. Unset: its schedule and sensors skip, with that reason; nothing is sent.",
     )
     list_id: int | None = Field(
         None,
@@ -138,7 +138,7 @@ class BrevoSettings(CrmSettings):
         ge=1,
         description="At or above this many due contacts, the bulk import is used where that is cheaper; a very large "
         "number: never. It puts contacts on a list: BREVO_LIST_ID's, else one named crm-pipelines, which is created. "
-        "Who is on a block-list of Brevo goes singly.",
+        "Who is on a block-list of Brevo goes one by one.",
     )
 
     @property
@@ -157,7 +157,7 @@ class HubspotSettings(CrmSettings):
     api_key: SecretStr | None = Field(
         None,
         description="Required for HubSpot: a service key, or the token of an existing private app, that may read and "
-        "write contacts. Unset: its schedule and sensors skip, with that reason; nothing is claimed.",
+        "write contacts. Unset: its schedule and sensors skip, with that reason; nothing is sent.",
     )
     list_id: int | None = Field(
         None,
@@ -191,7 +191,7 @@ class MauticSettings(CrmSettings):
         None,
         description="Required for Mautic: where it is, such as `https://mautic.example.com`; http only to a host of "
         "your own network, by its private address or a name such as `mautic` or `mautic.internal`. Unset: its "
-        "schedule and sensors skip, with that reason; nothing is claimed.",
+        "schedule and sensors skip, with that reason; nothing is sent.",
     )
     client_id: str | None = Field(
         None,

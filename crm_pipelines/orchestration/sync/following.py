@@ -52,7 +52,7 @@ def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if (missing := destination.missing) is not None:
-            return dg.SkipReason(f"{missing} is not set: nothing is claimed.")
+            return dg.SkipReason(f"{missing} is not set: nothing is sent.")
         records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT)
         # Somebody who has some contacts sent at once does not end the work on the backlog.
         record = next((one for one in records if not was_limited(one.dagster_run)), None)

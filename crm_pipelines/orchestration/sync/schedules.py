@@ -46,7 +46,7 @@ def sync_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if (missing := destination.missing) is not None:
-            return dg.SkipReason(f"{missing} is not set: nothing is claimed.")
+            return dg.SkipReason(f"{missing} is not set: nothing is sent.")
         with Destination(destination.name).open() as account:
             records = context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE))
             alive = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]

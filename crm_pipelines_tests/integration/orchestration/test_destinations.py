@@ -241,7 +241,7 @@ def test_one_without_a_key_skips_and_names_its_variable_while_the_other_works(
     eu_people.add()
     monkeypatch.delenv("BREVO_EU_API_KEY")
     skipped, requested = (tick(crm, instance) for crm in ("brevo_eu", "brevo"))
-    assert skipped == dg.SkipReason("BREVO_EU_API_KEY is not set: nothing is claimed.")
+    assert skipped == dg.SkipReason("BREVO_EU_API_KEY is not set: nothing is sent.")
     assert isinstance(requested, dg.RunRequest)
     context = dg.build_sensor_context(instance=instance)
     told = [

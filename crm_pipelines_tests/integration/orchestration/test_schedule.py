@@ -88,7 +88,7 @@ def a_started_run(instance: dg.DagsterInstance) -> str:
 def test_without_a_key_a_tick_skips_and_needs_no_database(tick: Tick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BREVO_API_KEY")
     monkeypatch.setenv("CRM_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
-    assert reason(tick()) == "BREVO_API_KEY is not set: nothing is claimed."
+    assert reason(tick()) == "BREVO_API_KEY is not set: nothing is sent."
 
 
 def test_with_nothing_due_a_tick_skips(tick: Tick, people: People) -> None:
