@@ -18,8 +18,9 @@ from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus, Word
 from crm_pipelines.api.paging import Page, WantedPage, page_of, place_of
 from crm_pipelines.api.telling import require_credentials, tell
+from crm_pipelines.contacts.conditions import CrmStory
 from crm_pipelines.contacts.enrichments import Awaited, PastEnrichment
-from crm_pipelines.contacts.story import CrmStory, PastAttempt, story_of
+from crm_pipelines.contacts.story import PastAttempt, story_of
 from crm_pipelines.delivery.why import LiveComparison, Preview, involved_in
 from crm_pipelines.orchestration.watching.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
@@ -176,7 +177,7 @@ def sync_status(
     live: Annotated[bool, Query(description="Ask the CRMs too what they hold now, at the accounts' pace.")] = False,
 ) -> dict[str, Any]:
     """The whole story of one contact: how it stands at every CRM, what was tried, would be sent, and happens next."""
-    found = story_of(destinations.engine, contact_id)
+    found = story_of(destinations.engine, contact_id, destinations.settings.in_words)
     if not live:
         return tell(request, found).as_dict()
     require_credentials(destinations.settings)

@@ -35,7 +35,7 @@ def why(email: str, live: bool, as_json: bool) -> None:
     from crm_pipelines.delivery.why import why as tell
 
     with contacts_engine() as (settings, engine):
-        found = story(engine, email)
+        found = story(engine, email, settings.in_words)
         ask = involved_in(settings, found) if live else ()
         told = tell(settings, engine, found, previews=selected_for(settings, found), ask=ask)
     if as_json:

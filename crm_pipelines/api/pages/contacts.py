@@ -131,7 +131,9 @@ def csv_of_contacts(session: Sender, destinations: Known, wanted: Annotated[Want
 @router.get("/contacts/{contact_id}")
 def contact(request: Request, session: Reader, destinations: Known, contact_id: UUID) -> Response:
     """The whole story."""
-    return _tell(request, session, destinations, story_of(destinations.engine, contact_id))
+    return _tell(
+        request, session, destinations, story_of(destinations.engine, contact_id, destinations.settings.in_words)
+    )
 
 
 @router.post("/contacts/{contact_id}/compare")
@@ -139,7 +141,13 @@ def compare(
     request: Request, session: Sender, destinations: Known, contact_id: UUID, crm: Annotated[Crm, Form()]
 ) -> Response:
     """The whole story, and what one CRM holds at this moment: asked by a form, since each look is a request there."""
-    return _tell(request, session, destinations, story_of(destinations.engine, contact_id), ask=[crm])
+    return _tell(
+        request,
+        session,
+        destinations,
+        story_of(destinations.engine, contact_id, destinations.settings.in_words),
+        ask=[crm],
+    )
 
 
 def _tell(
