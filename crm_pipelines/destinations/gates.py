@@ -56,7 +56,8 @@ class AccountTaken(CrmPipelinesError):
 class Gate:
     """The gate as it stands. `paused_until` is None for an open gate and for a pause without end.
 
-    `refused_kind` is what the CRM's refusal was about; None also where an earlier version closed the gate.
+    `open_for`: how long sending has been on since its last stop or pause for more than the rate; zero while such a
+    pause lasts. `refused_kind` is what the CRM's refusal was about; None also where an earlier version closed the gate.
     `account` is the CRM's own name of the account that the contacts were delivered to, SANDBOX, or None before the
     first run; `account_fingerprints` are of credentials that open it. `account_since`, `former_account` and
     `contacts_forgotten` (how many became New) tell of its last change.
@@ -79,6 +80,7 @@ class Gate:
     limit_observed: float | None
     consecutive_failures: int
     changed_at: datetime
+    open_for: timedelta
 
     def knows(self, fingerprint: str) -> bool:
         """Whether these credentials are known to open the account."""

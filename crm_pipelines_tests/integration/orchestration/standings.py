@@ -1,28 +1,13 @@
 """How deliveries might stand, made up."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from crm_pipelines.destinations.gates import Gate
 from crm_pipelines.orchestration.standing import DestinationStanding
 from crm_pipelines.queue.model import Backlog
 from crm_pipelines.settings import AlertSettings
 from crm_pipelines.statistics.failures import FailureFigures, LastDay
-
-
-def a_gate(**changes: Any) -> Gate:
-    """An open one unless told otherwise."""
-    return Gate(
-        **{
-            **dict.fromkeys(Gate.__dataclass_fields__),
-            "crm": "brevo",
-            "paused": False,
-            "probing": False,
-            "consecutive_failures": 0,
-            "changed_at": datetime.now(UTC),
-            **changes,
-        }
-    )
+from crm_pipelines_tests.fixtures.gates import a_gate
 
 
 def a_standing(**changes: Any) -> DestinationStanding:

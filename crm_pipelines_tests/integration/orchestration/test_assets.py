@@ -11,9 +11,10 @@ from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_of, sums_eval
 from crm_pipelines.orchestration.standing import DestinationStanding
 from crm_pipelines.orchestration.sync import ops
 from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.fixtures.gates import a_gate
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
-from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
+from crm_pipelines_tests.integration.orchestration.standings import a_standing
 
 NUMBERS = [
     *("claimed", "synced", "unchanged", "retrying", "failed", "skipped", "released", "superseded", "requests"),

@@ -16,10 +16,11 @@ from crm_pipelines.orchestration.watching.fidelity import fidelity_schedule, las
 from crm_pipelines.queue.model import Backlog
 from crm_pipelines.settings import load_settings
 from crm_pipelines.statistics.failures import FailureFigures
+from crm_pipelines_tests.fixtures.gates import a_gate
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, schedule_context
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
+from crm_pipelines_tests.integration.orchestration.standings import a_standing
 
 STANDING_CHECKS = standing_checks("brevo")
 QUEUE = dg.AssetKey(["brevo", "queue"])
