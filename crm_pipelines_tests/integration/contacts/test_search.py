@@ -1,6 +1,5 @@
 """A contact is found by any part of its texts, in any case, with and without accents, and without reading all."""
 
-import subprocess
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ import sqlalchemy as sa
 from crm_pipelines.contacts import records
 from crm_pipelines.contacts.filters import ContactFilter, matching
 from crm_pipelines.database.sql import load_statements
-from crm_pipelines.local.postgres_programs import find_program
 from crm_pipelines_tests.integration.contacts.states import add_contact
 
 _INDEX = "crm_contacts_search_idx"
@@ -31,7 +29,7 @@ def found(engine: sa.Engine, text: str) -> list[str | None]:
         ({"name": "Søren Ærø"}, ["soren", "aero"]),
         ({"name": "Мария Иванова"}, ["иванова", "ИВАН"]),
         ({"custom_fields": {"company": "Müller & Söhne"}}, ["muller & sohne", "Söhne"]),
-        ({"custom_fields": {"nicknames": ["Bobby", "The \"Bob\\by\""]}}, ["bobby", 'the "bob']),
+        ({"custom_fields": {"nicknames": ["Bobby", 'The "Bob\\by"']}}, ["bobby", 'the "bob']),
         ({"name": "Li Wu"}, ["Li", "w", "WU"]),
         ({}, ["ada@example.com", " ADA@Example.com", "da@exam", "@example.com", "example"]),
     ],
@@ -69,11 +67,3 @@ def test_the_index_finds_them(engine: sa.Engine, text: str) -> None:
             connection.execute(sa.text(f"EXPLAIN {count.text}"), {**filter_.parameters(), "crm": "brevo"}).scalars()
         )
     assert f"Bitmap Index Scan on {_INDEX}" in plan, plan
-
-
-def test_the_search_comes_back_from_a_dump_as_it_was(engine: sa.Engine, tmp_path: Any) -> None:
-    with engine.begin() as connection:
-        add_contact(connection, name="Erika Müller")
-        server_version = connection.scalar(sa.text("SHOW server_version_num"))
-        plain = connection.scalar(sa.text("SELECT pg_get_indexdef(CAST(:name AS regclass))"), {"name": _INDEX})
-    del server_version, plain, tmp_path, subprocess.run, find_program

@@ -13,8 +13,7 @@ down_revision = "0026"
 
 _NAME = "crm_contacts_search_idx"
 _COLUMNS = (
-    "crm_contacts USING gin "
-    "(crm_search_grams(crm_searchable(email, name, first_name, last_name, custom_fields)))"
+    "crm_contacts USING gin (crm_search_grams(crm_searchable(email, name, first_name, last_name, custom_fields)))"
 )
 _UNFINISHED = sa.text("SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)")
 
