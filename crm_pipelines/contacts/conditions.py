@@ -32,7 +32,7 @@ WAITING = frozenset({"due", "retry", "snoozed", "overdue"})
 class CrmStory:
     """The contact at one CRM. `answer` says in words how it stands, `next` what happens next and what would change it.
 
-    `outlook` is `next` without commands, for people who have a button instead. `attended`: whether anybody delivers
+    `outlook` is what would change that, without commands, for people who have a button. `attended`: whether anybody delivers
     there. `condition` is one word of CONDITIONS. `due_at` is set for what waits in the queue, `claimed_by` and
     `lease_until` for what is being delivered. `edited_since`: what the CRM holds is older than the contact. The gate is
     that of the CRM's account; `gate_until` is None for a pause without end. `left_out` are attributes of which the

@@ -12,13 +12,17 @@ from crm_pipelines.destinations.gates import Gate
 
 @dataclass(frozen=True)
 class Outlook:
-    """`says` is for everybody; `command` for who has a command line, and no button."""
+    """`stands` says how it stands and what comes by itself, `changes` what would change that, without commands.
 
-    says: str
+    `command` is for people who have a command line, and no button.
+    """
+
+    stands: str = ""
+    changes: str = ""
     command: str = ""
 
     def __str__(self) -> str:
-        return f"{self.says} {self.command}".rstrip()
+        return " ".join(filter(None, (self.stands, self.changes, self.command)))
 
 
 def outlook_of(condition: str, row: sa.Row[Any], title: str, gate: Gate, *, postponed: str | None = None) -> Outlook:
@@ -28,56 +32,51 @@ def outlook_of(condition: str, row: sa.Row[Any], title: str, gate: Gate, *, post
         case "due" | "retry" | "snoozed":
             return _of_queued(condition, row, gate, postponed)
         case "importing":
-            return Outlook(
-                "In a bulk import. It is delivered once it is seen at the CRM; if it is not, it goes one by one."
-            )
+            return Outlook("In a bulk import.", "It is delivered once it is seen at the CRM; if not, it goes one by one.")
         case "claimed":
-            return Outlook(
-                f"Being delivered: run {row.claimed_by} has it until {_time(row.lease_until)} at the latest."
-            )
+            return Outlook(f"Being delivered: run {row.claimed_by} has it until {_time(row.lease_until)} at the latest.")
         case "overdue":
             return Outlook(f"Run {row.claimed_by} had it until {_time(row.lease_until)}; the next run takes it back.")
         case "delivered":
-            return Outlook(
-                f"Delivered at {_time(row.synced_at)}{_but_left_out(row)}. An edit of the contact queues it again."
-            )
+            stands = f"Delivered at {_time(row.synced_at)}{_but_left_out(row)}."
+            return Outlook(stands, "An edit of the contact queues it again.")
         case "parked":
             return Outlook(
-                "Failed, and not tried again by itself. An edit of the contact or a changed mapping queues it again.",
+                "Failed, and not tried again by itself.",
+                "An edit of the contact or a changed mapping queues it again.",
                 f"`crm-pipelines retry {crm} --email …` tries it now.",
             )
         case "unknown":
             return _of_unknown(row, title)
         case "suppressed":
-            return Outlook(
-                "Never sent, by a person's decision.", "`crm-pipelines unsuppress EMAIL --reason …` lifts that."
-            )
+            lift = "`crm-pipelines unsuppress EMAIL --reason …` lifts that."
+            return Outlook("Never sent, by a person's decision.", command=lift)
         case "unsendable":
-            return Outlook("Cannot be sent as it stands. An edit of the contact queues it again.")
+            return Outlook("Cannot be sent as it stands.", "An edit of the contact queues it again.")
         case _:
-            return Outlook("Not selected.", f"`crm-pipelines contacts select {crm} --email …` queues it.")
+            return Outlook("Not selected.", command=f"`crm-pipelines contacts select {crm} --email …` queues it.")
 
 
 def unattended_outlook(condition: str, crm: str, seen: datetime | None) -> Outlook | None:
     """For a contact that waits, or could be selected, for a destination to which nobody delivers."""
     what = f"no crm-pipelines that has {crm} set up"
     ran = "has ever run" if seen is None else f"has run since {_time(seen)}"
+    check = f"See `crm-pipelines check {crm}`"
     if condition == "unselected":
-        return Outlook(f"Not selected, and {what} {ran}.", f"See `crm-pipelines check {crm}`.")
+        return Outlook(changes=f"Not selected, and {what} {ran}.", command=f"{check}.")
     if condition not in WAITING:
         return None
+    start = f"{check} for what to set" if seen is None else "Start one (`make up`, or the services)"
     back = f"or `crm-pipelines contacts unselect {crm} --email …` takes it back"
-    start = (
-        "See `crm-pipelines check {crm}` for what to set" if seen is None else "Start one (`make up`, or the services)"
-    )
-    return Outlook(f"Waits: {what} {ran}.", f"{start.format(crm=crm)}, {back}.")
+    return Outlook(changes=f"Waits: {what} {ran}.", command=f"{start}, {back}.")
 
 
 def _of_unknown(row: sa.Row[Any], title: str) -> Outlook:
     newer = ", nor what has changed here since" if row.edited_since else ""
     when = f" at about {_time(row.last_attempt_at)}" if row.last_attempt_at else ""
     return Outlook(
-        f"Not sent again by itself{newer}: it may have arrived. Look whether {title} got it{when}.",
+        f"Not sent again by itself{newer}: it may have arrived.",
+        f"Look whether {title} got it{when}.",
         f"`crm-pipelines retry {row.crm} --email …` sends it as it is now, "
         f"`crm-pipelines contacts unselect {row.crm} --email …` leaves it at that.",
     )
@@ -91,18 +90,19 @@ def _but_left_out(row: sa.Row[Any]) -> str:
 
 
 def _of_queued(condition: str, row: sa.Row[Any], gate: Gate, postponed: str | None) -> Outlook:
-    alone = " It goes alone, since a worker died while delivering it." if row.crashes else ""
-    again = " It was edited since it was delivered." if row.edited_since else ""
+    alone = "It goes alone, since a worker died while delivering it." if row.crashes else ""
     paused, command = _pause(gate)
     if condition == "retry":
-        return Outlook(f"The next try is due at {_time(row.run_at)}.{alone}{paused}", command)
-    if condition == "snoozed":
-        why = f" {postponed}" if postponed else ""
-        says = f"Postponed, without using up a try; due at {_time(row.run_at)}."
-        return Outlook(f"{says}{why}{alone}{paused}", command)
-    if gate.paused:
-        return Outlook(f"Due since {_time(row.run_at)}, but waits.{again}{alone}{paused}", command)
-    return Outlook(f"Due since {_time(row.run_at)}: the next run takes it.{again}{alone}")
+        stands = f"The next try is due at {_time(row.run_at)}."
+    elif condition == "snoozed":
+        stands = f"Postponed, without using up a try; due at {_time(row.run_at)}."
+    elif gate.paused:
+        stands = f"Due since {_time(row.run_at)}, but waits."
+    else:
+        stands = f"Due since {_time(row.run_at)}: the next run takes it."
+    if condition == "due" and row.edited_since:
+        stands += " It was edited since it was delivered."
+    return Outlook(f"{stands}{paused}", " ".join(filter(None, (postponed if condition == "snoozed" else "", alone))), command)
 
 
 def _pause(gate: Gate) -> tuple[str, str]:

@@ -153,7 +153,7 @@ def _standing(
         gate_until=gate.paused_until if gate.paused else None,
         gate_reason=gate.pause_reason if gate.paused else None,
         next=str(outlook),
-        outlook=outlook.says,
+        outlook=outlook.changes,
     )
     return replace(stands, answer=answer_of(stands, crm, row.now))
 
