@@ -27,13 +27,16 @@ CONDITIONS = {
 WAITING = frozenset({"due", "retry", "snoozed", "overdue"})
 """Conditions that the next run ends."""
 
+UNDER_WAY = WAITING | {"claimed", "importing"}
+"""Those, and what a run is at."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CrmStory:
     """The contact at one CRM. `answer` says in words how it stands, `next` what happens next and what would change it.
 
-    `outlook` is what would change that, without commands, for people who have a button. `attended`: whether anybody delivers
-    there. `condition` is one word of CONDITIONS. `due_at` is set for what waits in the queue, `claimed_by` and
+    `outlook` is what would change that, without commands, for people who have a button. `attended`: whether anybody
+    delivers there. `condition` is one word of CONDITIONS. `due_at` is set for what waits in the queue, `claimed_by` and
     `lease_until` for what is being delivered. `edited_since`: what the CRM holds is older than the contact. The gate is
     that of the CRM's account; `gate_until` is None for a pause without end. `left_out` are attributes of which the
     CRM holds no value, or not all of it, since it is not certain or its account did not take it.

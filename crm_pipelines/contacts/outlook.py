@@ -32,9 +32,13 @@ def outlook_of(condition: str, row: sa.Row[Any], title: str, gate: Gate, *, post
         case "due" | "retry" | "snoozed":
             return _of_queued(condition, row, gate, postponed)
         case "importing":
-            return Outlook("In a bulk import.", "It is delivered once it is seen at the CRM; if not, it goes one by one.")
+            return Outlook(
+                "In a bulk import.", "It is delivered once it is seen at the CRM; if not, it goes one by one."
+            )
         case "claimed":
-            return Outlook(f"Being delivered: run {row.claimed_by} has it until {_time(row.lease_until)} at the latest.")
+            return Outlook(
+                f"Being delivered: run {row.claimed_by} has it until {_time(row.lease_until)} at the latest."
+            )
         case "overdue":
             return Outlook(f"Run {row.claimed_by} had it until {_time(row.lease_until)}; the next run takes it back.")
         case "delivered":
@@ -102,7 +106,9 @@ def _of_queued(condition: str, row: sa.Row[Any], gate: Gate, postponed: str | No
         stands = f"Due since {_time(row.run_at)}: the next run takes it."
     if condition == "due" and row.edited_since:
         stands += " It was edited since it was delivered."
-    return Outlook(f"{stands}{paused}", " ".join(filter(None, (postponed if condition == "snoozed" else "", alone))), command)
+    return Outlook(
+        f"{stands}{paused}", " ".join(filter(None, (postponed if condition == "snoozed" else "", alone))), command
+    )
 
 
 def _pause(gate: Gate) -> tuple[str, str]:

@@ -58,7 +58,7 @@ _HELPS = {
 
 
 def what_helps(one: CrmStory, *, delivers: bool) -> Decision | None:
-    """The one thing that would help; None where it gets on by itself, or nobody delivers (`delivers`) what is queued."""
+    """The one thing that would help; None where it gets on by itself, or would wait for nobody (not `delivers`)."""
     offer = _HELPS.get(one.condition)
     return None if offer and offer.action == "select" and not delivers else offer
 
