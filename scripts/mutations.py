@@ -2398,7 +2398,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="destinations: why tells of a contact that nobody delivers",
-        changes=(("crm_pipelines/contacts/story.py", "next=nobody or _next", "next=_next"),),
+        changes=(("crm_pipelines/contacts/story.py", "outlook = outlook or outlook_of", "outlook = outlook_of"),),
         tests=(f"{_DESTINATION_TESTS}::test_why_says_that_nobody_delivers_and_the_way_out",),
     ),
     Mutation(

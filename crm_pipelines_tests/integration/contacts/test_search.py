@@ -64,6 +64,8 @@ def test_the_index_finds_them(engine: sa.Engine, text: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         plan = "\n".join(
-            connection.execute(sa.text(f"EXPLAIN {count.text}"), {**filter_.parameters(), "crm": "brevo"}).scalars()
+            connection.execute(
+                sa.text(f"EXPLAIN {count.text}"), {**filter_.parameters(), "crm": "brevo", "most": None}
+            ).scalars()
         )
     assert f"Bitmap Index Scan on {_INDEX}" in plan, plan
