@@ -18,6 +18,10 @@ from crm_pipelines_tests.integration.pages.test_pages import fail
 
 pytestmark = pytest.mark.browser
 
+# What is wider than its place, so that people would have to scroll sideways.
+_WIDER = """[document.documentElement, ...document.querySelectorAll('.wide')]
+.filter(e => e.scrollWidth > e.clientWidth && !e.closest('details:not([open])')).map(e => e.ariaLabel ?? 'the page')"""
+
 
 def sign_in(page: Page, site: Site) -> None:
     page.goto(site.root)
@@ -82,10 +86,6 @@ def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone_and_a_lapto
     [contact] = people.add(name="Ada Lovelace", phone_number="nonsense")
     people.add(select=False, email="a.rather.long.address.of.somebody.with.a.long.name@example.com")
     fail(people, 2)
-    people.add(name="A" * 300, email=f"{'b' * 60}@{'c' * 60}.{'d' * 60}.example")
-    people.run(
-        "UPDATE crm_syncs SET last_error = repeat('A reason without an end, said by the CRM. ', 12) || repeat('x', 200)"
-    )
     people.run(
         "INSERT INTO crm_queue_depths SELECT 'brevo', date_trunc('minute', now()) - n * interval '1 hour', n, 1, 1 "
         "FROM generate_series(0, 20) n"
@@ -97,14 +97,13 @@ def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone_and_a_lapto
     for path in (*paths, "/contacts/7"):
         page.goto(site.root + path)
         found += violations(page, path)
+    people.run("UPDATE crm_syncs SET last_error = repeat('A reason, ', 40) || repeat('x', 200)")
+    people.add(name="A" * 300, email=f"{'b' * 60}@{'c' * 60}.{'d' * 60}.example")
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         for path in (*paths, "/sign-in"):
             page.goto(site.root + path)
-            wider = "e => e.scrollWidth > e.clientWidth"
-            assert not page.evaluate(f"({wider})(document.documentElement)"), (path, width)
-            boxes = page.evaluate(f"[...document.querySelectorAll('.wide')].filter({wider}).map(e => e.ariaLabel)")
-            assert width < 1280 or boxes == [], path
+            assert page.evaluate(_WIDER) == [], (path, width)
     assert found == []
 
 

@@ -106,6 +106,7 @@ def test_a_decision_on_the_page_is_about_the_destination_beside_which_it_stands(
 ) -> None:
     [contact] = people.add(select=False)
     text = operator.get(f"/contacts/{contact}").text
+    assert text.count('class="crm"') == 1, "who was never selected for a CRM needs no block for it"
     assert 'select …<span class="hidden"> for Brevo (brevo_eu)</span>' in text
     operator.send(f"/contacts/{contact}/select", {"crm": "brevo_eu"})
     assert states(people) == {"brevo_eu": "queued"}
