@@ -159,7 +159,7 @@ class ContactStory(BaseModel):
     created_at: datetime
     updated_at: datetime
     revision: int
-    crms: list[CrmStory]
+    crms: list[CrmStory] = Field(description="`answer` says of each in a sentence or two whether it has the contact.")
     attempts: list[PastAttempt]
     twins: list[UUID] = Field(description="Other contacts with the same address. They are never sent.")
     enrichments: list[PastEnrichment] = Field(description="What the last ten messages of workflows said.")

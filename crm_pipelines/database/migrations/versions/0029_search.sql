@@ -6,9 +6,12 @@
 CREATE OR REPLACE FUNCTION crm_searchable(p_email text, p_name text, p_first_name text, p_last_name text, p_custom_fields jsonb)
 RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000 AS $$
 DECLARE
-    found text := coalesce(p_name, '') || E'\n' || coalesce(p_first_name, '') || ' ' || coalesce(p_last_name, '')
-                  || E'\n' || coalesce(p_email, '');
+    parts text := coalesce(p_first_name || ' ', '') || coalesce(p_last_name, '');
+    found text := coalesce(p_name, '') || E'\n' || coalesce(p_email, '');
 BEGIN
+    IF parts <> '' AND strpos(found, parts) = 0 THEN
+        found := parts || E'\n' || found;
+    END IF;
     IF p_custom_fields <> '{}' THEN
         found := found || E'\n' || jsonb_path_query_array(p_custom_fields, '$.*[*] ? (@.type() == "string")')::text;
     END IF;
@@ -20,16 +23,18 @@ BEGIN
     RETURN btrim(translate(lower(found), E'"\\', ''), E' \n');
 END $$;
 
--- crm_search_grams(): of what contacts are found by, every three letters in a row, and with a space before them the first
--- letter and the first two of each word. Of what is sought, the same without the beginnings; of one letter or two, only that.
+-- crm_search_grams(): of what contacts are found by, every three letters in a row, and with a space before it the first letter
+-- of each word. Of what is sought, the same without that; of one letter or two, the beginning of a word.
 CREATE OR REPLACE FUNCTION crm_search_grams(p_text text, p_sought boolean DEFAULT false)
 RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 10000 AS $$
 DECLARE
-    threes text[] := ARRAY(SELECT substr(p_text, n, 3) FROM generate_series(1, length(p_text) - 2) n);
+    words text := translate(p_text, E'\n.,;:@-_+&/()[]''', '                ');
 BEGIN
-    IF p_sought THEN
-        RETURN CASE WHEN length(p_text) < 3 THEN ARRAY[' ' || p_text] ELSE threes END;
+    IF length(words) < 3 AND p_sought THEN
+        RETURN ARRAY[' ' || words];
     END IF;
-    RETURN threes || ARRAY(SELECT ' ' || left(word[1], n)
-                             FROM regexp_matches(p_text, E'\\m\\w{1,2}', 'g') word, generate_series(1, length(word[1])) n);
+    words := CASE WHEN p_sought THEN words ELSE ' ' || words END;
+    RETURN ARRAY(SELECT substr(words, n, 3) FROM generate_series(1, length(words) - 2) n)
+        || CASE WHEN NOT p_sought THEN ARRAY(SELECT ' ' || left(word, 1)
+                                               FROM unnest(string_to_array(words, ' ')) word WHERE word <> '') END;
 END $$;
