@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from crm_pipelines.api import suppressing
 from crm_pipelines.api.destinations import Destinations, Known
+from crm_pipelines.api.errors import invalid
 from crm_pipelines.api.models import Crm
 from crm_pipelines.api.pages.actions import Action, Decision, offered, result_of, what_else, what_helps
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
@@ -111,7 +112,12 @@ def _story(destinations: Destinations, contact_id: UUID) -> Story:
 
 
 def _at(found: Story, crm: str) -> CrmStory:
-    return next(one for one in found.crms if one.crm == crm)
+    one = next((one for one in found.crms if one.crm == crm), None)
+    if one is None:  # in the settings, and not in the database yet
+        raise invalid(
+            [{"field": "crm", "problem": f"The database does not know {crm} yet: `crm-pipelines check {crm}`."}]
+        )
+    return one
 
 
 def _tell(

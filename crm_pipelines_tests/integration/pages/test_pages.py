@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.api.pages import exporting
+from crm_pipelines.api.pages import contacts, exporting
 from crm_pipelines.contacts.enriching import Offer
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
@@ -112,6 +112,18 @@ def test_a_long_list_is_shown_page_by_page_and_nothing_twice(operator: Visitor, 
     shown = [set(re.findall(r'href="/contacts/([0-9a-f-]{36})"', one)) for one in (first, second)]
     assert [len(one) for one in shown] == [50, 10]
     assert not shown[0] & shown[1]
+
+
+def test_of_those_who_have_a_frequent_text_no_more_than_some_are_counted(
+    operator: Visitor, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contacts, "_MOST_COUNTED", 2)
+    people.add(3, select=False)
+    operator.get("/")
+    text = operator.send("/contacts", {"text": "example.com"}).text
+    assert "At least 2 contacts, the oldest first" in text
+    assert len(set(re.findall(r'href="/contacts/[0-9a-f-]{36}"', text))) == 3, "all are listed"
+    assert "3 contacts, the oldest first" in operator.send("/contacts", {"domain": "example.com"}).text
 
 
 def test_the_filtered_list_is_downloaded_without_formulas(
