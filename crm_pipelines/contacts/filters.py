@@ -53,5 +53,5 @@ def matching(statement: sa.TextClause, filter_: ContactFilter) -> sa.TextClause:
     """The statement with its {matching} filled in. Only conditions of filters.sql get in; values are parameters."""
     conditions = {name: _SQL[name].text for name in filter_.parameters()}
     if "address" in conditions:
-        conditions["text"] = f"({conditions['text']} OR {conditions.pop('address')})"
+        conditions["address"] = conditions["address"].replace("{text}", conditions.pop("text"))
     return sa.text(statement.text.replace("{matching}", " AND ".join(["true", *conditions.values()])))

@@ -29,8 +29,9 @@ AND (length(crm_searchable(NULL, :text, NULL, NULL, '{}')) < 3
                crm_searchable(NULL, :text, NULL, NULL, '{}')) > 0)
 
 -- name: address
--- However it is spelt.
-c.address = crm_address(:address)
+-- As text, or the address, however it is spelt. Apart, so that each is found by its index, and no row is looked at for both.
+c.id IN (SELECT c.id FROM crm_contacts c WHERE {text} UNION ALL
+         SELECT c.id FROM crm_contacts c WHERE c.address = crm_address(:address))
 
 -- name: created_since
 c.created_at >= :created_since

@@ -28,7 +28,7 @@ END $$;
 CREATE OR REPLACE FUNCTION crm_search_grams(p_text text, p_sought boolean DEFAULT false)
 RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 10000 AS $$
 DECLARE
-    words text := translate(p_text, E'\n.,;:@-_+&/()[]''', '                ');
+    words text := translate(p_text, E'\n.,;:-_+&/()[]''', '               ');
 BEGIN
     IF length(words) < 3 AND p_sought THEN
         RETURN ARRAY[' ' || words];
