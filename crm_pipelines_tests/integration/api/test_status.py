@@ -78,6 +78,7 @@ def test_the_story_of_one_contact_is_told_by_its_id(api: Api, contacts: dict[str
     assert told["email"] == "waiting@example.com"
     assert [one["crm"] for one in told["crms"]] == ["brevo", "hubspot", "mautic", "n8n"]
     assert told["crms"][0]["next"]
+    assert told["crms"][0]["answer"].startswith("Waiting for Brevo since ")
     assert told["previews"][0]["verdict"] == "send"
 
 

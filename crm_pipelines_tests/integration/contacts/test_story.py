@@ -72,6 +72,7 @@ def test_the_last_attempts_are_told_and_all_fits_into_json(engine: sa.Engine) ->
     assert told["id"] == str(contact)
     assert told == json.loads(json.dumps(story_of(engine, contact).as_dict()))
     assert told["crms"][0]["condition"] == "parked"
+    assert told["crms"][0]["answer"] == "Not in brevo: failed. brevo said: Invalid phone."
     assert told["crms"][0]["selected_at"].endswith("+00:00")
     assert [attempt["outcome"] for attempt in told["attempts"]] == ["rejected", "retry"]
     assert [(one["crm"], one["sync_status"]) for one in told["crms"]][:2] == [("brevo", "Error"), ("hubspot", "New")]
