@@ -14,6 +14,18 @@ STATUS_WORDS = {
 }
 """By sync status."""
 
+OUTCOME_WORDS = {
+    "synced": "delivered",
+    "unchanged": "nothing new",
+    "retry": "try failed",
+    "snoozed": "postponed",
+    "rejected": "failed",
+    "skipped": "never sent",
+    "refused": "sending stopped",
+    "unknown": "no answer",
+}
+"""By the outcome of an attempt in the ledger."""
+
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """`1 contact`, `2 contacts`; the plural is the noun with an s unless given."""

@@ -120,7 +120,11 @@ class Filter(RequestBody):
     domain: Word | None = Field(None, description="Of the address: what follows the @.", examples=["example.com"])
     domain_id: UUID | None = None
     email_type: Word | None = None
-    text: Word | None = Field(None, description="Stands somewhere in the name or the address, whatever the case.")
+    text: Word | None = Field(
+        None,
+        description="Stands somewhere in the name, the address or a text of the custom fields, whatever the case and "
+        "the accents; one letter or two: at the beginning of a word.",
+    )
     created_since: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
     created_before: Moment | None = None
 
@@ -352,7 +356,7 @@ class ContactPatch(_Fields):
     custom_fields: CustomFields = Field(default_factory=dict)
 
 
-class Standing(BaseModel):
+class StandingOfContact(BaseModel):
     """The contact at one CRM, as the columns of the view `contacts` have it."""
 
     crm: Crm
@@ -382,4 +386,4 @@ class ContactOut(BaseModel):
     revision: int = Field(description="Grows with every change of what could be sent.")
     created_at: datetime
     updated_at: datetime
-    crms: list[Standing]
+    crms: list[StandingOfContact]

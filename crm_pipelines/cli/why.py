@@ -1,5 +1,6 @@
 """`crm-pipelines why`: everything known about one contact, for people."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
+from crm_pipelines.vocabulary import OUTCOME_WORDS, STATUS_WORDS
 
 if TYPE_CHECKING:
     from crm_pipelines.contacts.story import PastAttempt, Story
@@ -22,7 +24,8 @@ _SAME = {True: "same", False: "DIFFERS", None: "not ours"}
 def why(email: str, live: bool, as_json: bool) -> None:
     """Tell why the contact with this address is or is not in a CRM.
 
-    When it was selected, what was tried and what the CRM said, what would be sent and what not, and what happens next.
+    Whether it is there and since when, first. Then what was tried and what the CRM said, what would be sent and what
+    not, and what happens next.
 
     \b
     Examples:
@@ -35,38 +38,47 @@ def why(email: str, live: bool, as_json: bool) -> None:
     from crm_pipelines.delivery.why import why as tell
 
     with contacts_engine() as (settings, engine):
-        found = story(engine, email)
+        found = story(engine, email, settings.in_words)
         ask = involved_in(settings, found) if live else ()
         told = tell(settings, engine, found, previews=selected_for(settings, found), ask=ask)
     if as_json:
         print_json(told.as_dict())
         return
-    _tell_story(told.story, first=next(iter(settings.destinations)))
+    _tell_story(told.story, first=next(iter(settings.destinations)), title_of=settings.title_of)
     for preview in told.previews:
         _tell_preview(preview)
     for held in told.live:
         _tell_held(held)
 
 
-def _tell_story(told: "Story", *, first: str) -> None:
+def _tell_story(told: "Story", *, first: str, title_of: Callable[[str], str]) -> None:
     """`first`: the destination that is told of where the contact is selected for none."""
     click.echo(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
     for twin in told.twins:
         click.echo(f"Contact {twin} has the same address and is never sent: see `crm-pipelines contacts twins`.")
+    concerned = [one for one in told.crms if one.condition != "unselected" or one.synced_at]
+    shown = concerned or [one for one in told.crms if one.crm == first]
+    for one in shown:
+        click.echo(printable(one.answer))
     standings = table("CRM", "Status", "Selected (UTC)", "Error", "What happens next")
-    selected = [one for one in told.crms if one.condition != "unselected"]
-    for one in selected or [one for one in told.crms if one.crm == first]:
-        status = one.sync_status if one.processing_status is None else f"{one.sync_status}/{one.processing_status}"
+    for one in shown:
         error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
-        standings.add_row(*cells(one.crm, status, _time(one.selected_at), error, one.next))
+        standings.add_row(*cells(one.crm, STATUS_WORDS[one.sync_status], _time(one.selected_at), error, one.next))
     print_table(standings)
-    if others := [one.crm for one in told.crms if one.condition == "unselected"]:
+    if others := [title_of(one.crm) for one in told.crms if one not in shown]:
         click.echo(f"Not selected for {', '.join(others)}.\n")
     if told.attempts:
         attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
         for past in told.attempts:
             attempts.add_row(
-                *cells(_time(past.finished_at), past.crm, past.outcome, past.http_status, _said(past), past.run_id[:8])
+                *cells(
+                    _time(past.finished_at),
+                    past.crm,
+                    OUTCOME_WORDS[past.outcome],
+                    past.http_status,
+                    _said(past),
+                    past.run_id[:8],
+                )
             )
         print_table(attempts)
     _tell_enrichments(told)

@@ -18,7 +18,8 @@ class ContactFilter:
     """Those contacts for which everything that is given holds; with nothing given: all.
 
     `status` is the sync status at the CRM that the statement is about; `domain` is that of the address; `text` stands
-    somewhere in the name or the address, whatever the case.
+    somewhere in the name, the address or a text of the custom fields, whatever the case and the accents; one letter or
+    two, at the beginning of a word there. Of texts of more than 4000 letters the beginning is looked through.
     """
 
     status: str | None = None
@@ -34,6 +35,8 @@ class ContactFilter:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.status is not None:
             given |= _of_status(known_status(self.status))
+        if self.text is not None and "@" in self.text[1:]:
+            given["address"] = self.text
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -48,5 +51,7 @@ def _of_status(status: str) -> dict[str, Any]:
 
 def matching(statement: sa.TextClause, filter_: ContactFilter) -> sa.TextClause:
     """The statement with its {matching} filled in. Only conditions of filters.sql get in; values are parameters."""
-    conditions = [_SQL[name].text for name in filter_.parameters()]
-    return sa.text(statement.text.replace("{matching}", " AND ".join(["true", *conditions])))
+    conditions = {name: _SQL[name].text for name in filter_.parameters()}
+    if "address" in conditions:
+        conditions["address"] = conditions["address"].replace("{text}", conditions.pop("text"))
+    return sa.text(statement.text.replace("{matching}", " AND ".join(["true", *conditions.values()])))

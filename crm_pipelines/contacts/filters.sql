@@ -20,11 +20,18 @@ c.domain_id = :domain_id
 c.email_type = :email_type
 
 -- name: text
--- Somewhere in the name or the address, whatever the case. No pattern: every letter stands for itself. Or the address, however
--- it is spelt.
-(strpos(lower(c.name), lower(:text)) > 0 OR strpos(lower(c.email), lower(:text)) > 0
- OR strpos(lower(c.first_name), lower(:text)) > 0 OR strpos(lower(c.last_name), lower(:text)) > 0
- OR c.address = crm_address(:text))
+-- Somewhere in the name, the address or a text of the custom fields, without case and accents; of one letter or two, at the
+-- beginning of a word. No pattern: every letter stands for itself. The index finds by three letters, and reads no more than that.
+crm_search_grams(crm_searchable(c.email, c.name, c.first_name, c.last_name, c.custom_fields))
+    @> crm_search_grams(crm_searchable(NULL, :text, NULL, NULL, '{}'), true)
+AND (length(crm_searchable(NULL, :text, NULL, NULL, '{}')) < 3
+     OR strpos(crm_searchable(c.email, c.name, c.first_name, c.last_name, c.custom_fields),
+               crm_searchable(NULL, :text, NULL, NULL, '{}')) > 0)
+
+-- name: address
+-- As text, or the address, however it is spelt. Apart, so that each is found by its index, and no row is looked at for both.
+c.id IN (SELECT c.id FROM crm_contacts c WHERE {text} UNION ALL
+         SELECT c.id FROM crm_contacts c WHERE c.address = crm_address(:address))
 
 -- name: created_since
 c.created_at >= :created_since

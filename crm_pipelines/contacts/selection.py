@@ -134,9 +134,9 @@ def unselect(engine: sa.Engine, crm: str, who: Who) -> Unselected:
         return Unselected(**counts, not_found=_unknown(connection, who))
 
 
-def count_matching(connection: sa.Connection, crm: str, filter_: ContactFilter) -> Decided:
-    """How many contacts match the filter at `crm`. Raises UsageError for an unknown CRM or status."""
-    parameters = {"crm": known_destination(connection, crm), **filter_.parameters()}
+def count_matching(connection: sa.Connection, crm: str, filter_: ContactFilter, *, most: int | None = None) -> Decided:
+    """How many contacts match the filter at `crm`; `most` where it is more. Raises UsageError for an unknown name."""
+    parameters = {"crm": known_destination(connection, crm), "most": most, **filter_.parameters()}
     contacts = connection.execute(matching(_SQL["count_matching"], filter_), parameters).scalar_one()
     return Decided(crm=parameters["crm"], contacts=contacts)
 

@@ -37,7 +37,10 @@ CREATE TEMP TABLE chosen ON COMMIT DROP AS
 SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm WHERE {matching}
 
 -- name: count_matching
-SELECT count(*) FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm WHERE {matching}
+-- :most NULL: all.
+SELECT count(*) FROM (
+    SELECT FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm WHERE {matching}
+     LIMIT CAST(:most AS bigint)) counted
 
 -- name: forget_chosen
 DROP TABLE chosen

@@ -20,9 +20,14 @@ SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processin
        -- Whoever is selected again is sent without an edit.
        coalesce(CASE WHEN s.state = 'failed' AND s.last_error_kind = 'unknown'
                      THEN (SELECT c.updated_at > s.last_attempt_at FROM crm_contacts c WHERE c.id = s.contact_id)
-                     ELSE s.selected_at <= s.synced_at AND s.synced_revision < s.revision END, false) AS edited_since
+                     ELSE s.selected_at <= s.synced_at AND s.synced_revision < s.revision END, false) AS edited_since,
+       x.since AS suppressed_at, x.by AS suppressed_by
   FROM unnest(CAST(:crms AS text[])) WITH ORDINALITY w (crm, position)
-  LEFT JOIN crm_syncs s ON s.contact_id = :contact_id AND s.crm = w.crm ORDER BY w.position
+  LEFT JOIN crm_syncs s ON s.contact_id = :contact_id AND s.crm = w.crm
+  LEFT JOIN LATERAL (SELECT y.since, y.by FROM crm_identifiers(ARRAY[CAST(:contact_id AS uuid)]) i
+                       JOIN crm_suppressions y ON y.digest = i.digest AND y.crm = w.crm AND y.lifted_at IS NULL
+                      WHERE s.state = 'skipped' AND s.last_error_kind = 'suppressed' ORDER BY y.since LIMIT 1) x ON true
+ ORDER BY w.position
 
 -- name: attempts
 -- MATERIALIZED: for want of statistics, the whole ledger is walked backwards in search of the contact.

@@ -88,6 +88,14 @@ class NotConfigured(SettingsError):
 
 
 @dataclass(frozen=True)
+class CrmInWords:
+    """A destination as people know it. `keeps_contacts`: whether they can look a contact up there, by its number."""
+
+    title: str
+    keeps_contacts: bool = True
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of this process; `destinations` are those that contacts are delivered to, by name."""
 
@@ -118,6 +126,11 @@ class Settings:
         """The destination for people, also one that is not set up."""
         found = self.destinations.get(name) or KINDS.get(name)
         return found.title if isinstance(found, CrmSettings) else found.label if found else name
+
+    def in_words(self, name: str) -> CrmInWords:
+        """What is said of the destination to people, also of one that is not set up."""
+        found = self.destinations.get(name) or KINDS.get(name)
+        return CrmInWords(self.title_of(name), keeps_contacts=found is None or found.keeps_contacts)
 
     def why_not(self, name: str) -> str:
         """Why nothing is delivered to a destination of this name, and which variable to set."""

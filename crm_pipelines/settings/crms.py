@@ -19,11 +19,13 @@ class CrmSettings(EnvironmentSettings):
     """What every CRM has: the schedule, the batches, the retry policy, the pace.
 
     `label` is the product's name for people, `credentials` the fields without which there is no account.
+    `keeps_contacts`: whether it holds contacts that people can look up there.
     """
 
     kind: ClassVar[str]
     label: ClassVar[str]
     credentials: ClassVar[tuple[str, ...]]
+    keeps_contacts: ClassVar[bool] = True
 
     _name: str | None = PrivateAttr(None)
 
@@ -100,6 +102,10 @@ class CrmSettings(EnvironmentSettings):
         """Where the CRM is."""
         raise NotImplementedError
 
+    def contact_page(self, remote_id: str) -> str | None:  # noqa: ARG002
+        """Where people see the contact with this number in the CRM's own pages; None where that is not certain."""
+        return None
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for scrubbers."""
@@ -144,6 +150,10 @@ class BrevoSettings(CrmSettings):
     @property
     def url(self) -> str:
         return self.api_base_url
+
+    def contact_page(self, remote_id: str) -> str | None:
+        """The same for every account."""
+        return f"https://app.brevo.com/contact/index/{remote_id}"
 
 
 class HubspotSettings(CrmSettings):
@@ -223,6 +233,10 @@ class MauticSettings(CrmSettings):
     def url(self) -> str:
         return self.base_url or ""
 
+    def contact_page(self, remote_id: str) -> str | None:
+        """Of this installation."""
+        return f"{self.url.rstrip('/')}/s/contacts/view/{remote_id}" if self.url else None
+
 
 class N8nSettings(CrmSettings):
     """n8n."""
@@ -231,6 +245,7 @@ class N8nSettings(CrmSettings):
     kind = "n8n"
     label = "n8n"
     credentials = ("webhook_url", "webhook_secret")
+    keeps_contacts = False
 
     webhook_url: Annotated[SecretStr, AfterValidator(values.webhook_url)] | None = Field(
         None,

@@ -5,7 +5,9 @@ Rendered on the server, without scripts: what a browser shows is what was sent t
 | module | what it holds |
 | --- | --- |
 | `overview` | each CRM at a glance, the charts, errors by kind, "retry these" |
-| `contacts` | search, the filtered list and its CSV, one contact's story, decisions about it |
+| `contacts` | search, the filtered list and its CSV |
+| `contact` | one contact: the answers, the story, decisions about it |
+| `actions` | what can be decided about a contact, and what comes of it |
 | `exporting` | contacts as CSV |
 | `signing_in`, `session` | sign-in by token, and the protection of forms |
 | `rendering` | templates, and errors as pages |
@@ -15,12 +17,12 @@ Rendered on the server, without scripts: what a browser shows is what was sent t
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from crm_pipelines.api.pages import contacts, overview, signing_in
+from crm_pipelines.api.pages import contact, contacts, overview, signing_in
 from crm_pipelines.api.pages.rendering import FOLDER
 
 
 def install(app: FastAPI) -> None:
     """Add the pages to the application, at its root."""
-    for part in (signing_in, overview, contacts):
+    for part in (signing_in, overview, contacts, contact):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))

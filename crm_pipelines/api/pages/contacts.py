@@ -1,9 +1,8 @@
-"""Search, the filtered list and its CSV, one contact's whole story, and decisions about it.
+"""Search, the filtered list and its CSV.
 
 What is searched for may be an address, so it travels in the body of a form and never in a URL.
 """
 
-from collections.abc import Collection
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 from uuid import UUID
@@ -13,26 +12,22 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from crm_pipelines.api import suppressing
 from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.models import Crm, SyncStatus
 from crm_pipelines.api.pages.exporting import rows
 from crm_pipelines.api.pages.overview import Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
-from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
-from crm_pipelines.api.telling import tell
+from crm_pipelines.api.pages.session import Reader, Sender, Session
 from crm_pipelines.contacts import records, selection
 from crm_pipelines.contacts.filters import ContactFilter
-from crm_pipelines.contacts.selection import Who
-from crm_pipelines.contacts.story import ContactUnknown, Story, story, story_of
+from crm_pipelines.contacts.story import ContactUnknown, story, story_of
 from crm_pipelines.database.view import SYNC_STATUSES
-from crm_pipelines.delivery.why import comparable
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _PAGE = 50
-_REASON = "on the status page"
-Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
+# Of those who are found by a text, so many are counted: to count all who have a frequent one takes seconds.
+_MOST_COUNTED = 10_000
 Status = SyncStatus | Literal[""]
 
 
@@ -98,7 +93,8 @@ def _list(request: Request, session: Session, destinations: Destinations, wanted
     if wanted.after and wanted.after_created_at:
         after = (wanted.after_created_at, wanted.after)
     with destinations.engine.connect() as connection:
-        total = selection.count_matching(connection, crm, wanted.filter).contacts
+        most = _MOST_COUNTED if wanted.text else None
+        total = selection.count_matching(connection, crm, wanted.filter, most=most).contacts
         found = records.page(connection, wanted.filter, crm, after=after, limit=_PAGE) if total else []
     return page(
         "contacts.html",
@@ -108,6 +104,7 @@ def _list(request: Request, session: Session, destinations: Destinations, wanted
         crm=crm,
         contacts=[(one, next(at for at in one.crms if at.crm == crm)) for one in found],
         total=total,
+        uncounted=most is not None and total == most,
         more=len(found) == _PAGE,
         crms=destinations.known(),
         statuses=SYNC_STATUSES,
@@ -126,63 +123,3 @@ def csv_of_contacts(session: Sender, destinations: Known, wanted: Annotated[Want
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="contacts-{crm}.csv"'},
     )
-
-
-@router.get("/contacts/{contact_id}")
-def contact(request: Request, session: Reader, destinations: Known, contact_id: UUID) -> Response:
-    """The whole story."""
-    return _tell(request, session, destinations, story_of(destinations.engine, contact_id))
-
-
-@router.post("/contacts/{contact_id}/compare")
-def compare(
-    request: Request, session: Sender, destinations: Known, contact_id: UUID, crm: Annotated[Crm, Form()]
-) -> Response:
-    """The whole story, and what one CRM holds at this moment: asked by a form, since each look is a request there."""
-    return _tell(request, session, destinations, story_of(destinations.engine, contact_id), ask=[crm])
-
-
-def _tell(
-    request: Request, session: Session, destinations: Destinations, found: Story, *, ask: Collection[str] = ()
-) -> Response:
-    settings = destinations.settings
-    with destinations.engine.connect() as connection:
-        record = records.read(connection, found.id)
-    known = destinations.known()
-    shown = [one for one in found.crms if one.crm in settings.destinations or one.condition != "unselected"]
-    return page(
-        "contact.html",
-        request,
-        session=session,
-        told=tell(request, found, ask=ask),
-        record=record,
-        dagster=settings.channels.dagster_ui_url or settings.api.dagster_url,
-        standings=[(one, destinations.why_not(one.crm)) for one in sorted(shown, key=lambda one: known.index(one.crm))],
-        destinations=settings.destinations,
-        comparable=comparable(settings),
-    )
-
-
-@router.post("/contacts/{contact_id}/{action}")
-def decide(
-    session: Writer, destinations: Known, contact_id: UUID, action: Action, crm: Annotated[Crm, Form()]
-) -> Response:
-    """What the user decides about one contact at one CRM."""
-    destinations.admit(action, [destinations.one(crm)])
-    with destinations.engine.begin() as connection:
-        records.read(connection, contact_id)
-        changed = _decide(connection, crm, contact_id, action, by=session.identity.name)
-        session.record(connection, action, crm, changed, [contact_id])
-    return see(f"/contacts/{contact_id}")
-
-
-def _decide(connection: sa.Connection, crm: str, contact_id: UUID, action: Action, *, by: str) -> int:
-    if action == "suppress":
-        return len(suppressing.suppress(connection, contact_id, crm, reason=_REASON, by=by))
-    if action == "unsuppress":
-        return len(suppressing.unsuppress(connection, contact_id, crm, reason=_REASON, by=by))
-    if action == "retry":
-        done = selection.retry_within(connection, crm, Who(ids=(contact_id,)))
-        return done.requeued + done.hastened
-    outcomes = selection.decide(connection, crm, [contact_id], action).values()
-    return sum(outcome in {"selected", "claimed", "unselected"} for outcome in outcomes)

@@ -29,15 +29,15 @@ def next_for(engine: sa.Engine, state: str | None, **columns: Any) -> str:
         (None, {}, "Not selected."),
         ("unselected", {}, "Not selected."),
         ("queued", {"run_at": EARLIER}, "the next run takes it."),
-        ("queued", {"run_at": LATER}, "Put off, uncharged; due at 20"),
-        ("waiting", {"run_at": LATER}, "Retry 2 is due at 20"),
+        ("queued", {"run_at": LATER}, "Postponed, without using up a try; due at 20"),
+        ("waiting", {"run_at": LATER}, "The next try is due at 20"),
         ("waiting", {"crashes": 1}, "It goes alone, since a worker died"),
-        ("claimed", {}, "claimed by run run-1 until 20"),
-        ("claimed", {"lease_until": EARLIER}, "The claim of run run-1 ran out"),
+        ("claimed", {}, "run run-1 has it until 20"),
+        ("claimed", {"lease_until": EARLIER}, "Run run-1 had it until 20"),
         ("synced", {"synced_at": EARLIER}, "Delivered at 20"),
-        ("rejected", {}, "Parked, and not tried again by itself."),
+        ("rejected", {}, "Failed, and not tried again by itself."),
         ("skipped", {}, "Cannot be sent as it stands."),
-        ("suppressed", {}, "Never sent, by a user's decision."),
+        ("suppressed", {}, "Never sent, by a person's decision."),
     ],
 )
 def test_what_happens_next_is_told_for_each_state(
@@ -53,7 +53,7 @@ def test_a_pause_is_told_to_those_who_are_due(engine: sa.Engine) -> None:
 
 def test_a_gate_closed_for_the_key_names_the_way_to_open_it(engine: sa.Engine) -> None:
     GateKeeper(engine, "brevo").close("The key was refused.", "fingerprint")
-    assert "`crm-pipelines check brevo`): The key was refused." in next_for(engine, "queued")
+    assert next_for(engine, "queued").endswith("The key was refused. See `crm-pipelines check brevo`.")
 
 
 def test_the_last_attempts_are_told_and_all_fits_into_json(engine: sa.Engine) -> None:
@@ -72,6 +72,7 @@ def test_the_last_attempts_are_told_and_all_fits_into_json(engine: sa.Engine) ->
     assert told["id"] == str(contact)
     assert told == json.loads(json.dumps(story_of(engine, contact).as_dict()))
     assert told["crms"][0]["condition"] == "parked"
+    assert told["crms"][0]["answer"] == "Not in brevo: failed. brevo said: Invalid phone."
     assert told["crms"][0]["selected_at"].endswith("+00:00")
     assert [attempt["outcome"] for attempt in told["attempts"]] == ["rejected", "retry"]
     assert [(one["crm"], one["sync_status"]) for one in told["crms"]][:2] == [("brevo", "Error"), ("hubspot", "New")]

@@ -17,6 +17,8 @@ from psycopg import sql
 
 from crm_pipelines.access.sessions import SessionEnded, begin_session, end_session, find_session
 from crm_pipelines.access.tokens import SCOPES, TokenRefused, authenticate, create_token, revoke_token
+from crm_pipelines.contacts.filters import ContactFilter
+from crm_pipelines.contacts.records import page
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.destinations.registered import register
 from crm_pipelines.local import postgres_programs
@@ -96,6 +98,17 @@ def test_a_dump_is_one_private_file_with_both_databases_and_is_not_written_over(
     assert list(backup.file.parent.iterdir()) == [backup.file], "nothing else is left"
     with pytest.raises(BackupRefused, match="is there already"):
         backup.make()
+
+
+def test_contacts_are_found_in_a_restored_database_by_the_same_index(backup: Backup, people: People) -> None:
+    people.add(name="Erika Müller", email="erika@example.com")
+    backup.make()
+    backup.restore()
+    with people.engine.connect() as connection:
+        assert [one.email for one in page(connection, ContactFilter(text="muller"), "brevo")] == ["erika@example.com"]
+    assert people.all("SELECT indisvalid FROM pg_index WHERE indexrelid = 'crm_contacts_search_idx'::regclass") == [
+        {"indisvalid": True}
+    ]
 
 
 def test_both_databases_come_back_and_the_former_ones_are_kept(

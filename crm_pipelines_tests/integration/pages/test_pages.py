@@ -10,14 +10,14 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from crm_pipelines.api.pages import exporting
+from crm_pipelines.api.pages import contacts, exporting
 from crm_pipelines.contacts.enriching import Offer
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.contacts.messages import FOUND, tell
-from crm_pipelines_tests.integration.contacts.states import add_contact, put
-from crm_pipelines_tests.integration.pages.conftest import Visitor
+from crm_pipelines_tests.integration.contacts.states import STATES, add_contact, put
+from crm_pipelines_tests.integration.pages.conftest import Site, Visitor
 
 ATTEMPT = sa.text(
     "INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, http_status, message, started_at) "
@@ -34,12 +34,12 @@ def fail(people: People, count: int = 1, kind: str = "outage") -> None:
     )
 
 
-def test_a_gate_closed_for_a_setting_is_shown_as_that(operator: Visitor, people: People) -> None:
+def test_a_setting_that_is_refused_is_shown_as_that(operator: Visitor, people: People) -> None:
     GateKeeper(people.engine, "brevo").close("Set BREVO_LIST_ID.", "fingerprint", "settings")
     text = operator.get("/").text
-    assert "Closed: a setting is refused" in text
+    assert "Stopped: a setting is refused" in text
     assert "Set BREVO_LIST_ID." in text
-    assert "the account refuses us" not in text
+    assert "Brevo refuses us" not in text
 
 
 def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visitor, people: People) -> None:
@@ -51,7 +51,7 @@ def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visito
     text = operator.get("/").text
     tiles = dict(re.findall(r'status=(\w+)"><b class="\w*">(\d+)</b>', text))
     assert tiles == {"Complete": "0", "Selected": "4", "Queued": "0", "Error": "2", "Skipped": "0", "New": "0"}
-    assert "Closed: the account refuses us" in text
+    assert "Stopped: Brevo refuses us" in text
     assert "The key was refused." in text
     assert "0 delivered, 1 failed" in text
     assert "<code>outage</code>" in text
@@ -65,7 +65,7 @@ def test_the_overview_says_that_the_database_was_restored_and_what_opens_the_gat
     people.add()
     people.run("UPDATE crm_gates SET home = 'where the dump was made'")
     text = operator.get("/").text
-    assert "Closed: the database was restored" in text
+    assert "Stopped: the database was restored" in text
     assert "crm-pipelines gate open brevo" in text
 
 
@@ -114,6 +114,18 @@ def test_a_long_list_is_shown_page_by_page_and_nothing_twice(operator: Visitor, 
     assert not shown[0] & shown[1]
 
 
+def test_of_those_who_have_a_frequent_text_no_more_than_some_are_counted(
+    operator: Visitor, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contacts, "_MOST_COUNTED", 2)
+    people.add(3, select=False)
+    operator.get("/")
+    text = operator.send("/contacts", {"text": "example.com"}).text
+    assert "At least 2 contacts, the oldest first" in text
+    assert len(set(re.findall(r'href="/contacts/[0-9a-f-]{36}"', text))) == 3, "all are listed"
+    assert "3 contacts, the oldest first" in operator.send("/contacts", {"domain": "example.com"}).text
+
+
 def test_the_filtered_list_is_downloaded_without_formulas(
     operator: Visitor, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,16 +159,23 @@ def test_a_download_that_cannot_be_written_down_is_none(operator: Visitor, peopl
 def test_decisions_about_a_contact_are_carried_out_and_written_down(operator: Visitor, people: People) -> None:
     [contact] = people.add(select=False)
     operator.get(f"/contacts/{contact}")
-    assert "the next run takes it" in operator.send(f"/contacts/{contact}/select", {"crm": "brevo"}).text
+    selected = operator.send(f"/contacts/{contact}/select", {"crm": "brevo"}).text
+    assert "Queued for Brevo. The next run takes it, in 5 minutes at the latest." in selected
+    assert "Waiting for Brevo since" in selected
     people.run("UPDATE crm_syncs SET attempts = 1, run_at = now() + interval '1 hour', last_error_kind = 'outage'")
-    assert "the next run takes it" in operator.send(f"/contacts/{contact}/retry", {"crm": "brevo"}).text
-    assert "Not selected." in operator.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).text
-    assert written(people) == [("select", 1), ("retry", 1), ("unselect", 1)]
+    assert "Queued for Brevo." in operator.send(f"/contacts/{contact}/retry", {"crm": "brevo"}).text
+    again = operator.send(f"/contacts/{contact}/retry", {"crm": "brevo"}).text
+    assert "Nothing was changed at Brevo: it stood otherwise by then." in again
+    unselected = operator.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).text
+    assert "Unselected. Nothing of it goes to Brevo any more." in unselected
+    assert "Not in Brevo: not selected." in unselected
+    assert written(people) == [("select", 1), ("retry", 1), ("retry", 0), ("unselect", 1)]
     suppressed = operator.send(f"/contacts/{contact}/suppress", {"crm": "brevo"}).text
-    assert "Never sent, by a user" in suppressed
+    assert "From now on it is never sent to Brevo." in suppressed
+    assert "Never sent to Brevo, by a decision of operator at" in suppressed
     assert f"/contacts/{contact}/unselect" not in suppressed
-    assert "Not selected." in operator.send(f"/contacts/{contact}/unsuppress", {"crm": "brevo"}).text
-    assert written(people)[3:] == [("suppress", 1), ("unsuppress", 1)]
+    assert "Lifted." in operator.send(f"/contacts/{contact}/unsuppress", {"crm": "brevo"}).text
+    assert written(people)[4:] == [("suppress", 1), ("unsuppress", 1)]
 
 
 def written(people: People) -> list[tuple[str, int]]:
@@ -176,11 +195,85 @@ def test_the_contact_page_tells_the_story_and_what_the_crm_holds(
         connection.execute(ATTEMPT, said)
     brevo_sandbox.seed({"email": "ada@example.com", "attributes": {"FIRSTNAME": "Augusta"}})
     text = operator.get(f"/contacts/{contact}").text
-    for words in ("Parked, and not tried again", "Invalid phone number", "left out: not a phone number", "LASTNAME"):
+    for words in (
+        "Not in Brevo: failed. Brevo said: Invalid phone.",
+        "Invalid phone number",
+        "left out: not a phone number",
+        "LASTNAME",
+    ):
         assert words in text
     compared = operator.send(f"/contacts/{contact}/compare", {"crm": "brevo"}).text
     assert "It differs in FIRSTNAME, LASTNAME." in compared
     assert "Augusta" in compared
+
+
+def test_what_a_decision_would_do_is_told_before_it_is_carried_out(
+    operator: Visitor, site: Site, people: People
+) -> None:
+    fail(people)
+    [contact] = (row["contact_id"] for row in people.all("SELECT contact_id FROM crm_syncs"))
+    text = operator.get(f"/contacts/{contact}").text
+    offered = re.findall(rf'class="button tiny( main)?" href="(/contacts/{contact}/\w+\?crm=brevo)"', text)
+    assert [(main, path.split("/")[-1]) for main, path in offered] == [
+        (" main", "retry?crm=brevo"),
+        ("", "unselect?crm=brevo"),
+        ("", "suppress?crm=brevo"),
+    ]
+    for _, path in offered:
+        told = operator.get(path).text
+        assert "Not in Brevo: failed. The reason: HTTP 503." in told
+        assert f'action="/contacts/{contact}/' in told
+    assert people.states() == {"failed": 1}, "to look changes nothing"
+    assert "It goes back into the queue with all its tries." in operator.get(offered[0][1]).text
+    assert "it stands otherwise by now" in operator.get(f"/contacts/{contact}/unsuppress?crm=brevo").text
+    reader = site.visitor(site.reading_token)
+    assert "ask somebody who may write" in reader.get(f"/contacts/{contact}").text
+    assert "ask somebody who may write" in reader.get(offered[0][1]).text
+    assert '<form class="row"' not in reader.get(offered[0][1]).text
+
+
+def test_who_has_a_button_is_told_no_command(operator: Visitor, engine: sa.Engine) -> None:
+    for state in (None, *STATES):
+        with engine.begin() as connection:
+            contact = add_contact(connection, f"{state}@example.com")
+            put(connection, contact, state)
+        answers = operator.get(f"/contacts/{contact}").text.split('aria-labelledby="attempts"')[0]
+        assert "crm-pipelines " not in re.sub(r"<title>.*?</title>", "", answers), state
+
+
+def test_sending_that_stands_still_is_told_to_a_contact_that_waits_for_it(operator: Visitor, people: People) -> None:
+    [waiting] = people.add()
+    GateKeeper(people.engine, "brevo").close("The key was refused.", "fingerprint")
+    text = operator.get(f"/contacts/{waiting}").text
+    assert re.search(r"Waiting for Brevo since \d\d:\d\d UTC\.", text)
+    assert "Brevo refuses us. Nothing is sent; contacts wait, and no try is used up." in text
+    [delivered] = people.add(select=False)
+    with people.engine.begin() as connection:
+        put(connection, delivered, "synced", synced_at=sa.text("now()"))
+    assert "Brevo refuses us" not in operator.get(f"/contacts/{delivered}").text
+
+
+def test_the_contact_is_linked_in_the_pages_of_the_account_that_has_it_and_not_of_a_sandbox(
+    operator: Visitor, people: People
+) -> None:
+    [contact] = people.add(select=False)
+    with people.engine.begin() as connection:
+        put(connection, contact, "synced", synced_at=sa.text("now()"))
+    link = "https://app.brevo.com/contact/index/42"
+    people.run("UPDATE crm_gates SET account = 'an-account'")
+    text = operator.get(f"/contacts/{contact}").text
+    assert f'href="{link}"' in text
+    assert "(number 42)" in text
+    people.run("UPDATE crm_gates SET account = 'sandbox'")
+    assert link not in operator.get(f"/contacts/{contact}").text
+
+
+def test_crms_that_are_not_set_up_are_not_told_of_a_contact_that_was_never_selected_for_them(
+    operator: Visitor, people: People
+) -> None:
+    [contact] = people.add()
+    text = operator.get(f"/contacts/{contact}").text
+    assert text.count('class="crm"') == 1
 
 
 def test_what_a_contact_is_called_is_text_and_nothing_else(operator: Visitor, people: People) -> None:
@@ -245,7 +338,7 @@ def test_who_may_have_arrived_is_left_alone_by_retry_all_and_decided_about_by_it
     assert people.states() == {"queued": 2, "failed": 1}
     assert "Look whether they did" in operator.get("/retry?crm=brevo&kind=unknown").text
     page = operator.get(f"/contacts/{unknown['contact_id']}").text
-    assert "Not sent again by itself: it may have arrived." in page
+    assert "no answer came. It is not sent again by itself." in page
     assert "Send again" in page
     operator.send(f"/contacts/{unknown['contact_id']}/retry", {"crm": "brevo"})
     assert people.states() == {"queued": 3}

@@ -18,6 +18,10 @@ from crm_pipelines_tests.integration.pages.test_pages import fail
 
 pytestmark = pytest.mark.browser
 
+# What is wider than its place, so that people would have to scroll sideways.
+_WIDER = """[document.documentElement, ...document.querySelectorAll('.wide')]
+.filter(e => e.scrollWidth > e.clientWidth && !e.closest('details:not([open])')).map(e => e.ariaLabel ?? 'the page')"""
+
 
 def sign_in(page: Page, site: Site) -> None:
     page.goto(site.root)
@@ -36,12 +40,15 @@ def test_sign_in_find_select_and_retry(site: Site, people: People, page: Page) -
     page.get_by_label("Find a contact").fill("ada@example.com")
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("heading", name="Ada Lovelace")).to_be_visible()
-    page.get_by_role("button", name="Select (Brevo)", exact=True).click()
-    expect(page.get_by_text("the next run takes it")).to_be_visible()
+    page.get_by_role("link", name="Select … (Brevo)", exact=True).click()
+    page.get_by_role("button", name="Select", exact=True).click()
+    expect(page.get_by_text("Queued for Brevo. The next run takes it")).to_be_visible()
     page.get_by_role("button", name="Compare with Brevo now").click()
     expect(page.get_by_text("It holds no contact")).to_be_visible()
-    page.get_by_role("button", name="Unselect (Brevo)", exact=True).click()
-    expect(page.get_by_text("Not selected.")).to_be_visible()
+    page.get_by_text("More for Brevo").click()
+    page.get_by_role("link", name="Unselect … (Brevo)", exact=True).click()
+    page.get_by_role("button", name="Unselect", exact=True).click()
+    expect(page.get_by_text("Not in Brevo: not selected.")).to_be_visible()
 
     page.get_by_role("link", name="Overview").click()
     page.get_by_role("link", name="Retry these … (outage)").click()
@@ -73,7 +80,9 @@ def test_the_cookie_of_the_pages_own_name_goes_to_no_other_program_of_this_machi
     assert cookies == [None, None]
 
 
-def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone(site: Site, people: People, page: Page) -> None:
+def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone_and_a_laptop(
+    site: Site, people: People, page: Page
+) -> None:
     [contact] = people.add(name="Ada Lovelace", phone_number="nonsense")
     people.add(select=False, email="a.rather.long.address.of.somebody.with.a.long.name@example.com")
     fail(people, 2)
@@ -84,13 +93,18 @@ def test_every_page_is_accessible_in_light_and_dark_and_fits_a_phone(site: Site,
     page.goto(site.root)
     found = violations(page, "/sign-in")
     sign_in(page, site)
-    for path in ("/", "/contacts", f"/contacts/{contact}", "/retry?crm=brevo", "/contacts/7"):
+    paths = ("/", "/contacts", f"/contacts/{contact}", f"/contacts/{contact}/unselect?crm=brevo", "/retry?crm=brevo")
+    for path in (*paths, "/contacts/7"):
         page.goto(site.root + path)
         found += violations(page, path)
-    page.set_viewport_size({"width": 390, "height": 800})
-    for path in ("/", "/contacts", f"/contacts/{contact}", "/retry?crm=brevo"):
-        page.goto(site.root + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+    people.run("UPDATE crm_syncs SET last_error = repeat('A reason, ', 40) || repeat('x', 200)")
+    people.add(name="A" * 300, email=f"{'b' * 60}@{'c' * 60}.{'d' * 60}.example")
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        for path in (*paths, "/sign-in"):
+            page.goto(site.root + path)
+            assert page.evaluate(_WIDER) == [], (path, width)
+            found += violations(page, f"{path} at {width}") if width == 390 else []
     assert found == []
 
 

@@ -1,0 +1,99 @@
+"""What can be decided about a contact at one CRM: the button, what it would do, and what came of it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from crm_pipelines.contacts.conditions import WAITING, CrmStory
+from crm_pipelines.vocabulary import counted
+
+Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`button` is what it is called; `does` what happens then, of a CRM by its title."""
+
+    action: Action
+    button: str
+    does: str
+
+    def at(self, title: str) -> str:
+        """What happens then."""
+        return self.does.format(title=title)
+
+
+_RETRY = Decision("retry", "Retry now", "It goes back into the queue with all its tries.")
+_RESEND = Decision(
+    "retry",
+    "Send again",
+    "Look first whether {title} got it: if it did, {title} gets it a second time. It is sent as it is now.",
+)
+_SELECT = Decision("select", "Select", "It is queued for {title}, and changes go there from then on.")
+_AGAIN = Decision("select", "Send again", "It is queued for {title} again, and sent as it is now.")
+_ANYWAY = Decision(
+    "select", "Try again", "It is queued for {title} again. As long as the contact stays as it is, so does the result."
+)
+_UNSELECT = Decision(
+    "unselect", "Unselect", "Nothing of it goes to {title} any more. What {title} has of it stays there."
+)
+_SUPPRESS = Decision(
+    "suppress",
+    "Never send",
+    "It is never sent to {title}, not even if it is imported anew, until somebody lifts that. What {title} has of it "
+    "stays there.",
+)
+_LIFT = Decision("unsuppress", "Lift", "It may be sent to {title} again, once it is selected.")
+
+_HELPS = {
+    "parked": _RETRY,
+    "retry": _RETRY,
+    "unknown": _RESEND,
+    "unselected": _SELECT,
+    "delivered": _AGAIN,
+    "unsendable": _ANYWAY,
+    "suppressed": _LIFT,
+}
+
+
+def what_helps(one: CrmStory, *, delivers: bool) -> Decision | None:
+    """The one thing that would help; None where it gets on by itself, or would wait for nobody (not `delivers`)."""
+    offer = _HELPS.get(one.condition)
+    return None if offer and offer.action == "select" and not delivers else offer
+
+
+def what_else(one: CrmStory) -> Sequence[Decision]:
+    """The rest of what can be decided."""
+    if one.condition == "suppressed":
+        return ()
+    return (_SUPPRESS,) if one.condition == "unselected" else (_UNSELECT, _SUPPRESS)
+
+
+def offered(one: CrmStory, action: Action, *, delivers: bool) -> Decision | None:
+    """The offer of this action, if it is made; it may have been a moment ago."""
+    offers = (what_helps(one, delivers=delivers), *what_else(one))
+    return next((offer for offer in offers if offer and offer.action == action), None)
+
+
+def result_of(action: Action, one: CrmStory, title: str, *, changed: bool, every: timedelta | None) -> str:
+    """What came of a decision, as it stands now. `every`: how often a run starts there, if one does."""
+    if not changed:
+        return f"Nothing was changed at {title}: it stood otherwise by then."
+    match action:
+        case "select" | "retry":
+            return f"Queued for {title}.{_then(one, every)}"
+        case "unselect":
+            return f"Unselected. Nothing of it goes to {title} any more."
+        case "suppress":
+            return f"From now on it is never sent to {title}."
+        case "unsuppress":
+            return f"Lifted. It may be selected for {title} again."
+
+
+def _then(one: CrmStory, every: timedelta | None) -> str:
+    if one.condition not in WAITING:
+        return " A run has taken it already."
+    if one.gate_paused or not one.attended or every is None:
+        return " It waits, since nothing is sent there at present."
+    return f" The next run takes it, in {counted(round(every / timedelta(minutes=1)), 'minute')} at the latest."
