@@ -45,7 +45,7 @@ def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: 
     done = run("contacts", "import", str(file), "--select", "brevo")
     assert done.returncode == 0
     assert "20 rows: 17 added, 1 merged into an earlier row with the same address, 2 rejected." in done.stdout
-    assert "Queued for brevo: 17." in done.stdout
+    assert "Selected for Brevo: 17 contacts." in done.stdout
     assert "contacts.csv, line 11: email: " in done.stderr
     assert (tmp_path / "contacts.rejects.csv").exists()
 
