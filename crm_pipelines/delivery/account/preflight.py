@@ -39,19 +39,16 @@ def check_account(account: Account) -> Preflight:
     gate = account.gate
     state = gate.read()
     findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
-    turn, custom_fields = (
-        pacer_for(gate, account.destination.rate_limit_per_second).wait,
-        custom_fields_in_use(account.engine),
-    )
+    turn = pacer_for(gate, account.destination.rate_limit_per_second).wait
+    custom_fields = custom_fields_in_use(account.engine)
     findings += account.crm.check(
         turn=turn,
         custom_fields=custom_fields,
         judge=partial(judge, gate, account.crm),
         values_in_use=_values_in_use(account.engine),
     )
-    well = all(one.ok for one in findings if one.blocking)
-    findings += _misread(account, custom_fields, turn, may_ask=well)
-    reopened = well and gate.read().refuses
+    findings += _misread(account, custom_fields, turn)
+    reopened = all(one.ok for one in findings if one.blocking) and gate.read().refuses
     if reopened:
         gate.open()
     return Preflight(findings=findings, reopened=reopened)
@@ -85,11 +82,11 @@ def _selected_long_ago(engine: sa.Engine, gate: Gate) -> Iterator[Finding]:
         yield Finding(ok=False, subject="Contacts", detail=detail, blocking=False)
 
 
-def _misread(account: Account, custom_fields: Iterable[str], turn: Turn, *, may_ask: bool) -> list[Finding]:
+def _misread(account: Account, custom_fields: Iterable[str], turn: Turn) -> list[Finding]:
     """Custom fields of which values are left out for how they are written."""
     texts = texts_in_use(account.engine, sorted(custom_fields))
     crm, own = account.crm, account.destination.mapping_file
-    if may_ask and texts and crm.schema is not None and crm.attributes_version is None:
+    if texts and crm.schema is not None and crm.attributes_version is None:
         # Before the first run nobody has looked which of them are numbers at the CRM.
         crm.know(crm.schema.attributes(turn=turn)[1])
     shipped = f"a copy of the shipped mapping file, which {variable_of(crm.name, 'mapping_file')} names"
