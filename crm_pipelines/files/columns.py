@@ -50,8 +50,8 @@ class Columns:
 
     `spare` has, for a field, the other columns that mean it, the next one first. `opt_outs` are those that say who has
     opted out, with their keys; `perhaps_whole`: the part of the
-    name whose column may hold the whole name; `settled`: columns of which a person said what they are; `notes`:
-    sentences about what was decided.
+    name whose column may hold the whole name; `settled`: columns of which a person said what they are; `moved`: of
+    those that are taken, the custom field that each would be else; `notes`: sentences about what was decided.
     """
 
     fields: dict[int, str]
@@ -62,6 +62,7 @@ class Columns:
     opt_outs: dict[int, str]
     perhaps_whole: str | None
     settled: frozenset[int]
+    moved: dict[int, str]
     notes: tuple[str, ...]
     origin: Origin
 
@@ -173,6 +174,11 @@ def match_columns(header: list[str], file: str, meant: Meant = ()) -> Columns:
             (field for place, field in fields.items() if field != "name" and ranked[place][0] == WHOLE_OR_PART), None
         ),
         settled=frozenset(said),
+        moved={
+            place: name
+            for place in said
+            if (place in fields or place in custom) and (name := _unflattened(header[place])) != custom.get(place)
+        },
         notes=tuple(notes),
         origin=_origin(known),
     )

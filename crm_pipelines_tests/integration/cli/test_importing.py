@@ -226,6 +226,23 @@ def test_whoever_names_the_column_gets_the_contacts_selected_with_their_names(
     assert names == ["Ada Lovelace", "Grace Hopper"]
 
 
+def test_what_an_import_without_map_made_a_custom_field_of_is_none_any_more_where_nobody_changed_it(
+    run: Run, engine: sa.Engine, unnamed: Path
+) -> None:
+    run("contacts", "import", str(unnamed))
+    with engine.begin() as connection:
+        changed = 'custom_fields = custom_fields || \'{"Wer": "Grace"}\''
+        connection.execute(sa.text(f"UPDATE crm_contacts SET {changed} WHERE email LIKE 'grace%'"))
+    done = run("contacts", "import", str(unnamed), "--map", "Wer=name", "--map", "Tier=custom_fields.Level")
+    assert "2 rows: 2 updated." in done.stdout
+    with engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT name, custom_fields FROM crm_contacts ORDER BY email")).all()
+    assert [tuple(row) for row in found] == [
+        ("Ada Lovelace", {"Level": "gold"}),
+        ("Grace Hopper", {"Wer": "Grace"}),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "options"),
     [
