@@ -101,7 +101,7 @@ def test_who_may_have_arrived_is_counted_told_and_taken_by_its_kind_or_id(run: R
         (["contacts", "select", "brevo", "--id", "7"], 2, "not a valid UUID"),
         (["contacts", "select", "brevo", "--email", "nobody@example.com"], 1, "Not found: nobody@example.com"),
         (["contacts", "import", "nowhere.csv"], 1, "cannot be read: No such file"),
-        (["why", "nobody@example.com"], 1, "No contact has this address"),
+        (["why", "nobody@example.com"], 1, "There are no contacts yet"),
         (["retry", "brevo", "--kind", "foo"], 2, "no errors at present"),
         (["sync", "brevo", "--email", "nobody@example.com"], 1, "so nothing was run"),
         (["provision", "brevo"], 1, "BREVO_API_KEY"),
