@@ -43,18 +43,18 @@ _LONGEST_TEXT = 80
 _MOST_TEXTS = 2_000
 
 
-class Written(NamedTuple):
+class TextInUse(NamedTuple):
     """A text in a custom field, and how many contacts have it."""
 
     text: str
     contacts: int
 
 
-def texts_in_use(engine: sa.Engine, fields: Sequence[str]) -> dict[str, list[Written]]:
+def texts_in_use(engine: sa.Engine, fields: Sequence[str]) -> dict[str, list[TextInUse]]:
     """Short texts with a digit in these custom fields, the most frequent first, of CONTACTS_LOOKED_AT contacts."""
     given = {"fields": list(fields), "contacts": CONTACTS_LOOKED_AT, "longest": _LONGEST_TEXT, "most": _MOST_TEXTS}
-    found: dict[str, list[Written]] = {}
+    found: dict[str, list[TextInUse]] = {}
     with engine.connect() as connection:
         for row in connection.execute(_SQL["texts_in_use"], given):
-            found.setdefault(row.key, []).append(Written(row.written, row.contacts))
+            found.setdefault(row.key, []).append(TextInUse(row.written, row.contacts))
     return found

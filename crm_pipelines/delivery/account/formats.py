@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from crm_pipelines.contacts.fields import Written
+from crm_pipelines.contacts.fields import TextInUse
 from crm_pipelines.crms import days, numerals
 from crm_pipelines.crms.base import Mapper
 from crm_pipelines.crms.formats import proven_format
@@ -39,7 +39,7 @@ class Misread:
     format: str | None
 
 
-def misread(mapper: Mapper, texts: Mapping[str, Sequence[Written]]) -> Iterator[Misread]:
+def misread(mapper: Mapper, texts: Mapping[str, Sequence[TextInUse]]) -> Iterator[Misread]:
     """Fields of which texts with a digit are left out. Pure."""
     for line in mapper.explain({"custom_fields": dict.fromkeys(texts, _NEITHER)}):
         field = line.source.removeprefix(CUSTOM)
@@ -72,7 +72,7 @@ def finding(found: Misread, mapping_file: str) -> Finding:
             f"{lost}, and the values do not tell in which format they are written. Correct them, or, if you know the "
             f"format, put `{line}… }}` into {mapping_file}, with {known}."
         )
-    return Finding(ok=False, subject=f"Field {found.field}", detail=detail, blocking=False)
+    return Finding(ok=False, subject=f"Custom field {found.field}", detail=detail, blocking=False)
 
 
 def _is_left_out(mapper: Mapper, line: Line, text: str) -> bool:

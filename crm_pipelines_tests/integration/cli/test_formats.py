@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.contacts import fields
-from crm_pipelines.contacts.fields import Written, texts_in_use
+from crm_pipelines.contacts.fields import TextInUse, texts_in_use
 from crm_pipelines.crms.brevo.mapping import SHIPPED
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -27,7 +27,7 @@ def test_check_suggests_the_format_that_the_values_prove_and_is_content_once_it_
 
     def told(**variables: str) -> list[str]:
         done = json.loads(run("check", "brevo", "--json", **account, **variables).stdout)
-        return [one["detail"] for one in done["findings"] if one["subject"].startswith("Field ")]
+        return [one["detail"] for one in done["findings"] if one["subject"].startswith("Custom field ")]
 
     [detail] = told()
     assert detail == (
@@ -44,6 +44,6 @@ def test_texts_in_use_are_those_with_a_digit_of_the_contacts_that_changed_last(
     added = ({"Umsatz": "9"}, {"Umsatz": "1,5", "Ort": "Berlin"}, {"Umsatz": "1,5", "A": "1"}, {"Umsatz": 7})
     for number, values in enumerate(added):
         people.add(email=f"user{number}@example.com", custom_fields=json.dumps(values))
-    assert texts_in_use(engine, ["Umsatz", "Ort"]) == {"Umsatz": [Written("1,5", 2), Written("9", 1)]}
+    assert texts_in_use(engine, ["Umsatz", "Ort"]) == {"Umsatz": [TextInUse("1,5", 2), TextInUse("9", 1)]}
     monkeypatch.setattr(fields, "CONTACTS_LOOKED_AT", 3)
-    assert texts_in_use(engine, ["Umsatz", "Ort"]) == {"Umsatz": [Written("1,5", 2)]}
+    assert texts_in_use(engine, ["Umsatz", "Ort"]) == {"Umsatz": [TextInUse("1,5", 2)]}

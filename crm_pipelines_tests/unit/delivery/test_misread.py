@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crm_pipelines.contacts.fields import Written
+from crm_pipelines.contacts.fields import TextInUse
 from crm_pipelines.crms.base import Mapper
 from crm_pipelines.crms.registry import mapper_of
 from crm_pipelines.delivery.account.formats import Misread, finding, misread
@@ -19,7 +19,7 @@ NUMBER: Mapping[str, dict[str, Any]] = {
 }
 """What the account has for the custom field."""
 
-TEXTS = [Written("13.528,18", 79), Written("1.234", 200), Written("2.500", 12)]
+TEXTS = [TextInUse("13.528,18", 79), TextInUse("1.234", 200), TextInUse("2.500", 12)]
 
 
 def mapper(kind: str, rows: Sequence[Mapping[str, Any]] | None, lines: str = "", folder: Path | None = None) -> Mapper:
@@ -39,7 +39,7 @@ def mapper(kind: str, rows: Sequence[Mapping[str, Any]] | None, lines: str = "",
 
 @pytest.mark.parametrize("kind", NUMBER)
 def test_a_field_that_is_a_number_at_the_crm_tells_what_it_loses_and_the_format(kind: str) -> None:
-    [found] = misread(mapper(kind, [NUMBER[kind]]), {"Umsatz": TEXTS, "Ort": [Written("Berlin 1", 5)]})
+    [found] = misread(mapper(kind, [NUMBER[kind]]), {"Umsatz": TEXTS, "Ort": [TextInUse("Berlin 1", 5)]})
     attribute = NUMBER[kind]["name"]
     assert found == Misread(
         field="Umsatz",
@@ -50,7 +50,7 @@ def test_a_field_that_is_a_number_at_the_crm_tells_what_it_loses_and_the_format(
         format="1.234,56",
     )
     told = finding(found, "the mapping file")
-    assert (told.ok, told.blocking, told.subject) == (False, False, "Field Umsatz")
+    assert (told.ok, told.blocking, told.subject) == (False, False, "Custom field Umsatz")
     assert told.detail == (
         "212 of 291 values are left out; they look like 1.234,56. Put "
         f'`{attribute} = {{ from = "custom_fields.Umsatz", type = "float", format = "1.234,56" }}` '
@@ -73,13 +73,13 @@ def test_the_line_that_is_told_makes_the_values_arrive(kind: str, tmp_path: Path
 
 def test_a_format_that_contradicts_the_values_is_found_too(tmp_path: Path) -> None:
     line = 'UMSATZ = { from = "custom_fields.Umsatz", type = "float", format = "1,234.56" }'
-    [found] = misread(mapper("brevo", None, line, tmp_path), {"Umsatz": [Written("13.528,18", 3)]})
+    [found] = misread(mapper("brevo", None, line, tmp_path), {"Umsatz": [TextInUse("13.528,18", 3)]})
     assert (found.left_out, found.format) == (3, "1.234,56")
 
 
 def test_days_are_told_like_numbers(tmp_path: Path) -> None:
     line = 'SINCE = { from = "custom_fields.Kunde seit", type = "date" }'
-    texts = {"Kunde seit": [Written("04/05/2026", 2), Written("23/10/2026", 1)]}
+    texts = {"Kunde seit": [TextInUse("04/05/2026", 2), TextInUse("23/10/2026", 1)]}
     [found] = misread(mapper("brevo", None, line, tmp_path), texts)
     assert finding(found, "it").detail == (
         "2 of 3 values are left out; they look like DD/MM/YYYY. Put "
@@ -89,7 +89,7 @@ def test_days_are_told_like_numbers(tmp_path: Path) -> None:
 
 def test_where_the_values_prove_no_format_none_is_suggested(tmp_path: Path) -> None:
     line = 'UMSATZ = { from = "custom_fields.Umsatz", type = "float" }'
-    [found] = misread(mapper("brevo", None, line, tmp_path), {"Umsatz": [Written("1.234", 1), Written("7", 1)]})
+    [found] = misread(mapper("brevo", None, line, tmp_path), {"Umsatz": [TextInUse("1.234", 1), TextInUse("7", 1)]})
     assert finding(found, "it").detail == (
         "1 of 2 values is left out, and the values do not tell in which format they are written. Correct them, or, if "
         'you know the format, put `UMSATZ = { from = "custom_fields.Umsatz", type = "float", format = … }` into it, '
@@ -98,6 +98,6 @@ def test_where_the_values_prove_no_format_none_is_suggested(tmp_path: Path) -> N
 
 
 def test_a_field_that_is_a_text_or_of_which_all_arrive_is_not_told(tmp_path: Path) -> None:
-    texts = {"Umsatz": TEXTS, "Score": [Written("12,5", 1)]}
+    texts = {"Umsatz": TEXTS, "Score": [TextInUse("12,5", 1)]}
     line = 'SCORE = { from = "custom_fields.Score", type = "float" }'
     assert list(misread(mapper("brevo", None, line, tmp_path), texts)) == []
