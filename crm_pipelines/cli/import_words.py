@@ -85,14 +85,15 @@ def _tell_doubts(report: "ImportOutcome", *, err: bool) -> None:
 def _tell_left_alone(report: "ImportOutcome", settings: "Settings", crm: str) -> None:
     title = settings.title_of(crm)
     if opted_out := report.opted_out_before[crm]:
-        say(f"Left alone: {opted_out} that have opted out, as custom fields of an earlier import say.")
+        say(f"Left alone: {counted(opted_out, 'contact')} that opted out, as custom fields of an earlier import say.")
     if taken_back := report.taken_back[crm]:
         say(
-            f"Left alone: {taken_back} that were taken back from {title} before, or became not selected with another "
-            f"account. `crm-pipelines contacts select {crm} --email …` selects one, `--where-status New` all of them."
+            f"Left alone: {counted(taken_back, 'contact')} that somebody took back from {title}, or that another account "
+            f"there left not selected. `crm-pipelines contacts select {crm} --email …` selects one, `--where-status New` all of them."
         )
     if suppressed := report.suppressed[crm]:
-        say(f"Left alone: {suppressed} that must never be sent to {title} (`crm-pipelines suppressions list`).")
+        never = f"that must never be sent to {title} (`crm-pipelines suppressions list`)."
+        say(f"Left alone: {counted(suppressed, 'contact')} {never}")
 
 
 def _tell_rows(report: "ImportOutcome", *, err: bool) -> None:

@@ -51,7 +51,7 @@ def upgrade(url: str) -> list[str]:
 
     Tables that a newer version has migrated are left as they are: migrations only add. A migration that does not get
     its locks at once lets others pass and tries again, for half an hour. Nothing is made where somebody else has a
-    table of ours by name. Raises DatabaseUnreachable, TablesInUse, NamesTaken, NoSchema or NoRightToCreate.
+    table of ours by name. Raises DatabaseUnreachable, TablesInUse or NamesTaken.
     """
     connector = Connector(sa.make_url(url), _WHILE_MIGRATING)
     engine = make_engine(connector, 5, "crm-pipelines db upgrade")

@@ -20,27 +20,11 @@ class NamesTaken(CrmPipelinesError):
     """The database has tables of somebody else by the names of ours."""
 
 
-class NoSchema(CrmPipelinesError):
-    """The search_path of CRM_DATABASE_URL names no schema that is there. Run CREATE SCHEMA in the database first."""
-
-
-class NoRightToCreate(CrmPipelinesError):
-    """The role of CRM_DATABASE_URL may not create tables."""
-
-
 def require_free_names(connection: sa.Connection, folder: Path, applied: list[str], missing: list[str]) -> None:
     """To be asked before the migrations `missing` run, of which `folder` has the SQL.
 
-    Raises NamesTaken, NoSchema or NoRightToCreate.
+    Raises NamesTaken.
     """
-    place = connection.execute(_SQL["place"]).one()
-    if place.schema is None:
-        raise NoSchema
-    if not place.may_create:
-        raise NoRightToCreate(
-            f"The role {place.role} may not create tables in the schema {place.schema}, so nothing was created. "
-            f"GRANT USAGE, CREATE ON SCHEMA {place.schema} TO {place.role}, or set CRM_DATABASE_URL to another role."
-        )
     names = _created(folder, missing) - _created(folder, applied)
     given = {
         "relations": [name for kind, name in names if kind != "FUNCTION"],
@@ -51,7 +35,7 @@ def require_free_names(connection: sa.Connection, folder: Path, applied: list[st
         first = f"{'an' if taken[0].kind == 'index' else 'a'} {taken[0].kind} {taken[0].name}"
         more = f" and {counted(len(taken) - 1, 'other name')} that we need" if len(taken) > 1 else ""
         raise NamesTaken(
-            f"The database already has {first}{more} in the schema {place.schema}, not made by crm-pipelines, so "
+            f"The database already has {first}{more} in the schema {taken[0].schema}, not made by crm-pipelines, so "
             f"nothing {'more ' if applied else ''}was created. Set CRM_DATABASE_URL to another database, or to a "
             "schema of its own: `CREATE SCHEMA crm`, and `?options=-csearch_path%3Dcrm` at the end of the URL."
         )

@@ -1,11 +1,8 @@
 -- Names in the schema in which tables are made: the first of the search_path that is there.
 
--- name: place
-SELECT current_schema() AS schema, current_user AS role, has_schema_privilege(current_schema(), 'CREATE') AS may_create
-
 -- name: taken
 -- A table and a type of one name keep each other out, too; a function only another function. Tables come first.
-SELECT kind, name FROM (
+SELECT kind, name, current_schema() AS schema FROM (
     SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
                         WHEN 'S' THEN 'sequence' WHEN 'c' THEN 'type' WHEN 'i' THEN 'index' WHEN 'I' THEN 'index'
                         ELSE 'table' END AS kind, relname::text AS name

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
 
 from crm_pipelines.database import connecting, migrating
-from crm_pipelines.database.taken_names import NamesTaken, NoRightToCreate, NoSchema
+from crm_pipelines.database.taken_names import NamesTaken
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.database.test_database import upgrade_to
 from crm_pipelines_tests.patience import PATIENCE
@@ -94,21 +93,3 @@ def test_an_upgrade_that_found_a_name_taken_in_its_midst_says_it_and_goes_on_onc
         migrating.upgrade(empty_database_url)
     theirs.run("ALTER TABLE contacts RENAME TO addresses")
     assert migrating.upgrade(empty_database_url)[0] == "0002"
-
-
-def test_a_search_path_without_a_schema_is_told(empty_database_url: str) -> None:
-    with pytest.raises(NoSchema):
-        migrating.upgrade(f"{empty_database_url}?options=-csearch_path%3Dnowhere")
-
-
-def test_a_role_that_may_not_create_is_told(empty_database_url: str, theirs: People) -> None:
-    theirs.run("REVOKE CREATE ON SCHEMA public FROM public")
-    theirs.run("CREATE ROLE reader_of_names LOGIN PASSWORD 'x'")
-    try:
-        url = sa.make_url(empty_database_url).set(username="reader_of_names", password="x")
-        with pytest.raises(
-            NoRightToCreate, match="The role reader_of_names may not create tables in the schema public"
-        ):
-            migrating.upgrade(url.render_as_string(hide_password=False))
-    finally:
-        theirs.run("DROP ROLE reader_of_names")
