@@ -87,9 +87,10 @@ def _tell_left_alone(report: "ImportOutcome", settings: "Settings", crm: str) ->
     if opted_out := report.opted_out_before[crm]:
         say(f"Left alone: {counted(opted_out, 'contact')} that opted out, as custom fields of an earlier import say.")
     if taken_back := report.taken_back[crm]:
+        back = f"that somebody took back from {title}, or that another account there left not selected."
         say(
-            f"Left alone: {counted(taken_back, 'contact')} that somebody took back from {title}, or that another account "
-            f"there left not selected. `crm-pipelines contacts select {crm} --email …` selects one, `--where-status New` all of them."
+            f"Left alone: {counted(taken_back, 'contact')} {back} `crm-pipelines contacts select {crm} --email …` selects "
+            "one, `--where-status New` all of them."
         )
     if suppressed := report.suppressed[crm]:
         never = f"that must never be sent to {title} (`crm-pipelines suppressions list`)."
