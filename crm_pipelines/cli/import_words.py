@@ -89,8 +89,8 @@ def _tell_left_alone(report: "ImportOutcome", settings: "Settings", crm: str) ->
     if taken_back := report.taken_back[crm]:
         back = f"that somebody took back from {title}, or that another account there left not selected."
         say(
-            f"Left alone: {counted(taken_back, 'contact')} {back} `crm-pipelines contacts select {crm} --email …` selects "
-            "one, `--where-status New` all of them."
+            f"Left alone: {counted(taken_back, 'contact')} {back} `crm-pipelines contacts select {crm} --email …` "
+            "selects one, `--where-status New` all of them."
         )
     if suppressed := report.suppressed[crm]:
         never = f"that must never be sent to {title} (`crm-pipelines suppressions list`)."
