@@ -2,13 +2,20 @@
 
 import unicodedata
 
+# Languages in this order: en, de, fr, es, it, pt, nl, the north, pl, cs, sk, hu, ro, the south, el, fi, et, the Baltic,
+# tr, ru, uk, bg. A word of several stands once.
 _YES = {
-    "true", "t", "yes", "y", "1", "1.0", "on", "x", "✓", "✔", "☑", "✅", "checked", "ja", "j", "wahr", "oui", "vrai",
-    "si", "sì", "sí", "s", "vero", "verdadero", "sim", "verdadeiro", "tak",
+    "1", "1.0", "x", "on", "✓", "✔", "☑", "✅", "true", "t", "yes", "y", "checked",
+    "ja", "j", "wahr", "oui", "vrai", "si", "sì", "sí", "s", "vero", "verdadero", "verdader", "sim", "verdadeiro",
+    "waar", "sand", "sandt", "sant", "tosi", "tak", "prawda", "ano", "áno", "pravda", "igen", "igaz", "da",
+    "adevărat", "adevarat", "istina", "točno", "tocno", "ναι", "kyllä", "kylla", "jah", "jā", "jaa", "taip", "tiesa",
+    "evet", "doğru", "да", "так", "истина", "істина",
 }  # fmt: skip
 _NO = {
-    "false", "f", "no", "n", "0", "0.0", "off", "☐", "unchecked", "nein", "falsch", "non", "faux", "falso", "não",
-    "nao", "nie",
+    "0", "0.0", "off", "☐", "unchecked", "false", "f", "no", "n",
+    "nein", "falsch", "non", "faux", "falso", "fals", "não", "nao", "nee", "onwaar", "nej", "nei", "falsk", "falskt",
+    "nie", "fałsz", "falsz", "ne", "nepravda", "nem", "hamis", "nu", "netočno", "netocno", "όχι", "οχι", "ei", "nē",
+    "neē", "hayır", "hayir", "yanlış", "yanlis", "нет", "не", "ні", "ложь",
 }  # fmt: skip
 
 

@@ -112,6 +112,10 @@ _REJECTS = "crm_pipelines/files/rejects.py"
 _REJECTS_TESTS = "crm_pipelines_tests/integration/files/test_import_rejects.py"
 _FORECAST_SQL = "crm_pipelines/files/forecast.sql"
 _FORECAST_TESTS = "crm_pipelines_tests/integration/files/test_import_forecast.py"
+_CLI_IMPORTING = "crm_pipelines_tests/integration/cli/test_importing.py"
+_MEANT_TESTS = "crm_pipelines_tests/unit/files/test_meant_columns.py"
+_FORMAT_TESTS = "crm_pipelines_tests/unit/crms/test_formats.py"
+_TAKEN_TESTS = "crm_pipelines_tests/integration/database/test_taken_names.py"
 _IMPORTING_TESTS = "crm_pipelines_tests/integration/files/test_importing.py"
 _NAMES = "crm_pipelines_tests/integration/contacts/test_names.py"
 _NAMES_SQL = "crm_pipelines/database/migrations/versions/0018_names.sql"
@@ -3513,5 +3517,33 @@ MUTATIONS = (
         tests=(
             f"{_PREFLIGHT_TURNS}::test_what_was_selected_long_before_the_first_delivery_is_told_with_the_way_to_take_it_back",
         ),
+    ),
+    Mutation(
+        guard="never blind: nobody is selected while the name may be in a column that is not known",
+        changes=(
+            ("crm_pipelines/files/__init__.py", "if held_back else loader.select()", "if False else loader.select()"),
+        ),
+        tests=(f"{_CLI_IMPORTING}::test_nobody_is_selected_while_the_name_may_be_in_a_column_that_is_not_known",),
+    ),
+    Mutation(
+        guard="never blind: a column that is called something else still tells who has opted out",
+        changes=(("crm_pipelines/files/columns.py", "if place in custom or place in said", "if False"),),
+        tests=(f"{_MEANT_TESTS}::test_who_has_opted_out_has_whatever_the_column_is_called",),
+    ),
+    Mutation(
+        guard="never blind: what does not fit the format of the mapping is left out",
+        changes=(
+            ("crm_pipelines/crms/numerals.py", 'if spaced and "." in written:', "if False:"),
+            ("crm_pipelines/crms/days.py", "if dotted and not day_first:", "if False:"),
+        ),
+        tests=(
+            f"{_FORMAT_TESTS}::test_a_number_that_does_not_fit_its_format_is_left_out_with_a_sentence",
+            f"{_FORMAT_TESTS}::test_a_day_that_does_not_fit_its_format_is_left_out_with_a_sentence",
+        ),
+    ),
+    Mutation(
+        guard="never blind: nothing is made in a database where somebody else has a name of ours",
+        changes=(("crm_pipelines/database/taken_names.py", "    if taken:\n", "    if False:\n"),),
+        tests=(f"{_TAKEN_TESTS}::test_nothing_is_made_where_a_name_of_ours_is_somebody_elses",),
     ),
 )

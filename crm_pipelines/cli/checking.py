@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import waiting_for_nobody
+from crm_pipelines.contacts.presence import nobody_yet
 from crm_pipelines.crms.registry import client_of, mapper_of
 from crm_pipelines.crms.schema import Finding
 from crm_pipelines.delivery.account.opening import open_account
@@ -39,7 +40,7 @@ def examine(name: str) -> Examined:
     with ExitStack() as stack:
         engine = _noted(findings, "Contacts database", "answers, with all its tables", lambda: _database(stack))
         if engine is not None:
-            waiting = waiting_for_nobody(settings, engine).values()
+            waiting = [*waiting_for_nobody(settings, engine).values(), *filter(None, [nobody_yet(engine, name)])]
             findings += [Finding(ok=False, subject="Contacts", detail=one, blocking=False) for one in waiting]
         file = destination.mapping_file
         said = f"{file} is well" if file else "the one that is shipped"

@@ -48,6 +48,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
       crm-pipelines sync brevo --limit 10
       crm-pipelines sync brevo --email ada@example.com
     """
+    from crm_pipelines.contacts.presence import nobody_yet
     from crm_pipelines.contacts.selection import Who, ids_by_email, unknown
     from crm_pipelines.destinations.gates import GateKeeper
     from crm_pipelines.local.databases import point_dagster_at
@@ -69,6 +70,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
         if (now := gate.read()).account_since != known_change:
             told = f"{crm}: the key opens account {now.account}{now.account_change}. Select those that are to go there."
             click.echo(printable(told), err=True)
+        nobody = None if any(result.counts.values()) else nobody_yet(engine, crm)
         if now.waits_for_a_person:
             told = f"{crm}: nothing is sent until {now.paused_until_in_words}. {now.pause_reason}"
             click.echo(printable(told), err=True)
@@ -79,7 +81,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
     if not as_json:
         counts = ", ".join(f"{count} {name}" for name, count in result.counts.items() if count)
         foreseen = "nothing was sent; it would be " if dry_run and counts else ""
-        click.echo(f"Run {result.run_id}: {foreseen}{counts or 'nothing was due'}.")
+        click.echo(f"Run {result.run_id}: {foreseen}{counts or 'nothing was due'}.{f' {nobody}' if nobody else ''}")
     if not_found:
         raise click.exceptions.Exit(1)
 

@@ -12,23 +12,20 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION, selectable
-from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, rows_counted, say, table
-from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.cli.import_words import tell_forecast, tell_report, titles
+from crm_pipelines.cli.output import as_json, print_json, printable, rows_counted, say
+from crm_pipelines.errors import CrmPipelinesError, UsageError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.files import ImportForecast, ImportReport, ReadingOptions
-    from crm_pipelines.files.report import ImportOutcome
-
-_SHOWN = 5
-"""So many rows of one kind are told by a dry run; a document has more."""
+    from crm_pipelines.files import ImportForecast, ReadingOptions
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
-    "--select", "crms", type=DESTINATION, multiple=True, help="Queue those that were never selected for this CRM."
+    "--select", "crms", type=DESTINATION, multiple=True, help="Select those that were never selected for this CRM."
 )
 @click.option("--encoding", help="Encoding of a CSV file, when it cannot be told or is told wrongly.")
 @click.option(
@@ -40,6 +37,15 @@ _SHOWN = 5
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file for rows that cannot be used, instead of <name>.rejects.csv beside FILE. It is written over.",
 )
+@click.option(
+    "--map",
+    "meant",
+    metavar="COLUMN=FIELD",
+    multiple=True,
+    help="What a column holds, where its header does not tell (repeatable): a field such as first_name, "
+    "custom_fields.NAME, or nothing to leave it out.",
+)
+@click.option("--without-names", is_flag=True, help="Select also where no name was recognised in the file.")
 @click.option("--dry-run", is_flag=True, help="Only show what would come of it.")
 @as_json
 def import_(
@@ -49,6 +55,8 @@ def import_(
     delimiter: str | None,
     sheet: str | None,
     rejects: Path | None,
+    meant: tuple[str, ...],
+    without_names: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -57,22 +65,24 @@ def import_(
     Columns are found by name; one that is not known becomes a custom field. An address that is there already is
     updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
     <name>.rejects.csv beside FILE; where that cannot be written, each is named by its line. With --select, nobody is
-    queued before all rows are in. Safe to repeat.
+    selected before all rows are in; and nobody is, with exit code 1, where no name was recognised though there are
+    columns that nothing is known of. Safe to repeat.
 
     \b
     Examples:
       crm-pipelines contacts import people.csv --dry-run
       crm-pipelines contacts import people.csv
       crm-pipelines contacts import people.xlsx --select brevo
+      crm-pipelines contacts import people.csv --map Rufname=first_name --map Umsatz=custom_fields.Revenue
       crm-pipelines contacts import people.xlsx --sheet Customers
       crm-pipelines contacts import old.csv --encoding cp1252 --delimiter semicolon
       crm-pipelines contacts import /mnt/people.csv --rejects people.rejects.csv
     """
-    from crm_pipelines.files import ReadingOptions, import_contacts
+    from crm_pipelines.files import ReadingOptions, import_contacts, read_meant
 
-    reading = ReadingOptions(encoding=encoding, delimiter=delimiter, sheet=sheet)
+    reading = ReadingOptions(encoding=encoding, delimiter=delimiter, sheet=sheet, columns=read_meant(meant))
     if dry_run:
-        _forecast(file, crms, reading, as_json=as_json)
+        _forecast(file, crms, reading, without_names=without_names, as_json=as_json)
         return
     with (
         closing(_Progress()) as progress,
@@ -81,12 +91,24 @@ def import_(
     ):
         select = [selectable(settings, engine, crm) for crm in crms]
         report = import_contacts(
-            engine, file, select=select, reading=reading, rejects_file=rejects, progress=progress.show
+            engine,
+            file,
+            select=select,
+            reading=reading,
+            rejects_file=rejects,
+            without_names=without_names,
+            progress=progress.show,
         )
     if as_json:
         print_json(asdict(report))
     else:
-        _tell(report, "beside the source" if rejects is None else f"as {rejects}")
+        tell_report(report, settings, "beside the source" if rejects is None else f"as {rejects}")
+    if report.held_back:
+        raise NobodySelected(f"Nobody was selected for {titles(settings, report)}: {printable(report.held_back)}")
+
+
+class NobodySelected(CrmPipelinesError):
+    """The rows are in, and nobody of them was selected."""
 
 
 class _Progress:
@@ -135,10 +157,12 @@ def _stopped_in_a_sentence(file: Path, progress: _Progress) -> Iterator[None]:
 
 def _how_far(file: Path, rows: int) -> str:
     said = f"{rows_counted(rows)} {'is' if rows == 1 else 'are'} in"
-    return f"{said}, nobody is queued before all are, and importing {printable(file.name)} again is safe."
+    return f"{said}, nobody is selected before all are, and importing {printable(file.name)} again is safe."
 
 
-def _forecast(file: Path, crms: tuple[str, ...], reading: "ReadingOptions", *, as_json: bool) -> None:
+def _forecast(
+    file: Path, crms: tuple[str, ...], reading: "ReadingOptions", *, without_names: bool, as_json: bool
+) -> None:
     """Also where the database cannot be asked, which then is told: the file says most of it."""
     from crm_pipelines.files import ImportRefused, forecast_import
     from crm_pipelines.local.databases import has_contacts_database
@@ -155,7 +179,9 @@ def _forecast(file: Path, crms: tuple[str, ...], reading: "ReadingOptions", *, a
                 if engine
                 else [settings.destination(crm).name for crm in crms]
             )
-            return forecast_import(engine, file, select=select, reading=reading, progress=progress.show)
+            return forecast_import(
+                engine, file, select=select, reading=reading, without_names=without_names, progress=progress.show
+            )
 
         if not has_contacts_database(settings):
             unknown = "There is no contacts database yet: `crm-pipelines db upgrade` makes it."
@@ -164,7 +190,7 @@ def _forecast(file: Path, crms: tuple[str, ...], reading: "ReadingOptions", *, a
             try:
                 with contacts_engine() as (_, engine):
                     forecast = forecast_with(engine)
-            except ImportRefused:
+            except (ImportRefused, UsageError):
                 raise
             except CrmPipelinesError as error:
                 if progress.rows and not file.is_file():  # a pipe cannot be read again
@@ -174,93 +200,8 @@ def _forecast(file: Path, crms: tuple[str, ...], reading: "ReadingOptions", *, a
     if as_json:
         print_json({"dry_run": True, "unknown": unknown, **asdict(forecast)})
     else:
-        _tell_forecast(forecast)
+        tell_forecast(forecast, settings)
         if unknown and not trouble:
             say(unknown)
     if trouble:
         raise trouble
-
-
-def _tell(report: "ImportReport", place: str) -> None:
-    say(report.summary)
-    say(f"Read as {printable(report.form)}.")
-    for crm, count in report.selected.items():
-        say(f"Queued for {crm}: {count}.")
-        _tell_left_alone(report, crm)
-    if report.custom_fields:
-        say(f"Custom fields: {printable(', '.join(report.custom_fields))}.")
-    if report.ignored_columns:
-        say(f"Columns left out: {printable(', '.join(report.ignored_columns))}.")
-    _tell_rows(report, err=True)
-    if report.rejects_file:
-        say(f"Rejected rows are in {report.rejects_file}.", err=True)
-    if report.rejects_unwritable:
-        all_named = len(report.rejects) == report.rejected
-        say(
-            f"No file for the rejected rows could be written {place} ({report.rejects_unwritable}): "
-            f"{'correct the lines that are named above, or ' if all_named else ''}import again with --rejects FILE.",
-            err=True,
-        )
-    _tell_notes(report, err=True)
-
-
-def _tell_forecast(forecast: "ImportForecast") -> None:
-    say(f"Dry run of {printable(forecast.file)}: nothing is written.")
-    say(forecast.summary)
-    say(f"Read as {printable(forecast.form)}.")
-    for crm, count in forecast.selected.items():
-        say(f"Would be queued for {crm}: {count}.")
-        _tell_left_alone(forecast, crm)
-    overview = table("Column", "Becomes", "Example")
-    for column in forecast.columns:
-        example = "(all blank)" if column.example is None else column.example
-        overview.add_row(*cells(column.header, column.meaning, example))
-    print_table(overview)
-    _tell_rows(forecast, err=False)
-    _tell_twins(forecast)
-    _tell_notes(forecast, err=False)
-
-
-def _tell_left_alone(report: "ImportOutcome", crm: str) -> None:
-    if opted_out := report.opted_out_before[crm]:
-        say(f"Left alone: {opted_out} that have opted out, as custom fields of an earlier import say.")
-    if taken_back := report.taken_back[crm]:
-        say(
-            f"Left alone: {taken_back} that were taken back from {crm} before, or became New with another account. "
-            f"`crm-pipelines contacts select {crm} --email …` queues one, `--where-status New` all of them."
-        )
-    if suppressed := report.suppressed[crm]:
-        say(f"Left alone: {suppressed} that must never be sent to {crm} (`crm-pipelines suppressions list`).")
-
-
-def _tell_rows(report: "ImportOutcome", *, err: bool) -> None:
-    """Rejects by line, and by reason where many have one; then what else was not taken."""
-    if report.rejected > len(report.reasons):
-        for reason, rows in report.reasons.items():
-            say(f"{report.file}, {rows_counted(rows)} rejected: {printable(reason)}", err=err)
-    for reject in report.rejects:
-        say(f"{report.file}, line {reject.line}: {printable(reject.reason)}", err=err)
-    _tell_more(report.rejected, len(report.rejects), err=err)
-    for remark, rows in report.remarks.items():
-        say(f"{report.file}, {rows_counted(rows)}: {printable(remark)}.", err=err)
-
-
-def _tell_twins(forecast: "ImportForecast") -> None:
-    """Rows that meet another row, or a contact in another spelling."""
-    for merged in forecast.merged[:_SHOWN]:
-        say(f"{forecast.file}, line {merged.line}: the same address as in line {merged.earlier}.")
-    _tell_more(forecast.duplicates, len(forecast.merged[:_SHOWN]), err=False)
-    for one in forecast.respellings[:_SHOWN]:
-        said = f"{one.email} is there already as {one.stored}, and stays so spelt."
-        say(f"{forecast.file}, line {one.line}: {printable(said)}")
-    _tell_more(forecast.respelt, len(forecast.respellings[:_SHOWN]), err=False)
-
-
-def _tell_more(rows: int, told: int, *, err: bool) -> None:
-    if rows > told:
-        say(f"… and {rows_counted(rows - told)} more like that.", err=err)
-
-
-def _tell_notes(report: "ImportOutcome", *, err: bool) -> None:
-    for note in report.notes:
-        say(f"{report.file}: {printable(note)}", err=err)

@@ -31,6 +31,7 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status
       crm-pipelines status brevo --json | jq .counts.Error
     """
+    from crm_pipelines.contacts.presence import nobody_yet
     from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.delivery.standings import standing_at
     from crm_pipelines.statistics.left_out import values_left_out
@@ -45,6 +46,7 @@ def status(crm: str | None, as_json: bool) -> None:
         empty_in = {one.crm: _empty_in(settings, engine, one, standings[one.crm]) for one in told}
         shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
         waiting = waiting_for_nobody(settings, engine)
+        nobody = nobody_yet(engine, crm or next(iter(settings.destinations)))
     if as_json:
         documents = [
             {
@@ -64,7 +66,10 @@ def status(crm: str | None, as_json: bool) -> None:
     overview = table("Contacts", *(one.crm for one in told))
     for name in SYNC_STATUSES:
         overview.add_row(STATUS_WORDS[name], *(str(one.counts[name]) for one in told))
-    print_table(overview)
+    if nobody:
+        click.echo(nobody)
+    else:
+        print_table(overview)
     for one in told:
         _tell_status(one)
         _tell_left_out(one.crm, left_out[one.crm])

@@ -33,12 +33,16 @@ def why(email: str, live: bool, as_json: bool) -> None:
       crm-pipelines why ada@example.com --live
       crm-pipelines why ada@example.com --json | jq '.crms[0].next'
     """
-    from crm_pipelines.contacts.story import story
+    from crm_pipelines.contacts.presence import nobody_yet
+    from crm_pipelines.contacts.story import ContactUnknown, story
     from crm_pipelines.delivery.why import involved_in, selected_for
     from crm_pipelines.delivery.why import why as tell
 
     with contacts_engine() as (settings, engine):
-        found = story(engine, email, settings.in_words)
+        try:
+            found = story(engine, email, settings.in_words)
+        except ContactUnknown as unknown:
+            raise ContactUnknown(nobody_yet(engine, next(iter(settings.destinations))) or str(unknown)) from None
         ask = involved_in(settings, found) if live else ()
         told = tell(settings, engine, found, previews=selected_for(settings, found), ask=ask)
     if as_json:

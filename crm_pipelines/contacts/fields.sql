@@ -18,3 +18,16 @@ SELECT key, item, of_list, values FROM (
            btrim(written) AS item
      WHERE key = ANY (CAST(:fields AS text[])) AND item <> '' GROUP BY key, item, of_list
 ) AS counted WHERE rank <= :most ORDER BY key, rank
+
+-- name: texts_in_use
+-- Of the contacts that were changed last, by the index on updated_at: the texts with a digit in these custom fields,
+-- the most frequent first, and how many contacts have each.
+SELECT key, written, contacts FROM (
+    SELECT field.key, field.value #>> '{}' AS written, count(*) AS contacts,
+           row_number() OVER (PARTITION BY field.key ORDER BY count(*) DESC, field.value #>> '{}') AS rank
+      FROM (SELECT custom_fields FROM crm_contacts ORDER BY updated_at DESC LIMIT :contacts) AS latest,
+           jsonb_each(latest.custom_fields) AS field (key, value)
+     WHERE field.key = ANY (CAST(:fields AS text[])) AND jsonb_typeof(field.value) = 'string'
+       AND length(field.value #>> '{}') <= :longest AND field.value #>> '{}' ~ '[0-9]'
+     GROUP BY field.key, field.value #>> '{}'
+) AS counted WHERE rank <= :most ORDER BY key, rank

@@ -5,7 +5,7 @@
 | `1984-04-05`, `1984/4/5`, `19840405`, ISO 8601 | year, month, day |
 | `5.4.1984`, `05. 04. 84` | the day first, as everywhere where dots are written |
 | `23/6/1912`, `6-23-1912`, `4/4/1984` | the one order that makes a day |
-| `04/05/1984` | left out, unless the mapping file says which comes first |
+| `04/05/1984` | left out, unless the mapping file says which comes first: DD.MM.YYYY, DD/MM/YYYY or MM/DD/YYYY |
 | `5. April 1984`, `Apr 5, 1984`, `5 avril 1984`, `5-abr-84`, `Thu, 5 Apr 1984` | en, de, fr, es, it, pt |
 
 A year of two digits is of this century up to 24, of the last from 40 on; between them it is left out. A time of day is
@@ -56,6 +56,7 @@ _LATEST_OF_THIS_CENTURY, _EARLIEST_OF_THE_LAST = 24, 40
 
 NO_DATE = "not a date in the form YYYY-MM-DD"
 NOT_CLEAR = "day or month first is not clear, use the form YYYY-MM-DD or name a format in the mapping"
+NOT_SO_WRITTEN = f"{NO_DATE}, nor in the format that the mapping names"
 NO_CENTURY = "the century of the year is not clear, use the form YYYY-MM-DD"
 
 
@@ -79,6 +80,9 @@ def read(text: str, *, day_first: bool | None = None) -> date:
 
 def _in_numbers(first: int, second: int, year: str, *, dotted: bool, day_first: bool | None) -> date:
     if day_first is not None:
+        # With dots nobody writes the month first.
+        if dotted and not day_first:
+            raise ValueError(NOT_SO_WRITTEN)
         first_is_day = day_first
     elif dotted or first > 12:
         first_is_day = True
@@ -87,6 +91,8 @@ def _in_numbers(first: int, second: int, year: str, *, dotted: bool, day_first: 
     else:
         first_is_day = second <= 12
     day, month = (first, second) if first_is_day else (second, first)
+    if day_first is not None and month > 12:
+        raise ValueError(NOT_SO_WRITTEN)
     return _day(_year(year), month, day)
 
 

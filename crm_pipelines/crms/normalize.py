@@ -120,10 +120,10 @@ def names_of(record: Mapping[str, Any]) -> tuple[object, object]:
     return given if any(text(part) for part in given) else name_parts(record.get("name"))
 
 
-def number(value: object, decimal: numerals.DecimalSign | None = None) -> float | None:
+def number(value: object, decimal: numerals.DecimalSign | None = None, *, spaced: bool = False) -> float | None:
     """A finite number; whole ones stay int. Of texts see `numerals`, which leaves out what may be another number.
 
-    `decimal` is the decimal sign of texts, where it is known.
+    `decimal` is the decimal sign of texts, where it is known; `spaced`: blanks separate their thousands.
     """
     if isinstance(value, bool):
         raise ValueError(numerals.NO_NUMBER)
@@ -137,7 +137,7 @@ def number(value: object, decimal: numerals.DecimalSign | None = None) -> float 
         cleaned = text(value)
         if cleaned is None:
             return None
-        found = numerals.read(cleaned, decimal)
+        found = numerals.read(cleaned, decimal, spaced=spaced)
     if not math.isfinite(found):
         raise ValueError("not a finite number")
     return found

@@ -5,11 +5,13 @@
 | `13.528,18`, `13,528.18`, `13'528.18`, `13 528,18`, `12,34,567.5` | of two different signs the later one is decimal |
 | `1.234.567`, `1 234` | with separators of thousands |
 | `12,5`, `0,125`, `1234,567`, `-.5` | with a decimal comma or point: no separator of thousands can stand there |
-| `1.234`, `12,345` | left out, unless the mapping file says which sign is the decimal one |
+| `1.234`, `12,345` | left out, unless the mapping file names a format |
 | `€ 12,50`, `12.50 EUR`, `$1,200.00` | without the currency |
 | `(12.50)`, `12.50-` | below zero, as book-keepers write it; `12,-` is 12 |
 | `9007199254740993` | left out: no float is that number, and a neighbour of it would be sent |
 | `15 %` | left out: a spreadsheet means 0.15, a reader 15 |
+
+What does not fit the format that the mapping file names is left out, also where it could be read without one.
 """
 
 import math
@@ -38,13 +40,17 @@ _UNCLEAR = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
 
 NO_NUMBER = "not a number"
 NOT_CERTAIN = f"{NO_NUMBER} for certain"
+NOT_SO_WRITTEN = f"{NO_NUMBER} in the format that the mapping names"
 _MOST_DIGITS = 15
 _LARGEST_EXACT = 2**53
 
 
-def read(text: str, decimal: DecimalSign | None = None) -> float:
-    """`text`, without blank edges; `decimal` is the sign that the mapping file names. Raises ValueError."""
-    found = _read(text, decimal)
+def read(text: str, decimal: DecimalSign | None = None, *, spaced: bool = False) -> float:
+    """`text`, without blank edges; `decimal` is the sign that the mapping file names. Raises ValueError.
+
+    `spaced`: thousands are separated by blanks, as that file says, and by nothing else.
+    """
+    found = _read(text, decimal, spaced=spaced)
     digits = _NO_DIGIT.sub("", text)
     long = len(digits) > _MOST_DIGITS and _LARGEST_EXACT <= abs(found) < math.inf
     # What is that long names something, and the next number names something else.
@@ -53,10 +59,12 @@ def read(text: str, decimal: DecimalSign | None = None) -> float:
     return found
 
 
-def _read(text: str, decimal: DecimalSign | None) -> float:
+def _read(text: str, decimal: DecimalSign | None, *, spaced: bool) -> float:
     if _PLAIN.fullmatch(text) and not _UNCLEAR.fullmatch(text.lstrip("+-")) and decimal != ",":
         return float(text)
     written, negative = _bare(text)
+    if spaced and "." in written:
+        raise ValueError(NOT_SO_WRITTEN)
     found = _unsigned(written, decimal)
     return -found if negative else found
 
@@ -123,7 +131,7 @@ def _with_decimal(written: str, decimal: DecimalSign) -> float:
         return _without_groups(written, decimal)
     plain = written.replace(decimal, "d").replace(other, "o").replace("d", ".")
     if "o" in plain or not _PLAIN.fullmatch(plain):
-        raise ValueError(NO_NUMBER)
+        raise ValueError(NOT_SO_WRITTEN)
     return float(plain)
 
 

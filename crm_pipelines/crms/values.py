@@ -52,11 +52,20 @@ class Way(NamedTuple):
     options: Options | None = None
     day_first: bool | None = None
     decimal: DecimalSign | None = None
+    spaced: bool = False
 
 
 FORMATS: dict[AttributeType, dict[str, dict[str, Any]]] = {
-    AttributeType.DATE: {"DD/MM/YYYY": {"day_first": True}, "MM/DD/YYYY": {"day_first": False}},
-    AttributeType.FLOAT: {"1.234,56": {"decimal": ","}, "1,234.56": {"decimal": "."}},
+    AttributeType.DATE: {
+        "DD.MM.YYYY": {"day_first": True},
+        "DD/MM/YYYY": {"day_first": True},
+        "MM/DD/YYYY": {"day_first": False},
+    },
+    AttributeType.FLOAT: {
+        "1.234,56": {"decimal": ","},
+        "1 234,56": {"decimal": ",", "spaced": True},
+        "1,234.56": {"decimal": "."},
+    },
 }
 """By type: what a mapping file may call the format, and what it says of a `Way`."""
 
@@ -73,7 +82,7 @@ def convert(raw: object, way: Way, region: str | None = None) -> Converted:
             case AttributeType.TEXT:
                 return _cut(normalize.text(raw))
             case AttributeType.FLOAT:
-                return Converted(normalize.number(raw, way.decimal))
+                return Converted(normalize.number(raw, way.decimal, spaced=way.spaced))
             case AttributeType.BOOLEAN:
                 return Converted(normalize.boolean(raw))
             case AttributeType.DATE:

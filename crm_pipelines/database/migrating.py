@@ -11,6 +11,7 @@ from alembic.config import Config
 
 from crm_pipelines.database.connecting import Connector, make_engine
 from crm_pipelines.database.connection_problems import DatabaseUnreachable, connection_problem
+from crm_pipelines.database.taken_names import require_free_names
 from crm_pipelines.errors import CrmPipelinesError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -49,13 +50,17 @@ def upgrade(url: str) -> list[str]:
     """Create or migrate the tables; returns the revisions applied. Safe to repeat and to run twice at once.
 
     Tables that a newer version has migrated are left as they are: migrations only add. A migration that does not get
-    its locks at once lets others pass and tries again, for half an hour. Raises DatabaseUnreachable or TablesInUse.
+    its locks at once lets others pass and tries again, for half an hour. Nothing is made where somebody else has a
+    table of ours by name. Raises DatabaseUnreachable, TablesInUse or NamesTaken.
     """
     connector = Connector(sa.make_url(url), _WHILE_MIGRATING)
     engine = make_engine(connector, 5, "crm-pipelines db upgrade")
     try:
         with _reaching(engine), _alone(engine), engine.connect() as connection:
             missing = _missing(connection)
+            if missing:
+                applied = [revision for revision in _shipped() if revision not in missing]
+                require_free_names(connection, MIGRATIONS / "versions", applied, missing)
             connection.rollback()
             if missing and connector.pooled and "search_path" in connector.session:
                 raise PoolerInTheWay
@@ -118,9 +123,14 @@ def _config() -> Config:
     return config
 
 
+def _shipped() -> list[str]:
+    """Revisions, oldest first."""
+    return sorted(path.stem.split("_", 1)[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def _missing(connection: sa.Connection) -> list[str]:
     """Revisions that the shipped migrations have and the database has not, oldest first."""
-    shipped = sorted(path.stem.split("_", 1)[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    shipped = _shipped()
     if connection.scalar(sa.text("SELECT to_regclass('crm_pipelines_migration')")) is None:
         return shipped
     current = connection.scalar(sa.text("SELECT version_num FROM crm_pipelines_migration")) or ""

@@ -18,13 +18,16 @@ import sqlalchemy as sa
 from crm_pipelines.destinations.registered import known_destination
 from crm_pipelines.files import formulas
 from crm_pipelines.files.cleaning import Record, Unusable, to_record
-from crm_pipelines.files.columns import Columns, match_columns
+from crm_pipelines.files.columns import NAMES, Columns, NoAddressColumn, match_columns
+from crm_pipelines.files.doubts import warnings_of, why_held_back
 from crm_pipelines.files.errors import ImportRefused
-from crm_pipelines.files.forecast import ColumnWatcher, Expectation, ImportForecast
-from crm_pipelines.files.loading import Loader
+from crm_pipelines.files.forecast import ColumnWatcher, Expectation, ImportForecast, taken
+from crm_pipelines.files.loading import Loader, Selection
+from crm_pipelines.files.meant import read_meant
 from crm_pipelines.files.rejects import Rejects, require_writable
 from crm_pipelines.files.report import MOST_REJECTS, SHOWN, ImportReport, ImportTally, Reject
 from crm_pipelines.files.sources import is_workbook, named, opened
+from crm_pipelines.files.suggestions import LOOKED_AT, address_column, suggest
 from crm_pipelines.files.tables import ReadingOptions, Row, Table
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "Reject",
     "forecast_import",
     "import_contacts",
+    "read_meant",
 ]
 
 CHUNK = 5_000
@@ -49,19 +53,23 @@ def import_contacts(
     reading: ReadingOptions | None = None,
     rejects_folder: Path | None = None,
     rejects_file: Path | None = None,
+    without_names: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Load the file, and select the contacts in it that were never selected before for the CRMs in `select`.
 
-    They are selected once all rows are in, all of them or none. `path` may be `-` or a pipe. `reading` overrides what
-    is told from the file. The file of rejects, `<name>.rejects.csv`, goes to `rejects_folder`, or else beside the
-    source; where it cannot be written, the report has them. `rejects_file` is another one, which must be writable.
-    `progress` is called with the number of rows that are in so far. Raises ImportRefused for a file that cannot be read
-    as a table of contacts, UsageError for an unknown CRM.
+    They are selected once all rows are in, all of them or none; nobody is where no name was found in the file though
+    it has columns that nothing is known of, unless `without_names`: see `doubts.why_held_back`. `path` may be `-` or a
+    pipe. `reading` overrides what is told from the file. The file of rejects, `<name>.rejects.csv`, goes to
+    `rejects_folder`, or else beside the source; where it cannot be written, the report has them. `rejects_file` is
+    another one, which must be writable. `progress` is called with the number of rows that are in so far. Raises
+    ImportRefused for a file that cannot be read as a table of contacts, UsageError for an unknown CRM and for columns
+    that are not there.
     """
     crms = _known(engine, select)
     path, table = _open(path, reading)
-    columns = match_columns([formulas.unmarked(title) for title in table.header], path.name)
+    sample, rows = _peek(table.rows)
+    columns = _columns(table, path.name, reading, sample)
     if rejects_file is not None:
         require_writable(rejects_file, path)
     tally = ImportTally()
@@ -74,10 +82,14 @@ def import_contacts(
             rejects.add(row, reason)
             tally.reject(row.line, reason, kept=MOST_REJECTS if rejects.unwritable else SHOWN)
 
-        _bring(table.rows, columns, loader, tally, reject, progress)
-        selection = loader.select()
+        _bring(rows, columns, loader, tally, reject, progress)
+        held_back = None if without_names or not crms else why_held_back(tally, columns)
+        selection = Selection.of_nobody(crms) if held_back else loader.select()
     return ImportReport(
         **_counts(tally, path, table, columns),
+        **_judged(tally, columns, sample),
+        held_back=held_back,
+        columns=tuple(taken(columns, position) for position, title in enumerate(columns.header) if title),
         rejects_file=rejects.written,
         rejects_unwritable=rejects.unwritable,
         notes=(*columns.notes, *table.notes, *rejects.notes),
@@ -91,6 +103,7 @@ def forecast_import(
     *,
     select: Sequence[str] = (),
     reading: ReadingOptions | None = None,
+    without_names: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ImportForecast:
     """What `import_contacts` would come to. Reads only, in one short transaction per chunk; no file is written.
@@ -100,21 +113,26 @@ def forecast_import(
     """
     crms = _known(engine, select)
     path, table = _open(path, reading)
-    columns = match_columns([formulas.unmarked(title) for title in table.header], path.name)
+    sample, rows = _peek(table.rows)
+    columns = _columns(table, path.name, reading, sample)
     tally = ImportTally()
     watcher = ColumnWatcher(table.header, columns)
     with Expectation(engine, crms) as expected:
-        rows = watcher.watch(table.rows)
-        _bring(rows, columns, expected, tally, lambda row, reason: tally.reject(row.line, reason), progress)
+        watched = watcher.watch(rows)
+        _bring(watched, columns, expected, tally, lambda row, reason: tally.reject(row.line, reason), progress)
+    held_back = None if without_names or not crms else why_held_back(tally, columns)
+    selection = Selection.of_nobody(list(expected.selection.selected)) if held_back else expected.selection
     known = {} if engine else dict.fromkeys(("added", "updated", "unchanged"))
     return ImportForecast(
         **(_counts(tally, path, table, columns) | known),
-        notes=(*columns.notes, *table.notes, *watcher.notes),
+        **_judged(tally, columns, sample),
+        held_back=held_back,
+        notes=(*columns.notes, *table.notes),
         columns=watcher.columns(),
         merged=tuple(tally.merged),
         respelt=expected.respelt,
         respellings=tuple(expected.respellings),
-        **vars(expected.selection),
+        **vars(selection),
     )
 
 
@@ -143,6 +161,28 @@ def _counts(tally: ImportTally, path: Path, table: Table, columns: Columns) -> d
         "custom_fields": tuple(columns.custom.values()),
         "ignored_columns": columns.ignored,
     }
+
+
+def _judged(tally: ImportTally, columns: Columns, sample: Sequence[Row]) -> dict[str, Any]:
+    """What a report and a forecast say of columns that may have been meant otherwise."""
+    return {"warnings": warnings_of(tally, columns), "suggestions": suggest(columns, sample)}
+
+
+def _peek(rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
+    """The first rows, and all of them."""
+    sample = list(itertools.islice(rows, LOOKED_AT))
+    return sample, itertools.chain(sample, rows)
+
+
+def _columns(table: Table, name: str, reading: ReadingOptions | None, sample: Sequence[Row]) -> Columns:
+    """Raises ImportRefused, which names the column that seems to hold the address."""
+    header = [formulas.unmarked(title) for title in table.header]
+    try:
+        return match_columns(header, name, reading.columns if reading else ())
+    except NoAddressColumn as refused:
+        if found := address_column(header, sample):
+            raise ImportRefused(f"{refused} {found.sentence}") from None
+        raise
 
 
 def _open(path: Path, reading: ReadingOptions | None) -> tuple[Path, Table]:
@@ -176,6 +216,7 @@ def _bring(
     while chunk := list(itertools.islice(rows, CHUNK)):
         records = destination.keyed(_records(chunk, columns, reject))
         for record in records:
+            tally.named += not NAMES.isdisjoint(record.values)
             if record.remarks:
                 tally.remarks.update(record.remarks)
             earlier = first_lines.setdefault(hash(record.key), record.line)

@@ -1,5 +1,6 @@
 """One row of a file becomes one contact, or a reason why not. Pure."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -36,7 +37,8 @@ class Record:
     """One contact of the file; a field that is absent or None was blank and leaves the stored value alone.
 
     `remarks` say what of the row was not taken, such as "City: #N/A is no value"; never a value. `opted_out`: a
-    column of the row says that the person does not want to be written to.
+    column of the row says that the person does not want to be written to. `moved`: custom fields that an earlier import
+    made of values which have another place now.
     """
 
     line: int
@@ -47,6 +49,7 @@ class Record:
     custom_fields: dict[str, Any]
     remarks: tuple[str, ...] = ()
     opted_out: bool = False
+    moved: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def updated_by(self, later: "Record") -> "Record":
         """The same contact further down in the file: what it says wins, what it leaves blank stays.
@@ -61,7 +64,9 @@ class Record:
             values.pop("name", None)
             values = {**values, **missing_part(values, self.values.get("name"))}
         custom_fields = {**self.custom_fields, **later.custom_fields}
-        return Record(later.line, self.key, values, custom_fields, opted_out=self.opted_out or later.opted_out)
+        opted_out = self.opted_out or later.opted_out
+        moved = {**self.moved, **later.moved}
+        return Record(later.line, self.key, values, custom_fields, opted_out=opted_out, moved=moved)
 
 
 def to_record(row: Row, columns: Columns) -> Record:
@@ -107,7 +112,8 @@ def to_record(row: Row, columns: Columns) -> Record:
     remarks += tuple(
         f"{name}: has opted out, so not queued by this import" for name in (*no_of_export, *map(columns.name, said_no))
     )
-    return Record(row.line, key, values, custom, remarks, opted_out=bool(no_of_export or said_no))
+    moved = {name: _custom(cells[position], name) for position, name in columns.moved.items() if position in cells}
+    return Record(row.line, key, values, custom, remarks, opted_out=bool(no_of_export or said_no), moved=moved)
 
 
 def _no_value(row: Row, columns: Columns) -> str | None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from crm_pipelines.database.view import CRMS
 from crm_pipelines.files.errors import ImportRefused
 from crm_pipelines.files.headers import (
+    NAMEABLE,
     SEVERAL,
     WHOLE_OR_PART,
     field_of,
@@ -20,11 +21,19 @@ from crm_pipelines.files.headers import (
     key_of,
     tells_of_opting_out,
 )
+from crm_pipelines.files.meant import LEFT_OUT, Meant, places_of
 
 LONGEST_HEADER = 200
 """Characters. A longer one is no name of a column."""
 
 _FLATTENED = ("custom_fields.", "custom_fields/")
+# Before every column that was found by its header.
+_NAMED_FIRST = -1_000
+NAMES = frozenset(("name", "first_name", "last_name"))
+
+
+class NoAddressColumn(ImportRefused):
+    """No column holds the address, as far as the headers tell."""
 
 
 class Origin(Enum):
@@ -41,7 +50,8 @@ class Columns:
 
     `spare` has, for a field, the other columns that mean it, the next one first. `opt_outs` are those that say who has
     opted out, with their keys; `perhaps_whole`: the part of the
-    name whose column may hold the whole name; `notes`: sentences about what was decided.
+    name whose column may hold the whole name; `settled`: columns of which a person said what they are; `moved`: of
+    those that are taken, the custom field that each would be else; `notes`: sentences about what was decided.
     """
 
     fields: dict[int, str]
@@ -51,6 +61,8 @@ class Columns:
     spare: dict[str, tuple[int, ...]]
     opt_outs: dict[int, str]
     perhaps_whole: str | None
+    settled: frozenset[int]
+    moved: dict[int, str]
     notes: tuple[str, ...]
     origin: Origin
 
@@ -65,16 +77,29 @@ class Columns:
         apart = [field for field in ("first_name", "last_name") if field in fields]
         return apart[0] if len(apart) == 1 else None
 
+    @cached_property
+    def unknown(self) -> tuple[int, ...]:
+        """Positions of columns that are custom fields since nothing else is known of them."""
+        known = {place for others in self.spare.values() for place in others} | self.opt_outs.keys() | self.settled
+        return tuple(place for place in self.custom if place not in known)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Headers of the columns that hold names."""
+        return [self.header[place] for place, field in self.fields.items() if field in NAMES]
+
     def name(self, position: int) -> str:
         """Of the field or custom field in this column."""
-        return self.fields.get(position) or self.custom.get(position) or f"column {position + 1}"
+        named = self.fields.get(position) or self.custom.get(position) or self.header[position]
+        return named or f"column {position + 1}"
 
     def meaning(self, position: int) -> str:
         """In words, what the column at this position becomes."""
         if position in self.fields:
             return self.fields[position]
         if position not in self.custom:
-            return f"left out: {'bookkeeping' if self.header[position] else 'it has no header'}"
+            why = "as you said" if position in self.settled else "bookkeeping"
+            return f"left out: {why if self.header[position] else 'it has no header'}"
         words = [f"custom field {self.custom[position]}"]
         first = {field: self.header[place] for place, field in self.fields.items()}
         words += [
@@ -84,30 +109,52 @@ class Columns:
         return ", ".join(words)
 
 
-def match_columns(header: list[str], file: str) -> Columns:
+def match_columns(header: list[str], file: str, meant: Meant = ()) -> Columns:
     """Upper and lower case, accents, blanks and other marks make no difference; see headers.py for what is known.
 
-    Raises ImportRefused when no column holds the address, or a header is no name.
+    What a person says of a column, `meant`, goes before what its header says. Raises NoAddressColumn, ImportRefused
+    when a header is no name, UsageError when a column is meant that is not there.
     """
     keys = [key_of(title[: LONGEST_HEADER + 1]) for title in header]  # what is longer is refused below
     known = frozenset(keys)
-    kept = [place for place, key in enumerate(keys) if header[place] and not is_bookkeeping(key, known)]
+    said = places_of(meant, header, file)
+    kept = [
+        place for place, key in enumerate(keys) if header[place] and (place in said or not is_bookkeeping(key, known))
+    ]
     for place in kept:
         if "\0" in header[place] or len(header[place]) > LONGEST_HEADER:
             raise ImportRefused(f"{file}: the header of column {place + 1} is no name (a NUL, or too long).")
-    ranked = {place: found for place in kept if (found := field_of(keys[place]))}
+    ranked = {place: found for place in kept if place not in said and (found := field_of(keys[place]))}
+    ranked |= {
+        place: (target, _NAMED_FIRST + number)
+        for number, (place, target) in enumerate(said.items())
+        if target in NAMEABLE
+    }
     wanted = _in_order({place: (_settled(field, ranked), rank) for place, (field, rank) in ranked.items()})
     fields = {places[0]: field for field, places in wanted.items()}
     if "email" not in wanted:
         shown = ", ".join(repr(title) for title in header[:10])
-        raise ImportRefused(f"{file} has no column for the e-mail address (such as 'email'). Its header: {shown}.")
-    custom, notes = _custom({place: header[place] for place in kept if place not in fields})
+        raise NoAddressColumn(
+            f"{file} has no column for the e-mail address (such as 'email'). Its header: {shown}. "
+            "`--map COLUMN=email` says which it is."
+        )
+    left_out = {place for place, target in said.items() if target == LEFT_OUT}
+    custom, notes = _custom(
+        {place: said.get(place, header[place]) for place in kept if place not in fields and place not in left_out}
+    )
     for field, (first, *others) in wanted.items():
         if others:
             names = " and ".join(repr(header[place]) for place in others)
             next_one = "; where that is blank, the next of them stands in" if field in SEVERAL else ""
             notes.append(f"{field} is taken from {header[first]!r}, not from {names}{next_one}.")
-    opt_outs = {place: key for place in custom if tells_of_opting_out(key := key_of(_unflattened(header[place])))}
+    # Also of a column that a person calls something else, or leaves out: nobody opts in by that.
+    opt_outs = {
+        place: key
+        for place in kept
+        if place in custom or place in said
+        for key in (keys[place], key_of(_unflattened(said.get(place, header[place]))))
+        if tells_of_opting_out(key)
+    }
     notes += [
         f"{header[place]!r} says who has opted out. They are brought in, but not queued by this import; who was "
         "queued or delivered before stays so. `crm-pipelines suppress EMAIL` keeps somebody from ever being sent."
@@ -117,13 +164,21 @@ def match_columns(header: list[str], file: str) -> Columns:
     return Columns(
         fields=dict(sorted(fields.items())),
         custom=custom,
-        ignored=tuple(title for place, title in enumerate(header) if title and place not in kept),
+        ignored=tuple(
+            title for place, title in enumerate(header) if title and (place not in kept or place in left_out)
+        ),
         header=tuple(header),
         spare={field: tuple(wanted[field][1:]) for field in SEVERAL if len(wanted.get(field, ())) > 1},
         opt_outs=opt_outs,
         perhaps_whole=next(
             (field for place, field in fields.items() if field != "name" and ranked[place][0] == WHOLE_OR_PART), None
         ),
+        settled=frozenset(said),
+        moved={
+            place: name
+            for place in said
+            if (place in fields or place in custom) and (name := _unflattened(header[place])) != custom.get(place)
+        },
         notes=tuple(notes),
         origin=_origin(known),
     )

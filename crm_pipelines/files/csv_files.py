@@ -26,14 +26,14 @@ def read_csv(file: BinaryIO, name: str, reading: ReadingOptions | None = None) -
     delimiter = delimiter_named(reading.delimiter) if reading.delimiter is not None else None
     text = decode(file, name, reading.encoding)
     sample = _sample(text.lines)
-    head = find_head(sample, delimiter, name)
+    head = find_head(sample, delimiter, name, reading.columns)
     if text.unread and any(any("\udc80" <= letter <= "\udcff" for letter in title) for title in head.titles):
         raise ImportRefused(f"The header of {name} holds bytes that are not {text.encoding}: save the file as UTF-8.")
     notes: list[str] = []
     if head.above:
         lines = "1 line above it was" if head.above == 1 else f"{head.above} lines above it were"
         notes.append(f"The header is in line {head.line}; {lines} left out.")
-    layout = RowLayout(head.delimiter, len(head.titles), tuple(address_columns(head.titles)))
+    layout = RowLayout(head.delimiter, len(head.titles), tuple(address_columns(head.titles, reading.columns)))
     body = itertools.chain(sample[head.lines :], text.lines)
     rows = text.checked(rows_of(body, layout, head.lines + 1))
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from crm_pipelines.files.errors import ImportRefused
+from crm_pipelines.files.meant import Meant
 from crm_pipelines.files.tables import LAST_LINE_OF_HEADER, address_columns, titles_of
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "pipe": "|"}
@@ -45,12 +46,13 @@ def in_words(delimiter: str) -> str:
     return _NAMES.get(delimiter, repr(delimiter))
 
 
-def find_head(lines: list[str], delimiter: str | None, name: str) -> Head:
+def find_head(lines: list[str], delimiter: str | None, name: str, meant: Meant = ()) -> Head:
     """Of the first lines of a file.
 
-    The header is the first row with a title for the address, at most LAST_LINE_OF_HEADER lines below the top; a row of
-    one title is it only if no wider one comes. Where two delimiters make such a row, or none does, that one is taken by
-    which the following rows have as many cells as the header. Raises ImportRefused where there is no header.
+    The header is the first row with a title for the address, one of `meant` included, at most LAST_LINE_OF_HEADER lines
+    below the top; a row of one title is it only if no wider one comes. Where two delimiters make such a row, or none
+    does, that one is taken by which the following rows have as many cells as the header. Raises ImportRefused where
+    there is no header.
     """
     start = 0
     hint = _HINT.fullmatch(lines[0]) if lines else None
@@ -68,7 +70,7 @@ def find_head(lines: list[str], delimiter: str | None, name: str) -> Head:
     first = next((number for number in range(start, len(lines)) if lines[number].strip()), None)
     if first is None:
         raise ImportRefused(f"{name} is empty.")
-    known = [(position, head) for position, head in candidates if address_columns(head.titles)]
+    known = [(position, head) for position, head in candidates if address_columns(head.titles, meant)]
     if not known and delimiter:
         _require_no_better(lines, first, delimiter, name)
     known = [one for one in known if len(one[1].titles) > 1] or known

@@ -13,7 +13,7 @@ from crm_pipelines.files.cleaning import FIELDS, Record, cell_text
 from crm_pipelines.files.columns import Columns
 from crm_pipelines.files.loading import Loaded, Selection, completed, keyed
 from crm_pipelines.files.opt_outs import known_opt_outs
-from crm_pipelines.files.report import SHOWN, ImportOutcome, Merged
+from crm_pipelines.files.report import SHOWN, ColumnTaken, ImportOutcome, Merged
 from crm_pipelines.files.tables import Row, is_blank
 
 _SQL = load_statements("files/forecast")
@@ -21,16 +21,9 @@ _LONGEST_EXAMPLE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnUse:
-    """What becomes of a column: `meaning` in words, and the name of its field or custom field, if it has one.
+class ColumnUse(ColumnTaken):
+    """`example` is the first value of the column, None if all cells are blank."""
 
-    `example` is its first value, None if all cells are blank.
-    """
-
-    header: str
-    field: str | None
-    custom_field: str | None
-    meaning: str
     example: str | None
 
 
@@ -68,6 +61,16 @@ class ImportForecast(ImportOutcome):
         return {"usable": usable, "would be added": counts.pop("added"), **counts}
 
 
+def taken(columns: Columns, position: int) -> ColumnTaken:
+    """What becomes of the column at this position."""
+    return ColumnTaken(
+        header=columns.header[position],
+        field=columns.fields.get(position),
+        custom_field=columns.custom.get(position),
+        meaning=columns.meaning(position),
+    )
+
+
 class ColumnWatcher:
     """Looks at the rows on their way: which columns hold something, and what."""
 
@@ -88,21 +91,10 @@ class ColumnWatcher:
     def columns(self) -> tuple[ColumnUse, ...]:
         """Of all columns with a header or a value."""
         return tuple(
-            ColumnUse(
-                header=header,
-                field=self._columns.fields.get(position),
-                custom_field=self._columns.custom.get(position),
-                meaning=self._columns.meaning(position),
-                example=self._examples.get(position),
-            )
+            ColumnUse(**vars(taken(self._columns, position)), example=self._examples.get(position))
             for position, header in enumerate(self._header)
             if header or position in self._examples
         )
-
-    @property
-    def notes(self) -> list[str]:
-        names = {"name", "first_name", "last_name"}
-        return [] if names & set(self._columns.fields.values()) else ["No column holds a name."]
 
 
 class Expectation(AbstractContextManager["Expectation"]):

@@ -25,6 +25,9 @@ WHOLE_OR_PART = "whole_or_part"
 SEVERAL = ("email", "phone_number")
 """Fields of which people have several; where the first is blank, the next one stands in."""
 
+NAMEABLE = tuple(field for field in _DATA["fields"] if field not in {WHOLE_OR_PART, "custom_fields"})
+"""Fields that a person may name for a column."""
+
 _NUMBERED = re.compile(r"(\D+)(\d{1,2})(\D*)", re.ASCII)
 _ASIDES = re.compile(
     r"(?<=.)(required|optional|mandatory|pflichtfeld|erforderlich|obligatoire|requis|facultatif|obligatorio|opcional|"
@@ -70,6 +73,11 @@ def field_of(key: str) -> tuple[str, int] | None:
     number = int(numbered[2])
     field, rank = field_of(numbered[1] + numbered[3]) or ("", 0)
     return (field, rank if number <= 1 else rank + 10 * number) if field in SEVERAL else None
+
+
+def known_keys() -> dict[str, str]:
+    """The field of each key, where it is one by itself or beside others."""
+    return {key: field for key, (field, _) in _RANKS.items()}
 
 
 def is_bookkeeping(key: str, keys: frozenset[str]) -> bool:

@@ -130,6 +130,8 @@ class Loader(AbstractContextManager["Loader"]):
                             custom_fields,
                         ]
                     )
+            if moved := [{"key": record.key, "moved": record.moved} for record in records if record.moved]:
+                self._connection.execute(_SQL["move"], {"moved": json.dumps(moved, ensure_ascii=False)})
             counts = self._connection.execute(_SQL["upsert"]).one()
             if self._crms:
                 named = self._connection.execute(_SQL["named"]).one()

@@ -14,6 +14,20 @@ SELECT address, crm_address(address) AS form FROM unnest(CAST(:addresses AS text
 SELECT address, name FROM crm_contacts
  WHERE address = ANY (CAST(:keys AS text[])) AND name IS NOT NULL AND first_name IS NULL AND last_name IS NULL
 
+-- name: move
+-- Before `upsert`: what an earlier import made a custom field of, and has its place elsewhere now, is none any more. Only
+-- where the value is the same: another one came otherwise.
+WITH given AS MATERIALIZED (
+    SELECT key, moved FROM json_to_recordset(CAST(:moved AS json)) AS g (key text, moved jsonb)
+), found AS MATERIALIZED (
+    SELECT c.id, c.custom_fields, g.moved FROM given g JOIN crm_contacts c ON c.address = g.key
+     ORDER BY c.address FOR NO KEY UPDATE OF c
+)
+UPDATE crm_contacts c SET custom_fields = c.custom_fields - same.names
+  FROM found f, LATERAL (SELECT array_agg(m.key) AS names FROM jsonb_each(f.moved) m
+                          WHERE f.custom_fields -> m.key = m.value) same
+ WHERE c.id = f.id AND same.names IS NOT NULL
+
 -- name: upsert
 -- Resolved by address. What the file leaves blank (NULL) stays; a contact that would not change is not written at all.
 -- In the order of the index, so that two imports at once do not lock each other out.

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crm_pipelines.files.suggestions import Suggestion
+
 SHOWN = 20
 """So many rejects, and rows of any other kind, are told one by one."""
 
@@ -31,6 +33,16 @@ class Merged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnTaken:
+    """What becomes of a column: `meaning` in words, and the name of its field or custom field, if it has one."""
+
+    header: str
+    field: str | None
+    custom_field: str | None
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImportOutcome:
     """What an import came to, or would: rows = added + updated + unchanged + duplicates + rejected.
 
@@ -38,8 +50,9 @@ class ImportOutcome:
     and `reasons` counts all of them by reason, the most frequent first. `selected` counts, per CRM, the contacts that
     are selected now and never were; `taken_back`, `suppressed` and `opted_out_before` those that were left alone, since
     somebody had taken them back, they must never be sent, or a custom field of an earlier file says that they have
-    opted out. `remarks` counts rows of which something was not taken, by what; `notes` are sentences about the file as
-    a whole.
+    opted out. `held_back`: why nobody is selected, though that was asked for. `warnings` are sentences about what the
+    file seems to lack, `suggestions` what columns that are custom fields may hold instead. `remarks` counts rows of
+    which something was not taken, by what; `notes` are sentences about the file as a whole.
     """
 
     file: str
@@ -54,6 +67,10 @@ class ImportOutcome:
     rejects: tuple[Reject, ...]
     remarks: dict[str, int]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    suggestions: tuple[Suggestion, ...]
+    held_back: str | None
+    columns: tuple[ColumnTaken, ...]
     custom_fields: tuple[str, ...]
     ignored_columns: tuple[str, ...]
     selected: dict[str, int]
@@ -102,6 +119,7 @@ class ImportTally:
     unchanged: int = 0
     duplicates: int = 0
     rejected: int = 0
+    named: int = 0  # rows in which there is a name
     reasons: Counter[str] = field(default_factory=Counter)
     remarks: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)

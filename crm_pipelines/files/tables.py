@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from crm_pipelines.files.columns import LONGEST_HEADER, match_columns
 from crm_pipelines.files.errors import ImportRefused
+from crm_pipelines.files.meant import Meant, means_address
 
 LAST_LINE_OF_HEADER = 30
 """Above it there may be a title, or a few words about the file."""
@@ -53,12 +54,13 @@ class ReadingOptions:
     """How to read a file, where that is not to be told from the file itself.
 
     For CSV `encoding`, a name that Python knows, and `delimiter`, a character or a word of `delimiters.DELIMITERS`; for
-    XLSX `sheet`, its name or its number from 1.
+    XLSX `sheet`, its name or its number from 1. `columns`: what they are, as `meant.read_meant` gives it.
     """
 
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
+    columns: Meant = ()
 
 
 # What spreadsheet programs show in place of a result: in English, German, French, Spanish, Italian, Portuguese, Dutch,
@@ -92,9 +94,13 @@ def titles_of(cells: list[object]) -> list[str]:
     return ["" if cell is None else " ".join(str(cell).split()) for cell in cells]
 
 
-def address_columns(titles: list[str]) -> list[int]:
-    """Positions of the columns whose titles say that they hold addresses."""
-    return [position for position, title in enumerate(titles) if len(title) <= LONGEST_HEADER and _is_address(title)]
+def address_columns(titles: list[str], meant: Meant = ()) -> list[int]:
+    """Positions of the columns whose titles, or the person in `meant`, say that they hold addresses."""
+    return [
+        position
+        for position, title in enumerate(titles)
+        if len(title) <= LONGEST_HEADER and (_is_address(title) or means_address(title, meant))
+    ]
 
 
 @lru_cache(maxsize=1_000)

@@ -13,6 +13,7 @@ import openpyxl
 from openpyxl.utils.escape import unescape
 
 from crm_pipelines.files.errors import ImportRefused
+from crm_pipelines.files.meant import Meant
 from crm_pipelines.files.sheet_facts import Facts, look_through
 from crm_pipelines.files.tables import (
     LAST_LINE_OF_HEADER,
@@ -67,17 +68,17 @@ def read_xlsx(file: BinaryIO, name: str, reading: ReadingOptions | None = None) 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # parts of the file that openpyxl does not read
-            return _table(openpyxl.load_workbook(file, read_only=True, data_only=True), file, name, reading.sheet)
+            return _table(openpyxl.load_workbook(file, read_only=True, data_only=True), file, name, reading)
     except _DAMAGED:
         raise ImportRefused(
             f"{name} is damaged, or is no XLSX workbook: open it in a spreadsheet program and save it again."
         ) from None
 
 
-def _table(book: "Workbook", file: BinaryIO, name: str, wanted: str | None) -> Table:
+def _table(book: "Workbook", file: BinaryIO, name: str, reading: ReadingOptions) -> Table:
     if not book.worksheets:
         raise ImportRefused(f"{name} has no sheet with cells.")
-    sheet, header_row = _chosen(book, name, wanted)
+    sheet, header_row = _chosen(book, name, reading.sheet, reading.columns)
     facts = _facts(sheet)
     rows = _rows(sheet, facts)
     header = next((row for row in rows if row.line >= header_row), None)
@@ -97,23 +98,24 @@ def _table(book: "Workbook", file: BinaryIO, name: str, wanted: str | None) -> T
     )
 
 
-def _chosen(book: "Workbook", name: str, wanted: str | None) -> tuple[type_of_sheet, int]:
+def _chosen(book: "Workbook", name: str, wanted: str | None, meant: Meant) -> tuple[type_of_sheet, int]:
     """The sheet, and the row of its header."""
     sheets = book.worksheets
     known = "; ".join(f"{number}: {_described(sheet)}" for number, sheet in enumerate(sheets, start=1))
     if wanted is not None:
         for sheet in [*_named(sheets, wanted), *_numbered(sheets, wanted)]:
-            return sheet, _header_row(sheet) or 1
+            return sheet, _header_row(sheet, meant) or 1
         raise ImportRefused(f"{name} has no sheet {wanted!r}. Its sheets are {known}.")
     visible = [sheet for sheet in sheets if sheet.sheet_state == "visible"]
     for sheet in visible:
-        if row := _header_row(sheet):
+        if row := _header_row(sheet, meant):
             return sheet, row
     if len(sheets) == 1:
         return sheets[0], 1
     raise ImportRefused(
         f"No visible sheet of {name} has a column for the e-mail address (such as 'email') in its first "
-        f"{LAST_LINE_OF_HEADER} rows. Its sheets are {known}. Name one with --sheet."
+        f"{LAST_LINE_OF_HEADER} rows. Its sheets are {known}. Name one with --sheet, or the column with "
+        "`--map COLUMN=email`."
     )
 
 
@@ -131,14 +133,14 @@ def _described(sheet: type_of_sheet) -> str:
     return str(sheet.title) if sheet.sheet_state == "visible" else f"{sheet.title} (hidden)"
 
 
-def _header_row(sheet: type_of_sheet) -> int | None:
+def _header_row(sheet: type_of_sheet, meant: Meant) -> int | None:
     """The first row with a title for the address; one of a single cell only if no wider one comes."""
     found = None
     for row in itertools.islice(_rows(sheet, Facts()), LAST_LINE_OF_HEADER):
         if row.line > LAST_LINE_OF_HEADER:
             break
         titles = [title for title in titles_of(row.cells) if title]
-        if address_columns(titles):
+        if address_columns(titles, meant):
             if len(titles) > 1:
                 return row.line
             found = found or row.line

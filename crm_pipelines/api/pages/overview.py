@@ -15,6 +15,7 @@ from crm_pipelines.api.pages.charts import Bar, Frame
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Writer
 from crm_pipelines.contacts import selection
+from crm_pipelines.contacts.presence import nobody_yet
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.statistics import history
@@ -80,6 +81,7 @@ def overview(
         session=session,
         span=span,
         retried=retried,
+        nobody=nobody_yet(destinations.engine, destinations.one(None)),
         glances=[
             _glance(destinations, one, span)
             for one in standings

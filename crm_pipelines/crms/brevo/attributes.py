@@ -19,7 +19,7 @@ WRITABLE = frozenset({"normal", "category"})
 """Categories whose values a delivery may write. Transactional ones belong to an order, and others are computed."""
 
 # Raised with every change of what values are brought to a type: what was left out before is judged anew then.
-_RULES = 2
+_RULES = 3
 
 # Types in Python that an attribute of each type takes as they are.
 _AS_IT_IS: dict[str, PythonTypes] = {

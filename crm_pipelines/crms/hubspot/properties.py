@@ -19,7 +19,7 @@ from crm_pipelines.crms.values import LEFT_OUT, AttributeType, Converted, Python
 from crm_pipelines.settings import HubspotSettings
 
 # Raised with every change of what values are brought to a type: what was left out before is judged anew then.
-_RULES = 1
+_RULES = 2
 
 _AS_IT_IS: dict[str, PythonTypes] = {
     "string": (str,),

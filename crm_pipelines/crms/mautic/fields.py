@@ -23,7 +23,7 @@ LONGEST_TEXT = 191
 """Characters of a text (EntityFieldsBuildFormTrait); of web and e-mail addresses, since their columns are no longer."""
 
 # Raised with every change of what values are brought to a type: what was left out before is judged anew then.
-_RULES = 1
+_RULES = 2
 
 _SHORT = frozenset({"tel", "url", "email", "country", "region", "locale", "timezone", "time"})
 _TAG = re.compile(r"<[/!?a-zA-Z][^>]*>?")

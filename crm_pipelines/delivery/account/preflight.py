@@ -1,22 +1,24 @@
 """Looks at a CRM's account on a person's or a schedule's demand, and creates there what the mapping needs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from functools import partial
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
+from crm_pipelines.contacts.fields import custom_fields_in_use, texts_in_use, values_in_use
 from crm_pipelines.contacts.twins import count_twins, in_words
 from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.turns import Turn
+from crm_pipelines.delivery.account.formats import finding, misread
 from crm_pipelines.delivery.account.identity import admit, judge
 from crm_pipelines.delivery.account.learning import learn_now
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.pace.gatekeeping import pacer_for
 from crm_pipelines.destinations.gates import SANDBOX, Gate, OtherAccount
 from crm_pipelines.destinations.registered import long_selected
+from crm_pipelines.settings import variable_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +42,15 @@ def check_account(account: Account) -> Preflight:
     gate = account.gate
     state = gate.read()
     findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
+    turn = pacer_for(gate, account.destination.rate_limit_per_second).wait
+    custom_fields = custom_fields_in_use(account.engine)
     findings += account.crm.check(
-        turn=pacer_for(gate, account.destination.rate_limit_per_second).wait,
-        custom_fields=custom_fields_in_use(account.engine),
+        turn=turn,
+        custom_fields=custom_fields,
         judge=partial(judge, gate, account.crm),
         values_in_use=_values_in_use(account.engine),
     )
+    findings += _misread(account, custom_fields, turn)
     reopened = _is_accepted(gate.read(), findings)
     if reopened:
         gate.open()
@@ -85,6 +90,17 @@ def _selected_long_ago(engine: sa.Engine, gate: Gate) -> Iterator[Finding]:
             f"`crm-pipelines contacts unselect {gate.crm} --where-status Selected`."
         )
         yield Finding(ok=False, subject="Contacts", detail=detail, blocking=False)
+
+
+def _misread(account: Account, custom_fields: Iterable[str], turn: Turn) -> list[Finding]:
+    """Custom fields of which values are left out for how they are written."""
+    texts = texts_in_use(account.engine, sorted(custom_fields))
+    crm, own = account.crm, account.destination.mapping_file
+    if texts and crm.schema is not None and crm.attributes_version is None:
+        # Before the first run nobody has looked which of them are numbers at the CRM.
+        crm.know(crm.schema.attributes(turn=turn)[1])
+    shipped = f"a copy of the shipped mapping file, which {variable_of(crm.name, 'mapping_file')} names"
+    return [finding(one, "the mapping file" if own else shipped) for one in misread(crm, texts)]
 
 
 def plan_account(account: Account) -> list[NewAttribute]:

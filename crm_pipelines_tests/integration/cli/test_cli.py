@@ -47,7 +47,7 @@ def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: 
     done = run("contacts", "import", str(file), "--select", "brevo")
     assert done.returncode == 0
     assert "20 rows: 17 added, 1 merged into an earlier row with the same address, 2 rejected." in done.stdout
-    assert "Queued for brevo: 17." in done.stdout
+    assert "Selected for Brevo: 17 contacts." in done.stdout
     assert "contacts.csv, line 11: email: " in done.stderr
     assert (tmp_path / "contacts.rejects.csv").exists()
 
@@ -117,7 +117,7 @@ def test_who_may_have_arrived_is_counted_told_and_taken_by_its_kind_or_id(run: R
         (["contacts", "select", "brevo", "--id", "7"], 2, "not a valid UUID"),
         (["contacts", "select", "brevo", "--email", "nobody@example.com"], 1, "Not found: nobody@example.com"),
         (["contacts", "import", "nowhere.csv"], 1, "cannot be read: No such file"),
-        (["why", "nobody@example.com"], 1, "No contact has this address"),
+        (["why", "nobody@example.com"], 1, "There are no contacts yet"),
         (["retry", "brevo", "--kind", "foo"], 2, "no errors at present"),
         (["sync", "brevo", "--email", "nobody@example.com"], 1, "so nothing was run"),
         (["provision", "brevo"], 1, "BREVO_API_KEY"),

@@ -124,7 +124,7 @@ def test_contacts_are_selected_taken_back_retried_and_told_of_at_the_destination
     file = tmp_path / "people.csv"
     file.write_text("email\nada@example.com\n", encoding="utf-8")
     done = both("contacts", "import", str(file), "--select", "brevo_eu")
-    assert "Queued for brevo_eu: 1." in done.stdout, done.stderr
+    assert "Selected for Brevo (brevo_eu): 1 contact." in done.stdout, done.stderr
     assert queued(people) == {("ada@example.com", "brevo_eu")}
     assert both("contacts", "select", "brevo", "--all").stdout == "brevo: 1 queued.\n"
     counts = {one["crm"]: one["counts"]["Selected"] for one in json.loads(both("status", "--json").stdout)}

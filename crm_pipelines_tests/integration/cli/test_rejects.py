@@ -43,7 +43,7 @@ def test_bad_rows_in_a_folder_that_may_not_be_written_stop_no_import(
         done = imported(environment, str(source), "--select", "brevo")
         assert done.returncode == 0, done.stderr
         assert "3 rows: 2 added, 1 rejected." in done.stdout
-        assert "Queued for brevo: 2." in done.stdout
+        assert "Selected for Brevo: 2 contacts." in done.stdout
         assert "contacts.csv, line 3: email: " in done.stderr
         assert "No file for the rejected rows could be written beside the source (Permission denied)" in done.stderr
         assert people.states() == {"queued": 2}

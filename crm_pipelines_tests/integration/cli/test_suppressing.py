@@ -57,7 +57,10 @@ def test_an_import_says_whom_it_left_alone(run: Run, people: People, tmp_path: P
     run("contacts", "unselect", "brevo", "--all")
     run("suppress", "never@example.com")
     told = run("contacts", "import", str(file), "--select", "brevo").stdout
-    assert "Queued for brevo: 1." in told
-    assert "Left alone: 1 that were taken back from brevo before, or became New with another account." in told
-    assert "Left alone: 1 that must never be sent" in told
+    assert "Selected for Brevo: 1 contact." in told
+    assert (
+        "Left alone: 1 contact that somebody took back from Brevo, or that another account there left not selected."
+        in told
+    )
+    assert "Left alone: 1 contact that must never be sent" in told
     assert people.states() == {"unselected": 1, "skipped": 1, "queued": 1}

@@ -126,7 +126,7 @@ def test_the_meaning_of_each_column_is_told_with_an_example(engine: sa.Engine, w
     assert examples[1] is not None
     assert examples[1].startswith("two lines xxx")
     assert len(examples[1]) == 60
-    assert forecast.notes == ("No column holds a name.",)
+    assert forecast.warnings == ("Only the address was recognised, so there is neither a name nor a phone number.",)
 
 
 def test_rows_that_meet_each_other_or_a_contact_in_another_spelling_are_told(

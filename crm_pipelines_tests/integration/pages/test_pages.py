@@ -72,6 +72,7 @@ def test_the_overview_says_that_the_database_was_restored_and_what_opens_the_gat
 def test_without_contacts_the_pages_say_how_to_bring_some_in(operator: Visitor) -> None:
     assert "contacts import FILE --select brevo" in operator.get("/").text
     assert "There are no contacts yet." in operator.get("/contacts").text
+    assert "There are no contacts yet. Bring some in" in operator.get("/").text
 
 
 def test_retry_shows_the_count_first_and_then_does_it(operator: Visitor, people: People) -> None:

@@ -264,8 +264,10 @@ def test_any_value_is_sent_in_its_type_or_told_and_explained_alike(custom: dict[
 
 FORMATS = [
     ("BIRTHDAY", {"type": "date", "format": "DD/MM/YYYY"}, "04/05/1984", "1984-05-04"),
+    ("BIRTHDAY", {"type": "date", "format": "DD.MM.YYYY"}, "04/05/1984", "1984-05-04"),
     ("BIRTHDAY", {"type": "date", "format": "MM/DD/YYYY"}, "04/05/1984", "1984-04-05"),
     ("SCORE", {"type": "float", "format": "1.234,56"}, "1.234", 1234),
+    ("SCORE", {"type": "float", "format": "1 234,56"}, "1,234", 1.234),
     ("SCORE", {"type": "float", "format": "1,234.56"}, "1.234", 1.234),
     ("COLORS", {"type": "multiple-choice", "options": ["Red", "Blue"]}, "red; Blue", ["Red", "Blue"]),
     ("COLORS", {"type": "multiple-choice"}, "red, Blue", ["Red", "Blue"]),
@@ -286,7 +288,7 @@ def test_the_mapping_file_says_how_a_value_is_read(name: str, line: dict[str, An
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ({"type": "date", "format": "DD.MM"}, "expected DD/MM/YYYY or MM/DD/YYYY"),
+        ({"type": "date", "format": "DD.MM"}, "expected DD.MM.YYYY or DD/MM/YYYY or MM/DD/YYYY"),
         ({"type": "text", "format": "DD/MM/YYYY"}, "which only date and float have"),
     ],
 )

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -19,12 +20,12 @@ from crm_pipelines.files.tables import NoValue, Row, Table
 NOT_CLOSED = "a quotation mark is opened here and not closed within the row"
 
 
-def table_of(content: str | bytes, **reading: str) -> Table:
+def table_of(content: str | bytes, **reading: Any) -> Table:
     data = content if isinstance(content, bytes) else content.encode()
     return read_csv(io.BytesIO(data), "contacts.csv", ReadingOptions(**reading))
 
 
-def cells_of(content: str | bytes, **reading: str) -> list[list[object]]:
+def cells_of(content: str | bytes, **reading: Any) -> list[list[object]]:
     rows = list(table_of(content, **reading).rows)
     assert [row.problem for row in rows] == [None] * len(rows)
     return [row.cells for row in rows]

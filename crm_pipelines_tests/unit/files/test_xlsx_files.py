@@ -52,7 +52,7 @@ def saved(book: openpyxl.Workbook, change: Callable[[str], str] | None = None) -
     return changed
 
 
-def table_of(book: openpyxl.Workbook, change: Callable[[str], str] | None = None, **reading: str) -> Table:
+def table_of(book: openpyxl.Workbook, change: Callable[[str], str] | None = None, **reading: Any) -> Table:
     file = saved(book, change)
     file.seek(0)
     assert is_workbook(file, "contacts.xlsx")
