@@ -44,9 +44,7 @@ class _Queues(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         contacts = GaugeMetricFamily("crm_contacts", "Contacts by sync status.", labels=["crm", "status"])
         due = GaugeMetricFamily("crm_due", "Contacts that wait for delivery and are due.", labels=["crm"])
-        put_off = GaugeMetricFamily(
-            "crm_put_off", "Contacts that were due and were postponed, without using up a try.", labels=["crm"]
-        )
+        put_off = GaugeMetricFamily("crm_put_off", "Due contacts that were postponed.", labels=["crm"])
         oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
         is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
         held = GaugeMetricFamily("crm_delivered_in_all", "Our contacts that the account holds.", labels=["crm"])

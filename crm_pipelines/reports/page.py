@@ -45,7 +45,8 @@ def markdown(figures: Figures) -> str:
     picture = _data_uri(charts.summary_png(figures), "image/png")
     return (
         f"| {len(figures.daily)} days to {figures.day} | {figures.crm} |\n| --- | --- |\n{facts}\n\n"
-        f"Failed or never sent: {parked or 'nothing'}.\n\n![Delivered per day, and the share of attempts that succeeded]({picture})"
+        f"Failed or never sent: {parked or 'nothing'}.\n\n"
+        f"![Delivered per day, and the share of attempts that succeeded]({picture})"
     )
 
 
