@@ -37,8 +37,8 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
         owners=OWNERS,
         description=f"How deliveries to {destination.title} went over 30 days, on one page: success rate and "
         "throughput, errors by kind, time from selected to delivered, retries, what has failed or was left out and "
-        "why. It holds counts, kinds, codes and reasons only, nothing of a contact. The page is a file in the folder `reports` "
-        "of the data folder; the summary is under Metadata.",
+        "why. It holds counts, kinds, codes and reasons only, nothing of a contact. The page is a file in the folder "
+        "`reports` of the data folder; the summary is under Metadata.",
         freshness_policy=dg.FreshnessPolicy.cron(deadline_cron="0 7 * * *", lower_bound_delta=timedelta(hours=3)),
     )
     def daily_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[None]:
