@@ -60,6 +60,8 @@ _BARE_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_bare_destinat
 _CLI_DESTINATIONS = "crm_pipelines_tests/integration/cli/test_destinations.py"
 _IMPORTS_SQL = "crm_pipelines/queue/bulk_imports.sql"
 _OPS = "crm_pipelines/orchestration/sync/ops.py"
+_SENDING = "crm_pipelines/orchestration/sync/sending.py"
+_TAKING = "crm_pipelines/orchestration/sync/taking.py"
 _FILLING = "crm_pipelines/delivery/bulk/filling.py"
 _BULK_SENDING = "crm_pipelines/delivery/bulk/sending.py"
 _SCANNING = "crm_pipelines/delivery/bulk/scanning.py"
@@ -599,7 +601,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="suspect lane: one at a time",
-        changes=((_OPS, '{"alone": courier.deliver_one_at_a_time,', '{"alone": courier.deliver,'),),
+        changes=((_SENDING, '{"alone": courier.deliver_one_at_a_time,', '{"alone": courier.deliver,'),),
         tests=(
             f"{_GUARDS}::test_a_poison_contact_takes_no_neighbour_with_it",
             f"{_RUNS}::test_crash_suspects_are_delivered_one_at_a_time",
@@ -631,7 +633,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="rescue: what the ledger knows is carried over first, whoever's run it was",
-        changes=((_OPS, ", *queue.silent_runs()", ""),),
+        changes=((_TAKING, ", *queue.silent_runs()", ""),),
         tests=(
             f"{_MATRIX}::test_killed_at_any_step_nothing_is_lost_and_each_contact_is_sent_twice_at_most[after_record]",
         ),
@@ -770,7 +772,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/resources.py",
-                "if context.run is not None and _is_being_cancelled(context.run.run_id, context.instance):",
+                "if context.run is not None and is_being_cancelled(context.run.run_id, context.instance):",
                 "if False:",
             ),
         ),
@@ -781,8 +783,10 @@ MUTATIONS = (
         changes=(
             (
                 _OPS,
-                'raise dg.Failure("The run was stopped while it claimed contacts.", allow_retries=False) from None',
-                "raise",
+                '"The run was stopped while it took contacts. Nothing was sent, and all are back in the queue.",\n'
+                "                allow_retries=False,\n            ) from None",
+                '"The run was stopped while it took contacts. Nothing was sent, and all are back in the queue.",\n'
+                "            )",
             ),
         ),
         tests=(f"{_RUN_ENDS}::test_a_run_cancelled_while_it_claims_does_not_begin_anew",),
@@ -830,8 +834,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/sync/jobs.py",
-                '"destination": resource_of(destination.name)',
-                '"destination": resource_of("brevo")',
+                '"destination": resource_of(destination.name',
+                '"destination": resource_of("brevo"',
             ),
         ),
         tests=(f"{_DESTINATIONS}::test_runs_by_turns_keep_both_accounts_apart",),
@@ -852,8 +856,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/upkeep/operator_jobs.py",
-                "resource_of(destination.name)",
-                'resource_of("brevo")',
+                "resource_of(destination.name",
+                'resource_of("brevo"',
             ),
         ),
         tests=(f"{_DESTINATIONS}::test_each_account_is_checked_and_provisioned_by_its_own_jobs",),
@@ -1890,12 +1894,14 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a run whose import failed sends its contacts singly",
-        changes=((_OPS, "if receipt.failed is None or receipt.halted is not None", "if True"),),
+        changes=((_SENDING, "if receipt.failed is None or receipt.halted is not None", "if True"),),
         tests=(f"{_ENDPOINT}::test_what_an_import_could_not_bring_in_goes_in_the_same_run_and_the_sums_add_up",),
     ),
     Mutation(
         guard="endpoint: after two failed imports in a row there is none for an hour",
-        changes=((_OPS, "if (rest := bulk_held_up(ends)) is not None:", "if (rest := bulk_held_up([])) is not None:"),),
+        changes=(
+            (_TAKING, "if (rest := bulk_held_up(ends)) is not None:", "if (rest := bulk_held_up([])) is not None:"),
+        ),
         tests=(
             (
                 f"{_ENDPOINT}"
@@ -1932,7 +1938,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: an account that cannot be read counts as an import that failed",
-        changes=((_OPS, "    if scanner.failed:\n", "    if False:\n"),),
+        changes=((_TAKING, "    if scanner.failed:\n", "    if False:\n"),),
         tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
     ),
     Mutation(
@@ -1963,7 +1969,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a limit of the run holds for what follows a failed import",
-        changes=((_OPS, "claim_limit(left, rate, most)", "claim_limit(left, rate, None)"),),
+        changes=((_SENDING, "claim_limit(left, rate, most)", "claim_limit(left, rate, None)"),),
         tests=(f"{_ENDPOINT}::test_a_limit_holds_for_what_goes_singly_after_a_failed_import",),
     ),
     Mutation(
@@ -2024,12 +2030,12 @@ MUTATIONS = (
     ),
     Mutation(
         guard="turns: a long queue leaves suspects a share",
-        changes=((_OPS, "share = 0 if probing else suspects_share(most_alone)", "share = 0"),),
+        changes=((_TAKING, "share = 0 if probing else suspects_share(most_alone)", "share = 0"),),
         tests=(f"{_TURNS}::test_suspects_get_their_turn_however_long_the_queue_is",),
     ),
     Mutation(
         guard="turns: many suspects leave the others their share",
-        changes=((_OPS, "share = 0 if probing else suspects_share(most_alone)", "share = limit"),),
+        changes=((_TAKING, "share = 0 if probing else suspects_share(most_alone)", "share = limit"),),
         tests=(f"{_TURNS}::test_suspects_however_many_leave_the_others_their_turn",),
     ),
     Mutation(
@@ -2048,8 +2054,8 @@ MUTATIONS = (
     Mutation(
         guard="turns: a suspect is a probe only if there is nobody else",
         changes=(
-            (_OPS, "if left > 0 and not (probing and claims):", "if left > 0:"),
-            (_OPS, "share = 0 if probing else", "share = limit if probing else"),
+            (_TAKING, "if left > 0 and not (probing and claims):", "if left > 0:"),
+            (_TAKING, "share = 0 if probing else", "share = limit if probing else"),
         ),
         tests=(f"{_TURNS}::test_a_suspect_is_a_probe_only_if_there_is_nobody_else",),
     ),

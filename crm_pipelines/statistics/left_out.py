@@ -5,6 +5,7 @@ The statement stands in left_out.sql.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -31,9 +32,14 @@ def values_left_out(engine: sa.Engine, crm: str) -> list[LeftOut]:
     """By field and reason, the commonest first; of at most MOST_LOOKED_AT contacts. Never a value."""
     with engine.connect() as connection:
         rows = connection.execute(_SQL["left_out"], {"crm": crm, "most": MOST_LOOKED_AT}).all()
+    return left_out_of({row.warning: row.contacts for row in rows})
+
+
+def left_out_of(warnings: Mapping[str, int]) -> list[LeftOut]:
+    """The same of warnings in the words of the ledger, and how many contacts have each."""
     counted: Counter[tuple[str, str]] = Counter()
-    for row in rows:
-        if match := _WARNING.fullmatch(row.warning):
-            counted[match["field"], match["reason"]] += row.contacts
+    for warning, contacts in warnings.items():
+        if match := _WARNING.fullmatch(warning):
+            counted[match["field"], match["reason"]] += contacts
     ordered = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
     return [LeftOut(field=field, reason=reason, contacts=contacts) for (field, reason), contacts in ordered]

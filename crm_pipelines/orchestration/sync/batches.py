@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from crm_pipelines.delivery.bulk.scanning import AccountScan
+from crm_pipelines.delivery.previewing import Foreseen
 from crm_pipelines.delivery.totals import Totals
 from crm_pipelines.queue.model import Claim
 
@@ -84,6 +85,7 @@ class SentBatch:
     locked: int = 0
     halted: str | None = None
     totals: Totals | None = None
+    foreseen: Foreseen | None = None
     refused_for_rate: int = 0
     seconds: float = 0.0
 
@@ -96,3 +98,4 @@ class WrittenBatch:
     halted: str | None
     dry_run: bool
     seconds: float
+    foreseen: Foreseen | None = None

@@ -17,7 +17,7 @@ from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.resources import Destination, resource_of, sentences
 from crm_pipelines.orchestration.sync.batches import contact_ids
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
-from crm_pipelines.orchestration.sync.tags import GATE_TAG
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, begin_anew
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
 from crm_pipelines.statistics.status import crm_status
@@ -186,7 +186,7 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
     def job(name: str, op: dg.OpDefinition, description: str) -> dg.JobDefinition:
         return dg.GraphDefinition(f"{destination.name}_{name}", node_defs=[op], description=description).to_job(
             executor_def=dg.in_process_executor,
-            resource_defs={"destination": resource_of(destination.name)},
+            resource_defs={"destination": resource_of(destination.name, begin_anew)},
             tags={"dagster/max_runtime": "600", "dagster/max_retries": "0"},
         )
 

@@ -68,7 +68,7 @@ def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
     monkeypatch.setattr(Queue, "backlog", cancel_first)
     with capture_interrupts():
         run = pipeline.run()
-    assert run.problem == "The run was stopped while it claimed contacts."
+    assert run.problem == "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue."
     assert status_of(pipeline.instance, run) is dg.DagsterRunStatus.CANCELED
     assert people.states() == {"queued": 5}
     assert brevo_sandbox.sent() == []
