@@ -133,7 +133,7 @@ class Gate:
         if self.paused_until is not None:
             return f"{self.paused_until:%Y-%m-%d %H:%M:%S} UTC"
         if self.waits_for_a_person:
-            return f"somebody opens the gate (`crm-pipelines gate open {self.crm}`)"
+            return f"somebody starts it again (`crm-pipelines gate open {self.crm}`)"
         return "the setting is mended" if self.closed_for_settings else "the key is accepted"
 
 

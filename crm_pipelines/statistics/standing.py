@@ -23,6 +23,12 @@ _REJECTS_LAST = timedelta(minutes=30)
 _WINDOWS_LAST = timedelta(hours=1, minutes=5)
 _ALLOWANCE_LASTS = timedelta(minutes=15)
 
+WHEN_LATE = (
+    "See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the account's rate "
+    "limit can send, or contacts are postponed again and again: `crm-pipelines why` tells for what."
+)
+"""What to do when contacts wait for too long."""
+
 _WAIT = "Nothing is sent; contacts wait, and no try is used up."
 
 # By the kind of the outcome for which sending was stopped: the badge, what happened, what to do.
@@ -36,8 +42,8 @@ _REFUSALS = {
         "Stopped: our address is refused",
         "{title} refuses this machine's address.",
         (
-            "Allow the address at {title}: the reason names it. Sending then goes on with the next tick, or at once with "
-            "`crm-pipelines check {crm}`."
+            "Allow the address at {title}: the reason names it. Sending then goes on with the next tick, or at once "
+            "with `crm-pipelines check {crm}`."
         ),
     ),
     "credits": (
@@ -85,6 +91,15 @@ class Standing:
     cause: str | None = None
     reason: str | None = None
 
+    def as_dict(self) -> dict[str, str | None]:
+        """For JSON."""
+        return {
+            "condition": self.condition,
+            "colour": self.colour,
+            "sentence": self.sentence,
+            "action": self.action,
+        }
+
     @property
     def is_well(self) -> bool:
         """Whether people need not be told."""
@@ -110,6 +125,8 @@ def standing_of(
     not known. `why_not`: why nothing is delivered there as things are set up, None where somebody delivers.
     """
     made = partial(Standing, crm=gate.crm, title=title)
+    if gate.waits_for_a_person:
+        return _waiting_for_you(gate, title)
     if why_not is not None:
         waits = f" {_are_due(due, put_off)}." if due or put_off else ""
         return made(
@@ -129,9 +146,7 @@ def standing_of(
             badge=f"Behind: {counted(due, 'contact')} due",
             colour="warn",
             sentence=late(title, due=due, put_off=put_off, waiting=waiting, longest=longest),
-            action="See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the "
-            "account's rate limit can send, or contacts are postponed again and again: `crm-pipelines why` tells for "
-            "what.",
+            action=WHEN_LATE,
             cause="oldest_due",
         )
     if gate.paused:
@@ -177,8 +192,6 @@ def _stopped(gate: Gate, title: str, now: datetime) -> Standing | None:
             text.format(crm=gate.crm, title=title) for text in _REFUSALS.get(gate.refused_kind or "", _REFUSED)
         )
         return made(condition="refused", badge=badge, sentence=f"{what} {_WAIT}", action=action, cause="credentials")
-    if gate.waits_for_a_person:
-        return _waiting_for_you(gate, title)
     if gate.closed_for_settings:
         return made(
             condition="refused",

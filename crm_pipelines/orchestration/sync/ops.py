@@ -278,7 +278,7 @@ def report_run(
         yield dry_run_output(context, Foreseen.sum(part.foreseen for part in written if part.foreseen))
         return
     with sentences(), destination.open() as account:
-        standing = look_at(account, last_day=True)
+        standing = look_at(account, in_all=True)
     gate = standing.gate
     started = context.instance.get_run_stats(context.run_id).start_time
     seconds = time.time() - started if started else 0.0

@@ -31,7 +31,7 @@ def red(standing: DestinationStanding) -> set[str]:
 
 
 def figures(**changes: Any) -> FailureFigures:
-    given = {"failed": 0, "open_for": timedelta(days=1), "attempts": 0, "failed_attempts": 0, **changes}
+    given = {"failed": 0, "attempts": 0, "failed_attempts": 0, **changes}
     return FailureFigures(**given)
 
 
@@ -65,10 +65,10 @@ def test_each_check_is_red_for_its_own_state_only(standing: DestinationStanding,
         a_standing(figures=figures(attempts=19, failed_attempts=19)),
         a_standing(
             backlog=Backlog(due=1, oldest_due=None, oldest_due_seconds=36_000),
-            figures=figures(open_for=timedelta(minutes=3)),
+            gate=a_gate(open_for=timedelta(minutes=3)),
         ),
     ],
-    ids=["a limit that was reached", "a share of few attempts", "time behind a closed gate"],
+    ids=["a limit that was reached", "a share of few attempts", "time in which nothing was sent"],
 )
 def test_what_is_no_fault_is_not_red(standing: DestinationStanding) -> None:
     assert red(standing) == set()

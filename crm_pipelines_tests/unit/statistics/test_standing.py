@@ -60,8 +60,8 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
             "busy",
             None,
             (
-                "9000 contacts are due and 2 postponed for Brevo; at this pace they are delivered in 5 hours. 100 contacts "
-                "are being delivered."
+                "9000 contacts are due and 2 postponed for Brevo; at this pace they are delivered in 5 hours. "
+                "100 contacts are being delivered."
             ),
         ),
         (
@@ -193,8 +193,9 @@ def test_time_in_which_nothing_could_be_sent_is_no_waiting() -> None:
     assert standing(a_gate(open_for=3 * MINUTE), due=5, oldest_due=9 * HOUR).condition == "working"
 
 
-def test_a_destination_that_is_not_set_up_is_that_whatever_else_stops_it() -> None:
-    assert standing(stopped("manual"), why_not="BREVO_API_KEY is not set.").action == "BREVO_API_KEY is not set."
+def test_a_destination_that_is_not_set_up_is_that_unless_somebody_has_stopped_it() -> None:
+    assert standing(stopped("credentials"), why_not="BREVO_API_KEY is not set.").action == "BREVO_API_KEY is not set."
+    assert standing(stopped("manual"), why_not="BREVO_API_KEY is not set.").condition == "waiting_for_you"
 
 
 def test_states_that_ended_long_ago_are_over() -> None:
