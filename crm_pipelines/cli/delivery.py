@@ -1,6 +1,5 @@
 """Commands that talk to a CRM."""
 
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,75 +12,13 @@ from crm_pipelines.cli.output import (
     cells,
     print_json,
     print_table,
-    printable,
-    report_unknown,
     table,
     verdict,
     working,
 )
-from crm_pipelines.errors import CrmPipelinesError
 
 if TYPE_CHECKING:
     from crm_pipelines.crms.schema import NewAttribute
-
-
-class SyncFailed(CrmPipelinesError):
-    """The run failed."""
-
-
-class ContactsUnknown(CrmPipelinesError):
-    """No contact has any of these addresses, so nothing was run."""
-
-
-@click.command()
-@click.argument("crm", type=DESTINATION)
-@click.option("--limit", type=click.IntRange(min=1), help="Deliver at most this many contacts.")
-@click.option("--email", "emails", multiple=True, help="Only this contact (repeatable), without waiting for its time.")
-@click.option("--dry-run", is_flag=True, help="Claim and send nothing; say what would be sent.")
-@as_json
-def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Run the Dagster job of CRM now, in this process.
-
-    \b
-    Examples:
-      crm-pipelines sync brevo --dry-run
-      crm-pipelines sync brevo --limit 10
-      crm-pipelines sync brevo --email ada@example.com
-    """
-    from crm_pipelines.contacts.selection import Who, ids_by_email, unknown
-    from crm_pipelines.destinations.gates import GateKeeper
-    from crm_pipelines.local.databases import point_dagster_at
-    from crm_pipelines.orchestration.sync.run_now import run_now
-
-    with contacts_engine() as (settings, engine):
-        settings.destination(crm)
-        os.environ["CRM_DATABASE_URL"] = engine.url.render_as_string(hide_password=False)
-        point_dagster_at(settings, engine.url)
-        ids = ids_by_email(engine, emails)
-        not_found = unknown(engine, Who(emails=emails)) if emails else ()
-        report_unknown(not_found)
-        if emails and not ids:
-            raise ContactsUnknown
-        gate = GateKeeper(engine, crm)
-        known_change = gate.read().account_since
-        with working(f"Running {crm}_sync"):
-            result = run_now(crm, limit=limit, contact_ids=ids or None, dry_run=dry_run)
-        if (now := gate.read()).account_since != known_change:
-            told = f"{crm}: the key opens account {now.account}{now.account_change}. Select those that are to go there."
-            click.echo(printable(told), err=True)
-        if now.waits_for_a_person:
-            told = f"{crm}: nothing is sent until {now.paused_until_in_words}. {now.pause_reason}"
-            click.echo(printable(told), err=True)
-    if as_json:
-        print_json({"crm": crm, "dry_run": dry_run, **asdict(result), "not_found": not_found})
-    if not result.success:
-        raise SyncFailed(f"Run {result.run_id} failed: {result.problem}")
-    if not as_json:
-        counts = ", ".join(f"{count} {name}" for name, count in result.counts.items() if count)
-        foreseen = "nothing was sent; it would be " if dry_run and counts else ""
-        click.echo(f"Run {result.run_id}: {foreseen}{counts or 'nothing was due'}.")
-    if not_found:
-        raise click.exceptions.Exit(1)
 
 
 @click.command()

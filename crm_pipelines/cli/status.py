@@ -9,6 +9,7 @@ from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
 from crm_pipelines.database.view import SYNC_STATUSES
+from crm_pipelines.errors import SettingsError
 from crm_pipelines.vocabulary import STATUS_WORDS, counted
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status
       crm-pipelines status brevo --json | jq .counts.Error
     """
+    from crm_pipelines.contacts.stale import stale_in_words
     from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.delivery.standings import standing_at
     from crm_pipelines.statistics.left_out import values_left_out
@@ -45,6 +47,7 @@ def status(crm: str | None, as_json: bool) -> None:
         empty_in = {one.crm: _empty_in(settings, engine, one) for one in told}
         shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
         waiting = waiting_for_nobody(settings, engine)
+        stale = {one.crm: _stale(settings, engine, one.crm) for one in told}
     if as_json:
         documents = [
             {
@@ -53,6 +56,7 @@ def status(crm: str | None, as_json: bool) -> None:
                 "empty_in_seconds": empty_in[one.crm],
                 "left_out": [asdict(value) for value in left_out[one.crm]],
                 "waiting_for_nobody": waiting.get(one.crm),
+                "delivered_with_another_mapping": stale[one.crm],
             }
             for one in told
         ]
@@ -67,6 +71,8 @@ def status(crm: str | None, as_json: bool) -> None:
             tell_standing(standings[one.crm])
         _tell_status(one)
         _tell_left_out(one.crm, left_out[one.crm])
+        if said := stale_in_words(one.crm, stale[one.crm] or 0):
+            click.echo(f"{one.crm}: {said}")
     for one in told:
         if one.crm in waiting:
             click.echo(waiting[one.crm])
@@ -80,6 +86,19 @@ def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> f
 
     found = emptied_in(engine, settings, told.gate, told.due)
     return None if found is None else round(found.total_seconds(), 1)
+
+
+def _stale(settings: "Settings", engine: "sa.Engine", crm: str) -> int | None:
+    """Delivered contacts that were sent with another mapping; None where there is none to compare with."""
+    from crm_pipelines.contacts.stale import count_stale
+    from crm_pipelines.crms.registry import mapper_of
+
+    if crm not in settings.destinations:
+        return None
+    try:
+        return count_stale(engine, crm, mapper_of(settings, crm).mapping_version)
+    except SettingsError:
+        return None
 
 
 def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:

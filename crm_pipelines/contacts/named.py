@@ -31,8 +31,8 @@ def _said(email: str, at: CrmStory, title: str, *, by_run: bool) -> str:
         case "delivered":
             when = f" at {_time(at.synced_at)}" if at.synced_at else ""
             return (
-                f"{email} was delivered to {title}{when} and has not changed since, so nothing was sent. {again} sends it "
-                "again."
+                f"{email} was delivered to {title}{when} and has not changed since, so nothing was sent. {again} sends "
+                "it again."
             )
         case "unselected":
             return f"{email} is not selected for {title}, so it was not sent. {again} queues it."
@@ -48,7 +48,8 @@ def _said(email: str, at: CrmStory, title: str, *, by_run: bool) -> str:
         case "unsendable":
             return f"{email} cannot be sent to {title} as it stands. {_sentence(at.error)}".strip()
         case "unknown":
-            return f"{email} may have arrived at {title}, so it is not sent again by itself. {_sentence(at.error)}".strip()
+            not_again = f"{email} may have arrived at {title}, so it is not sent again by itself."
+            return f"{not_again} {_sentence(at.error)}".strip()
         case "parked":
             failed = "has failed" if by_run else "has failed before, so it was not sent"
             retry = f"`crm-pipelines retry {at.crm} --email {email}` sends it again."

@@ -8,6 +8,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use, values_in_use
+from crm_pipelines.contacts.stale import count_stale, stale_in_words
 from crm_pipelines.contacts.twins import count_twins, in_words
 from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.turns import Turn
@@ -40,6 +41,7 @@ def check_account(account: Account) -> Preflight:
     gate = account.gate
     state = gate.read()
     findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
+    findings += _stale(account)
     findings += account.crm.check(
         turn=pacer_for(gate, account.destination.rate_limit_per_second).wait,
         custom_fields=custom_fields_in_use(account.engine),
@@ -85,6 +87,12 @@ def _selected_long_ago(engine: sa.Engine, gate: Gate) -> Iterator[Finding]:
             f"`crm-pipelines contacts unselect {gate.crm} --where-status Selected`."
         )
         yield Finding(ok=False, subject="Contacts", detail=detail, blocking=False)
+
+
+def _stale(account: Account) -> Iterator[Finding]:
+    name = account.queue.crm
+    if found := stale_in_words(name, count_stale(account.engine, name, account.crm.mapping_version)):
+        yield Finding(ok=False, subject="Mapping", detail=found, blocking=False)
 
 
 def plan_account(account: Account) -> list[NewAttribute]:

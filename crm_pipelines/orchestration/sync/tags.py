@@ -8,8 +8,11 @@ SYNC_SLOT_TAG = "crm-pipelines/sync"
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
 
-OUTCOME_TAG = "crm-pipelines/outcome"
-"""On a run that has come to its end: what became of its contacts, in words, such as `291 delivered, 3 failed`."""
+OUTCOME_TAG = "outcome"
+"""On a run that has come to its end: what became of its contacts, in words, such as `291 delivered, 3 failed`.
+
+Without our prefix, for which the list of runs has no room.
+"""
 
 PUT_FIRST_TAG = "crm-pipelines/put-first"
 """On a run for the contacts that somebody has put first; its value is the CRM. One at most waits for its turn."""

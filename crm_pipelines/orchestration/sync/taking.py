@@ -9,7 +9,7 @@ from crm_pipelines.contacts.selection import ids_by_email
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.bulk.scanning import AccountScan
 from crm_pipelines.delivery.planning import CLAIM_LEASE, IMPORT_SILENCE, bulk_held_up, suspects_share
-from crm_pipelines.orchestration.sync.batches import FetchConfig, contact_ids
+from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
 from crm_pipelines.queue.model import Claim
 from crm_pipelines.vocabulary import counted
@@ -19,7 +19,7 @@ def chosen_by(config: FetchConfig, account: Account) -> list[UUID] | None:
     """The contacts that the launch config asks for; None when it asks for whatever is due."""
     if not config.emails and not config.contact_ids and not config.put_first:
         return None
-    named = [*contact_ids(config.contact_ids), *ids_by_email(account.engine, config.emails)]
+    named = [*map(UUID, config.contact_ids), *ids_by_email(account.engine, config.emails)]
     return [*named, *account.queue.take_put_first()] if config.put_first and not config.dry_run else named
 
 

@@ -4,18 +4,20 @@ Launch config is kept for ever and shown to everyone who can open the pages, so 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from crm_pipelines.contacts.selection import Retried, Who, retry
 from crm_pipelines.crms.schema import Finding
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.account.preflight import Preflight, check_account, provision_account
 from crm_pipelines.orchestration.checks import result_of
+from crm_pipelines.orchestration.launch_config import checked, not_blank, valid_ids
 from crm_pipelines.orchestration.resources import Destination, resource_of, sentences
-from crm_pipelines.orchestration.sync.batches import contact_ids
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
 from crm_pipelines.orchestration.sync.tags import GATE_TAG, begin_anew
 from crm_pipelines.scrubbing import scrub
@@ -39,12 +41,15 @@ class RetryConfig(dg.Config):
     contact_ids: list[str] = Field([], description="Only these contacts, by id (column id of contacts). Empty: all.")
     dry_run: bool = _DRY_RUN
 
+    _ids = field_validator("contact_ids")(valid_ids)
+    _kind = field_validator("kind")(not_blank)
+
 
 @dg.op(description="Puts failed contacts back in the queue, and does not wait for retries that are due later.")
 def retry_failed(
     context: dg.OpExecutionContext, config: RetryConfig, destination: dg.ResourceParam[Destination]
 ) -> None:
-    who = Who(ids=contact_ids(config.contact_ids), everyone=not config.contact_ids)
+    who = Who(ids=tuple(map(UUID, config.contact_ids)), everyone=not config.contact_ids)
     with sentences(), destination.open() as account:
         errors = _errors_by_kind(account)
         done = retry(account.engine, destination.name, who, kind=config.kind, dry_run=config.dry_run)
@@ -80,6 +85,8 @@ class ReleaseConfig(dg.Config):
 
     run_id: str | None = Field(None, description="The dead run. It must have ended, or be unknown to Dagster.")
     dry_run: bool = _DRY_RUN
+
+    _run_id = field_validator("run_id")(not_blank)
 
 
 @dg.op(description="Writes a dead run's known outcomes back, and returns what it had not begun to the queue.")
@@ -183,12 +190,17 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
     """Those of a destination."""
     title = destination.title
 
-    def job(name: str, op: dg.OpDefinition, description: str) -> dg.JobDefinition:
-        return dg.GraphDefinition(f"{destination.name}_{name}", node_defs=[op], description=description).to_job(
+    def job(
+        name: str, op: dg.OpDefinition, description: str, config: type[dg.Config] | None = None
+    ) -> dg.JobDefinition:
+        graph = dg.GraphDefinition(f"{destination.name}_{name}", node_defs=[op], description=description)
+        make = partial(
+            graph.to_job,
             executor_def=dg.in_process_executor,
             resource_defs={"destination": resource_of(destination.name, begin_anew)},
             tags={"dagster/max_runtime": "600", "dagster/max_retries": "0"},
         )
+        return make() if config is None else checked(make, {op.name: config})
 
     return [
         job(
@@ -196,12 +208,14 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
             retry_failed,
             f"Puts contacts that have failed at {title} back in the queue, all or those of one kind of error. Counts "
             "first: with `dry_run` (on unless switched off) nothing changes.",
+            RetryConfig,
         ),
         job(
             "release_claims",
             release_claims,
             "Gives back the claims of a run that is dead. Every tick does so by itself, at the latest when the claims' "
             "leases end (25 minutes); this is for those who cannot wait.",
+            ReleaseConfig,
         ),
         job(
             "check_account",
