@@ -18,9 +18,9 @@ _LEFT_OUT = "left_out"
 def dry_run_output(context: dg.OpExecutionContext, foreseen: Foreseen) -> dg.Output[dict[str, int]]:
     """The output of report_run; tags the run, and tells its log."""
     counts = foreseen.counts()
-    words = foreseen_in_words(counts)
-    tell_outcome(context, f"dry run: {words or 'nothing to do'}")
-    context.log.info(f"Dry run: {words or 'nothing to do'}. Nothing was sent.")
+    words = foreseen_in_words(counts) or "nothing is due"
+    tell_outcome(context, f"dry run: {words}")
+    context.log.info(f"Dry run: {words}. Nothing was sent.")
     metadata: dict[str, Any] = {**describe(foreseen.totals), **counts}
     metadata["first_contacts"] = [str(one) for one in foreseen.first]
     left_out = [dg.TableRecord(asdict(one)) for one in foreseen.left_out()]

@@ -289,8 +289,8 @@ def report_run(
     yield queue_materialization(standing)
     yield sums_evaluation(destination.name, totals)
     yield from standing_evaluations(standing)
-    told = fates_in_words(totals.counts())
-    tell_outcome(context, f"stopped: {told or 'nothing was sent'}" if destination.stopped else told or "nothing to do")
+    told = fates_in_words(totals.counts()) or ("nothing was sent" if standing.backlog.due else "nothing was due")
+    tell_outcome(context, f"stopped: {told}" if destination.stopped else told)
     if totals.unaccounted:
         raise dg.Failure(
             f"What became of {totals.unaccounted} of {counted(totals.claimed, 'contact')} is unknown, a defect. They "
@@ -303,7 +303,7 @@ def report_run(
         raise dg.Failure(f"{destination.name}: {gate.pause_reason}", metadata=describe(totals))
     if destination.stopped:
         raise dg.Failure(
-            f"The run was stopped: {told or 'nothing was sent'}. What was given back waits in the queue.",
+            f"The run was stopped: {told}. What was given back waits in the queue.",
             metadata=describe(totals),
             allow_retries=False,
         )

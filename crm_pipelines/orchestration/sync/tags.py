@@ -43,5 +43,7 @@ def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
     Dagster takes no tag away, so they are blank.
     """
     inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: ""}
-    if run.parent_run_id is not None and (found := inherited.keys() & run.tags.keys()):
+    if run.parent_run_id is None or run.is_finished:  # then they are its own
+        return
+    if found := inherited.keys() & run.tags.keys():
         instance.add_run_tags(run.run_id, {tag: inherited[tag] for tag in found})

@@ -73,10 +73,22 @@ def test_a_kind_that_no_contact_has_is_refused_with_those_that_there_are(people:
     assert problem == "No contact has an error of kind 'outrage' at brevo. The kinds at present: outage."
 
 
-def test_an_id_that_is_none_is_refused_in_a_sentence(pipeline: Pipeline) -> None:
-    _, problem = launch(pipeline, "brevo_retry_failed", contact_ids=["ada@example.com"])
-    assert problem.startswith("contact_ids: expected ids")
-    assert "@" not in problem
+@pytest.mark.parametrize(
+    ("job", "config", "said"),
+    [
+        ("brevo_retry_failed", {"contact_ids": ["ada@example.com"]}, "contact_ids: expected ids as in column id"),
+        ("brevo_retry_failed", {"kind": " "}, "kind: expected a name"),
+        ("brevo_release_claims", {"run_id": ""}, "run_id: expected a name"),
+    ],
+)
+def test_config_that_makes_no_sense_is_refused_in_a_sentence_and_no_run_is_made(
+    pipeline: Pipeline, job: str, config: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError) as refused:
+        launch(pipeline, job, **config)
+    assert str(refused.value).startswith(said)
+    assert "ada" not in str(refused.value)
+    assert pipeline.instance.get_runs_count() == 0
 
 
 def claim(people: People, run_id: str, *, begun: bool = False) -> None:
