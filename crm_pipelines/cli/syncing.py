@@ -1,7 +1,7 @@
 """`crm-pipelines sync`: run a destination's job now, or see first what it would do."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _HELD_UP = frozenset({"held_back", "testing", "rejecting", "refused", "waiting_for_you"})
 _LONGEST_VALUE = 40
+_WIDEST_NAME = 22
 
 
 class SyncFailed(CrmPipelinesError):
@@ -156,20 +157,41 @@ def _tell_dry_run(title: str, result: "RunResult", standing: "Standing", changes
         for one in result.left_out:
             left_out.add_row(*cells(one.field, one.contacts, one.reason))
         print_table(left_out)
-    more = f" of {taken}" if taken > len(changes) else ""
-    shown = table(f"{counted(len(changes), 'contact')}{more}", f"At {title}", "Value", "")
+    if taken > len(changes):
+        click.echo(f"The first {len(changes)}:\n")
+    widths = [max((len(str(text)) for text in column), default=0) for column in _columns(changes)]
     for change in changes:
-        shown.add_section()
-        shown.add_row(*cells(change.email or "(no address)", "", "", _kind(change, title)))
-        for line in change.fields:
-            what = line.remark if line.change == "left out" else line.change
-            shown.add_row(*cells(f"  {line.field}", line.attribute, _short(line.value), what))
-    print_table(shown)
+        _tell_change(change, title, widths)
 
 
-def _kind(change: "ContactChange", title: str) -> str:
-    kinds = {"new": f"new at {title}", "changed": f"known at {title}", "unchanged": "unchanged: no request"}
-    return kinds.get(change.kind) or change.says or change.kind
+def _columns(changes: "list[ContactChange]") -> Iterator[list[str]]:
+    """The texts of the fields and of the attributes, which are as wide in the table of each contact."""
+    lines = [line for change in changes for line in change.fields]
+    yield [line.field for line in lines]
+    yield [line.attribute or "" for line in lines]
+
+
+def _tell_change(change: "ContactChange", title: str, widths: list[int]) -> None:
+    kinds = {
+        "new": f"new at {title}",
+        "changed": "changed since it was last sent",
+        "again": "sent again",
+        "unchanged": "unchanged, so no request",
+    }
+    kind = kinds.get(change.kind) or change.says or change.kind
+    [heading] = cells(f"{change.email or '(no address)'}: {kind}")
+    shown = table("Field", f"At {title}", "Value", "", title=heading)
+    for column, width in zip(shown.columns, widths, strict=False):
+        column.min_width = min(width, _WIDEST_NAME)
+    for column in shown.columns:
+        column.overflow = "fold"
+    for line in change.fields:
+        what = "no attribute" if line.attribute is None else line.change
+        shown.add_row(*cells(line.field, line.attribute, _short(line.value), what))
+    if change.fields:
+        print_table(shown)
+    else:
+        say(printable(f"{change.email or '(no address)'}: {kind}"))
 
 
 def _short(value: Any) -> str:

@@ -17,6 +17,7 @@ from crm_pipelines.statistics.left_out import LeftOut, left_out_of
 MOST_SHOWN = 10
 """Contacts that are shown field by field."""
 
+_KINDS = {"new": "new", "changed": "changed", "again": "sent again"}
 _FATES = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}
 
 
@@ -24,18 +25,21 @@ _FATES = {"rejected": "failed", "retry": "retrying", "snoozed": "released"}
 class Foreseen:
     """What a run would come to if the CRM takes each contact that it is sent. No data of a contact.
 
-    `new` of those that would be delivered are new at the CRM, as far as we know. `warnings` counts what would be left
-    out, in the words of the ledger. `first` are the contacts that a run would take first.
+    Of those that would be delivered, as far as we know, `new` are new at the CRM and `changed` are other than when they
+    were last sent. `warnings` counts what would be left out, in the words of the ledger. `first` are the contacts that
+    a run would take first.
     """
 
     totals: Totals
     new: int = 0
+    changed: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
     first: tuple[UUID, ...] = ()
 
     def counts(self) -> dict[str, int]:
-        """Those of the totals, and how many of the delivered ones are new at the CRM, and changed there."""
-        return {**self.totals.counts(), "new": self.new, "changed": self.totals.synced - self.new}
+        """Those of the totals, and how many of the delivered ones are new, changed, and sent again in any case."""
+        again = self.totals.synced - self.new - self.changed
+        return {**self.totals.counts(), "new": self.new, "changed": self.changed, "again": again}
 
     def left_out(self) -> list[LeftOut]:
         """By field and reason, the commonest first."""
@@ -50,6 +54,7 @@ class Foreseen:
         return Foreseen(
             totals=Totals.sum(part.totals for part in parts),
             new=sum(part.new for part in parts),
+            changed=sum(part.changed for part in parts),
             warnings=dict(warnings),
             first=tuple(one for part in parts for one in part.first)[:MOST_SHOWN],
         )
@@ -60,11 +65,11 @@ def foresee(queue: Queue, crm: Crm, claims: Sequence[Claim]) -> Foreseen:
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
-    new = 0
+    kinds: Counter[str] = Counter()
     for delivery, prepared in _prepared(queue, crm, claims):
         if isinstance(prepared, Prepared):
             counts["synced"] += 1
-            new += not _is_known(delivery)
+            kinds[_kind(delivery)] += 1
             warnings.update(prepared.payload.warnings)
         else:
             counts[_FATES.get(prepared.outcome, prepared.outcome)] += 1
@@ -74,12 +79,12 @@ def foresee(queue: Queue, crm: Crm, claims: Sequence[Claim]) -> Foreseen:
     counts["superseded"] = len(claims) - counts.total()
     first = tuple(claim.contact_id for claim in claims[:MOST_SHOWN])
     totals = Totals(claimed=len(claims), reasons=dict(reasons), **counts)
-    return Foreseen(totals=totals, new=new, warnings=dict(warnings), first=first)
+    return Foreseen(totals=totals, new=kinds["new"], changed=kinds["changed"], warnings=dict(warnings), first=first)
 
 
 def foreseen_in_words(counts: Mapping[str, int]) -> str:
     """By the counts of Foreseen: `12 new, 3 changed, 1 never sent`. Empty if a run would take nobody."""
-    delivered = [f"{counts[name]} {name}" for name in ("new", "changed") if counts.get(name)]
+    delivered = [f"{counts[name]} {words}" for name, words in _KINDS.items() if counts.get(name)]
     others = fates_in_words({**counts, "synced": 0})
     return ", ".join([*delivered, others] if others else delivered)
 
@@ -103,7 +108,8 @@ class FieldChange:
 class ContactChange:
     """What a delivery of one contact would change at the CRM, as far as we know. Personal data, for whoever asked.
 
-    `kind`: `new` or `changed` at the CRM, `unchanged`, or the outcome that needs no request; `says` is why, then.
+    `kind`: `new` at the CRM; `changed` since it was last sent; `again`, be it as it was or not, since somebody selected
+    it anew or the last answer is not known; else the outcome that needs no request, and `says` is why.
     """
 
     contact_id: UUID
@@ -124,9 +130,11 @@ def _prepared(queue: Queue, crm: Crm, claims: Sequence[Claim]) -> list[tuple[Del
     return list(zip(deliveries, without_suppressed(queue, prepared, crm.mapping_version), strict=True))
 
 
-def _is_known(delivery: Delivery) -> bool:
-    """Whether the CRM holds the contact, or may hold it, as far as we know."""
-    return bool(delivery.remote_key or delivery.remote_id or delivery.sent_attributes)
+def _kind(delivery: Delivery) -> str:
+    """Of a contact that would be sent: one of _KINDS."""
+    if not (delivery.remote_key or delivery.remote_id or delivery.sent_attributes):
+        return "new"
+    return "again" if delivery.payload_hash is None else "changed"
 
 
 def _change(crm: Crm, delivery: Delivery, prepared: Prepared | Attempt) -> ContactChange:
@@ -137,8 +145,7 @@ def _change(crm: Crm, delivery: Delivery, prepared: Prepared | Attempt) -> Conta
     payload = prepared.payload
     found = (_field(line, payload.clear, payload.sent_before) for line in crm.explain(delivery.record))
     fields = tuple(one for one in found if one is not None)
-    kind = "changed" if _is_known(delivery) else "new"
-    return ContactChange(contact_id=contact_id, email=email, kind=kind, says=None, fields=fields)
+    return ContactChange(contact_id=contact_id, email=email, kind=_kind(delivery), says=None, fields=fields)
 
 
 def _field(line: Line, cleared: frozenset[str], sent_before: frozenset[str]) -> FieldChange | None:
