@@ -783,10 +783,8 @@ MUTATIONS = (
         changes=(
             (
                 _OPS,
-                '"The run was stopped while it took contacts. Nothing was sent, and all are back in the queue.",\n'
                 "                allow_retries=False,\n            ) from None",
-                '"The run was stopped while it took contacts. Nothing was sent, and all are back in the queue.",\n'
-                "            )",
+                "            ) from None",
             ),
         ),
         tests=(f"{_RUN_ENDS}::test_a_run_cancelled_while_it_claims_does_not_begin_anew",),

@@ -32,8 +32,12 @@ def test_new_changed_and_sent_again_are_told_apart_and_each_is_what_happens(deli
     people.add(email=None)
     counts = foreseen(delivery).counts()
     assert {name: count for name, count in counts.items() if count} == {
-        "claimed": 6, "synced": 5, "skipped": 1,
-        "new": 3, "changed": 1, "again": 1,
+        "claimed": 6,
+        "synced": 5,
+        "skipped": 1,
+        "new": 3,
+        "changed": 1,
+        "again": 1,
     }
     assert foreseen_in_words(counts) == "3 new, 1 changed, 1 sent again, 1 never sent"
     assert people.states() == {"queued": 6}, "nothing was taken"
