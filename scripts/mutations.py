@@ -60,6 +60,8 @@ _BARE_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_bare_destinat
 _CLI_DESTINATIONS = "crm_pipelines_tests/integration/cli/test_destinations.py"
 _IMPORTS_SQL = "crm_pipelines/queue/bulk_imports.sql"
 _OPS = "crm_pipelines/orchestration/sync/ops.py"
+_LAUNCH_CONFIG = "crm_pipelines_tests/integration/orchestration/test_launch_config.py"
+_STALE = "crm_pipelines_tests/integration/contacts/test_stale.py"
 _SENDING = "crm_pipelines/orchestration/sync/sending.py"
 _TAKING = "crm_pipelines/orchestration/sync/taking.py"
 _FILLING = "crm_pipelines/delivery/bulk/filling.py"
@@ -788,6 +790,47 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_RUN_ENDS}::test_a_run_cancelled_while_it_claims_does_not_begin_anew",),
+    ),
+    Mutation(
+        guard="stopped in mid send: no further batch begins",
+        changes=((_OPS, "        if not destination.stopped:\n", "        if True:\n"),),
+        tests=(
+            f"{_RUN_ENDS}::test_a_run_stopped_in_mid_send_says_in_one_sentence_and_in_its_tag_what_became_of_its_contacts",
+        ),
+    ),
+    Mutation(
+        guard="interrupted, and stopped by nobody: Dagster sees it, and tries again",
+        changes=((_OPS, "if not is_being_cancelled(context.run_id, context.instance):", "if False:"),),
+        tests=(
+            f"{_RUN_ENDS}::test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge_and_to_try_again",
+        ),
+    ),
+    Mutation(
+        guard="executed again: what the former run came to is not said of this one",
+        changes=(
+            (
+                "crm_pipelines/orchestration/sync/tags.py",
+                "if found := inherited.keys() & run.tags.keys():",
+                "if found := set[str]():",
+            ),
+        ),
+        tests=(f"{_RUN_ENDS}::test_a_run_that_is_executed_again_begins_without_what_the_former_one_came_to",),
+    ),
+    Mutation(
+        guard="launch config that makes no sense: there is no run",
+        changes=(("crm_pipelines/orchestration/launch_config.py", "        if problems:\n", "        if False:\n"),),
+        tests=(f"{_LAUNCH_CONFIG}::test_what_makes_no_sense_is_refused_and_no_run_is_made",),
+    ),
+    Mutation(
+        guard="stale: whoever was sent with any other mapping is found",
+        changes=(
+            (
+                "crm_pipelines/contacts/selection.sql",
+                "mapping_version > CAST(:stale AS text)\n\n-- name: count_stale",
+                "mapping_version > CAST(:stale AS text) AND false\n\n-- name: count_stale",
+            ),
+        ),
+        tests=(f"{_STALE}::test_those_of_another_mapping_are_counted_and_queued_and_nobody_else",),
     ),
     Mutation(
         guard="a run without a sign of life holds nobody up",
@@ -2577,7 +2620,7 @@ MUTATIONS = (
     Mutation(
         guard="commands: nobody is queued for what is no destination",
         changes=(
-            ("crm_pipelines/cli/contacts.py", "selectable(settings, engine, crm), who)", "crm, who)"),
+            ("crm_pipelines/cli/contacts.py", "        crm = selectable(settings, engine, crm)\n", ""),
             ("crm_pipelines/cli/importing.py", "[selectable(settings, engine, crm) for crm in crms]", "crms"),
         ),
         tests=(f"{_COMMANDS}::test_what_is_no_destination_is_refused_with_the_variable_to_set_and_nothing_is_done",),

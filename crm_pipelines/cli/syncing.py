@@ -153,7 +153,7 @@ def _tell_dry_run(title: str, result: "RunResult", standing: "Standing", changes
         return
     click.echo(f"{taken} would be taken: {foreseen_in_words(result.counts)}. Nothing was sent. Run {result.run_id}.")
     if result.left_out:
-        left_out = table("Field", "Contacts", "Why", title="Left out; everything else of these would be sent")
+        left_out = table("Field", "Contacts", "Why", title="Would be left out")
         for one in result.left_out:
             left_out.add_row(*cells(one.field, one.contacts, one.reason))
         print_table(left_out)

@@ -66,9 +66,7 @@ def test_a_dry_run_as_json_holds_all_of_it(program: Run, people: People) -> None
     people.add(email=ADA, name="Ada", phone_number="none")
     done = program("sync", "brevo", "--dry-run", "--json")
     document: dict[str, Any] = json.loads(done.stdout)
-    assert {name: count for name, count in document["counts"].items() if count} == {
-        "claimed": 1, "synced": 1, "new": 1
-    }
+    assert {name: count for name, count in document["counts"].items() if count} == {"claimed": 1, "synced": 1, "new": 1}
     assert document["left_out"] == [{"field": "phone_number", "reason": "not a phone number", "contacts": 1}]
     [contact] = document["first"]
     assert (contact["email"], contact["kind"]) == (ADA, "new")

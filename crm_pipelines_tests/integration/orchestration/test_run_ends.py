@@ -112,6 +112,27 @@ def test_a_run_stopped_in_mid_send_says_in_one_sentence_and_in_its_tag_what_beca
     assert run.counts == {"claimed": 8, "synced": 5, "released": 3}
 
 
+def test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge_and_to_try_again(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(3)
+    people.run("UPDATE crm_syncs SET crashes = 1")
+    people.add(5)
+    record = Queue.record
+
+    def record_and_interrupt(self: Queue, *given: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return record(self, *given)
+
+    monkeypatch.setattr(Queue, "record", record_and_interrupt)
+    with capture_interrupts():
+        run = pipeline.run()
+    assert status_of(pipeline.instance, run) is dg.DagsterRunStatus.FAILURE
+    failed = [event.step_key for event in run.result.all_events if event.is_step_failure]
+    assert failed == ["sync_batch[batch_1]"]
+    assert people.states() == {"synced": 5, "queued": 3}
+
+
 def test_the_list_of_runs_tells_what_each_did(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
     def outcome(**config: Any) -> str:
         return tags_of(pipeline.instance, pipeline.run(**config).result.run_id)[OUTCOME_TAG]
