@@ -8,6 +8,7 @@ from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import as_json, print_json, printable
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.vocabulary import counted
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -57,7 +58,10 @@ def _in_words(gate: "Gate") -> str:
 @gate.command("open")
 @click.argument("crm", type=DESTINATION)
 def open_(crm: str) -> None:
-    """Let CRM be sent to again, after its gate was closed by hand or by a restore. What is due goes with the next run.
+    """Let CRM be sent to again, after it was stopped by hand, by a restore, or for attributes that the account lacks.
+
+    What is due goes with the next run. Values of attributes that the account lacks are left out then; that is
+    remembered, and not asked again before the mapping changes.
 
     \b
     Example:
@@ -70,8 +74,10 @@ def open_(crm: str) -> None:
         due = Queue(engine, crm).backlog().due
     if before.paused and not before.waits_for_a_person:
         raise OpensByItself(f"The gate of {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
-    said = "is open now" if before.paused else "was open already"
-    click.echo(f"{crm}: the gate {said}. {due} contacts are due.")
+    if before.waits_for_attributes:
+        click.echo(f"{crm}: sent without them from now on. {printable(before.pause_reason or '')}")
+    said = "is on again" if before.paused else "was on already"
+    click.echo(f"{crm}: sending {said}. {counted(due, 'contact')} {'is' if due == 1 else 'are'} due.")
 
 
 @gate.command()

@@ -1,7 +1,6 @@
 """Compares a HubSpot account with what the deliveries need."""
 
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from crm_pipelines.crms.answers import json_object
@@ -14,7 +13,17 @@ from crm_pipelines.crms.hubspot.schema import HubspotSchema, takes_options
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import Finding, InUse, ValuesInUse
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.crms.wanted import Wanted, options_in_use, options_of, rate_limit, unknown_options, wanted_attributes
+from crm_pipelines.crms.values import AttributeType
+from crm_pipelines.crms.wanted import (
+    Wanted,
+    not_needed,
+    options_in_use,
+    options_of,
+    rate_limit,
+    suggestion,
+    unknown_options,
+    wanted_attributes,
+)
 from crm_pipelines.settings import HubspotSettings
 
 _TO_WRITE = ("crm.objects.contacts.write",)
@@ -32,6 +41,7 @@ def check(
     custom_fields: Mapping[str, Any],
     judge: Callable[[Identity | None], Finding] | None,
     values_in_use: ValuesInUse | None,
+    blank: Collection[str] = (),
 ) -> list[Finding]:
     """One finding per thing that was looked at; only the first when the key is not accepted. Five requests at most."""
     outcome, details = api.details(turn)
@@ -53,10 +63,13 @@ def check(
     if rows is None:
         return [*found, Finding(ok=False, subject="Properties", detail=rows_outcome.message or "")]
     account = AccountProperties(rows, api.destination)
-    wanted = wanted_attributes(mapping, custom_fields)
+    wanted = wanted_attributes(mapping, custom_fields, blank)
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
     provision = f"crm-pipelines provision {api.destination}."
-    found += [_property(name, one, account, in_use.get(name), provision) for name, one in wanted.items()]
+    for name, one in wanted.items():
+        near = suggestion(name, possible_for(one, account), mapping)
+        found.append(_property(name, one, account, in_use.get(name), near, provision))
+    found += not_needed(blank, account.names, api.destination)
     return [*found, rate_limit(HubspotSettings.label, reading.rate)]
 
 
@@ -98,12 +111,19 @@ def _list(api: HubspotApi, list_id: int, turn: Turn) -> list[Finding]:
     return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}")]
 
 
-def _property(name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, provision: str) -> Finding:
+def possible_for(wanted: Wanted, account: AccountProperties) -> list[str]:
+    """Properties of the type that the values have, without those of HubSpot's own working."""
+    kinds = {CREATED_AS[wanted.type][0], *(["phone_number"] if wanted.type is AttributeType.PHONE else [])}
+    named = {name: account.get(name) for name in account.writable if not name.startswith("hs_")}
+    return [name for name, known in named.items() if known is not None and known.type in kinds]
+
+
+def _property(
+    name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, near: str | None, provision: str
+) -> Finding:
     subject = f"Property {name}"
     known = account.get(name)
     if known is None:
-        possible = [one for one in account.names if one in account.writable and not HubspotMapping.reserves(one)]
-        near = next(iter(get_close_matches(name, possible, n=1, cutoff=0.8)), None)
         hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
         detail = f"does not exist, so its values are left out. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)

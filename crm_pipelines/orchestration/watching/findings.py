@@ -54,6 +54,7 @@ _REFUSED = ("refuses us", "Do what the reason says. The next tick opens the gate
 _OPENED_BY_PEOPLE = {
     "manual": ("the gate was closed by hand", "the-gate-was-closed-by-hand"),
     "restored": ("the database was restored or copied", "a-restored-database"),
+    "attributes": ("the account lacks what the mapping needs", "the-account-lacks-attributes"),
 }
 
 
@@ -115,7 +116,9 @@ def gate_finding(crm: str, gate: Gate, now: datetime) -> AlertCondition | None:
         return lasting(
             key=f"{crm}.gate.{gate.pause_kind}",
             headline=f"{crm}: {what}: nothing is sent, contacts wait uncharged.",
-            action=f"Open it once that is meant: `crm-pipelines gate open {crm}`.",
+            action=f"Create it (`crm-pipelines provision {crm}`), or send without it (`crm-pipelines gate open {crm}`)."
+            if gate.waits_for_attributes
+            else f"Open it once that is meant: `crm-pipelines gate open {crm}`.",
             runbook=runbook,
         )
     if gate.closed_for_settings:

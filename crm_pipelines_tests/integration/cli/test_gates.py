@@ -26,7 +26,7 @@ def test_a_gate_is_closed_and_opened_by_hand(run: Run, people: People) -> None:
         "kind": "manual",
         "reason": "Until the import is checked.",
     }
-    assert run("gate", "open", "brevo").stdout == "brevo: the gate is open now. 2 contacts are due.\n"
+    assert run("gate", "open", "brevo").stdout == "brevo: sending is on again. 2 contacts are due.\n"
     assert run("gate", "open", "brevo").stdout == "brevo: the gate was open already. 2 contacts are due.\n"
 
 
