@@ -27,7 +27,7 @@ def test_a_gate_is_closed_and_opened_by_hand(run: Run, people: People) -> None:
         "reason": "Until the import is checked.",
     }
     assert run("gate", "open", "brevo").stdout == "brevo: sending is on again. 2 contacts are due.\n"
-    assert run("gate", "open", "brevo").stdout == "brevo: the gate was open already. 2 contacts are due.\n"
+    assert run("gate", "open", "brevo").stdout == "brevo: sending was on already. 2 contacts are due.\n"
 
 
 def test_what_opens_by_itself_is_not_opened_and_a_sentence_says_what_opens_it(run: Run, engine: sa.Engine) -> None:

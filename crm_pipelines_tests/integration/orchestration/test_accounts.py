@@ -220,7 +220,7 @@ def test_after_the_sandbox_the_real_account_is_got_ready_and_the_next_run_moves_
     other: BrevoSandbox,
     use_other: Callable[[], None],
 ) -> None:
-    brevo_environment.configure(organization="crm-pipelines-sandbox")
+    brevo_environment.configure(organization="crm-pipelines-sandbox", attributes={"SHOE_SIZE": "text"})
     people.add(custom_fields='{"Shoe size": "9"}')
     pipeline.run()
     assert people.states() == {"synced": 1}
