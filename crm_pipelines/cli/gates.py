@@ -7,24 +7,25 @@ import click
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import as_json, print_json, printable
+from crm_pipelines.cli.status import tell_standing
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.vocabulary import counted
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.destinations.gates import Gate, GateKeeper
+    from crm_pipelines.destinations.gates import GateKeeper
 
 
 class OpensByItself(CrmPipelinesError):
-    """The gate is paused for something that no word of a person changes."""
+    """Sending is paused for something that no word of a person changes."""
 
 
 @click.group(invoke_without_command=True)
 @as_json
 @click.pass_context
 def gate(context: click.Context, as_json: bool) -> None:
-    """Show how the gates stand: whether anything is sent to a CRM, and if not, why.
+    """Show how deliveries stand: whether anything is sent to a CRM, and if not, why.
 
     \b
     Examples:
@@ -34,31 +35,28 @@ def gate(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from crm_pipelines.delivery.standings import standing_at
     from crm_pipelines.destinations.gates import GateKeeper
     from crm_pipelines.destinations.registered import known_destinations
     from crm_pipelines.statistics.status import gate_document
 
-    with contacts_engine() as (_, engine):
+    with contacts_engine() as (settings, engine):
         with engine.connect() as connection:
             crms = known_destinations(connection)
         gates = [GateKeeper(engine, crm).read() for crm in crms]
+        standings = [standing_at(engine, settings, crm) for crm in crms]
     if as_json:
-        print_json([{"crm": one.crm, **gate_document(one)} for one in gates])
+        both = zip(gates, standings, strict=True)
+        print_json([{"crm": one.crm, **gate_document(one), "standing": stands.as_dict()} for one, stands in both])
         return
-    for one in gates:
-        click.echo(f"{one.crm}: {_in_words(one)}")
-
-
-def _in_words(gate: "Gate") -> str:
-    if not gate.paused:
-        return "open."
-    return f"nothing is sent until {gate.paused_until_in_words}. {printable(gate.pause_reason or '')}"
+    for one in standings:
+        tell_standing(one)
 
 
 @gate.command("open")
 @click.argument("crm", type=DESTINATION)
 def open_(crm: str) -> None:
-    """Let CRM be sent to again, after it was stopped by hand, by a restore, or for attributes that the account lacks.
+    """Let CRM be sent to again, after it was stopped by hand, by a restore, or for what its account lacks.
 
     What is due goes with the next run. Values of attributes that the account lacks are left out then; that is
     remembered, and not asked again before the mapping changes.
@@ -73,7 +71,7 @@ def open_(crm: str) -> None:
         before = _gatekeeper(engine, crm).open_by_hand()
         due = Queue(engine, crm).backlog().due
     if before.paused and not before.waits_for_a_person:
-        raise OpensByItself(f"The gate of {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
+        raise OpensByItself(f"Sending to {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
     if before.waits_for_attributes:
         click.echo(f"{crm}: sent without them from now on. {printable(before.pause_reason or '')}")
     said = "is on again" if before.paused else "was on already"
@@ -82,9 +80,9 @@ def open_(crm: str) -> None:
 
 @gate.command()
 @click.argument("crm", type=DESTINATION)
-@click.option("--reason", default="Closed by hand.", help="Why, for whoever asks.")
+@click.option("--reason", default="No reason was given.", help="Why, for whoever asks.")
 def close(crm: str, reason: str) -> None:
-    """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait, uncharged.
+    """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait.
 
     \b
     Example:
@@ -92,7 +90,7 @@ def close(crm: str, reason: str) -> None:
     """
     with contacts_engine() as (_, engine):
         _gatekeeper(engine, crm).close_by_hand(reason)
-    click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")
+    click.echo(f"{crm}: sending is stopped until `crm-pipelines gate open {crm}`.")
 
 
 def _gatekeeper(engine: "sa.Engine", crm: str) -> "GateKeeper":

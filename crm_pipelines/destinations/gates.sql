@@ -8,7 +8,7 @@ SELECT crm, account, account_fingerprints, account_since, former_account, contac
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
        pause_kind, pause_reason, refused_kind, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
        accepted_account, accepted_mappings,
-       home = crm_home(tableoid) AS at_home
+       greatest(now() - counting_since, interval '0') AS open_for, home = crm_home(tableoid) AS at_home
   FROM crm_gates WHERE crm = :crm
 
 -- name: reserve
@@ -73,7 +73,8 @@ UPDATE crm_gates SET
 
 -- name: end_wait
 -- For the attributes of the account. Whatever else stops sending stays.
-UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL, changed_at = now()
+UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
+       counting_since = now(), changed_at = now()
  WHERE crm = :crm AND pause_kind = 'attributes'
 
 -- name: try_out

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from crm_pipelines.database.sql import load_statements
+from crm_pipelines.vocabulary import counted
 
 MOST_LOOKED_AT = 20_000
 """Contacts whose attempts are looked up, so that the answer takes below a second whatever the number."""
+
+# In a sentence there is room for the commonest reasons only, which a part of the contacts tells as well.
+_MOST_FOR_REASONS = 1000
+_REASONS_TOLD = 2
 
 _SQL = load_statements("statistics/left_out")
 _WARNING = re.compile(r"(?P<field>.{1,300}?) left out(?:[:,] | )(?P<reason>.+)", re.DOTALL)
@@ -27,13 +32,29 @@ class LeftOut:
     contacts: int
 
 
-def values_left_out(engine: sa.Engine, crm: str) -> list[LeftOut]:
-    """By field and reason, the commonest first; of at most MOST_LOOKED_AT contacts. Never a value."""
+def values_left_out(engine: sa.Engine, crm: str, *, most: int = MOST_LOOKED_AT) -> list[LeftOut]:
+    """By field and reason, the commonest first; of at most `most` contacts. Never a value."""
     with engine.connect() as connection:
-        rows = connection.execute(_SQL["left_out"], {"crm": crm, "most": MOST_LOOKED_AT}).all()
+        rows = connection.execute(_SQL["left_out"], {"crm": crm, "most": most}).all()
     counted: Counter[tuple[str, str]] = Counter()
     for row in rows:
         if match := _WARNING.fullmatch(row.warning):
             counted[match["field"], match["reason"]] += row.contacts
     ordered = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
     return [LeftOut(field=field, reason=reason, contacts=contacts) for (field, reason), contacts in ordered]
+
+
+def left_out_sentence(engine: sa.Engine, crm: str, title: str) -> str | None:
+    """Of how many contacts how many fields do not arrive, and the commonest reasons; None while everything arrives."""
+    with engine.connect() as connection:
+        counts = connection.execute(_SQL["left_out_in_all"], {"crm": crm, "most": MOST_LOOKED_AT}).one()
+    if not counts.contacts:
+        return None
+    many = "more than " if counts.contacts >= MOST_LOOKED_AT else ""
+    arrive = "does" if counts.fields == 1 else "do"
+    said = f"{counted(counts.fields, 'field')} of {many}{counted(counts.contacts, 'contact')} {arrive} not arrive at {title}"
+    reasons = [
+        f"{one.field} ({one.reason})" for one in values_left_out(engine, crm, most=_MOST_FOR_REASONS)[:_REASONS_TOLD]
+    ]
+    commonest = f": {'; '.join(reasons)}" if reasons else ""
+    return f"{said}{commonest}. Everything else of {'it' if counts.contacts == 1 else 'them'} does."

@@ -16,9 +16,12 @@ from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Writer
 from crm_pipelines.contacts import selection
 from crm_pipelines.contacts.selection import Who
-from crm_pipelines.delivery.emptying import emptied_in
+from crm_pipelines.delivery.standings import standing_at
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.statistics import history
 from crm_pipelines.statistics.history import Step
+from crm_pipelines.statistics.left_out import left_out_sentence
+from crm_pipelines.statistics.standing import Standing
 from crm_pipelines.statistics.status import CrmStatus, crm_statuses, failed
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -36,21 +39,21 @@ _EXAMPLES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Glance:
-    """One CRM with what is drawn of it.
-
-    `why_not`: why nothing is delivered there as things are set up. `empty_in`: in how long nothing will be due; None
-    where nothing is delivered.
-    """
+    """One CRM with what is drawn of it."""
 
     status: CrmStatus
-    why_not: str | None
+    standing: Standing
+    left_out: str | None
     last_delivery: datetime | None
-    empty_in: timedelta | None
     steps: Sequence[Step]
     attempts: Frame
     bars: Sequence[Bar]
     depth: Frame
     lines: Sequence[tuple[str, str]]
+
+    @property
+    def is_set_up(self) -> bool:
+        return self.standing.condition != "not_set_up"
 
     @property
     def rate(self) -> float | None:
@@ -83,13 +86,9 @@ def overview(
         glances=[
             _glance(destinations, one, span)
             for one in standings
-            if one.crm in destinations.settings.destinations or _is_used(one)
+            if one.crm in destinations.settings.destinations or one.is_used
         ],
     )
-
-
-def _is_used(status: CrmStatus) -> bool:
-    return any(contacts for name, contacts in status.counts.items() if name != "New")
 
 
 def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance:
@@ -100,9 +99,9 @@ def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance
     deepest = charts.scale(max((one.depth or 0) for one in steps))
     return Glance(
         status=status,
-        why_not=destinations.why_not(status.crm),
+        standing=standing_at(engine, destinations.settings, status.crm),
+        left_out=left_out_sentence(engine, status.crm, destinations.settings.title_of(status.crm)),
         last_delivery=history.last_delivery(engine, status.crm),
-        empty_in=emptied_in(engine, destinations.settings, status) if status.due else None,
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),
@@ -134,3 +133,25 @@ def retry(
         retried = done.requeued + done.hastened
         session.record(connection, "retry", crm, retried)
     return see(f"/?retried={retried}")
+
+
+@router.get("/send-without")
+def before_send_without(request: Request, session: Reader, destinations: Known, crm: Crm) -> Response:
+    """What the account lacks, and so would be left out, before anything is done."""
+    gate = GateKeeper(destinations.engine, destinations.one(crm)).read()
+    return page("send-without.html", request, session=session, crm=crm, gate=gate)
+
+
+@router.post("/send-without")
+def send_without(
+    session: Writer, destinations: Known, crm: Annotated[Crm, Form()], lacks: Annotated[str, Form(max_length=1000)]
+) -> Response:
+    """Send without what was shown: `lacks` has to be what is waited for, or the page is shown anew."""
+    gate = GateKeeper(destinations.engine, destinations.one(crm))
+    state = gate.read()
+    if not state.waits_for_attributes or state.pause_reason != lacks:
+        return see(f"/send-without?crm={crm}")
+    with destinations.engine.begin() as connection:
+        session.record(connection, "send_without", crm, 0)
+    gate.open_by_hand()
+    return see("/")

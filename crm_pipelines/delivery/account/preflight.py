@@ -35,7 +35,11 @@ class Preflight:
 
 
 def check_account(account: Account) -> Preflight:
-    """Everything that would keep contacts from arriving. When all is well, sending that had stopped for it goes on."""
+    """Everything that would keep contacts from arriving.
+
+    Sending that was stopped for the key, for a setting or for attributes goes on once that is mended, whatever else is
+    found.
+    """
     gate = account.gate
     turn = pacer_for(gate, account.destination.rate_limit_per_second).wait
     waited = gate.read().waits_for_attributes
@@ -54,7 +58,7 @@ def check_account(account: Account) -> Preflight:
             f"{account.crm.name}`, or send without them with `crm-pipelines gate open {account.crm.name}`."
         )
         findings.append(Finding(ok=False, subject="Sending", detail=detail))
-    reopened = all(one.ok for one in findings if one.blocking) and gate.read().refuses
+    reopened = _is_accepted(gate.read(), findings)
     if reopened:
         gate.open()
     return Preflight(findings=findings, reopened=reopened or (waited and not gate.read().waits_for_attributes))
@@ -62,6 +66,13 @@ def check_account(account: Account) -> Preflight:
 
 def _blank(account: Account) -> frozenset[str]:
     return frozenset() if account.crm.schema is None else blank_attributes(account.engine, account.crm)
+
+
+def _is_accepted(gate: Gate, findings: Sequence[Finding]) -> bool:
+    """Whether sending was stopped for what the CRM accepts by now: the key, and the setting if it was for that."""
+    asked = {"key", "setting"} if gate.closed_for_settings else {"key"}
+    told = [one.ok for one in findings if one.about in asked]
+    return gate.refuses and bool(told) and all(told)
 
 
 def _waiting_gate(gate: Gate) -> Iterator[Finding]:

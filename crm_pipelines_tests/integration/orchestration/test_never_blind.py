@@ -1,7 +1,6 @@
-"""Before the first delivery, and the first one by another mapping, it is told what the account lacks; nothing is sent."""
+"""Before the first delivery, and the first one by another mapping, nothing is sent until what is lacking is settled."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,26 +18,20 @@ from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.sync import ops
 from crm_pipelines.orchestration.sync.schedules import reason_to_wait
-from crm_pipelines.orchestration.watching.findings import gate_finding
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
-from crm_pipelines_tests.fixtures.sandbox import (
-    BrevoSandbox,
-    HubSpotSandbox,
-    MauticSandbox,
-    RunningSandbox,
-)
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, RunningSandbox
+from crm_pipelines_tests.integration.orchestration.standings import alert_on
 
 KEY = "a-key-of-a-test-0123456789"
 _SECRET = "a-client-secret-of-a-test"
-WRITES = r"/contacts(/batch|/import|/doubleOptinConfirmation)?(?!.*attributes)"
 MANY = 30
 
 
 @dataclass(frozen=True)
 class FirstDay:
-    """A destination of which the account is known and to which nothing was delivered: it lacks what custom fields need."""
+    """A destination to which nothing was delivered so far; its account lacks what custom fields need."""
 
     crm: str
     title: str
@@ -82,7 +75,7 @@ def first(
     monkeypatch: pytest.MonkeyPatch,
     database_url: str,
     engine: sa.Engine,
-    instance: dg.DagsterInstance,
+    in_memory: dg.DagsterInstance,
 ) -> FirstDay:
     crm: str = request.param
     sandbox: RunningSandbox = request.getfixturevalue(f"{crm}_sandbox")
@@ -108,8 +101,7 @@ def first(
     gate.bind_account(SANDBOX, credentials_fingerprint(crm, secret, sandbox.url))
     people = People(engine, crm)
     people.run("UPDATE crm_gates SET accepted_account = NULL")
-    day = FirstDay(crm, title, attribute, sandbox, people, Pipeline(instance, crm), instance)
-    return day
+    return FirstDay(crm, title, attribute, sandbox, people, Pipeline(in_memory, crm), in_memory)
 
 
 def add(day: FirstDay, number: int = 2, **columns: Any) -> None:
@@ -152,9 +144,9 @@ def test_the_first_run_sends_nothing_and_tells_what_the_account_lacks(first: Fir
     assert first.people.states() == {"queued": 3}
     assert first.reason == f"{first.title} has no attribute for 1 field: {first.attribute} (Shoe size, 3 contacts)."
     assert (first.tick() or "").endswith(first.reason or "-")
-    finding = gate_finding(first.crm, first.gate.read(), first.people.now())
-    assert finding is not None
-    assert (finding.key, finding.runbook) == (f"{first.crm}.gate.attributes", "the-account-lacks-attributes")
+    alert = alert_on(first.people.engine, first.crm)
+    assert alert is not None
+    assert (alert.key, alert.runbook) == (f"{first.crm}.gate.attributes", "the-crm-lacks-what-the-mapping-needs")
 
 
 def test_provision_ends_the_wait_and_everything_arrives(first: FirstDay) -> None:
@@ -276,6 +268,7 @@ def test_an_attribute_that_takes_none_of_the_values_is_told_as_well(
     assert first.tick() is None, "it takes some of them: the others are warnings"
 
 
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_two_runs_at_once_send_nothing(first: FirstDay) -> None:
     add(first, MANY)
     with ThreadPoolExecutor(2) as pool:
@@ -284,6 +277,7 @@ def test_two_runs_at_once_send_nothing(first: FirstDay) -> None:
     assert writes(first) == []
 
 
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_what_was_taken_by_the_former_mapping_is_not_sent_by_another(
     first: FirstDay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +297,7 @@ def test_what_was_taken_by_the_former_mapping_is_not_sent_by_another(
     assert first.pipeline.run().counts == {"claimed": 2, "synced": 2}
 
 
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_a_key_of_another_account_does_not_wait_for_the_former_ones_attributes(
     first: FirstDay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +311,7 @@ def test_a_key_of_another_account_does_not_wait_for_the_former_ones_attributes(
     assert first.reason is not None, "the same account"
 
 
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_a_dry_run_says_that_a_run_would_wait_and_settles_nothing(
     first: FirstDay, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -327,6 +323,7 @@ def test_a_dry_run_says_that_a_run_would_wait_and_settles_nothing(
     assert first.gate.read().accepted_account is None
 
 
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_a_wait_by_hand_stays_and_is_followed_by_the_question(first: FirstDay) -> None:
     add(first)
     first.gate.close_by_hand("Until the file is checked.")
@@ -340,6 +337,7 @@ def test_a_wait_by_hand_stays_and_is_followed_by_the_question(first: FirstDay) -
     assert first.gate.read().pause_kind == "manual", "attributes end no wait but their own"
 
 
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_without_an_answer_to_the_look_nothing_is_settled(first: FirstDay) -> None:
     add(first)
     first.pipeline.run()
@@ -349,17 +347,18 @@ def test_without_an_answer_to_the_look_nothing_is_settled(first: FirstDay) -> No
     assert first.reason is not None
 
 
+@pytest.mark.parametrize("first", ["hubspot"], indirect=True)
 def test_another_destination_goes_on(
-    first: FirstDay, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    first: FirstDay, monkeypatch: pytest.MonkeyPatch, brevo_sandbox: BrevoSandbox, in_memory: dg.DagsterInstance
 ) -> None:
     add(first)
     first.pipeline.run()
-    waiting = {one.crm for one in gates(first) if one.waits_for_attributes}
-    assert waiting == {first.crm}
-
-
-def gates(day: FirstDay) -> list[Any]:
-    return [GateKeeper(day.people.engine, crm).read() for crm in ("brevo", "hubspot", "mautic", "n8n")]
+    monkeypatch.setenv("BREVO_API_KEY", KEY)
+    monkeypatch.setenv("BREVO_API_BASE_URL", brevo_sandbox.url)
+    brevo_sandbox.configure(attributes={"SHOE_SIZE": "text"})
+    first.people.run("SELECT crm_select('brevo', array_agg(id)) FROM crm_contacts")
+    assert Pipeline(in_memory, "brevo").run().counts == {"claimed": 2, "synced": 2}
+    assert first.reason is not None
 
 
 @pytest.mark.parametrize("first", ["brevo"], indirect=True)
