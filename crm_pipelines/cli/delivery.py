@@ -99,10 +99,7 @@ def _would_wait(settings: "Settings", crm: str, engine: "sa.Engine") -> str | No
         reason = would_wait(account, turn=lambda: None)
     if reason is None:
         return None
-    return (
-        f"{crm}: a run would send nothing. {reason} Create them with `crm-pipelines provision {crm}`, or send without "
-        f"them with `crm-pipelines gate open {crm}`."
-    )
+    return f"{crm}: a run would send nothing, and wait for you. {reason} `crm-pipelines provision {crm}` creates them."
 
 
 @click.command()

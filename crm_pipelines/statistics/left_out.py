@@ -51,8 +51,8 @@ def left_out_sentence(engine: sa.Engine, crm: str, title: str) -> str | None:
     if not counts.contacts:
         return None
     many = "more than " if counts.contacts >= MOST_LOOKED_AT else ""
-    arrive = "does" if counts.fields == 1 else "do"
-    said = f"{counted(counts.fields, 'field')} of {many}{counted(counts.contacts, 'contact')} {arrive} not arrive at {title}"
+    fields, contacts = counted(counts.fields, "field"), counted(counts.contacts, "contact")
+    said = f"{fields} of {many}{contacts} {'does' if counts.fields == 1 else 'do'} not arrive at {title}"
     reasons = [
         f"{one.field} ({one.reason})" for one in values_left_out(engine, crm, most=_MOST_FOR_REASONS)[:_REASONS_TOLD]
     ]

@@ -163,22 +163,19 @@ class BrevoPreflight:
         # Brevo may not list the phone attributes, which every account has.
         return [
             *(
-                self._judge(name, wanted, existing, in_use.get(name))
+                _judge(
+                    name,
+                    wanted,
+                    existing,
+                    in_use.get(name),
+                    near(name, wanted, existing, self._mapping),
+                    self._provision,
+                )
                 for name, wanted in self._wanted.items()
                 if existing.get(name) is not None or name not in PHONES
             ),
             *not_needed(set(self._blank) - PHONES, existing.names, self._api.destination),
         ]
-
-    def _judge(self, name: str, wanted: Wanted, existing: BrevoAttributes, in_use: InUse | None) -> Finding:
-        return _judge(name, wanted, existing, in_use, self._near(name, wanted, existing), self._provision)
-
-    def _near(self, name: str, wanted: Wanted, existing: BrevoAttributes) -> str | None:
-        """The attribute that a missing one may mean, if any."""
-        kind = brevo_type(wanted.type)
-        possible = [other for other in existing.writable if (known := existing.get(other)) and known.type == kind]
-        translated = (other for other in _TRANSLATED.get(name, ()) if other in possible)
-        return next(translated, None) or suggestion(name, possible, self._mapping)
 
     def _existing(self) -> tuple[Outcome, BrevoAttributes]:
         """The account's attributes; none unless SYNCED."""
@@ -233,13 +230,20 @@ def _has_options(wanted: Wanted, known: BrevoAttribute | None) -> bool:
     return known.writable and known.type in {"multiple-choice", "category"}
 
 
+def near(name: str, wanted: Wanted, existing: BrevoAttributes, mapping: BrevoMapping) -> str | None:
+    """The attribute that a missing one may mean, if any."""
+    possible = existing.of_type(brevo_type(wanted.type))
+    translated = (one for one in _TRANSLATED.get(name, ()) if one in possible and one not in mapping.attributes)
+    return next(translated, None) or suggestion(name, possible, mapping)
+
+
 def _judge(
-    name: str, wanted: Wanted, existing: BrevoAttributes, in_use: InUse | None, near: str | None, provision: str
+    name: str, wanted: Wanted, existing: BrevoAttributes, in_use: InUse | None, meant: str | None, provision: str
 ) -> Finding:
     subject = f"Attribute {name}"
     found = existing.get(name)
     if found is None:
-        hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
+        hint = f"Is it {meant}? Then correct the mapping file; or else run" if meant else "Run"
         detail = f"does not exist, so its values are left out. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if not found.writable:

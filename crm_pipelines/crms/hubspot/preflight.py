@@ -68,8 +68,8 @@ def check(
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
     provision = f"crm-pipelines provision {api.destination}."
     for name, one in wanted.items():
-        near = suggestion(name, possible_for(one, account), mapping)
-        found.append(_property(name, one, account, in_use.get(name), near, provision))
+        meant = near(name, one, account, mapping)
+        found.append(_property(name, one, account, in_use.get(name), meant, provision))
     found += not_needed(blank, account.names, api.destination)
     return [*found, rate_limit(HubspotSettings.label, reading.rate)]
 
@@ -112,20 +112,20 @@ def _list(api: HubspotApi, list_id: int, turn: Turn) -> list[Finding]:
     return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}", about="setting")]
 
 
-def possible_for(wanted: Wanted, account: AccountProperties) -> list[str]:
-    """Properties of the type that the values have, without those of HubSpot's own working."""
+def near(name: str, wanted: Wanted, account: AccountProperties, mapping: HubspotMapping) -> str | None:
+    """The property that a missing one may mean, if any; none of HubSpot's own working."""
     kinds = {CREATED_AS[wanted.type][0], *(["phone_number"] if wanted.type is AttributeType.PHONE else [])}
-    named = {name: account.get(name) for name in account.writable if not name.startswith("hs_")}
-    return [name for name, known in named.items() if known is not None and known.type in kinds]
+    possible = (one for kind in kinds for one in account.of_type(kind))
+    return suggestion(name, (one for one in possible if not one.startswith("hs_")), mapping)
 
 
 def _property(
-    name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, near: str | None, provision: str
+    name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, meant: str | None, provision: str
 ) -> Finding:
     subject = f"Property {name}"
     known = account.get(name)
     if known is None:
-        hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
+        hint = f"Is it {meant}? Then correct the mapping file; or else run" if meant else "Run"
         detail = f"does not exist, so its values are left out. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if not known.writable:

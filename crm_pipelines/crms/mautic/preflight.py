@@ -62,8 +62,8 @@ def check(
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_choices(one, account.get(name)))
     provision = f"crm-pipelines provision {api.destination}."
     for name, one in wanted.items():
-        near = suggestion(name, possible_for(one, account), mapping)
-        found.append(_field(name, one, account, in_use.get(name), near, provision))
+        meant = near(name, one, account, mapping)
+        found.append(_field(name, one, account, in_use.get(name), meant, provision))
     found += not_needed(blank, account.names, api.destination)
     return [*found, rate_limit("Mautic", reading.rate)]
 
@@ -105,20 +105,19 @@ def _segment(api: MauticApi, segment_id: int, turn: Turn) -> list[Finding]:
     return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}", about="setting")]
 
 
-def possible_for(wanted: Wanted, account: AccountFields) -> list[str]:
-    """Fields of the type that the values have."""
-    kinds = {CREATED_AS[wanted.type], *(_TEXTS if wanted.type is AttributeType.TEXT else ())} - {"url"}
-    named = {name: account.get(name) for name in account.writable}
-    return [name for name, known in named.items() if known is not None and known.type in kinds]
+def near(name: str, wanted: Wanted, account: AccountFields, mapping: MauticMapping) -> str | None:
+    """The field that a missing one may mean, if any."""
+    kinds = {CREATED_AS[wanted.type], *(_TEXTS - {"tel"} if wanted.type is AttributeType.TEXT else ())}
+    return suggestion(name, (one for kind in kinds for one in account.of_type(kind)), mapping)
 
 
 def _field(
-    name: str, wanted: Wanted, account: AccountFields, in_use: InUse | None, near: str | None, provision: str
+    name: str, wanted: Wanted, account: AccountFields, in_use: InUse | None, meant: str | None, provision: str
 ) -> Finding:
     subject = f"Field {name}"
     known = account.get(name)
     if known is None:
-        hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
+        hint = f"Is it {meant}? Then correct the mapping file; or else run" if meant else "Run"
         detail = f"does not exist, so its values are left out: Mautic itself would say nothing. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if not known.published:

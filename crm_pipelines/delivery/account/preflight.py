@@ -54,8 +54,8 @@ def check_account(account: Account) -> Preflight:
     )
     if all(one.ok for one in findings if one.blocking) and (reason := would_wait(account, turn=turn)):
         detail = (
-            f"{reason} The next run sends nothing and waits for you: create them with `crm-pipelines provision "
-            f"{account.crm.name}`, or send without them with `crm-pipelines gate open {account.crm.name}`."
+            f"{reason} The next run sends nothing and waits for you, unless they are created before: `crm-pipelines "
+            f"provision {account.crm.name}`."
         )
         findings.append(Finding(ok=False, subject="Sending", detail=detail))
     reopened = _is_accepted(gate.read(), findings)
