@@ -123,8 +123,8 @@ def writes(day: FirstDay) -> list[dict[str, Any]]:
 
 def settled(day: FirstDay, number: int = 2) -> None:
     """Sending goes on, and everything arrives."""
-    assert day.gate.read().paused is False
     assert day.tick() is None
+    assert day.gate.read().paused is False
     assert day.pipeline.run().counts == {"claimed": number, "synced": number}
     assert day.held() == number
 
@@ -153,6 +153,7 @@ def test_provision_ends_the_wait_and_everything_arrives(first: FirstDay) -> None
     add(first)
     first.pipeline.run()
     assert first.provision() == [first.attribute]
+    assert not first.gate.read().paused
     settled(first)
     assert left_out(first) == [[]]
 
@@ -175,6 +176,7 @@ def test_a_check_goes_on_once_somebody_has_created_them_at_the_crm(first: FirstD
         assert not check_account(account).reopened
         create_by_hand(first)
         assert check_account(account).reopened
+    assert not first.gate.read().paused
     settled(first)
 
 
@@ -279,17 +281,17 @@ def test_two_runs_at_once_send_nothing(first: FirstDay) -> None:
 
 @pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_what_was_taken_by_the_former_mapping_is_not_sent_by_another(
-    first: FirstDay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: FirstDay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(first, custom_fields="{}")
     claim = ops._claim
 
-    def claim_and_change(*given: Any, **more: Any) -> Any:
+    def claim_by_another(*given: Any, **more: Any) -> Any:
         claims = claim(*given, **more)
-        first.map_anew(tmp_path, monkeypatch, 'custom_fields = "mapped"\n[attributes]\n')
+        first.people.run("UPDATE crm_gates SET accepted_mappings = '{another}'")
         return claims
 
-    monkeypatch.setattr(ops, "_claim", claim_and_change)
+    monkeypatch.setattr(ops, "_claim", claim_by_another)
     run = first.pipeline.run()
     assert (run.success, run.counts) == (True, {"claimed": 2, "released": 2})
     assert writes(first) == []
@@ -383,3 +385,39 @@ def test_what_nobody_has_a_value_for_is_not_asked_for_and_created_only_with_all(
     assert [one.split()[-1] for one in missing] == [first.attribute]
     assert first.provision() == [first.attribute]
     assert sorted(first.provision(everything=True)) == sorted(lacking.subject.split(", "))
+
+
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
+def test_nobody_is_taken_before_the_look(first: FirstDay, monkeypatch: pytest.MonkeyPatch) -> None:
+    def becomes_due(context: Any, account: Any, *given: Any, **more: Any) -> Any:
+        add(first)  # after the run has looked whether anything is due
+        return claim(context, account, *given, **more)
+
+    claim = ops._claim
+    monkeypatch.setattr(ops, "_claim", becomes_due)
+    assert first.pipeline.run().counts == {}
+    assert writes(first) == []
+    assert first.people.states() == {"queued": 2}
+
+
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
+def test_a_run_that_has_looked_does_not_stop_what_a_user_has_just_let_go(first: FirstDay) -> None:
+    add(first)
+    first.pipeline.run()
+    asked = first.gate.open_by_hand()
+    first.gate.wait_for_attributes(asked.pause_reason or "", asked.refused_fingerprint or "")
+    assert first.reason is None
+
+
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
+def test_the_latest_eight_mappings_are_remembered(first: FirstDay) -> None:
+    for number in range(20):
+        first.gate.accept(f"mapping-{number}")
+        gate = first.gate.read()
+        assert gate.accepts(f"mapping-{number}")
+        assert gate.accepts(f"mapping-{max(0, number - 6)}")
+        assert len(gate.accepted_mappings) <= 8
+    assert not first.gate.read().accepts("mapping-0")
+    first.people.run("UPDATE crm_gates SET account = 'another'")
+    first.gate.accept("mapping-0")
+    assert list(first.gate.read().accepted_mappings) == ["mapping-0"]
