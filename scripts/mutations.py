@@ -1122,7 +1122,7 @@ MUTATIONS = (
         changes=(
             (
                 _GATES_SQL,
-                "   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))\n",
+                "   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored', 'attributes'))\n",
                 "   AND :by_hand = :by_hand\n",
             ),
         ),

@@ -25,7 +25,7 @@ from crm_pipelines.vocabulary import counted
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.delivery.account.preflight import Plan
+    from crm_pipelines.delivery.account.preflight import ProvisionPlan
     from crm_pipelines.settings import Settings
 
 
@@ -189,7 +189,7 @@ def provision(crm: str, everything: bool, dry_run: bool, as_json: bool) -> None:
         raise failed
 
 
-def _tell_plan(crm: str, planned: "Plan") -> None:
+def _tell_plan(crm: str, planned: "ProvisionPlan") -> None:
     if planned.not_needed:
         names = ", ".join(planned.not_needed)
         click.echo(

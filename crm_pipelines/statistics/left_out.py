@@ -15,10 +15,6 @@ from crm_pipelines.vocabulary import counted
 MOST_LOOKED_AT = 20_000
 """Contacts whose attempts are looked up, so that the answer takes below a second whatever the number."""
 
-# In a sentence there is room for the commonest reasons only, which a part of the contacts tells as well.
-_MOST_FOR_REASONS = 1000
-_REASONS_TOLD = 2
-
 _SQL = load_statements("statistics/left_out")
 _WARNING = re.compile(r"(?P<field>.{1,300}?) left out(?:[:,] | )(?P<reason>.+)", re.DOTALL)
 
@@ -45,16 +41,13 @@ def values_left_out(engine: sa.Engine, crm: str, *, most: int = MOST_LOOKED_AT) 
 
 
 def left_out_sentence(engine: sa.Engine, crm: str, title: str) -> str | None:
-    """Of how many contacts how many fields do not arrive, and the commonest reasons; None while everything arrives."""
+    """Of how many contacts how many fields do not arrive; None while everything does."""
     with engine.connect() as connection:
         counts = connection.execute(_SQL["left_out_in_all"], {"crm": crm, "most": MOST_LOOKED_AT}).one()
     if not counts.contacts:
         return None
     many = "more than " if counts.contacts >= MOST_LOOKED_AT else ""
     fields, contacts = counted(counts.fields, "field"), counted(counts.contacts, "contact")
-    said = f"{fields} of {many}{contacts} {'does' if counts.fields == 1 else 'do'} not arrive at {title}"
-    reasons = [
-        f"{one.field} ({one.reason})" for one in values_left_out(engine, crm, most=_MOST_FOR_REASONS)[:_REASONS_TOLD]
-    ]
-    commonest = f": {'; '.join(reasons)}" if reasons else ""
-    return f"{said}{commonest}. Everything else of {'it' if counts.contacts == 1 else 'them'} does."
+    verb = "does" if counts.fields == 1 else "do"
+    them = "it" if counts.contacts == 1 else "them"
+    return f"{fields} of {many}{contacts} {verb} not arrive at {title}; everything else of {them} does."

@@ -20,7 +20,7 @@ from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.statistics import history
 from crm_pipelines.statistics.history import Step
-from crm_pipelines.statistics.left_out import left_out_sentence
+from crm_pipelines.statistics.left_out import LeftOut, left_out_sentence, values_left_out
 from crm_pipelines.statistics.standing import Standing
 from crm_pipelines.statistics.status import CrmStatus, crm_statuses, failed
 
@@ -35,6 +35,8 @@ _STEPS: dict[Span, tuple[timedelta, int]] = {
     "month": (timedelta(days=1), 30),
 }
 _EXAMPLES = 20
+# The commonest reasons for which values were left out, of so many contacts.
+_REASONS, _LOOKED_AT = 3, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class Glance:
     status: CrmStatus
     standing: Standing
     left_out: str | None
+    left_out_for: Sequence[LeftOut]
     last_delivery: datetime | None
     steps: Sequence[Step]
     attempts: Frame
@@ -100,7 +103,8 @@ def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance
     return Glance(
         status=status,
         standing=standing_at(engine, destinations.settings, status.crm),
-        left_out=left_out_sentence(engine, status.crm, destinations.settings.title_of(status.crm)),
+        left_out=(missing := left_out_sentence(engine, status.crm, destinations.settings.title_of(status.crm))),
+        left_out_for=values_left_out(engine, status.crm, most=_LOOKED_AT)[:_REASONS] if missing else [],
         last_delivery=history.last_delivery(engine, status.crm),
         steps=steps,
         attempts=charts.frame(steps, step, most),

@@ -104,17 +104,17 @@ def _selected_long_ago(engine: sa.Engine, gate: Gate) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ProvisionPlan:
     """What would be created, and the attributes of the mapping that are missing and that no contact has a value for."""
 
     new: Sequence[NewAttribute]
     not_needed: Sequence[str] = ()
 
 
-def plan_account(account: Account, *, everything: bool = False) -> Plan:
+def plan_account(account: Account, *, everything: bool = False) -> ProvisionPlan:
     """What `provision_account` would create. Raises as that does."""
     if account.crm.schema is None:
-        return Plan(new=[])
+        return ProvisionPlan(new=[])
     blank = frozenset[str]() if everything else _blank(account)
     plan = account.crm.schema.plan(
         turn=_turns(account),
@@ -122,7 +122,7 @@ def plan_account(account: Account, *, everything: bool = False) -> Plan:
         values_in_use=_values_in_use(account.engine),
     )
     needed = [one for one in plan if one.exists or one.name not in blank]
-    return Plan(new=needed, not_needed=[one.name for one in plan if one not in needed])
+    return ProvisionPlan(new=needed, not_needed=[one.name for one in plan if one not in needed])
 
 
 def provision_account(account: Account, *, dry_run: bool, everything: bool = False) -> list[str]:

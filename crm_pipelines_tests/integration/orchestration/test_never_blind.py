@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.crms.fingerprints import credentials_fingerprint
+from crm_pipelines.delivery.account.completeness import accepts, ask_before_sending
 from crm_pipelines.delivery.account.opening import open_account
 from crm_pipelines.delivery.account.preflight import check_account, provision_account
 from crm_pipelines.delivery.pace import pacing
@@ -271,11 +272,20 @@ def test_an_attribute_that_takes_none_of_the_values_is_told_as_well(
 
 
 @pytest.mark.parametrize("first", ["brevo"], indirect=True)
-def test_two_runs_at_once_send_nothing(first: FirstDay) -> None:
+def test_two_runs_that_look_at_once_both_wait(first: FirstDay) -> None:
+    def look(_: int) -> bool:
+        with Destination(first.crm).open() as account:
+            learner = account.learner()
+            assert learner is not None
+            learner.learn()
+            ask_before_sending(account)
+            return accepts(account)
+
     add(first, MANY)
     with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda _: first.pipeline.run(), range(2)))
-    assert [run.counts for run in runs] == [{}, {}]
+        assert list(pool.map(look, range(2))) == [False, False]
+    assert first.reason is not None
+    assert first.pipeline.run().counts == {}
     assert writes(first) == []
 
 
