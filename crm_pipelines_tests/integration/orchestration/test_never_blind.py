@@ -403,6 +403,10 @@ def test_nobody_is_taken_before_the_look(first: FirstDay, monkeypatch: pytest.Mo
         add(first)  # after the run has looked whether anything is due
         return claim(context, account, *given, **more)
 
+    with Destination(first.crm).open() as account:
+        learner = account.learner()
+        assert learner is not None
+        learner.learn()  # what the account has is known, not yet that it is enough
     claim = ops._claim
     monkeypatch.setattr(ops, "_claim", becomes_due)
     assert first.pipeline.run().counts == {}
