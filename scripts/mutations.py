@@ -3052,7 +3052,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="gate: while one contact tries them, people are told of the same refusal",
-        changes=(("crm_pipelines/orchestration/watching/findings.py", " or gate.tries_credentials", ""),),
+        changes=(("crm_pipelines/statistics/standing.py", " or gate.tries_credentials", ""),),
         tests=(
             f"{_N8N_RUNS}::test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whether_it_is_right_by_now",
         ),

@@ -43,7 +43,7 @@ def status(crm: str | None, as_json: bool) -> None:
         left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
         arrives_not = {one.crm: left_out_sentence(engine, one.crm, settings.title_of(one.crm)) for one in told}
         standings = {one.crm: standing_at(engine, settings, one.crm) for one in told}
-        empty_in = {one.crm: _empty_in(settings, engine, one) for one in told}
+        empty_in = {one.crm: _empty_in(settings, engine, one, standings[one.crm]) for one in told}
         shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
         waiting = waiting_for_nobody(settings, engine)
     if as_json:
@@ -77,10 +77,12 @@ def status(crm: str | None, as_json: bool) -> None:
         click.echo(twins)
 
 
-def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> float | None:
+def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus", standing: "Standing") -> float | None:
     """Seconds until nothing that is due now is left; None while nothing is delivered."""
     from crm_pipelines.delivery.emptying import emptied_in
 
+    if standing.condition not in {"fine", "working", "behind"}:
+        return None
     found = emptied_in(engine, settings, told.gate, told.due)
     return None if found is None else round(found.total_seconds(), 1)
 
