@@ -133,7 +133,7 @@ def look_at_account(
     for finding in looked.findings:
         context.log.info("%s %s: %s", _mark(finding), finding.subject, scrub(finding.detail))
     if looked.problems:
-        if gate.paused and gate.pause_kind in {"credentials", "settings", "outage"}:
+        if gate.paused and gate.pause_kind in {"credentials", "settings", "outage", "attributes"}:
             # One cause, one alert: people are told of the gate.
             context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         first = looked.problems[0]
