@@ -54,6 +54,8 @@ _RESCUE_OF_IMPORTS = """\
 """
 _HELD = " AND s.claim_no = d.claim_no AND s.state = 'claimed'\n"
 _LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
+_BLIND = "crm_pipelines_tests/integration/orchestration/test_never_blind.py"
+_COMPLETENESS = "crm_pipelines/delivery/account/completeness.py"
 _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
 _MIGRATE = "crm_pipelines_tests/integration/database/test_migrate.py"
 _BARE_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_bare_destination.py"
@@ -1165,7 +1167,7 @@ MUTATIONS = (
         changes=(
             (
                 _GATES_SQL,
-                "   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))\n",
+                "   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored', 'attributes'))\n",
                 "   AND :by_hand = :by_hand\n",
             ),
         ),
@@ -3520,5 +3522,83 @@ MUTATIONS = (
         tests=(
             f"{_PREFLIGHT_TURNS}::test_what_was_selected_long_before_the_first_delivery_is_told_with_the_way_to_take_it_back",
         ),
+    ),
+    Mutation(
+        guard="never blind: nobody is taken before it is settled what the account lacks",
+        changes=((_OPS, "account.schema_known and accepts(account)", "account.schema_known"),),
+        tests=(f"{_BLIND}::test_nobody_is_taken_before_the_look",),
+    ),
+    Mutation(
+        guard="never blind: what the account lacks stops sending",
+        changes=(
+            (
+                _COMPLETENESS,
+                "account.gate.wait_for_attributes(in_words(account.destination.title, found), version)",
+                "account.gate.accept(version)",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_the_first_run_sends_nothing_and_tells_what_the_account_lacks",),
+    ),
+    Mutation(
+        guard="never blind: what is settled for one mapping is not for another",
+        changes=(
+            (
+                "crm_pipelines/destinations/gates.py",
+                "not self.accepted_mappings or mapping_version in self.accepted_mappings",
+                "True",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_after_a_change_of_the_mapping_it_is_asked_again",),
+    ),
+    Mutation(
+        guard="never blind: what is settled for one account is not for another",
+        changes=(
+            (
+                "crm_pipelines/destinations/gates.py",
+                "self.account is None or self.accepted_account != self.account",
+                "self.account is None",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_the_first_run_sends_nothing_and_tells_what_the_account_lacks",),
+    ),
+    Mutation(
+        guard="never blind: what was taken is not sent by a mapping that is not settled",
+        changes=((_OPS, "            if not accepts(account):\n", "            if False:\n"),),
+        tests=(f"{_BLIND}::test_what_was_taken_by_the_former_mapping_is_not_sent_by_another",),
+    ),
+    Mutation(
+        guard="never blind: a run that has looked does not stop what a user has just let go",
+        changes=(
+            (
+                _GATES_SQL,
+                "   AND NOT coalesce(accepted_account = account AND (acc",
+                "   AND NOT coalesce(false AND (acc",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_a_run_that_has_looked_does_not_stop_what_a_user_has_just_let_go",),
+    ),
+    Mutation(
+        guard="never blind: attributes end no wait but their own",
+        changes=((_GATES_SQL, " WHERE crm = :crm AND pause_kind = 'attributes'", " WHERE crm = :crm"),),
+        tests=(f"{_BLIND}::test_a_wait_by_hand_stays_and_is_followed_by_the_question",),
+    ),
+    Mutation(
+        guard="never blind: a key of another account does not wait for the former one's attributes",
+        changes=((_COMPLETENESS, "if not gate.knows(account.crm.credentials_fingerprint):", "if False:"),),
+        tests=(f"{_BLIND}::test_a_key_of_another_account_does_not_wait_for_the_former_ones_attributes",),
+    ),
+    Mutation(
+        guard="never blind: an installation in use goes on after the upgrade",
+        changes=(
+            ("crm_pipelines/database/migrations/versions/0027_attributes.sql", "s.synced_at IS NOT NULL", "false"),
+        ),
+        tests=(
+            "crm_pipelines_tests/integration/database/test_database.py::test_the_migration_takes_as_settled_where_something_was_delivered",
+        ),
+    ),
+    Mutation(
+        guard="never blind: only what was shown is accepted on the status page",
+        changes=(("crm_pipelines/api/pages/overview.py", " or state.pause_reason != lacks", ""),),
+        tests=(f"{_PAGES}::test_what_is_lacking_by_now_is_shown_anew_and_not_accepted",),
     ),
 )

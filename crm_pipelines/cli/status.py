@@ -35,7 +35,7 @@ def status(crm: str | None, as_json: bool) -> None:
     from crm_pipelines.contacts.stale import stale_in_words
     from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.delivery.standings import standing_at
-    from crm_pipelines.statistics.left_out import values_left_out
+    from crm_pipelines.statistics.left_out import left_out_sentence, values_left_out
     from crm_pipelines.statistics.status import crm_statuses
 
     with contacts_engine() as (settings, engine):
@@ -43,6 +43,7 @@ def status(crm: str | None, as_json: bool) -> None:
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
         left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
+        arrives_not = {one.crm: left_out_sentence(engine, one.crm, settings.title_of(one.crm)) for one in told}
         standings = {one.crm: standing_at(engine, settings, one.crm) for one in told}
         empty_in = {one.crm: _empty_in(settings, engine, one, standings[one.crm]) for one in told}
         shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
@@ -70,6 +71,8 @@ def status(crm: str | None, as_json: bool) -> None:
         if one.crm in shown:
             tell_standing(standings[one.crm])
         _tell_status(one)
+        if sentence := arrives_not[one.crm]:
+            click.echo(f"{one.crm}: {printable(sentence)}")
         _tell_left_out(one.crm, left_out[one.crm])
         if said := stale_in_words(one.crm, stale[one.crm] or 0):
             click.echo(f"{one.crm}: {said}")

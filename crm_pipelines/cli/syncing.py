@@ -72,6 +72,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
 
     named: list[Named] = []
     changes: list[ContactChange] = []
+    waits: str | None = None
     with contacts_engine() as (settings, engine):
         settings.destination(crm)
         os.environ["CRM_DATABASE_URL"] = engine.url.render_as_string(hide_password=False)
@@ -91,15 +92,19 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
         standing = standing_at(engine, settings, crm)
         title = settings.title_of(crm)
         if dry_run:
-            changes = _changes(settings, engine, crm, limit, ids or None)
+            changes, waits = _foreseen(settings, engine, crm, limit, ids or None)
         else:
             named = _named(engine, ids, crm, title, result.run_id)
     if as_json:
-        more = {"standing": standing.as_dict(), "first": [asdict(one) for one in changes]} if dry_run else {}
+        more = (
+            {"standing": standing.as_dict(), "would_wait": waits, "first": [asdict(one) for one in changes]}
+            if dry_run
+            else {}
+        )
         told_of = {"contacts": [asdict(one) for one in named]} if emails and not dry_run else {}
         print_json({"crm": crm, "dry_run": dry_run, **asdict(result), "not_found": not_found, **told_of, **more})
     elif dry_run:
-        _tell_dry_run(title, result, standing, changes)
+        _tell_dry_run(title, result, standing, waits, changes)
     else:
         _tell(result, standing, named)
     if not result.success:
@@ -108,15 +113,20 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
         raise click.exceptions.Exit(1)
 
 
-def _changes(
+def _foreseen(
     settings: "Settings", engine: "sa.Engine", crm: str, limit: int | None, ids: Sequence[UUID] | None
-) -> "list[ContactChange]":
+) -> "tuple[list[ContactChange], str | None]":
+    """The first contacts by field; and that a run would send nothing for what the account lacks, with what to do."""
+    from crm_pipelines.delivery.account.completeness import would_wait
     from crm_pipelines.delivery.account.opening import open_account
     from crm_pipelines.delivery.previewing import MOST_SHOWN, changes
 
     with open_account(settings, crm, engine) as account:
         first = account.queue.peek(limit=min(limit or MOST_SHOWN, MOST_SHOWN), contact_ids=ids)
-        return changes(account.queue, account.crm, first)
+        reason = would_wait(account, turn=lambda: None)
+        creates = f"`crm-pipelines provision {crm}` creates them."
+        waits = f"A run would send nothing, and wait for you. {reason} {creates}" if reason else None
+        return changes(account.queue, account.crm, first), waits
 
 
 def _named(engine: "sa.Engine", ids: Sequence[UUID], crm: str, title: str, run_id: str) -> "list[Named]":
@@ -140,11 +150,15 @@ def _tell(result: "RunResult", standing: "Standing", named: "list[Named]") -> No
         tell_standing(standing)
 
 
-def _tell_dry_run(title: str, result: "RunResult", standing: "Standing", changes: "list[ContactChange]") -> None:
+def _tell_dry_run(
+    title: str, result: "RunResult", standing: "Standing", waits: str | None, changes: "list[ContactChange]"
+) -> None:
     from crm_pipelines.delivery.previewing import foreseen_in_words
 
     if standing.condition in _HELD_UP:
         tell_standing(standing)
+    elif waits:
+        say(printable(waits))
     if not result.success:
         return
     taken = result.counts.get("claimed", 0)

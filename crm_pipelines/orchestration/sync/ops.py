@@ -26,6 +26,7 @@ import dagster as dg
 
 from crm_pipelines.contacts.stale import count_stale, stale_in_words
 from crm_pipelines.contacts.twins import settle
+from crm_pipelines.delivery.account.completeness import accepts, ask_before_sending, go_on_if_complete, would_wait
 from crm_pipelines.delivery.account.identity import AccountUnknown
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.pace.gatekeeping import reopen_if_accepted
@@ -93,12 +94,15 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
                 "that one, and sends nothing before it is selected.",
                 gate.account,
             )
+        if reason := would_wait(account, turn=lambda: None):
+            context.log.warning("A run would send nothing, and wait for you. %s", reason)
         return [
             Batch(number=number, run_id=context.run_id, claims=tuple(claims), dry_run=True)
             for number, claims in enumerate(split(seen, smallest, together=together) or [()], start=1)
         ]
 
     reopen_if_accepted(account.gate, account.crm, queue, account.policy)
+    go_on_if_complete(account, turn=lambda: None)
     admitted = _admitted(context, account)
     take_back(context, account)
     if admitted is None:
@@ -111,8 +115,10 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     gate = account.gate.read()
     if not gate.paused and (chosen is not None or queue.anything_due() or account.look_is_due):
         _learn(context, account)
+        if account.schema_known and not account.gate.read().paused:
+            ask_before_sending(account)
         gate = account.gate.read()
-    known = account.schema_known
+    known = account.schema_known and accepts(account)
     if gate.probing:
         limit = min(limit, smallest)  # who needs no request is no probe, so one contact might not be enough
     if not known:
@@ -230,6 +236,8 @@ def _sent_until_stopped(
     try:
         if not destination.stopped:
             account = account.admitted()
+            if not accepts(account):
+                return _given_back(context, account, batch)
             bulk = account.crm.imports if batch.kind == "import" else None
             return send(context, account, batch) if bulk is None else send_in_bulk(context, account, batch, bulk)
     except INTERRUPTIONS:
@@ -239,6 +247,19 @@ def _sent_until_stopped(
         tell_outcome(context, "stopped")
     totals = written_of_stopped(account, batch)
     return SentBatch(batch=batch, released=totals.released, totals=totals, halted="the run was stopped")
+
+
+def _given_back(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
+    """The mapping has changed since the run took its contacts, and nobody has looked what the account lacks for it."""
+    ids = [claim.contact_id for claim in batch.claims]
+    released = account.queue.release(context.run_id, ids) if ids else 0
+    context.log.warning(
+        "Batch %d: the mapping has changed since this run began, so nothing is sent by it; %d contacts wait for the "
+        "next run, and no try is used up.",
+        batch.number,
+        released,
+    )
+    return SentBatch(batch=batch, released=released)
 
 
 @dg.op(

@@ -127,7 +127,7 @@ def _holders(instance: dg.DagsterInstance, holders: dict[str, int]) -> str:
     return "| run | by Dagster's word | claims |\n| --- | --- | --- |\n" + "\n".join(rows)
 
 
-@dg.op(description="Asks for the account and its attributes; opens a gate that was closed for a key or a setting.")
+@dg.op(description="Asks for the account and its attributes; sending that had stopped for them goes on.")
 def look_at_account(
     context: dg.OpExecutionContext, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
@@ -136,11 +136,11 @@ def look_at_account(
         gate = account.gate.read()
     yield attributes_evaluation(destination.name, looked)
     if looked.reopened:
-        context.log.info("The gate was closed for the key or a setting and is open again.")
+        context.log.info("Sending had stopped, and goes on with the next run.")
     for finding in looked.findings:
         context.log.info("%s %s: %s", _mark(finding), finding.subject, scrub(finding.detail))
     if looked.problems:
-        if gate.paused and gate.pause_kind in {"credentials", "settings", "outage"}:
+        if gate.paused and gate.pause_kind in {"credentials", "settings", "outage", "attributes"}:
             # One cause, one alert: people are told of the gate.
             context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         first = looked.problems[0]
@@ -221,14 +221,14 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
             "check_account",
             look_at_account,
             f"Looks for everything that would keep contacts from arriving at {title}: key, list, attributes and their "
-            "types. When all is well, a gate that was closed for the key or a setting is opened. Fails when something "
-            "is wrong.",
+            "types. When all is well, sending that had stopped for it goes on. Fails when something is wrong.",
         ),
         job(
             "provision",
             create_attributes,
             f"Creates in the account at {title} the attributes that the mapping needs and the account does not have, "
-            "and adds options that contacts have to attributes of choices. All else stays as it is; safe to repeat. "
+            "and adds options that contacts have to attributes of choices; only what contacts have values for. Sending "
+            "that waits for it goes on. All else stays as it is; safe to repeat. "
             "With `dry_run` (on unless switched off) it only names them.",
         ),
     ]

@@ -1,5 +1,7 @@
 """Contacts that were delivered with another mapping: they are counted, and exactly those are queued for it."""
 
+from uuid import UUID
+
 import pytest
 import sqlalchemy as sa
 
@@ -14,7 +16,7 @@ NOW = "5555"
 
 
 @pytest.fixture
-def delivered(people: People) -> dict[str, object]:
+def delivered(people: People) -> dict[str, UUID]:
     """Contacts by the mapping that they were sent with, on both sides of the present one."""
     named = dict(zip(("older", "newer", "present", "unknown", "failed"), people.add(5), strict=True))
     people.run("UPDATE crm_syncs SET state = 'synced', synced_revision = revision, mapping_version = :now", now=NOW)
@@ -29,7 +31,7 @@ def delivered(people: People) -> dict[str, object]:
 
 
 def test_those_of_another_mapping_are_counted_and_queued_and_nobody_else(
-    people: People, delivered: dict[str, object]
+    people: People, delivered: dict[str, UUID]
 ) -> None:
     assert count_stale(people.engine, "brevo", NOW) == 2
     done = select(people.engine, "brevo", Who(stale=NOW))
@@ -41,7 +43,7 @@ def test_those_of_another_mapping_are_counted_and_queued_and_nobody_else(
 
 
 def test_they_are_counted_up_to_a_number_and_told_in_a_sentence(
-    people: People, delivered: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    people: People, delivered: dict[str, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert delivered
     again = "`crm-pipelines contacts select brevo --stale` sends"
