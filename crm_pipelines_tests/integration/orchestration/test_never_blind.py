@@ -17,7 +17,7 @@ from crm_pipelines.delivery.account.preflight import check_account, provision_ac
 from crm_pipelines.delivery.pace import pacing
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
 from crm_pipelines.orchestration.resources import Destination
-from crm_pipelines.orchestration.sync import ops
+from crm_pipelines.orchestration.sync import ops, taking
 from crm_pipelines.orchestration.sync.schedules import reason_to_wait
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
@@ -294,7 +294,7 @@ def test_what_was_taken_by_the_former_mapping_is_not_sent_by_another(
     first: FirstDay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(first, custom_fields="{}")
-    claim = ops.claim
+    claim = taking.claim
 
     def claim_by_another(*given: Any, **more: Any) -> Any:
         claims = claim(*given, **more)
@@ -407,7 +407,7 @@ def test_nobody_is_taken_before_the_look(first: FirstDay, monkeypatch: pytest.Mo
         learner = account.learner()
         assert learner is not None
         learner.learn()  # what the account has is known, not yet that it is enough
-    claim = ops.claim
+    claim = taking.claim
     monkeypatch.setattr(ops, "claim", becomes_due)
     assert first.pipeline.run().counts == {}
     assert writes(first) == []
