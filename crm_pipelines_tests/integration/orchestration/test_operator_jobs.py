@@ -133,7 +133,7 @@ def test_claims_of_an_active_run_are_not_touched(people: People, pipeline: Pipel
 def test_missing_attributes_are_found_named_created_and_then_found_well(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    people.add(1)
+    people.add(1, has_gmail=True)
     _, problem = launch(pipeline, "brevo_check_account")
     assert "does not exist, so its values are left out" in problem
     named, _ = launch(pipeline, "brevo_provision")
@@ -143,7 +143,11 @@ def test_missing_attributes_are_found_named_created_and_then_found_well(
     assert launch(pipeline, "brevo_check_account")[1] == ""
 
 
-def test_the_check_of_the_account_is_evaluated_red_and_green(pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+def test_the_check_of_the_account_is_evaluated_red_and_green(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(1, has_gmail=True)
+
     def verdict() -> dg.AssetCheckEvaluation:
         result = the_job("brevo_check_account").execute_in_process(instance=pipeline.instance, raise_on_error=False)
         [evaluation] = result.get_asset_check_evaluations()
@@ -151,7 +155,7 @@ def test_the_check_of_the_account_is_evaluated_red_and_green(pipeline: Pipeline,
 
     red = verdict()
     assert not red.passed
-    assert (red.description or "").startswith("Wrong: Attribute DOMAIN_ID")
+    assert (red.description or "").startswith("Wrong: Attribute HAS_GMAIL")
     launch(pipeline, "brevo_provision", dry_run=False)
     assert verdict().passed
     brevo_sandbox.configure(refusal="ip")
