@@ -31,7 +31,7 @@ from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.payloads import Sendable
 from crm_pipelines.delivery import fence, planning
 from crm_pipelines.delivery.single import courier
-from crm_pipelines.orchestration.sync import ops
+from crm_pipelines.orchestration.sync import sending, taking
 from crm_pipelines.orchestration.sync.jobs import sync_job
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.at_most_once import at_most_once
@@ -157,9 +157,10 @@ def _make_short(scale: float) -> None:
         client.__init__.__kwdefaults__["longest_request"] *= scale
     vars(fence)["TRUST"] *= scale
     vars(courier)["DELIVERY_LEASE"] *= scale
-    vars(ops)["CLAIM_LEASE"] *= scale / 10  # runs are as short
+    for module in (sending, taking):
+        vars(module)["CLAIM_LEASE"] *= scale / 10  # runs are as short
     vars(transport)["LONGEST_LARGE_REQUEST"] *= scale
-    vars(ops)["IMPORT_SILENCE"] *= scale
+    vars(taking)["IMPORT_SILENCE"] *= scale
     vars(planning)["BULK_REST"] *= scale / 60  # a storm has many an import come to nothing
     for name in ("IMPORT_SILENCE", "IMPORT_PATIENCE", "TRUST"):
         vars(planning)[name] *= scale

@@ -57,12 +57,18 @@ _RESCUE_OF_IMPORTS = """\
 """
 _HELD = " AND s.claim_no = d.claim_no AND s.state = 'claimed'\n"
 _LOCKS = "crm_pipelines_tests/integration/delivery/test_locks.py"
+_BLIND = "crm_pipelines_tests/integration/orchestration/test_never_blind.py"
+_COMPLETENESS = "crm_pipelines/delivery/account/completeness.py"
 _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
 _MIGRATE = "crm_pipelines_tests/integration/database/test_migrate.py"
 _BARE_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_bare_destination.py"
 _CLI_DESTINATIONS = "crm_pipelines_tests/integration/cli/test_destinations.py"
 _IMPORTS_SQL = "crm_pipelines/queue/bulk_imports.sql"
 _OPS = "crm_pipelines/orchestration/sync/ops.py"
+_LAUNCH_CONFIG = "crm_pipelines_tests/integration/orchestration/test_launch_config.py"
+_STALE = "crm_pipelines_tests/integration/contacts/test_stale.py"
+_SENDING = "crm_pipelines/orchestration/sync/sending.py"
+_TAKING = "crm_pipelines/orchestration/sync/taking.py"
 _FILLING = "crm_pipelines/delivery/bulk/filling.py"
 _BULK_SENDING = "crm_pipelines/delivery/bulk/sending.py"
 _SCANNING = "crm_pipelines/delivery/bulk/scanning.py"
@@ -606,7 +612,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="suspect lane: one at a time",
-        changes=((_OPS, '{"alone": courier.deliver_one_at_a_time,', '{"alone": courier.deliver,'),),
+        changes=((_SENDING, '{"alone": courier.deliver_one_at_a_time,', '{"alone": courier.deliver,'),),
         tests=(
             f"{_GUARDS}::test_a_poison_contact_takes_no_neighbour_with_it",
             f"{_RUNS}::test_crash_suspects_are_delivered_one_at_a_time",
@@ -638,7 +644,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="rescue: what the ledger knows is carried over first, whoever's run it was",
-        changes=((_OPS, ", *queue.silent_runs()", ""),),
+        changes=((_TAKING, ", *queue.silent_runs()", ""),),
         tests=(
             f"{_MATRIX}::test_killed_at_any_step_nothing_is_lost_and_each_contact_is_sent_twice_at_most[after_record]",
         ),
@@ -777,7 +783,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/resources.py",
-                "if context.run is not None and _is_being_cancelled(context.run.run_id, context.instance):",
+                "if context.run is not None and is_being_cancelled(context.run.run_id, context.instance):",
                 "if False:",
             ),
         ),
@@ -788,11 +794,52 @@ MUTATIONS = (
         changes=(
             (
                 _OPS,
-                'raise dg.Failure("The run was stopped while it claimed contacts.", allow_retries=False) from None',
-                "raise",
+                "                allow_retries=False,\n            ) from None",
+                "            ) from None",
             ),
         ),
         tests=(f"{_RUN_ENDS}::test_a_run_cancelled_while_it_claims_does_not_begin_anew",),
+    ),
+    Mutation(
+        guard="stopped in mid send: no further batch begins",
+        changes=((_OPS, "        if not destination.stopped:\n", "        if True:\n"),),
+        tests=(
+            f"{_RUN_ENDS}::test_a_run_stopped_in_mid_send_says_in_one_sentence_and_in_its_tag_what_became_of_its_contacts",
+        ),
+    ),
+    Mutation(
+        guard="interrupted, and stopped by nobody: Dagster sees it, and tries again",
+        changes=((_OPS, "if not is_being_cancelled(context.run_id, context.instance):", "if False:"),),
+        tests=(
+            f"{_RUN_ENDS}::test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge_and_to_try_again",
+        ),
+    ),
+    Mutation(
+        guard="executed again: what the former run came to is not said of this one",
+        changes=(
+            (
+                "crm_pipelines/orchestration/sync/tags.py",
+                "if found := inherited.keys() & run.tags.keys():",
+                "if found := set[str]():",
+            ),
+        ),
+        tests=(f"{_RUN_ENDS}::test_a_run_that_is_executed_again_begins_without_what_the_former_one_came_to",),
+    ),
+    Mutation(
+        guard="launch config that makes no sense: there is no run",
+        changes=(("crm_pipelines/orchestration/launch_config.py", "        if problems:\n", "        if False:\n"),),
+        tests=(f"{_LAUNCH_CONFIG}::test_what_makes_no_sense_is_refused_and_no_run_is_made",),
+    ),
+    Mutation(
+        guard="stale: whoever was sent with any other mapping is found",
+        changes=(
+            (
+                "crm_pipelines/contacts/selection.sql",
+                "mapping_version > CAST(:stale AS text)\n\n-- name: count_stale",
+                "mapping_version > CAST(:stale AS text) AND false\n\n-- name: count_stale",
+            ),
+        ),
+        tests=(f"{_STALE}::test_those_of_another_mapping_are_counted_and_queued_and_nobody_else",),
     ),
     Mutation(
         guard="a run without a sign of life holds nobody up",
@@ -837,8 +884,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/sync/jobs.py",
-                '"destination": resource_of(destination.name)',
-                '"destination": resource_of("brevo")',
+                '"destination": resource_of(destination.name',
+                '"destination": resource_of("brevo"',
             ),
         ),
         tests=(f"{_DESTINATIONS}::test_runs_by_turns_keep_both_accounts_apart",),
@@ -859,8 +906,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/upkeep/operator_jobs.py",
-                "resource_of(destination.name)",
-                'resource_of("brevo")',
+                "resource_of(destination.name",
+                'resource_of("brevo"',
             ),
         ),
         tests=(f"{_DESTINATIONS}::test_each_account_is_checked_and_provisioned_by_its_own_jobs",),
@@ -1127,7 +1174,7 @@ MUTATIONS = (
         changes=(
             (
                 _GATES_SQL,
-                "   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))\n",
+                "   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored', 'attributes'))\n",
                 "   AND :by_hand = :by_hand\n",
             ),
         ),
@@ -1897,12 +1944,14 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a run whose import failed sends its contacts singly",
-        changes=((_OPS, "if receipt.failed is None or receipt.halted is not None", "if True"),),
+        changes=((_SENDING, "if receipt.failed is None or receipt.halted is not None", "if True"),),
         tests=(f"{_ENDPOINT}::test_what_an_import_could_not_bring_in_goes_in_the_same_run_and_the_sums_add_up",),
     ),
     Mutation(
         guard="endpoint: after two failed imports in a row there is none for an hour",
-        changes=((_OPS, "if (rest := bulk_held_up(ends)) is not None:", "if (rest := bulk_held_up([])) is not None:"),),
+        changes=(
+            (_TAKING, "if (rest := bulk_held_up(ends)) is not None:", "if (rest := bulk_held_up([])) is not None:"),
+        ),
         tests=(
             (
                 f"{_ENDPOINT}"
@@ -1939,7 +1988,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: an account that cannot be read counts as an import that failed",
-        changes=((_OPS, "    if scanner.failed:\n", "    if False:\n"),),
+        changes=((_TAKING, "    if scanner.failed:\n", "    if False:\n"),),
         tests=(f"{_ENDPOINT}::test_after_two_failures_of_what_only_imports_need_it_is_left_alone_for_an_hour",),
     ),
     Mutation(
@@ -1970,7 +2019,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="endpoint: a limit of the run holds for what follows a failed import",
-        changes=((_OPS, "claim_limit(left, rate, most)", "claim_limit(left, rate, None)"),),
+        changes=((_SENDING, "claim_limit(left, rate, most)", "claim_limit(left, rate, None)"),),
         tests=(f"{_ENDPOINT}::test_a_limit_holds_for_what_goes_singly_after_a_failed_import",),
     ),
     Mutation(
@@ -2031,12 +2080,12 @@ MUTATIONS = (
     ),
     Mutation(
         guard="turns: a long queue leaves suspects a share",
-        changes=((_OPS, "share = 0 if probing else suspects_share(most_alone)", "share = 0"),),
+        changes=((_TAKING, "share = 0 if probing else suspects_share(most_alone)", "share = 0"),),
         tests=(f"{_TURNS}::test_suspects_get_their_turn_however_long_the_queue_is",),
     ),
     Mutation(
         guard="turns: many suspects leave the others their share",
-        changes=((_OPS, "share = 0 if probing else suspects_share(most_alone)", "share = limit"),),
+        changes=((_TAKING, "share = 0 if probing else suspects_share(most_alone)", "share = limit"),),
         tests=(f"{_TURNS}::test_suspects_however_many_leave_the_others_their_turn",),
     ),
     Mutation(
@@ -2055,8 +2104,8 @@ MUTATIONS = (
     Mutation(
         guard="turns: a suspect is a probe only if there is nobody else",
         changes=(
-            (_OPS, "if left > 0 and not (probing and claims):", "if left > 0:"),
-            (_OPS, "share = 0 if probing else", "share = limit if probing else"),
+            (_TAKING, "if left > 0 and not (probing and claims):", "if left > 0:"),
+            (_TAKING, "share = 0 if probing else", "share = limit if probing else"),
         ),
         tests=(f"{_TURNS}::test_a_suspect_is_a_probe_only_if_there_is_nobody_else",),
     ),
@@ -2580,7 +2629,7 @@ MUTATIONS = (
     Mutation(
         guard="commands: nobody is queued for what is no destination",
         changes=(
-            ("crm_pipelines/cli/contacts.py", "selectable(settings, engine, crm), who)", "crm, who)"),
+            ("crm_pipelines/cli/contacts.py", "        crm = selectable(settings, engine, crm)\n", ""),
             ("crm_pipelines/cli/importing.py", "[selectable(settings, engine, crm) for crm in crms]", "crms"),
         ),
         tests=(f"{_COMMANDS}::test_what_is_no_destination_is_refused_with_the_variable_to_set_and_nothing_is_done",),
@@ -3545,5 +3594,83 @@ MUTATIONS = (
         guard="never blind: nothing is made in a database where somebody else has a name of ours",
         changes=(("crm_pipelines/database/taken_names.py", "    if taken:\n", "    if False:\n"),),
         tests=(f"{_TAKEN_TESTS}::test_nothing_is_made_where_a_name_of_ours_is_somebody_elses",),
+    ),
+    Mutation(
+        guard="never blind: nobody is taken before it is settled what the account lacks",
+        changes=((_OPS, "account.schema_known and accepts(account)", "account.schema_known"),),
+        tests=(f"{_BLIND}::test_nobody_is_taken_before_the_look",),
+    ),
+    Mutation(
+        guard="never blind: what the account lacks stops sending",
+        changes=(
+            (
+                _COMPLETENESS,
+                "account.gate.wait_for_attributes(in_words(account.destination.title, found), version)",
+                "account.gate.accept(version)",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_the_first_run_sends_nothing_and_tells_what_the_account_lacks",),
+    ),
+    Mutation(
+        guard="never blind: what is settled for one mapping is not for another",
+        changes=(
+            (
+                "crm_pipelines/destinations/gates.py",
+                "not self.accepted_mappings or mapping_version in self.accepted_mappings",
+                "True",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_after_a_change_of_the_mapping_it_is_asked_again",),
+    ),
+    Mutation(
+        guard="never blind: what is settled for one account is not for another",
+        changes=(
+            (
+                "crm_pipelines/destinations/gates.py",
+                "self.account is None or self.accepted_account != self.account",
+                "self.account is None",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_the_first_run_sends_nothing_and_tells_what_the_account_lacks",),
+    ),
+    Mutation(
+        guard="never blind: what was taken is not sent by a mapping that is not settled",
+        changes=((_OPS, "            if not accepts(account):\n", "            if False:\n"),),
+        tests=(f"{_BLIND}::test_what_was_taken_by_the_former_mapping_is_not_sent_by_another",),
+    ),
+    Mutation(
+        guard="never blind: a run that has looked does not stop what a user has just let go",
+        changes=(
+            (
+                _GATES_SQL,
+                "   AND NOT coalesce(accepted_account = account AND (acc",
+                "   AND NOT coalesce(false AND (acc",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_a_run_that_has_looked_does_not_stop_what_a_user_has_just_let_go",),
+    ),
+    Mutation(
+        guard="never blind: attributes end no wait but their own",
+        changes=((_GATES_SQL, " WHERE crm = :crm AND pause_kind = 'attributes'", " WHERE crm = :crm"),),
+        tests=(f"{_BLIND}::test_a_wait_by_hand_stays_and_is_followed_by_the_question",),
+    ),
+    Mutation(
+        guard="never blind: a key of another account does not wait for the former one's attributes",
+        changes=((_COMPLETENESS, "if not gate.knows(account.crm.credentials_fingerprint):", "if False:"),),
+        tests=(f"{_BLIND}::test_a_key_of_another_account_does_not_wait_for_the_former_ones_attributes",),
+    ),
+    Mutation(
+        guard="never blind: an installation in use goes on after the upgrade",
+        changes=(
+            ("crm_pipelines/database/migrations/versions/0027_attributes.sql", "s.synced_at IS NOT NULL", "false"),
+        ),
+        tests=(
+            "crm_pipelines_tests/integration/database/test_database.py::test_the_migration_takes_as_settled_where_something_was_delivered",
+        ),
+    ),
+    Mutation(
+        guard="never blind: only what was shown is accepted on the status page",
+        changes=(("crm_pipelines/api/pages/overview.py", " or state.pause_reason != lacks", ""),),
+        tests=(f"{_PAGES}::test_what_is_lacking_by_now_is_shown_anew_and_not_accepted",),
     ),
 )

@@ -7,7 +7,8 @@
 | `status` | `status` |
 | `suppressions` | `suppress`, `unsuppress`, `suppressions list` |
 | `why` | `why` |
-| `delivery` | `sync`, `check`, `provision` |
+| `syncing` | `sync` |
+| `delivery` | `check`, `provision` |
 | `watching` | `alerts test`, `health` |
 | `api` | `api`, `tokens create`, `list`, `revoke` |
 | `webserver` | `webserver` |
@@ -22,7 +23,19 @@ import sys
 
 import click
 
-from crm_pipelines.cli import api, contacts, delivery, gates, local, status, suppressions, watching, webserver, why
+from crm_pipelines.cli import (
+    api,
+    contacts,
+    delivery,
+    gates,
+    local,
+    status,
+    suppressions,
+    syncing,
+    watching,
+    webserver,
+    why,
+)
 from crm_pipelines.errors import CrmPipelinesError
 
 _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
@@ -31,7 +44,7 @@ _INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
 _COMMANDS = [
     *(contacts.contacts, status.status, contacts.retry),
     *(suppressions.suppress, suppressions.unsuppress, suppressions.suppressions),
-    *(why.why, delivery.sync, delivery.check, delivery.provision, watching.alerts, watching.health),
+    *(why.why, syncing.sync, delivery.check, delivery.provision, watching.alerts, watching.health),
     *(api.api, api.tokens, webserver.webserver, gates.gate, local.db, local.sandbox, local.up, local.demo),
 ]
 

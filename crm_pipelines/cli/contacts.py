@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -35,7 +35,7 @@ contacts.add_command(import_)
 
 
 def _choosing(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which contacts; the command gets them as `who`."""
+    """The options that say which contacts; the command gets them as `who`, to be called."""
 
     @wraps(command)
     def chosen(
@@ -43,7 +43,7 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from crm_pipelines.contacts.selection import Who
 
-        command(who=Who(ids=ids, emails=emails, status=status, everyone=everyone), **others)
+        command(who=partial(Who, ids=ids, emails=emails, status=status, everyone=everyone), **others)
 
     options = [
         click.option("--id", "ids", type=click.UUID, multiple=True, help="By id."),
@@ -64,20 +64,25 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
 @contacts.command("select")
 @click.argument("crm", type=DESTINATION)
 @_choosing
+@click.option("--stale", is_flag=True, help="Those that were delivered with another mapping than that of now.")
 @as_json
-def select_(crm: str, who: "Who", as_json: bool) -> None:
+def select_(crm: str, who: "Callable[..., Who]", stale: bool, as_json: bool) -> None:
     """Queue contacts for CRM; they are sent even if nothing changed.
 
     \b
     Examples:
       crm-pipelines contacts select brevo --email ada@example.com --email grace@example.com
       crm-pipelines contacts select brevo --where-status New
+      crm-pipelines contacts select brevo --stale
       crm-pipelines contacts select brevo --all
     """
     from crm_pipelines.contacts.selection import select
+    from crm_pipelines.crms.registry import mapper_of
 
     with contacts_engine() as (settings, engine), working("Selecting"):
-        done = select(engine, selectable(settings, engine, crm), who)
+        crm = selectable(settings, engine, crm)
+        chosen = who(stale=mapper_of(settings, crm).mapping_version) if stale else who()
+        done = select(engine, crm, chosen)
     said = [f"{done.selected} queued"]
     said += [f"{done.already_queued} were queued already"] if done.already_queued else []
     said += [f"{done.claimed} are being delivered and go again"] if done.claimed else []
@@ -89,7 +94,7 @@ def select_(crm: str, who: "Who", as_json: bool) -> None:
 @click.argument("crm", type=DESTINATION)
 @_choosing
 @as_json
-def unselect(crm: str, who: "Who", as_json: bool) -> None:
+def unselect(crm: str, who: "Callable[..., Who]", as_json: bool) -> None:
     """Take contacts back from CRM's queue. What the CRM holds already stays there.
 
     Who is suppressed (never sent) stays so, unless named by --id or --email.
@@ -102,7 +107,7 @@ def unselect(crm: str, who: "Who", as_json: bool) -> None:
     from crm_pipelines.contacts import selection
 
     with contacts_engine() as (_, engine), working("Taking back"):
-        done = selection.unselect(engine, crm, who)
+        done = selection.unselect(engine, crm, who())
     said = [f"{done.unselected} taken back", f"{done.unchanged} were not selected"]
     said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
     _end(crm, done, ", ".join(said), as_json=as_json)

@@ -1,6 +1,5 @@
 """Commands that talk to a CRM."""
 
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,77 +12,14 @@ from crm_pipelines.cli.output import (
     cells,
     print_json,
     print_table,
-    printable,
-    report_unknown,
     table,
     verdict,
     working,
 )
-from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.vocabulary import counted
 
 if TYPE_CHECKING:
-    from crm_pipelines.crms.schema import NewAttribute
-
-
-class SyncFailed(CrmPipelinesError):
-    """The run failed."""
-
-
-class ContactsUnknown(CrmPipelinesError):
-    """No contact has any of these addresses, so nothing was run."""
-
-
-@click.command()
-@click.argument("crm", type=DESTINATION)
-@click.option("--limit", type=click.IntRange(min=1), help="Deliver at most this many contacts.")
-@click.option("--email", "emails", multiple=True, help="Only this contact (repeatable), without waiting for its time.")
-@click.option("--dry-run", is_flag=True, help="Claim and send nothing; say what would be sent.")
-@as_json
-def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Run the Dagster job of CRM now, in this process.
-
-    \b
-    Examples:
-      crm-pipelines sync brevo --dry-run
-      crm-pipelines sync brevo --limit 10
-      crm-pipelines sync brevo --email ada@example.com
-    """
-    from crm_pipelines.contacts.presence import nobody_yet
-    from crm_pipelines.contacts.selection import Who, ids_by_email, unknown
-    from crm_pipelines.destinations.gates import GateKeeper
-    from crm_pipelines.local.databases import point_dagster_at
-    from crm_pipelines.orchestration.sync.run_now import run_now
-
-    with contacts_engine() as (settings, engine):
-        settings.destination(crm)
-        os.environ["CRM_DATABASE_URL"] = engine.url.render_as_string(hide_password=False)
-        point_dagster_at(settings, engine.url)
-        ids = ids_by_email(engine, emails)
-        not_found = unknown(engine, Who(emails=emails)) if emails else ()
-        report_unknown(not_found)
-        if emails and not ids:
-            raise ContactsUnknown
-        gate = GateKeeper(engine, crm)
-        known_change = gate.read().account_since
-        with working(f"Running {crm}_sync"):
-            result = run_now(crm, limit=limit, contact_ids=ids or None, dry_run=dry_run)
-        if (now := gate.read()).account_since != known_change:
-            told = f"{crm}: the key opens account {now.account}{now.account_change}. Select those that are to go there."
-            click.echo(printable(told), err=True)
-        nobody = None if any(result.counts.values()) else nobody_yet(engine, crm)
-        if now.waits_for_a_person:
-            told = f"{crm}: nothing is sent until {now.paused_until_in_words}. {now.pause_reason}"
-            click.echo(printable(told), err=True)
-    if as_json:
-        print_json({"crm": crm, "dry_run": dry_run, **asdict(result), "not_found": not_found})
-    if not result.success:
-        raise SyncFailed(f"Run {result.run_id} failed: {result.problem}")
-    if not as_json:
-        counts = ", ".join(f"{count} {name}" for name, count in result.counts.items() if count)
-        foreseen = "nothing was sent; it would be " if dry_run and counts else ""
-        click.echo(f"Run {result.run_id}: {foreseen}{counts or 'nothing was due'}.{f' {nobody}' if nobody else ''}")
-    if not_found:
-        raise click.exceptions.Exit(1)
+    from crm_pipelines.delivery.account.preflight import ProvisionPlan
 
 
 @click.command()
@@ -93,7 +29,7 @@ def check(crm: str, as_json: bool) -> None:
     """Look for everything that would keep contacts from arriving at CRM, and say all of it at once.
 
     The settings, the contacts database, the key, the mapping, and at the CRM its attributes and list. When all is well,
-    a gate that was closed for the key or a setting is opened.
+    sending that had stopped for the key, a setting or missing attributes goes on.
 
     \b
     Example:
@@ -111,18 +47,20 @@ def check(crm: str, as_json: bool) -> None:
             shown.add_row(verdict(finding.ok, blocking=finding.blocking), *cells(finding.subject, finding.detail))
         print_table(shown)
         if examined.reopened:
-            click.echo("The gate was closed for the key or a setting and is open again.")
+            click.echo("Sending had stopped, and goes on with the next run.")
     if not examined.passed:
         raise click.exceptions.Exit(1)
 
 
 @click.command()
 @click.argument("crm", type=DESTINATION)
+@click.option("--all", "everything", is_flag=True, help="Also those that no contact has a value for.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and create nothing.")
 @as_json
-def provision(crm: str, dry_run: bool, as_json: bool) -> None:
+def provision(crm: str, everything: bool, dry_run: bool, as_json: bool) -> None:
     """Create the attributes at CRM that the mapping and the contacts' custom fields need.
 
+    Only those that some contact has a value for, unless --all is given. Sending that waits for them goes on.
     Attributes of choices get the options that the contacts have. The plan is shown first. Attributes that are there
     already keep their type and their options, and get those that they lack, so this is safe to repeat. What CRM refuses
     is told in its words, with exit code 1, and the others are created. Contacts of which a value was left out for one
@@ -141,26 +79,43 @@ def provision(crm: str, dry_run: bool, as_json: bool) -> None:
         created: list[str] = []
         failed: ProvisionError | None = None
         with open_account(settings, crm, engine) as account:
-            plan = plan_account(account)
+            planned = plan_account(account, everything=everything)
+            plan = planned.new
+            waited = account.gate.read().waits_for_attributes
             if not as_json:
-                _tell_plan(crm, plan)
-            if plan and not dry_run:
-                with working(f"Creating or extending {len(plan)} attributes"):
+                _tell_plan(crm, planned)
+            if (plan or waited) and not dry_run:
+                with working(f"Creating or extending {counted(len(plan), 'attribute')}"):
                     try:
-                        created = provision_account(account, dry_run=False)
+                        created = provision_account(account, dry_run=False, everything=everything)
                     except ProvisionError as error:
                         created, failed = error.created, error
+            goes_on = waited and not account.gate.read().waits_for_attributes
+            title = account.destination.title
     if as_json:
         refused = failed.refused if failed else []
-        told = {"plan": [asdict(one) for one in plan], "created": created, "refused": refused}
+        told = {
+            "plan": [asdict(one) for one in plan],
+            "not_needed": planned.not_needed,
+            "created": created,
+            "refused": refused,
+        }
         print_json({"crm": crm, "dry_run": dry_run, **told})
     elif plan:
         click.echo("Nothing was created." if dry_run or not created else f"Created: {', '.join(created)}.")
+    if goes_on and not as_json:
+        click.echo(f"Sending to {title} goes on with the next run.")
     if failed is not None:
         raise failed
 
 
-def _tell_plan(crm: str, plan: "list[NewAttribute]") -> None:
+def _tell_plan(crm: str, planned: "ProvisionPlan") -> None:
+    if planned.not_needed:
+        names = ", ".join(planned.not_needed)
+        click.echo(
+            f"{crm}: no contact has a value for {names}; `crm-pipelines provision {crm} --all` creates them too."
+        )
+    plan = planned.new
     if not plan:
         click.echo(f"{crm}: nothing is missing.")
         return

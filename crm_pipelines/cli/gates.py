@@ -6,7 +6,7 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION
-from crm_pipelines.cli.output import as_json, print_json
+from crm_pipelines.cli.output import as_json, print_json, printable
 from crm_pipelines.cli.status import tell_standing
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.vocabulary import counted
@@ -56,7 +56,10 @@ def gate(context: click.Context, as_json: bool) -> None:
 @gate.command("open")
 @click.argument("crm", type=DESTINATION)
 def open_(crm: str) -> None:
-    """Let CRM be sent to again, after it was stopped by hand or by a restore. What is due goes with the next run.
+    """Let CRM be sent to again, after it was stopped by hand, by a restore, or for what its account lacks.
+
+    What is due goes with the next run. Values of attributes that the account lacks are left out then; that is
+    remembered, and not asked again before the mapping changes.
 
     \b
     Example:
@@ -69,6 +72,8 @@ def open_(crm: str) -> None:
         due = Queue(engine, crm).backlog().due
     if before.paused and not before.waits_for_a_person:
         raise OpensByItself(f"Sending to {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
+    if before.waits_for_attributes:
+        click.echo(f"{crm}: sent without them from now on. {printable(before.pause_reason or '')}")
     said = "is on again" if before.paused else "was on already"
     click.echo(f"{crm}: sending {said}. {counted(due, 'contact')} {'is' if due == 1 else 'are'} due.")
 

@@ -9,6 +9,7 @@ from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
 from crm_pipelines.database.view import SYNC_STATUSES
+from crm_pipelines.errors import SettingsError
 from crm_pipelines.vocabulary import STATUS_WORDS, counted
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status brevo --json | jq .counts.Error
     """
     from crm_pipelines.contacts.presence import nobody_yet
+    from crm_pipelines.contacts.stale import stale_in_words
     from crm_pipelines.contacts.twins import count_twins, in_words
     from crm_pipelines.delivery.standings import standing_at
-    from crm_pipelines.statistics.left_out import values_left_out
+    from crm_pipelines.statistics.left_out import left_out_sentence, values_left_out
     from crm_pipelines.statistics.status import crm_statuses
 
     with contacts_engine() as (settings, engine):
@@ -42,11 +44,13 @@ def status(crm: str | None, as_json: bool) -> None:
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
         left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
+        arrives_not = {one.crm: left_out_sentence(engine, one.crm, settings.title_of(one.crm)) for one in told}
         standings = {one.crm: standing_at(engine, settings, one.crm) for one in told}
         empty_in = {one.crm: _empty_in(settings, engine, one, standings[one.crm]) for one in told}
         shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
         waiting = waiting_for_nobody(settings, engine)
         nobody = nobody_yet(engine, crm or next(iter(settings.destinations)))
+        stale = {one.crm: _stale(settings, engine, one.crm) for one in told}
     if as_json:
         documents = [
             {
@@ -55,6 +59,7 @@ def status(crm: str | None, as_json: bool) -> None:
                 "empty_in_seconds": empty_in[one.crm],
                 "left_out": [asdict(value) for value in left_out[one.crm]],
                 "waiting_for_nobody": waiting.get(one.crm),
+                "delivered_with_another_mapping": stale[one.crm],
             }
             for one in told
         ]
@@ -72,7 +77,11 @@ def status(crm: str | None, as_json: bool) -> None:
         print_table(overview)
     for one in told:
         _tell_status(one)
+        if sentence := arrives_not[one.crm]:
+            click.echo(f"{one.crm}: {printable(sentence)}")
         _tell_left_out(one.crm, left_out[one.crm])
+        if said := stale_in_words(one.crm, stale[one.crm] or 0):
+            click.echo(f"{one.crm}: {said}")
     for one in told:
         if one.crm in waiting:
             click.echo(waiting[one.crm])
@@ -88,6 +97,19 @@ def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus", stan
         return None
     found = emptied_in(engine, settings, told.gate, told.due)
     return None if found is None else round(found.total_seconds(), 1)
+
+
+def _stale(settings: "Settings", engine: "sa.Engine", crm: str) -> int | None:
+    """Delivered contacts that were sent with another mapping; None where there is none to compare with."""
+    from crm_pipelines.contacts.stale import count_stale
+    from crm_pipelines.crms.registry import mapper_of
+
+    if crm not in settings.destinations:
+        return None
+    try:
+        return count_stale(engine, crm, mapper_of(settings, crm).mapping_version)
+    except SettingsError:
+        return None
 
 
 def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:

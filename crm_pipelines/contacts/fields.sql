@@ -1,7 +1,33 @@
--- The custom fields that contacts have.
+-- The fields that contacts have values of.
 
 -- name: in_use
-SELECT DISTINCT ON (key) key, value FROM crm_contacts, jsonb_each(custom_fields) WHERE value <> 'null' ORDER BY key
+SELECT DISTINCT ON (key) key, value FROM crm_contacts, jsonb_each(custom_fields) WHERE value NOT IN ('null', '""') ORDER BY key
+
+-- name: filled
+-- Of each field, by the name that a mapping has for it: how many contacts have a value, and some of them, in one pass.
+-- Parts of a name that were not given come out of the whole one.
+SELECT field, count(*) AS contacts, min(id::text) AS example
+  FROM crm_contacts c, LATERAL (
+        SELECT * FROM unnest(ARRAY[
+            CASE WHEN btrim(coalesce(first_name, '')) <> '' OR (btrim(coalesce(last_name, '')) = '' AND btrim(name) <> '') THEN 'first_name' END,
+            CASE WHEN btrim(coalesce(last_name, '')) <> '' OR (btrim(coalesce(first_name, '')) = '' AND btrim(name) ~ '\s') THEN 'last_name' END,
+            CASE WHEN btrim(name) <> '' THEN 'name' END,
+            CASE WHEN btrim(phone_number) <> '' THEN 'phone_number' END,
+            CASE WHEN btrim(email_type) <> '' THEN 'email_type' END,
+            CASE WHEN has_gmail IS NOT NULL THEN 'has_gmail' END,
+            CASE WHEN btrim(context) <> '' THEN 'context' END,
+            CASE WHEN btrim(source_url) <> '' THEN 'source_url' END,
+            CASE WHEN source_job_id IS NOT NULL THEN 'source_job_id' END,
+            CASE WHEN domain_id IS NOT NULL THEN 'domain_id' END,
+            CASE WHEN page_id IS NOT NULL THEN 'page_id' END,
+            'created_at', 'updated_at']) AS of_column (field) WHERE field IS NOT NULL
+        UNION ALL
+        SELECT 'custom_fields.' || key FROM jsonb_each(custom_fields) WHERE value NOT IN ('null', '""')
+       ) AS filled
+ GROUP BY field, get_byte(uuid_send(id), 15) % 16 ORDER BY field
+
+-- name: examples
+SELECT * FROM crm_contacts WHERE id = ANY (CAST(:ids AS uuid[]))
 
 -- name: values_in_use
 -- Of lists each item as it is, of a text what stands between its semicolons, bars and line ends, or else the whole list

@@ -24,15 +24,19 @@ _SQL = load_statements("contacts/selection")
 
 @dataclass(frozen=True, kw_only=True)
 class Who:
-    """Contacts by id, by address, by their status at the CRM, or everyone; several of them add up."""
+    """Contacts by id, by address, by their status at the CRM, or everyone; several of them add up.
+
+    `stale`: those that were delivered with another mapping than the one of this version.
+    """
 
     ids: tuple[UUID, ...] = ()
     emails: tuple[str, ...] = ()
     status: str | None = None
     everyone: bool = False
+    stale: str | None = None
 
     def __post_init__(self) -> None:
-        if not (self.ids or self.emails or self.status or self.everyone):
+        if not (self.ids or self.emails or self.status or self.everyone or self.stale):
             raise UsageError("Say which contacts, or that it is all of them.")
 
 
@@ -114,7 +118,7 @@ def select(engine: sa.Engine, crm: str, who: Who) -> Selected:
         parameters = _parameters(connection, crm, who)
         connection.execute(NO_TIMEOUT)
         connection.execute(_SQL["choose"], parameters)
-        named = not (who.everyone or who.status)
+        named = not (who.everyone or who.status or who.stale)
         counts = _select_chosen(connection, parameters["crm"], named=named)
         return Selected(**counts, not_found=_unknown(connection, who))
 
@@ -257,6 +261,7 @@ def _parameters(connection: sa.Connection, crm: str, who: Who) -> dict[str, Any]
         "emails": list(who.emails),
         "status": known_status(who.status) if who.status else None,
         "everyone": who.everyone,
+        "stale": who.stale,
     }
 
 

@@ -22,6 +22,18 @@ SELECT id FROM crm_contacts WHERE address = ANY (ARRAY(SELECT crm_address(e) FRO
 UNION
 SELECT c.id FROM crm_contacts c LEFT JOIN crm_syncs s ON s.contact_id = c.id AND s.crm = :crm
  WHERE CAST(:status AS text) IS NOT NULL AND crm_sync_status(s.state, s.attempts) = CAST(:status AS text)
+UNION
+-- Delivered, by another mapping than this. By ranges, for which there is an index.
+SELECT contact_id FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND mapping_version < CAST(:stale AS text)
+UNION
+SELECT contact_id FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND mapping_version > CAST(:stale AS text)
+
+-- name: count_stale
+SELECT count(*) FROM (
+    SELECT FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND mapping_version < CAST(:stale AS text)
+    UNION ALL
+    SELECT FROM crm_syncs WHERE crm = :crm AND state = 'synced' AND mapping_version > CAST(:stale AS text)
+    LIMIT :most) s
 
 -- name: leave_unknown
 -- Who may have arrived where nothing must be sent twice is sent again if it is named, and not with many.

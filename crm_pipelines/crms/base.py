@@ -4,7 +4,7 @@
 attribute that may be None: it is asked for before it is used.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -137,12 +137,14 @@ class Crm(Mapper, Protocol):
         custom_fields: Mapping[str, Any] | None = None,
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[Finding]:
         """Preflight: everything that would keep contacts from arriving.
 
         `custom_fields` holds one example value of each custom field in use, so that those sent under their own name
         are looked at too; `values_in_use` tells those of which the account has to know every one. `judge` says whether
-        the account is the right one; None: the CRM does not tell which it is.
+        the account is the right one; None: the CRM does not tell which it is. `blank` are attributes of the mapping
+        that no contact has a value for: they need not be there.
         """
 
     def close(self) -> None:

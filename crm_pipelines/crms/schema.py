@@ -1,6 +1,6 @@
 """What an account has to have, so that the contacts' values arrive."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -85,8 +85,9 @@ class Schema(Protocol):
         turn: Turn,
         custom_fields: Mapping[str, Any] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[str]:
         """Create what the mapping needs in the account; returns the names that it was (or would be) done for.
 
-        Safe to repeat.
+        `blank` are attributes of the mapping that no contact has a value for, which are not created. Safe to repeat.
         """

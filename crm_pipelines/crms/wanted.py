@@ -1,8 +1,9 @@
 """What an account has to have for the mapping and the custom fields in use, and creating it. Shared by all CRMs."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Protocol, TypeVar
 
 from crm_pipelines.crms.attributes import AccountAttributes, Known
@@ -22,6 +23,8 @@ class WithChoices(Known, Protocol):
 
 K = TypeVar("K", bound=WithChoices)
 
+# FIRST_NAME and FIRSTNAME, FRSTNAME and FIRSTNAME; not PAGE_ID and EXT_ID, nor FIRSTNAME and LASTNAME.
+_NEARLY_THE_SAME = 0.85
 # Who has more is no field of choices.
 _MOST_OPTIONS = 200
 
@@ -36,12 +39,18 @@ class Wanted:
     custom_field: str | None = None  # from which it comes
 
 
-def wanted_attributes(mapping: FieldMapping, custom_fields: Mapping[str, Any]) -> dict[str, Wanted]:
-    """By name. `custom_fields` holds one example value of each custom field in use."""
+def wanted_attributes(
+    mapping: FieldMapping, custom_fields: Mapping[str, Any], blank: Collection[str] = ()
+) -> dict[str, Wanted]:
+    """By name. `custom_fields` holds one example value of each custom field in use.
+
+    `blank` are the attributes of the mapping that no contact has a value for: nobody needs them.
+    """
     own = mapping.by_own_name(custom_fields)
     return {
         name: Wanted(line.type, line.options, custom_field=_custom_field(line.source))
         for name, line in mapping.attributes.items()
+        if name not in blank
     } | {
         name: Wanted(natural_type(custom_fields[field]), mapped=False, custom_field=field)
         for field, name in own.items()
@@ -144,6 +153,31 @@ def create_all(
     if refused:
         raise ProvisionError(" ".join(refused), created=done, refused=refused)
     return done
+
+
+def not_needed(blank: Collection[str], there: Collection[str], destination: str) -> Iterator[Finding]:
+    """That the account may well lack these, in one line; nothing where it lacks none."""
+    if lacking := ", ".join(sorted(set(blank) - set(there))):
+        detail = (
+            f"no contact has a value, so none is needed; `crm-pipelines provision {destination} --all` creates them"
+        )
+        yield Finding(ok=True, subject=lacking, detail=detail, blocking=False)
+
+
+def suggestion(name: str, possible: Iterable[str], mapping: FieldMapping) -> str | None:
+    """The attribute of the account that a missing one may mean; None: none that is nearly the same.
+
+    `possible` take the values. What the mapping sends already, or must not send, is none.
+    """
+    plain = {
+        _plain(one): one for one in sorted(possible) if not mapping.reserves(one) and one not in mapping.attributes
+    }
+    near = get_close_matches(_plain(name), plain, n=1, cutoff=_NEARLY_THE_SAME)
+    return plain[near[0]] if near else None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "").replace("-", "")
 
 
 def label_of(name: str, wanted: Wanted) -> str:

@@ -10,6 +10,17 @@ from crm_pipelines.queue.model import Applied
 NO_FATES = frozenset({"claimed", "requests", "refused_for_rate"})
 """The counts that are no part of those claimed."""
 
+_WORDS = {
+    "synced": "delivered",
+    "unchanged": "unchanged",
+    "retrying": "waiting for another try",
+    "failed": "failed",
+    "skipped": "never sent",
+    "released": "given back",
+    "superseded": "changed or taken back meanwhile",
+    "importing": "in a bulk import",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
@@ -79,3 +90,8 @@ def totals_of(applied: Iterable[Applied], *, claimed: int, released: int, taken_
         if row.outcome not in {"synced", "unchanged"} and kind:
             reasons[kind] += row.contacts
     return Totals(claimed=claimed, reasons=dict(reasons), **counts)
+
+
+def fates_in_words(counts: Mapping[str, int]) -> str:
+    """What became of the contacts, by the counts of Totals: `48 delivered, 2 failed`. Empty if there were none."""
+    return ", ".join(f"{counts[name]} {words}" for name, words in _WORDS.items() if counts.get(name))

@@ -24,8 +24,8 @@ RESTORED = (
     'See the runbook, "A restored database".'
 )
 
-OPENED_BY_PEOPLE = frozenset({"manual", "restored"})
-"""Kinds of pause that nothing ends but a person."""
+OPENED_BY_PEOPLE = frozenset({"manual", "restored", "attributes"})
+"""Kinds of pause that wait for a person; `attributes` ends as well once the account has them."""
 
 # Of the keys that are known to open the account, the latest: while a key is replaced, two machines may use two.
 _MOST_FINGERPRINTS = 8
@@ -60,7 +60,8 @@ class Gate:
     pause lasts. `refused_kind` is what the CRM's refusal was about; None also where an earlier version closed the gate.
     `account` is the CRM's own name of the account that the contacts were delivered to, SANDBOX, or None before the
     first run; `account_fingerprints` are of credentials that open it. `account_since`, `former_account` and
-    `contacts_forgotten` (how many became New) tell of its last change.
+    `contacts_forgotten` (how many became New) tell of its last change. `accepted_account` and `accepted_mappings` are
+    for which account, with which mappings, deliveries may begin; no mappings: with the one of its next run.
     """
 
     crm: str
@@ -80,11 +81,19 @@ class Gate:
     limit_observed: float | None
     consecutive_failures: int
     changed_at: datetime
+    accepted_account: str | None
+    accepted_mappings: Sequence[str]
     open_for: timedelta
 
     def knows(self, fingerprint: str) -> bool:
         """Whether these credentials are known to open the account."""
         return self.account is not None and fingerprint in self.account_fingerprints
+
+    def accepts(self, mapping_version: str) -> bool:
+        """Whether contacts may be sent to the account by this mapping: it lacked nothing, or a user said so."""
+        if self.account is None or self.accepted_account != self.account:
+            return False
+        return not self.accepted_mappings or mapping_version in self.accepted_mappings
 
     @property
     def account_is_open(self) -> bool:
@@ -124,14 +133,22 @@ class Gate:
 
     @property
     def waits_for_a_person(self) -> bool:
-        """Whether it was closed by hand or by a restore, so that `crm-pipelines gate open` alone opens it."""
+        """Whether it was closed by hand, by a restore, or for what the account lacks: see `OPENED_BY_PEOPLE`."""
         return self.paused and self.pause_kind in OPENED_BY_PEOPLE
+
+    @property
+    def waits_for_attributes(self) -> bool:
+        """Closed until the account has what the mapping needs, or a user sends without it."""
+        return self.paused and self.pause_kind == "attributes"
 
     @property
     def paused_until_in_words(self) -> str:
         """What ends the pause, to go after "until"."""
         if self.paused_until is not None:
             return f"{self.paused_until:%Y-%m-%d %H:%M:%S} UTC"
+        if self.waits_for_attributes:
+            create, send = f"`crm-pipelines provision {self.crm}`", f"`crm-pipelines gate open {self.crm}`"
+            return f"the account has them ({create}) or somebody sends without them ({send})"
         if self.waits_for_a_person:
             return f"somebody starts it again (`crm-pipelines gate open {self.crm}`)"
         return "the setting is mended" if self.closed_for_settings else "the key is accepted"
@@ -240,11 +257,34 @@ class GateKeeper:
         self._all("close_by_hand", reason=reason)
 
     def open_by_hand(self) -> Gate:
-        """Open a gate that waits for a person; returns it as it stood before. Any other stays as it is."""
+        """Open a gate that waits for a person; returns it as it stood before. Any other stays as it is.
+
+        What the account lacks is left out from now on, and not asked again for this mapping.
+        """
         before = self.read()
-        if before.waits_for_a_person:
+        if before.waits_for_attributes and before.refused_fingerprint is not None:
+            self.accept(before.refused_fingerprint)
+        elif before.waits_for_a_person:
             self._all("open", by_hand=True)
         return before
+
+    def wait_for_attributes(self, reason: str, mapping_version: str) -> None:
+        """Stop all requests until the account has what this mapping needs, unless a user has just said otherwise."""
+        self._all("wait_for_attributes", reason=reason, mapping=mapping_version, account=self._present_account())
+
+    def accept(self, mapping_version: str) -> None:
+        """Let deliveries by this mapping begin, from now on."""
+        given = {"crm": self.crm, "mapping": mapping_version, "account": self._present_account()}
+        with self._engine.begin() as connection:
+            connection.execute(_SQL["accept"], given)
+            connection.execute(_SQL["end_wait"], {"crm": self.crm})
+
+    def ask_anew(self) -> None:
+        """What is waited for is not asked any more: the next run finds out what there is to be asked."""
+        self._all("end_wait")
+
+    def _present_account(self) -> str | None:
+        return self.account if self.account is not None else self.read().account
 
     def judge(self, tally: Tally) -> str | None:
         """Tell the breaker what came in; returns `outage` or `rejects` when it paused the gate."""

@@ -7,6 +7,7 @@ SELECT crm, account, account_fingerprints, account_since, former_account, contac
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
        pause_kind, pause_reason, refused_kind, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
+       accepted_account, accepted_mappings,
        greatest(now() - counting_since, interval '0') AS open_for, home = crm_home(tableoid) AS at_home
   FROM crm_gates WHERE crm = :crm
 
@@ -50,7 +51,31 @@ UPDATE crm_gates SET paused_until = 'infinity', pause_kind = :kind, pause_reason
 UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_kind = NULL, refused_fingerprint = NULL,
        pause_seconds = 0, consecutive_failures = 0, probing = false, counting_since = now(), changed_at = now()
  WHERE crm = :crm AND (paused_until IS NOT NULL OR probing)
-   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored'))
+   AND (:by_hand OR coalesce(pause_kind, '') NOT IN ('manual', 'restored', 'attributes'))
+
+-- name: wait_for_attributes
+-- The account lacks what this mapping needs. Not over another pause: the run after it asks anew. Nor if a user has just
+-- said that it is sent without.
+UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'attributes', pause_reason = left(:reason, 1000),
+       refused_kind = NULL, refused_fingerprint = :mapping,
+       changed_at = CASE WHEN pause_kind = 'attributes' THEN changed_at ELSE now() END
+ WHERE crm = :crm AND account = :account AND (paused_until IS NULL OR paused_until <= now() OR pause_kind = 'attributes')
+   AND NOT coalesce(accepted_account = account AND (accepted_mappings = '{}' OR :mapping = ANY (accepted_mappings)), false)
+
+-- name: accept
+-- Of several machines some may have another mapping for a while, so that not only the latest is remembered.
+UPDATE crm_gates SET
+    accepted_mappings = CASE WHEN accepted_account = account
+        THEN (array_remove(accepted_mappings, :mapping) || CAST(:mapping AS text))[greatest(1, cardinality(accepted_mappings) - 6):]
+        ELSE ARRAY[CAST(:mapping AS text)] END,
+    accepted_account = account
+ WHERE crm = :crm AND account = :account
+
+-- name: end_wait
+-- For the attributes of the account. Whatever else stops sending stays.
+UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
+       counting_since = now(), changed_at = now()
+ WHERE crm = :crm AND pause_kind = 'attributes'
 
 -- name: try_out
 -- Where the CRM tells only whoever sends a contact whether the key is right: one contact tries it. Until that has got
@@ -150,7 +175,10 @@ SELECT count(*) FROM crm_suppress(:crm, ARRAY(
      WHERE crm = ANY (CAST(:there AS text[])) AND state = 'skipped' AND last_error_kind = 'suppressed'))
 
 -- name: remember_account
-UPDATE crm_gates SET account = :account, account_fingerprints = :fingerprints WHERE crm = :crm
+-- What was accepted of it under the name that earlier versions gave it, holds under its own.
+UPDATE crm_gates SET account = :account, account_fingerprints = :fingerprints,
+       accepted_account = CASE WHEN accepted_account = account THEN :account ELSE accepted_account END
+ WHERE crm = :crm
 
 -- name: distrust_key
 -- A key that opens another account now than it did. One that no key has takes its place: an account without any would pass

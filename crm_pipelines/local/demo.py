@@ -5,7 +5,10 @@ to a real account, whatever the environment says.
 """
 
 import dataclasses
+import shlex
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 from rich.console import Console
@@ -14,6 +17,7 @@ from rich.table import Table
 
 from crm_pipelines.contacts.selection import Who, select
 from crm_pipelines.delivery.account.selectable import register_destinations
+from crm_pipelines.delivery.totals import fates_in_words
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.files import Reject, import_contacts
 from crm_pipelines.local.databases import contacts_database, dagster_storage_url, engine_on
@@ -23,6 +27,7 @@ from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.sync.run_now import run_now
 from crm_pipelines.settings import KINDS, CrmSettings, Settings, StorageSettings, project_folder
 from crm_pipelines.settings.destinations import FIRST
+from crm_pipelines.vocabulary import STATUS_WORDS, counted
 
 SAMPLES = project_folder() / "samples" / "contacts.csv"
 
@@ -54,7 +59,7 @@ def demo(settings: Settings, kind: type[CrmSettings] = KINDS[FIRST]) -> None:
         imported = import_contacts(engine, SAMPLES, rejects_folder=data)
         console.print(f"      {imported.summary}")
         selected = select(engine, crm, Who(everyone=True))
-        console.print(f"      {selected.selected} contacts queued.")
+        console.print(f"      {counted(selected.selected, 'contact')} queued.")
         created = provision(settings, crm, engine)
         console.print(f"      Attributes created in the sandbox: {', '.join(created) or 'none were missing'}.")
         console.print(f"[4/5] Running the Dagster job {crm}_sync ...")
@@ -63,13 +68,18 @@ def demo(settings: Settings, kind: type[CrmSettings] = KINDS[FIRST]) -> None:
             raise DemoFailed(f"The run {result.run_id} failed: {result.problem}")
         console.print("[5/5] What became of each contact:")
         console.print(_fates(engine, crm, imported.rejects), soft_wrap=False)
-        console.print(", ".join(f"{count} {name}" for name, count in result.counts.items() if count) + ".")
-    console.print(
-        "What the sandbox holds, in a browser: "
-        f"crm-pipelines sandbox {crm} --port 8086 --state {sandbox_state(crm, data)}"
-    )
-    up = "make up" if crm == FIRST else f"CRM_DESTINATIONS={FIRST},{crm} make up"
-    console.print(f"Next: `{up}` runs this every 5 minutes, with Dagster's pages at http://127.0.0.1:3000.")
+        console.print(f"{result.counts['claimed']} taken: {fates_in_words(result.counts)}.")
+    program = _as_typed(Path(sys.executable).with_name("crm-pipelines"))
+    console.print("\nWhat the sandbox holds, at http://127.0.0.1:8086 in a browser:")
+    console.print(f"{program} sandbox {crm} --port 8086 --state {_as_typed(sandbox_state(crm, data))}", markup=False)
+    console.print("\nRuns every 5 minutes, with Dagster's pages at http://127.0.0.1:3000:")
+    console.print("make up" if crm == FIRST else f"CRM_DESTINATIONS={FIRST},{crm} make up")
+
+
+def _as_typed(path: Path) -> str:
+    """For a shell in this folder."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _fates(engine: sa.Engine, crm: str, rejects: Sequence[Reject]) -> Table:
@@ -81,7 +91,7 @@ def _fates(engine: sa.Engine, crm: str, rejects: Sequence[Reject]) -> Table:
     with engine.connect() as connection:
         for row in connection.execute(_FATES, {"crm": crm}):
             said = " ".join([row.problem or "Delivered.", *(row.warnings or [])])
-            table.add_row(escape(row.email or ""), escape(row.name or ""), row.status, escape(said))
+            table.add_row(escape(row.email or ""), escape(row.name or ""), STATUS_WORDS[row.status], escape(said))
     for reject in rejects:
         table.add_row(f"(line {reject.line} of the file)", "", "not imported", escape(reject.reason))
     return table

@@ -83,9 +83,9 @@ def sandbox_state(kind: str, folder: Path) -> Path:
 
 
 def provision(settings: Settings, name: str, engine: sa.Engine) -> list[str]:
-    """Create the attributes that the mapping and the custom fields in use need; returns their names."""
+    """Create the attributes of the mapping, whatever will be imported, and of the custom fields in use."""
     with open_account(settings, name, engine) as account:
-        return provision_account(account, dry_run=False)
+        return provision_account(account, dry_run=False, everything=True)
 
 
 def listens(port: int) -> bool:

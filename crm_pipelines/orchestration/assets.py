@@ -6,11 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from crm_pipelines.delivery.totals import NO_FATES, Totals
+from crm_pipelines.delivery.totals import Totals, fates_in_words
 from crm_pipelines.orchestration.standing import DestinationStanding
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
 from crm_pipelines.statistics.standing import Standing
+from crm_pipelines.vocabulary import counted
 
 OWNERS = ["team:crm-pipelines"]
 
@@ -77,10 +78,10 @@ def describe(totals: Totals) -> dict[str, Any]:
 
 
 def in_words(totals: Totals) -> str:
-    """One line: `50 claimed: 48 synced, 2 failed (2 duplicate_address).`"""
-    counts = [f"{count} {name}" for name, count in totals.counts().items() if count and name not in NO_FATES]
+    """One line: `50 taken: 48 delivered, 2 failed (2 duplicate_address).`"""
+    fates = fates_in_words(totals.counts())
     reasons = ", ".join(f"{count} {kind}" for kind, count in _commonest(totals.reasons)[:3])
-    return f"{totals.claimed} claimed: {', '.join(counts) or 'nothing to do'}{f' ({reasons})' if reasons else ''}."
+    return f"{totals.claimed} taken: {fates or 'nothing to do'}{f' ({reasons})' if reasons else ''}."
 
 
 def run_materialization(
@@ -132,8 +133,8 @@ def story(totals: Totals, standing: DestinationStanding, *, seconds: float, send
         yield f"Commonest reasons: {commonest}. What {standing.crm} said: `crm-pipelines status {standing.crm}`."
     if totals.requests:
         yield (
-            f"{totals.requests} requests in {sending_seconds:.1f} s of sending, {seconds:.1f} s in all; the limit is "
-            f"{standing.limit_per_second:g} per second; {totals.refused_for_rate} were answered with 429."
+            f"{counted(totals.requests, 'request')} in {sending_seconds:.1f} s of sending, {seconds:.1f} s in all; the "
+            f"limit is {standing.limit_per_second:g} per second; {totals.refused_for_rate} answered with 429."
         )
     yield standing.judge().sentence
 

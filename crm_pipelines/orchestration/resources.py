@@ -13,6 +13,9 @@ from crm_pipelines.delivery.account.opening import Account, database_of, open_ac
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import NotConfigured, Settings, load_settings
 
+INTERRUPTIONS = (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)
+"""What is raised in a run that is asked to end."""
+
 
 @contextmanager
 def sentences() -> Iterator[None]:
@@ -25,6 +28,8 @@ def sentences() -> Iterator[None]:
 
 class Destination:
     """A destination by its name; `open()` gives the account that the environment names."""
+
+    stopped = False  # whether the run of this process was asked to end
 
     def __init__(self, name: str, settings: Callable[[], Settings] = load_settings) -> None:
         self.name = name
@@ -63,8 +68,8 @@ class _Held(Destination):
         yield self._account
 
 
-def resource_of(name: str) -> dg.ResourceDefinition:
-    """The destination, as an op of its jobs gets it."""
+def resource_of(name: str, begin: Callable[[dg.DagsterRun, dg.DagsterInstance], None]) -> dg.ResourceDefinition:
+    """The destination, as an op of its jobs gets it; `begin` is called in each process of the run before any op."""
 
     @dg.resource(description=f"The account {name} and the contacts database, as the environment names them.")
     def destination(context: dg.InitResourceContext) -> Iterator[Destination]:
@@ -72,15 +77,20 @@ def resource_of(name: str) -> dg.ResourceDefinition:
 
         A run that is cancelled between two ops ends here and nowhere else.
         """
+        if context.run is not None and context.instance is not None:
+            begin(context.run, context.instance)
         with Destination(name).held() as held:
             yield held
-            if context.run is not None and _is_being_cancelled(context.run.run_id, context.instance):
+            if context.run is not None and is_being_cancelled(context.run.run_id, context.instance):
                 with held.open() as account:
                     account.settle(context.run.run_id)
+                if not held.stopped and context.log is not None:
+                    context.log.info("The run was stopped. What it had not begun to deliver is back in the queue.")
 
     return destination
 
 
-def _is_being_cancelled(run_id: str, instance: dg.DagsterInstance | None) -> bool:
+def is_being_cancelled(run_id: str, instance: dg.DagsterInstance | None) -> bool:
+    """Whether somebody has asked for the run's end."""
     run = instance.get_run_by_id(run_id) if instance else None
     return run is not None and run.status is dg.DagsterRunStatus.CANCELING

@@ -10,3 +10,8 @@ SELECT crm_error_text(warning) AS warning, count(*) AS contacts
                       ORDER BY a.claim_no DESC LIMIT 1) latest
  CROSS JOIN LATERAL unnest(latest.warnings) AS warning
  GROUP BY 1
+
+-- name: left_out_in_all
+-- Of at most :most contacts.
+WITH found AS MATERIALIZED (SELECT left_out FROM crm_syncs WHERE crm = :crm AND left_out <> '{}' LIMIT :most)
+SELECT (SELECT count(*) FROM found) AS contacts, (SELECT count(DISTINCT name) FROM found, unnest(left_out) AS name) AS fields

@@ -18,8 +18,10 @@ from crm_pipelines.contacts import selection
 from crm_pipelines.contacts.presence import nobody_yet
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.delivery.standings import standing_at
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.statistics import history
 from crm_pipelines.statistics.history import Step
+from crm_pipelines.statistics.left_out import LeftOut, left_out_sentence, values_left_out
 from crm_pipelines.statistics.standing import Standing
 from crm_pipelines.statistics.status import CrmStatus, crm_statuses, failed
 
@@ -34,6 +36,8 @@ _STEPS: dict[Span, tuple[timedelta, int]] = {
     "month": (timedelta(days=1), 30),
 }
 _EXAMPLES = 20
+# The commonest reasons for which values were left out, of so many contacts.
+_REASONS, _LOOKED_AT = 3, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,8 @@ class Glance:
 
     status: CrmStatus
     standing: Standing
+    left_out: str | None
+    left_out_for: Sequence[LeftOut]
     last_delivery: datetime | None
     steps: Sequence[Step]
     attempts: Frame
@@ -99,6 +105,8 @@ def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance
     return Glance(
         status=status,
         standing=standing_at(engine, destinations.settings, status.crm),
+        left_out=(missing := left_out_sentence(engine, status.crm, destinations.settings.title_of(status.crm))),
+        left_out_for=values_left_out(engine, status.crm, most=_LOOKED_AT)[:_REASONS] if missing else [],
         last_delivery=history.last_delivery(engine, status.crm),
         steps=steps,
         attempts=charts.frame(steps, step, most),
@@ -131,3 +139,25 @@ def retry(
         retried = done.requeued + done.hastened
         session.record(connection, "retry", crm, retried)
     return see(f"/?retried={retried}")
+
+
+@router.get("/send-without")
+def before_send_without(request: Request, session: Reader, destinations: Known, crm: Crm) -> Response:
+    """What the account lacks, and so would be left out, before anything is done."""
+    gate = GateKeeper(destinations.engine, destinations.one(crm)).read()
+    return page("send-without.html", request, session=session, crm=crm, gate=gate)
+
+
+@router.post("/send-without")
+def send_without(
+    session: Writer, destinations: Known, crm: Annotated[Crm, Form()], lacks: Annotated[str, Form(max_length=1000)]
+) -> Response:
+    """Send without what was shown: `lacks` has to be what is waited for, or the page is shown anew."""
+    gate = GateKeeper(destinations.engine, destinations.one(crm))
+    state = gate.read()
+    if not state.waits_for_attributes or state.pause_reason != lacks:
+        return see(f"/send-without?crm={crm}")
+    with destinations.engine.begin() as connection:
+        session.record(connection, "send_without", crm, 0)
+    gate.open_by_hand()
+    return see("/")

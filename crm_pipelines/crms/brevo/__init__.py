@@ -17,7 +17,7 @@
 | `schema` | its attributes: read, planned, created |
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -143,9 +143,13 @@ class Brevo(BrevoMapper):
         custom_fields: Mapping[str, Any] | None = None,
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[Finding]:
         """Key, account, list, attributes, EXT_ID and rate limit: four requests at most, one of the 100 an hour."""
-        return self._preflight(turn=turn, custom_fields=custom_fields or {}, values_in_use=values_in_use).check(judge)
+        preflight = self._preflight(
+            turn=turn, custom_fields=custom_fields or {}, values_in_use=values_in_use, blank=blank
+        )
+        return preflight.check(judge)
 
     def close(self) -> None:
         """Close the connections."""

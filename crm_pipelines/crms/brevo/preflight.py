@@ -1,7 +1,6 @@
 """Compares a Brevo account with what the deliveries need, and creates the attributes and options that are missing."""
 
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -10,7 +9,7 @@ from crm_pipelines.crms.base import Identity
 from crm_pipelines.crms.brevo.api import BrevoApi
 from crm_pipelines.crms.brevo.attributes import BrevoAttribute, BrevoAttributes, brevo_type, described
 from crm_pipelines.crms.brevo.identity import identity_of
-from crm_pipelines.crms.brevo.mapping import PHONES, RESERVED, BrevoMapping
+from crm_pipelines.crms.brevo.mapping import PHONES, BrevoMapping
 from crm_pipelines.crms.brevo.ours import is_foreign_mark
 from crm_pipelines.crms.outcomes import Outcome, RateHeaders, Result
 from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
@@ -20,8 +19,10 @@ from crm_pipelines.crms.wanted import (
     Wanted,
     create_all,
     new_attribute,
+    not_needed,
     options_in_use,
     options_of,
+    suggestion,
     unknown_options,
     wanted_attributes,
 )
@@ -46,7 +47,8 @@ _SURVEYED = 100
 class BrevoPreflight:
     """Looks at one account. `custom_fields` holds one example value of each custom field in use.
 
-    `values_in_use` None: options are those of the mapping file only.
+    `values_in_use` None: options are those of the mapping file only. `blank` are attributes that no contact has a value
+    for.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class BrevoPreflight:
         keep_marks: bool,
         custom_fields: Mapping[str, Any],
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> None:
         self._api = api
         self._ext_id = variable_of(api.destination, "ext_id")
@@ -69,7 +72,9 @@ class BrevoPreflight:
         self._rate = RateHeaders()
         self._values_in_use = values_in_use
         self._options_there: dict[str, tuple[str, ...]] = {}
-        self._wanted = wanted_attributes(mapping, custom_fields)
+        self._mapping = mapping
+        self._blank = blank
+        self._wanted = wanted_attributes(mapping, custom_fields, blank)
 
     def check(self, judge: Callable[[Identity | None], Finding] | None = None) -> list[Finding]:
         """One finding per thing that was looked at; only the first when the key is not accepted."""
@@ -157,9 +162,19 @@ class BrevoPreflight:
         in_use = self._options_in_use(existing)
         # Brevo may not list the phone attributes, which every account has.
         return [
-            _judge(name, wanted, existing, in_use.get(name), self._provision)
-            for name, wanted in self._wanted.items()
-            if existing.get(name) is not None or name not in PHONES
+            *(
+                _judge(
+                    name,
+                    wanted,
+                    existing,
+                    in_use.get(name),
+                    near(name, wanted, existing, self._mapping),
+                    self._provision,
+                )
+                for name, wanted in self._wanted.items()
+                if existing.get(name) is not None or name not in PHONES
+            ),
+            *not_needed(set(self._blank) - PHONES, existing.names, self._api.destination),
         ]
 
     def _existing(self) -> tuple[Outcome, BrevoAttributes]:
@@ -215,14 +230,20 @@ def _has_options(wanted: Wanted, known: BrevoAttribute | None) -> bool:
     return known.writable and known.type in {"multiple-choice", "category"}
 
 
-def _judge(name: str, wanted: Wanted, existing: BrevoAttributes, in_use: InUse | None, provision: str) -> Finding:
+def near(name: str, wanted: Wanted, existing: BrevoAttributes, mapping: BrevoMapping) -> str | None:
+    """The attribute that a missing one may mean, if any."""
+    possible = existing.of_type(brevo_type(wanted.type))
+    translated = (one for one in _TRANSLATED.get(name, ()) if one in possible and one not in mapping.attributes)
+    return next(translated, None) or suggestion(name, possible, mapping)
+
+
+def _judge(
+    name: str, wanted: Wanted, existing: BrevoAttributes, in_use: InUse | None, meant: str | None, provision: str
+) -> Finding:
     subject = f"Attribute {name}"
     found = existing.get(name)
     if found is None:
-        there = [other for other in existing.names if other not in RESERVED]
-        near = next((other for other in _TRANSLATED.get(name, ()) if other in there), None)
-        near = near or next(iter(get_close_matches(name, there, n=1)), None)
-        hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
+        hint = f"Is it {meant}? Then correct the mapping file; or else run" if meant else "Run"
         detail = f"does not exist, so its values are left out. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if not found.writable:

@@ -1,6 +1,6 @@
 """The attributes of a Brevo account: which it has, and those that deliveries need besides."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from crm_pipelines.crms.answers import json_object
@@ -47,7 +47,10 @@ class BrevoSchema:
         turn: Turn,
         custom_fields: Mapping[str, Any] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[str]:
         """Create the missing attributes, category `normal`, and the missing options. Raises ProvisionError."""
-        preflight = self._preflight(turn=turn, custom_fields=custom_fields or {}, values_in_use=values_in_use)
+        preflight = self._preflight(
+            turn=turn, custom_fields=custom_fields or {}, values_in_use=values_in_use, blank=blank
+        )
         return preflight.provision(dry_run=dry_run)

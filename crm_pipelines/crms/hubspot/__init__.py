@@ -17,7 +17,7 @@
 Nobody's consent is touched: `hs_email_optout` and its like are never sent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -119,6 +119,7 @@ class Hubspot(HubspotMapper):
         custom_fields: Mapping[str, Any] | None = None,
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[Finding]:
         """Key, account, scopes, list, properties and rate limit: five requests at most."""
         return check(
@@ -130,6 +131,7 @@ class Hubspot(HubspotMapper):
             custom_fields=custom_fields or {},
             judge=judge,
             values_in_use=values_in_use,
+            blank=blank,
         )
 
     def close(self) -> None:

@@ -1,7 +1,6 @@
 """Compares a HubSpot account with what the deliveries need."""
 
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from crm_pipelines.crms.answers import json_object
@@ -14,7 +13,17 @@ from crm_pipelines.crms.hubspot.schema import HubspotSchema, takes_options
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import Finding, InUse, ValuesInUse
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.crms.wanted import Wanted, options_in_use, options_of, rate_limit, unknown_options, wanted_attributes
+from crm_pipelines.crms.values import AttributeType
+from crm_pipelines.crms.wanted import (
+    Wanted,
+    not_needed,
+    options_in_use,
+    options_of,
+    rate_limit,
+    suggestion,
+    unknown_options,
+    wanted_attributes,
+)
 from crm_pipelines.settings import HubspotSettings
 
 _TO_WRITE = ("crm.objects.contacts.write",)
@@ -32,6 +41,7 @@ def check(
     custom_fields: Mapping[str, Any],
     judge: Callable[[Identity | None], Finding] | None,
     values_in_use: ValuesInUse | None,
+    blank: Collection[str] = (),
 ) -> list[Finding]:
     """One finding per thing that was looked at; only the first when the key is not accepted. Five requests at most."""
     outcome, details = api.details(turn)
@@ -54,10 +64,13 @@ def check(
         about: Literal["key"] | None = "key" if rows_outcome.result is Result.REFUSED else None
         return [*found, Finding(ok=False, subject="Properties", detail=rows_outcome.message or "", about=about)]
     account = AccountProperties(rows, api.destination)
-    wanted = wanted_attributes(mapping, custom_fields)
+    wanted = wanted_attributes(mapping, custom_fields, blank)
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
     provision = f"crm-pipelines provision {api.destination}."
-    found += [_property(name, one, account, in_use.get(name), provision) for name, one in wanted.items()]
+    for name, one in wanted.items():
+        meant = near(name, one, account, mapping)
+        found.append(_property(name, one, account, in_use.get(name), meant, provision))
+    found += not_needed(blank, account.names, api.destination)
     return [*found, rate_limit(HubspotSettings.label, reading.rate)]
 
 
@@ -99,13 +112,20 @@ def _list(api: HubspotApi, list_id: int, turn: Turn) -> list[Finding]:
     return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}", about="setting")]
 
 
-def _property(name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, provision: str) -> Finding:
+def near(name: str, wanted: Wanted, account: AccountProperties, mapping: HubspotMapping) -> str | None:
+    """The property that a missing one may mean, if any; none of HubSpot's own working."""
+    kinds = {CREATED_AS[wanted.type][0], *(["phone_number"] if wanted.type is AttributeType.PHONE else [])}
+    possible = (one for kind in kinds for one in account.of_type(kind))
+    return suggestion(name, (one for one in possible if not one.startswith("hs_")), mapping)
+
+
+def _property(
+    name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, meant: str | None, provision: str
+) -> Finding:
     subject = f"Property {name}"
     known = account.get(name)
     if known is None:
-        possible = [one for one in account.names if one in account.writable and not HubspotMapping.reserves(one)]
-        near = next(iter(get_close_matches(name, possible, n=1, cutoff=0.8)), None)
-        hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
+        hint = f"Is it {meant}? Then correct the mapping file; or else run" if meant else "Run"
         detail = f"does not exist, so its values are left out. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if not known.writable:

@@ -1,6 +1,6 @@
 """The properties of a HubSpot account: which it has, and those that deliveries need besides."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from crm_pipelines.crms.answers import json_object
@@ -65,12 +65,17 @@ class HubspotSchema:
         turn: Turn,
         custom_fields: Mapping[str, Any] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[str]:
         """Create the missing properties, in the group of contact information, and the missing options.
 
         Raises ProvisionError as `create_all`.
         """
-        plan = self.plan(turn=turn, custom_fields=custom_fields, values_in_use=values_in_use)
+        plan = [
+            one
+            for one in self.plan(turn=turn, custom_fields=custom_fields, values_in_use=values_in_use)
+            if one.exists or one.name not in blank
+        ]
         if dry_run:
             return [one.name for one in plan]
         wanted = wanted_attributes(self._mapping, custom_fields or {})

@@ -18,7 +18,7 @@
 Of version 5, by its source (mautic/mautic 5.1). Nobody's consent is touched: `doNotContact` is read and never sent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -136,6 +136,7 @@ class Mautic(MauticMapper):
         custom_fields: Mapping[str, Any] | None = None,
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[Finding]:
         """Credentials, account, permission, segment, fields and rate limit: four requests, and one for a token."""
         return check(
@@ -148,6 +149,7 @@ class Mautic(MauticMapper):
             custom_fields=custom_fields or {},
             judge=judge,
             values_in_use=values_in_use,
+            blank=blank,
         )
 
     def close(self) -> None:

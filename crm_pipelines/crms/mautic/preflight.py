@@ -1,7 +1,6 @@
 """Compares a Mautic with what the deliveries need."""
 
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from crm_pipelines.crms.answers import json_object
@@ -15,7 +14,17 @@ from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import Finding, InUse, ValuesInUse
 from crm_pipelines.crms.transport import Answer
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.crms.wanted import Wanted, options_in_use, options_of, rate_limit, unknown_options, wanted_attributes
+from crm_pipelines.crms.values import AttributeType
+from crm_pipelines.crms.wanted import (
+    Wanted,
+    not_needed,
+    options_in_use,
+    options_of,
+    rate_limit,
+    suggestion,
+    unknown_options,
+    wanted_attributes,
+)
 
 _TEXTS = frozenset({"text", "textarea", "html", "lookup", "tel", "url"})
 
@@ -31,6 +40,7 @@ def check(
     custom_fields: Mapping[str, Any],
     judge: Callable[[Identity | None], Finding] | None,
     values_in_use: ValuesInUse | None,
+    blank: Collection[str] = (),
 ) -> list[Finding]:
     """One finding per thing that was looked at; only the first when the credentials are not accepted."""
     reading, answer = may_read(api, turn)
@@ -48,10 +58,13 @@ def check(
         about: Literal["key"] | None = "key" if rows_outcome.result is Result.REFUSED else None
         return [*found, Finding(ok=False, subject="Fields", detail=rows_outcome.message or "", about=about)]
     account = AccountFields(rows, api.destination)
-    wanted = wanted_attributes(mapping, custom_fields)
+    wanted = wanted_attributes(mapping, custom_fields, blank)
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_choices(one, account.get(name)))
     provision = f"crm-pipelines provision {api.destination}."
-    found += [_field(name, one, account, in_use.get(name), provision) for name, one in wanted.items()]
+    for name, one in wanted.items():
+        meant = near(name, one, account, mapping)
+        found.append(_field(name, one, account, in_use.get(name), meant, provision))
+    found += not_needed(blank, account.names, api.destination)
     return [*found, rate_limit("Mautic", reading.rate)]
 
 
@@ -92,13 +105,19 @@ def _segment(api: MauticApi, segment_id: int, turn: Turn) -> list[Finding]:
     return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}", about="setting")]
 
 
-def _field(name: str, wanted: Wanted, account: AccountFields, in_use: InUse | None, provision: str) -> Finding:
+def near(name: str, wanted: Wanted, account: AccountFields, mapping: MauticMapping) -> str | None:
+    """The field that a missing one may mean, if any."""
+    kinds = {CREATED_AS[wanted.type], *(_TEXTS - {"tel"} if wanted.type is AttributeType.TEXT else ())}
+    return suggestion(name, (one for kind in kinds for one in account.of_type(kind)), mapping)
+
+
+def _field(
+    name: str, wanted: Wanted, account: AccountFields, in_use: InUse | None, meant: str | None, provision: str
+) -> Finding:
     subject = f"Field {name}"
     known = account.get(name)
     if known is None:
-        possible = [one for one in account.names if one in account.writable and not MauticMapping.reserves(one)]
-        near = next(iter(get_close_matches(name, possible, n=1, cutoff=0.8)), None)
-        hint = f"Is it {near}? Then correct the mapping file; or else run" if near else "Run"
+        hint = f"Is it {meant}? Then correct the mapping file; or else run" if meant else "Run"
         detail = f"does not exist, so its values are left out: Mautic itself would say nothing. {hint} {provision}"
         return Finding(ok=False, subject=subject, detail=detail, blocking=wanted.mapped)
     if not known.published:

@@ -1,6 +1,6 @@
 """The contact fields of a Mautic: which it has, and those that deliveries need besides."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -72,12 +72,17 @@ class MauticSchema:
         turn: Turn,
         custom_fields: Mapping[str, Any] | None = None,
         values_in_use: ValuesInUse | None = None,
+        blank: Collection[str] = (),
     ) -> list[str]:
         """Create the missing fields and the missing choices. Raises ProvisionError as `create_all`.
 
         A field that Mautic makes in the background, or under another name, is told as one that it did not create.
         """
-        plan = self.plan(turn=turn, custom_fields=custom_fields, values_in_use=values_in_use)
+        plan = [
+            one
+            for one in self.plan(turn=turn, custom_fields=custom_fields, values_in_use=values_in_use)
+            if one.exists or one.name not in blank
+        ]
         if dry_run:
             return [one.name for one in plan]
         wanted = wanted_attributes(self._mapping, custom_fields or {})

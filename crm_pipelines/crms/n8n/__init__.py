@@ -15,7 +15,7 @@ request, so whoever must not be told of twice sets N8N_AT_MOST_ONCE, or lets the
 **The address** is a secret: whoever knows it may run the workflow. Of it only scheme, host and port are shown anywhere.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -121,6 +121,7 @@ class N8n(N8nMapper):
         custom_fields: Mapping[str, Any] | None = None,  # noqa: ARG002 - a workflow takes whatever it is sent
         judge: Callable[[Identity | None], Finding] | None = None,
         values_in_use: ValuesInUse | None = None,  # noqa: ARG002 - as above
+        blank: Collection[str] = (),  # noqa: ARG002 - as above
     ) -> list[Finding]:
         """Address and webhook: one request."""
         return check(self._webhook, self._url, variable=variable_of(self.name, "webhook_url"), turn=turn, judge=judge)

@@ -8,9 +8,12 @@ from functools import partial
 import sqlalchemy as sa
 
 from crm_pipelines.contacts.fields import custom_fields_in_use, texts_in_use, values_in_use
-from crm_pipelines.contacts.twins import count_twins, in_words
+from crm_pipelines.contacts.stale import count_stale, stale_in_words
+from crm_pipelines.contacts.twins import count_twins
+from crm_pipelines.contacts.twins import in_words as twins_in_words
 from crm_pipelines.crms.schema import Finding, InUse, NewAttribute, ProvisionError, ValuesInUse
 from crm_pipelines.crms.turns import Turn
+from crm_pipelines.delivery.account.completeness import blank_attributes, go_on_if_complete, would_wait
 from crm_pipelines.delivery.account.formats import finding, misread
 from crm_pipelines.delivery.account.identity import admit, judge
 from crm_pipelines.delivery.account.learning import learn_now
@@ -23,7 +26,7 @@ from crm_pipelines.settings import variable_of
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """What was found, and whether a gate that was closed for the key or a setting was opened for it."""
+    """What was found, and whether sending, which had stopped for the key, a setting or attributes, goes on for it."""
 
     findings: Sequence[Finding]
     reopened: bool
@@ -37,24 +40,38 @@ class Preflight:
 def check_account(account: Account) -> Preflight:
     """Everything that would keep contacts from arriving.
 
-    Sending that was stopped for the key, or for a setting, goes on once that is accepted, whatever else is found.
+    Sending that was stopped for the key, for a setting or for attributes goes on once that is mended, whatever else is
+    found.
     """
     gate = account.gate
-    state = gate.read()
-    findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
     turn = pacer_for(gate, account.destination.rate_limit_per_second).wait
+    waited = gate.read().waits_for_attributes
+    state = go_on_if_complete(account, turn=turn)
+    findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
+    findings += _stale(account)
     custom_fields = custom_fields_in_use(account.engine)
     findings += account.crm.check(
         turn=turn,
         custom_fields=custom_fields,
         judge=partial(judge, gate, account.crm),
         values_in_use=_values_in_use(account.engine),
+        blank=_blank(account),
     )
     findings += _misread(account, custom_fields, turn)
+    if all(one.ok for one in findings if one.blocking) and (reason := would_wait(account, turn=turn)):
+        detail = (
+            f"{reason} The next run sends nothing and waits for you, unless they are created before: `crm-pipelines "
+            f"provision {account.crm.name}`."
+        )
+        findings.append(Finding(ok=False, subject="Sending", detail=detail))
     reopened = _is_accepted(gate.read(), findings)
     if reopened:
         gate.open()
-    return Preflight(findings=findings, reopened=reopened)
+    return Preflight(findings=findings, reopened=reopened or (waited and not gate.read().waits_for_attributes))
+
+
+def _blank(account: Account) -> frozenset[str]:
+    return frozenset() if account.crm.schema is None else blank_attributes(account.engine, account.crm)
 
 
 def _is_accepted(gate: Gate, findings: Sequence[Finding]) -> bool:
@@ -73,7 +90,7 @@ def _waiting_gate(gate: Gate) -> Iterator[Finding]:
 
 def _twins(engine: sa.Engine) -> Iterator[Finding]:
     with engine.connect() as connection:
-        if found := in_words(count_twins(connection)):
+        if found := twins_in_words(count_twins(connection)):
             yield Finding(ok=False, subject="Contacts", detail=found, blocking=False)
 
 
@@ -103,21 +120,39 @@ def _misread(account: Account, custom_fields: Iterable[str], turn: Turn) -> list
     return [finding(one, "the mapping file" if own else shipped) for one in misread(crm, texts)]
 
 
-def plan_account(account: Account) -> list[NewAttribute]:
+def _stale(account: Account) -> Iterator[Finding]:
+    name = account.queue.crm
+    if found := stale_in_words(name, count_stale(account.engine, name, account.crm.mapping_version)):
+        yield Finding(ok=False, subject="Mapping", detail=found, blocking=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvisionPlan:
+    """What would be created, and the attributes of the mapping that are missing and that no contact has a value for."""
+
+    new: Sequence[NewAttribute]
+    not_needed: Sequence[str] = ()
+
+
+def plan_account(account: Account, *, everything: bool = False) -> ProvisionPlan:
     """What `provision_account` would create. Raises as that does."""
     if account.crm.schema is None:
-        return []
-    return account.crm.schema.plan(
+        return ProvisionPlan(new=[])
+    blank = frozenset[str]() if everything else _blank(account)
+    plan = account.crm.schema.plan(
         turn=_turns(account),
         custom_fields=custom_fields_in_use(account.engine),
         values_in_use=_values_in_use(account.engine),
     )
+    needed = [one for one in plan if one.exists or one.name not in blank]
+    return ProvisionPlan(new=needed, not_needed=[one.name for one in plan if one not in needed])
 
 
-def provision_account(account: Account, *, dry_run: bool) -> list[str]:
+def provision_account(account: Account, *, dry_run: bool, everything: bool = False) -> list[str]:
     """Create the attributes and options that the mapping and the contacts' custom fields need; returns their names.
 
-    Contacts that left out a value which can be sent now are queued at once. Raises OtherAccount, AccountMixup or
+    With `everything`, also those that no contact has a value for. Contacts that left out a value which can be sent now
+    are queued at once, and sending that waits for the attributes goes on. Raises OtherAccount, AccountMixup or
     AccountUnknown when the account is not the one of the contacts, and ProvisionError, with the names of those that
     were created nevertheless.
     """
@@ -130,6 +165,7 @@ def provision_account(account: Account, *, dry_run: bool) -> list[str]:
             turn=turn,
             custom_fields=custom_fields_in_use(engine),
             values_in_use=_values_in_use(engine),
+            blank=frozenset() if everything else _blank(account),
         )
     except ProvisionError as error:
         if error.created:
@@ -137,6 +173,8 @@ def provision_account(account: Account, *, dry_run: bool) -> list[str]:
         raise
     if names and not dry_run:
         learn_now(engine, crm, turn)
+    if not dry_run:
+        go_on_if_complete(account, turn=turn)
     return names
 
 

@@ -1,22 +1,22 @@
 """What a run is asked for, and what travels between its ops: identifiers and counts, no data of a contact."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import UUID
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from crm_pipelines.delivery.bulk.scanning import AccountScan
+from crm_pipelines.delivery.previewing import Foreseen
 from crm_pipelines.delivery.totals import Totals
+from crm_pipelines.orchestration.launch_config import valid_addresses, valid_ids
 from crm_pipelines.queue.model import Claim
 
 
 class FetchConfig(dg.Config):
     """Which contacts the run takes. Left as it is: all that are due, as many as the rate allows."""
 
-    limit: int | None = Field(None, ge=1, description="At most this many contacts.")
+    limit: int | None = Field(None, description="At most this many contacts, 1 or more.")
     emails: list[str] = Field(
         [],
         description="Only the queued contacts with these addresses, even while they wait for a retry. Dagster keeps "
@@ -33,6 +33,16 @@ class FetchConfig(dg.Config):
     )
     dry_run: bool = Field(False, description="Show how many contacts would be sent or left out, and send nothing.")
 
+    _ids = field_validator("contact_ids")(valid_ids)
+    _addresses = field_validator("emails")(valid_addresses)
+
+    @field_validator("limit")
+    @classmethod
+    def _one_or_more(cls, limit: int | None) -> int | None:
+        if limit is not None and limit < 1:
+            raise ValueError("expected 1 or more; leave the line out for all that are due.")
+        return limit
+
 
 def launch_config(run: dg.DagsterRun) -> dict[str, Any]:
     """What of FetchConfig the run was launched with; empty for one of the schedule."""
@@ -43,17 +53,6 @@ def launch_config(run: dg.DagsterRun) -> dict[str, Any]:
 def was_limited(run: dg.DagsterRun) -> bool:
     """Whether the launch config chose contacts: who asks for ten does not want the rest at once."""
     return any(launch_config(run).values())
-
-
-def contact_ids(given: Sequence[str]) -> tuple[UUID, ...]:
-    """The ids of a launch config. Raises dagster.Failure, in a sentence, when one is none."""
-    try:
-        return tuple(UUID(one) for one in given)
-    except ValueError:
-        raise dg.Failure(
-            "contact_ids: expected ids as in column id of contacts, such as 123e4567-e89b-12d3-a456-426614174000.",
-            allow_retries=False,
-        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +83,7 @@ class SentBatch:
     locked: int = 0
     halted: str | None = None
     totals: Totals | None = None
+    foreseen: Foreseen | None = None
     refused_for_rate: int = 0
     seconds: float = 0.0
 
@@ -96,3 +96,4 @@ class WrittenBatch:
     halted: str | None
     dry_run: bool
     seconds: float
+    foreseen: Foreseen | None = None

@@ -85,7 +85,7 @@ def reason_not_to_follow(record: dg.RunRecord, interval: timedelta) -> str | Non
     if run.status is not dg.DagsterRunStatus.SUCCESS:
         return f"Run {run.run_id} is active, was stopped or has failed."
     left = run.tags.get(LEFT_TAG)
-    if left is None:
+    if not left:
         return f"Run {run.run_id} left nothing behind, or got nowhere."
     if record.end_time is None or time.time() - record.end_time > interval.total_seconds():
         return f"Run {run.run_id} is long over: the schedule goes on."

@@ -1,12 +1,16 @@
 """The job that delivers the contacts queued for a destination."""
 
+from functools import partial
+
 import dagster as dg
 
 from crm_pipelines.delivery.planning import MAX_RUNTIME
+from crm_pipelines.orchestration.launch_config import checked
 from crm_pipelines.orchestration.resources import resource_of
+from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
-from crm_pipelines.orchestration.sync.tags import sync_slot
+from crm_pipelines.orchestration.sync.tags import begin_anew, sync_slot
 from crm_pipelines.settings import CrmSettings
 
 
@@ -27,9 +31,10 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
         executor = dg.multiprocess_executor.configured(
             {"max_concurrent": destination.sync_processes, "start_method": preload}
         )
-    return sync.to_job(
+    make = partial(
+        sync.to_job,
         executor_def=executor,
-        resource_defs={"destination": resource_of(destination.name), "sent_batches": sent_batches},
+        resource_defs={"destination": resource_of(destination.name, begin_anew), "sent_batches": sent_batches},
         tags={
             **sync_slot(destination.name, 1),
             # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's
@@ -42,3 +47,4 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
             "dagster/retry_strategy": "ALL_STEPS",
         },
     )
+    return checked(make, {"fetch_queued_contacts": FetchConfig})

@@ -20,43 +20,31 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
-from uuid import UUID
+from typing import Literal
 
 import dagster as dg
 
-from crm_pipelines.contacts.selection import ids_by_email
+from crm_pipelines.contacts.stale import count_stale, stale_in_words
 from crm_pipelines.contacts.twins import settle
-from crm_pipelines.crms.bulk import Imports
+from crm_pipelines.delivery.account.completeness import accepts, ask_before_sending, go_on_if_complete, would_wait
 from crm_pipelines.delivery.account.identity import AccountUnknown
 from crm_pipelines.delivery.account.opening import Account
-from crm_pipelines.delivery.bulk.scanning import AccountScan
 from crm_pipelines.delivery.pace.gatekeeping import reopen_if_accepted
 from crm_pipelines.delivery.pace.pacing import GatePaused
-from crm_pipelines.delivery.planning import (
-    CLAIM_LEASE,
-    IMPORT_SILENCE,
-    MAX_BATCHES,
-    bulk_held_up,
-    claim_limit,
-    importing_budget,
-    limit_alone,
-    sending_budget,
-    smallest_batch,
-    split,
-    suspects_share,
-)
-from crm_pipelines.delivery.previewing import preview
-from crm_pipelines.delivery.totals import Totals, totals_of
+from crm_pipelines.delivery.planning import MAX_BATCHES, claim_limit, limit_alone, sending_budget, smallest_batch, split
+from crm_pipelines.delivery.previewing import Foreseen, foresee
+from crm_pipelines.delivery.totals import Totals, fates_in_words
 from crm_pipelines.orchestration.assets import describe, in_words, queue_materialization, run_materialization, story
 from crm_pipelines.orchestration.checks import standing_evaluations, sums_evaluation
-from crm_pipelines.orchestration.resources import Destination, sentences
+from crm_pipelines.orchestration.resources import INTERRUPTIONS, Destination, is_being_cancelled, sentences
 from crm_pipelines.orchestration.standing import look_at
-from crm_pipelines.orchestration.sync.batches import Batch, FetchConfig, SentBatch, WrittenBatch, contact_ids
-from crm_pipelines.orchestration.sync.ended_runs import ended_runs
+from crm_pipelines.orchestration.sync.batches import Batch, FetchConfig, SentBatch, WrittenBatch
+from crm_pipelines.orchestration.sync.dry_runs import dry_run_output
 from crm_pipelines.orchestration.sync.following import leave_word
-from crm_pipelines.orchestration.sync.tags import GATE_TAG
-from crm_pipelines.queue.model import Claim
+from crm_pipelines.orchestration.sync.sending import send, send_in_bulk, written, written_of_stopped
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, tell_outcome
+from crm_pipelines.orchestration.sync.taking import chosen_by, claim, scan_for_bulk, take_back
+from crm_pipelines.vocabulary import counted
 
 
 @dg.op(
@@ -71,10 +59,15 @@ def fetch_queued_contacts(
         try:
             for batch in _fetch(context, config, account):
                 yield dg.DynamicOutput(batch, mapping_key=f"batch_{batch.number}")
-        except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+        except INTERRUPTIONS:
             account.queue.release(context.run_id)
+            destination.stopped = True
+            tell_outcome(context, "stopped: nothing was sent")
             # To Dagster an interruption is a reason to try the op again, and a cancelled run would go on.
-            raise dg.Failure("The run was stopped while it claimed contacts.", allow_retries=False) from None
+            raise dg.Failure(
+                "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue.",
+                allow_retries=False,
+            ) from None
         except BaseException:
             account.queue.release(context.run_id)
             raise
@@ -82,7 +75,7 @@ def fetch_queued_contacts(
 
 def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> list[Batch]:
     queue = account.queue
-    chosen = _chosen(config, account)
+    chosen = chosen_by(config, account)
     gate = account.gate.read()
     budget = sending_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))
     rate = account.rate_limit(gate).per_second
@@ -94,21 +87,24 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     )
     if config.dry_run:
         seen = queue.peek(limit=limit, contact_ids=chosen)
-        context.log.info("Dry run: %d contacts would be claimed.", len(seen))
+        context.log.info("Dry run: %s would be taken.", counted(len(seen), "contact"))
         if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):
             context.log.warning(
                 "These credentials are new: should they open another account than %s, a run forgets what is known of "
                 "that one, and sends nothing before it is selected.",
                 gate.account,
             )
+        if reason := would_wait(account, turn=lambda: None):
+            context.log.warning("A run would send nothing, and wait for you. %s", reason)
         return [
             Batch(number=number, run_id=context.run_id, claims=tuple(claims), dry_run=True)
             for number, claims in enumerate(split(seen, smallest, together=together) or [()], start=1)
         ]
 
     reopen_if_accepted(account.gate, account.crm, queue, account.policy)
+    go_on_if_complete(account, turn=lambda: None)
     admitted = _admitted(context, account)
-    _take_back(context, account)
+    take_back(context, account)
     if admitted is None:
         return []
     account = admitted
@@ -119,15 +115,17 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     gate = account.gate.read()
     if not gate.paused and (chosen is not None or queue.anything_due() or account.look_is_due):
         _learn(context, account)
+        if account.schema_known and not account.gate.read().paused:
+            ask_before_sending(account)
         gate = account.gate.read()
-    known = account.schema_known
+    known = account.schema_known and accepts(account)
     if gate.probing:
         limit = min(limit, smallest)  # who needs no request is no probe, so one contact might not be enough
     if not known:
         limit = 0
     in_bulk = known and chosen is None and not gate.paused and not gate.probing
-    scan = _scan(context, config, account) if in_bulk else None
-    claims, suspects = _claim(
+    scan = scan_for_bulk(context, config, account) if in_bulk else None
+    claims, suspects = claim(
         context, account, limit, min(limit, most_alone), chosen, probing=gate.probing, in_bulk=scan is not None
     )
     batches = []
@@ -144,45 +142,21 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     if suspects:
         batches.append(Batch(number=len(batches) + 1, run_id=context.run_id, claims=tuple(suspects), kind="alone"))
     backlog = queue.backlog()
-    context.log.info(
-        "%d contacts claimed (%d to be delivered alone); batches: %d; %d more are due. Queued again: %d for a new "
-        "mapping, %d edited.",
-        len(claims) + len(suspects),
-        len(suspects),
-        len(batches),
-        backlog.due,
-        released_by_mapping,
-        edited,
-    )
+    taken, parts = counted(len(claims) + len(suspects), "contact"), counted(len(batches), "batch", "batches")
+    alone = f", {len(suspects)} of them to go one by one" if suspects else ""
+    context.log.info("%s taken%s, in %s. %d more are due.", taken, alone, parts, backlog.due)
+    if released_by_mapping or edited:
+        context.log.info("Queued again: %d for a new mapping, %d edited.", released_by_mapping, edited)
+    if stale := count_stale(account.engine, queue.crm, account.crm.mapping_version):
+        context.log.info(stale_in_words(queue.crm, stale))
     if gate.paused:
-        context.log.warning("The gate is paused (%s): %s", gate.pause_kind, gate.pause_reason)
+        title = account.destination.title
+        context.log.warning("Sending to %s is paused (%s): %s", title, gate.pause_kind, gate.pause_reason)
     return batches
 
 
-def _claim(
-    context: dg.OpExecutionContext,
-    account: Account,
-    limit: int,
-    most_alone: int,
-    chosen: list[UUID] | None,
-    *,
-    probing: bool,
-    in_bulk: bool,
-) -> tuple[list[Claim], list[Claim]]:
-    """Contacts, and crash suspects, at most `limit` of both: however many there are of one kind, the other has a share.
-
-    `most_alone` suspects at most: each takes requests of its own, also where many contacts go in one.
-    While the gate tries out a single contact, a suspect is that only if nobody else is due: it would take the worker
-    down once more, and nothing would be known.
-    """
-    given: dict[str, Any] = {"lease": CLAIM_LEASE, "contact_ids": chosen}
-    share = 0 if probing else suspects_share(most_alone)
-    suspects = account.queue.claim_suspects(context.run_id, limit=share, **given) if share else []
-    claims = account.queue.claim(context.run_id, limit=limit - len(suspects), leave_to_imports=in_bulk, **given)
-    left = min(limit - len(claims), most_alone) - len(suspects)
-    if left > 0 and not (probing and claims):
-        suspects += account.queue.claim_suspects(context.run_id, limit=left, **given)
-    return claims, suspects
+def _are(number: int) -> str:
+    return f"{counted(number, 'contact')} {'is' if number == 1 else 'are'}"
 
 
 def _admitted(context: dg.OpExecutionContext, account: Account) -> Account | None:
@@ -194,15 +168,15 @@ def _admitted(context: dg.OpExecutionContext, account: Account) -> Account | Non
         gate = account.gate.read()
         if isinstance(reason, AccountUnknown) and not gate.paused:
             raise
-        context.log.warning("The account is not known yet, so nothing is claimed. %s", gate.pause_reason or reason)
+        context.log.warning("The account is not known yet, so no contact is taken. %s", gate.pause_reason or reason)
         return None
     if admitted.forgotten:
         context.log.warning(
-            "The credentials open the account %s, and not %s any more. What was known of that one is forgotten: %d "
-            "contacts are New again, and none is sent until it is selected.",
+            "The credentials open the account %s, and not %s any more. What was known of that one is forgotten: %s "
+            "not selected any more, and nothing is sent before somebody selects it.",
             admitted.gate.account,
             admitted.gate.read().former_account,
-            admitted.forgotten,
+            _are(admitted.forgotten),
         )
     return replace(account, gate=admitted.gate)
 
@@ -214,71 +188,17 @@ def _learn(context: dg.OpExecutionContext, account: Account) -> None:
         return
     learned = learner.learn()
     if learned.queued:
-        context.log.info("%d contacts are queued again: the account takes what it did not before.", learned.queued)
+        context.log.info("%s queued again: the account takes what it did not before.", _are(learned.queued))
     if learned.problem is None:
         return
     if account.crm.attributes_version is not None:
         context.log.warning("The account's attributes are taken as they were last seen: %s", learned.problem)
         return
-    said = f"Which attributes the account has is not known yet, so nothing was claimed. {learned.problem}"
+    said = f"Which attributes the account has is not known yet, so no contact was taken. {learned.problem}"
     if account.gate.read().paused:
         context.log.warning(said)
         return
     raise dg.Failure(said, allow_retries=False)
-
-
-def _take_back(context: dg.OpExecutionContext, account: Account) -> None:
-    """Carry over what runs that are over have recorded, and return what they left undone to the queue."""
-    queue = account.queue
-    queue.release(context.run_id)
-    orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
-    for run_id in {*orderly, *crashed, *queue.silent_runs()}:
-        queue.apply(run_id, account.policy)
-    rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
-    if rescued.returned:
-        context.log.warning(
-            "%d claims of ended runs were taken back; %d of these contacts were being delivered when their worker "
-            "died, %d were given up for it, %d may have arrived and wait for a user's decision.",
-            rescued.returned,
-            rescued.charged,
-            rescued.given_up,
-            rescued.unknown,
-        )
-    if lost := account.imports(context.run_id).recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
-        context.log.warning("%d contacts of imports whose worker died before they were sent go again.", lost)
-
-
-def _scan(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> AccountScan | None:
-    """What a bulk import needs, when there is enough for one and the account takes it."""
-    bulk = account.crm.imports
-    if bulk is None:
-        return None
-    threshold = bulk.threshold
-    imports = account.imports(context.run_id)
-    if (config.limit is not None and config.limit < threshold) or not imports.due(threshold):
-        return None
-    ends = imports.latest_ends()
-    if (rest := bulk_held_up(ends)) is not None:
-        context.log.warning(
-            "No bulk import for %.0f more minutes: the last two came to nothing (%s, %s). Contacts go singly.",
-            rest.total_seconds() / 60,
-            ends[1].ended_as,
-            ends[0].ended_as,
-        )
-        return None
-    scanner = account.scanner(bulk)
-    scan = scanner.scan(threshold, imports.due)
-    if scanner.failed:
-        imports.note_failed(account.crm.mapping_version)
-    return scan
-
-
-def _chosen(config: FetchConfig, account: Account) -> list[UUID] | None:
-    """The contacts that the launch config asks for; None when it asks for whatever is due."""
-    if not config.emails and not config.contact_ids and not config.put_first:
-        return None
-    named = [*contact_ids(config.contact_ids), *ids_by_email(account.engine, config.emails)]
-    return [*named, *account.queue.take_put_first()] if config.put_first and not config.dry_run else named
 
 
 @dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")
@@ -286,7 +206,8 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
     started = time.monotonic()
     with sentences(), destination.open() as account:
         if batch.dry_run:
-            return SentBatch(batch=batch, totals=preview(account.queue, account.crm, batch.claims))
+            foreseen = foresee(account.queue, account.crm, batch.claims)
+            return SentBatch(batch=batch, totals=foreseen.totals, foreseen=foreseen)
         if batch.claims and batch.run_id != context.run_id:
             context.log.info(
                 "Batch %d is that of run %s, which has ended. Nothing is sent: its contacts return to the queue by "
@@ -296,9 +217,7 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
             )
             return SentBatch(batch=batch, totals=Totals(claimed=len(batch.claims), superseded=len(batch.claims)))
         with account.settled_at_an_end(context.run_id):
-            account = account.admitted()
-            bulk = account.crm.imports if batch.kind == "import" else None
-            sent = _send(context, account, batch) if bulk is None else _send_in_bulk(context, account, batch, bulk)
+            sent = _sent_until_stopped(context, account, batch, destination)
     seconds = time.monotonic() - started
     contacts = len(batch.claims)
     done = "imports seen to" if batch.kind == "import" else f"{contacts - sent.released} of {contacts} contacts handled"
@@ -307,41 +226,40 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
     return replace(sent, seconds=seconds)
 
 
-def _send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
-    courier = account.courier(context.run_id)
-    send = {"alone": courier.deliver_one_at_a_time, "probe": courier.deliver_after_a_probe}.get(
-        batch.kind, courier.deliver
+def _sent_until_stopped(
+    context: dg.OpExecutionContext, account: Account, batch: Batch, destination: Destination
+) -> SentBatch:
+    """A run that somebody stops comes to its end like any other, and report_run says what became of its contacts.
+
+    One that is interrupted without that is Dagster's to judge, and to try again.
+    """
+    try:
+        if not destination.stopped:
+            account = account.admitted()
+            if not accepts(account):
+                return _given_back(context, account, batch)
+            bulk = account.crm.imports if batch.kind == "import" else None
+            return send(context, account, batch) if bulk is None else send_in_bulk(context, account, batch, bulk)
+    except INTERRUPTIONS:
+        if not is_being_cancelled(context.run_id, context.instance):
+            raise
+        destination.stopped = True
+        tell_outcome(context, "stopped")
+    totals = written_of_stopped(account, batch)
+    return SentBatch(batch=batch, released=totals.released, totals=totals, halted="the run was stopped")
+
+
+def _given_back(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
+    """The mapping has changed since the run took its contacts, and nobody has looked what the account lacks for it."""
+    ids = [claim.contact_id for claim in batch.claims]
+    released = account.queue.release(context.run_id, ids) if ids else 0
+    context.log.warning(
+        "Batch %d: the mapping has changed since this run began, so nothing is sent by it; %d contacts wait for the "
+        "next run, and no try is used up.",
+        batch.number,
+        released,
     )
-    receipt = send(batch.claims)
-    return SentBatch(
-        batch=batch,
-        released=receipt.released,
-        locked=receipt.locked,
-        halted=receipt.halted,
-        refused_for_rate=courier.session.refused_for_rate,
-    )
-
-
-def _send_in_bulk(context: dg.OpExecutionContext, account: Account, batch: Batch, bulk: Imports) -> SentBatch:
-    started = time.monotonic()
-    budget = importing_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))
-    receipt = account.bulk_sender(bulk, context.run_id).run(batch.scan, most=batch.most, budget=budget)
-    totals = receipt.totals
-    left = budget - timedelta(seconds=time.monotonic() - started)
-    most = batch.most - (totals.claimed - totals.released)
-    if receipt.failed is None or receipt.halted is not None or left <= timedelta() or most <= 0:
-        return SentBatch(batch=batch, totals=totals, halted=receipt.halted)
-    context.log.warning("A bulk import came to nothing (%s): contacts go singly.", receipt.failed)
-    rate = account.rate_limit(account.gate.read()).per_second
-    rest = _send_rest(context, account, batch, claim_limit(left, rate, most))
-    return replace(rest, totals=Totals.sum([totals, rest.totals or Totals()]))
-
-
-def _send_rest(context: dg.OpExecutionContext, account: Account, batch: Batch, limit: int) -> SentBatch:
-    """What an import could not bring in, in the time that was meant for imports."""
-    claims = account.queue.claim(context.run_id, limit=limit, lease=CLAIM_LEASE)
-    sent = _send(context, account, replace(batch, kind="together", claims=tuple(claims)))
-    return replace(sent, batch=batch, totals=_written(account, sent))
+    return SentBatch(batch=batch, released=released)
 
 
 @dg.op(
@@ -355,27 +273,22 @@ def write_statuses(
 ) -> WrittenBatch:
     if sent.totals is not None:  # a dry run, or bulk imports: carried over page by page, see the head of this module
         context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
-        return WrittenBatch(totals=sent.totals, halted=sent.halted, dry_run=sent.batch.dry_run, seconds=sent.seconds)
+        return WrittenBatch(
+            totals=sent.totals,
+            halted=sent.halted,
+            dry_run=sent.batch.dry_run,
+            seconds=sent.seconds,
+            foreseen=sent.foreseen,
+        )
     with sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
-        totals = _written(account, sent)
+        totals = written(account, sent)
     context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))
     return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False, seconds=sent.seconds)
 
 
-def _written(account: Account, sent: SentBatch) -> Totals:
-    """Carry the outcomes of the batch's claims over to the contacts; returns what became of them."""
-    claims = sent.batch.claims
-    applied = account.queue.apply(sent.batch.run_id, account.policy, [claim.contact_id for claim in claims])
-    free, held = account.queue.unattempted(claims)
-    # Recorded by this run, which then slept: another one has carried them over.
-    elsewhere = len(claims) - free - held - sum(row.contacts for row in applied)
-    taken_over = max(0, free - sent.released) + max(0, elsewhere) + min(held, sent.locked)
-    totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=taken_over)
-    return replace(totals, refused_for_rate=sent.refused_for_rate)
-
-
 @dg.op(
-    description="Adds up what became of the claimed contacts and shows it; fails the run when the sums do not add up."
+    description="Adds up what became of the contacts that were taken, and shows it; fails the run when the sums do not "
+    "add up."
 )
 def report_run(
     context: dg.OpExecutionContext, written: list[WrittenBatch], destination: dg.ResourceParam[Destination]
@@ -383,8 +296,7 @@ def report_run(
     totals = Totals.sum(part.totals for part in written)
     halted = next((part.halted for part in written if part.halted), None)
     if any(part.dry_run for part in written):
-        context.log.info("Dry run, nothing was sent. It would be: %s", in_words(totals))
-        yield dg.Output(totals.counts(), metadata=describe(totals))
+        yield dry_run_output(context, Foreseen.sum(part.foreseen for part in written if part.foreseen))
         return
     with sentences(), destination.open() as account:
         standing = look_at(account, in_all=True)
@@ -398,19 +310,27 @@ def report_run(
     yield queue_materialization(standing)
     yield sums_evaluation(destination.name, totals)
     yield from standing_evaluations(standing)
+    told = fates_in_words(totals.counts()) or ("nothing was sent" if standing.backlog.due else "nothing was due")
+    tell_outcome(context, f"stopped: {told}" if destination.stopped else told)
     if totals.unaccounted:
         raise dg.Failure(
-            f"The fate of {totals.unaccounted} of {totals.claimed} claimed contacts is unknown, a defect. "
-            "They return to the queue by themselves.",
+            f"What became of {totals.unaccounted} of {counted(totals.claimed, 'contact')} is unknown, a defect. They "
+            "return to the queue by themselves.",
             metadata=describe(totals),
         )
     if gate.refuses or (gate.paused and totals.claimed and gate.pause_kind == "outage"):
         # People are told of the gate, once, and not of every run that ends for it.
         context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind or ""})
         raise dg.Failure(f"{destination.name}: {gate.pause_reason}", metadata=describe(totals))
+    if destination.stopped:
+        raise dg.Failure(
+            f"The run was stopped: {told}. What was given back waits in the queue.",
+            metadata=describe(totals),
+            allow_retries=False,
+        )
     if halted and not gate.paused:
         raise dg.Failure(
-            f"Sending stopped early: {halted}. Unsent contacts are back in the queue.", metadata=describe(totals)
+            f"Sending stopped early: {halted}. What was not sent is back in the queue.", metadata=describe(totals)
         )
     with sentences():
         backlog_left = leave_word(context, destination, totals)

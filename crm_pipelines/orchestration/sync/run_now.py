@@ -11,7 +11,9 @@ from crm_pipelines.errors import UsageError
 from crm_pipelines.orchestration.instance import dagster_instance
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.sync.batches import FetchConfig
+from crm_pipelines.orchestration.sync.dry_runs import left_out_told
 from crm_pipelines.orchestration.sync.jobs import sync_job
+from crm_pipelines.statistics.left_out import LeftOut
 
 # The story is in Dagster's pages; on the terminal the caller says how it ended.
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -19,12 +21,16 @@ _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """How the run ended, and its counts by name; `problem` is the sentence of the op that failed."""
+    """How the run ended, and its counts by name; `problem` is the sentence of the op that failed.
+
+    `left_out` of a dry run: the values that would be left out.
+    """
 
     run_id: str
     success: bool
     counts: dict[str, int]
     problem: str | None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def run_now(
@@ -54,8 +60,13 @@ def run_now(
         )
         problems = [sentence_of(event.step_failure_data) for event in result.all_events if event.is_step_failure]
         counts = result.output_for_node("report_run") if result.success else {}
+        left_out = left_out_told(result.events_for_node("report_run"))
     return RunResult(
-        run_id=result.run_id, success=result.success, counts=counts, problem=problems[0] if problems else None
+        run_id=result.run_id,
+        success=result.success,
+        counts=counts,
+        problem=problems[0] if problems else None,
+        left_out=left_out,
     )
 
 

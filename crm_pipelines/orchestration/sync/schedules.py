@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from crm_pipelines.delivery.account.completeness import go_on_if_complete
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.pace.gatekeeping import reopen_if_accepted
 from crm_pipelines.orchestration.resources import Destination
@@ -72,7 +73,8 @@ def _first_free(slots: Sequence[dict[str, str]], records: Sequence[dg.RunRecord]
 
 def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None:
     """Why a run started now would have nothing to do; None when there is work."""
-    gate = reopen_if_accepted(account.gate, account.crm, account.queue, account.policy)
+    reopen_if_accepted(account.gate, account.crm, account.queue, account.policy)
+    gate = go_on_if_complete(account, turn=lambda: None)
     if gate.paused:
         return f"The gate is paused until {gate.paused_until_in_words}: {gate.pause_reason}"
     if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):

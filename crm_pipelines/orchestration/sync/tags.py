@@ -1,10 +1,18 @@
-"""The tags by which runs of the main job know each other; they show in Dagster's pages."""
+"""The tags by which runs of the main job know each other, and by which the list of runs tells what each did."""
+
+import dagster as dg
 
 SYNC_SLOT_TAG = "crm-pipelines/sync"
 """Dagster runs one at a time per value of this tag (dagster.yaml)."""
 
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
+
+OUTCOME_TAG = "outcome"
+"""On a run that has come to its end: what became of its contacts, in words, such as `291 delivered, 3 failed`.
+
+Without our prefix, for which the list of runs has no room.
+"""
 
 PUT_FIRST_TAG = "crm-pipelines/put-first"
 """On a run for the contacts that somebody has put first; its value is the CRM. One at most waits for its turn."""
@@ -22,3 +30,20 @@ FOUND_TAG = "crm-pipelines/found"
 def sync_slot(crm: str, number: int) -> dict[str, str]:
     """The tag of the numbered place among the runs that may go on at the same time."""
     return {SYNC_SLOT_TAG: f"{crm}-{number}"}
+
+
+def tell_outcome(context: dg.OpExecutionContext, words: str) -> None:
+    """Tag the run with what it did."""
+    context.instance.add_run_tags(context.run_id, {OUTCOME_TAG: words})
+
+
+def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
+    """A retry, or a run that is executed again, inherits the tags of the one before: what that one came to is not said.
+
+    Dagster takes no tag away, so they are blank.
+    """
+    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: ""}
+    if run.parent_run_id is None or run.is_finished:  # then they are its own
+        return
+    if found := inherited.keys() & run.tags.keys():
+        instance.add_run_tags(run.run_id, {tag: inherited[tag] for tag in found})

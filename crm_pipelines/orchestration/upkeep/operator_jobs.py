@@ -4,20 +4,22 @@ Launch config is kept for ever and shown to everyone who can open the pages, so 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from crm_pipelines.contacts.selection import Retried, Who, retry
 from crm_pipelines.crms.schema import Finding
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.account.preflight import Preflight, check_account, provision_account
 from crm_pipelines.orchestration.checks import result_of
+from crm_pipelines.orchestration.launch_config import checked, not_blank, valid_ids
 from crm_pipelines.orchestration.resources import Destination, resource_of, sentences
-from crm_pipelines.orchestration.sync.batches import contact_ids
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
-from crm_pipelines.orchestration.sync.tags import GATE_TAG
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, begin_anew
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
 from crm_pipelines.statistics.status import crm_status
@@ -39,12 +41,15 @@ class RetryConfig(dg.Config):
     contact_ids: list[str] = Field([], description="Only these contacts, by id (column id of contacts). Empty: all.")
     dry_run: bool = _DRY_RUN
 
+    _ids = field_validator("contact_ids")(valid_ids)
+    _kind = field_validator("kind")(not_blank)
+
 
 @dg.op(description="Puts failed contacts back in the queue, and does not wait for retries that are due later.")
 def retry_failed(
     context: dg.OpExecutionContext, config: RetryConfig, destination: dg.ResourceParam[Destination]
 ) -> None:
-    who = Who(ids=contact_ids(config.contact_ids), everyone=not config.contact_ids)
+    who = Who(ids=tuple(map(UUID, config.contact_ids)), everyone=not config.contact_ids)
     with sentences(), destination.open() as account:
         errors = _errors_by_kind(account)
         done = retry(account.engine, destination.name, who, kind=config.kind, dry_run=config.dry_run)
@@ -80,6 +85,8 @@ class ReleaseConfig(dg.Config):
 
     run_id: str | None = Field(None, description="The dead run. It must have ended, or be unknown to Dagster.")
     dry_run: bool = _DRY_RUN
+
+    _run_id = field_validator("run_id")(not_blank)
 
 
 @dg.op(description="Writes a dead run's known outcomes back, and returns what it had not begun to the queue.")
@@ -120,7 +127,7 @@ def _holders(instance: dg.DagsterInstance, holders: dict[str, int]) -> str:
     return "| run | by Dagster's word | claims |\n| --- | --- | --- |\n" + "\n".join(rows)
 
 
-@dg.op(description="Asks for the account and its attributes; opens a gate that was closed for a key or a setting.")
+@dg.op(description="Asks for the account and its attributes; sending that had stopped for them goes on.")
 def look_at_account(
     context: dg.OpExecutionContext, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
@@ -129,11 +136,11 @@ def look_at_account(
         gate = account.gate.read()
     yield attributes_evaluation(destination.name, looked)
     if looked.reopened:
-        context.log.info("The gate was closed for the key or a setting and is open again.")
+        context.log.info("Sending had stopped, and goes on with the next run.")
     for finding in looked.findings:
         context.log.info("%s %s: %s", _mark(finding), finding.subject, scrub(finding.detail))
     if looked.problems:
-        if gate.paused and gate.pause_kind in {"credentials", "settings", "outage"}:
+        if gate.paused and gate.pause_kind in {"credentials", "settings", "outage", "attributes"}:
             # One cause, one alert: people are told of the gate.
             context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         first = looked.problems[0]
@@ -183,12 +190,17 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
     """Those of a destination."""
     title = destination.title
 
-    def job(name: str, op: dg.OpDefinition, description: str) -> dg.JobDefinition:
-        return dg.GraphDefinition(f"{destination.name}_{name}", node_defs=[op], description=description).to_job(
+    def job(
+        name: str, op: dg.OpDefinition, description: str, config: type[dg.Config] | None = None
+    ) -> dg.JobDefinition:
+        graph = dg.GraphDefinition(f"{destination.name}_{name}", node_defs=[op], description=description)
+        make = partial(
+            graph.to_job,
             executor_def=dg.in_process_executor,
-            resource_defs={"destination": resource_of(destination.name)},
+            resource_defs={"destination": resource_of(destination.name, begin_anew)},
             tags={"dagster/max_runtime": "600", "dagster/max_retries": "0"},
         )
+        return make() if config is None else checked(make, {op.name: config})
 
     return [
         job(
@@ -196,25 +208,27 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
             retry_failed,
             f"Puts contacts that have failed at {title} back in the queue, all or those of one kind of error. Counts "
             "first: with `dry_run` (on unless switched off) nothing changes.",
+            RetryConfig,
         ),
         job(
             "release_claims",
             release_claims,
             "Gives back the claims of a run that is dead. Every tick does so by itself, at the latest when the claims' "
             "leases end (25 minutes); this is for those who cannot wait.",
+            ReleaseConfig,
         ),
         job(
             "check_account",
             look_at_account,
             f"Looks for everything that would keep contacts from arriving at {title}: key, list, attributes and their "
-            "types. When all is well, a gate that was closed for the key or a setting is opened. Fails when something "
-            "is wrong.",
+            "types. When all is well, sending that had stopped for it goes on. Fails when something is wrong.",
         ),
         job(
             "provision",
             create_attributes,
             f"Creates in the account at {title} the attributes that the mapping needs and the account does not have, "
-            "and adds options that contacts have to attributes of choices. All else stays as it is; safe to repeat. "
+            "and adds options that contacts have to attributes of choices; only what contacts have values for. Sending "
+            "that waits for it goes on. All else stays as it is; safe to repeat. "
             "With `dry_run` (on unless switched off) it only names them.",
         ),
     ]

@@ -184,7 +184,7 @@ def run_finding(instance: dg.DagsterInstance, job: str) -> AlertCondition | None
         run = record.dagster_run
         if run.status is dg.DagsterRunStatus.SUCCESS and not is_dry(run):
             break
-        if run.status is dg.DagsterRunStatus.FAILURE and not will_be_retried(run) and GATE_TAG not in run.tags:
+        if run.status is dg.DagsterRunStatus.FAILURE and not will_be_retried(run) and not run.tags.get(GATE_TAG):
             failed.append(record)
     if not failed:
         return None

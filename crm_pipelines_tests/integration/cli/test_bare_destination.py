@@ -36,10 +36,10 @@ def test_where_no_attribute_has_to_be_made_nothing_is_missing(
 
 def test_sync_foresees_and_delivers(program: Run, postbox_people: People, postbox: Postbox) -> None:
     postbox_people.add(5)
-    assert "nothing was sent; it would be 5 claimed, 5 synced" in program("sync", "postbox", "--dry-run").stdout
+    assert "5 would be taken: 5 new. Nothing was sent." in program("sync", "postbox", "--dry-run").stdout
     assert postbox.deliveries() == []
-    assert "2 claimed, 2 synced, 1 requests" in program("sync", "postbox", "--limit", "2").stdout
-    assert "3 claimed, 3 synced, 1 requests" in program("sync", "postbox").stdout
+    assert "2 taken: 2 delivered. 1 request." in program("sync", "postbox", "--limit", "2").stdout
+    assert "3 taken: 3 delivered. 1 request." in program("sync", "postbox").stdout
     assert len(postbox.held()) == 5
     status = {one["crm"]: one for one in json.loads(program("status", "--json").stdout)}
     assert status["postbox"]["counts"]["Complete"] == 5
@@ -48,7 +48,7 @@ def test_sync_foresees_and_delivers(program: Run, postbox_people: People, postbo
 
 def test_why_says_what_would_be_sent_and_that_the_crm_shows_nothing(program: Run, postbox_people: People) -> None:
     postbox_people.add(email="ada@example.com", name="Ada", custom_fields=json.dumps({"note": "x"}))
-    assert "1 synced" in program("sync", "postbox").stdout
+    assert "1 delivered" in program("sync", "postbox").stdout
     for options in ([], ["--live"]):
         done = program("why", "ada@example.com", *options)
         assert done.returncode == 0, done.stderr

@@ -233,7 +233,7 @@ def test_check_provision_and_the_gate(run: Run, engine: sa.Engine, brevo_sandbox
     assert json.loads(run("provision", "brevo", "--json", **account).stdout)["plan"] == [], "safe to repeat"
     done = run("check", "brevo", **account)
     assert done.returncode == 0
-    assert "is open again" in done.stdout
+    assert "Sending had stopped, and goes on with the next run." in done.stdout
     assert not GateKeeper(engine, "brevo").read().paused
 
 
@@ -294,7 +294,7 @@ def test_sync_runs_the_job_to_its_end(run: Run, engine: sa.Engine, brevo_sandbox
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     done = run("sync", "brevo", "--email", "ADA@example.com", **account)
     assert done.returncode == 0, done.stderr
-    assert "1 claimed, 1 synced" in done.stdout
+    assert "1 taken: 1 delivered." in done.stdout
     assert brevo_sandbox.contact("ada@example.com") is not None
     assert brevo_sandbox.contact("b@example.com") is None
 

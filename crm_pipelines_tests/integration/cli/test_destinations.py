@@ -91,7 +91,7 @@ def test_sync_delivers_what_is_selected_for_the_account_that_is_named_and_nothin
         assert both("contacts", "select", one, "--all").returncode == 0
     done = both("sync", crm.upper())
     assert done.returncode == 0, done.stderr
-    assert "1 claimed, 1 synced" in done.stdout
+    assert "1 taken: 1 delivered." in done.stdout
     named, other = (first, second) if crm == "brevo" else (second, first)
     assert [one["email"] for one in named.contacts()] == ["ada@example.com"]
     assert other.requests() == []

@@ -78,3 +78,17 @@ def test_a_run_and_a_check_say_that_the_gate_waits_for_a_person(
     assert (told["ok"], told["blocking"]) == (False, False)
     assert told["detail"] == f"{_UNTIL} Until the import is checked."
     assert GateKeeper(people.engine, "brevo").read().paused, "a check opens no such gate"
+
+
+def test_to_start_sending_without_what_the_account_lacks_says_what_is_left_out(run: Run, people: People) -> None:
+    people.run("UPDATE crm_gates SET account = 'ours', accepted_account = NULL WHERE crm = 'brevo'")
+    people.add()
+    gate = GateKeeper(people.engine, "brevo")
+    gate.wait_for_attributes("Brevo has no attribute for 1 field: CITY (City, 1 contact).", "mapping-1")
+    done = run("gate", "open", "brevo")
+    assert done.stdout.splitlines() == [
+        "brevo: sent without them from now on. Brevo has no attribute for 1 field: CITY (City, 1 contact).",
+        "brevo: sending is on again. 1 contact is due.",
+    ]
+    assert gate.read().accepts("mapping-1")
+    assert not gate.read().accepts("mapping-2")

@@ -536,10 +536,10 @@ def test_a_segment_that_is_not_there_is_about_the_setting(client: Open, mautic_s
 def test_the_check_finds_a_field_that_mautic_would_ignore_without_a_word(
     client: Open, mautic_sandbox: MauticSandbox
 ) -> None:
-    crm = client(CUSTOM + 'frstname = { from = "last_name", type = "text" }\n', known=False)
+    crm = client(CUSTOM + 'lstname = { from = "last_name", type = "text" }\n', known=False)
     found = unlike(crm.check(turn=at_once))
-    assert "Field frstname: does not exist" in found
-    assert "Is it firstname?" in found
+    assert "Field lstname: does not exist" in found
+    assert "Is it lastname?" in found
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from alembic import command
 from crm_pipelines.database import connecting, migrating
 from crm_pipelines.database.connection_problems import DatabaseUnreachable
 from crm_pipelines.database.migrating import SchemaOutdated, TablesInUse
+from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 
@@ -118,3 +119,19 @@ def test_a_database_error_quotes_no_row(people: People) -> None:
     assert "crm_contacts_email_key" in text
     for value in ("zebedee", "Zebedee", "Quux"):
         assert value not in text
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_the_migration_takes_as_settled_where_something_was_delivered(empty_database_url: str, delivered: bool) -> None:
+    url = empty_database_url
+    upgrade_to(url, "0026")
+    engine = connecting.create_engine(url)
+    people = People(engine)
+    people.add()
+    people.run("UPDATE crm_gates SET account = 'ours'")
+    if delivered:
+        people.run("UPDATE crm_syncs SET state = 'synced', synced_revision = revision, synced_at = now()")
+    migrating.upgrade(url)
+    gates = {crm: GateKeeper(engine, crm).read().accepts("mapping-1") for crm in ("brevo", "hubspot")}
+    engine.dispose()
+    assert gates == {"brevo": delivered, "hubspot": False}

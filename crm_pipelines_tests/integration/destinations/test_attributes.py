@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_pipelines.contacts.fields import MOST_VALUES, values_in_use
+from crm_pipelines.contacts.fields import MOST_VALUES, fields_in_use, values_in_use
 from crm_pipelines.database.migrating import MIGRATIONS
 from crm_pipelines.destinations.attributes import AttributeStore
 from crm_pipelines_tests.fixtures.people import People
@@ -78,3 +78,16 @@ def test_what_is_being_delivered_or_not_selected_is_not_queued_for_an_attribute(
     assert store.keep([CITY], "v1", {"CITY"}) == 1
     assert people.sync(delivered)["state"] == "queued"
     assert store.read() == [CITY]
+
+
+def test_fields_in_use_are_those_with_a_value_with_how_many_contacts_have_one(
+    people: People, engine: sa.Engine
+) -> None:
+    people.add(3, name="Ada Lovelace", custom_fields='{"City": "Paris", "Blank": "", "Nothing": null}')
+    people.add(2, name="Ada", phone_number=" ", context="")
+    people.add(1, name=None, phone_number="+4930123456")
+    in_use = fields_in_use(engine)
+    expected = {"first_name": 5, "last_name": 3, "name": 5, "phone_number": 1, "custom_fields.City": 3}
+    always = {"created_at", "updated_at", "email_type", "has_gmail"}  # those of the address are found by the database
+    assert {name: count for name, count in in_use.contacts.items() if name not in always} == expected
+    assert {row["name"] for row in in_use.examples} == {"Ada Lovelace", "Ada", None}

@@ -220,7 +220,7 @@ def test_after_the_sandbox_the_real_account_is_got_ready_and_the_next_run_moves_
     other: BrevoSandbox,
     use_other: Callable[[], None],
 ) -> None:
-    brevo_environment.configure(organization="crm-pipelines-sandbox")
+    brevo_environment.configure(organization="crm-pipelines-sandbox", attributes={"SHOE_SIZE": "text"})
     people.add(custom_fields='{"Shoe size": "9"}')
     pipeline.run()
     assert people.states() == {"synced": 1}
@@ -228,7 +228,7 @@ def test_after_the_sandbox_the_real_account_is_got_ready_and_the_next_run_moves_
     use_other()
     with Destination("brevo").open() as account:
         assert check_account(account).problems == []
-        assert [one.name for one in plan_account(account)] == ["SHOE_SIZE"]
+        assert [one.name for one in plan_account(account).new] == ["SHOE_SIZE"]
         assert provision_account(account, dry_run=False) == ["SHOE_SIZE"]
     pipeline.run()
     assert people.states() == {"unselected": 1}

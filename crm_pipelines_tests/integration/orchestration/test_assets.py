@@ -9,7 +9,7 @@ from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration.assets import assets_of, describe, in_words, run_materialization, story
 from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_of, sums_evaluation
 from crm_pipelines.orchestration.standing import DestinationStanding
-from crm_pipelines.orchestration.sync import ops
+from crm_pipelines.orchestration.sync import sending
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.gates import a_gate
 from crm_pipelines_tests.fixtures.people import People
@@ -64,11 +64,11 @@ def test_reasons_are_a_table_with_the_commonest_first() -> None:
 @pytest.mark.parametrize(
     ("totals", "words"),
     [
-        (Totals(), "0 claimed: nothing to do."),
-        (Totals(claimed=2, synced=2, requests=3), "2 claimed: 2 synced."),
+        (Totals(), "0 taken: nothing to do."),
+        (Totals(claimed=2, synced=2, requests=3), "2 taken: 2 delivered."),
         (
             Totals(claimed=50, synced=48, failed=2, reasons={"duplicate_address": 2}),
-            "50 claimed: 48 synced, 2 failed (2 duplicate_address).",
+            "50 taken: 48 delivered, 2 failed (2 duplicate_address).",
         ),
     ],
 )
@@ -81,13 +81,13 @@ def test_the_log_of_a_run_tells_its_story_in_a_few_lines() -> None:
         claimed=9, synced=6, failed=3, requests=12, refused_for_rate=1, reasons={"outage": 1, "rejected": 2}
     )
     assert list(story(totals, a_standing(), seconds=3, sending_seconds=2)) == [
-        "Run: 9 claimed: 6 synced, 3 failed (2 rejected, 1 outage).",
+        "Run: 9 taken: 6 delivered, 3 failed (2 rejected, 1 outage).",
         "Commonest reasons: 2 rejected, 1 outage. What brevo said: `crm-pipelines status brevo`.",
-        "12 requests in 2.0 s of sending, 3.0 s in all; the limit is 10 per second; 1 were answered with 429.",
+        "12 requests in 2.0 s of sending, 3.0 s in all; the limit is 10 per second; 1 answered with 429.",
         "7 contacts are due for Brevo.",
     ]
     assert list(story(Totals(), a_standing(), seconds=1, sending_seconds=0)) == [
-        "Run: 0 claimed: nothing to do.",
+        "Run: 0 taken: nothing to do.",
         "7 contacts are due for Brevo.",
     ]
 
@@ -102,10 +102,10 @@ def test_a_run_whose_sums_do_not_add_up_fails_and_says_how_many(
     people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.add(3)
-    monkeypatch.setattr(ops, "totals_of", lambda applied, **counts: totals_of(applied[:0], **counts))
+    monkeypatch.setattr(sending, "totals_of", lambda applied, **counts: totals_of(applied[:0], **counts))
     run = pipeline.run()
     assert not run.success
-    assert "The fate of 3 of 3 claimed contacts is unknown, a defect." in (run.problem or "")
+    assert "What became of 3 of 3 contacts is unknown, a defect." in (run.problem or "")
     assert [one.check_name for one in run.result.get_asset_check_evaluations() if not one.passed] == ["sums_add_up"]
 
 

@@ -75,10 +75,22 @@ def test_a_kind_that_no_contact_has_is_refused_with_those_that_there_are(people:
     assert problem == "No contact has an error of kind 'outrage' at brevo. The kinds at present: outage."
 
 
-def test_an_id_that_is_none_is_refused_in_a_sentence(pipeline: Pipeline) -> None:
-    _, problem = launch(pipeline, "brevo_retry_failed", contact_ids=["ada@example.com"])
-    assert problem.startswith("contact_ids: expected ids")
-    assert "@" not in problem
+@pytest.mark.parametrize(
+    ("job", "config", "said"),
+    [
+        ("brevo_retry_failed", {"contact_ids": ["ada@example.com"]}, "contact_ids: expected ids as in column id"),
+        ("brevo_retry_failed", {"kind": " "}, "kind: expected a name"),
+        ("brevo_release_claims", {"run_id": ""}, "run_id: expected a name"),
+    ],
+)
+def test_config_that_makes_no_sense_is_refused_in_a_sentence_and_no_run_is_made(
+    pipeline: Pipeline, job: str, config: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError) as refused:
+        launch(pipeline, job, **config)
+    assert str(refused.value).startswith(said)
+    assert "ada@" not in str(refused.value)
+    assert pipeline.instance.get_runs_count() == 0
 
 
 def claim(people: People, run_id: str, *, begun: bool = False) -> None:
@@ -123,7 +135,7 @@ def test_claims_of_an_active_run_are_not_touched(people: People, pipeline: Pipel
 def test_missing_attributes_are_found_named_created_and_then_found_well(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
 ) -> None:
-    people.add(1)
+    people.add(1, has_gmail=True)
     _, problem = launch(pipeline, "brevo_check_account")
     assert "does not exist, so its values are left out" in problem
     named, _ = launch(pipeline, "brevo_provision")
@@ -133,7 +145,11 @@ def test_missing_attributes_are_found_named_created_and_then_found_well(
     assert launch(pipeline, "brevo_check_account")[1] == ""
 
 
-def test_the_check_of_the_account_is_evaluated_red_and_green(pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+def test_the_check_of_the_account_is_evaluated_red_and_green(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    people.add(1, has_gmail=True)
+
     def verdict() -> dg.AssetCheckEvaluation:
         result = the_job("brevo_check_account").execute_in_process(instance=pipeline.instance, raise_on_error=False)
         [evaluation] = result.get_asset_check_evaluations()
@@ -141,7 +157,7 @@ def test_the_check_of_the_account_is_evaluated_red_and_green(pipeline: Pipeline,
 
     red = verdict()
     assert not red.passed
-    assert (red.description or "").startswith("Wrong: Attribute DOMAIN_ID")
+    assert (red.description or "").startswith("Wrong: Attribute HAS_GMAIL")
     launch(pipeline, "brevo_provision", dry_run=False)
     assert verdict().passed
     brevo_sandbox.configure(refusal="ip")

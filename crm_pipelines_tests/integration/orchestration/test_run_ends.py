@@ -10,6 +10,7 @@ from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines import faults
 from crm_pipelines.delivery import planning
+from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, GATE_TAG, LEFT_TAG, OUTCOME_TAG, begin_anew
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Backlog
 from crm_pipelines_tests.fixtures.people import People
@@ -68,10 +69,101 @@ def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
     monkeypatch.setattr(Queue, "backlog", cancel_first)
     with capture_interrupts():
         run = pipeline.run()
-    assert run.problem == "The run was stopped while it claimed contacts."
+    assert run.problem == "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue."
     assert status_of(pipeline.instance, run) is dg.DagsterRunStatus.CANCELED
     assert people.states() == {"queued": 5}
     assert brevo_sandbox.sent() == []
+
+
+def tags_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
+    found = instance.get_run_by_id(run_id)
+    assert found is not None
+    return dict(found.tags)
+
+
+def test_a_run_stopped_in_mid_send_says_in_one_sentence_and_in_its_tag_what_became_of_its_contacts(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(3)
+    people.run("UPDATE crm_syncs SET crashes = 1")  # they come in a batch of their own
+    people.add(5)
+    instance, record = pipeline.instance, Queue.record
+    stopped: list[str] = []
+
+    def record_and_stop(self: Queue, run_id: str, *given: Any) -> Any:
+        if not stopped:
+            stopped.append(run_id)
+            cancel(instance, run_id)
+        return record(self, run_id, *given)
+
+    monkeypatch.setattr(Queue, "record", record_and_stop)
+    with capture_interrupts():
+        run = pipeline.run()
+    assert status_of(instance, run) is dg.DagsterRunStatus.CANCELED
+    assert people.states() == {"synced": 5, "queued": 3}
+    assert people.all("SELECT sum(attempts) AS tries, max(crashes) AS crashes FROM crm_syncs") == [
+        {"tries": 0, "crashes": 1}
+    ]
+    assert len(brevo_sandbox.sent()) == 5
+    assert run.problem == "The run was stopped: 5 delivered, 3 given back. What was given back waits in the queue."
+    failed = [event for event in run.result.all_events if event.is_step_failure]
+    assert [event.step_key for event in failed] == ["report_run"], "and nothing else went wrong"
+    assert tags_of(instance, run.result.run_id)[OUTCOME_TAG] == "stopped: 5 delivered, 3 given back"
+    assert run.counts == {"claimed": 8, "synced": 5, "released": 3}
+
+
+def test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge_and_to_try_again(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(3)
+    people.run("UPDATE crm_syncs SET crashes = 1")
+    people.add(5)
+    record = Queue.record
+
+    def record_and_interrupt(self: Queue, *given: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return record(self, *given)
+
+    monkeypatch.setattr(Queue, "record", record_and_interrupt)
+    with capture_interrupts():
+        run = pipeline.run()
+    assert status_of(pipeline.instance, run) is dg.DagsterRunStatus.FAILURE
+    failed = [event.step_key for event in run.result.all_events if event.is_step_failure]
+    assert failed == ["sync_batch[batch_1]"]
+    assert people.states() == {"synced": 5, "queued": 3}
+
+
+def test_the_list_of_runs_tells_what_each_did(people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox) -> None:
+    def outcome(**config: Any) -> str:
+        return tags_of(pipeline.instance, pipeline.run(**config).result.run_id)[OUTCOME_TAG]
+
+    people.add(2)
+    people.add(email=None)
+    assert outcome(dry_run=True) == "dry run: 2 new, 1 never sent"
+    assert outcome() == "2 delivered, 1 never sent"
+    assert outcome() == "nothing was due"
+    assert outcome(dry_run=True) == "dry run: nothing is due"
+    people.add(2)
+    brevo_sandbox.configure(refusal="ip")
+    assert outcome() in {"2 given back", "nothing was sent"}, "also of a run that failed"
+
+
+def test_a_run_that_is_executed_again_begins_without_what_the_former_one_came_to(
+    instance: dg.DagsterInstance, brevo_environment: BrevoSandbox
+) -> None:
+    job = the_job()
+    told = {OUTCOME_TAG: "3 delivered", GATE_TAG: "outage", LEFT_TAG: "7", FOLLOWS_TAG: "x"}
+    former = instance.create_run_for_job(job, tags=told)
+    again = instance.create_run_for_job(
+        job, tags=told, parent_run_id=former.run_id, root_run_id=former.run_id, status=dg.DagsterRunStatus.STARTED
+    )
+    begin_anew(former, instance)
+    assert told.items() <= tags_of(instance, former.run_id).items()
+    begin_anew(again, instance)
+    assert tags_of(instance, again.run_id)[OUTCOME_TAG] == "not known yet"
+    assert not tags_of(instance, again.run_id)[GATE_TAG], "people are told of its failure"
+    assert not tags_of(instance, again.run_id)[LEFT_TAG], "it is not followed for what another one left"
+    assert tags_of(instance, again.run_id)[FOLLOWS_TAG] == "x"
 
 
 def the_job() -> dg.JobDefinition:
@@ -130,6 +222,7 @@ def test_a_run_executed_again_from_its_failed_write_back_writes_back_what_the_fi
     with _again_from_failure(instance, result.run_id) as again:
         assert again.success
         assert again.output_for_node("report_run")["synced"] == 5
+        assert tags_of(instance, again.run_id)[OUTCOME_TAG] == "5 delivered"
     assert people.states() == {"synced": 5}
     assert len(brevo_environment.sent()) == 5
 

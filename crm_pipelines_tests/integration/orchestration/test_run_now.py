@@ -70,7 +70,7 @@ def test_the_text_of_an_unexpected_error_is_not_passed_on(people: People, monkey
         raise ValueError("ada@example.com")
 
     people.add()
-    monkeypatch.setattr("crm_pipelines.orchestration.sync.ops.totals_of", fail)
+    monkeypatch.setattr("crm_pipelines.orchestration.sync.sending.totals_of", fail)
     assert run_now("brevo").problem == "Unexpected ValueError: see the run in Dagster's pages."
 
 

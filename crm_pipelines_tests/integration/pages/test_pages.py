@@ -87,6 +87,58 @@ def test_retry_shows_the_count_first_and_then_does_it(operator: Visitor, people:
     assert written(people) == [("retry", 3)]
 
 
+LACKS = "Brevo has no attribute for 1 field: SHOE_SIZE (Shoe size, 2 contacts)."
+
+
+@pytest.fixture
+def waiting(people: People) -> GateKeeper:
+    """Brevo's gate, which waits for an attribute that the account lacks."""
+    gate = GateKeeper(people.engine, "brevo")
+    people.run("UPDATE crm_gates SET account = 'ours', accepted_account = NULL WHERE crm = 'brevo'")
+    gate.wait_for_attributes(LACKS, "mapping-1")
+    return gate
+
+
+def test_sending_without_what_the_account_lacks_is_asked_first_then_done_and_written_down(
+    operator: Visitor, people: People, waiting: GateKeeper
+) -> None:
+    overview = operator.get("/").text
+    assert LACKS in overview
+    assert 'href="/send-without?crm=brevo"' in overview
+    assert LACKS in operator.get("/send-without?crm=brevo").text
+    assert waiting.read().waits_for_attributes, "to look changes nothing"
+    assert "Send without them" not in operator.send("/send-without", {"crm": "brevo", "lacks": LACKS}).text
+    gate = waiting.read()
+    assert (gate.paused, gate.accepts("mapping-1"), gate.accepts("mapping-2")) == (False, True, False)
+    assert written(people) == [("send_without", 0)]
+    assert "waits for no attributes" in operator.get("/send-without?crm=brevo").text
+
+
+def test_what_is_lacking_by_now_is_shown_anew_and_not_accepted(
+    operator: Visitor, people: People, waiting: GateKeeper
+) -> None:
+    operator.get("/send-without?crm=brevo")
+    waiting.wait_for_attributes("Brevo has no attribute for 7 fields.", "mapping-1")
+    assert "7 fields" in operator.send("/send-without", {"crm": "brevo", "lacks": LACKS}).text
+    assert waiting.read().waits_for_attributes
+    assert people.all("SELECT 1 FROM crm_api_writes") == []
+
+
+def test_the_overview_says_how_many_fields_do_not_arrive(operator: Visitor, people: People) -> None:
+    [contact] = people.add()
+    people.run("UPDATE crm_syncs SET state = 'synced', synced_revision = revision, left_out = '{CITY}'")
+    warning = "custom_fields.City left out: Brevo has no attribute CITY"
+    people.run(
+        "INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, warnings, started_at) "
+        "VALUES (:id, 'brevo', 1, 'run-1', 1, 'synced', ARRAY[:warning], now())",
+        id=contact,
+        warning=warning,
+    )
+    text = operator.get("/").text
+    assert "1 field of 1 contact does not arrive at Brevo; everything else of it does." in text
+    assert "custom_fields.City: Brevo has no attribute CITY" in text
+
+
 def test_a_contact_is_found_by_address_name_and_id_and_its_address_is_in_no_url(
     operator: Visitor, people: People
 ) -> None:

@@ -131,7 +131,7 @@ def test_a_run_fails_when_the_fate_of_a_contact_is_unknown(
     )
     run = pipeline.run()
     assert not run.success
-    assert "The fate of 1 of 12 claimed contacts is unknown" in (run.problem or "")
+    assert "What became of 1 of 12 contacts is unknown" in (run.problem or "")
     assert people.states() == {"synced": 11, "claimed": 1}
 
 
