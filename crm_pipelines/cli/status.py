@@ -59,13 +59,14 @@ def status(crm: str | None, as_json: bool) -> None:
         ]
         print_json(documents[0] if crm else documents)
         return
-    overview = table("CRM", *(STATUS_WORDS[name].capitalize() for name in SYNC_STATUSES))
-    for one in told:
-        overview.add_row(one.crm, *(str(one.counts[name]) for name in SYNC_STATUSES))
-    print_table(overview)
     for one in told:
         if one.crm in shown:
             tell_standing(standings[one.crm])
+    overview = table("Contacts", *(one.crm for one in told))
+    for name in SYNC_STATUSES:
+        overview.add_row(STATUS_WORDS[name], *(str(one.counts[name]) for one in told))
+    print_table(overview)
+    for one in told:
         _tell_status(one)
         if sentence := arrives_not[one.crm]:
             click.echo(f"{one.crm}: {printable(sentence)}")

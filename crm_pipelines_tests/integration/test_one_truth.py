@@ -83,7 +83,7 @@ class Everywhere:
         section = text[text.index('aria-labelledby="brevo"') :]
         found = re.search(
             r'<span class="badge (\w+)">.*?<p class="(?:note \w+)?" data-condition="(\w+)">'
-            r"<span>(.*?)</span>(?: <span>(.*?)</span>)?</p>",
+            r"<span>(.*?)</span>(?:<br>What to do: <span>(.*?)</span>)?</p>",
             section,
             re.DOTALL,
         )

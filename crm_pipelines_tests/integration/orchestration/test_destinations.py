@@ -186,7 +186,7 @@ def test_executed_from_the_pages_each_check_reads_its_own_account(
     eu_pipeline.run()
     eu.delete_attribute("DOMAIN_ID")
     eu_people.run("UPDATE crm_syncs SET state = 'failed', last_error_kind = 'outage' WHERE crm = 'brevo_eu'")
-    GateKeeper(people.engine, "brevo_eu").close("The key was withdrawn.", "fingerprint")
+    GateKeeper(people.engine, "brevo_eu").close_by_hand("Until the import is checked.")
     repository = definitions()
     job = repository.get_implicit_global_asset_job_def()
     result = job.get_subset(asset_check_selection=repository.asset_graph.asset_check_keys).execute_in_process(
