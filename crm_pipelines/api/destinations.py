@@ -9,8 +9,10 @@ from fastapi import Depends, Request
 
 from crm_pipelines.api.errors import invalid
 from crm_pipelines.delivery.account.selectable import require_destination
-from crm_pipelines.destinations.registered import is_registered, known_destinations
-from crm_pipelines.settings import NotConfigured, Settings
+from crm_pipelines.delivery.standings import why_not
+from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.destinations.registered import known_destinations
+from crm_pipelines.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,7 @@ class Destinations:
 
     def why_not(self, name: str) -> str | None:
         """Why nothing is delivered there; None where somebody delivers, if only one with other settings than these."""
-        found = self.settings.destinations.get(name)
-        if found is None:
-            return None if is_registered(self.engine, name) else self.settings.why_not(name)
-        return str(NotConfigured(found.missing)) if found.missing else None
+        return why_not(self.engine, self.settings, GateKeeper(self.engine, name).read())
 
     def admit(self, action: str, names: Collection[str]) -> None:
         """To select asks for somebody who delivers there: raises UnknownDestination before anything is written.

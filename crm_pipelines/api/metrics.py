@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from crm_pipelines.api.access import AuthenticatedRoute, Reader
 from crm_pipelines.api.destinations import Destinations
+from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.statistics.status import crm_statuses
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
@@ -46,15 +47,21 @@ class _Queues(Collector):
         put_off = GaugeMetricFamily("crm_put_off", "Contacts that were due and wait, uncharged, again.", labels=["crm"])
         oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
         is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
-        for standing in crm_statuses(self._destinations.engine, self._destinations.known(), count_unanswered=False):
-            crm = standing.crm
-            for status, count in standing.counts.items():
-                contacts.add_metric([crm, status], count)
-            due.add_metric([crm], standing.due)
-            put_off.add_metric([crm], standing.put_off)
-            oldest.add_metric([crm], standing.oldest_due_seconds or 0)
-            is_open.add_metric([crm], 0 if standing.gate.paused else 1)
-        yield from (contacts, due, put_off, oldest, is_open)
+        held = GaugeMetricFamily("crm_delivered_in_all", "Our contacts that the account holds.", labels=["crm"])
+        stands = GaugeMetricFamily("crm_standing", "1: how deliveries stand.", labels=["crm", "condition", "colour"])
+        engine = self._destinations.engine
+        for status in crm_statuses(engine, self._destinations.known(), count_unanswered=False):
+            crm = status.crm
+            for name, count in status.counts.items():
+                contacts.add_metric([crm, name], count)
+            due.add_metric([crm], status.due)
+            put_off.add_metric([crm], status.put_off)
+            oldest.add_metric([crm], status.oldest_due_seconds or 0)
+            is_open.add_metric([crm], 0 if status.gate.paused else 1)
+            held.add_metric([crm], status.delivered_in_all)
+            standing = standing_at(engine, self._destinations.settings, crm)
+            stands.add_metric([crm, standing.condition, standing.colour], 1)
+        yield from (contacts, due, put_off, oldest, is_open, held, stands)
 
 
 @router.get(

@@ -20,11 +20,13 @@ from crm_pipelines.api.paging import Page, WantedPage, page_of, place_of
 from crm_pipelines.api.telling import require_credentials, tell
 from crm_pipelines.contacts.enrichments import Awaited, PastEnrichment
 from crm_pipelines.contacts.story import CrmStory, PastAttempt, story_of
+from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.delivery.why import LiveComparison, Preview, involved_in
 from crm_pipelines.orchestration.watching.health import HealthCheck, health
 from crm_pipelines.settings import CrmSettings, Settings
 from crm_pipelines.statistics import status
 from crm_pipelines.statistics.left_out import LeftOut, values_left_out
+from crm_pipelines.statistics.standing import Colour, Condition
 from crm_pipelines.statistics.status import CrmStatus, FailedContact, Unanswered, crm_status, crm_statuses
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["status"])
@@ -42,6 +44,7 @@ class CrmSummary(BaseModel):
 
     crm: Crm
     counts: dict[SyncStatus, int]
+    delivered_in_all: int = Field(description="How many of our contacts the account holds, whatever their status here.")
     due: int
     put_off: int
     oldest_due: datetime | None
@@ -51,6 +54,7 @@ class CrmSummary(BaseModel):
     left_out: list[LeftOut]
     account: "AccountSummary"
     gate: "GateSummary"
+    standing: "StandingSummary"
     unanswered: Unanswered | None = Field(
         description="Of a workflow: contacts sent more than an hour ago of which nothing came back. "
         "null: no workflow, or none that ever told anything."
@@ -85,6 +89,15 @@ class GateSummary(BaseModel):
     paused_until: datetime | None
     kind: str | None
     reason: str | None
+
+
+class StandingSummary(BaseModel):
+    """How deliveries stand, as every page and command says it; good and busy ask for nothing."""
+
+    condition: Condition
+    colour: Colour
+    sentence: str
+    action: str | None = Field(description="What to do; null: nothing.")
 
 
 class CauseOut(BaseModel):
@@ -188,7 +201,11 @@ def summary(_: Reader, destinations: Known, crm: Crm | None = None) -> dict[str,
     """Contacts per status and CRM, what is due, errors by kind, gates, and values left out of 20,000 at most."""
     engine = destinations.engine
     told = [
-        {**one.as_dict(), "left_out": values_left_out(engine, one.crm)}
+        {
+            **one.as_dict(),
+            "left_out": values_left_out(engine, one.crm),
+            "standing": standing_at(engine, destinations.settings, one.crm).as_dict(),
+        }
         for one in crm_statuses(engine, _crms(destinations, crm))
     ]
     return {"at": datetime.now(UTC), "crms": told}
@@ -240,7 +257,7 @@ def _config_of(destination: CrmSettings | None, crm: str) -> dict[str, Any]:
 
 @router.get("/crm/health", response_model=Health, responses={503: {"model": Health}})
 def crm_health(request: Request, _: Reader) -> Response:
-    """Whether deliveries go on: database, gate, schedule, daemons, runs, queue. 200 when all is well, else 503."""
+    """Whether deliveries go on: database, schedule, daemons, runs, how they stand. 200 when all is well, else 503."""
     state = request.app.state
     told = [_health_of(state.engine, crm, checks) for crm, checks in _looked_at(state).items()]
     answer = Health.model_validate(
@@ -261,13 +278,13 @@ def _looked_at(state: State) -> dict[str, list[HealthCheck]]:
 
 
 def _health_of(engine: sa.Engine, crm: str, looked: Sequence[HealthCheck]) -> dict[str, Any]:
-    standing: CrmStatus = crm_status(engine, crm)
+    counted: CrmStatus = crm_status(engine, crm)
     checks = [HealthCheck(subject="database", ok=True, detail="The contacts database answers."), *looked]
     return {
         "crm": crm,
         "healthy": all(check.ok for check in checks),
-        "due": standing.due,
-        "oldest_due": standing.oldest_due,
+        "due": counted.due,
+        "oldest_due": counted.oldest_due,
         "checks": checks,
     }
 

@@ -6,24 +6,26 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION
-from crm_pipelines.cli.output import as_json, print_json, printable
+from crm_pipelines.cli.output import as_json, print_json
+from crm_pipelines.cli.status import tell_standing
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.vocabulary import counted
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from crm_pipelines.destinations.gates import Gate, GateKeeper
+    from crm_pipelines.destinations.gates import GateKeeper
 
 
 class OpensByItself(CrmPipelinesError):
-    """The gate is paused for something that no word of a person changes."""
+    """Sending is paused for something that no word of a person changes."""
 
 
 @click.group(invoke_without_command=True)
 @as_json
 @click.pass_context
 def gate(context: click.Context, as_json: bool) -> None:
-    """Show how the gates stand: whether anything is sent to a CRM, and if not, why.
+    """Show how deliveries stand: whether anything is sent to a CRM, and if not, why.
 
     \b
     Examples:
@@ -33,31 +35,28 @@ def gate(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from crm_pipelines.delivery.standings import standing_at
     from crm_pipelines.destinations.gates import GateKeeper
     from crm_pipelines.destinations.registered import known_destinations
     from crm_pipelines.statistics.status import gate_document
 
-    with contacts_engine() as (_, engine):
+    with contacts_engine() as (settings, engine):
         with engine.connect() as connection:
             crms = known_destinations(connection)
         gates = [GateKeeper(engine, crm).read() for crm in crms]
+        standings = [standing_at(engine, settings, crm) for crm in crms]
     if as_json:
-        print_json([{"crm": one.crm, **gate_document(one)} for one in gates])
+        both = zip(gates, standings, strict=True)
+        print_json([{"crm": one.crm, **gate_document(one), "standing": stands.as_dict()} for one, stands in both])
         return
-    for one in gates:
-        click.echo(f"{one.crm}: {_in_words(one)}")
-
-
-def _in_words(gate: "Gate") -> str:
-    if not gate.paused:
-        return "open."
-    return f"nothing is sent until {gate.paused_until_in_words}. {printable(gate.pause_reason or '')}"
+    for one in standings:
+        tell_standing(one)
 
 
 @gate.command("open")
 @click.argument("crm", type=DESTINATION)
 def open_(crm: str) -> None:
-    """Let CRM be sent to again, after its gate was closed by hand or by a restore. What is due goes with the next run.
+    """Let CRM be sent to again, after it was stopped by hand or by a restore. What is due goes with the next run.
 
     \b
     Example:
@@ -69,16 +68,16 @@ def open_(crm: str) -> None:
         before = _gatekeeper(engine, crm).open_by_hand()
         due = Queue(engine, crm).backlog().due
     if before.paused and not before.waits_for_a_person:
-        raise OpensByItself(f"The gate of {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
-    said = "is open now" if before.paused else "was open already"
-    click.echo(f"{crm}: the gate {said}. {due} contacts are due.")
+        raise OpensByItself(f"Sending to {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
+    said = "is on again" if before.paused else "was on already"
+    click.echo(f"{crm}: sending {said}. {counted(due, 'contact')} {'is' if due == 1 else 'are'} due.")
 
 
 @gate.command()
 @click.argument("crm", type=DESTINATION)
-@click.option("--reason", default="Closed by hand.", help="Why, for whoever asks.")
+@click.option("--reason", default="No reason was given.", help="Why, for whoever asks.")
 def close(crm: str, reason: str) -> None:
-    """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait, uncharged.
+    """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait.
 
     \b
     Example:
@@ -86,7 +85,7 @@ def close(crm: str, reason: str) -> None:
     """
     with contacts_engine() as (_, engine):
         _gatekeeper(engine, crm).close_by_hand(reason)
-    click.echo(f"{crm}: nothing is sent until `crm-pipelines gate open {crm}`.")
+    click.echo(f"{crm}: sending is stopped until `crm-pipelines gate open {crm}`.")
 
 
 def _gatekeeper(engine: "sa.Engine", crm: str) -> "GateKeeper":

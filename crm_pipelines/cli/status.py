@@ -9,12 +9,14 @@ from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
 from crm_pipelines.database.view import SYNC_STATUSES
+from crm_pipelines.vocabulary import STATUS_WORDS, counted
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crm_pipelines.settings import Settings
     from crm_pipelines.statistics.left_out import LeftOut
+    from crm_pipelines.statistics.standing import Standing
     from crm_pipelines.statistics.status import CrmStatus
 
 
@@ -30,6 +32,7 @@ def status(crm: str | None, as_json: bool) -> None:
       crm-pipelines status brevo --json | jq .counts.Error
     """
     from crm_pipelines.contacts.twins import count_twins, in_words
+    from crm_pipelines.delivery.standings import standing_at
     from crm_pipelines.statistics.left_out import values_left_out
     from crm_pipelines.statistics.status import crm_statuses
 
@@ -38,12 +41,15 @@ def status(crm: str | None, as_json: bool) -> None:
         with engine.connect() as connection:
             twins = in_words(count_twins(connection))
         left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
+        standings = {one.crm: standing_at(engine, settings, one.crm) for one in told}
         empty_in = {one.crm: _empty_in(settings, engine, one) for one in told}
+        shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
         waiting = waiting_for_nobody(settings, engine)
     if as_json:
         documents = [
             {
                 **one.as_dict(),
+                "standing": standings[one.crm].as_dict(),
                 "empty_in_seconds": empty_in[one.crm],
                 "left_out": [asdict(value) for value in left_out[one.crm]],
                 "waiting_for_nobody": waiting.get(one.crm),
@@ -52,12 +58,14 @@ def status(crm: str | None, as_json: bool) -> None:
         ]
         print_json(documents[0] if crm else documents)
         return
-    overview = table("CRM", *SYNC_STATUSES)
+    overview = table("CRM", *(STATUS_WORDS[name].capitalize() for name in SYNC_STATUSES))
     for one in told:
         overview.add_row(one.crm, *(str(one.counts[name]) for name in SYNC_STATUSES))
     print_table(overview)
     for one in told:
-        _tell_status(one, empty_in[one.crm])
+        if one.crm in shown:
+            tell_standing(standings[one.crm])
+        _tell_status(one)
         _tell_left_out(one.crm, left_out[one.crm])
     for one in told:
         if one.crm in waiting:
@@ -70,7 +78,7 @@ def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> f
     """Seconds until nothing that is due now is left; None while nothing is delivered."""
     from crm_pipelines.delivery.emptying import emptied_in
 
-    found = emptied_in(engine, settings, told)
+    found = emptied_in(engine, settings, told.gate, told.due)
     return None if found is None else round(found.total_seconds(), 1)
 
 
@@ -83,23 +91,22 @@ def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:
     print_table(shown)
 
 
-def _minutes(count: float) -> str:
-    return f"{count:.0f} minute{'' if round(count) == 1 else 's'}"
+def tell_standing(standing: "Standing") -> None:
+    """In one or two lines, and the reason where something ails."""
+    click.echo(f"{standing.crm}: {printable(standing.sentence)}")
+    if standing.cause is not None and standing.reason and standing.reason != standing.sentence:
+        click.echo(f"{standing.crm}: reason: {printable(standing.reason)}")
+    if standing.action is not None:
+        click.echo(f"{standing.crm}: what to do: {printable(standing.action)}")
 
 
-def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
+def _tell_status(told: "CrmStatus") -> None:
     if told.gate.account is not None:
         click.echo(f"{told.crm}: account {printable(told.gate.account)}{printable(told.gate.account_change)}.")
-    if told.oldest_due_seconds is not None:
-        put_off = f" and {told.put_off} put off" if told.put_off else ""
-        click.echo(f"{told.crm}: {told.due} due{put_off}, the oldest for {_minutes(told.oldest_due_seconds / 60)}.")
-        if empty_in_seconds is not None:
-            click.echo(f"{told.crm}: at this pace they are delivered in {_minutes(max(1, empty_in_seconds / 60))}.")
+    if told.delivered_in_all:
+        click.echo(f"{told.crm}: holds {counted(told.delivered_in_all, 'contact')} of ours.")
     if told.next_due is not None:
         click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
-    if told.gate.paused:
-        until = told.gate.paused_until_in_words
-        click.echo(f"{told.crm}: nothing is sent until {until}. {printable(told.gate.pause_reason or '')}")
     if told.unanswered and told.unanswered.oldest:
         since = f"{told.unanswered.oldest:%Y-%m-%d %H:%M:%S} UTC"
         click.echo(
@@ -109,5 +116,5 @@ def _tell_status(told: "CrmStatus", empty_in_seconds: float | None) -> None:
     if told.errors:
         errors = table("Status", "Kind", "Contacts", "Latest", title=f"Errors at {told.crm}")
         for group in told.errors:
-            errors.add_row(*cells(group.status, group.kind, group.contacts, group.sample))
+            errors.add_row(*cells(STATUS_WORDS[group.status], group.kind, group.contacts, group.sample))
         print_table(errors)

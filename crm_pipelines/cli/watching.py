@@ -68,7 +68,7 @@ def send_test() -> None:
 @click.argument("crm", type=DESTINATION, required=False)
 @as_json
 def health(crm: str | None, as_json: bool) -> None:
-    """Whether deliveries go on: daemons, schedule, runs, gate, queue. Exit code 1 when something is wrong.
+    """Whether deliveries go on: daemons, schedule, runs, and how they stand. Exit code 1 when something is wrong.
 
     Without CRM: to every destination of the settings. Made for cron or a monitor: what has died cannot tell anybody.
     Needs the databases, and nothing else of Dagster.
@@ -93,7 +93,8 @@ def health(crm: str | None, as_json: bool) -> None:
     else:
         shown = table("", "What", "Finding")
         for check in checks:
-            shown.add_row(verdict(check.ok), *cells(check.subject, check.detail))
+            said = f"{check.detail} {check.action}" if check.action else check.detail
+            shown.add_row(verdict(check.ok), *cells(check.subject, said))
         print_table(shown)
     if not healthy:
         raise click.exceptions.Exit(1)

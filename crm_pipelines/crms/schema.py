@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.turns import Turn
@@ -11,12 +11,17 @@ from crm_pipelines.errors import CrmPipelinesError
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of a preflight: `ok` or not, what was looked at, and what to do about it."""
+    """One line of a preflight: `ok` or not, what was looked at, and what to do about it.
+
+    `about`: whether the CRM accepts the key, with its permissions, or what the settings name. Sending that was stopped
+    for one of them goes on when that is accepted, whatever else is found.
+    """
 
     ok: bool
     subject: str
     detail: str
     blocking: bool = True  # False: a warning that does not fail the preflight
+    about: Literal["key", "setting"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,9 @@ import sqlalchemy as sa
 NO_TIMEOUT = sa.text("SET LOCAL statement_timeout = 0")
 """For this transaction: what concerns everybody may take longer than the connection's usual limit."""
 
+FIVE_SECONDS = sa.text("SET LOCAL statement_timeout = '5s'")
+"""For this transaction: figures for those who watch are worth no longer a time."""
+
 
 def load_statements(name: str) -> dict[str, sa.TextClause]:
     """The statements of `crm_pipelines/<name>.sql` by their names."""

@@ -56,7 +56,8 @@ class AccountTaken(CrmPipelinesError):
 class Gate:
     """The gate as it stands. `paused_until` is None for an open gate and for a pause without end.
 
-    `refused_kind` is what the CRM's refusal was about; None also where an earlier version closed the gate.
+    `open_for`: how long sending has been on since its last stop or pause for more than the rate; zero while such a
+    pause lasts. `refused_kind` is what the CRM's refusal was about; None also where an earlier version closed the gate.
     `account` is the CRM's own name of the account that the contacts were delivered to, SANDBOX, or None before the
     first run; `account_fingerprints` are of credentials that open it. `account_since`, `former_account` and
     `contacts_forgotten` (how many became New) tell of its last change.
@@ -79,6 +80,7 @@ class Gate:
     limit_observed: float | None
     consecutive_failures: int
     changed_at: datetime
+    open_for: timedelta
 
     def knows(self, fingerprint: str) -> bool:
         """Whether these credentials are known to open the account."""
@@ -131,7 +133,7 @@ class Gate:
         if self.paused_until is not None:
             return f"{self.paused_until:%Y-%m-%d %H:%M:%S} UTC"
         if self.waits_for_a_person:
-            return f"somebody opens the gate (`crm-pipelines gate open {self.crm}`)"
+            return f"somebody starts it again (`crm-pipelines gate open {self.crm}`)"
         return "the setting is mended" if self.closed_for_settings else "the key is accepted"
 
 

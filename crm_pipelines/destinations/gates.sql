@@ -7,7 +7,7 @@ SELECT crm, account, account_fingerprints, account_since, former_account, contac
        CASE WHEN isfinite(paused_until) THEN paused_until END AS paused_until,
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
        pause_kind, pause_reason, refused_kind, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
-       home = crm_home(tableoid) AS at_home
+       greatest(now() - counting_since, interval '0') AS open_for, home = crm_home(tableoid) AS at_home
   FROM crm_gates WHERE crm = :crm
 
 -- name: reserve

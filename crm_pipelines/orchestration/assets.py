@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 
 from crm_pipelines.delivery.totals import NO_FATES, Totals
-from crm_pipelines.destinations.gates import Gate
 from crm_pipelines.orchestration.standing import DestinationStanding
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
+from crm_pipelines.statistics.standing import Standing
 
 OWNERS = ["team:crm-pipelines"]
 
@@ -97,11 +97,13 @@ def run_materialization(
         "requests_per_second": round(rate, 2),
         "rate_limit_per_second": standing.limit_per_second,
         "rate_used_percent": round(100 * rate / standing.limit_per_second, 1),
-        "gate": gate_in_words(standing.gate),
+        **standing_metadata(standing.judge()),
     }
     if standing.last_day is not None and standing.last_day.success_percent is not None:
         metadata["success_percent_24h"] = round(standing.last_day.success_percent, 2)
         metadata["attempts_24h"] = standing.last_day.attempts
+    if standing.delivered_in_all is not None:
+        metadata["delivered_in_all"] = standing.delivered_in_all
     return dg.AssetMaterialization(
         asset_key=[standing.crm, "contacts"], description=in_words(totals), metadata=metadata
     )
@@ -111,13 +113,13 @@ def queue_materialization(standing: DestinationStanding) -> dg.AssetMaterializat
     """The queue as somebody has just seen it."""
     return dg.AssetMaterialization(
         asset_key=[standing.crm, "queue"],
-        description=f"{standing.backlog.due} contacts are due, {standing.figures.failed} have failed for good.",
+        description=standing.judge().sentence,
         metadata={
             "due": standing.backlog.due,
             "oldest_due_seconds": round(standing.backlog.oldest_due_seconds, 1),
             "failed_in_all": standing.figures.failed,
             "stuck": standing.stuck,
-            "gate": gate_in_words(standing.gate),
+            **standing_metadata(standing.judge()),
         },
     )
 
@@ -133,13 +135,17 @@ def story(totals: Totals, standing: DestinationStanding, *, seconds: float, send
             f"{totals.requests} requests in {sending_seconds:.1f} s of sending, {seconds:.1f} s in all; the limit is "
             f"{standing.limit_per_second:g} per second; {totals.refused_for_rate} were answered with 429."
         )
-    left = f"{standing.backlog.due} more contacts are due" if standing.backlog.due else "Nothing more is due"
-    yield f"{left}; the gate is {gate_in_words(standing.gate)}."
+    yield standing.judge().sentence
 
 
-def gate_in_words(gate: Gate) -> str:
-    """`open`, or why it is not."""
-    return f"paused ({gate.pause_kind}): {scrub(gate.pause_reason or '')}" if gate.paused else "open"
+def standing_metadata(standing: Standing) -> dict[str, str]:
+    """The one judgement for Dagster's pages; the reason without what may be personal."""
+    told = {"standing": standing.badge, "condition": standing.condition, "sentence": standing.sentence}
+    if standing.action is not None:
+        told["what_to_do"] = standing.action
+    if standing.cause is not None and standing.reason:
+        told["reason"] = scrub(standing.reason)
+    return told
 
 
 def _commonest(reasons: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -13,38 +13,38 @@ about the same state.
 
 import time
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 
 from crm_pipelines.alerts.messages import in_words
 from crm_pipelines.delivery.totals import Totals
-from crm_pipelines.destinations.gates import OPENED_BY_PEOPLE
-from crm_pipelines.orchestration.assets import gate_in_words, queue_materialization
+from crm_pipelines.orchestration.assets import queue_materialization, standing_metadata
 from crm_pipelines.orchestration.resources import Destination, sentences
 from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, DestinationStanding, look_at
 from crm_pipelines.settings import CrmSettings
+from crm_pipelines.statistics.standing import late
+from crm_pipelines.vocabulary import counted
 
 SUMS_ADD_UP = "sums_add_up"
-
-# An outage or a refusal stops everything; a limit that was reached is waited out, as it should be.
-_CLOSED = frozenset({"credentials", "settings", "outage", "rejects"}) | OPENED_BY_PEOPLE
 
 _INTERVAL_SECONDS = 60
 _REPORT_SECONDS = 3600
 
 # What each says, by name.
 _STANDING = {
-    "nothing_stuck": "No contact is held by a run that gives no sign of life: claims whose lease is over return to the "
+    "nothing_stuck": "No contact is held by a run that gives no sign of life: what such a run took returns to the "
     "queue with the next tick. What to do: docs/runbook.md, Red checks.",
     "oldest_due": "The contact that has been due for longest has waited for less than ALERT_OLDEST_DUE_MINUTES. Time "
-    "behind a closed gate does not count.",
-    "gate_is_open": "The CRM answers and accepts the key, so contacts may be sent. A pause for its rate limit is no "
-    "failure.",
-    "error_backlog": "Fewer contacts than ALERT_ERROR_BACKLOG have failed for good.",
+    "in which nothing was sent does not count.",
+    "gate_is_open": "Sending is on: the CRM answers, accepts the key and does not reject too much. A pause for its "
+    "rate limit is no failure.",
+    "error_backlog": "Fewer contacts than ALERT_ERROR_BACKLOG have failed.",
     "attempts_succeed": "Of the last hour's attempts (20 at least), a smaller share has failed than "
     "ALERT_FAILURE_RATE_PERCENT.",
 }
@@ -72,45 +72,53 @@ def sums_evaluation(crm: str, totals: Totals) -> dg.AssetCheckEvaluation:
 
 def standing_evaluations(standing: DestinationStanding) -> Iterator[dg.AssetCheckEvaluation]:
     """One verdict per check of `standing_checks`, with the figures that it rests on."""
-    figures, gate, limits = standing.figures, standing.gate, standing.thresholds
-    waiting = standing.waiting
+    figures, backlog, limits = standing.figures, standing.backlog, standing.thresholds
+    judged, waiting = standing.judge(), standing.waiting
     verdict = partial(_verdict, standing.crm)
     yield verdict(
         "nothing_stuck",
         # While nothing may be sent no run starts that would return them.
-        passed=standing.stuck == 0 or gate.paused,
-        description=f"{standing.stuck} claims whose lease has been over for {in_words(standing.stuck_after)}.",
+        passed=standing.stuck == 0 or standing.gate.paused,
+        description=f"{counted(standing.stuck, 'contact')} held by a run without a sign of life for "
+        f"{in_words(standing.stuck_after)}.",
         metadata={"stuck": standing.stuck, "stuck_after_minutes": standing.stuck_after.total_seconds() / 60},
     )
     yield verdict(
         "oldest_due",
-        passed=waiting < timedelta(minutes=limits.oldest_due_minutes),
-        description=f"{standing.backlog}, the oldest for {in_words(waiting)}."
-        if standing.backlog.due or standing.backlog.put_off
-        else "Nothing is due.",
+        passed=judged.condition != "behind",
+        # What waits because sending is stopped or paused is told as that.
+        description=late(
+            standing.title, due=backlog.due, put_off=backlog.put_off, waiting=waiting, longest=standing.longest
+        )
+        if judged.condition in {"working", "behind"} and (backlog.due or backlog.put_off)
+        else judged.sentence,
         metadata={
-            "due": standing.backlog.due,
-            "put_off": standing.backlog.put_off,
+            "due": backlog.due,
+            "put_off": backlog.put_off,
             "oldest_due_minutes": round(waiting.total_seconds() / 60, 1),
             "threshold_minutes": limits.oldest_due_minutes,
         },
     )
     yield verdict(
         "gate_is_open",
-        passed=not (gate.paused and gate.pause_kind in _CLOSED),
-        description=f"The gate is {gate_in_words(gate)}.",
-        metadata={"consecutive_failures": gate.consecutive_failures, "probing": gate.probing},
+        passed=judged.colour != "bad",
+        description=judged.sentence,
+        metadata={
+            **standing_metadata(judged),
+            "consecutive_failures": standing.gate.consecutive_failures,
+            "probing": standing.gate.probing,
+        },
     )
     yield verdict(
         "error_backlog",
         passed=figures.failed < limits.error_backlog,
-        description=f"{figures.failed} contacts have failed for good.",
+        description=f"{counted(figures.failed, 'contact')} {'has' if figures.failed == 1 else 'have'} failed.",
         metadata={"failed": figures.failed, "threshold": limits.error_backlog},
     )
     yield verdict(
         "attempts_succeed",
         passed=figures.attempts < FEWEST_ATTEMPTS or figures.percent < limits.failure_rate_percent,
-        description=f"{figures.failed_attempts} of the last hour's {figures.attempts} attempts failed.",
+        description=f"{figures.failed_attempts} of the last hour's {counted(figures.attempts, 'attempt')} failed.",
         metadata={
             "attempts": figures.attempts,
             "failed_attempts": figures.failed_attempts,
@@ -195,12 +203,7 @@ def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
         storage = context.instance.event_log_storage
         known = storage.get_latest_asset_check_execution_by_key(standing_checks(destination.name))
         verdicts = list(standing_evaluations(standing))
-        changed = [
-            one
-            for one in verdicts
-            if (before := known.get(one.asset_check_key)) is None
-            or (before.status is AssetCheckExecutionRecordStatus.SUCCEEDED) != one.passed
-        ]
+        changed = [one for one in verdicts if _is_news(known.get(one.asset_check_key), one)]
         events: list[Any] = list(changed)
         if _report_is_due(context.instance, destination.name):
             # With all verdicts: those that are older than an asset's latest report do not show.
@@ -209,6 +212,14 @@ def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
         return dg.SensorResult(skip_reason=changes or "No verdict has changed.", asset_events=events)
 
     return sensor
+
+
+def _is_news(before: AssetCheckExecutionRecord | None, now: dg.AssetCheckEvaluation) -> bool:
+    """Whether the verdict has changed or, of what is red, the sentence that people read there."""
+    if before is None or (before.status is AssetCheckExecutionRecordStatus.SUCCEEDED) != now.passed:
+        return True
+    told = before.evaluation.metadata if before.evaluation else {}
+    return not now.passed and told.get("sentence") != now.metadata.get("sentence")
 
 
 def _report_is_due(instance: dg.DagsterInstance, crm: str) -> bool:

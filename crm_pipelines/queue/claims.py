@@ -305,6 +305,7 @@ class Queue:
         return Backlog(
             due=row.due,
             put_off=row.put_off,
+            delivering=row.delivering,
             oldest_due=row.oldest_due,
             oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0),
         )

@@ -427,8 +427,8 @@ SELECT EXISTS (SELECT 1 FROM crm_contacts c JOIN crm_syncs s ON s.contact_id = c
 
 -- name: backlog
 -- due: could be claimed now. put_off: were due, and wait uncharged for a later time. oldest_due: since when the longest
--- waiting one of both has been due; an age of before the present selection does not count.
-SELECT due, put_off, least(d.oldest, p.oldest) AS oldest_due,
+-- waiting one of both has been due; an age of before the present selection does not count. delivering: with a claim that holds.
+SELECT due, put_off, (SELECT count(*) FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until > now()) AS delivering, least(d.oldest, p.oldest) AS oldest_due,
        extract(epoch FROM now() - least(d.oldest, p.oldest))::float8 AS oldest_due_seconds
   FROM (SELECT count(*) AS due, min(run_at) AS oldest
           FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now()) d,

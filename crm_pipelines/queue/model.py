@@ -118,20 +118,14 @@ class Rescued:
 class Backlog:
     """Contacts that could be claimed now, and since when the longest waiting one has been due.
 
-    `put_off` were due and wait, uncharged, for a later time; their age counts as well.
+    `put_off` were due and wait, uncharged, for a later time; their age counts as well. `delivering` are claimed.
     """
 
     due: int
     oldest_due: datetime | None
     oldest_due_seconds: float
     put_off: int = 0
-
-    @property
-    def and_put_off(self) -> str:
-        return f" and {self.put_off} put off" if self.put_off else ""
-
-    def __str__(self) -> str:
-        return f"{self.due} contacts are due{self.and_put_off}"
+    delivering: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

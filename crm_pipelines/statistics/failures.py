@@ -6,21 +6,17 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import asking, load_statements
+from crm_pipelines.database.sql import FIVE_SECONDS, asking, load_statements
 
 _SQL = load_statements("statistics/failures")
-# A watcher that waits is no watcher: Dagster ends a sensor's evaluation after 60 s.
-_PATIENCE = sa.text("SET LOCAL statement_timeout = '5s'")
 _MOST_REASONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailureFigures:
-    """Contacts that have failed for good; how long the gate has been open (zero while it is closed for a time); the
-    attempts of the last hour, as far as the gate was open, and how many of them failed."""
+    """Contacts that have failed; the attempts of the last hour, as far as sending was on, and how many failed."""
 
     failed: int
-    open_for: timedelta
     attempts: int
     failed_attempts: int
 
@@ -28,19 +24,6 @@ class FailureFigures:
     def percent(self) -> float:
         """Share of the attempts that failed."""
         return 100 * self.failed_attempts / self.attempts if self.attempts else 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LastDay:
-    """The attempts of the last 24 hours that came to an outcome, and how many of them failed."""
-
-    attempts: int
-    failed_attempts: int
-
-    @property
-    def success_percent(self) -> float | None:
-        """None without attempts."""
-        return 100 * (self.attempts - self.failed_attempts) / self.attempts if self.attempts else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +39,11 @@ class FailureWatcher:
 
     def __init__(self, engine: sa.Engine, crm: str) -> None:
         self.crm = crm
-        self._all = asking(engine, _SQL, crm, first=_PATIENCE)
+        # A watcher that waits is no watcher: Dagster ends a sensor's evaluation after 60 s.
+        self._all = asking(engine, _SQL, crm, first=FIVE_SECONDS)
 
     def figures(self) -> FailureFigures:
         return FailureFigures(**self._all("figures")[0]._mapping)
-
-    def last_day(self) -> LastDay:
-        return LastDay(**self._all("last_day")[0]._mapping)
 
     def stuck(self, longer: timedelta) -> int:
         """Claims whose lease has been over for longer than this."""

@@ -1,10 +1,9 @@
 -- Figures for those who watch over the deliveries: asked every minute, so each walks an index and no table.
 
 -- name: figures
--- Counted since the gate last opened: what failed against a closed one is known as that. Attempts are those that came to
--- an outcome worth counting: without a request nothing was attempted, and a limit that was reached is no failure.
+-- Counted since sending was last on: what failed for a stop or a pause is known as that. Which attempts count:
+-- docs/glossary.md, attempt.
 SELECT (SELECT count(*) FROM crm_syncs WHERE crm = :crm AND state = 'failed') AS failed,
-       greatest(now() - g.counting_since, interval '0') AS open_for,
        a.attempts, a.failed_attempts
   FROM crm_gates g, LATERAL (
     SELECT count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'synced') AS failed_attempts
@@ -25,13 +24,6 @@ SELECT crm_error_text(coalesce(message, kind, outcome)) AS text, count(DISTINCT 
  WHERE crm = :crm AND outcome IN ('retry', 'unknown', 'rejected', 'refused')
    AND finished_at > greatest(now() - interval '1 hour', (SELECT counting_since FROM crm_gates WHERE crm = :crm))
  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :limit
-
--- name: last_day
--- Asked once per run: reads the attempts of 24 hours by their index.
-SELECT count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'synced') AS failed_attempts
-  FROM crm_attempts
- WHERE crm = :crm AND finished_at > now() - interval '24 hours'
-   AND outcome IN ('synced', 'retry', 'unknown', 'rejected', 'refused')
 
 -- name: stuck
 -- Claims whose lease is over for so long that a run should have returned them to the queue.

@@ -23,7 +23,8 @@ depth AS (
       FROM crm_queue_depths d, first WHERE d.crm = :crm AND d.at >= first.at GROUP BY 1
 ), outcome AS (
     SELECT date_bin(:step, a.finished_at, 'epoch') AS at,
-           count(*) FILTER (WHERE a.outcome IN ('synced', 'unchanged')) AS delivered,
+           -- The others asked nothing of the CRM, or only how fast: docs/glossary.md, attempt.
+           count(*) FILTER (WHERE a.outcome = 'synced') AS delivered,
            count(*) FILTER (WHERE a.outcome IN ('retry', 'unknown', 'rejected', 'refused')) AS failed
       FROM crm_attempts a, first WHERE a.crm = :crm AND a.finished_at >= first.at GROUP BY 1
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.sql import load_statements
+from crm_pipelines.database.sql import FIVE_SECONDS, load_statements
 from crm_pipelines.database.view import SYNC_STATUSES
 from crm_pipelines.destinations.gates import Gate, GateKeeper
 from crm_pipelines.destinations.registered import known_destination, known_destinations
@@ -48,12 +48,13 @@ class CrmStatus:
 
     `oldest_due_seconds` is how long the longest waiting contact has been due, `put_off` ones among them: were due, and
     wait uncharged for a later time. `next_due` is when the next one of those that wait for their time becomes due.
-    `unanswered` is None but for workflows that have ever told anything of a contact: others may be there for something
-    else.
+    `delivered_in_all` is how many of our contacts the account holds, whatever their status here. `unanswered` is None
+    but for workflows that have ever told anything of a contact: others may be there for something else.
     """
 
     crm: str
     counts: dict[str, int]
+    delivered_in_all: int
     due: int
     put_off: int
     oldest_due: datetime | None
@@ -63,12 +64,18 @@ class CrmStatus:
     gate: Gate
     unanswered: Unanswered | None = None
 
+    @property
+    def is_used(self) -> bool:
+        """Whether contacts are, or ever were, selected for it."""
+        return self.delivered_in_all > 0 or any(count for name, count in self.counts.items() if name != "New")
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601, and of the gate what concerns a user."""
         gate = self.gate
         return {
             "crm": self.crm,
             "counts": self.counts,
+            "delivered_in_all": self.delivered_in_all,
             "due": self.due,
             "put_off": self.put_off,
             "oldest_due": _iso(self.oldest_due),
@@ -115,13 +122,28 @@ def crm_statuses(
     with engine.connect() as connection:
         for row in connection.execute(_SQL["statuses"], {"crms": list(crms)}):
             counts[row.crm][row.status] = row.contacts
+        held = _held(connection, crms)
         return [
             replace(told, unanswered=unanswered(connection, told.crm)) if count_unanswered else told
-            for told in (_status(connection, gate, counts[gate.crm]) for gate in gates)
+            for told in (_status(connection, gate, counts[gate.crm], held.get(gate.crm, 0)) for gate in gates)
         ]
 
 
-def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int]) -> CrmStatus:
+def delivered_in_all(engine: sa.Engine, crm: str) -> int:
+    """How many of our contacts the account holds.
+
+    Raises sqlalchemy.exc.OperationalError when the database takes longer than 5 s.
+    """
+    with engine.begin() as connection:
+        connection.execute(FIVE_SECONDS)
+        return _held(connection, [crm]).get(crm, 0)
+
+
+def _held(connection: sa.Connection, crms: Sequence[str]) -> dict[str, int]:
+    return {row.crm: row.contacts for row in connection.execute(_SQL["held"], {"crms": list(crms)})}
+
+
+def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int], held: int) -> CrmStatus:
     crm = gate.crm
     backlog = connection.execute(_BACKLOG, {"crm": crm}).one()
     next_due = connection.execute(_SQL["next_due"], {"crm": crm}).scalar_one()
@@ -129,6 +151,7 @@ def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int]) -> Cr
     return CrmStatus(
         crm=crm,
         counts={status: counts.get(status, 0) for status in SYNC_STATUSES},
+        delivered_in_all=held,
         due=backlog.due,
         put_off=backlog.put_off,
         oldest_due=backlog.oldest_due,

@@ -10,6 +10,10 @@ SELECT w.crm, 'New', (SELECT count(*) FROM crm_contacts)
        - coalesce((SELECT sum(contacts) FROM selected s WHERE s.crm = w.crm), 0)::bigint
   FROM unnest(CAST(:crms AS text[])) w (crm)
 
+-- name: held
+-- What the account holds of our contacts: also those that wait to be sent anew, or are not selected any more.
+SELECT crm, count(*) AS contacts FROM crm_syncs WHERE crm = ANY (:crms) AND synced_at IS NOT NULL GROUP BY crm
+
 -- name: next_due
 SELECT min(run_at) FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at > now()
 

@@ -16,9 +16,10 @@ from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Writer
 from crm_pipelines.contacts import selection
 from crm_pipelines.contacts.selection import Who
-from crm_pipelines.delivery.emptying import emptied_in
+from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.statistics import history
 from crm_pipelines.statistics.history import Step
+from crm_pipelines.statistics.standing import Standing
 from crm_pipelines.statistics.status import CrmStatus, crm_statuses, failed
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -36,21 +37,20 @@ _EXAMPLES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Glance:
-    """One CRM with what is drawn of it.
-
-    `why_not`: why nothing is delivered there as things are set up. `empty_in`: in how long nothing will be due; None
-    where nothing is delivered.
-    """
+    """One CRM with what is drawn of it."""
 
     status: CrmStatus
-    why_not: str | None
+    standing: Standing
     last_delivery: datetime | None
-    empty_in: timedelta | None
     steps: Sequence[Step]
     attempts: Frame
     bars: Sequence[Bar]
     depth: Frame
     lines: Sequence[tuple[str, str]]
+
+    @property
+    def is_set_up(self) -> bool:
+        return self.standing.condition != "not_set_up"
 
     @property
     def rate(self) -> float | None:
@@ -83,13 +83,9 @@ def overview(
         glances=[
             _glance(destinations, one, span)
             for one in standings
-            if one.crm in destinations.settings.destinations or _is_used(one)
+            if one.crm in destinations.settings.destinations or one.is_used
         ],
     )
-
-
-def _is_used(status: CrmStatus) -> bool:
-    return any(contacts for name, contacts in status.counts.items() if name != "New")
 
 
 def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance:
@@ -100,9 +96,8 @@ def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance
     deepest = charts.scale(max((one.depth or 0) for one in steps))
     return Glance(
         status=status,
-        why_not=destinations.why_not(status.crm),
+        standing=standing_at(engine, destinations.settings, status.crm),
         last_delivery=history.last_delivery(engine, status.crm),
-        empty_in=emptied_in(engine, destinations.settings, status) if status.due else None,
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),

@@ -17,6 +17,7 @@ from crm_pipelines.api.errors import ApiError, as_api_error
 from crm_pipelines.api.pages.session import Session, SignedOut
 from crm_pipelines.api.perimeter import bounded
 from crm_pipelines.settings import Settings
+from crm_pipelines.vocabulary import STATUS_WORDS
 
 FOLDER = Path(__file__).parent
 LARGEST_FORM = 200_000
@@ -140,4 +141,5 @@ _environment.filters |= {
     "number": _number,
     "shown": _shown,
     "codes": _codes,
+    "worded": STATUS_WORDS.__getitem__,
 }

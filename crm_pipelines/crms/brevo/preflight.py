@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from crm_pipelines.crms.answers import json_object
@@ -75,11 +75,11 @@ class BrevoPreflight:
         """One finding per thing that was looked at; only the first when the key is not accepted."""
         outcome, account = self._get("/account")
         if outcome.result is not Result.SYNCED:
-            return [Finding(ok=False, subject="API key", detail=outcome.message or "")]
+            return [Finding(ok=False, subject="API key", detail=outcome.message or "", about="key")]
         company = account.get("companyName")
         detail = f"accepted, account of {company}" if isinstance(company, str) and company else "accepted"
         return [
-            Finding(ok=True, subject="API key", detail=detail),
+            Finding(ok=True, subject="API key", detail=detail, about="key"),
             *([judge(identity_of(account))] if judge else []),
             *self._check_list(),
             *self._check_attributes(),
@@ -144,15 +144,16 @@ class BrevoPreflight:
         subject = f"List {self._list_id}"
         outcome, body = self._get(f"/contacts/lists/{self._list_id}")
         if outcome.result is Result.SYNCED:
-            return [Finding(ok=True, subject=subject, detail=f"exists: {body.get('name', '')}")]
+            return [Finding(ok=True, subject=subject, detail=f"exists: {body.get('name', '')}", about="setting")]
         said, advice = outcome.message or "", self._api.advice["list"]
         detail = said if said.endswith(advice) else f"{said} {advice}"
-        return [Finding(ok=False, subject=subject, detail=detail)]
+        return [Finding(ok=False, subject=subject, detail=detail, about="setting")]
 
     def _check_attributes(self) -> list[Finding]:
         outcome, existing = self._existing()
         if outcome.result is not Result.SYNCED:
-            return [Finding(ok=False, subject="Attributes", detail=outcome.message or "")]
+            about: Literal["key"] | None = "key" if outcome.result is Result.REFUSED else None
+            return [Finding(ok=False, subject="Attributes", detail=outcome.message or "", about=about)]
         in_use = self._options_in_use(existing)
         # Brevo may not list the phone attributes, which every account has.
         return [

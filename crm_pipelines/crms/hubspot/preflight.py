@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import Identity
@@ -36,22 +36,23 @@ def check(
     """One finding per thing that was looked at; only the first when the key is not accepted. Five requests at most."""
     outcome, details = api.details(turn)
     if outcome.result is not Result.SYNCED:
-        return [Finding(ok=False, subject="API key", detail=outcome.message or "")]
+        return [Finding(ok=False, subject="API key", detail=outcome.message or "", about="key")]
     identity = identity_of(details)
     if identity is None:
-        return [Finding(ok=False, subject="API key", detail=api.foreign(outcome).message or "")]
+        return [Finding(ok=False, subject="API key", detail=api.foreign(outcome).message or "", about="key")]
     reading, _ = may_read(api, turn)
     if reading.result is not Result.SYNCED:
-        return [Finding(ok=False, subject="API key", detail=reading.message or "")]
+        return [Finding(ok=False, subject="API key", detail=reading.message or "", about="key")]
     rows_outcome, rows = schema.attributes(turn=turn)
     found = [
-        Finding(ok=True, subject="API key", detail=f"accepted, portal {identity.account}"),
+        Finding(ok=True, subject="API key", detail=f"accepted, portal {identity.account}", about="key"),
         *([judge(identity)] if judge else []),
         _scopes(api.scopes(turn), on_list=list_id is not None),
         *(_list(api, list_id, turn) if list_id is not None else []),
     ]
     if rows is None:
-        return [*found, Finding(ok=False, subject="Properties", detail=rows_outcome.message or "")]
+        about: Literal["key"] | None = "key" if rows_outcome.result is Result.REFUSED else None
+        return [*found, Finding(ok=False, subject="Properties", detail=rows_outcome.message or "", about=about)]
     account = AccountProperties(rows, api.destination)
     wanted = wanted_attributes(mapping, custom_fields)
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_options(one, account.get(name)))
@@ -79,23 +80,23 @@ def _scopes(told: frozenset[str] | None, *, on_list: bool) -> Finding:
     """Of those to write: what is to be read is read by the other checks."""
     if told is None:
         detail = "HubSpot does not tell what this key may write: the first delivery shows it"
-        return Finding(ok=True, subject="Scopes", detail=detail, blocking=False)
+        return Finding(ok=True, subject="Scopes", detail=detail, blocking=False, about="key")
     missing = [one for one in (*_TO_WRITE, *(_TO_PUT_ON_LIST if on_list else ())) if one not in told]
     if missing:
         detail = f"the key lacks {' and '.join(missing)}: give it that at HubSpot, under the scopes of the key or app."
-        return Finding(ok=False, subject="Scopes", detail=detail)
-    return Finding(ok=True, subject="Scopes", detail="the key may write contacts")
+        return Finding(ok=False, subject="Scopes", detail=detail, about="key")
+    return Finding(ok=True, subject="Scopes", detail="the key may write contacts", about="key")
 
 
 def _list(api: HubspotApi, list_id: int, turn: Turn) -> list[Finding]:
     subject = f"List {list_id}"
     outcome, told = look_at_list(api, list_id, turn)
     if outcome.result is not Result.SYNCED:
-        return [Finding(ok=False, subject=subject, detail=outcome.message or "")]
+        return [Finding(ok=False, subject=subject, detail=outcome.message or "", about="setting")]
     if (kind := told.get("processingType")) not in _PUT_ON:
         detail = f"is {kind}: HubSpot decides who is on it, so nobody can be put there. {api.advice['list']}"
-        return [Finding(ok=False, subject=subject, detail=detail)]
-    return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}")]
+        return [Finding(ok=False, subject=subject, detail=detail, about="setting")]
+    return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}", about="setting")]
 
 
 def _property(name: str, wanted: Wanted, account: AccountProperties, in_use: InUse | None, provision: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from crm_pipelines.crms.answers import json_object
 from crm_pipelines.crms.base import Identity
@@ -35,17 +35,18 @@ def check(
     """One finding per thing that was looked at; only the first when the credentials are not accepted."""
     reading, answer = may_read(api, turn)
     if reading.result is not Result.SYNCED or answer is None:
-        return [Finding(ok=False, subject="Credentials", detail=reading.message or "")]
+        return [Finding(ok=False, subject="Credentials", detail=reading.message or "", about="key")]
     identity = identity_of(base_url, answer.headers)
     rows_outcome, rows = schema.attributes(turn=turn)
     found = [
-        Finding(ok=True, subject="Credentials", detail=f"accepted, Mautic at {identity.account}"),
+        Finding(ok=True, subject="Credentials", detail=f"accepted, Mautic at {identity.account}", about="key"),
         *([judge(identity)] if judge else []),
         *(_may_write(api, turn)),
         *(_segment(api, segment_id, turn) if segment_id is not None else []),
     ]
     if rows is None:
-        return [*found, Finding(ok=False, subject="Fields", detail=rows_outcome.message or "")]
+        about: Literal["key"] | None = "key" if rows_outcome.result is Result.REFUSED else None
+        return [*found, Finding(ok=False, subject="Fields", detail=rows_outcome.message or "", about=about)]
     account = AccountFields(rows, api.destination)
     wanted = wanted_attributes(mapping, custom_fields)
     in_use = options_in_use(wanted, values_in_use, lambda name, one: takes_choices(one, account.get(name)))
@@ -77,18 +78,18 @@ def _may_write(api: MauticApi, turn: Turn) -> list[Finding]:
         outcome = api.foreign(outcome)
     if outcome.result is Result.SYNCED:
         return []
-    return [Finding(ok=False, subject="Permission", detail=outcome.message or "")]
+    return [Finding(ok=False, subject="Permission", detail=outcome.message or "", about="key")]
 
 
 def _segment(api: MauticApi, segment_id: int, turn: Turn) -> list[Finding]:
     subject = f"Segment {segment_id}"
     outcome, told = look_at_segment(api, segment_id, turn)
     if outcome.result is not Result.SYNCED:
-        return [Finding(ok=False, subject=subject, detail=outcome.message or "")]
+        return [Finding(ok=False, subject=subject, detail=outcome.message or "", about="setting")]
     if told.get("isPublished") is False:
         detail = f"is not published, so Mautic puts nobody on it. {api.advice['list']}"
-        return [Finding(ok=False, subject=subject, detail=detail)]
-    return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}")]
+        return [Finding(ok=False, subject=subject, detail=detail, about="setting")]
+    return [Finding(ok=True, subject=subject, detail=f"exists: {told.get('name', '')}", about="setting")]
 
 
 def _field(name: str, wanted: Wanted, account: AccountFields, in_use: InUse | None, provision: str) -> Finding:

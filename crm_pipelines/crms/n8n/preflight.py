@@ -21,10 +21,13 @@ def check(
     """One finding per thing that was looked at; `variable` holds the address. One request."""
     outcome = webhook.look(turn)
     if outcome.result is not Result.SYNCED:
-        return [*_address(url, variable), Finding(ok=False, subject="Webhook", detail=outcome.message or "")]
+        return [
+            *_address(url, variable),
+            Finding(ok=False, subject="Webhook", detail=outcome.message or "", about="key"),
+        ]
     return [
         *_address(url, variable),
-        Finding(ok=True, subject="Webhook", detail=f"a workflow takes POST at {origin_of(url)}"),
+        Finding(ok=True, subject="Webhook", detail=f"a workflow takes POST at {origin_of(url)}", about="key"),
         *([judge(identity_of(url))] if judge else []),
         Finding(
             ok=True,
@@ -43,7 +46,7 @@ def _address(url: str, variable: str) -> list[Finding]:
             "is a test address, which works for one request after somebody has pressed Execute workflow. "
             f"Publish the workflow and set {variable} to the production URL."
         )
-        found.append(Finding(ok=False, subject="Address", detail=detail))
+        found.append(Finding(ok=False, subject="Address", detail=detail, about="setting"))
     if urlsplit(url).scheme == "http" and not is_loopback(url):
         detail = (
             "is plain http, so whoever is on the way reads the secret and the contacts. "

@@ -33,7 +33,10 @@ class Preflight:
 
 
 def check_account(account: Account) -> Preflight:
-    """Everything that would keep contacts from arriving. When all is well, a gate closed for a refusal is opened."""
+    """Everything that would keep contacts from arriving.
+
+    Sending that was stopped for the key, or for a setting, goes on once that is accepted, whatever else is found.
+    """
     gate = account.gate
     state = gate.read()
     findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
@@ -43,10 +46,17 @@ def check_account(account: Account) -> Preflight:
         judge=partial(judge, gate, account.crm),
         values_in_use=_values_in_use(account.engine),
     )
-    reopened = all(one.ok for one in findings if one.blocking) and gate.read().refuses
+    reopened = _is_accepted(gate.read(), findings)
     if reopened:
         gate.open()
     return Preflight(findings=findings, reopened=reopened)
+
+
+def _is_accepted(gate: Gate, findings: Sequence[Finding]) -> bool:
+    """Whether sending was stopped for what the CRM accepts by now: the key, and the setting if it was for that."""
+    asked = {"key", "setting"} if gate.closed_for_settings else {"key"}
+    told = [one.ok for one in findings if one.about in asked]
+    return gate.refuses and bool(told) and all(told)
 
 
 def _waiting_gate(gate: Gate) -> Iterator[Finding]:

@@ -387,7 +387,7 @@ def report_run(
         yield dg.Output(totals.counts(), metadata=describe(totals))
         return
     with sentences(), destination.open() as account:
-        standing = look_at(account, last_day=True)
+        standing = look_at(account, in_all=True)
     gate = standing.gate
     started = context.instance.get_run_stats(context.run_id).start_time
     seconds = time.time() - started if started else 0.0

@@ -1,13 +1,12 @@
 """What is worth telling people: how a CRM's deliveries stand, and runs that fail.
 
-One cause, one alert: while the gate is closed, that is what people are told; contacts that wait for it, attempts that
-failed against it and runs that ended for it begin no alert of their own.
+One cause, one alert: while sending is stopped or paused, that is what people are told; contacts that wait for it,
+attempts that failed for it and runs that ended for it begin no alert of their own.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import dagster as dg
 
@@ -19,49 +18,37 @@ from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, DestinationSta
 from crm_pipelines.orchestration.sync.batches import launch_config
 from crm_pipelines.orchestration.sync.run_now import sentence_of
 from crm_pipelines.orchestration.sync.tags import GATE_TAG
-from crm_pipelines.settings import AlertSettings
-from crm_pipelines.statistics.failures import CommonReason, FailureFigures, FailureWatcher
+from crm_pipelines.statistics.failures import CommonReason, FailureWatcher
+from crm_pipelines.statistics.standing import WHEN_LATE, Standing, late
+from crm_pipelines.vocabulary import counted
 
 # A state is over when its figure is this much below its threshold: one that moves about it is told once.
 _OVER_BELOW = 0.8
-# The breaker for rejects pauses 15 minutes; what comes in the next 15 decides whether the mapping was mended.
-_REJECTS_LAST = timedelta(minutes=30)
-# A longer pause for rate is for the allowance of a day: no other window lasts more than an hour. It ends with a try,
-# with which it may begin anew; what comes within this time after it is the same one.
-_WINDOWS_LAST = timedelta(hours=1, minutes=5)
-_ALLOWANCE_LASTS = timedelta(minutes=15)
 # People are told once, and reminded while it can still be put right without much ado.
 _CHANGE_LASTS = timedelta(days=1)
 _RUNS_LOOKED_AT = 25
 
-# By the kind of the outcome that closed the gate.
-_REFUSALS = {
-    "credentials": (
-        "refuses the key",
-        "Set a valid key and restart the code server; the gate opens by itself.",
-    ),
-    "ip_not_authorised": (
-        "refuses this machine's address",
-        "Allow the address at the CRM (see the reason). The next tick opens the gate; `crm-pipelines check {crm}` now.",
-    ),
-    "credits": ("refuses requests for want of credits", "Buy credits or change the plan at the CRM."),
-    "permission": ("refuses the key for want of a permission", "Give the key the right to write contacts."),
-    "account": ("refuses requests of this account", "Have the account validated by the CRM."),
+SECTIONS = {
+    "credentials": "the-crm-refuses-us",
+    "settings": "the-crm-does-not-take-a-setting",
+    "manual": "sending-was-stopped-by-hand",
+    "restored": "a-restored-database",
+    "attributes": "the-crm-lacks-what-the-mapping-needs",
+    "outage": "the-crm-does-not-answer",
+    "allowance": "the-allowance-of-a-day-is-used-up",
+    "rejects": "the-crm-rejects-too-many-contacts",
 }
-_REFUSED = ("refuses us", "Do what the reason says. The next tick opens the gate; `crm-pipelines check {crm}` now.")
+"""Of docs/runbook.md, by what stops or pauses sending."""
 
-# By the kind of the pause.
-_OPENED_BY_PEOPLE = {
-    "manual": ("the gate was closed by hand", "the-gate-was-closed-by-hand"),
-    "restored": ("the database was restored or copied", "a-restored-database"),
-}
+# Each pause of these is a new one for the gate, and the same for people.
+_COMES_AGAIN = frozenset({"outage"})
 
 
-def database_finding(crm: str, problem: str) -> AlertCondition:
+def database_finding(crm: str, title: str, problem: str) -> AlertCondition:
     """The contacts database cannot be asked, so nothing else is known."""
     return AlertCondition(
         key=f"{crm}.database",
-        headline=f"The contacts database cannot be used, so nothing is delivered to {crm}.",
+        headline=f"The contacts database cannot be used, so nothing is delivered to {title}.",
         action="See whether Postgres runs and CRM_DATABASE_URL is right; after an update, `crm-pipelines db upgrade`.",
         runbook="the-contacts-database-cannot-be-used",
         page="/deployment/daemons",
@@ -82,124 +69,76 @@ def look(account: Account, *, now: datetime) -> Look:
     """Raises sqlalchemy.exc.DBAPIError."""
     crm = account.queue.crm
     watcher = FailureWatcher(account.engine, crm)
-    standing = look_at(account)
-    gate, backlog, figures, alerts = standing.gate, standing.backlog, standing.figures, standing.thresholds
-    closed = gate_finding(crm, gate, now)
-    found = [closed, account_finding(crm, gate, now), _error_backlog(watcher, figures, alerts)]
-    if closed is None:
-        found += [_failure_rate(watcher, figures, alerts), _oldest_due(watcher, standing, now)]
+    seen = look_at(account)
+    standing, figures = seen.judge(now), seen.figures
+    stopped = standing_finding(standing, seen.gate)
+    found = [stopped, account_finding(standing.title, seen.gate, now), _error_backlog(watcher, seen)]
+    if stopped is None:
+        found += [_failure_rate(watcher, seen), _oldest_due(watcher, seen, now)]
     return Look(
         findings=[finding for finding in found if finding],
-        unjudged=frozenset({f"{crm}.failure_rate", f"{crm}.oldest_due"} if closed else ()),
-        figures=f"{figures.failed} failed; {figures.failed_attempts} of {figures.attempts} attempts failed lately; "
-        f"{backlog.due} due{backlog.and_put_off}, the oldest for {backlog.oldest_due_seconds / 60:.0f} min; "
-        f"gate {f'paused ({gate.pause_kind})' if gate.paused else 'open'}.",
+        unjudged=frozenset({f"{crm}.failure_rate", f"{crm}.oldest_due"} if stopped else ()),
+        figures=f"{standing.sentence} {counted(figures.failed, 'contact')} failed; {figures.failed_attempts} of "
+        f"{counted(figures.attempts, 'attempt')} failed lately.",
     )
 
 
-def gate_finding(crm: str, gate: Gate, now: datetime) -> AlertCondition | None:
-    """None for an open gate, and while a rate limit of less than a day is waited out."""
-    reasons = (Reason(text=gate.pause_reason or "unknown"),)
-    found = partial(AlertCondition, page=f"/assets/{crm}/contacts", reasons=lambda: reasons)
-    lasting = partial(found, since=gate.changed_at)
-    if gate.closed_for_credentials or gate.tries_credentials:
-        what, action = _REFUSALS.get(gate.refused_kind or "", _REFUSED)
-        return lasting(
-            key=f"{crm}.gate.credentials",
-            headline=f"{crm} {what}: nothing is sent, contacts wait uncharged.",
-            action=action.format(crm=crm),
-            runbook="the-crm-refuses-us",
-        )
-    if gate.waits_for_a_person:
-        what, runbook = _OPENED_BY_PEOPLE[gate.pause_kind or ""]
-        return lasting(
-            key=f"{crm}.gate.{gate.pause_kind}",
-            headline=f"{crm}: {what}: nothing is sent, contacts wait uncharged.",
-            action=f"Open it once that is meant: `crm-pipelines gate open {crm}`.",
-            runbook=runbook,
-        )
-    if gate.closed_for_settings:
-        return lasting(
-            key=f"{crm}.gate.settings",
-            headline=f"{crm} does not take what the settings put into every request: nothing is sent, contacts wait "
-            "uncharged.",
-            action="Mend the setting (see the reason) and restart the code server; the gate opens by itself, with "
-            f"`crm-pipelines check {crm}` now.",
-            runbook="the-crm-does-not-take-a-setting",
-        )
-    # Open to a single contact between two pauses: the outage is over when that one has arrived.
-    if gate.probing or (gate.paused and gate.pause_kind == "outage"):
-        return found(
-            key=f"{crm}.gate.outage",
-            headline=f"{crm} does not answer as it should: sending pauses, one contact at a time tries it again.",
-            action="Nothing, if the CRM's status page shows an incident: delivery goes on by itself. Otherwise see "
-            f"`crm-pipelines check {crm}`, the network and the proxy.",
-            runbook="the-crm-does-not-answer",
-        )
-    if gate.pause_kind == "rate_limit" and _is_of_a_day(gate, now):
-        return lasting(
-            key=f"{crm}.gate.allowance",
-            headline=f"{crm}: the day's allowance of requests is used up: nothing is sent, contacts wait uncharged.",
-            action="Nothing: delivery goes on by itself when the CRM's next day begins. If it happens again, let other "
-            "tools that use the account ask less, or buy a higher limit.",
-            runbook="the-allowance-of-a-day-is-used-up",
-        )
-    if gate.pause_kind == "rejects" and (gate.paused or now - gate.changed_at < _REJECTS_LAST):
-        return lasting(
-            key=f"{crm}.gate.rejects",
-            headline=f"{crm} rejects so many contacts that sending pauses 15 minutes at a time.",
-            action=f"Mend the mapping or the data (`crm-pipelines status {crm}` has samples), then "
-            f"`crm-pipelines retry {crm} --all`.",
-            runbook="the-crm-rejects-too-many-contacts",
-        )
-    return None
+def standing_finding(standing: Standing, gate: Gate) -> AlertCondition | None:
+    """None unless something stops or pauses sending that people should know of."""
+    if standing.cause not in SECTIONS:
+        return None
+    return AlertCondition(
+        key=f"{standing.crm}.gate.{standing.cause}",
+        headline=standing.sentence,
+        action=standing.action or "",
+        runbook=SECTIONS[standing.cause],
+        page=f"/assets/{standing.crm}/contacts",
+        since=None if standing.cause in _COMES_AGAIN else gate.changed_at,
+        reasons=lambda: (Reason(text=standing.reason or "unknown"),),
+    )
 
 
-def _is_of_a_day(gate: Gate, now: datetime) -> bool:
-    if gate.paused_until is None or gate.paused_until - gate.changed_at < _WINDOWS_LAST:
-        return False
-    return now < gate.paused_until + _ALLOWANCE_LASTS
-
-
-def account_finding(crm: str, gate: Gate, now: datetime) -> AlertCondition | None:
+def account_finding(title: str, gate: Gate, now: datetime) -> AlertCondition | None:
     """For a day after another account took the place of the former one, if anything was known of that one."""
     if gate.account_since is None or not gate.contacts_forgotten or now - gate.account_since > _CHANGE_LASTS:
         return None
     return AlertCondition(
-        key=f"{crm}.account",
-        headline=f"{crm}: the key opens another account than it did; {gate.contacts_forgotten} contacts are New again.",
+        key=f"{gate.crm}.account",
+        headline=f"The key of {title} opens another account than it did; {counted(gate.contacts_forgotten, 'contact')} "
+        f"{'is' if gate.contacts_forgotten == 1 else 'are'} not selected any more.",
         action=f"If that is meant, select those that are to go there. If not, set the key of {gate.former_account}; "
         "either way nothing is sent before contacts are selected.",
         runbook="another-account",
-        page=f"/assets/{crm}/contacts",
+        page=f"/assets/{gate.crm}/contacts",
         since=gate.account_since,
         reasons=lambda: (Reason(text=f"The account is {gate.account}{gate.account_change}."),),
     )
 
 
-def _error_backlog(watcher: FailureWatcher, figures: FailureFigures, alerts: AlertSettings) -> AlertCondition | None:
-    crm = watcher.crm
-    if figures.failed < alerts.error_backlog * _OVER_BELOW:
+def _error_backlog(watcher: FailureWatcher, seen: DestinationStanding) -> AlertCondition | None:
+    crm, failed, threshold = watcher.crm, seen.figures.failed, seen.thresholds.error_backlog
+    if failed < threshold * _OVER_BELOW:
         return None
     return AlertCondition(
         key=f"{crm}.error_backlog",
-        headline=f"{figures.failed} contacts have failed for good at {crm} (alert at {alerts.error_backlog}).",
+        headline=f"{counted(failed, 'contact')} {'has' if failed == 1 else 'have'} failed at {seen.title} (alert at "
+        f"{threshold}).",
         action=f"See `crm-pipelines status {crm}`; when the cause is mended, `crm-pipelines retry {crm} --all` queues "
         "them again.",
-        runbook="contacts-have-failed-for-good",
+        runbook="contacts-have-failed",
         page=f"/assets/{crm}/contacts",
-        begins=figures.failed >= alerts.error_backlog,
+        begins=failed >= threshold,
         reasons=_lazily(lambda: watcher.reasons_of_contacts("failed")),
     )
 
 
-def _failure_rate(watcher: FailureWatcher, figures: FailureFigures, alerts: AlertSettings) -> AlertCondition | None:
-    crm, threshold = watcher.crm, alerts.failure_rate_percent
+def _failure_rate(watcher: FailureWatcher, seen: DestinationStanding) -> AlertCondition | None:
+    crm, figures, threshold = watcher.crm, seen.figures, seen.thresholds.failure_rate_percent
     if figures.attempts < FEWEST_ATTEMPTS or figures.percent < threshold * _OVER_BELOW:
         return None
     return AlertCondition(
         key=f"{crm}.failure_rate",
-        headline=f"{figures.percent:.0f} % of the last hour's {figures.attempts} attempts at {crm} failed "
+        headline=f"{figures.percent:.0f} % of the last hour's {figures.attempts} attempts at {seen.title} failed "
         f"(alert at {threshold:g} %).",
         action=f"See `crm-pipelines status {crm}`, and `crm-pipelines check {crm}` for what is wrong with the account.",
         runbook="many-attempts-fail",
@@ -209,21 +148,18 @@ def _failure_rate(watcher: FailureWatcher, figures: FailureFigures, alerts: Aler
     )
 
 
-def _oldest_due(watcher: FailureWatcher, standing: DestinationStanding, now: datetime) -> AlertCondition | None:
-    crm, threshold = watcher.crm, timedelta(minutes=standing.thresholds.oldest_due_minutes)
-    waiting = standing.waiting
-    if waiting < threshold * _OVER_BELOW:
+def _oldest_due(watcher: FailureWatcher, seen: DestinationStanding, now: datetime) -> AlertCondition | None:
+    crm, waiting, backlog = watcher.crm, seen.waiting, seen.backlog
+    if waiting < seen.longest * _OVER_BELOW:
         return None
     return AlertCondition(
         key=f"{crm}.oldest_due",
-        headline=f"{standing.backlog} at {crm}, the oldest for "
-        f"{waiting.total_seconds() / 60:.0f} minutes (alert at {standing.thresholds.oldest_due_minutes}).",
-        action="See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the "
-        "account's rate limit can send, or contacts are put off again and again: `crm-pipelines why` tells for what.",
+        headline=late(seen.title, due=backlog.due, put_off=backlog.put_off, waiting=waiting, longest=seen.longest),
+        action=WHEN_LATE,
         runbook="due-contacts-wait-too-long",
         page=f"/locations/crm_pipelines/jobs/{crm}_sync",
         since=now - waiting,
-        begins=waiting >= threshold,
+        begins=waiting >= seen.longest,
         reasons=_lazily(lambda: watcher.reasons_of_contacts("queued")),
     )
 

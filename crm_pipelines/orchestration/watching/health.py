@@ -7,18 +7,18 @@ it needs no web server, no code server and no daemon.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 
 from crm_pipelines.alerts.messages import in_words
-from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.orchestration.sync.schedule_state import schedule_state
-from crm_pipelines.orchestration.watching.findings import gate_finding, is_dry, run_finding
-from crm_pipelines.queue.claims import Queue
+from crm_pipelines.orchestration.watching.findings import is_dry, run_finding
 from crm_pipelines.settings import Settings
+from crm_pipelines.statistics.standing import Colour, Condition
 
 # Daemons write one every 30 s, and less often while they are busy.
 _OLDEST_HEARTBEAT = timedelta(minutes=5)
@@ -27,11 +27,17 @@ _MISSED_TICKS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """One thing that was looked at; `detail` is a sentence."""
+    """One thing that was looked at; `detail` is a sentence, `action` what to do about it, where that is known.
+
+    `condition` and `colour` are those of `statistics.standing`; None but for how deliveries stand.
+    """
 
     subject: str
     ok: bool
     detail: str
+    action: str | None = None
+    condition: Condition | None = None
+    colour: Colour | None = None
 
 
 def health(instance: dg.DagsterInstance, engine: sa.Engine, settings: Settings, crm: str) -> list[HealthCheck]:
@@ -41,8 +47,7 @@ def health(instance: dg.DagsterInstance, engine: sa.Engine, settings: Settings, 
         *_daemons(instance),
         _schedule(instance, f"{crm}_sync_schedule", every),
         _runs(instance, f"{crm}_sync"),
-        _gate(engine, crm),
-        _queue(engine, crm, timedelta(minutes=settings.alerts.oldest_due_minutes)),
+        _deliveries(engine, settings, crm),
     ]
 
 
@@ -90,20 +95,16 @@ def _runs(instance: dg.DagsterInstance, job: str) -> HealthCheck:
     return HealthCheck(subject=f"runs of {job}", ok=failing is None, detail=failing.headline if failing else last)
 
 
-def _gate(engine: sa.Engine, crm: str) -> HealthCheck:
-    finding = gate_finding(crm, GateKeeper(engine, crm).read(), datetime.now(UTC))
+def _deliveries(engine: sa.Engine, settings: Settings, crm: str) -> HealthCheck:
+    standing = standing_at(engine, settings, crm)
     return HealthCheck(
-        subject=f"gate of {crm}", ok=finding is None, detail=finding.headline if finding else "It is open."
+        subject=f"deliveries to {crm}",
+        ok=standing.is_well,
+        detail=standing.sentence,
+        action=standing.action,
+        condition=standing.condition,
+        colour=standing.colour,
     )
-
-
-def _queue(engine: sa.Engine, crm: str, longest: timedelta) -> HealthCheck:
-    backlog = Queue(engine, crm).backlog()
-    if not backlog.due and not backlog.put_off:
-        return HealthCheck(subject=f"queue of {crm}", ok=True, detail="Nothing is due.")
-    waiting = timedelta(seconds=backlog.oldest_due_seconds)
-    detail = f"{backlog}, the oldest for {in_words(waiting)}."
-    return HealthCheck(subject=f"queue of {crm}", ok=waiting < longest, detail=detail)
 
 
 def _since(timestamp: float) -> timedelta:

@@ -30,14 +30,14 @@ _NOW: Clock = partial(datetime.now, UTC)
 
 
 def error_backlog_sensor(destination: CrmSettings, settings: Settings, *, clock: Clock = _NOW) -> dg.SensorDefinition:
-    """Alerts on failed contacts, failed attempts, contacts that wait, a closed gate, a database that is gone."""
+    """Alerts on failed contacts, failed attempts, contacts that wait, sending that stands, a database that is gone."""
 
     @dg.sensor(
         name=f"{destination.name}_error_backlog_sensor",
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells people, once each, when failed contacts pile up, when many attempts fail, when due contacts "
-        "wait too long, and when the gate is closed; reminds them; and tells them once more when it is over.",
+        "wait too long, and when sending is stopped or paused; reminds them; and tells them once more when it is over.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         memory, now = Memory.read(context.cursor), clock()
@@ -56,7 +56,7 @@ def error_backlog_sensor(destination: CrmSettings, settings: Settings, *, clock:
             problem = connection_problem(error, url) or (
                 f"The contacts database did not answer as it should ({type(error.orig).__name__})."
             )
-        found = [database_finding(destination.name, problem)]
+        found = [database_finding(destination.name, destination.title, problem)]
         return _kept(_tell(memory, found, settings, now, unjudged=memory.told.keys()), problem)
 
     return sensor

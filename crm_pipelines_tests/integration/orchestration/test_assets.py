@@ -11,9 +11,10 @@ from crm_pipelines.orchestration.checks import SUMS_ADD_UP, checks_of, sums_eval
 from crm_pipelines.orchestration.standing import DestinationStanding
 from crm_pipelines.orchestration.sync import ops
 from crm_pipelines.settings import load_settings
+from crm_pipelines_tests.fixtures.gates import a_gate
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
-from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
+from crm_pipelines_tests.integration.orchestration.standings import a_standing
 
 NUMBERS = [
     *("claimed", "synced", "unchanged", "retrying", "failed", "skipped", "released", "superseded", "requests"),
@@ -32,22 +33,26 @@ def test_a_run_reports_figures_that_can_be_plotted() -> None:
     metadata = report(Totals(claimed=5, synced=4, failed=1, requests=6, refused_for_rate=2, reasons={"rejected": 1}))
     assert all(isinstance(metadata[name], int | float) for name in NUMBERS)
     assert (metadata["queue_depth"], metadata["requests_per_second"]) == (7, 3.0)
-    assert metadata["gate"] == "open"
+    assert (metadata["standing"], metadata["condition"]) == ("7 contacts due", "working")
+    assert metadata["delivered_in_all"] == 291
     assert (metadata["rate_used_percent"], metadata["refused_for_rate"]) == (30.0, 2)
     assert (metadata["success_percent_24h"], metadata["attempts_24h"]) == (75.0, 200)
 
 
 def test_a_figure_that_could_not_be_had_is_left_out() -> None:
-    assert "success_percent_24h" not in report(Totals(), a_standing(last_day=None))
+    metadata = report(Totals(), a_standing(last_day=None, delivered_in_all=None))
+    assert not {"success_percent_24h", "delivered_in_all"} & metadata.keys()
 
 
 def test_a_request_in_no_time_is_no_high_rate() -> None:
     assert report(Totals(requests=1), seconds=0)["rate_used_percent"] == 10
 
 
-def test_a_paused_gate_is_reported_with_its_reason() -> None:
+def test_a_pause_is_reported_with_its_reason() -> None:
     gate = a_gate(paused=True, pause_kind="rejects", pause_reason="Invalid: ada@example.com")
-    assert report(Totals(), a_standing(gate=gate))["gate"] == "paused (rejects): Invalid: …", "and without an address"
+    metadata = report(Totals(), a_standing(gate=gate))
+    assert metadata["sentence"] == "Brevo rejects too many contacts. Sending pauses for 15 minutes at a time."
+    assert metadata["reason"] == "Invalid: …", "and without an address"
 
 
 def test_reasons_are_a_table_with_the_commonest_first() -> None:
@@ -79,11 +84,11 @@ def test_the_log_of_a_run_tells_its_story_in_a_few_lines() -> None:
         "Run: 9 claimed: 6 synced, 3 failed (2 rejected, 1 outage).",
         "Commonest reasons: 2 rejected, 1 outage. What brevo said: `crm-pipelines status brevo`.",
         "12 requests in 2.0 s of sending, 3.0 s in all; the limit is 10 per second; 1 were answered with 429.",
-        "7 more contacts are due; the gate is open.",
+        "7 contacts are due for Brevo.",
     ]
     assert list(story(Totals(), a_standing(), seconds=1, sending_seconds=0)) == [
         "Run: 0 claimed: nothing to do.",
-        "7 more contacts are due; the gate is open.",
+        "7 contacts are due for Brevo.",
     ]
 
 

@@ -16,10 +16,11 @@ from crm_pipelines.orchestration.watching.fidelity import fidelity_schedule, las
 from crm_pipelines.queue.model import Backlog
 from crm_pipelines.settings import load_settings
 from crm_pipelines.statistics.failures import FailureFigures
+from crm_pipelines_tests.fixtures.gates import a_gate
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, schedule_context
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
-from crm_pipelines_tests.integration.orchestration.standings import a_gate, a_standing
+from crm_pipelines_tests.integration.orchestration.standings import a_standing
 
 STANDING_CHECKS = standing_checks("brevo")
 QUEUE = dg.AssetKey(["brevo", "queue"])
@@ -30,7 +31,7 @@ def red(standing: DestinationStanding) -> set[str]:
 
 
 def figures(**changes: Any) -> FailureFigures:
-    given = {"failed": 0, "open_for": timedelta(days=1), "attempts": 0, "failed_attempts": 0, **changes}
+    given = {"failed": 0, "attempts": 0, "failed_attempts": 0, **changes}
     return FailureFigures(**given)
 
 
@@ -64,10 +65,10 @@ def test_each_check_is_red_for_its_own_state_only(standing: DestinationStanding,
         a_standing(figures=figures(attempts=19, failed_attempts=19)),
         a_standing(
             backlog=Backlog(due=1, oldest_due=None, oldest_due_seconds=36_000),
-            figures=figures(open_for=timedelta(minutes=3)),
+            gate=a_gate(open_for=timedelta(minutes=3)),
         ),
     ],
-    ids=["a limit that was reached", "a share of few attempts", "time behind a closed gate"],
+    ids=["a limit that was reached", "a share of few attempts", "time in which nothing was sent"],
 )
 def test_what_is_no_fault_is_not_red(standing: DestinationStanding) -> None:
     assert red(standing) == set()

@@ -12,11 +12,11 @@ from crm_pipelines.delivery.account.preflight import provision_account
 from crm_pipelines.delivery.pace import pacing
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
 from crm_pipelines.orchestration.sync import ops
-from crm_pipelines.orchestration.watching.findings import gate_finding
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import HubSpotSandbox
+from crm_pipelines_tests.integration.orchestration.standings import alert_on
 
 KEY = "pat-eu1-of-a-test"
 WRITES = r"/batch/(upsert|update)$"
@@ -122,7 +122,7 @@ def test_the_daily_limit_parks_all_contacts_uncharged_with_that_reason_and_one_a
     assert people.all("SELECT * FROM crm_syncs WHERE state = 'queued' AND attempts > 0") == []
     gate = GateKeeper(engine, "hubspot").read()
     assert gate.paused
-    finding = gate_finding("hubspot", gate, people.now())
+    finding = alert_on(engine, "hubspot")
     assert finding is not None
     assert finding.key == "hubspot.gate.allowance"
     assert reason in finding.reasons()[0].text

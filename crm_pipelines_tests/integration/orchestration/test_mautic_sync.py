@@ -9,11 +9,11 @@ from crm_pipelines.delivery.account.opening import open_account
 from crm_pipelines.delivery.account.preflight import provision_account
 from crm_pipelines.delivery.pace import pacing
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
-from crm_pipelines.orchestration.watching.findings import gate_finding
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import MauticSandbox
+from crm_pipelines_tests.integration.orchestration.standings import alert_on
 
 CLIENT, SECRET = "1_of_a_test", "a-client-secret-of-a-test"
 WRITES = "/contacts/batch/"
@@ -102,8 +102,7 @@ def test_a_wrong_secret_charges_nobody_and_is_one_alert_that_says_what_to_do(
     pipeline.run()
     assert people.states() == {"queued": 60}
     assert people.all("SELECT * FROM crm_syncs WHERE attempts > 0") == []
-    gate = GateKeeper(engine, "mautic").read()
-    finding = gate_finding("mautic", gate, people.now())
+    finding = alert_on(engine, "mautic")
     assert finding is not None
     assert "MAUTIC_CLIENT_SECRET" in finding.reasons()[0].text
     assert SECRET not in repr(finding)

@@ -14,12 +14,12 @@ from crm_pipelines.delivery.account.preflight import check_account
 from crm_pipelines.delivery.pace import pacing
 from crm_pipelines.delivery.pace.gatekeeping import reopen_if_accepted
 from crm_pipelines.destinations.gates import SANDBOX, Gate, GateKeeper
-from crm_pipelines.orchestration.watching.findings import gate_finding
 from crm_pipelines.queue.ledger import Ledger
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import N8nSandbox
+from crm_pipelines_tests.integration.orchestration.standings import alert_on
 
 SECRET = "the-secret-of-a-test"
 Tick = Callable[[], Gate]
@@ -192,7 +192,7 @@ def test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whethe
     for _ in range(2):
         before = len(n8n.requests(method="POST"))
         assert tick().tries_credentials
-        finding = gate_finding("n8n", GateKeeper(engine, "n8n").read(), people.now())
+        finding = alert_on(engine, "n8n")
         assert finding is not None
         assert (finding.key, finding.since) == ("n8n.gate.credentials", closed.changed_at)
         assert not pipeline.run().success
@@ -204,7 +204,7 @@ def test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whethe
     n8n.configure(keys=[SECRET])
     tick()
     assert pipeline.run().success
-    assert gate_finding("n8n", GateKeeper(engine, "n8n").read(), people.now()) is None
+    assert alert_on(engine, "n8n") is None
     pipeline.run()
     assert people.states() == {"synced": 30}
 
