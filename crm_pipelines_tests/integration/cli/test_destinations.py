@@ -358,7 +358,7 @@ def test_an_account_without_its_credentials_is_one_that_nobody_delivers_to(both:
     told = json.loads(both("status", "brevo_eu", "--json", BREVO_EU_API_KEY="").stdout)
     assert told["empty_in_seconds"] is None
     assert told["waiting_for_nobody"].startswith(
-        f"1 contacts are selected for brevo_eu, and nobody delivers them. {WITHOUT_KEY} To take them back:"
+        f"1 contact is selected for brevo_eu, and nobody delivers it. {WITHOUT_KEY} To take them back:"
     )
     why = " ".join(both("why", "ada@example.com", BREVO_EU_API_KEY="").stdout.split())
     assert "Waits: no crm-pipelines that has brevo_eu set up has run" in why

@@ -10,7 +10,7 @@ from crm_pipelines_tests.integration.cli.conftest import Run
 def test_people_are_suppressed_listed_and_lifted_by_name(run: Run, people: People, tmp_path: Path) -> None:
     people.add(email="ada@example.com")
     done = run("suppress", "--crm", "brevo", "--reason", "by letter", "Ada@example.com", "stranger@example.com")
-    assert (done.returncode, done.stdout) == (0, "brevo: 2 suppressed, 1 contacts stopped.\n")
+    assert (done.returncode, done.stdout) == (0, "brevo: 2 suppressed, 1 contact stopped.\n")
     file = tmp_path / "objections.txt"
     file.write_text("\nstranger@example.com\nthird@example.com\n", encoding="utf-8")
     told = json.loads(run("suppress", "--file", str(file), "--json").stdout)
