@@ -7,6 +7,7 @@ Rendered on the server, without scripts (but for `/docs`): what a browser shows 
 | `overview` | each CRM at a glance, the charts, errors by kind, "retry these" |
 | `contacts` | search, the filtered list and its CSV, one contact's story, decisions about it |
 | `exporting` | contacts as CSV |
+| `reports` | the daily reports |
 | `api_document` | `/docs`, the one page with scripts: Swagger UI on the API's document |
 | `signing_in`, `session` | sign-in by token, and the protection of forms |
 | `rendering` | templates, and errors as pages |
@@ -16,12 +17,12 @@ Rendered on the server, without scripts (but for `/docs`): what a browser shows 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from crm_pipelines.api.pages import api_document, contacts, overview, signing_in
+from crm_pipelines.api.pages import api_document, contacts, overview, reports, signing_in
 from crm_pipelines.api.pages.rendering import FOLDER
 
 
 def install(app: FastAPI) -> None:
     """Add the pages to the application, at its root."""
-    for part in (signing_in, overview, contacts, api_document):
+    for part in (signing_in, overview, contacts, reports, api_document):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -17,6 +17,7 @@ from crm_pipelines.api.pages.session import Reader, Writer
 from crm_pipelines.contacts import selection
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.delivery.standings import standing_at
+from crm_pipelines.reports.files import days_of
 from crm_pipelines.statistics import history
 from crm_pipelines.statistics.history import Step
 from crm_pipelines.statistics.standing import Standing
@@ -42,6 +43,7 @@ class Glance:
     status: CrmStatus
     standing: Standing
     last_delivery: datetime | None
+    reports: Sequence[date]
     steps: Sequence[Step]
     attempts: Frame
     bars: Sequence[Bar]
@@ -98,6 +100,7 @@ def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance
         status=status,
         standing=standing_at(engine, destinations.settings, status.crm),
         last_delivery=history.last_delivery(engine, status.crm),
+        reports=days_of(destinations.settings, status.crm),
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),
