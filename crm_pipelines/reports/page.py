@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from crm_pipelines.reports import charts
 from crm_pipelines.reports.figures import Figures
+from crm_pipelines.vocabulary import STATUS_WORDS
 
 _CHARTS = (
     (charts.deliveries_svg, "Contacts delivered per day"),
@@ -31,6 +32,7 @@ def html(figures: Figures) -> str:
         pictures=pictures,
         kinds=list(figures.kinds.items()),
         parked=list(figures.parked.itertuples()),
+        words_of=STATUS_WORDS,
         left_out=list(figures.left_out.itertuples()),
         daily=list(figures.daily.iloc[::-1].itertuples()),
     )
@@ -43,7 +45,8 @@ def markdown(figures: Figures) -> str:
     picture = _data_uri(charts.summary_png(figures), "image/png")
     return (
         f"| {len(figures.daily)} days to {figures.day} | {figures.crm} |\n| --- | --- |\n{facts}\n\n"
-        f"Parked: {parked or 'nothing'}.\n\n![Delivered per day, and the share of attempts that succeeded]({picture})"
+        f"Failed or never sent: {parked or 'nothing'}.\n\n"
+        f"![Delivered per day, and the share of attempts that succeeded]({picture})"
     )
 
 
@@ -56,7 +59,7 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
         ("Of these to be repeated (retries)", f"{figures.retries:,}"),
         ("Selected to delivered, median", _minutes(figures.median_minutes)),
         ("Selected to delivered, 95th percentile", _minutes(figures.p95_minutes)),
-        ("Parked: Error or Skipped at present", f"{figures.parked_contacts:,}"),
+        ("Failed or never sent, at present", f"{figures.parked_contacts:,}"),
         ("Values left out of contacts that were delivered", f"{figures.values_left_out:,}"),
     ]
     if figures.unanswered is not None:

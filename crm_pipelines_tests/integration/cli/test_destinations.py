@@ -150,7 +150,7 @@ def test_nobody_who_is_suppressed_for_all_is_sent_to_a_further_account(both: Run
     people.add(email="ada@example.com", select=False)
     told = json.loads(both("suppress", "ada@example.com", "--json").stdout)
     assert [one["crm"] for one in told] == ["brevo", "hubspot", "mautic", "n8n", "brevo_eu"]
-    assert "1 are suppressed and stay so" in both("contacts", "select", "brevo_eu", "--all").stdout
+    assert "1 was suppressed and left so" in both("contacts", "select", "brevo_eu", "--all").stdout
     assert queued(people) == set()
 
 

@@ -96,8 +96,8 @@ def test_what_is_parked_is_told_with_its_kind_and_the_code_of_the_crm(people: Pe
     people.add(1, email=None, select=False)
     metadata, page = report()
     assert metadata["parked"] == 3
-    assert "<td>Error</td><td>rejected</td><td>&lt;b&gt;duplicate_parameter&lt;/b&gt;</td>" in page
-    assert "Parked: 3 rejected." in metadata["summary"]
+    assert "<td>failed</td><td>rejected</td><td>&lt;b&gt;duplicate_parameter&lt;/b&gt;</td>" in page
+    assert "Failed or never sent: 3 rejected." in metadata["summary"]
 
 
 def test_nothing_of_a_contact_is_in_the_page_or_in_dagster_and_nothing_is_fetched(people: People) -> None:
