@@ -7,6 +7,9 @@ _HUBSPOT_TESTS = "crm_pipelines_tests/integration/crms/test_hubspot.py"
 _HUBSPOT_RUNS = "crm_pipelines_tests/integration/orchestration/test_hubspot_sync.py"
 _N8N_UNIT = "crm_pipelines_tests/unit/crms/test_n8n.py"
 _N8N_TESTS = "crm_pipelines_tests/integration/crms/test_n8n.py"
+_ONE_TRUTH = "crm_pipelines_tests/integration/test_one_truth.py"
+_STATUS_CLI = "crm_pipelines_tests/integration/cli/test_cli.py"
+_OPERATOR_JOBS = "crm_pipelines_tests/integration/orchestration/test_operator_jobs.py"
 _N8N_RUNS = "crm_pipelines_tests/integration/orchestration/test_n8n_sync.py"
 _VARIABLES = "crm_pipelines_tests/unit/test_settings.py"
 _MAUTIC = "crm_pipelines/crms/mautic"
@@ -3050,10 +3053,47 @@ MUTATIONS = (
     ),
     Mutation(
         guard="gate: while one contact tries them, people are told of the same refusal",
-        changes=(("crm_pipelines/orchestration/watching/findings.py", " or gate.tries_credentials", ""),),
+        changes=(("crm_pipelines/statistics/standing.py", " or gate.tries_credentials", ""),),
         tests=(
             f"{_N8N_RUNS}::test_a_refused_secret_closes_the_gate_and_one_contact_at_a_tick_tries_whether_it_is_right_by_now",
         ),
+    ),
+    Mutation(
+        guard="standing: between two pauses of an outage the CRM is still tested",
+        changes=(("crm_pipelines/statistics/standing.py", "if gate.probing or (", "if ("),),
+        tests=(f"{_ONE_TRUTH}::test_all_who_show_how_deliveries_stand_say_the_same",),
+    ),
+    Mutation(
+        guard="standing: nothing is foretold while one contact at a time tests the CRM",
+        changes=(("crm_pipelines/delivery/emptying.py", "gate.paused or gate.probing", "gate.paused"),),
+        tests=(f"{_STATUS_CLI}::test_nothing_is_foretold_between_two_pauses_of_an_outage",),
+    ),
+    Mutation(
+        guard="standing: what waits because sending is stopped is no second alert",
+        changes=(
+            (
+                "crm_pipelines/orchestration/watching/findings.py",
+                "    if stopped is None:\n        found +=",
+                "    if True:\n        found +=",
+            ),
+        ),
+        tests=(f"{_ONE_TRUTH}::test_all_who_show_how_deliveries_stand_say_the_same",),
+    ),
+    Mutation(
+        guard="check: missing attributes do not keep the stop for a key that is accepted",
+        changes=(
+            (
+                "crm_pipelines/delivery/account/preflight.py",
+                "told = [one.ok for one in findings if one.about in asked]",
+                "told = [one.ok for one in findings if one.blocking]",
+            ),
+        ),
+        tests=(f"{_OPERATOR_JOBS}::test_what_is_accepted_lifts_its_stop_whatever_else_the_account_lacks",),
+    ),
+    Mutation(
+        guard="check: a setting that is refused keeps its stop though the key is accepted",
+        changes=(("crm_pipelines/delivery/account/preflight.py", '{"key", "setting"} if', '{"key"} if'),),
+        tests=(f"{_OPERATOR_JOBS}::test_a_list_that_is_not_there_keeps_the_stop_for_it_and_lifts_that_for_the_key",),
     ),
     Mutation(
         guard="gate: a refusal that one contact meets again is no new one",

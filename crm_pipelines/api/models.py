@@ -352,7 +352,7 @@ class ContactPatch(_Fields):
     custom_fields: CustomFields = Field(default_factory=dict)
 
 
-class Standing(BaseModel):
+class StandingOfContact(BaseModel):
     """The contact at one CRM, as the columns of the view `contacts` have it."""
 
     crm: Crm
@@ -382,4 +382,4 @@ class ContactOut(BaseModel):
     revision: int = Field(description="Grows with every change of what could be sent.")
     created_at: datetime
     updated_at: datetime
-    crms: list[Standing]
+    crms: list[StandingOfContact]

@@ -42,7 +42,7 @@ def status(crm: str | None, as_json: bool) -> None:
             twins = in_words(count_twins(connection))
         left_out = {one.crm: values_left_out(engine, one.crm) for one in told}
         standings = {one.crm: standing_at(engine, settings, one.crm) for one in told}
-        empty_in = {one.crm: _empty_in(settings, engine, one) for one in told}
+        empty_in = {one.crm: _empty_in(settings, engine, one, standings[one.crm]) for one in told}
         shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
         waiting = waiting_for_nobody(settings, engine)
     if as_json:
@@ -58,13 +58,14 @@ def status(crm: str | None, as_json: bool) -> None:
         ]
         print_json(documents[0] if crm else documents)
         return
-    overview = table("CRM", *(STATUS_WORDS[name].capitalize() for name in SYNC_STATUSES))
-    for one in told:
-        overview.add_row(one.crm, *(str(one.counts[name]) for name in SYNC_STATUSES))
-    print_table(overview)
     for one in told:
         if one.crm in shown:
             tell_standing(standings[one.crm])
+    overview = table("Contacts", *(one.crm for one in told))
+    for name in SYNC_STATUSES:
+        overview.add_row(STATUS_WORDS[name], *(str(one.counts[name]) for one in told))
+    print_table(overview)
+    for one in told:
         _tell_status(one)
         _tell_left_out(one.crm, left_out[one.crm])
     for one in told:
@@ -74,10 +75,12 @@ def status(crm: str | None, as_json: bool) -> None:
         click.echo(twins)
 
 
-def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> float | None:
+def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus", standing: "Standing") -> float | None:
     """Seconds until nothing that is due now is left; None while nothing is delivered."""
     from crm_pipelines.delivery.emptying import emptied_in
 
+    if standing.condition not in {"fine", "working", "behind"}:
+        return None
     found = emptied_in(engine, settings, told.gate, told.due)
     return None if found is None else round(found.total_seconds(), 1)
 

@@ -37,7 +37,8 @@ def why_not(engine: sa.Engine, settings: Settings, gate: Gate) -> str | None:
     found = settings.destinations.get(gate.crm)
     if found is None:
         return None if is_registered(engine, gate.crm) else settings.why_not(gate.crm)
-    # What went to a sandbox went from `make up`, which has the key of its own sandbox.
-    if found.missing is None or gate.account == SANDBOX:
+    # `make up` has the key of its own sandbox, and is another process.
+    elsewhere = gate.account in {None, SANDBOX} and is_registered(engine, gate.crm)
+    if found.missing is None or elsewhere:
         return None
     return settings.why_not(gate.crm)

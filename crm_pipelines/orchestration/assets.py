@@ -140,7 +140,12 @@ def story(totals: Totals, standing: DestinationStanding, *, seconds: float, send
 
 def standing_metadata(standing: Standing) -> dict[str, str]:
     """The one judgement for Dagster's pages; the reason without what may be personal."""
-    told = {"standing": standing.badge, "condition": standing.condition, "sentence": standing.sentence}
+    told = {
+        "standing": standing.badge,
+        "condition": standing.condition,
+        "colour": standing.colour,
+        "sentence": standing.sentence,
+    }
     if standing.action is not None:
         told["what_to_do"] = standing.action
     if standing.cause is not None and standing.reason:

@@ -33,7 +33,8 @@ from crm_pipelines.vocabulary import counted
 
 SUMS_ADD_UP = "sums_add_up"
 
-_INTERVAL_SECONDS = 60
+# An outage is seen within a minute of its beginning, also while no run ends.
+_INTERVAL_SECONDS = 30
 _REPORT_SECONDS = 3600
 
 # What each says, by name.

@@ -22,7 +22,7 @@ def hasty_stack(brevo_sandbox_server: str) -> Iterator[Stack]:
     with temporary_folder() as folder:
         stack = Stack(folder, f"{brevo_sandbox_server}/v3")
         for name in ("orchestration/watching/sensors.py", "orchestration/checks.py"):
-            stack.change(name, "_INTERVAL_SECONDS = 60", "_INTERVAL_SECONDS = 1")
+            stack.change(name, "_INTERVAL_SECONDS = 30", "_INTERVAL_SECONDS = 1")
         try:
             yield stack
         finally:

@@ -7,9 +7,9 @@ from crm_pipelines.settings import Settings, UnknownDestination, is_name
 
 
 def register_destinations(settings: Settings, engine: sa.Engine) -> None:
-    """Tell the database which destinations these settings have."""
+    """Tell the database which destinations these settings have, and to which of them this process can deliver."""
     for name, destination in settings.destinations.items():
-        register(engine, name, destination.kind, delivers=settings.delivers_to(name))
+        register(engine, name, destination.kind, delivers=destination.missing is None)
 
 
 def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str:
@@ -24,5 +24,6 @@ def require_destination(settings: Settings, engine: sa.Engine, name: str) -> str
     if not is_registered(engine, name):
         if not settings.delivers_to(name):
             raise UnknownDestination(settings.why_not(name))
-        register(engine, name, settings.destinations[name].kind)
+        found = settings.destinations[name]
+        register(engine, name, found.kind, delivers=found.missing is None)
     return name

@@ -25,7 +25,8 @@ from crm_pipelines.statistics.history import note_depth
 
 Clock = Callable[[], datetime]
 
-_INTERVAL_SECONDS = 60
+# People are told of an outage within a minute of its beginning.
+_INTERVAL_SECONDS = 30
 _NOW: Clock = partial(datetime.now, UTC)
 
 

@@ -111,14 +111,14 @@ def test_health_is_200_when_all_goes_on_and_503_with_the_reason_when_not(
         )
         [brevo] = api.get("/crm/health")["crms"]
         assert brevo["healthy"] is True
-        assert {"database", "gate of brevo", "queue of brevo", "runs of brevo_sync", "daemon SCHEDULER"} <= {
+        assert {"database", "deliveries to brevo", "runs of brevo_sync", "daemon SCHEDULER"} <= {
             check["subject"] for check in brevo["checks"]
         }
         GateKeeper(api.engine, "brevo").close("Key not found", "fingerprint")
         answer = api.call("GET", "/crm/health")
         assert (answer.status_code, answer.json()["healthy"]) == (503, False)
         [failed] = [check for check in answer.json()["crms"][0]["checks"] if not check["ok"]]
-        assert failed["subject"] == "gate of brevo"
+        assert (failed["subject"], failed["condition"], failed["colour"]) == ("deliveries to brevo", "refused", "bad")
 
 
 def test_health_is_503_when_dagsters_records_cannot_be_read(api: Api) -> None:

@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from crm_pipelines.cli import cli
 from crm_pipelines.cli.output import printable
 from crm_pipelines.contacts.enriching import Offer
-from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.delivery.emptying import emptied_in
+from crm_pipelines.destinations.gates import GateKeeper, Tally
 from crm_pipelines.local.processes import free_port
+from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.cli.conftest import Run
 from crm_pipelines_tests.integration.contacts.messages import FOUND, tell
@@ -55,7 +57,21 @@ def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: 
 def test_status_tells_how_long_the_queue_will_take(run: Run, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         put(connection, add_contact(connection), "queued")
-    assert "brevo: at this pace they are delivered in 1 minute.\n" in run("status", "brevo").stdout
+    told = run("status", "brevo", BREVO_API_KEY="xkeysib-of-a-test").stdout
+    assert "brevo: 1 contact is due for Brevo; at this pace it is delivered in 1 minute.\n" in told
+
+
+def test_nothing_is_foretold_between_two_pauses_of_an_outage(run: Run, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        put(connection, add_contact(connection), "queued")
+    gate = GateKeeper(engine, "brevo")
+    gate.judge(Tally(successes=0, failures=10, trailing_failures=10, rejects=0))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE crm_gates SET paused_until = now() - interval '1 s' WHERE crm = 'brevo'"))
+    told = json.loads(run("status", "brevo", "--json", BREVO_API_KEY="xkeysib-of-a-test").stdout)
+    assert (told["gate"]["paused"], told["standing"]["condition"], told["due"]) == (False, "testing", 1)
+    assert told["empty_in_seconds"] is None
+    assert emptied_in(engine, load_settings(), gate.read(), 1) is None
 
 
 def test_retry_counts_before_it_acts(run: Run, engine: sa.Engine) -> None:

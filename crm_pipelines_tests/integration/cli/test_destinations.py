@@ -143,7 +143,7 @@ def test_a_gate_is_closed_and_opened_for_the_destination_that_is_named(both: Run
     assert both("gate", "close", "brevo_eu").returncode == 0
     gates = {one["crm"]: one["paused"] for one in json.loads(both("gate", "--json").stdout)}
     assert (gates["brevo"], gates["brevo_eu"]) == (False, True)
-    assert both("gate", "open", "brevo_eu").stdout == "brevo_eu: the gate is open now. 0 contacts are due.\n"
+    assert both("gate", "open", "brevo_eu").stdout == "brevo_eu: sending is on again. 0 contacts are due.\n"
 
 
 def test_nobody_who_is_suppressed_for_all_is_sent_to_a_further_account(both: Run, people: People) -> None:
@@ -161,7 +161,7 @@ def test_health_without_a_name_looks_at_every_destination_and_at_daemons_once(
     told = json.loads(both("health", "--json", DAGSTER_POSTGRES_URL=storage).stdout)
     subjects = [one["subject"] for one in told["checks"]]
     assert told["crm"] == "brevo, brevo_eu"
-    assert {"gate of brevo", "gate of brevo_eu"} <= set(subjects)
+    assert {"deliveries to brevo", "deliveries to brevo_eu"} <= set(subjects)
     assert subjects.count("daemon SCHEDULER") == 1
     told = json.loads(both("health", "brevo_eu", "--json", DAGSTER_POSTGRES_URL=storage).stdout)
     assert "gate of brevo" not in [one["subject"] for one in told["checks"]]

@@ -10,41 +10,58 @@ from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.cli.conftest import Run
 
-_UNTIL = "nothing is sent until somebody opens the gate (`crm-pipelines gate open brevo`)."
+_KEY = {"BREVO_API_KEY": "xkeysib-test-0123456789abcdef"}
+_UNTIL = "nothing is sent until somebody starts it again (`crm-pipelines gate open brevo`)."
+_STOPPED = "Sending to Brevo was stopped by hand. Nothing is sent; contacts wait, and no try is used up."
 
 
 def test_a_gate_is_closed_and_opened_by_hand(run: Run, people: People) -> None:
     people.add(2)
-    assert run("gate").stdout.splitlines() == [f"{crm}: open." for crm in ("brevo", "hubspot", "mautic", "n8n")]
+    told = run("gate", **_KEY).stdout.splitlines()
+    assert told[:2] == [
+        "brevo: 2 contacts are due for Brevo; at this pace they are delivered in 1 minute.",
+        "hubspot: HubSpot is not set up, so nothing is sent there.",
+    ]
     closed = run("gate", "close", "brevo", "--reason", "Until the import is checked.")
-    assert closed.stdout == "brevo: nothing is sent until `crm-pipelines gate open brevo`.\n"
-    assert run("gate").stdout.splitlines()[0] == f"brevo: {_UNTIL} Until the import is checked."
+    assert closed.stdout == "brevo: sending is stopped until `crm-pipelines gate open brevo`.\n"
+    assert run("gate", **_KEY).stdout.splitlines()[:3] == [
+        f"brevo: {_STOPPED}",
+        "brevo: reason: Until the import is checked.",
+        "brevo: what to do: `crm-pipelines gate open brevo` starts it again.",
+    ]
     assert json.loads(run("gate", "--json").stdout)[0] == {
         "crm": "brevo",
         "paused": True,
         "paused_until": None,
         "kind": "manual",
         "reason": "Until the import is checked.",
+        "standing": {
+            "condition": "waiting_for_you",
+            "colour": "bad",
+            "sentence": _STOPPED,
+            "action": "`crm-pipelines gate open brevo` starts it again.",
+        },
     }
-    assert run("gate", "open", "brevo").stdout == "brevo: the gate is open now. 2 contacts are due.\n"
-    assert run("gate", "open", "brevo").stdout == "brevo: the gate was open already. 2 contacts are due.\n"
+    assert run("gate", "open", "brevo").stdout == "brevo: sending is on again. 2 contacts are due.\n"
+    assert run("gate", "open", "brevo").stdout == "brevo: sending was on already. 2 contacts are due.\n"
 
 
 def test_what_opens_by_itself_is_not_opened_and_a_sentence_says_what_opens_it(run: Run, engine: sa.Engine) -> None:
     GateKeeper(engine, "brevo").close("Key not found.", "fingerprint")
     done = run("gate", "open", "brevo")
     assert done.returncode == 1
-    assert done.stderr == "Error: The gate of brevo is paused until the key is accepted. Key not found.\n"
+    assert done.stderr == "Error: Sending to brevo is paused until the key is accepted. Key not found.\n"
 
 
-@pytest.mark.parametrize("command", [("status", "brevo"), ("why", "ada@example.com")])
+@pytest.mark.parametrize("command", [("status", "brevo"), ("why", "ada@example.com")], ids=["status", "why"])
 def test_a_restore_that_cannot_be_noticed_is_said_and_then_shown(
     run: Run, people: People, command: tuple[str, ...]
 ) -> None:
     people.add(email="ada@example.com")
     assert run("db", "restored").returncode == 0
     shown = " ".join(run(*command).stdout.split())
-    assert "othing is sent until somebody opens the gate" in shown
+    assert "othing is sent" in shown
+    assert "crm-pipelines gate open brevo" in shown
     assert "This database was restored or copied" in shown
 
 

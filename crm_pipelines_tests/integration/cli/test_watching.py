@@ -69,18 +69,25 @@ def test_alerts_test_names_each_failing_channel_with_its_reason_and_tries_the_ot
 
 def test_health_says_what_is_wrong_to_people_and_to_programs(run: Run, empty_database_url: str) -> None:
     storage = empty_database_url.replace("postgresql+psycopg://", "postgresql+psycopg2://")
-    variables = {"DAGSTER_POSTGRES_URL": storage, "DAGSTER_HOME": str(ROOT)}
+    variables = {"DAGSTER_POSTGRES_URL": storage, "DAGSTER_HOME": str(ROOT), "BREVO_API_KEY": "xkeysib-of-a-test"}
     done = run("health", "--json", **variables)
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     assert document["healthy"] is False
     found = {check["subject"]: check for check in document["checks"]}
     assert found["daemon SCHEDULER"]["detail"] == "It has never given a sign of life."
-    assert found["gate of brevo"] == {"subject": "gate of brevo", "ok": True, "detail": "It is open."}
+    assert found["deliveries to brevo"] == {
+        "subject": "deliveries to brevo",
+        "ok": True,
+        "detail": "Nothing is due for Brevo.",
+        "action": None,
+        "condition": "fine",
+        "colour": "good",
+    }
     for_people = run("health", **variables)
     assert for_people.returncode == 1
     assert "FAILED" in for_people.stdout
-    assert "It is open." in for_people.stdout
+    assert "Nothing is due for Brevo." in for_people.stdout
 
 
 @pytest.mark.parametrize("variable", ["CRM_DATABASE_URL", "DAGSTER_POSTGRES_URL"])

@@ -110,7 +110,10 @@ def gate_open_since(people: People, ago: str) -> None:
 def test_when_all_is_well_nobody_is_told_and_the_tick_has_the_figures(people: People, backlog: Watch) -> None:
     people.add(3)
     assert backlog.tick() == []
-    assert backlog.shown.startswith("0 failed; 0 of 0 attempts failed lately; 3 due, the oldest for 0 min; gate open.")
+    assert backlog.shown == (
+        "3 contacts are due for Brevo; at this pace they are delivered in 1 minute. "
+        "0 contacts failed; 0 of 0 attempts failed lately."
+    )
     assert people.all("SELECT due FROM crm_queue_depths")[0] == {"due": 3}, "the status page draws it"
 
 
@@ -125,7 +128,7 @@ def test_twenty_ticks_of_a_backlog_are_one_alert_then_a_reminder_then_its_end(
     fail(people, 3, "attribute FIRSTNAME is wrong", "rejected")
     told = [backlog.tick() for _ in range(20)]
     assert [alert for tick in told for alert in tick] == [("brevo.error_backlog", "begun")]
-    assert backlog.last["headline"] == "12 contacts have failed for good at brevo (alert at 10)."
+    assert backlog.last["headline"] == "12 contacts have failed at Brevo (alert at 10)."
     assert backlog.last["reasons"] == [
         {"text": "Invalid phone number … of …", "contacts": 9},
         {"text": "attribute FIRSTNAME is wrong", "contacts": 3},
@@ -150,7 +153,7 @@ def test_a_share_of_failed_attempts_is_told_once_there_were_enough(people: Peopl
     attempt(people, "synced")
     attempt(people, "rejected", "Invalid phone number")
     assert backlog.tick() == [("brevo.failure_rate", "begun")]
-    assert backlog.last["headline"] == "67 % of the last hour's 27 attempts at brevo failed (alert at 50 %)."
+    assert backlog.last["headline"] == "67 % of the last hour's 27 attempts at Brevo failed (alert at 50 %)."
     assert [reason["text"] for reason in backlog.last["reasons"]] == ["HTTP status 500 for …", "Invalid phone number"]
     for _ in range(3):
         attempt(people, "synced")
@@ -162,7 +165,7 @@ def test_contacts_that_are_due_for_too_long_are_told(people: People, backlog: Wa
     people.add(5)
     people.run("UPDATE crm_syncs SET run_at = now() - interval '61 minutes', last_error_kind = 'x', last_error = 'Why'")
     assert backlog.tick() == [("brevo.oldest_due", "begun")]
-    assert re.search("5 contacts are due at brevo, the oldest for 6[0-9] minutes", backlog.last["headline"])
+    assert re.search("5 contacts are due for Brevo, the oldest for 6[0-9] minutes", backlog.last["headline"])
     assert backlog.last["reasons"] == [{"text": "Why", "contacts": 5}]
     people.run("UPDATE crm_syncs SET run_at = now()")
     assert backlog.tick() == [("brevo.oldest_due", "over")]
@@ -176,18 +179,18 @@ def test_contacts_that_are_put_off_for_too_long_are_told(people: People, backlog
         "selected_at = now() - interval '1 day'"
     )
     assert backlog.tick() == [("brevo.oldest_due", "begun")]
-    assert re.search("0 contacts are due and 2 put off at brevo, the oldest for 6[0-9]", backlog.last["headline"])
+    assert re.search("0 contacts are due and 2 postponed for Brevo, the oldest for 6[0-9]", backlog.last["headline"])
 
 
 @pytest.mark.parametrize(
     ("kind", "headline", "action"),
     [
-        ("credentials", "brevo refuses the key: nothing is sent", "Set a valid key"),
-        ("ip_not_authorised", "brevo refuses this machine's address: nothing is sent", "Allow the address"),
-        ("credits", "brevo refuses requests for want of credits", "Buy credits"),
-        ("permission", "brevo refuses the key for want of a permission", "right to write"),
-        ("account", "brevo refuses requests of this account", "validated"),
-        (None, "brevo refuses us: nothing is sent", "Do what the reason says"),
+        ("credentials", "Brevo refuses the key. Nothing is sent", "Set a valid key"),
+        ("ip_not_authorised", "Brevo refuses this machine's address. Nothing is sent", "Allow the address"),
+        ("credits", "Brevo refuses requests for want of credits.", "Buy credits"),
+        ("permission", "Brevo refuses the key for want of a permission.", "right to write"),
+        ("account", "Brevo refuses requests of this account.", "validated"),
+        (None, "Brevo refuses us. Nothing is sent", "Do what the reason says"),
     ],
 )
 def test_each_way_of_being_refused_has_a_sentence_of_its_own(

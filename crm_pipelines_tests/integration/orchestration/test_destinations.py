@@ -282,10 +282,13 @@ def test_an_alert_and_the_health_of_one_name_that_one(
     GateKeeper(engine, "brevo_eu").close("Key not found", "fingerprint")
     assert alerts("brevo", instance) == {}
     [(key, headline)] = alerts("brevo_eu", instance).items()
-    assert (key, headline.split()[0]) == ("brevo_eu.gate.credentials", "brevo_eu")
+    assert (key, headline) == (
+        "brevo_eu.gate.credentials",
+        "Brevo (brevo_eu) refuses us. Nothing is sent; contacts wait, and no try is used up.",
+    )
     wrong = {crm: {one.subject for one in health(instance, engine, load_settings(), crm) if not one.ok} for crm in CRMS}
-    assert wrong["brevo_eu"] - wrong["brevo"] >= {"gate of brevo_eu", "schedule brevo_eu_sync_schedule"}
-    assert "gate of brevo" not in wrong["brevo"]
+    assert wrong["brevo_eu"] - wrong["brevo"] >= {"deliveries to brevo_eu", "schedule brevo_eu_sync_schedule"}
+    assert "deliveries to brevo" not in wrong["brevo"]
 
 
 def test_the_daily_report_is_one_page_for_each_with_its_own_figures(

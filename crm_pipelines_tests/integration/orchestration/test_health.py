@@ -61,7 +61,7 @@ def test_all_is_well(instance: dg.DagsterInstance, engine: sa.Engine) -> None:
     found = checks(instance, engine)
     assert [check for check in found.values() if not check.ok] == []
     assert found[f"schedule {SCHEDULE}"].detail == "Its last tick was 1 min ago."
-    assert found["queue of brevo"].detail == "Nothing is due."
+    assert found["deliveries to brevo"].detail == "Nothing is due for Brevo."
     assert "daemon SENSOR" in found
 
 
@@ -111,16 +111,22 @@ def test_the_last_successful_run_and_a_failed_one(
     assert not checks(instance, engine)["runs of brevo_sync"].ok
 
 
-def test_a_closed_gate_and_a_queue_that_waits(instance: dg.DagsterInstance, people: People, engine: sa.Engine) -> None:
+def test_sending_that_is_stopped_and_contacts_that_wait(
+    instance: dg.DagsterInstance, people: People, engine: sa.Engine
+) -> None:
     GateKeeper(engine, "brevo").pause("rate_limit", "429", timedelta(minutes=5))
     people.add(3)
     found = checks(instance, engine)
-    assert found["gate of brevo"].ok, "a rate limit is waited out"
-    assert found["queue of brevo"].ok
+    assert found["deliveries to brevo"].ok, "a rate limit is waited out"
     GateKeeper(engine, "brevo").close("Key not found", "fingerprint", refused_kind="credentials")
     people.run("UPDATE crm_syncs SET run_at = now() - interval '65 minutes'")
     found = checks(instance, engine)
-    assert found["gate of brevo"].detail == "brevo refuses the key: nothing is sent, contacts wait uncharged."
-    assert found["queue of brevo"].detail.startswith("3 contacts are due, the oldest for 1 h ")
-    assert not found["gate of brevo"].ok
-    assert not found["queue of brevo"].ok
+    told = found["deliveries to brevo"]
+    assert told.detail == "Brevo refuses the key. Nothing is sent; contacts wait, and no try is used up."
+    assert (told.ok, told.condition, told.colour) == (False, "refused", "bad")
+    assert (told.action or "").startswith("Set a valid key")
+    GateKeeper(engine, "brevo").open()
+    people.run("UPDATE crm_gates SET counting_since = now() - interval '1 day'")
+    told = checks(instance, engine)["deliveries to brevo"]
+    assert told.detail.startswith("3 contacts are due for Brevo, the oldest for 65 minutes")
+    assert (told.ok, told.condition) == (False, "behind")

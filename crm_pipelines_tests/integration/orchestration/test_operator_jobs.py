@@ -5,7 +5,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from crm_pipelines.delivery.account.preflight import check_account
 from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.sync.tags import GATE_TAG
 from crm_pipelines.orchestration.upkeep.operator_jobs import operator_jobs
 from crm_pipelines.orchestration.watching.findings import run_finding
@@ -155,6 +157,44 @@ def test_an_account_that_is_well_opens_a_gate_that_was_closed_for_a_refusal(
     gate.close("The key was withdrawn.", "fingerprint", kind)
     assert launch(pipeline, "brevo_check_account")[1] == ""
     assert not gate.read().paused
+
+
+@pytest.mark.parametrize("kind", ["credentials", "settings"])
+def test_what_is_accepted_lifts_its_stop_whatever_else_the_account_lacks(
+    people: People, pipeline: Pipeline, kind: str
+) -> None:
+    gate = GateKeeper(people.engine, "brevo")
+    gate.close("The key was withdrawn.", "fingerprint", kind)
+    with Destination("brevo").open() as account:
+        looked = check_account(account)
+    assert looked.problems, "attributes are missing"
+    assert (looked.reopened, gate.read().paused) == (True, False)
+
+
+def test_a_list_that_is_not_there_keeps_the_stop_for_it_and_lifts_that_for_the_key(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BREVO_LIST_ID", "999")
+    gate = GateKeeper(people.engine, "brevo")
+    gate.close("List ID does not exist.", "fingerprint", "settings")
+    with Destination("brevo").open() as account:
+        assert not check_account(account).reopened
+        gate.open()
+        gate.close("Key not found.", "fingerprint")
+        assert check_account(account).reopened
+
+
+def test_a_key_that_is_still_refused_keeps_its_stop(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(refusal="ip")
+    gate = GateKeeper(people.engine, "brevo")
+    for kind in ("credentials", "settings"):
+        gate.close("Not from here.", "fingerprint", kind)
+        with Destination("brevo").open() as account:
+            assert not check_account(account).reopened
+        assert gate.read().refuses
+        gate.open()
 
 
 def test_of_an_account_that_refuses_us_people_are_told_by_the_gate_alone(

@@ -142,7 +142,7 @@ def test_a_tick_in_a_restored_database_starts_no_run_and_says_who_opens_the_gate
     people.run("UPDATE crm_gates SET home = 'where the dump was made'")
     for _ in range(2):
         said = reason(tick())
-        assert said.startswith("The gate is paused until somebody opens the gate (`crm-pipelines gate open brevo`): ")
+        assert said.startswith("The gate is paused until somebody starts it again (`crm-pipelines gate open brevo`): ")
         assert "restored or copied" in said
     assert brevo_sandbox.requests() == []
 

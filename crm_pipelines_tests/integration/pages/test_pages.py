@@ -34,12 +34,12 @@ def fail(people: People, count: int = 1, kind: str = "outage") -> None:
     )
 
 
-def test_a_gate_closed_for_a_setting_is_shown_as_that(operator: Visitor, people: People) -> None:
+def test_a_setting_that_is_refused_is_shown_as_that(operator: Visitor, people: People) -> None:
     GateKeeper(people.engine, "brevo").close("Set BREVO_LIST_ID.", "fingerprint", "settings")
     text = operator.get("/").text
-    assert "Closed: a setting is refused" in text
+    assert "Stopped: a setting is refused" in text
     assert "Set BREVO_LIST_ID." in text
-    assert "the account refuses us" not in text
+    assert "Brevo refuses us" not in text
 
 
 def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visitor, people: People) -> None:
@@ -51,7 +51,7 @@ def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visito
     text = operator.get("/").text
     tiles = dict(re.findall(r'status=(\w+)"><b class="\w*">(\d+)</b>', text))
     assert tiles == {"Complete": "0", "Selected": "4", "Queued": "0", "Error": "2", "Skipped": "0", "New": "0"}
-    assert "Closed: the account refuses us" in text
+    assert "Stopped: Brevo refuses us" in text
     assert "The key was refused." in text
     assert "0 delivered, 1 failed" in text
     assert "<code>outage</code>" in text
@@ -65,7 +65,7 @@ def test_the_overview_says_that_the_database_was_restored_and_what_opens_the_gat
     people.add()
     people.run("UPDATE crm_gates SET home = 'where the dump was made'")
     text = operator.get("/").text
-    assert "Closed: the database was restored" in text
+    assert "Stopped: the database was restored" in text
     assert "crm-pipelines gate open brevo" in text
 
 
