@@ -22,6 +22,15 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Links:
+    """Where people open what an alert leads to: Dagster's pages, the status page, the folder `docs`. None: no link."""
+
+    dagster: str | None = None
+    status_page: str | None = None
+    docs: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alert:
     """What people are told.
 
@@ -48,34 +57,69 @@ class Alert:
     def subject(self) -> str:
         return f"{_PREFIX[self.phase]}{self.headline}"
 
-    def link(self, ui_url: str | None) -> str | None:
-        """The page to act on; None without a `ui_url` (DAGSTER_UI_URL)."""
-        return f"{ui_url}{self.page}" if ui_url else None
-
-    def body(self, ui_url: str | None) -> str:
-        """Everything but the subject, in lines."""
+    @property
+    def when(self) -> str:
         lasted = in_words(self.at - self.since)
         if self.phase == "over":
-            lines = [f"From {_utc(self.since)} to {_utc(self.at)} ({lasted})."]
-        else:
-            lines = [f"Since {_utc(self.since)} ({lasted})."]
-            if self.reasons:
-                title = "Commonest reasons:" if any(reason.contacts for reason in self.reasons) else "Reason:"
-                lines += ["", title, *(f"- {reason}" for reason in self.reasons)]
-            lines += ["", f"What to do: {self.action}", f"More: docs/runbook.md#{self.runbook}"]
-        if link := self.link(ui_url):
-            lines.append(f"Page: {link}")
-        return "\n".join(lines)
+            return f"From {_utc(self.since)} to {_utc(self.at)} ({lasted})."
+        return f"Since {_utc(self.since)} ({lasted})."
 
-    def document(self, ui_url: str | None) -> dict[str, Any]:
+    @property
+    def why(self) -> list[str]:
+        """A title, and a line for each reason; nothing once it is over."""
+        if self.phase == "over" or not self.reasons:
+            return []
+        title = "Commonest reasons:" if any(reason.contacts for reason in self.reasons) else "Reason:"
+        return [title, *(f"- {reason}" for reason in self.reasons)]
+
+    @property
+    def what_to_do(self) -> str | None:
+        """None once it is over."""
+        return None if self.phase == "over" else f"What to do: {self.action}"
+
+    def pages(self, links: Links) -> dict[str, str]:
+        """The pages that it leads to, by what people call them: each a whole address."""
+        runbook = None if self.phase == "over" else self._runbook(links)
+        found = {
+            "Runbook": runbook,
+            "Status page": links.status_page and f"{links.status_page}/",
+            "Dagster": self._page(links),
+        }
+        return {title: address for title, address in found.items() if address}
+
+    def runbook_in_words(self, links: Links) -> str | None:
+        """Where to read on, for who has no link there."""
+        if self.phase == "over" or links.docs:
+            return None
+        return f'More: docs/runbook.md, the section "{self.runbook.replace("-", " ").capitalize()}".'
+
+    def body(self, links: Links) -> str:
+        """Everything but the subject, in lines."""
+        parts: list[list[str | None]] = [
+            [self.when],
+            [*self.why],
+            [self.what_to_do, self.runbook_in_words(links)],
+            [f"{title}: {address}" for title, address in self.pages(links).items()],
+        ]
+        return "\n\n".join("\n".join(filter(None, lines)) for lines in parts if any(lines))
+
+    def document(self, links: Links) -> dict[str, Any]:
         """For programs; times in ISO 8601."""
         return {
             "id": self.id,
             **asdict(self),
             "since": self.since.isoformat(),
             "at": self.at.isoformat(),
-            "link": self.link(ui_url),
+            "link": self._page(links),
+            "status_page_link": links.status_page and f"{links.status_page}/",
+            "runbook_link": self._runbook(links),
         }
+
+    def _page(self, links: Links) -> str | None:
+        return f"{links.dagster}{self.page}" if links.dagster else None
+
+    def _runbook(self, links: Links) -> str | None:
+        return f"{links.docs}/runbook.md#{self.runbook}" if links.docs else None
 
 
 def in_words(duration: timedelta) -> str:

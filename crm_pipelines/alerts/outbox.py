@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from crm_pipelines.alerts.channels.base import Channel, ChannelFailed, PartlyTaken
 from crm_pipelines.alerts.messages import Alert, Reason
 from crm_pipelines.alerts.states import AlertCondition
+from crm_pipelines.vocabulary import counted
 
 PATIENCE = timedelta(seconds=25)
 """For all channels together, side by side. Dagster ends a sensor's evaluation after 60 s, and with it what it knew."""
@@ -100,10 +101,10 @@ def _emptied(box: Box, delivery: "_Delivery", now: datetime) -> Box:
         return Box(letters=left)
     failures = box.failures + 1
     _log.warning(
-        "The alert channel %s failed (%d in a row, %d alerts wait): %s",
+        "The alert channel %s failed (%d in a row; what waits: %s): %s",
         delivery.channel.name,
         failures,
-        len(left),
+        counted(len(left), "alert"),
         failure,
     )
     pause = min(timedelta(minutes=2 ** min(failures - 1, 10)), _LONGEST_PAUSE)

@@ -1,5 +1,6 @@
 """Puts the application together."""
 
+from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from crm_pipelines.api.access import Authenticator
 from crm_pipelines.api.destinations import Destinations
 from crm_pipelines.api.errors import ErrorEnvelope
 from crm_pipelines.api.metrics import Metrics
+from crm_pipelines.api.pages.rendering import error_page
 from crm_pipelines.api.perimeter import Perimeter
 from crm_pipelines.orchestration.sync.launching import Launcher
 from crm_pipelines.settings import Settings
@@ -53,10 +55,10 @@ def create_app(engine: sa.Engine, settings: Settings) -> FastAPI:
     """
     app = FastAPI(
         title="crm-pipelines",
-        version="3",
+        version=version("crm-pipelines"),
         description="Selects contacts for delivery to a CRM, and tells how they fare. Times are in UTC.",
         openapi_url=f"{PREFIX}/openapi.json",
-        # Their pages load scripts from other hosts.
+        # Their pages load scripts from other hosts; ours is in pages/api_document.py.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -68,7 +70,7 @@ def create_app(engine: sa.Engine, settings: Settings) -> FastAPI:
     app.state.open_instance = dg.DagsterInstance.get
     app.state.launcher = Launcher(settings)
     app.state.metrics = Metrics(app.state.destinations)
-    errors.install(app)
+    errors.install(app, error_page)
     # Those with a fixed path come before those with a parameter.
     for part in (selecting, suppressing, status, contacts, metrics, n8n):
         app.include_router(part.router, prefix=PREFIX, responses=_ERRORS)

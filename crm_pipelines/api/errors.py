@@ -4,12 +4,12 @@
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -75,6 +75,12 @@ _FORESEEN: tuple[type[Exception], ...] = (
 )
 
 
+_OF_THE_ROUTER = {
+    404: "There is nothing at this address. /docs shows what the API has.",
+    405: "Nothing at this address answers this method. The header Allow names those that are answered.",
+}
+
+
 def envelope(error: ApiError, request_id: str) -> JSONResponse:
     """The error as an answer."""
     body = ErrorBody(code=error.code, message=error.message, details=error.details, request_id=request_id)
@@ -93,9 +99,8 @@ def as_api_error(error: Exception) -> ApiError | None:
             return ApiError(413, "body_too_large", error.detail)
         case HTTPException():
             phrase = HTTPStatus(error.status_code).phrase
-            return ApiError(
-                error.status_code, phrase.lower().replace(" ", "_"), f"{phrase}.", headers=error.headers or {}
-            )
+            message = _OF_THE_ROUTER.get(error.status_code, f"{phrase}.")
+            return ApiError(error.status_code, phrase.lower().replace(" ", "_"), message, headers=error.headers or {})
         case ContactUnknown():
             return ApiError(404, "contact_not_found", "There is no such contact.")
         case AddressTaken():
@@ -113,10 +118,13 @@ def as_api_error(error: Exception) -> ApiError | None:
             return None
 
 
-def install(app: FastAPI) -> None:
-    """Let `app` answer what is foreseen in the one form; the perimeter does the same for all else."""
+def install(app: FastAPI, as_page: Callable[[Request, ApiError], Response]) -> None:
+    """Let `app` answer what is foreseen in the one form; the perimeter does the same for all else.
 
-    async def answer(request: Request, error: Exception) -> JSONResponse:
+    Somebody with a browser who has come to an address where nothing is gets a page, by `as_page`.
+    """
+
+    async def answer(request: Request, error: Exception) -> Response:
         foreseen = as_api_error(error)
         if foreseen is None:
             raise error
@@ -127,6 +135,8 @@ def install(app: FastAPI) -> None:
         if foreseen.status == 405:
             # Starlette names the methods of the first route only that has this path.
             foreseen.headers["Allow"] = ", ".join(_methods_of(request))
+        if isinstance(error, HTTPException) and "text/html" in request.headers.get("accept", ""):
+            return as_page(request, foreseen)
         return envelope(foreseen, request.state.request_id)
 
     for kind in _FORESEEN:

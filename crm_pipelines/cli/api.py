@@ -95,6 +95,14 @@ def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     click.echo(token)
 
 
+_TIMES = {
+    "Created (UTC)": "created_at",
+    "Last used (UTC)": "last_used_at",
+    "Expires (UTC)": "expires_at",
+    "Revoked (UTC)": "revoked_at",
+}
+
+
 @tokens.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
@@ -113,15 +121,21 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json([asdict(token) for token in found])
         return
-    shown = table("Name", "Id", "Scopes", "Created (UTC)", "Last used (UTC)", "Expires (UTC)", "Revoked (UTC)")
+    # A time that no token has takes no room from the others.
+    times = {
+        title: field
+        for title, field in _TIMES.items()
+        if field == "created_at" or any(getattr(token, field) for token in found)
+    }
+    shown = table("Name", "Id", "Scopes", *times)
     for token in found:
-        times = [token.created_at, token.last_used_at, token.expires_at, token.revoked_at]
+        moments = [getattr(token, field) for field in times.values()]
         shown.add_row(
             *cells(
                 token.name,
                 token.id,
                 ", ".join(token.scopes),
-                *(f"{time:%Y-%m-%d %H:%M}" if time else None for time in times),
+                *(f"{moment:%Y-%m-%d %H:%M}" if moment else None for moment in moments),
             )
         )
     print_table(shown)

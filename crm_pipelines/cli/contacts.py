@@ -84,9 +84,9 @@ def select_(crm: str, who: "Callable[..., Who]", stale: bool, as_json: bool) -> 
         chosen = who(stale=mapper_of(settings, crm).mapping_version) if stale else who()
         done = select(engine, crm, chosen)
     said = [f"{done.selected} queued"]
-    said += [f"{done.already_queued} were queued already"] if done.already_queued else []
-    said += [f"{done.claimed} are being delivered and go again"] if done.claimed else []
-    said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
+    said += [f"{_were(done.already_queued)} queued already"] if done.already_queued else []
+    said += [f"being delivered, to go again: {done.claimed}"] if done.claimed else []
+    said += [f"{_were(done.suppressed)} suppressed and left so"] if done.suppressed else []
     _end(crm, done, ", ".join(said), as_json=as_json, unknown=done.unknown)
 
 
@@ -108,8 +108,8 @@ def unselect(crm: str, who: "Callable[..., Who]", as_json: bool) -> None:
 
     with contacts_engine() as (_, engine), working("Taking back"):
         done = selection.unselect(engine, crm, who())
-    said = [f"{done.unselected} taken back", f"{done.unchanged} were not selected"]
-    said += [f"{done.suppressed} are suppressed and stay so"] if done.suppressed else []
+    said = [f"{done.unselected} taken back", f"{_were(done.unchanged)} not selected"]
+    said += [f"{_were(done.suppressed)} suppressed and left so"] if done.suppressed else []
     _end(crm, done, ", ".join(said), as_json=as_json)
 
 
@@ -149,6 +149,10 @@ def retry(
     would = "would be " if dry_run else ""
     said = f"{done.requeued} {would}queued again, {done.hastened} waiting ones {would}made due now"
     _end(crm, done, said, as_json=as_json, unknown=done.unknown)
+
+
+def _were(contacts: int) -> str:
+    return f"{contacts} {'was' if contacts == 1 else 'were'}"
 
 
 def _end(crm: str, done: "Selected | Unselected | Retried", said: str, *, as_json: bool, unknown: int = 0) -> None:

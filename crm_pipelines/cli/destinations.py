@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.vocabulary import counted
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -57,7 +58,8 @@ def waiting_for_nobody(settings: "Settings", engine: "sa.Engine") -> dict[str, s
     with engine.connect() as connection:
         found = count(connection, [name for name in settings.destinations if settings.delivers_to(name)])
     return {
-        name: f"{contacts} contacts are selected for {name}, and nobody delivers them. {settings.why_not(name)} "
+        name: f"{counted(contacts, 'contact')} {'is' if contacts == 1 else 'are'} selected for {name}, and nobody "
+        f"delivers {'it' if contacts == 1 else 'them'}. {settings.why_not(name)} "
         f"To take them back: `crm-pipelines contacts unselect {name} --where-status Selected` (`Queued`, `Processing`)."
         for name, contacts in found.items()
     }

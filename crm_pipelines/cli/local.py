@@ -9,6 +9,7 @@ import click
 from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import working
 from crm_pipelines.errors import UsageError
+from crm_pipelines.vocabulary import counted
 
 PORT = 3000
 SANDBOX_PORT = 8085
@@ -117,13 +118,13 @@ def restore(file: Path) -> None:
         done = run(load_settings(), file)
     click.echo(f"Restored. The former databases are kept as {' and '.join(done.kept)}.")
     if done.carried.added:
-        click.echo(f"{done.carried.added} suppressions that are newer than the dump were taken along.")
+        click.echo(f"Taken along from after the dump: {counted(done.carried.added, 'suppression')}.")
     if done.carried.revoked:
-        click.echo(f"{done.carried.revoked} tokens that were revoked after the dump stay so.")
+        click.echo(f"Still revoked, as after the dump: {counted(done.carried.revoked, 'token')}.")
     if done.carried.lost:
         click.echo(
-            f"{done.carried.lost} suppressions of the former database could not be taken along, since they were made "
-            "with another key: suppress these people again before a gate is opened.",
+            f"Not taken along, since made with another key: {counted(done.carried.lost, 'suppression')} of the former "
+            "database. Suppress these people again before you start sending.",
             err=True,
         )
     click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")

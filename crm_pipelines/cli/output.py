@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
 """For commands whose answer a program may want."""
 
 _WIDTH_OF_A_PIPE = 160
+_SHORT = 12  # letters of a word
 
 
 def print_json(document: Any) -> None:
@@ -28,7 +30,10 @@ def table(*headers: str, title: str | None = None) -> "Table":
     from rich import box
     from rich.table import Table
 
-    return Table(*headers, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    filled = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        filled.add_column(header, overflow="fold")  # what does not fit goes on in the next line, rather than be cut
+    return filled
 
 
 def cells(*values: object) -> list[str]:
@@ -67,7 +72,29 @@ def print_table(filled: "Table") -> None:
     from rich.console import Console
 
     width = None if _has_width(sys.stdout) else _WIDTH_OF_A_PIPE
-    Console(width=width, highlight=False, emoji=False).print(filled)
+    console = Console(width=width, highlight=False, emoji=False)
+    _fit(filled, console)
+    console.print(filled)
+
+
+def _fit(filled: "Table", console: "Console") -> None:
+    """Narrow the widest columns until all fit; where it can be helped, no word of a heading and no short one breaks."""
+    texts = [[console.measure(text) for text in (one.header, *one.cells)] for one in filled.columns]
+    widths = [max(text.maximum for text in column) for column in texts]
+    least = [max(column[0].minimum, min(_SHORT, max(text.minimum for text in column))) for column in texts]
+    gaps = len(widths) - 1
+    room = console.width - 3 * gaps - 2
+    if sum(widths) <= room:
+        return
+    if sum(least) > room:
+        filled.collapse_padding, room = True, room + gaps
+    if sum(least) > room:
+        least = [1] * len(least)
+    while sum(widths) > room and widths != least:
+        widest = max(range(len(widths)), key=lambda at: (widths[at] > least[at], widths[at]))
+        widths[widest] -= 1
+    for column, width in zip(filled.columns, widths, strict=True):
+        column.width = width
 
 
 def say(sentence: str, *, err: bool = False) -> None:

@@ -10,6 +10,7 @@ from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, table, working
 from crm_pipelines.errors import UsageError
+from crm_pipelines.vocabulary import counted
 
 if TYPE_CHECKING:
     from crm_pipelines.contacts.suppressions import Suppressed
@@ -74,8 +75,8 @@ def _read(file: Path) -> list[frozenset[str]]:
 
 def _tell(done: "Suppressed") -> None:
     said = [f"{done.added} suppressed"]
-    said += [f"{done.known} were so already"] if done.known else []
-    said += [f"{done.contacts} contacts stopped"] if done.contacts else []
+    said += [f"{done.known} {'was' if done.known == 1 else 'were'} so already"] if done.known else []
+    said += [f"{counted(done.contacts, 'contact')} stopped"] if done.contacts else []
     click.echo(f"{done.crm}: {', '.join(said)}.")
 
 
@@ -131,6 +132,9 @@ def list_(crm: str | None, as_json: bool) -> None:
         people = found(connection, crm)
     if as_json:
         print_json([asdict(one) for one in people])
+        return
+    if not people:
+        click.echo("Nobody is suppressed.")
         return
     listed = table("CRM", "Since (UTC)", "By", "Reason", "Contact")
     for one in people:

@@ -6,7 +6,7 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION
-from crm_pipelines.cli.output import as_json, cells, print_json, print_table, table, verdict
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, say, table, verdict
 
 
 @click.group()
@@ -40,7 +40,9 @@ def send_test() -> None:
         at=now,
     )
     shown, failed = table("", "Channel", "Finding"), False
-    for channel in channels_of(load_settings().channels):
+    settings = load_settings().channels
+    channels = channels_of(settings)
+    for channel in channels:
         try:
             channel.send(alert)
         except ChannelFailed as error:
@@ -49,6 +51,15 @@ def send_test() -> None:
         else:
             shown.add_row(verdict(True), *cells(channel.name, "It took the test alert."))
     print_table(shown)
+    if len(channels) == 1:
+        say("Nobody is told but the log: set ALERT_SLACK_WEBHOOK_URL, ALERT_EMAIL_TO or another channel in .env.")
+    variables = {
+        "DAGSTER_UI_URL": settings.dagster_ui_url,
+        "STATUS_PAGE_URL": settings.status_page_url,
+        "DOCS_URL": settings.docs_url,
+    }
+    if unset := [variable for variable, address in variables.items() if address is None]:
+        say(f"Alerts link to what they are about once these are set: {', '.join(unset)}.")
     if failed:
         raise click.exceptions.Exit(1)
 

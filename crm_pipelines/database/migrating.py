@@ -4,15 +4,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from crm_pipelines.database.connecting import Connector, make_engine
 from crm_pipelines.database.connection_problems import DatabaseUnreachable, connection_problem
 from crm_pipelines.database.taken_names import require_free_names
 from crm_pipelines.errors import CrmPipelinesError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# Alembic is imported by who migrates: all others only ask whether it was done, and are to answer at once.
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any constant will do; two upgrades at once wait for each other on it.
@@ -90,6 +94,8 @@ def _alone(engine: sa.Engine) -> Iterator[None]:
 
 def _migrate(connection: sa.Connection) -> None:
     """Apply what is missing, each migration in its own transaction. Raises TablesInUse."""
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
     give_up = time.monotonic() + _PATIENCE_SECONDS
@@ -117,7 +123,9 @@ def require_current_schema(engine: sa.Engine) -> None:
         )
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config

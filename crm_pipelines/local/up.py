@@ -52,6 +52,8 @@ def up(settings: Settings, *, port: int, sandbox_port: int, api_port: int) -> No
         console.print("Starting Dagster ...")
         webserver = Webserver(port)
         token = token_file(contacts_url, data)
+        if settings.channels.status_page_url is None:  # where it opens on this machine
+            os.environ["STATUS_PAGE_URL"] = f"http://127.0.0.1:{api_port}"
         _start_api(processes, api_port, webserver)
         _start_dagster(processes, data, port, webserver, api_port)
         console.print(f"Status page: {_status_page(settings, api_port)}   Token: in {token}")

@@ -5,6 +5,7 @@
 | `figures` | what the database has counted, as pandas sums it up |
 | `charts` | matplotlib's pictures |
 | `page` | the HTML page and the Markdown summary |
+| `files` | where the pages are kept, and for how long |
 
-Heavy: pandas and matplotlib. Whoever is loaded for every run imports this inside a function.
+Heavy but for `files`: pandas and matplotlib. Whoever is loaded for every run imports these inside a function.
 """

@@ -32,7 +32,7 @@ def html(figures: Figures) -> str:
         pictures=pictures,
         kinds=list(figures.kinds.items()),
         parked=list(figures.parked.itertuples()),
-        words=STATUS_WORDS,
+        words_of=STATUS_WORDS,
         left_out=list(figures.left_out.itertuples()),
         daily=list(figures.daily.iloc[::-1].itertuples()),
     )

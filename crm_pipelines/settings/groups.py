@@ -124,7 +124,18 @@ class ChannelSettings(EnvironmentSettings):
         None, description="Sentry's DSN. Only alerts are sent there, no traces and no data."
     )
     dagster_ui_url: Annotated[str, AfterValidator(values.base_url)] | None = Field(
-        None, description="Where people open Dagster's pages, for the links in alerts. Unset: no links."
+        None, description="Where people open Dagster's pages, for the links in alerts. Unset: no such links."
+    )
+    status_page_url: Annotated[str, AfterValidator(values.base_url)] | None = Field(
+        None,
+        description="Where people open the status page, such as `https://crm.example.com`, for the links in alerts and "
+        "at the daily report. Unset: no such links.",
+    )
+    docs_url: Annotated[str, AfterValidator(values.base_url)] | None = Field(
+        None,
+        description="Where people open the folder `docs` of this project, such as "
+        "`https://git.example.com/crm-pipelines/blob/main/docs`: alerts link to the section that says what to do. "
+        "Unset: they name it.",
     )
 
     @property

@@ -5,7 +5,6 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import HttpUrl, SecretStr
 
 from crm_pipelines.postgres_urls import read_postgres_url
@@ -128,6 +127,9 @@ def sentry_dsn(value: SecretStr) -> SecretStr:
 
 def addresses(value: str) -> str:
     """Addresses separated by commas, in the form in which they may stand in a header of a message."""
+    # Here, since few settings have any, and every command reads the settings.
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         valid = [
             validate_email(one.strip(), check_deliverability=False, allow_smtputf8=False).ascii_email

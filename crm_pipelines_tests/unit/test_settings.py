@@ -144,6 +144,8 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "SMTP_URL": (f"smtps://u:{SECRET}@mail.example.org:465",) * 2,
     "SENTRY_DSN": (f"https://{SECRET}@sentry.example.org/1",) * 2,
     "DAGSTER_UI_URL": ("https://dagster.example.org/", "https://dagster.example.org"),
+    "STATUS_PAGE_URL": ("https://crm.example.org/", "https://crm.example.org"),
+    "DOCS_URL": ("https://git.example.org/docs/", "https://git.example.org/docs"),
     "API_ALLOWED_HOSTS": ("crm.example.org,[::1]", "crm.example.org, [::1]"),
     "API_CORS_ORIGINS": (
         "https://app.example.org,http://localhost:5173",
@@ -230,6 +232,8 @@ BAD: list[tuple[str, str, str]] = [
     ("SMTP_URL", f"smtp://u:{SECRET}@h?tls=no", "the only option"),
     ("SENTRY_DSN", f"https://sentry.example.org/{SECRET}", "https://key@host/project"),
     ("DAGSTER_UI_URL", SECRET, "URL"),
+    ("STATUS_PAGE_URL", SECRET, "URL"),
+    ("DOCS_URL", SECRET, "URL"),
     ("API_ALLOWED_HOSTS", f"https://{SECRET}", "without scheme and port"),
     ("API_ALLOWED_HOSTS", f"{SECRET}:8000", "without scheme and port"),
     ("API_ALLOWED_HOSTS", ",", "without scheme and port"),

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from crm_pipelines.alerts.messages import Alert
+from crm_pipelines.alerts.messages import Alert, Links
 
 _log = logging.getLogger("crm_pipelines.alerts")
 
@@ -13,8 +13,8 @@ class Log:
     """An error when a state begins or lasts; a warning when it is over: that shows even where logging is not set up."""
 
     name = "log"
-    ui_url: str | None
+    links: Links
 
     def send(self, alert: Alert) -> None:
         level = logging.WARNING if alert.phase == "over" else logging.ERROR
-        _log.log(level, "%s: %s\n%s", alert.key, alert.subject, alert.body(self.ui_url))
+        _log.log(level, "%s: %s\n%s", alert.key, alert.subject, alert.body(self.links))

@@ -3,16 +3,18 @@
 import smtplib
 import socket
 import ssl
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from crm_pipelines.alerts.channels.base import ChannelFailed, PartlyTaken
-from crm_pipelines.alerts.messages import Alert
+from crm_pipelines.alerts.messages import Alert, Links
 from crm_pipelines.crms.transport import is_loopback
 
 _STEP_SECONDS = 10.0
@@ -20,6 +22,7 @@ _LONGEST_SECONDS = 20.0
 _PORTS = {"smtp": 587, "smtps": 465}
 # RFC 5322 allows 998 characters in a line; mail programs show far fewer of a subject.
 _LONGEST_SUBJECT = 200
+_WIDTH = 76
 # Folded at 78, the subject would begin on a line of its own, which some programs show as a blank before it.
 _UNFOLDED = policy.SMTP.clone(max_line_length=500)
 
@@ -29,19 +32,20 @@ class Mail:
 
     name = "email"
 
-    def __init__(self, url: str, *, recipients: str, sender: str | None, ui_url: str | None) -> None:
+    def __init__(self, url: str, *, recipients: str, sender: str | None, links: Links) -> None:
         self._url = urlsplit(url)
         self._tls_after_greeting = (
             self._url.scheme == "smtp" and self._url.query != "starttls=never" and not is_loopback(url)
         )
         self._recipients = recipients.split(", ")
         self._sender = sender or self._recipients[0]
-        self._ui_url = ui_url
+        self._links = links
 
     def send(self, alert: Alert) -> None:
         try:
             with self._connection() as smtp:
-                refused = smtp.send_message(self._message(alert), self._sender, self._recipients)
+                # Its `send_message` would write a line that begins with From as >From.
+                refused = smtp.sendmail(self._sender, self._recipients, self._message(alert).as_bytes())
         except smtplib.SMTPRecipientsRefused:
             raise ChannelFailed("The mail server takes none of the recipients of ALERT_EMAIL_TO.") from None
         except smtplib.SMTPResponseException as error:  # its text may hold an address
@@ -99,8 +103,15 @@ class Mail:
         message["Date"] = format_datetime(alert.at)
         message["Message-ID"] = make_msgid(domain=self._sender.rpartition("@")[2])
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(f"{alert.subject}\n\n{alert.body(self._ui_url)}\n")
+        message.set_content(_wrapped(f"{alert.subject}\n\n{alert.body(self._links)}\n"))
         return message
+
+
+def _wrapped(text: str) -> str:
+    """Mail programs that show text as it is have such lines. An address stays whole, so that it can be opened."""
+    wrap = partial(textwrap.fill, width=_WIDTH, break_long_words=False, break_on_hyphens=False)
+    lines = text.split("\n")
+    return "\n".join(wrap(line, subsequent_indent="  " if line.startswith("- ") else "") for line in lines)
 
 
 def _cut(smtp: smtplib.SMTP) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crm_pipelines.alerts.channels.base import ChannelFailed
 from crm_pipelines.alerts.channels.http import post
-from crm_pipelines.alerts.messages import Alert
+from crm_pipelines.alerts.messages import Alert, Links
 from crm_pipelines.scrubbing import without_addresses
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Sentry:
 
     name = "sentry"
     dsn: str = field(repr=False)
-    ui_url: str | None
+    links: Links
     hide: tuple[str, ...] = field(repr=False)
 
     def send(self, alert: Alert) -> None:
@@ -66,7 +66,7 @@ class Sentry:
                 "logger": "crm_pipelines.alerts",
                 "fingerprint": ["crm-pipelines", alert.key],
                 "tags": {"alert": alert.key, "phase": alert.phase},
-                "extra": {"text": alert.body(self.ui_url)},
+                "extra": {"text": alert.body(self.links)},
             }
         )
         assert isinstance(client.transport, Direct)

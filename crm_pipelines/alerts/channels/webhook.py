@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from crm_pipelines.alerts.channels.http import post
-from crm_pipelines.alerts.messages import Alert
+from crm_pipelines.alerts.messages import Alert, Links
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Webhook:
     name = "webhook"
     url: str = field(repr=False)
     secret: str | None = field(repr=False)
-    ui_url: str | None
+    links: Links
 
     def send(self, alert: Alert) -> None:
-        body = json.dumps(alert.document(self.ui_url)).encode()
+        body = json.dumps(alert.document(self.links)).encode()
         timestamp = str(int(time.time()))
         headers = {"Content-Type": "application/json", "X-Timestamp": timestamp}
         if self.secret:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -19,6 +19,7 @@ from crm_pipelines.contacts.presence import nobody_yet
 from crm_pipelines.contacts.selection import Who
 from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.reports.files import days_of
 from crm_pipelines.statistics import history
 from crm_pipelines.statistics.history import Step
 from crm_pipelines.statistics.left_out import LeftOut, left_out_sentence, values_left_out
@@ -49,6 +50,7 @@ class Glance:
     left_out: str | None
     left_out_for: Sequence[LeftOut]
     last_delivery: datetime | None
+    reports: Sequence[date]
     steps: Sequence[Step]
     attempts: Frame
     bars: Sequence[Bar]
@@ -108,6 +110,7 @@ def _glance(destinations: Destinations, status: CrmStatus, span: Span) -> Glance
         left_out=(missing := left_out_sentence(engine, status.crm, destinations.settings.title_of(status.crm))),
         left_out_for=values_left_out(engine, status.crm, most=_LOOKED_AT)[:_REASONS] if missing else [],
         last_delivery=history.last_delivery(engine, status.crm),
+        reports=days_of(destinations.settings, status.crm),
         steps=steps,
         attempts=charts.frame(steps, step, most),
         bars=charts.bars(steps, step, most[-1]),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup
 
-from crm_pipelines.api.errors import as_api_error
+from crm_pipelines.api.errors import ApiError, as_api_error
 from crm_pipelines.api.pages.session import Session, SignedOut
 from crm_pipelines.api.perimeter import bounded
 from crm_pipelines.settings import Settings
@@ -31,6 +32,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 
+_VERSION = version("crm-pipelines")
+
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER / "templates"),
     autoescape=True,
@@ -46,9 +49,21 @@ def page(
     """A template as an answer. `title_of` tells people which destination is meant."""
     settings: Settings = request.app.state.settings
     text = _environment.get_template(template).render(
-        session=session, path=request.url.path, now=datetime.now(UTC), title_of=settings.title_of, **values
+        session=session,
+        path=request.url.path,
+        now=datetime.now(UTC),
+        title_of=settings.title_of,
+        version=_VERSION,
+        **values,
     )
     return HTMLResponse(text, status_code=status, headers=_HEADERS)
+
+
+def error_page(request: Request, error: ApiError) -> Response:
+    """What went wrong, and the way back. It needs neither a session nor the database, which may be what is wrong."""
+    response = page("error.html", request, status=error.status, error=error)
+    response.headers.update(error.headers)
+    return response
 
 
 def see(path: str) -> Response:
@@ -72,7 +87,7 @@ class PageRoute(APIRoute):
                 foreseen = as_api_error(error)
                 if foreseen is None:
                     raise
-                return page("error.html", request, status=foreseen.status, error=foreseen)
+                return error_page(request, foreseen)
 
         return handle_or_explain
 

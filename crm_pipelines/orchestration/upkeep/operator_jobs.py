@@ -23,6 +23,7 @@ from crm_pipelines.orchestration.sync.tags import GATE_TAG, begin_anew
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
 from crm_pipelines.statistics.status import crm_status
+from crm_pipelines.vocabulary import counted
 
 ATTRIBUTES_EXIST = "attributes_exist"
 
@@ -58,7 +59,7 @@ def retry_failed(
     if done.unknown:
         context.log.info("%d may have arrived and stay as they are: kind `unknown` sends them again.", done.unknown)
     if done.not_found:
-        context.log.warning("%d of the ids belong to no contact.", len(done.not_found))
+        context.log.warning("Ids that belong to no contact: %d.", len(done.not_found))
     context.add_output_metadata(_retried(done) | {"errors_before": dg.MetadataValue.md(errors)})
 
 
@@ -98,7 +99,11 @@ def release_claims(
         context.add_output_metadata({"holders": dg.MetadataValue.md(_holders(context.instance, holders))})
         held = holders.get(config.run_id or "", 0)
         if config.run_id is None or config.dry_run:
-            context.log.info("%d runs hold %d claims; nothing was changed.", len(holders), sum(holders.values()))
+            context.log.info(
+                "Held by %s: %s. Nothing was changed.",
+                counted(len(holders), "run"),
+                counted(sum(holders.values()), "contact"),
+            )
             return
         record = context.instance.get_run_record_by_id(config.run_id)
         if record is not None and not record.dagster_run.is_finished:
@@ -107,15 +112,15 @@ def release_claims(
                 allow_retries=False,
             )
         if not held:
-            raise dg.Failure("This run holds no claims: see the list of those that do.", allow_retries=False)
+            raise dg.Failure("This run holds no contacts: see the list of those that do.", allow_retries=False)
         orderly, _ = ended_runs(context.instance, [config.run_id])
         account.queue.apply(config.run_id, account.policy)
         rescued = account.queue.rescue(orderly_runs=orderly, crashed_runs=[] if orderly else [config.run_id])
     context.log.info(
-        "%d of %d claims returned to the queue. What the run had begun to deliver returns by itself within two "
+        "%d of %s returned to the queue. What the run had begun to deliver returns by itself within two "
         "minutes, since a process of it may still be sending.",
         rescued.returned,
-        held,
+        counted(held, "contact"),
     )
 
 
@@ -145,7 +150,8 @@ def look_at_account(
             context.instance.add_run_tags(context.run_id, {GATE_TAG: gate.pause_kind})
         first = looked.problems[0]
         raise dg.Failure(
-            f"{first.subject}: {scrub(first.detail)} ({len(looked.problems)} problems in all.)", allow_retries=False
+            f"{first.subject}: {scrub(first.detail)} ({counted(len(looked.problems), 'problem')} in all.)",
+            allow_retries=False,
         )
     yield dg.Output(None, metadata={"findings": len(looked.findings)})
 
@@ -182,7 +188,7 @@ def create_attributes(
     with sentences(), destination.open() as account:
         names = provision_account(account, dry_run=config.dry_run)
     done = "would be created or extended" if config.dry_run else "created or extended"
-    context.log.info("%d attributes %s: %s", len(names), done, ", ".join(names) or "nothing is missing")
+    context.log.info("%s %s: %s", counted(len(names), "attribute"), done, ", ".join(names) or "nothing is missing")
     context.add_output_metadata({"attributes": names, "dry_run": config.dry_run})
 
 

@@ -23,6 +23,7 @@ from crm_pipelines.destinations.registered import known_destinations
 from crm_pipelines.orchestration.resources import sentences
 from crm_pipelines.queue.ledger import Ledger
 from crm_pipelines.settings import load_settings
+from crm_pipelines.vocabulary import counted
 
 NEWEST_KEPT = 50
 """Runs of each job that stay however old they are: alerts look at the latest 25, people at what came before."""
@@ -59,18 +60,17 @@ def delete_old(context: dg.OpExecutionContext, config: PruneConfig) -> None:
             for ledger in ledgers
         )
         audit_lines = (api_writes.count_older if config.dry_run else api_writes.prune)(engine, keep.audit_days)
-    done = "would be deleted" if config.dry_run else "deleted"
+    done = "Would be deleted" if config.dry_run else "Deleted"
     context.log.info(
-        "%d runs older than %d days, %d reports and evaluations, %d attempts older than %d days, %d lines of the audit "
-        "log older than %d days %s.",
-        len(runs),
-        keep.runs_days,
-        loose,
-        attempts,
-        keep.attempts_days,
-        audit_lines,
-        keep.audit_days,
+        "%s: %s older than %d days, %s, %s older than %d days, %s of the audit log older than %d days.",
         done,
+        counted(len(runs), "run"),
+        keep.runs_days,
+        counted(loose, "report or evaluation", "reports and evaluations"),
+        counted(attempts, "attempt"),
+        keep.attempts_days,
+        counted(audit_lines, "line"),
+        keep.audit_days,
     )
     context.add_output_metadata(
         {

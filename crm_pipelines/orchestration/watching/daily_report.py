@@ -1,18 +1,16 @@
 """The daily report of each destination: an HTML page in the data folder, and its summary in Dagster's pages."""
 
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from crm_pipelines.delivery.account.opening import database_of
-from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.orchestration.assets import OWNERS
 from crm_pipelines.orchestration.resources import sentences
 from crm_pipelines.queue.ledger import Ledger
+from crm_pipelines.reports.files import forget_before, path_of, write
 from crm_pipelines.settings import CrmSettings, load_settings
 from crm_pipelines.statistics.left_out import values_left_out
 from crm_pipelines.statistics.status import unanswered
@@ -36,9 +34,10 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
         kinds={"html", "pandas"},
         owners=OWNERS,
         description=f"How deliveries to {destination.title} went over 30 days, on one page: success rate and "
-        "throughput, errors by kind, time from selected to delivered, retries, what has failed or was left out and "
-        "why. It holds counts, kinds, codes and reasons only, nothing of a contact. The page is a file in the folder "
-        "`reports` of the data folder; the summary is under Metadata.",
+        "throughput, errors by kind, time from selected to delivered, retries, what failed or was left out and why. It "
+        "holds counts, kinds, codes and reasons only, nothing of a contact. The summary is under Metadata, with a "
+        "link to the page once STATUS_PAGE_URL is set. The page is a file in the folder `reports` of the data folder, "
+        "kept for KEEP_RUNS_DAYS.",
         freshness_policy=dg.FreshnessPolicy.cron(deadline_cron="0 7 * * *", lower_bound_delta=timedelta(hours=3)),
     )
     def daily_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[None]:
@@ -61,7 +60,10 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
                 left_out=[asdict(one) for one in values_left_out(engine, name)],
                 unanswered=None if silent is None else silent.contacts,
             )
-            path = _write(settings.storage.crm_pipelines_data_dir / "reports", f"{name}-{today}.html", page.html(found))
+            path = path_of(settings, name, today)
+            write(path, page.html(found))
+            # The links to them go with the runs.
+            forget_before(settings, name, today - timedelta(days=settings.retention.runs_days))
         context.log.info("%d delivered in %d days; the page is %s.", found.delivered, config.days, path)
         numbers = {
             "delivered": found.delivered,
@@ -74,31 +76,18 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
             "median_minutes_to_delivery": found.median_minutes,
             "p95_minutes_to_delivery": found.p95_minutes,
         }
+        site = settings.channels.status_page_url
+        link = {"report": dg.MetadataValue.url(f"{site}/reports/{name}/{today}")} if site else {}
         return dg.MaterializeResult(
             metadata={
                 "summary": dg.MetadataValue.md(page.markdown(found)),
+                **link,
                 "page": dg.MetadataValue.path(path),
                 **{name: round(value, 2) for name, value in numbers.items() if value is not None},
             }
         )
 
     return daily_report
-
-
-class ReportNotWritten(CrmPipelinesError):
-    """The report could not be written into the data folder. Is CRM_PIPELINES_DATA_DIR writable, the disk not full?"""
-
-
-def _write(folder: Path, name: str, content: str) -> Path:
-    """Whole or not at all: somebody may be reading the former one."""
-    path, partial = folder / name, folder / f".{name}.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        raise ReportNotWritten from None
-    return path
 
 
 daily_report = dg.define_asset_job(

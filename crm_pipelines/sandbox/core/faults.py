@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -24,6 +24,23 @@ Action = Literal[
     "reset_after",
     "slow_body",
 ]
+
+WHAT_HAPPENS: Mapping[Action, str] = {
+    "status": "It answers with this HTTP status (500 unless one is given) and does nothing.",
+    "html": "It answers with a page of a proxy (502 unless a status is given) and does nothing.",
+    "empty": "It answers 200 without a body, or the given status, and does nothing.",
+    "garbage_json": "It answers 200 with JSON that breaks off, or the given status, and does nothing.",
+    "redirect": "It answers with a redirect to another address and does nothing.",
+    "latency": "It waits for these seconds, then works as ever.",
+    "hold": "It lets the request wait until it is released, then works as ever.",
+    "hold_after": "It does what is asked, and lets the answer wait until it is released.",
+    "timeout_before": "It does nothing and never answers.",
+    "timeout_after": "It does what is asked and never answers.",
+    "reset_before": "It does nothing and breaks the connection off.",
+    "reset_after": "It does what is asked and breaks the connection off.",
+    "slow_body": "It does what is asked and answers byte by byte, with these seconds in between.",
+}
+"""For people: what whoever asks the sandbox meets."""
 
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 

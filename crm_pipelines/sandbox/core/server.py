@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.sandbox.core.control import Control
 from crm_pipelines.sandbox.core.gateway import Gateway
-from crm_pipelines.sandbox.core.page import page
+from crm_pipelines.sandbox.core.page import page, switches
 from crm_pipelines.sandbox.core.persistence import StateFile
 from crm_pipelines.sandbox.core.sandbox import Sandbox
 
@@ -56,6 +56,7 @@ def create_app(sandbox: Sandbox, state_file: Path | None = None) -> Starlette:
             Mount("/_sandbox", routes=Control(sandbox).routes()),
             *sandbox.routes(),
             Route("/", page(sandbox)),
+            *switches(sandbox),
             Mount(sandbox.prefix, Gateway(sandbox)),
         ],
         middleware=[Middleware(_LoopbackOnly)],

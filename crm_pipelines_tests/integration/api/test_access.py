@@ -38,8 +38,8 @@ def test_nothing_but_the_document_is_told_without_a_token(api: Api) -> None:
         assert api.refused(method, path, json={}) == (401, "unauthorized"), path
     public = api.session.get(f"{api.root}/api/v3/openapi.json", timeout=PATIENCE)
     assert public.ok
-    for path in ("/docs", "/redoc"):
-        assert api.session.get(f"{api.root}{path}", timeout=PATIENCE).status_code == 404
+    assert api.session.get(f"{api.root}/docs", timeout=PATIENCE).ok, "the same as a page"
+    assert api.session.get(f"{api.root}/redoc", timeout=PATIENCE).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -178,6 +178,43 @@ def test_no_page_of_another_origin_gets_in_unless_it_is_configured(api: Api, ser
             assert answer.headers.get("Access-Control-Allow-Origin") == allowed
         foreign = open_to.call("OPTIONS", "/contacts", headers={**asked, "Origin": "https://evil.example"})
         assert "Access-Control-Allow-Origin" not in foreign.headers
+
+
+def test_where_nothing_is_a_browser_gets_a_page_with_a_way_back_and_a_program_the_one_form(api: Api) -> None:
+    api.sign_in(None)
+    for path in (
+        "/nothing",
+        "/api/v3/nothing",
+        "/static/nothing.css",
+        "/nothing/",
+        "/docs/nothing",
+    ):
+        program = api.session.get(api.root + path, timeout=PATIENCE)
+        assert error_of(program) == (404, "not_found"), path
+        assert "/docs shows what the API has" in program.json()["error"]["message"]
+        browser = api.session.get(api.root + path, headers={"Accept": "text/html,*/*;q=0.8"}, timeout=PATIENCE)
+        assert browser.status_code == 404
+        assert "Nothing is here" in browser.text
+        assert '<a class="button" href="/">To the overview</a>' in browser.text
+        assert browser.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+        assert browser.headers["X-Request-ID"]
+    for method, path, allowed in (
+        ("PUT", "/retry", "GET, POST"),
+        ("DELETE", "/docs", "GET"),
+        ("POST", "/docs/", "GET"),
+    ):
+        for accept in ("*/*", "text/html"):
+            answer = api.session.request(method, api.root + path, headers={"Accept": accept}, timeout=PATIENCE)
+            assert answer.status_code == 405, path
+            assert answer.headers["Allow"] == allowed
+            assert ("That did not work" in answer.text) == (accept == "text/html")
+    assert api.session.get(f"{api.root}/docs/", timeout=PATIENCE).ok, "a slash at the end is none too many"
+
+
+def test_what_is_refused_to_a_program_is_no_page_whatever_it_takes(api: Api) -> None:
+    api.sign_in(None)
+    answer = api.session.get(f"{api.url}/contacts", headers={"Accept": "text/html"}, timeout=PATIENCE)
+    assert error_of(answer) == (401, "unauthorized")
 
 
 def test_a_path_that_is_not_there_and_a_method_that_is_not_meant(api: Api) -> None:

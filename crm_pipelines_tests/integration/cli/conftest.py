@@ -11,7 +11,7 @@ import pytest
 from crm_pipelines.cli import main
 
 # COLUMNS: pytest's workers have the width of whatever terminal the tests were started in.
-OURS = ("ALERT_", "BREVO_", "CRM_", "DAGSTER_", "SENTRY_", "SMTP_", "COLUMNS")
+OURS = ("ALERT_", "BREVO_", "CRM_", "DAGSTER_", "DOCS_", "SENTRY_", "SMTP_", "STATUS_", "COLUMNS")
 
 
 @dataclass(frozen=True)

@@ -30,17 +30,6 @@ SAMPLES = Path(__file__).parents[3] / "samples" / "contacts.csv"
 PROGRAM = [sys.executable, "-m", "crm_pipelines"]
 
 
-def test_help_needs_nothing_that_is_heavy() -> None:
-    heavy = ("pandas", "dagster", "sqlalchemy", "pydantic", "requests", "rich")
-    code = (
-        "import sys\nfrom crm_pipelines.cli import cli\n"
-        "cli.main(['--help'], standalone_mode=False)\n"
-        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "[]"
-
-
 def test_contacts_are_imported_selected_retried_and_told_of(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "contacts.csv"
     file.write_bytes(SAMPLES.read_bytes())

@@ -150,7 +150,7 @@ def test_nobody_who_is_suppressed_for_all_is_sent_to_a_further_account(both: Run
     people.add(email="ada@example.com", select=False)
     told = json.loads(both("suppress", "ada@example.com", "--json").stdout)
     assert [one["crm"] for one in told] == ["brevo", "hubspot", "mautic", "n8n", "brevo_eu"]
-    assert "1 are suppressed and stay so" in both("contacts", "select", "brevo_eu", "--all").stdout
+    assert "1 was suppressed and left so" in both("contacts", "select", "brevo_eu", "--all").stdout
     assert queued(people) == set()
 
 
@@ -358,7 +358,7 @@ def test_an_account_without_its_credentials_is_one_that_nobody_delivers_to(both:
     told = json.loads(both("status", "brevo_eu", "--json", BREVO_EU_API_KEY="").stdout)
     assert told["empty_in_seconds"] is None
     assert told["waiting_for_nobody"].startswith(
-        f"1 contacts are selected for brevo_eu, and nobody delivers them. {WITHOUT_KEY} To take them back:"
+        f"1 contact is selected for brevo_eu, and nobody delivers it. {WITHOUT_KEY} To take them back:"
     )
     why = " ".join(both("why", "ada@example.com", BREVO_EU_API_KEY="").stdout.split())
     assert "Waits: no crm-pipelines that has brevo_eu set up has run" in why

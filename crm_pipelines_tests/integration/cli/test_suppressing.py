@@ -10,7 +10,7 @@ from crm_pipelines_tests.integration.cli.conftest import Run
 def test_people_are_suppressed_listed_and_lifted_by_name(run: Run, people: People, tmp_path: Path) -> None:
     people.add(email="ada@example.com")
     done = run("suppress", "--crm", "brevo", "--reason", "by letter", "Ada@example.com", "stranger@example.com")
-    assert (done.returncode, done.stdout) == (0, "brevo: 2 suppressed, 1 contacts stopped.\n")
+    assert (done.returncode, done.stdout) == (0, "brevo: 2 suppressed, 1 contact stopped.\n")
     file = tmp_path / "objections.txt"
     file.write_text("\nstranger@example.com\nthird@example.com\n", encoding="utf-8")
     told = json.loads(run("suppress", "--file", str(file), "--json").stdout)
@@ -27,7 +27,7 @@ def test_people_are_suppressed_listed_and_lifted_by_name(run: Run, people: Peopl
     assert len(json.loads(run("suppressions", "list", "--json").stdout)) == 9
 
     bulk = run("contacts", "unselect", "brevo", "--all").stdout
-    assert bulk == "brevo: 0 taken back, 0 were not selected, 1 are suppressed and stay so.\n"
+    assert bulk == "brevo: 0 taken back, 0 were not selected, 1 was suppressed and left so.\n"
     assert "unsuppress" in run("why", "ada@example.com").stdout
     assert run("unsuppress", "ada@example.com").returncode == 2, "a reason is needed"
     assert run("unsuppress", "ADA@example.com", "--reason", "asked for it").stdout.startswith("Lifted for brevo.")

@@ -34,6 +34,18 @@ def test_alerts_test_sends_one_through_every_channel(
     for channel in ("log", "slack", "webhook", "email", "sentry"):
         assert channel in done.stdout
     assert "This is a test alert of crm-pipelines." in caplog.text, "the log"
+    assert "Alerts link to what they are about once these are set: DAGSTER_UI_URL, STATUS_PAGE_URL, DOCS_URL." in (
+        done.stdout
+    )
+    assert "Nobody is told but the log" not in done.stdout
+
+
+def test_alerts_test_says_that_nobody_is_told_without_a_channel(run: Run) -> None:
+    addresses = ("DAGSTER_UI_URL", "STATUS_PAGE_URL", "DOCS_URL")
+    done = run("alerts", "test", **dict.fromkeys(addresses, "https://example.org"))
+    assert done.returncode == 0
+    assert "Nobody is told but the log: set ALERT_SLACK_WEBHOOK_URL" in done.stdout
+    assert "once these are set" not in done.stdout
 
 
 def test_alerts_test_names_each_failing_channel_with_its_reason_and_tries_the_others(

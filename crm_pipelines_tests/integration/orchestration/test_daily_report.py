@@ -147,3 +147,23 @@ def test_the_report_of_a_workflow_counts_what_never_came_back_once_it_tells_anyt
     assert metadata["unanswered"] == 1
     assert "the workflow has told nothing" in page
     assert "the workflow has told nothing" not in report()[1]
+
+
+def test_the_asset_links_to_the_report_on_the_status_page_where_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "report" not in report()[0]
+    monkeypatch.setenv("STATUS_PAGE_URL", "https://crm.example.org/")
+    metadata, _ = report()
+    assert metadata["report"] == f"https://crm.example.org/reports/brevo/{metadata['page'][-15:-5]}"
+
+
+def test_reports_are_kept_as_long_as_runs_and_those_of_others_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEP_RUNS_DAYS", "7")
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    kept = [f"brevo-{TODAY - timedelta(days=6)}.html", "brevo_eu-2020-01-01.html", "notes.txt", "brevo-plan.html"]
+    for name in (*kept, "brevo-2020-01-01.html", f"brevo-{TODAY - timedelta(days=9)}.html"):
+        (folder / name).write_text("x")
+    metadata, _ = report()
+    assert {path.name for path in folder.iterdir()} == {*kept, Path(metadata["page"]).name}

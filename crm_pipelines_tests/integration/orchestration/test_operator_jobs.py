@@ -129,7 +129,7 @@ def test_claims_of_an_active_run_are_not_touched(people: People, pipeline: Pipel
     assert problem.startswith("This run is still active by Dagster's word: terminate it first")
     assert people.states() == {"claimed": 1}
     _, problem = launch(pipeline, "brevo_release_claims", run_id="mistyped", dry_run=False)
-    assert problem == "This run holds no claims: see the list of those that do."
+    assert problem == "This run holds no contacts: see the list of those that do."
 
 
 def test_missing_attributes_are_found_named_created_and_then_found_well(

@@ -106,7 +106,7 @@ def test_a_channel_that_fails_twice_is_told_through_the_others_only(caplog: pyte
     [trouble] = troubles(boxes)
     assert trouble.key == "alerts.slack"
     assert trouble.reasons()[0].text == "HTTP status 404."
-    assert "channel slack failed (2 in a row, 1 alerts wait): HTTP status 404." in caplog.text
+    assert "channel slack failed (2 in a row; what waits: 1 alert): HTTP status 404." in caplog.text
     boxes = post(boxes, [down, up], [alert("alerts.slack")], now=later(2))
     assert up.said[-1] == ("alerts.slack", "begun")
     assert "alerts.slack" not in boxes["slack"].letters

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crm_pipelines.alerts.messages import Alert, Reason
+from crm_pipelines.alerts.messages import Alert, Links, Reason
 from crm_pipelines.alerts.states import AlertCondition, Told, news
 
 NOW = datetime(2026, 11, 22, 3, 14, tzinfo=UTC)
@@ -110,5 +110,5 @@ def test_the_end_says_how_long_it_lasted(lasted: timedelta, words: str) -> None:
     sensor = Sensor()
     sensor.tick(finding())
     [over] = sensor.tick(after=lasted)
-    assert f"({words})" in over.body(None)
-    assert "What to do" not in over.body(None)
+    assert f"({words})" in over.body(Links())
+    assert "What to do" not in over.body(Links())
