@@ -50,7 +50,7 @@ def status(crm: str | None, as_json: bool) -> None:
         shown = {one.crm for one in told if crm or one.crm in settings.destinations or one.is_used}
         waiting = waiting_for_nobody(settings, engine)
         nobody = nobody_yet(engine, crm or next(iter(settings.destinations)))
-        stale = {one.crm: _stale(settings, engine, one.crm) for one in told}
+        stale = {one.crm: _stale(settings, engine, one) for one in told}
     if as_json:
         documents = [
             {
@@ -99,15 +99,17 @@ def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus", stan
     return None if found is None else round(found.total_seconds(), 1)
 
 
-def _stale(settings: "Settings", engine: "sa.Engine", crm: str) -> int | None:
+def _stale(settings: "Settings", engine: "sa.Engine", told: "CrmStatus") -> int | None:
     """Delivered contacts that were sent with another mapping; None where there is none to compare with."""
+    if told.crm not in settings.destinations:
+        return None
+    if not told.delivered_in_all:
+        return 0  # without loading the CRM's module
     from crm_pipelines.contacts.stale import count_stale
     from crm_pipelines.crms.registry import mapper_of
 
-    if crm not in settings.destinations:
-        return None
     try:
-        return count_stale(engine, crm, mapper_of(settings, crm).mapping_version)
+        return count_stale(engine, told.crm, mapper_of(settings, told.crm).mapping_version)
     except SettingsError:
         return None
 

@@ -17,7 +17,8 @@ def program(run: Run, postbox_environment: Postbox, tmp_path: Path) -> Run:
     return run
 
 
-def test_check_looks_at_what_there_is(program: Run) -> None:
+def test_check_looks_at_what_there_is(program: Run, postbox_people: People) -> None:
+    postbox_people.add()
     done = program("check", "postbox", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["findings"]

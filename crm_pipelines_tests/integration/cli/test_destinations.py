@@ -71,8 +71,9 @@ def queued(people: People) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("command", [["check"], ["provision", "--dry-run"], ["provision"]])
 @pytest.mark.parametrize("crm", ["brevo", "brevo_eu"])
 def test_what_talks_to_a_crm_talks_to_the_account_that_is_named(
-    both: Run, first: BrevoSandbox, second: BrevoSandbox, command: list[str], crm: str
+    both: Run, people: People, first: BrevoSandbox, second: BrevoSandbox, command: list[str], crm: str
 ) -> None:
+    people.add(source_url="https://example.com", select=False)
     named, other = (first, second) if crm == "brevo" else (second, first)
     done = both(*command, crm.upper())
     assert done.returncode in {0, 1}, done.stderr
@@ -107,7 +108,10 @@ def test_check_opens_the_gate_of_the_account_that_is_well_and_no_other(both: Run
     assert not GateKeeper(engine, "brevo_eu").read().paused
 
 
-def test_check_goes_by_the_mapping_and_the_key_of_the_account_that_is_named(both: Run, tmp_path: Path) -> None:
+def test_check_goes_by_the_mapping_and_the_key_of_the_account_that_is_named(
+    both: Run, people: People, tmp_path: Path
+) -> None:
+    people.add(select=False)
     (tmp_path / "mapping.toml").write_text("[attributes]\nSMS = 7\n", encoding="utf-8")
     wrong = {"BREVO_EU_MAPPING_FILE": str(tmp_path / "mapping.toml"), "BREVO_EU_API_KEY": ""}
     assert both("provision", "brevo", **wrong).returncode == 0

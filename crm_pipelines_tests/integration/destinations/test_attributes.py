@@ -51,9 +51,10 @@ def test_what_former_imports_left_out_and_called_sent_is_left_out(people: People
 
 
 def test_whom_a_new_attribute_concerns_is_found_by_index(people: People, engine: sa.Engine) -> None:
-    people.add(3)
+    people.add(2000)
+    people.run("UPDATE crm_syncs SET state = 'synced', synced_revision = 1")
     with engine.begin() as connection:
-        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        connection.execute(sa.text("ANALYZE crm_syncs"))
         plan = connection.execute(
             sa.text(
                 "EXPLAIN SELECT contact_id FROM crm_syncs WHERE crm = 'brevo' AND state = 'synced' "

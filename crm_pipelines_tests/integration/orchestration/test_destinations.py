@@ -181,10 +181,10 @@ def test_executed_from_the_pages_each_check_reads_its_own_account(
     eu: BrevoSandbox, people: People, eu_people: People, pipeline: Pipeline, eu_pipeline: Pipeline
 ) -> None:
     people.add(2)
-    eu_people.add(3)
+    eu_people.add(3, source_url="https://example.com")
     pipeline.run()
     eu_pipeline.run()
-    eu.delete_attribute("DOMAIN_ID")
+    eu.delete_attribute("SOURCE_URL")
     eu_people.run("UPDATE crm_syncs SET state = 'failed', last_error_kind = 'outage' WHERE crm = 'brevo_eu'")
     GateKeeper(people.engine, "brevo_eu").close_by_hand("Until the import is checked.")
     repository = definitions()
@@ -210,12 +210,13 @@ def test_executed_from_the_pages_each_check_reads_its_own_account(
 def test_each_account_is_checked_and_provisioned_by_its_own_jobs(
     ours: BrevoSandbox, eu: BrevoSandbox, eu_people: People, pipeline: Pipeline
 ) -> None:
-    eu.delete_attribute("DOMAIN_ID")
-    ours.delete_attribute("PAGE_ID")
-    assert "Attribute DOMAIN_ID" in launch(pipeline, "brevo_eu_check_account")[1]
-    assert launch(pipeline, "brevo_eu_provision", dry_run=False)[0]["attributes"] == ["DOMAIN_ID"]
+    eu_people.add(source_url="https://example.com", email_type="work", select=False)
+    eu.delete_attribute("SOURCE_URL")
+    ours.delete_attribute("EMAIL_TYPE")
+    assert "Attribute SOURCE_URL" in launch(pipeline, "brevo_eu_check_account")[1]
+    assert launch(pipeline, "brevo_eu_provision", dry_run=False)[0]["attributes"] == ["SOURCE_URL"]
     assert launch(pipeline, "brevo_eu_check_account")[1] == ""
-    assert "Attribute PAGE_ID" in launch(pipeline, "brevo_check_account")[1]
+    assert "Attribute EMAIL_TYPE" in launch(pipeline, "brevo_check_account")[1]
 
 
 def test_failed_contacts_of_one_are_queued_again_for_that_one_alone(
