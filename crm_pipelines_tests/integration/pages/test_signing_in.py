@@ -157,7 +157,7 @@ def test_a_form_of_another_site_changes_nothing(operator: Visitor, people: Peopl
         ({}, {"Sec-Fetch-Site": "cross-site"}),
     ]
     for form, headers in forged:
-        answer = operator.send(f"/contacts/{contact}/select", {"crm": "brevo", **form}, headers)
+        answer = operator.send(f"/contacts/{contact}/select", {"crm": "brevo", "offer": "Select", **form}, headers)
         assert answer.status_code == 403, (form, headers)
     assert people.states() == {}
 
@@ -195,7 +195,7 @@ def test_who_may_read_only_sees_no_button_and_changes_nothing(site: Site, people
     [contact] = people.add()
     reader = site.visitor(site.reading_token)
     assert f"/contacts/{contact}/unselect" not in reader.get(f"/contacts/{contact}").text
-    assert reader.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).status_code == 403
+    assert reader.send(f"/contacts/{contact}/unselect", {"crm": "brevo", "offer": "Unselect"}).status_code == 403
     assert people.states() == {"queued": 1}
 
 
