@@ -39,9 +39,7 @@ _ANYWAY = Decision(
 _UNSELECT = Decision(
     "unselect", "Unselect", "Nothing of it goes to {title} any more. What {title} has of it stays there."
 )
-_TAKE_BACK = Decision(
-    "unselect", "Unselect", f"{_UNSELECT.does} What is on its way at this moment may still arrive."
-)
+_TAKE_BACK = Decision("unselect", "Unselect", f"{_UNSELECT.does} What is on its way at this moment may still arrive.")
 _SUPPRESS = Decision(
     "suppress",
     "Never send",

@@ -134,6 +134,11 @@ def _shown(value: object) -> str:
     return str(value)
 
 
+def _filled(text: str | None) -> str | None:
+    """None for a text of which nobody would see anything, nor could press it."""
+    return text if text and any(one.isprintable() and not one.isspace() for one in text) else None
+
+
 _environment.filters |= {
     "clock": _clock,
     "ago": _ago,
@@ -141,5 +146,6 @@ _environment.filters |= {
     "number": _number,
     "shown": _shown,
     "codes": _codes,
+    "filled": _filled,
     "worded": {**STATUS_WORDS, **OUTCOME_WORDS}.__getitem__,
 }

@@ -364,6 +364,14 @@ def test_what_a_contact_is_called_is_text_and_nothing_else(operator: Visitor, pe
         assert "&lt;script&gt;" in text
 
 
+@pytest.mark.parametrize("blank", ["   ", "\N{ZERO WIDTH SPACE}", "\t"])
+def test_whoever_is_called_nothing_can_be_seen_and_pressed(operator: Visitor, people: People, blank: str) -> None:
+    [nameless, nobody] = people.add(name=blank) + people.add(name=blank, email=blank)
+    assert re.search(r"<h1>person0-\d+@example.com</h1>", operator.get(f"/contacts/{nameless}").text)
+    assert "<h1>(no name)</h1>" in operator.get(f"/contacts/{nobody}").text
+    assert ">(no address)</a>" in operator.get("/contacts").text
+
+
 def test_no_page_needs_a_script_or_a_style_of_its_own(operator: Visitor, people: People) -> None:
     fail(people)
     for path in ("/", "/contacts", f"/contacts/{people.add()[0]}", "/retry?crm=brevo", "/sign-in"):
