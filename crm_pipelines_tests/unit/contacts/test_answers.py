@@ -109,8 +109,10 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "unknown",
         {"last_attempt_at": TRIED, "edited_since": True, **THERE},
-        f"{IN_BREVO}. The last change was sent at about 14:01 UTC, and no answer came. It is not sent again by itself, "
-        "nor is what has changed since.",
+        (
+            f"{IN_BREVO}. The last change was sent at about 14:01 UTC, and no answer came. It is not sent again by itself, "
+            "nor is what has changed since."
+        ),
     ),
     (
         "suppressed",
