@@ -81,8 +81,11 @@ class PageRoute(APIRoute):
             try:
                 return await handle(Request(request.scope, bounded(request.receive, LARGEST_FORM)))
             except SignedOut:
-                there = request.url.path if request.method == "GET" else "/"
-                return see("/sign-in" if there == "/" else f"/sign-in?{urlencode({'next': there})}")
+                there = request.url.path
+                if request.method == "GET" and there != "/":
+                    return see(f"/sign-in?{urlencode({'next': there})}")
+                is_lost = request.method != "GET" and there != "/sign-out"
+                return see("/sign-in?unsent=1" if is_lost else "/sign-in")
             except Exception as error:
                 foreseen = as_api_error(error)
                 if foreseen is None:

@@ -103,6 +103,18 @@ def test_a_session_ends_after_some_hours_and_with_its_token(site: Site, people: 
         people.run("UPDATE crm_tokens SET expires_at = NULL")
 
 
+def test_who_sends_a_form_after_the_session_has_ended_is_told_that_nothing_was_changed(
+    operator: Visitor, people: People
+) -> None:
+    [contact] = people.add()
+    operator.get(f"/contacts/{contact}/unselect?crm=brevo")
+    people.run("DELETE FROM crm_sessions")
+    told = operator.send(f"/contacts/{contact}/unselect", {"crm": "brevo", "offer": "Unselect"}).text
+    assert "What you sent did not arrive, and nothing was changed" in told
+    assert people.states() == {"queued": 1}
+    assert operator.send("/sign-out").url.endswith("/sign-in"), "there is nothing to do again"
+
+
 def test_sessions_that_are_over_leave_no_rows_behind(site: Site, people: People) -> None:
     site.visitor(site.token)
     people.run("UPDATE crm_sessions SET expires_at = now()")

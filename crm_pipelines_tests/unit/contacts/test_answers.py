@@ -17,6 +17,8 @@ TRIED = datetime(2026, 11, 30, 14, 1, tzinfo=UTC)
 THERE = {"synced_at": datetime(2026, 11, 29, 23, 16, tzinfo=UTC), "remote_id": "9"}
 IN_BREVO = "In Brevo, last delivered on 2026-11-29 at 23:16 UTC (number 9)"
 
+NOR_NEWER = "It is not sent again by itself, nor is what has changed since."
+
 
 def a_story(condition: str, **given: Any) -> CrmStory:
     nothing = dict.fromkeys(CrmStory.__dataclass_fields__)
@@ -109,10 +111,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "unknown",
         {"last_attempt_at": TRIED, "edited_since": True, **THERE},
-        (
-            f"{IN_BREVO}. The last change was sent at about 14:01 UTC, and no answer came. It is not sent again by itself, "
-            "nor is what has changed since."
-        ),
+        f"{IN_BREVO}. The last change was sent at about 14:01 UTC, and no answer came. {NOR_NEWER}",
     ),
     (
         "suppressed",
