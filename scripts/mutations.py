@@ -1899,6 +1899,17 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        guard="pages: nothing is decided that was not shown",
+        changes=(
+            (
+                "crm_pipelines/api/pages/contact.py",
+                "if decision is not None and decision.button == offer:",
+                "if True:",
+            ),
+        ),
+        tests=(f"{_PAGES}::test_what_was_decided_otherwise_since_the_page_was_seen_stays_decided",),
+    ),
+    Mutation(
         guard="pages: a download is written down",
         changes=(
             (

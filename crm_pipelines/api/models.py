@@ -122,8 +122,8 @@ class Filter(RequestBody):
     email_type: Word | None = None
     text: Word | None = Field(
         None,
-        description="Stands somewhere in the name, the address or a text of the custom fields, whatever the case and "
-        "the accents; one letter or two: at the beginning of a word.",
+        description="Each word stands somewhere in the name, the address or a text of the custom fields, whatever the "
+        "case and the accents; one letter or two: at the beginning of a word.",
     )
     created_since: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
     created_before: Moment | None = None

@@ -7,12 +7,15 @@ from crm_pipelines.settings import CrmInWords
 from crm_pipelines.vocabulary import counted
 
 
-def answer_of(one: CrmStory, crm: CrmInWords, now: datetime) -> str:
-    """One or two sentences: whether the CRM has the contact, since when, and what came of the last change."""
+def answer_of(one: CrmStory, crm: CrmInWords, now: datetime, *, unanswered: datetime | None = None) -> str:
+    """One or two sentences: whether the CRM has the contact, since when, and what came of the last change.
+
+    `unanswered`: when its latest attempt was, if no answer came to it.
+    """
     if one.condition == "unselected":
-        return _of_unselected(one, crm, now)
+        return _of_unselected(one, crm, now, unanswered)
     if one.condition == "suppressed":
-        return _of_suppressed(one, crm, now)
+        return _of_suppressed(one, crm, now, unanswered)
     there = _there(one, crm, now)
     match one.condition:
         case "delivered":
@@ -32,8 +35,7 @@ def answer_of(one: CrmStory, crm: CrmInWords, now: datetime) -> str:
         case "retry" | "snoozed":
             return _of_postponed(one, crm, now, there)
         case "unknown":
-            when = f" {_at(one.last_attempt_at, now, 'about ')}" if one.last_attempt_at else ""
-            return f"Maybe in {crm.title}: it was sent{when}, and no answer came. It is not sent again by itself."
+            return _of_unknown(one, crm, now, there)
         case "parked":
             return _of_failed(one, crm, now, there)
         case _:
@@ -57,19 +59,38 @@ def _number(one: CrmStory, crm: CrmInWords) -> str:
     return f" (number {one.remote_id})" if crm.keeps_contacts and one.remote_id else ""
 
 
-def _of_unselected(one: CrmStory, crm: CrmInWords, now: datetime) -> str:
+def _of_unselected(one: CrmStory, crm: CrmInWords, now: datetime, unanswered: datetime | None) -> str:
     if one.synced_at is None:
-        return f"Not in {crm.title}: not selected."
+        return (
+            f"{_maybe(crm, now, unanswered)} It is not selected any more."
+            if unanswered
+            else f"Not in {crm.title}: not selected."
+        )
     there = _there(one, crm, now).rstrip(".")
     return f"{there}, although it is not selected any more: changes do not go there."
 
 
-def _of_suppressed(one: CrmStory, crm: CrmInWords, now: datetime) -> str:
+def _of_suppressed(one: CrmStory, crm: CrmInWords, now: datetime, unanswered: datetime | None) -> str:
     by = f" of {one.suppressed_by}" if one.suppressed_by else ""
     since = f" {_at(one.suppressed_at, now)}" if one.suppressed_at else ""
-    if one.synced_at is None:
-        return f"Never sent to {crm.title}, by a decision{by}{since}."
-    return f"{_there(one, crm, now)} Nothing goes there any more, by a decision{by}{since}."
+    decided = f"by a decision{by}{since}."
+    there = _there(one, crm, now) or (_maybe(crm, now, unanswered) if unanswered else "")
+    return f"{there} Nothing goes there any more, {decided}" if there else f"Never sent to {crm.title}, {decided}"
+
+
+def _of_unknown(one: CrmStory, crm: CrmInWords, now: datetime, there: str) -> str:
+    newer = ", nor is what has changed since" if one.edited_since else ""
+    alone = f"It is not sent again by itself{newer}."
+    if not there:
+        return f"{_maybe(crm, now, one.last_attempt_at)} {alone}"
+    when = f" was sent {_at(one.last_attempt_at, now, 'about ')}" if one.last_attempt_at else " was sent"
+    return f"{there} The last change{when}, and no answer came. {alone}"
+
+
+def _maybe(crm: CrmInWords, now: datetime, sent_at: datetime | None) -> str:
+    """That it was sent, and whether it arrived is not known."""
+    when = f" {_at(sent_at, now, 'about ')}" if sent_at else ""
+    return f"Maybe in {crm.title}: it was sent{when}, and no answer came."
 
 
 def _of_due(one: CrmStory, crm: CrmInWords, now: datetime, there: str) -> str:

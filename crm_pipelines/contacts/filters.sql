@@ -20,7 +20,7 @@ c.domain_id = :domain_id
 c.email_type = :email_type
 
 -- name: text
--- Somewhere in the name, the address or a text of the custom fields, without case and accents; of one letter or two, at the
+-- A word, somewhere in the name, the address or a text of the custom fields, without case and accents; of one letter or two, at the
 -- beginning of a word. No pattern: every letter stands for itself. The index finds by three letters, and reads no more than that.
 crm_search_grams(crm_searchable(c.email, c.name, c.first_name, c.last_name, c.custom_fields))
     @> crm_search_grams(crm_searchable(NULL, :text, NULL, NULL, '{}'), true)

@@ -33,7 +33,7 @@ def outlook_of(condition: str, row: sa.Row[Any], title: str, gate: Gate, *, post
             return _of_queued(condition, row, gate, postponed)
         case "importing":
             return Outlook(
-                "In a bulk import.", "It is delivered once it is seen at the CRM; if not, it goes one by one."
+                "In a bulk import.", f"It is delivered once it is seen at {title}; if not, it goes one by one."
             )
         case "claimed":
             return Outlook(

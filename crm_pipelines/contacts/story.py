@@ -90,6 +90,16 @@ def story_of(engine: sa.Engine, contact_id: UUID, in_words: InWords = CrmInWords
     return _story(engine, in_words, "contact_by_id", contact_id=contact_id)
 
 
+def held_condition(connection: sa.Connection, contact_id: UUID, crm: str) -> str:
+    """How the contact stands at `crm`, in one word of CONDITIONS; it stays so until this transaction ends.
+
+    But for what was never selected there: that the contact itself is locked keeps others from deciding about it.
+    """
+    at = {"contact_id": contact_id, "crm": crm}
+    connection.execute(_SQL["hold"], at)
+    return condition_of(connection.execute(_SQL["states"], {**at, "crms": [crm]}).one())
+
+
 def _story(engine: sa.Engine, in_words: InWords, find: str, **who: Any) -> Story:
     with engine.connect() as connection:
         contact = connection.execute(_SQL[find], who).one_or_none()
@@ -155,7 +165,8 @@ def _standing(
         next=str(outlook),
         outlook=outlook.changes,
     )
-    return replace(stands, answer=answer_of(stands, crm, row.now))
+    unanswered = last.finished_at if last and last.outcome == "unknown" else None
+    return replace(stands, answer=answer_of(stands, crm, row.now, unanswered=unanswered))
 
 
 def _plain(thing: CrmStory | PastAttempt | PastEnrichment | Awaited | Story) -> dict[str, Any]:

@@ -34,3 +34,6 @@ SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processin
 WITH past AS MATERIALIZED (SELECT * FROM crm_attempts WHERE contact_id = :contact_id)
 SELECT crm, started_at, finished_at, run_id, outcome, kind, code, message, http_status, request_id, warnings
   FROM past ORDER BY id DESC LIMIT :limit
+
+-- name: hold
+SELECT FROM crm_syncs WHERE contact_id = :contact_id AND crm = :crm FOR NO KEY UPDATE

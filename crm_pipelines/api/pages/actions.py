@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from crm_pipelines.contacts.conditions import WAITING, CrmStory
+from crm_pipelines.contacts.conditions import UNDER_WAY, WAITING, CrmStory
 from crm_pipelines.vocabulary import counted
 
 Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
@@ -25,6 +25,7 @@ class Decision:
 
 
 _RETRY = Decision("retry", "Retry now", "It goes back into the queue with all its tries.")
+_HASTEN = Decision("retry", "Retry now", "It does not wait for its next try. Those that failed stay counted.")
 _RESEND = Decision(
     "retry",
     "Send again",
@@ -38,17 +39,19 @@ _ANYWAY = Decision(
 _UNSELECT = Decision(
     "unselect", "Unselect", "Nothing of it goes to {title} any more. What {title} has of it stays there."
 )
+_TAKE_BACK = Decision("unselect", "Unselect", f"{_UNSELECT.does} What is on its way at this moment may still arrive.")
 _SUPPRESS = Decision(
     "suppress",
     "Never send",
     "It is never sent to {title}, not even if it is imported anew, until somebody lifts that. What {title} has of it "
     "stays there.",
 )
+_STOP = Decision("suppress", "Never send", f"{_SUPPRESS.does} What is on its way at this moment may still arrive.")
 _LIFT = Decision("unsuppress", "Lift", "It may be sent to {title} again, once it is selected.")
 
 _HELPS = {
     "parked": _RETRY,
-    "retry": _RETRY,
+    "retry": _HASTEN,
     "unknown": _RESEND,
     "unselected": _SELECT,
     "delivered": _AGAIN,
@@ -57,43 +60,65 @@ _HELPS = {
 }
 
 
-def what_helps(one: CrmStory, *, delivers: bool) -> Decision | None:
+def what_helps(condition: str, *, delivers: bool) -> Decision | None:
     """The one thing that would help; None where it gets on by itself, or would wait for nobody (not `delivers`)."""
-    offer = _HELPS.get(one.condition)
+    offer = _HELPS.get(condition)
     return None if offer and offer.action == "select" and not delivers else offer
 
 
-def what_else(one: CrmStory) -> Sequence[Decision]:
+def what_else(condition: str) -> Sequence[Decision]:
     """The rest of what can be decided."""
-    if one.condition == "suppressed":
-        return ()
-    return (_SUPPRESS,) if one.condition == "unselected" else (_UNSELECT, _SUPPRESS)
+    match condition:
+        case "suppressed":
+            return ()
+        case "unselected":
+            return (_SUPPRESS,)
+        case "claimed" | "importing":
+            return (_TAKE_BACK, _STOP)
+        case _:
+            return (_UNSELECT, _SUPPRESS)
 
 
-def offered(one: CrmStory, action: Action, *, delivers: bool) -> Decision | None:
+def offered(condition: str, action: Action, *, delivers: bool) -> Decision | None:
     """The offer of this action, if it is made; it may have been a moment ago."""
-    offers = (what_helps(one, delivers=delivers), *what_else(one))
+    offers = (what_helps(condition, delivers=delivers), *what_else(condition))
     return next((offer for offer in offers if offer and offer.action == action), None)
 
 
 def result_of(action: Action, one: CrmStory, title: str, *, changed: bool, every: timedelta | None) -> str:
-    """What came of a decision, as it stands now. `every`: how often a run starts there, if one does."""
-    if not changed:
+    """What came of a decision, as it stands now: a page is loaded again, a button is pressed twice, others decide.
+
+    `changed`: whether it did anything. `every`: how often a run starts there, if one does.
+    """
+    if not _has_come_about(action, one):
+        if changed:
+            return f"That was done at {title}. By now it stands otherwise."
         return f"Nothing was changed at {title}: it stood otherwise by then."
+    already = "" if changed else " already"
     match action:
         case "select" | "retry":
-            return f"Queued for {title}.{_then(one, every)}"
+            return f"Queued for {title}{already}.{_then(one, every)}"
         case "unselect":
-            return f"Unselected. Nothing of it goes to {title} any more."
+            return f"Unselected{already}. Nothing of it goes to {title} any more."
         case "suppress":
-            return f"From now on it is never sent to {title}."
+            return f"From now on it is never sent to {title}." if changed else f"It is never sent to {title} already."
         case "unsuppress":
-            return f"Lifted. It may be selected for {title} again."
+            return f"Lifted{already}. It may be selected for {title} again."
+
+
+def _has_come_about(action: Action, one: CrmStory) -> bool:
+    match action:
+        case "select" | "retry":
+            return one.condition in UNDER_WAY
+        case "unselect" | "unsuppress":
+            return one.condition == "unselected"
+        case "suppress":
+            return one.condition == "suppressed"
 
 
 def _then(one: CrmStory, every: timedelta | None) -> str:
     if one.condition not in WAITING:
-        return " A run has taken it already."
+        return " A run has taken it."
     if one.gate_paused or not one.attended or every is None:
         return " It waits, since nothing is sent there at present."
     return f" The next run takes it, in {counted(round(every / timedelta(minutes=1)), 'minute')} at the latest."

@@ -14,13 +14,14 @@ from crm_pipelines.api.destinations import Destinations, Known
 from crm_pipelines.api.errors import invalid
 from crm_pipelines.api.models import Crm
 from crm_pipelines.api.pages.actions import Action, Decision, offered, result_of, what_else, what_helps
+from crm_pipelines.api.pages.overview import Words
 from crm_pipelines.api.pages.rendering import PageRoute, page, see
 from crm_pipelines.api.pages.session import Reader, Sender, Session, Writer
 from crm_pipelines.api.telling import tell
 from crm_pipelines.contacts import records, selection
 from crm_pipelines.contacts.conditions import UNDER_WAY, CrmStory
 from crm_pipelines.contacts.selection import Who
-from crm_pipelines.contacts.story import Story, story_of
+from crm_pipelines.contacts.story import Story, held_condition, story_of
 from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.delivery.why import comparable
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
@@ -90,19 +91,31 @@ def before_deciding(
     one = _at(found, destinations.one(crm))
     with destinations.engine.connect() as connection:
         record = records.read(connection, contact_id)
-    decision = offered(one, action, delivers=_delivers(destinations, crm))
+    decision = offered(one.condition, action, delivers=_delivers(destinations, crm))
     return page("decide.html", request, session=session, record=record, one=one, decision=decision)
 
 
 @router.post("/contacts/{contact_id}/{action}")
 def decide(
-    session: Writer, destinations: Known, contact_id: UUID, action: Action, crm: Annotated[Crm, Form()]
+    session: Writer,
+    destinations: Known,
+    contact_id: UUID,
+    action: Action,
+    crm: Annotated[Crm, Form()],
+    offer: Annotated[Words, Form()] = "",
 ) -> Response:
-    """What the user decides about one contact at one CRM."""
+    """What the user decides about one contact at one CRM, by the button that they were shown, `offer`.
+
+    Nothing is done if that is not what is offered by now: they were told of other consequences.
+    """
     destinations.admit(action, [destinations.one(crm)])
     with destinations.engine.begin() as connection:
-        records.read(connection, contact_id)
-        changed = _decide(connection, crm, contact_id, action, by=session.identity.name)
+        records.lock(connection, contact_id)
+        condition = held_condition(connection, contact_id, crm)
+        decision = offered(condition, action, delivers=_delivers(destinations, crm))
+        changed = 0
+        if decision is not None and decision.button == offer:
+            changed = _decide(connection, crm, contact_id, action, by=session.identity.name)
         session.record(connection, action, crm, changed, [contact_id])
     return see(f"/contacts/{contact_id}?done={action}&crm={crm}&changed={bool(changed):d}")
 
@@ -157,8 +170,8 @@ def _told(destinations: Destinations, one: CrmStory) -> ToldCrm:
         sending=_sending(destinations, one),
         why_not=destinations.why_not(one.crm),
         link=_link(destinations, one),
-        main=what_helps(one, delivers=_delivers(destinations, one.crm)),
-        others=what_else(one),
+        main=what_helps(one.condition, delivers=_delivers(destinations, one.crm)),
+        others=what_else(one.condition),
     )
 
 

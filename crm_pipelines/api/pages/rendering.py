@@ -81,8 +81,11 @@ class PageRoute(APIRoute):
             try:
                 return await handle(Request(request.scope, bounded(request.receive, LARGEST_FORM)))
             except SignedOut:
-                there = request.url.path if request.method == "GET" else "/"
-                return see("/sign-in" if there == "/" else f"/sign-in?{urlencode({'next': there})}")
+                there = request.url.path
+                if request.method == "GET" and there != "/":
+                    return see(f"/sign-in?{urlencode({'next': there})}")
+                is_lost = request.method != "GET" and there != "/sign-out"
+                return see("/sign-in?unsent=1" if is_lost else "/sign-in")
             except Exception as error:
                 foreseen = as_api_error(error)
                 if foreseen is None:
@@ -134,6 +137,11 @@ def _shown(value: object) -> str:
     return str(value)
 
 
+def _filled(text: str | None) -> str | None:
+    """None for a text of which nobody would see anything, nor could press it."""
+    return text if text and any(one.isprintable() and not one.isspace() for one in text) else None
+
+
 _environment.filters |= {
     "clock": _clock,
     "ago": _ago,
@@ -141,5 +149,6 @@ _environment.filters |= {
     "number": _number,
     "shown": _shown,
     "codes": _codes,
+    "filled": _filled,
     "worded": {**STATUS_WORDS, **OUTCOME_WORDS}.__getitem__,
 }

@@ -22,12 +22,12 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the URL
-    """Asks for a token."""
+def sign_in_page(request: Request, next: str = "/", unsent: bool = False) -> Response:  # noqa: A002 - name in the URL
+    """Asks for a token. `unsent`: a form came in after the session had ended."""
     try:
         open_session(request)
     except SignedOut:
-        response = _door(request, next)
+        response = _door(request, next, unsent=unsent)
         sign_out_from(request, response)
         return response
     return see(_inside(next))
@@ -59,12 +59,13 @@ def sign_out(request: Request, _session: Sender) -> Response:
     return response
 
 
-def _door(request: Request, next_: str, *, problem: str | None = None) -> Response:
+def _door(request: Request, next_: str, *, problem: str | None = None, unsent: bool = False) -> Response:
     return page(
         "sign-in.html",
         request,
         next=_inside(next_),
         problem=problem,
+        unsent=unsent,
         own_url=_own_url(request),
         status=401 if problem else 200,
     )

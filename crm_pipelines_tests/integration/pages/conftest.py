@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 import requests
@@ -39,6 +40,11 @@ class Visitor:
         return self._seen(
             self.session.post(self.root + path, data=data, headers=headers, timeout=PATIENCE, allow_redirects=follow)
         )
+
+    def decide(self, contact: UUID, action: str, crm: str = "brevo") -> requests.Response:
+        """Look at what a decision about a contact would do, and press the button, if there is one."""
+        seen = re.search(r'name="offer" value="([^"]+)"', self.get(f"/contacts/{contact}/{action}?crm={crm}").text)
+        return self.send(f"/contacts/{contact}/{action}", {"crm": crm, "offer": seen[1] if seen else ""})
 
     def sign_in(self, token: str) -> requests.Response:
         return self.send("/sign-in", {"token": token})

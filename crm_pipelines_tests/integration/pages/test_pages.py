@@ -212,23 +212,50 @@ def test_a_download_that_cannot_be_written_down_is_none(operator: Visitor, peopl
 def test_decisions_about_a_contact_are_carried_out_and_written_down(operator: Visitor, people: People) -> None:
     [contact] = people.add(select=False)
     operator.get(f"/contacts/{contact}")
-    selected = operator.send(f"/contacts/{contact}/select", {"crm": "brevo"}).text
+    selected = operator.decide(contact, "select").text
     assert "Queued for Brevo. The next run takes it, in 5 minutes at the latest." in selected
     assert "Waiting for Brevo since" in selected
     people.run("UPDATE crm_syncs SET attempts = 1, run_at = now() + interval '1 hour', last_error_kind = 'outage'")
-    assert "Queued for Brevo." in operator.send(f"/contacts/{contact}/retry", {"crm": "brevo"}).text
-    again = operator.send(f"/contacts/{contact}/retry", {"crm": "brevo"}).text
-    assert "Nothing was changed at Brevo: it stood otherwise by then." in again
-    unselected = operator.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).text
+    assert "Queued for Brevo." in operator.decide(contact, "retry").text
+    again = operator.decide(contact, "retry").text
+    assert "Queued for Brevo already. The next run takes it" in again
+    unselected = operator.decide(contact, "unselect").text
     assert "Unselected. Nothing of it goes to Brevo any more." in unselected
     assert "Not in Brevo: not selected." in unselected
     assert written(people) == [("select", 1), ("retry", 1), ("retry", 0), ("unselect", 1)]
-    suppressed = operator.send(f"/contacts/{contact}/suppress", {"crm": "brevo"}).text
+    suppressed = operator.decide(contact, "suppress").text
     assert "From now on it is never sent to Brevo." in suppressed
     assert "Never sent to Brevo, by a decision of operator at" in suppressed
     assert f"/contacts/{contact}/unselect" not in suppressed
-    assert "Lifted." in operator.send(f"/contacts/{contact}/unsuppress", {"crm": "brevo"}).text
+    assert "Lifted." in operator.decide(contact, "unsuppress").text
     assert written(people)[4:] == [("suppress", 1), ("unsuppress", 1)]
+
+
+def test_what_was_decided_otherwise_since_the_page_was_seen_stays_decided(operator: Visitor, people: People) -> None:
+    [objects, may_have_arrived] = people.add(2)
+    operator.get(f"/contacts/{objects}/unselect?crm=brevo")
+    people.run("SELECT crm_suppress('brevo', ARRAY[CAST(:id AS uuid)], 'by letter', 'maria')", id=objects)
+    told = operator.send(f"/contacts/{objects}/unselect", {"crm": "brevo", "offer": "Unselect"}).text
+    assert "Nothing was changed at Brevo: it stood otherwise by then." in told
+    assert "Never sent to Brevo, by a decision of maria" in told
+    people.run(
+        "UPDATE crm_syncs SET state = 'failed', last_error_kind = 'unknown' WHERE contact_id = :id", id=may_have_arrived
+    )
+    for action, offer in (("retry", "Retry now"), ("select", "Send again")):
+        told = operator.send(f"/contacts/{may_have_arrived}/{action}", {"crm": "brevo", "offer": offer}).text
+        assert "Nothing was changed at Brevo: it stood otherwise by then." in told
+    assert people.states() == {"skipped": 1, "failed": 1}
+
+
+def test_what_is_said_to_have_been_done_is_true_when_the_page_is_loaded_again(
+    operator: Visitor, people: People
+) -> None:
+    [contact] = people.add()
+    done = operator.decide(contact, "unselect").url.removeprefix(operator.root)
+    people.run("SELECT crm_select('brevo', ARRAY[CAST(:id AS uuid)])", id=contact)
+    told = operator.get(done).text
+    assert "That was done at Brevo. By now it stands otherwise." in told
+    assert "Nothing of it goes" not in told
 
 
 def written(people: People) -> list[tuple[str, int]]:
@@ -337,6 +364,14 @@ def test_what_a_contact_is_called_is_text_and_nothing_else(operator: Visitor, pe
         assert "&lt;script&gt;" in text
 
 
+@pytest.mark.parametrize("blank", ["   ", "\N{ZERO WIDTH SPACE}", "\t"])
+def test_whoever_is_called_nothing_can_be_seen_and_pressed(operator: Visitor, people: People, blank: str) -> None:
+    [nameless, nobody] = people.add(name=blank) + people.add(name=blank, email=blank)
+    assert re.search(r"<h1>person0-\d+@example.com</h1>", operator.get(f"/contacts/{nameless}").text)
+    assert "<h1>(no name)</h1>" in operator.get(f"/contacts/{nobody}").text
+    assert ">(no address)</a>" in operator.get("/contacts").text
+
+
 def test_no_page_needs_a_script_or_a_style_of_its_own(operator: Visitor, people: People) -> None:
     fail(people)
     for path in ("/", "/contacts", f"/contacts/{people.add()[0]}", "/retry?crm=brevo", "/sign-in"):
@@ -393,7 +428,7 @@ def test_who_may_have_arrived_is_left_alone_by_retry_all_and_decided_about_by_it
     page = operator.get(f"/contacts/{unknown['contact_id']}").text
     assert "no answer came. It is not sent again by itself." in page
     assert "Send again" in page
-    operator.send(f"/contacts/{unknown['contact_id']}/retry", {"crm": "brevo"})
+    operator.decide(unknown["contact_id"], "retry")
     assert people.states() == {"queued": 3}
 
 

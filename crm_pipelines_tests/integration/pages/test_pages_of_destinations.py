@@ -108,10 +108,10 @@ def test_a_decision_on_the_page_is_about_the_destination_beside_which_it_stands(
     text = operator.get(f"/contacts/{contact}").text
     assert text.count('class="crm"') == 1, "who was never selected for a CRM needs no block for it"
     assert 'select …<span class="hidden"> for Brevo (brevo_eu)</span>' in text
-    operator.send(f"/contacts/{contact}/select", {"crm": "brevo_eu"})
+    operator.decide(contact, "select", "brevo_eu")
     assert states(people) == {"brevo_eu": "queued"}
-    operator.send(f"/contacts/{contact}/select", {"crm": "brevo"})
-    operator.send(f"/contacts/{contact}/suppress", {"crm": "brevo_eu"})
+    operator.decide(contact, "select")
+    operator.decide(contact, "suppress", "brevo_eu")
     assert states(people) == {"brevo": "queued", "brevo_eu": "skipped"}
     people.run("UPDATE crm_syncs SET state = 'failed', attempts = 4, last_error_kind = 'outage'")
     assert "1 contact was put back" in operator.send("/retry", {"crm": "brevo_eu"}).text
@@ -123,14 +123,14 @@ def test_nobody_can_be_selected_for_what_is_not_set_up_and_who_was_can_be_taken_
 ) -> None:
     [contact] = people.add(select=False)
     operator.get(f"/contacts/{contact}")
-    answer = operator.send(f"/contacts/{contact}/select", {"crm": "mautic"})
+    answer = operator.send(f"/contacts/{contact}/select", {"crm": "mautic", "offer": "Select"})
     assert answer.status_code == 409
     assert "Mautic is no destination here: CRM_DESTINATIONS names brevo, brevo_eu only." in answer.text
     assert states(people) == {}
     before = in_state(people.engine, "failed", "mautic")
     text = operator.get(f"/contacts/{before}").text
     assert "Mautic is no destination here: CRM_DESTINATIONS names brevo, brevo_eu only." in text
-    operator.send(f"/contacts/{before}/unselect", {"crm": "mautic"})
+    operator.decide(before, "unselect", "mautic")
     assert states(people) == {"mautic": "unselected"}
     assert "Mautic" not in operator.get(f"/contacts/{before}").text
 

@@ -103,6 +103,18 @@ def test_a_session_ends_after_some_hours_and_with_its_token(site: Site, people: 
         people.run("UPDATE crm_tokens SET expires_at = NULL")
 
 
+def test_who_sends_a_form_after_the_session_has_ended_is_told_that_nothing_was_changed(
+    operator: Visitor, people: People
+) -> None:
+    [contact] = people.add()
+    operator.get(f"/contacts/{contact}/unselect?crm=brevo")
+    people.run("DELETE FROM crm_sessions")
+    told = operator.send(f"/contacts/{contact}/unselect", {"crm": "brevo", "offer": "Unselect"}).text
+    assert "What you sent did not arrive, and nothing was changed" in told
+    assert people.states() == {"queued": 1}
+    assert operator.send("/sign-out").url.endswith("/sign-in"), "there is nothing to do again"
+
+
 def test_sessions_that_are_over_leave_no_rows_behind(site: Site, people: People) -> None:
     site.visitor(site.token)
     people.run("UPDATE crm_sessions SET expires_at = now()")
@@ -157,7 +169,7 @@ def test_a_form_of_another_site_changes_nothing(operator: Visitor, people: Peopl
         ({}, {"Sec-Fetch-Site": "cross-site"}),
     ]
     for form, headers in forged:
-        answer = operator.send(f"/contacts/{contact}/select", {"crm": "brevo", **form}, headers)
+        answer = operator.send(f"/contacts/{contact}/select", {"crm": "brevo", "offer": "Select", **form}, headers)
         assert answer.status_code == 403, (form, headers)
     assert people.states() == {}
 
@@ -195,7 +207,7 @@ def test_who_may_read_only_sees_no_button_and_changes_nothing(site: Site, people
     [contact] = people.add()
     reader = site.visitor(site.reading_token)
     assert f"/contacts/{contact}/unselect" not in reader.get(f"/contacts/{contact}").text
-    assert reader.send(f"/contacts/{contact}/unselect", {"crm": "brevo"}).status_code == 403
+    assert reader.send(f"/contacts/{contact}/unselect", {"crm": "brevo", "offer": "Unselect"}).status_code == 403
     assert people.states() == {"queued": 1}
 
 

@@ -17,6 +17,8 @@ TRIED = datetime(2026, 11, 30, 14, 1, tzinfo=UTC)
 THERE = {"synced_at": datetime(2026, 11, 29, 23, 16, tzinfo=UTC), "remote_id": "9"}
 IN_BREVO = "In Brevo, last delivered on 2026-11-29 at 23:16 UTC (number 9)"
 
+NOR_NEWER = "It is not sent again by itself, nor is what has changed since."
+
 
 def a_story(condition: str, **given: Any) -> CrmStory:
     nothing = dict.fromkeys(CrmStory.__dataclass_fields__)
@@ -107,6 +109,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Maybe in Brevo: it was sent at about 14:01 UTC, and no answer came. It is not sent again by itself.",
     ),
     (
+        "unknown",
+        {"last_attempt_at": TRIED, "edited_since": True, **THERE},
+        f"{IN_BREVO}. The last change was sent at about 14:01 UTC, and no answer came. {NOR_NEWER}",
+    ),
+    (
         "suppressed",
         {"suppressed_by": "maria", "suppressed_at": TRIED},
         "Never sent to Brevo, by a decision of maria at 14:01 UTC.",
@@ -135,6 +142,15 @@ def test_the_answer_is_what_one_would_say(condition: str, given: dict[str, Any],
     assert answer_of(a_story(condition, **given), BREVO, NOW) == answer
 
 
+def test_who_may_have_arrived_is_not_said_to_be_absent_once_nothing_goes_there_any_more() -> None:
+    maybe = "Maybe in Brevo: it was sent at about 14:01 UTC, and no answer came."
+    told = {one: answer_of(a_story(one), BREVO, NOW, unanswered=TRIED) for one in ("unselected", "suppressed")}
+    assert told == {
+        "unselected": f"{maybe} It is not selected any more.",
+        "suppressed": f"{maybe} Nothing goes there any more, by a decision.",
+    }
+
+
 def test_every_condition_has_an_answer() -> None:
     assert {condition for condition, _, _ in CASES} == set(CONDITIONS)
 
@@ -158,11 +174,11 @@ def test_what_n8n_answered_is_no_number_and_a_workflow_holds_nobody() -> None:
     ],
 )
 def test_what_would_help_is_one_button(condition: str, button: str | None) -> None:
-    offer = what_helps(a_story(condition), delivers=True)
+    offer = what_helps(condition, delivers=True)
     assert (offer.button if offer else None) == button
 
 
 def test_nothing_is_queued_by_a_button_where_nobody_delivers() -> None:
     for condition in CONDITIONS:
-        offer = what_helps(a_story(condition), delivers=False)
+        offer = what_helps(condition, delivers=False)
         assert offer is None or offer.action != "select", condition

@@ -18,7 +18,7 @@ BEGIN
     found := left(found, 4000);
     IF octet_length(found) > length(found) THEN
         found := regexp_replace(lower(normalize(found, NFKD)), E'[\\u0300-\\u036f]', '', 'g');
-        found := replace(replace(replace(translate(found, 'øłđðħıŧ', 'olddhit'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe');
+        found := replace(replace(replace(translate(found, 'øłđðħıŧς', 'olddhitσ'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe');
     END IF;
     RETURN btrim(translate(lower(found), E'"\\', ''), E' \n');
 END $$;
