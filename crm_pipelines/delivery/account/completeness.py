@@ -121,8 +121,8 @@ def go_on_if_complete(account: Account, *, turn: Turn, by_hand: bool = False) ->
     the file was taken back, it opens as well: `by_hand` at once, otherwise when nobody has asked for the other one in
     two intervals.
     """
-    gate, version = account.gate.read(), account.crm.mapping_version
-    if not gate.waits_for_attributes or account.crm.schema is None:
+    gate, version, schema = account.gate.read(), account.crm.mapping_version, account.crm.schema
+    if not gate.waits_for_attributes or schema is None:
         return gate
     if not gate.knows(account.crm.credentials_fingerprint):
         if not by_hand:
@@ -134,7 +134,7 @@ def go_on_if_complete(account: Account, *, turn: Turn, by_hand: bool = False) ->
         interval = timedelta(minutes=account.destination.sync_scheduler_interval_minutes)
         account.gate.end_wait_of_another(version, silence=timedelta() if by_hand else 2 * interval)
         return account.gate.read()
-    attributes = account.crm.schema.attributes(turn=turn)[1]
+    attributes = schema.attributes(turn=turn)[1]
     if attributes is not None:
         take_in(account.attributes, account.crm, attributes)
         ask_before_sending(account)

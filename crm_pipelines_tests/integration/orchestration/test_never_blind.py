@@ -447,7 +447,9 @@ def taken_back(first: FirstDay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     first.gate.open_by_hand()
     first.pipeline.run()
     name = "SHOES" if first.crm == "brevo" else "shoes"
-    first.map_anew(tmp_path, monkeypatch, f'[attributes]\n{name} = {{ from = "custom_fields.Shoe size", type = "float" }}\n')
+    first.map_anew(
+        tmp_path, monkeypatch, f'[attributes]\n{name} = {{ from = "custom_fields.Shoe size", type = "float" }}\n'
+    )
     add(first)
     first.pipeline.run()
     assert first.reason is not None
@@ -485,9 +487,7 @@ def test_who_checks_or_provisions_goes_on_at_once_by_a_settled_mapping(
 
 
 @pytest.mark.parametrize("first", ["brevo"], indirect=True)
-def test_a_check_with_a_key_that_nobody_knows_leaves_the_wait(
-    first: FirstDay, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_check_with_a_key_that_nobody_knows_leaves_the_wait(first: FirstDay, monkeypatch: pytest.MonkeyPatch) -> None:
     add(first)
     first.pipeline.run()
     monkeypatch.setenv("BREVO_API_KEY", "another-key-of-a-test-0123456789")

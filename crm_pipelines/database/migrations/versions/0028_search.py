@@ -1,4 +1,4 @@
-"""Search of contacts by any part of their texts, with and without accents: the functions, of which 0029 builds an index.
+"""Search of contacts by any part of their texts, with and without accents: the functions that 0029 builds an index of.
 
 No extension is asked for: pg_trgm and unaccent are not on every server, and not everybody may create them.
 """
