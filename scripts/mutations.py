@@ -3662,13 +3662,39 @@ MUTATIONS = (
     ),
     Mutation(
         guard="never blind: attributes end no wait but their own",
-        changes=((_GATES_SQL, " WHERE crm = :crm AND pause_kind = 'attributes'", " WHERE crm = :crm"),),
+        changes=(
+            (
+                _GATES_SQL,
+                " WHERE crm = :crm AND account IS NOT DISTINCT FROM :account AND pause_kind = 'attributes'",
+                " WHERE crm = :crm AND account IS NOT DISTINCT FROM :account",
+            ),
+        ),
         tests=(f"{_BLIND}::test_a_wait_by_hand_stays_and_is_followed_by_the_question",),
     ),
     Mutation(
         guard="never blind: a key of another account does not wait for the former one's attributes",
         changes=((_COMPLETENESS, "if not gate.knows(account.crm.credentials_fingerprint):", "if False:"),),
         tests=(f"{_BLIND}::test_a_key_of_another_account_does_not_wait_for_the_former_ones_attributes",),
+    ),
+    Mutation(
+        guard="never blind: what a look finds at one account settles nothing for another",
+        changes=((_COMPLETENESS, "gate=account.gate.of(gate.account)", "gate=account.gate"),),
+        tests=(f"{_BLIND}::test_what_one_account_has_settles_nothing_for_another",),
+    ),
+    Mutation(
+        guard="never blind: a check with a key that nobody knows leaves the wait",
+        changes=((_COMPLETENESS, "        if not by_hand:\n", "        if True:\n"),),
+        tests=(f"{_BLIND}::test_a_check_with_a_key_that_nobody_knows_leaves_the_wait",),
+    ),
+    Mutation(
+        guard="never blind: a mapping that was taken back is waited for by nobody",
+        changes=((_COMPLETENESS, "if version in gate.accepted_mappings and gate.accepts(version):", "if False:"),),
+        tests=(f"{_BLIND}::test_a_mapping_that_was_taken_back_is_waited_for_by_nobody",),
+    ),
+    Mutation(
+        guard="never blind: machines with two mappings do not open and close in turns",
+        changes=((_GATES_SQL, "   AND found_lacking_at < now() - CAST(:silence AS interval)", ""),),
+        tests=(f"{_BLIND}::test_machines_with_two_mappings_do_not_open_and_close_in_turns",),
     ),
     Mutation(
         guard="never blind: an installation in use goes on after the upgrade",

@@ -277,11 +277,16 @@ class GateKeeper:
         given = {"crm": self.crm, "mapping": mapping_version, "account": self._present_account()}
         with self._engine.begin() as connection:
             connection.execute(_SQL["accept"], given)
-            connection.execute(_SQL["end_wait"], {"crm": self.crm})
+            connection.execute(_SQL["end_wait"], {"crm": self.crm, "account": given["account"]})
 
     def ask_anew(self) -> None:
         """What is waited for is not asked any more: the next run finds out what there is to be asked."""
-        self._all("end_wait")
+        self._all("end_wait", account=self._present_account())
+
+    def end_wait_of_another(self, mapping_version: str, *, silence: timedelta) -> None:
+        """Go on by this settled mapping, if for so long nobody has found that the account lacks what another needs."""
+        given = {"mapping": mapping_version, "silence": silence, "account": self._present_account()}
+        self._all("end_wait_of_another", **given)
 
     def _present_account(self) -> str | None:
         return self.account if self.account is not None else self.read().account

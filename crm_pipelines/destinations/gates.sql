@@ -57,7 +57,7 @@ UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL
 -- The account lacks what this mapping needs. Not over another pause: the run after it asks anew. Nor if a user has just
 -- said that it is sent without.
 UPDATE crm_gates SET paused_until = 'infinity', pause_kind = 'attributes', pause_reason = left(:reason, 1000),
-       refused_kind = NULL, refused_fingerprint = :mapping,
+       refused_kind = NULL, refused_fingerprint = :mapping, found_lacking_at = now(),
        changed_at = CASE WHEN pause_kind = 'attributes' THEN changed_at ELSE now() END
  WHERE crm = :crm AND account = :account AND (paused_until IS NULL OR paused_until <= now() OR pause_kind = 'attributes')
    AND NOT coalesce(accepted_account = account AND (accepted_mappings = '{}' OR :mapping = ANY (accepted_mappings)), false)
@@ -75,7 +75,15 @@ UPDATE crm_gates SET
 -- For the attributes of the account. Whatever else stops sending stays.
 UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
        counting_since = now(), changed_at = now()
- WHERE crm = :crm AND pause_kind = 'attributes'
+ WHERE crm = :crm AND account IS NOT DISTINCT FROM :account AND pause_kind = 'attributes'
+
+-- name: end_wait_of_another
+-- For a mapping that nobody has any more, it seems. While another machine goes on asking for its own, it stays: the two
+-- would open and close in turns.
+UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, refused_fingerprint = NULL,
+       counting_since = now(), changed_at = now()
+ WHERE crm = :crm AND account = :account AND pause_kind = 'attributes' AND :mapping = ANY (accepted_mappings)
+   AND found_lacking_at < now() - CAST(:silence AS interval)
 
 -- name: try_out
 -- Where the CRM tells only whoever sends a contact whether the key is right: one contact tries it. Until that has got

@@ -6,7 +6,8 @@ once it can be. Failure policy: closed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,19 +113,28 @@ def ask_before_sending(account: Account) -> None:
         account.gate.accept(version)
 
 
-def go_on_if_complete(account: Account, *, turn: Turn) -> Gate:
+def go_on_if_complete(account: Account, *, turn: Turn, by_hand: bool = False) -> Gate:
     """The gate after one look, where it waits for attributes: it opens once the account lacks nothing any more.
 
     Without an answer it stays as it is. With another key it opens for the run that asks whose that is, since nothing
-    but a run does.
+    but a run does; `by_hand` it stays. Should another mapping wait, and the present one be settled, as when a change of
+    the file was taken back, it opens as well: `by_hand` at once, otherwise when nobody has asked for the other one in
+    two intervals.
     """
-    gate = account.gate.read()
-    if not gate.waits_for_attributes or account.crm.schema is None:
+    gate, version, schema = account.gate.read(), account.crm.mapping_version, account.crm.schema
+    if not gate.waits_for_attributes or schema is None:
         return gate
     if not gate.knows(account.crm.credentials_fingerprint):
-        account.gate.ask_anew()
+        if not by_hand:
+            account.gate.ask_anew()
         return account.gate.read()
-    attributes = account.crm.schema.attributes(turn=turn)[1]
+    # Meanwhile a run may change the account, of which this look says nothing.
+    account = replace(account, gate=account.gate.of(gate.account)) if gate.account else account
+    if version in gate.accepted_mappings and gate.accepts(version):
+        interval = timedelta(minutes=account.destination.sync_scheduler_interval_minutes)
+        account.gate.end_wait_of_another(version, silence=timedelta() if by_hand else 2 * interval)
+        return account.gate.read()
+    attributes = schema.attributes(turn=turn)[1]
     if attributes is not None:
         take_in(account.attributes, account.crm, attributes)
         ask_before_sending(account)

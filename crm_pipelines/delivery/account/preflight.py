@@ -46,7 +46,7 @@ def check_account(account: Account) -> Preflight:
     gate = account.gate
     turn = pacer_for(gate, account.destination.rate_limit_per_second).wait
     waited = gate.read().waits_for_attributes
-    state = go_on_if_complete(account, turn=turn)
+    state = go_on_if_complete(account, turn=turn, by_hand=True)
     findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
     findings += _stale(account)
     custom_fields = custom_fields_in_use(account.engine)
@@ -174,7 +174,7 @@ def provision_account(account: Account, *, dry_run: bool, everything: bool = Fal
     if names and not dry_run:
         learn_now(engine, crm, turn)
     if not dry_run:
-        go_on_if_complete(account, turn=turn)
+        go_on_if_complete(account, turn=turn, by_hand=True)
     return names
 
 

@@ -82,6 +82,18 @@ def test_an_index_whose_building_was_broken_off_is_built_anew(empty_database_url
     people.engine.dispose()
 
 
+@pytest.mark.parametrize("index", ["crm_syncs_mapping_idx", "crm_contacts_search_idx"])
+def test_an_upgrade_that_died_while_it_built_an_index_is_repeated(empty_database_url: str, index: str) -> None:
+    upgrade_to(empty_database_url, "0029")
+    people = People(connecting.create_engine(empty_database_url))
+    people.run("UPDATE crm_pipelines_migration SET version_num = '0028'")
+    people.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = CAST(:index AS regclass)", index=index)
+    migrating.upgrade(empty_database_url)
+    valid = "SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = CAST(:index AS regclass)"
+    assert people.all(valid, index=index) == [{"valid": True}]
+    people.engine.dispose()
+
+
 def test_an_upgrade_that_never_gets_its_locks_says_what_to_do(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

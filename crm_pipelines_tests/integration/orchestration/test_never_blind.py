@@ -1,6 +1,7 @@
 """Before the first delivery, and the first one by another mapping, nothing is sent until what is lacking is settled."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.crms.fingerprints import credentials_fingerprint
-from crm_pipelines.delivery.account.completeness import accepts, ask_before_sending
-from crm_pipelines.delivery.account.opening import open_account
+from crm_pipelines.delivery.account.completeness import accepts, ask_before_sending, go_on_if_complete
+from crm_pipelines.delivery.account.opening import Account, open_account
 from crm_pipelines.delivery.account.preflight import check_account, provision_account
 from crm_pipelines.delivery.pace import pacing
 from crm_pipelines.destinations.gates import SANDBOX, GateKeeper
@@ -436,3 +437,74 @@ def test_the_latest_eight_mappings_are_remembered(first: FirstDay) -> None:
     first.people.run("UPDATE crm_gates SET account = 'another'")
     first.gate.accept("mapping-0")
     assert list(first.gate.read().accepted_mappings) == ["mapping-0"]
+
+
+@pytest.fixture
+def taken_back(first: FirstDay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FirstDay:
+    """A settled mapping was changed, sending waits for what the new one needs, and the change was taken back."""
+    add(first)
+    first.pipeline.run()
+    first.gate.open_by_hand()
+    first.pipeline.run()
+    name = "SHOES" if first.crm == "brevo" else "shoes"
+    first.map_anew(
+        tmp_path, monkeypatch, f'[attributes]\n{name} = {{ from = "custom_fields.Shoe size", type = "float" }}\n'
+    )
+    add(first)
+    first.pipeline.run()
+    assert first.reason is not None
+    monkeypatch.delenv(f"{first.crm.upper()}_MAPPING_FILE")
+    return first
+
+
+def test_a_mapping_that_was_taken_back_is_waited_for_by_nobody(taken_back: FirstDay) -> None:
+    assert taken_back.tick() is not None, "another machine may still have the other one"
+    taken_back.people.run("UPDATE crm_gates SET found_lacking_at = found_lacking_at - interval '1 hour'")
+    assert taken_back.tick() is None
+    assert taken_back.pipeline.run().counts == {"claimed": 2, "synced": 2}
+
+
+def test_machines_with_two_mappings_do_not_open_and_close_in_turns(
+    taken_back: FirstDay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = taken_back.gate.read().changed_at
+    for _ in range(3):
+        taken_back.people.run("UPDATE crm_gates SET found_lacking_at = found_lacking_at - interval '1 hour'")
+        with monkeypatch.context() as other:
+            other.setenv(f"{taken_back.crm.upper()}_MAPPING_FILE", str(tmp_path / "mapping.toml"))
+            assert taken_back.tick() is not None
+        assert taken_back.tick() is not None
+    assert taken_back.gate.read().changed_at == since, "one alert"
+
+
+@pytest.mark.parametrize("way", [check_account, lambda account: provision_account(account, dry_run=False)])
+def test_who_checks_or_provisions_goes_on_at_once_by_a_settled_mapping(
+    taken_back: FirstDay, way: Callable[[Account], object]
+) -> None:
+    with open_account(load_settings(), taken_back.crm, taken_back.people.engine) as account:
+        way(account)
+    assert taken_back.reason is None
+
+
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
+def test_a_check_with_a_key_that_nobody_knows_leaves_the_wait(first: FirstDay, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(first)
+    first.pipeline.run()
+    monkeypatch.setenv("BREVO_API_KEY", "another-key-of-a-test-0123456789")
+    with open_account(load_settings(), first.crm, first.people.engine) as account:
+        assert not check_account(account).reopened
+    assert first.reason is not None
+
+
+@pytest.mark.parametrize("first", ["brevo"], indirect=True)
+def test_what_one_account_has_settles_nothing_for_another(first: FirstDay) -> None:
+    def look() -> None:
+        create_by_hand(first)
+        first.people.run("UPDATE crm_gates SET account = 'another', account_fingerprints = '{x}'")
+
+    add(first)
+    first.pipeline.run()
+    with open_account(load_settings(), first.crm, first.people.engine) as account:
+        go_on_if_complete(account, turn=look)
+    gate = first.gate.read()
+    assert (gate.accepted_account, gate.waits_for_attributes) == (None, True)
