@@ -126,7 +126,7 @@ def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:
 def tell_standing(standing: "Standing") -> None:
     """In one or two lines, and the reason where something ails."""
     click.echo(f"{standing.crm}: {printable(standing.sentence)}")
-    if standing.cause is not None and standing.reason and standing.reason != standing.sentence:
+    if standing.cause is not None and standing.reason and standing.reason not in standing.sentence:
         click.echo(f"{standing.crm}: reason: {printable(standing.reason)}")
     if standing.action is not None:
         click.echo(f"{standing.crm}: what to do: {printable(standing.action)}")

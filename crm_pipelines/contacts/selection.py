@@ -37,7 +37,7 @@ class Who:
 
     def __post_init__(self) -> None:
         if not (self.ids or self.emails or self.status or self.everyone or self.stale):
-            raise UsageError("Say which contacts, or that it is all of them.")
+            raise UsageError("Say which contacts (--email ADDRESS), or that it is all of them (--all).")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,7 @@ _LONGEST = 80
 _LATEST_OF_THIS_CENTURY, _EARLIEST_OF_THE_LAST = 24, 40
 
 NO_DATE = "not a date in the form YYYY-MM-DD"
+NO_SUCH_DAY = "not a day that the calendar has"
 NOT_CLEAR = "day or month first is not clear, use the form YYYY-MM-DD or name a format in the mapping"
 NOT_SO_WRITTEN = f"{NO_DATE}, nor in the format that the mapping names"
 NO_CENTURY = "the century of the year is not clear, use the form YYYY-MM-DD"
@@ -131,4 +132,4 @@ def _day(year: int, month: int, day: int) -> date:
     try:
         return date(year, month, day)
     except ValueError:
-        raise ValueError(NO_DATE) from None
+        raise ValueError(NO_SUCH_DAY) from None

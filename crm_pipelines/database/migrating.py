@@ -1,7 +1,7 @@
 """The migrations of the contacts database, and the check that they are all there."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,9 +118,12 @@ def require_current_schema(engine: sa.Engine) -> None:
     with _reaching(engine), engine.connect() as connection:
         missing = _missing(connection)
     if missing:
-        raise SchemaOutdated(
-            f"The contacts database lacks migration {', '.join(missing)}. Run `crm-pipelines db upgrade`."
-        )
+        lacks = "the tables of crm-pipelines" if missing == _shipped() else _named(missing)
+        raise SchemaOutdated(f"The contacts database lacks {lacks}. Run `crm-pipelines db upgrade`.")
+
+
+def _named(missing: Sequence[str]) -> str:
+    return f"migration {missing[0]}" if len(missing) == 1 else f"migrations {missing[0]} to {missing[-1]}"
 
 
 def _config() -> "Config":

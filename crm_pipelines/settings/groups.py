@@ -52,9 +52,8 @@ class GeneralSettings(EnvironmentSettings):
         "account of a CRM. The variables of `brevo_eu:brevo` begin with `BREVO_EU_`. Unset: `brevo`, and every CRM "
         "that has its credentials.",
     )
-    crm_phone_region: str | None = Field(
+    crm_phone_region: Annotated[str, AfterValidator(values.country)] | None = Field(
         None,
-        pattern=r"^[A-Z]{2}$",
         description="Country (two letters, such as US) of phone numbers written without a country code. "
         "Unset: such numbers are left out, with a warning in the contact's record.",
     )

@@ -24,6 +24,13 @@ def evenly_spaced(minutes: int) -> int:
     return minutes
 
 
+def country(value: str) -> str:
+    """Whether it is one, those who read phone numbers know."""
+    if not re.fullmatch(r"[A-Za-z]{2}", value, re.ASCII):
+        raise ValueError("expected a country in two letters, such as DE or US")
+    return value.upper()
+
+
 def postgres_url(value: str) -> str:
     """The driver is always psycopg 3."""
     return read_postgres_url(value).render_as_string(hide_password=False)

@@ -254,7 +254,7 @@ def _waiting_for_you(gate: Gate, title: str) -> Standing:
     if gate.pause_kind == "attributes":
         return made(
             badge=f"Stopped: {title} lacks attributes",
-            sentence=gate.pause_reason or f"{title} lacks what the mapping needs. {_WAIT}",
+            sentence=f"{gate.pause_reason or f'{title} lacks what the mapping needs.'} {_WAIT}",
             action=f"`crm-pipelines check {gate.crm}` lists what is missing, `crm-pipelines provision {gate.crm}` "
             f"creates it. {start} sends without it.",
             cause="attributes",

@@ -153,7 +153,7 @@ def before_send_without(request: Request, session: Reader, destinations: Known, 
 
 @router.post("/send-without")
 def send_without(
-    session: Writer, destinations: Known, crm: Annotated[Crm, Form()], lacks: Annotated[str, Form(max_length=1000)]
+    session: Writer, destinations: Known, crm: Annotated[Crm, Form()], lacks: Annotated[str, Form(max_length=10_000)]
 ) -> Response:
     """Send without what was shown: `lacks` has to be what is waited for, or the page is shown anew."""
     gate = GateKeeper(destinations.engine, destinations.one(crm))

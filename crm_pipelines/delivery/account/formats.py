@@ -15,20 +15,26 @@ from crm_pipelines.crms.formats import proven_format
 from crm_pipelines.crms.mapping import CUSTOM
 from crm_pipelines.crms.payloads import Line
 from crm_pipelines.crms.schema import Finding
-from crm_pipelines.crms.values import FORMATS, LEFT_OUT, AttributeType
+from crm_pipelines.crms.values import FORMATS, LEFT_OUT, AttributeType, Way, convert
 from crm_pipelines.vocabulary import counted
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 # Which no number and no day is: what is said of it tells what a field is read as.
 _NEITHER = "x"
 _SAID_OF = {AttributeType.FLOAT: numerals.NO_NUMBER, AttributeType.DATE: days.NO_DATE}
+# What is left out for another reason, such as an attribute that the account lacks, no format would save.
+_OF_WRITING = {
+    AttributeType.FLOAT: (numerals.NO_NUMBER,),
+    AttributeType.DATE: (days.NO_DATE, days.NO_SUCH_DAY, days.NOT_CLEAR, days.NO_CENTURY),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Misread:
     """A custom field that goes to `attribute` as a number or a day; of `contacts` with a text, `left_out` lose it.
 
-    `format` reads all of them; None: none does, or several do, each otherwise.
+    `format` reads all that any format reads; None: none does, or several do, each otherwise. `mendable`: some format
+    reads some of what is left out.
     """
 
     field: str
@@ -37,6 +43,7 @@ class Misread:
     contacts: int
     left_out: int
     format: str | None
+    mendable: bool = True
 
 
 def misread(mapper: Mapper, texts: Mapping[str, Sequence[TextInUse]]) -> Iterator[Misread]:
@@ -47,15 +54,16 @@ def misread(mapper: Mapper, texts: Mapping[str, Sequence[TextInUse]]) -> Iterato
         if kind is None or line.attribute is None or field not in texts:
             continue
         written = texts[field]
-        left_out = sum(one.contacts for one in written if _is_left_out(mapper, line, one.text))
-        if left_out:
+        lost = [one for one in written if _is_left_out(mapper, line, kind, one.text)]
+        if lost:
             yield Misread(
                 field=field,
                 attribute=line.attribute,
                 type=kind,
                 contacts=sum(one.contacts for one in written),
-                left_out=left_out,
-                format=proven_format(kind, [one.text for one in written]),
+                left_out=sum(one.contacts for one in lost),
+                format=proven_format(kind, [one.text for one in written if _is_readable(kind, one.text)]),
+                mendable=any(_is_readable(kind, one.text) for one in lost),
             )
 
 
@@ -64,7 +72,10 @@ def finding(found: Misread, mapping_file: str) -> Finding:
     lost = f"{found.left_out} of {counted(found.contacts, 'value')} {'is' if found.left_out == 1 else 'are'} left out"
     line = f"{_key(found.attribute)} = {{ from = {json.dumps(CUSTOM + found.field, ensure_ascii=False)}, type = "
     line += f'"{found.type}", format = '
-    if found.format:
+    if not found.mendable:
+        them = "it" if found.left_out == 1 else "them"
+        detail = f"{lost}: no format reads {them}. Correct {them}; `crm-pipelines why EMAIL` tells it of one contact."
+    elif found.format:
         detail = f'{lost}; they look like {found.format}. Put `{line}"{found.format}" }}` into {mapping_file}.'
     else:
         known = " or ".join(f'"{name}"' for name in FORMATS[found.type])
@@ -75,11 +86,19 @@ def finding(found: Misread, mapping_file: str) -> Finding:
     return Finding(ok=False, subject=f"Custom field {found.field}", detail=detail, blocking=False)
 
 
-def _is_left_out(mapper: Mapper, line: Line, text: str) -> bool:
+def _is_readable(kind: AttributeType, text: str) -> bool:
+    """Whether some format reads it."""
+    return any(convert(text, Way(kind, **said)).remark is None for said in FORMATS[kind].values())
+
+
+def _is_left_out(mapper: Mapper, line: Line, kind: AttributeType, text: str) -> bool:
+    """For how it is written."""
     field = line.source.removeprefix(CUSTOM)
     lines = mapper.explain({"custom_fields": {field: text}})
     return any(
-        one.attribute == line.attribute and (one.remark or "").startswith(LEFT_OUT)
+        one.attribute == line.attribute
+        and (one.remark or "").startswith(LEFT_OUT)
+        and any(said in (one.remark or "") for said in _OF_WRITING[kind])
         for one in lines
         if one.source == line.source
     )

@@ -58,12 +58,9 @@ def check_account(account: Account) -> Preflight:
         blank=_blank(account),
     )
     findings += _misread(account, custom_fields, turn)
-    if all(one.ok for one in findings if one.blocking) and (reason := would_wait(account, turn=turn)):
-        detail = (
-            f"{reason} The next run sends nothing and waits for you, unless they are created before: `crm-pipelines "
-            f"provision {account.crm.name}`."
-        )
-        findings.append(Finding(ok=False, subject="Sending", detail=detail))
+    waits = gate.read().waits_for_attributes
+    if (waits or all(one.ok for one in findings if one.blocking)) and (reason := would_wait(account, turn=turn)):
+        findings.append(Finding(ok=False, subject="Sending", detail=_waiting(reason, account.crm.name, since=waits)))
     reopened = _is_accepted(gate.read(), findings)
     if reopened:
         gate.open()
@@ -81,9 +78,20 @@ def _is_accepted(gate: Gate, findings: Sequence[Finding]) -> bool:
     return gate.refuses and bool(told) and all(told)
 
 
+def _waiting(reason: str, crm: str, *, since: bool) -> str:
+    """`since`: a run has found it, and sending waits; otherwise the next run would."""
+    create = f"`crm-pipelines provision {crm}`"
+    if since:
+        return (
+            f"{reason} Nothing is sent until they are created ({create}), or somebody sends without them "
+            f"(`crm-pipelines gate open {crm}`)."
+        )
+    return f"{reason} The next run sends nothing and waits for you, unless they are created before: {create}."
+
+
 def _waiting_gate(gate: Gate) -> Iterator[Finding]:
     """No obstacle to a check: it is what a person does before opening the gate."""
-    if gate.waits_for_a_person:
+    if gate.waits_for_a_person and not gate.waits_for_attributes:
         detail = f"nothing is sent until {gate.paused_until_in_words}. {gate.pause_reason}"
         yield Finding(ok=False, subject="Gate", detail=detail, blocking=False)
 

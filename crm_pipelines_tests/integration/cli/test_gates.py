@@ -71,12 +71,14 @@ def test_a_run_and_a_check_say_that_the_gate_waits_for_a_person(
     account = {"BREVO_API_KEY": "xkeysib-test-0123456789abcdef", "BREVO_API_BASE_URL": brevo_sandbox.url}
     people.add()
     run("gate", "close", "brevo", "--reason", "Until the import is checked.")
-    assert f"brevo: {_UNTIL} Until the import is checked." in run("sync", "brevo", **account).stderr
+    first, *told = run("sync", "brevo", **account).stdout.splitlines()
+    assert first.startswith("Nothing was taken. Run "), "not that nothing was due"
+    assert f"brevo: {_STOPPED}" in told
     assert brevo_sandbox.sent() == []
     checked = json.loads(run("check", "brevo", "--json", **account).stdout)
-    [told] = [finding for finding in checked["findings"] if finding["subject"] == "Gate"]
-    assert (told["ok"], told["blocking"]) == (False, False)
-    assert told["detail"] == f"{_UNTIL} Until the import is checked."
+    [found] = [finding for finding in checked["findings"] if finding["subject"] == "Gate"]
+    assert (found["ok"], found["blocking"]) == (False, False)
+    assert found["detail"] == f"{_UNTIL} Until the import is checked."
     assert GateKeeper(people.engine, "brevo").read().paused, "a check opens no such gate"
 
 

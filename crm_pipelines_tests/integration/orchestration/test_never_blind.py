@@ -175,7 +175,11 @@ def test_a_check_goes_on_once_somebody_has_created_them_at_the_crm(first: FirstD
     add(first)
     first.pipeline.run()
     with open_account(load_settings(), first.crm, first.people.engine) as account:
-        assert not check_account(account).reopened
+        checked = check_account(account)
+        assert not checked.reopened
+        [told] = [one.detail for one in checked.findings if one.subject in {"Gate", "Sending"}]
+        assert told.startswith(first.reason or "-"), "once, with what is lacking first"
+        assert f"crm-pipelines gate open {first.crm}" in told
         create_by_hand(first)
         assert check_account(account).reopened
     assert not first.gate.read().paused

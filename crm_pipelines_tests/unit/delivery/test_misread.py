@@ -97,6 +97,36 @@ def test_where_the_values_prove_no_format_none_is_suggested(tmp_path: Path) -> N
     )
 
 
+def test_a_value_that_no_format_reads_spoils_no_suggestion(tmp_path: Path) -> None:
+    line = 'SINCE = { from = "custom_fields.Since", type = "date" }'
+    texts = [
+        TextInUse("04/05/2026", 2),
+        TextInUse("23/10/2026", 1),
+        TextInUse("31/02/2026", 1),
+        TextInUse("in 2019", 1),
+    ]
+    [found] = misread(mapper("brevo", None, line, tmp_path), {"Since": texts})
+    assert (found.left_out, found.format, found.mendable) == (4, "DD/MM/YYYY", True)
+
+
+def test_where_no_format_would_help_none_is_asked_for(tmp_path: Path) -> None:
+    line = 'SINCE = { from = "custom_fields.Since", type = "date", format = "DD.MM.YYYY" }'
+    texts = [TextInUse("16.03.2024", 303), TextInUse("31.02.2026", 1)]
+    [found] = misread(mapper("brevo", None, line, tmp_path), {"Since": texts})
+    assert finding(found, "it").detail == (
+        "1 of 304 values is left out: no format reads it. Correct it; "
+        "`crm-pipelines why EMAIL` tells it of one contact."
+    )
+
+
+def test_what_the_account_has_no_attribute_for_is_not_told_as_misread(tmp_path: Path) -> None:
+    line = 'SINCE = { from = "custom_fields.Since", type = "date" }'
+    known = mapper("brevo", [NUMBER["brevo"]], line, tmp_path)
+    assert list(misread(known, {"Since": [TextInUse("16.03.2024", 303)]})) == []
+    [found] = misread(known, {"Since": [TextInUse("16.03.2024", 303), TextInUse("04/05/2026", 1)]})
+    assert found.left_out == 1
+
+
 def test_a_field_that_is_a_text_or_of_which_all_arrive_is_not_told(tmp_path: Path) -> None:
     texts = {"Umsatz": TEXTS, "Score": [TextInUse("12,5", 1)]}
     line = 'SCORE = { from = "custom_fields.Score", type = "float" }'

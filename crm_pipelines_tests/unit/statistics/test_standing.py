@@ -209,7 +209,11 @@ def test_states_that_ended_long_ago_are_over() -> None:
 def test_what_an_account_lacks_is_told_in_the_words_of_whoever_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gates, "OPENED_BY_PEOPLE", gates.OPENED_BY_PEOPLE | {"attributes"})
     told = standing(stopped("attributes"), due=9)
-    assert (told.condition, told.cause, told.sentence) == ("waiting_for_you", "attributes", "In its own words.")
+    assert (told.condition, told.cause, told.sentence) == (
+        "waiting_for_you",
+        "attributes",
+        "In its own words. Nothing is sent; contacts wait, and no try is used up.",
+    )
     assert "crm-pipelines provision brevo" in (told.action or "")
 
 
