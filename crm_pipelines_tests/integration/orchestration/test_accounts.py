@@ -150,7 +150,7 @@ def test_the_change_is_told_by_an_alert_for_a_day_by_check_and_by_status(
         found = look(account, now=gate.account_since).findings
         checked = check_account(account)
     [finding] = [one for one in found if one.key == "brevo.account"]
-    assert "2 contacts are New again" in finding.headline
+    assert "2 contacts are not selected any more" in finding.headline
     assert OURS in finding.action
     assert account_finding("brevo", gate, gate.account_since + timedelta(days=2)) is None
     [told] = [one for one in checked.findings if one.subject == "Account"]
