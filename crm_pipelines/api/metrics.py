@@ -59,8 +59,9 @@ class _Queues(Collector):
             oldest.add_metric([crm], status.oldest_due_seconds or 0)
             is_open.add_metric([crm], 0 if status.gate.paused else 1)
             held.add_metric([crm], status.delivered_in_all)
-            standing = standing_at(engine, self._destinations.settings, crm)
-            stands.add_metric([crm, standing.condition, standing.colour], 1)
+            if crm in self._destinations.settings.destinations or status.is_used:  # nobody is woken for any other
+                standing = standing_at(engine, self._destinations.settings, crm)
+                stands.add_metric([crm, standing.condition, standing.colour], 1)
         yield from (contacts, due, put_off, oldest, is_open, held, stands)
 
 

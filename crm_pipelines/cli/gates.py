@@ -37,12 +37,12 @@ def gate(context: click.Context, as_json: bool) -> None:
         return
     from crm_pipelines.delivery.standings import standing_at
     from crm_pipelines.destinations.gates import GateKeeper
-    from crm_pipelines.destinations.registered import known_destinations
-    from crm_pipelines.statistics.status import gate_document
+    from crm_pipelines.statistics.status import crm_statuses, gate_document
 
     with contacts_engine() as (settings, engine):
-        with engine.connect() as connection:
-            crms = known_destinations(connection)
+        told = crm_statuses(engine, count_unanswered=False)
+        crms = [one.crm for one in told]
+        shown = {one.crm for one in told if one.crm in settings.destinations or one.is_used}
         gates = [GateKeeper(engine, crm).read() for crm in crms]
         standings = [standing_at(engine, settings, crm) for crm in crms]
     if as_json:
@@ -50,7 +50,8 @@ def gate(context: click.Context, as_json: bool) -> None:
         print_json([{"crm": one.crm, **gate_document(one), "standing": stands.as_dict()} for one, stands in both])
         return
     for one in standings:
-        tell_standing(one)
+        if one.crm in shown:
+            tell_standing(one)
 
 
 @gate.command("open")

@@ -146,9 +146,9 @@ def _tell(result: "RunResult", standing: "Standing", named: "list[Named]") -> No
     if result.success:
         taken, fates = result.counts.get("claimed", 0), fates_in_words(result.counts)
         requests = f" {counted(number, 'request')}." if (number := result.counts.get("requests", 0)) else ""
-        held_up = standing.condition in _HELD_UP
-        none = "Nothing was taken." if named or held_up else "Nothing was due."
-        done = f"{taken} taken: {fates}.{requests}" if taken else none
+        # While sending is held up, contacts may well be due.
+        nothing = "taken" if named else "sent" if standing.condition in _HELD_UP else "due"
+        done = f"{taken} taken: {fates}.{requests}" if taken else f"Nothing was {nothing}."
         click.echo(f"{done} Run {result.run_id}.")
     for one in named:
         say(printable(one.says), err=not one.arrived)

@@ -119,7 +119,8 @@ def standing_evaluations(standing: DestinationStanding) -> Iterator[dg.AssetChec
     yield verdict(
         "attempts_succeed",
         passed=figures.attempts < FEWEST_ATTEMPTS or figures.percent < limits.failure_rate_percent,
-        description=f"{figures.failed_attempts} of the last hour's {counted(figures.attempts, 'attempt')} failed.",
+        description=f"{figures.failed_attempts} of {counted(figures.attempts, 'attempt')} failed, of the last hour as "
+        "far as sending was on since.",
         metadata={
             "attempts": figures.attempts,
             "failed_attempts": figures.failed_attempts,
@@ -193,8 +194,8 @@ def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
         name=f"{destination.name}_checks_sensor",
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Evaluates the checks of how deliveries stand, and reports those whose verdict has changed. "
-        "Reports the queue once an hour, so that the asset is fresh for as long as somebody looks.",
+        description="Evaluates the checks of how deliveries stand, and reports them and the queue when a verdict has "
+        "changed; else once an hour, so that the asset is fresh for as long as somebody looks.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if (missing := destination.missing) is not None:
@@ -205,9 +206,10 @@ def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
         known = storage.get_latest_asset_check_execution_by_key(standing_checks(destination.name))
         verdicts = list(standing_evaluations(standing))
         changed = [one for one in verdicts if _is_news(known.get(one.asset_check_key), one)]
-        events: list[Any] = list(changed)
-        if _report_is_due(context.instance, destination.name):
-            # With all verdicts: those that are older than an asset's latest report do not show.
+        events: list[Any] = []
+        if changed or _report_is_due(context.instance, destination.name):
+            # The asset and its checks tell of the same moment; and a verdict that is older than its asset's latest
+            # report does not show.
             events = [queue_materialization(standing), *verdicts]
         changes = ", ".join(f"{one.check_name} {'passes' if one.passed else 'fails'}" for one in changed)
         return dg.SensorResult(skip_reason=changes or "No verdict has changed.", asset_events=events)
@@ -216,11 +218,19 @@ def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
 
 
 def _is_news(before: AssetCheckExecutionRecord | None, now: dg.AssetCheckEvaluation) -> bool:
-    """Whether the verdict has changed or, of what is red, the sentence that people read there."""
+    """Whether the verdict has changed or the sentence that people read there: of what is red, any; else what ails."""
     if before is None or (before.status is AssetCheckExecutionRecordStatus.SUCCEEDED) != now.passed:
         return True
     told = before.evaluation.metadata if before.evaluation else {}
-    return not now.passed and told.get("sentence") != now.metadata.get("sentence")
+    if not now.passed and told.get("sentence") != now.metadata.get("sentence"):
+        return True
+    return _ails(told) != _ails(now.metadata)
+
+
+def _ails(metadata: Mapping[str, dg.MetadataValue[Any]]) -> object:
+    """The condition, unless all is well; None where none is told."""
+    colour, condition = metadata.get("colour"), metadata.get("condition")
+    return None if colour is None or colour.value in {"good", "busy"} or condition is None else condition.value
 
 
 def _report_is_due(instance: dg.DagsterInstance, crm: str) -> bool:

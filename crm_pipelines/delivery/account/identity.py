@@ -16,7 +16,14 @@ from crm_pipelines.crms.turns import Turn
 from crm_pipelines.delivery.pace.gatekeeping import close
 from crm_pipelines.delivery.pace.rates import LONGEST_PAUSE
 from crm_pipelines.delivery.pace.session import CrmSession
-from crm_pipelines.destinations.gates import SANDBOX, AccountTaken, Gate, GateKeeper, Tally
+from crm_pipelines.destinations.gates import (
+    MAX_FAILURES_IN_A_ROW,
+    SANDBOX,
+    AccountTaken,
+    Gate,
+    GateKeeper,
+    Tally,
+)
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.scrubbing import scrub
 
@@ -41,7 +48,7 @@ def admit_run(session: CrmSession, *, move: bool) -> Admitted:
     cannot be asked for.
     """
     gate, crm = session.gate, session.crm
-    account = account_of(gate, crm, turn=session.turn)
+    account = account_of(gate, crm, turn=session.turn, is_run=True)
     bind = partial(gate.bind_account, account, crm.credentials_fingerprint, move=move)
     return Admitted(forgotten=session.patiently(bind), gate=gate.of(account))
 
@@ -62,13 +69,17 @@ def admit(gate: GateKeeper, crm: Crm, *, turn: Turn) -> GateKeeper:
     return gate.of(account)
 
 
-def account_of(gate: GateKeeper, crm: Crm, *, turn: Turn) -> str:
-    """The account that the credentials open; asked for unless it is known. Raises AccountUnknown."""
+def account_of(gate: GateKeeper, crm: Crm, *, turn: Turn, is_run: bool = False) -> str:
+    """The account that the credentials open; asked for unless it is known. Raises AccountUnknown.
+
+    Of a run no more than this request is ever made while it fails, so it is an outage by itself: that many in a row
+    would take as many ticks, and everybody would be told until then that contacts are being delivered.
+    """
     state = gate.read()
     if state.account is not None and state.knows(crm.credentials_fingerprint):
         return state.account
     outcome, identity = crm.identify(turn=turn)
-    _tell(gate, crm, outcome)
+    _tell(gate, crm, outcome, in_a_row=MAX_FAILURES_IN_A_ROW if is_run else 1)
     if outcome.result is not Result.SYNCED:
         said = scrub(outcome.message or outcome.kind or "")
         raise AccountUnknown(f"{crm.name} did not tell which account the credentials open, so nothing is sent. {said}")
@@ -131,8 +142,8 @@ def _name_of(identity: Identity) -> str:
     return SANDBOX if identity.sandbox else identity.account
 
 
-def _tell(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
-    """The gate hears of it as of a delivery's outcome."""
+def _tell(gate: GateKeeper, crm: Crm, outcome: Outcome, *, in_a_row: int) -> None:
+    """The gate hears of it as of a delivery's outcome; a failure counts for so many."""
     reason = outcome.message or outcome.kind or ""
     if outcome.result is Result.REFUSED:
         close(gate, crm, outcome)
@@ -140,4 +151,4 @@ def _tell(gate: GateKeeper, crm: Crm, outcome: Outcome) -> None:
         pause = min(outcome.retry_after or timedelta(seconds=1), LONGEST_PAUSE)
         gate.pause("rate_limit", f"The CRM asked to slow down: {reason}", pause)
     elif outcome.result is Result.RETRY:
-        gate.judge(Tally(successes=0, failures=1, trailing_failures=1, rejects=0, last_failure=reason))
+        gate.judge(Tally(successes=0, failures=1, trailing_failures=in_a_row, rejects=0, last_failure=reason))

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from crm_pipelines.crms.base import Crm
 from crm_pipelines.crms.outcomes import SETTINGS, Outcome, Result
+from crm_pipelines.crms.turns import Turn
 from crm_pipelines.delivery.pace.pacing import Pacer
 from crm_pipelines.destinations.gates import Gate, GateKeeper, Reservation, Tally
 from crm_pipelines.queue.claims import Queue
@@ -87,6 +88,14 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm, queue: Queue, policy: RetryPo
             gate.try_out() if outcome.untried else gate.open()
         elif outcome.result is Result.REFUSED:
             close(gate, crm, outcome)
+    return gate.read()
+
+
+def close_if_refused(gate: GateKeeper, crm: Crm, *, turn: Turn) -> Gate:
+    """The gate as it stands once it has heard whether the CRM takes these credentials; one cheap request."""
+    outcome = crm.probe(turn=turn)
+    if outcome.result is Result.REFUSED:
+        close(gate, crm, outcome)
     return gate.read()
 
 

@@ -70,6 +70,7 @@ def fetch_queued_contacts(
             ) from None
         except BaseException:
             account.queue.release(context.run_id)
+            tell_outcome(context, "failed: nothing was sent")
             raise
 
 

@@ -15,6 +15,7 @@ from crm_pipelines.contacts.selection import Retried, Who, retry
 from crm_pipelines.crms.schema import Finding
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.account.preflight import Preflight, check_account, provision_account
+from crm_pipelines.delivery.pace.gatekeeping import close_if_refused, pacer_for
 from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.launch_config import checked, not_blank, valid_ids
 from crm_pipelines.orchestration.resources import Destination, resource_of, sentences
@@ -139,6 +140,10 @@ def look_at_account(
     with sentences(), destination.open() as account:
         looked = check_account(account)
         gate = account.gate.read()
+        if looked.problems and not gate.paused:
+            # Should the key be refused, that is what people are told, and what every page says from now on.
+            turn = pacer_for(account.gate, account.destination.rate_limit_per_second).wait
+            gate = close_if_refused(account.gate, account.crm, turn=turn)
     yield attributes_evaluation(destination.name, looked)
     if looked.reopened:
         context.log.info("Sending had stopped, and goes on with the next run.")

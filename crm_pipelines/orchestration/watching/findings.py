@@ -27,6 +27,11 @@ _OVER_BELOW = 0.8
 # People are told once, and reminded while it can still be put right without much ado.
 _CHANGE_LASTS = timedelta(days=1)
 _RUNS_LOOKED_AT = 25
+# By whether the job is that of deliveries: the others run once an hour or a day.
+_NEXT = {
+    True: "The next tick tries again by itself.",
+    False: "Once that is mended, launch the job; else this lasts until its next time.",
+}
 
 SECTIONS = {
     "credentials": "the-crm-refuses-us",
@@ -193,7 +198,7 @@ def run_finding(instance: dg.DagsterInstance, job: str) -> AlertCondition | None
     return AlertCondition(
         key=f"{job}.run_failed",
         headline=f"{many}, and none has succeeded since.",
-        action="Open the latest run: its log says at which step and why. The next tick tries again by itself.",
+        action=f"Open the latest run: its log says at which step and why. {_NEXT[job.endswith('_sync')]}",
         runbook="a-run-has-failed",
         page=f"/runs/{latest.dagster_run.run_id}",
         since=datetime.fromtimestamp(first.end_time, UTC) if first.end_time else None,

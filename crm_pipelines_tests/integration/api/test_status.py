@@ -143,6 +143,7 @@ def test_metrics_tell_of_queues_and_requests_and_of_nobody(api: Api, contacts: d
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert 'crm_contacts{crm="brevo",status="Error"} 2.0' in answer.text
         assert 'crm_gate_open{crm="brevo"} 1.0' in answer.text
+        assert 'condition="not_set_up"' not in answer.text, "nobody is woken for a CRM that nobody uses"
         assert 'method="POST",operation="select_contacts",status="200"' in answer.text
         assert "example.com" not in answer.text
 

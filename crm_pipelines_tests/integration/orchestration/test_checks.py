@@ -130,13 +130,43 @@ def test_between_runs_a_sensor_reports_a_verdict_when_it_changes_and_only_then(
     people: People, in_memory: dg.DagsterInstance
 ) -> None:
     sensor = ChecksSensor(in_memory)
-    assert sensor.tick() == {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
+    well = {**{key.name: True for key in STANDING_CHECKS}, "(queue)": True}
+    assert sensor.tick() == well
     assert sensor.tick() == {}
     GateKeeper(people.engine, "brevo").close("The key was withdrawn.", "fingerprint")
-    assert sensor.tick() == {"gate_is_open": False}
+    assert sensor.tick() == {**well, "gate_is_open": False}
+    assert told_by_asset_and_checks(in_memory) == {
+        "Brevo refuses us. Nothing is sent; contacts wait, and no try is used up."
+    }
     assert sensor.tick() == {}
     GateKeeper(people.engine, "brevo").open()
-    assert sensor.tick() == {"gate_is_open": True}
+    assert sensor.tick() == well
+    assert told_by_asset_and_checks(in_memory) == {"Nothing is due for Brevo."}
+
+
+def told_by_asset_and_checks(instance: dg.DagsterInstance) -> set[Any]:
+    """What the asset's page says of how deliveries stand."""
+    event = instance.get_latest_materialization_event(QUEUE)
+    assert event is not None
+    assert event.asset_materialization is not None
+    checks = [dg.AssetCheckKey(QUEUE, name) for name in ("gate_is_open", "oldest_due")]
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
+    told = [record.evaluation.description for record in latest.values() if record.evaluation]
+    return {event.asset_materialization.metadata["sentence"].value, *told}
+
+
+@pytest.mark.usefixtures("brevo_environment")
+def test_a_green_check_says_no_more_that_something_ails_when_that_is_over(
+    people: People, in_memory: dg.DagsterInstance
+) -> None:
+    gate = GateKeeper(people.engine, "brevo")
+    gate.pause("rate_limit", "The day is used up.", timedelta(hours=5))
+    sensor = ChecksSensor(in_memory)
+    sensor.tick()
+    assert all("allowance" in str(told) for told in told_by_asset_and_checks(in_memory))
+    people.run("UPDATE crm_gates SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL WHERE crm = 'brevo'")
+    sensor.tick()
+    assert told_by_asset_and_checks(in_memory) == {"Nothing is due for Brevo."}
 
 
 @pytest.mark.usefixtures("brevo_environment")

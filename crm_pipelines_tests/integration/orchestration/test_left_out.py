@@ -18,6 +18,7 @@ from crm_pipelines.destinations.attributes import AttributeStore
 from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration.resources import Destination
 from crm_pipelines.orchestration.sync.schedules import reason_to_wait
+from crm_pipelines.orchestration.sync.tags import OUTCOME_TAG
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.settings import load_settings
 from crm_pipelines.statistics.left_out import values_left_out
@@ -343,8 +344,11 @@ def test_nothing_is_claimed_while_it_was_never_seen_what_the_account_takes(
     people.add(3)
     brevo_sandbox.fault("status", path=LOOKS, status=503, body={"message": "maintenance"}, times=1)
     run = pipeline.run()
-    assert (run.problem or "").startswith("Which attributes the account has is not known yet, so nothing was claimed.")
+    assert (run.problem or "").startswith("Which attributes the account has is not known yet, so no contact was taken.")
     assert "maintenance" in (run.problem or "")
+    stored = pipeline.instance.get_run_by_id(run.result.run_id)
+    assert stored is not None
+    assert stored.tags[OUTCOME_TAG] == "failed: nothing was sent"
     assert people.states() == {"queued": 3}
     assert GateKeeper(engine, "brevo").read().consecutive_failures == 1
     assert pipeline.run().counts == {"claimed": 3, "synced": 3}

@@ -179,6 +179,7 @@ def test_an_account_that_is_well_opens_a_gate_that_was_closed_for_a_refusal(
 def test_what_is_accepted_lifts_its_stop_whatever_else_the_account_lacks(
     people: People, pipeline: Pipeline, kind: str
 ) -> None:
+    people.add(1, has_gmail=True)
     gate = GateKeeper(people.engine, "brevo")
     gate.close("The key was withdrawn.", "fingerprint", kind)
     with Destination("brevo").open() as account:
@@ -233,3 +234,22 @@ def test_of_an_account_that_refuses_us_people_are_told_by_the_gate_alone(
 def test_without_a_key_each_says_so(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, job: str) -> None:
     monkeypatch.delenv("BREVO_API_KEY")
     assert launch(pipeline, job)[1].startswith("BREVO_API_KEY is not set: ")
+
+
+def test_a_check_that_meets_a_refused_key_begins_one_alert_which_is_of_the_gate(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.configure(refusal="ip")
+    _, problem = launch(pipeline, "brevo_check_account")
+    assert problem.startswith("API key: ")
+    assert GateKeeper(people.engine, "brevo").read().closed_for_credentials, "every page says so from now on"
+    assert run_finding(pipeline.instance, "brevo_check_account") is None
+
+
+def test_the_alert_for_a_job_of_upkeep_promises_no_next_tick(people: People, pipeline: Pipeline) -> None:
+    people.add(1, has_gmail=True)
+    launch(pipeline, "brevo_check_account")
+    told = run_finding(pipeline.instance, "brevo_check_account")
+    assert told is not None
+    assert "tick" not in told.action
+    assert "launch the job" in told.action
