@@ -24,19 +24,19 @@ class Decision:
         return self.does.format(title=title)
 
 
-_RETRY = Decision("retry", "Retry now", "It goes back into the queue with all its tries.")
+_RETRY = Decision("retry", "Retry now", "It goes back into the queue, and all its tries count anew.")
 _RESEND = Decision(
     "retry",
     "Send again",
-    "Look first whether {title} got it: if it did, {title} gets it a second time. It is sent as it is now.",
+    "Look first whether {title} has it: if so, {title} gets it a second time. It is sent as it is now.",
 )
-_SELECT = Decision("select", "Select", "It is queued for {title}, and changes go there from then on.")
+_SELECT = Decision("select", "Select", "It is queued for {title}, and later changes go there too.")
 _AGAIN = Decision("select", "Send again", "It is queued for {title} again, and sent as it is now.")
 _ANYWAY = Decision(
-    "select", "Try again", "It is queued for {title} again. As long as the contact stays as it is, so does the result."
+    "select", "Try again", "It is queued for {title} again. Unless the contact changes, the result is the same."
 )
 _UNSELECT = Decision(
-    "unselect", "Unselect", "Nothing of it goes to {title} any more. What {title} has of it stays there."
+    "unselect", "Unselect", "Nothing of this contact goes to {title} any more. What {title} already has stays there."
 )
 _SUPPRESS = Decision(
     "suppress",
@@ -79,12 +79,12 @@ def offered(one: CrmStory, action: Action, *, delivers: bool) -> Decision | None
 def result_of(action: Action, one: CrmStory, title: str, *, changed: bool, every: timedelta | None) -> str:
     """What came of a decision, as it stands now. `every`: how often a run starts there, if one does."""
     if not changed:
-        return f"Nothing was changed at {title}: it stood otherwise by then."
+        return f"Nothing was changed for {title}: the contact had changed meanwhile."
     match action:
         case "select" | "retry":
             return f"Queued for {title}.{_then(one, every)}"
         case "unselect":
-            return f"Unselected. Nothing of it goes to {title} any more."
+            return f"Unselected. Nothing of this contact goes to {title} any more."
         case "suppress":
             return f"From now on it is never sent to {title}."
         case "unsuppress":
@@ -95,5 +95,5 @@ def _then(one: CrmStory, every: timedelta | None) -> str:
     if one.condition not in WAITING:
         return " A run has taken it already."
     if one.gate_paused or not one.attended or every is None:
-        return " It waits, since nothing is sent there at present."
+        return " It waits, since sending is paused or stopped."
     return f" The next run takes it, in {counted(round(every / timedelta(minutes=1)), 'minute')} at the latest."

@@ -106,8 +106,8 @@ def account_finding(title: str, gate: Gate, now: datetime) -> AlertCondition | N
         key=f"{gate.crm}.account",
         headline=f"The key of {title} opens another account than it did; {counted(gate.contacts_forgotten, 'contact')} "
         f"{'is' if gate.contacts_forgotten == 1 else 'are'} not selected any more.",
-        action=f"If that is meant, select those that are to go there. If not, set the key of {gate.former_account}; "
-        "either way nothing is sent before contacts are selected.",
+        action=f"If that is meant, select those that are to go there. If not, set the key of {gate.former_account}. "
+        "Either way, nothing is sent until contacts are selected.",
         runbook="another-account",
         page=f"/assets/{gate.crm}/contacts",
         since=gate.account_since,
@@ -215,4 +215,4 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
     for entry in failures:
         if entry.dagster_event is not None:
             return sentence_of(entry.dagster_event.step_failure_data)
-    return "Its worker ended without a word: out of memory, killed, or the machine went down."
+    return "Its worker ended without a message: it was out of memory or killed, or the machine went down."

@@ -156,7 +156,7 @@ def test_the_change_is_told_by_an_alert_for_a_day_by_check_and_by_status(
     [told] = [one for one in checked.findings if one.subject == "Account"]
     assert told.ok
     assert told.detail.startswith(f"{OTHER}, the one of this database, since ")
-    assert told.detail.endswith(f"in place of {OURS}; 2 contacts became New then")
+    assert told.detail.endswith(f"in place of {OURS}; unselected then: 2 contacts")
 
 
 def test_whoever_goes_to_and_fro_is_told_of_all_that_was_forgotten(people: People, ours: BrevoSandbox) -> None:

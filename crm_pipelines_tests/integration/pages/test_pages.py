@@ -277,7 +277,7 @@ def test_what_a_decision_would_do_is_told_before_it_is_carried_out(
         assert "Not in Brevo: failed. The reason: HTTP 503." in told
         assert f'action="/contacts/{contact}/' in told
     assert people.states() == {"failed": 1}, "to look changes nothing"
-    assert "It goes back into the queue with all its tries." in operator.get(offered[0][1]).text
+    assert "It goes back into the queue, and all its tries count anew." in operator.get(offered[0][1]).text
     assert "it stands otherwise by now" in operator.get(f"/contacts/{contact}/unsuppress?crm=brevo").text
     reader = site.visitor(site.reading_token)
     assert "ask somebody who may write" in reader.get(f"/contacts/{contact}").text
