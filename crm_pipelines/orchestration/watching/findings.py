@@ -123,7 +123,7 @@ def _error_backlog(watcher: FailureWatcher, seen: DestinationStanding) -> AlertC
         key=f"{crm}.error_backlog",
         headline=f"{counted(failed, 'contact')} {'has' if failed == 1 else 'have'} failed at {seen.title} (alert at "
         f"{threshold}).",
-        action=f"See `crm-pipelines status {crm}`; when the cause is mended, `crm-pipelines retry {crm} --all` queues "
+        action=f"See `crm-pipelines status {crm}`. Once the cause is removed, `crm-pipelines retry {crm} --all` queues "
         "them again.",
         runbook="contacts-have-failed",
         page=f"/assets/{crm}/contacts",
