@@ -445,7 +445,7 @@ def test_a_worker_that_died_is_told_without_a_step_to_blame(pipeline: Pipeline, 
     run = pipeline.instance.create_run_for_job(job_of())
     pipeline.instance.report_run_failed(run)
     assert failures.tick() == [("brevo_sync.run_failed", "begun")]
-    assert "Its worker ended without a word" in failures.last["reasons"][0]["text"]
+    assert "Its worker ended without a message" in failures.last["reasons"][0]["text"]
 
 
 def test_a_refused_key_after_an_outage_is_news(people: People, backlog: Watch, engine: sa.Engine) -> None:
