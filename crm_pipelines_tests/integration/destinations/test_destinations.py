@@ -242,7 +242,7 @@ def test_why_says_that_nobody_delivers_and_the_way_out(people: People, engine: s
     assert "the next run takes it" in told["brevo"]
     assert told["mautic"].startswith("Not selected")
     assert told["hubspot"] == (
-        "Waits: no crm-pipelines with hubspot set up has ever run. See `crm-pipelines check hubspot` for what to "
+        "Waits: no crm-pipelines with hubspot set up has ever run. See `crm-pipelines check hubspot`: it says what to "
         "set, or `crm-pipelines contacts unselect hubspot --email …` takes it back."
     )
     people.run("UPDATE crm_destinations SET seen_at = '2026-01-02 03:04Z'")

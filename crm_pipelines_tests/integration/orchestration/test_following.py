@@ -68,7 +68,7 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 def test_a_run_that_leaves_contacts_behind_is_followed_at_once_until_none_are_left(
     people: People, look: Look, run: Run, instance: dg.DagsterInstance
 ) -> None:
-    assert "no run yet" in reason(look())
+    assert "No run has taken" in reason(look())
     people.add(12)
     first = run()
     request = look()
@@ -118,7 +118,7 @@ def test_a_run_that_brought_nobody_on_and_one_that_was_asked_for_some_are_not_fo
 ) -> None:
     people.add(12)
     run(limit=5)
-    assert "no run yet that took whatever is due" in reason(look())
+    assert "No run has taken all that is due yet" in reason(look())
     brevo_sandbox.fault("status", path="/contacts$", status=429, headers={"x-sib-ratelimit-reset": "60"})
     stuck = run()
     assert f"Run {stuck.run_id} left nothing due, or delivered nothing." in reason(look())
