@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _HEAD = """# Configuration
 
 Environment variables, all optional. A file `.env` in the project folder is read too; the environment wins. An empty
-value counts as unset. Values are checked at start: a bad one is named with what was expected, and nothing runs.
+value counts as unset. Values are checked at start: if one is wrong, a message says what is expected, and nothing runs.
+[The glossary](glossary.md) explains the words.
 
 `CRM_DESTINATIONS` says where contacts are delivered to. A further account of a CRM has that CRM's variables under its
 own name, such as `BREVO_EU_API_KEY` for `brevo_eu:brevo`: [destinations.md](destinations.md).

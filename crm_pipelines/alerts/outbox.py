@@ -74,8 +74,8 @@ def troubles(boxes: Mapping[str, Box]) -> list[AlertCondition]:
         AlertCondition(
             key=_key(name),
             headline=f"The alert channel {name} does not work: alerts do not arrive there.",
-            action="See what `crm-pipelines alerts test` says, and mend the channel's settings. Nothing is lost: what "
-            "it did not take is sent when it works again.",
+            action="See what `crm-pipelines alerts test` says, and correct the channel's settings. Nothing is lost: "
+            "what it did not take is sent when it works again.",
             runbook="a-channel-does-not-work",
             reasons=lambda box=box: (Reason(text=box.reason),),  # type: ignore[misc]
         )

@@ -80,7 +80,7 @@ class Authenticator:
     def allow_look(self, crm: str) -> None:
         """Raises ApiError when the CRM was looked at too often."""
         if not self._limiter.hit(self._looks, "looks", crm):
-            raise _too_many(self._looks, "The CRM was looked at too often: deliveries need its limit.")
+            raise _too_many(self._looks, "The CRM was asked too often: deliveries need its rate limit.")
 
 
 def _too_many(limit: RateLimitItem, message: str) -> ApiError:

@@ -37,9 +37,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         401: "The token is missing, unknown, revoked or expired.",
         403: "The token lacks the scope.",
         404: "There is no such contact.",
-        409: "It is in conflict with what is there.",
+        409: "It conflicts with what is there.",
         413: "The body is too large.",
-        421: "The API is not served under this name.",
+        421: "The API is not available under this host name.",
         422: "Something in the request cannot be used.",
         429: "Too many requests.",
         503: "The database does not answer.",
@@ -53,10 +53,12 @@ def create_app(engine: sa.Engine, settings: Settings) -> FastAPI:
     `app.state` holds `engine`, `settings`, `authenticator` and `destinations` for endpoints. Whoever serves it
     registers these first.
     """
+    glossary = settings.channels.glossary_url
     app = FastAPI(
         title="crm-pipelines",
         version=version("crm-pipelines"),
-        description="Selects contacts for delivery to a CRM, and tells how they fare. Times are in UTC.",
+        description="Selects contacts for delivery to a CRM, and tells what became of them. Times are in UTC. "
+        f"{'[The glossary](' + glossary + ')' if glossary else 'docs/glossary.md'} explains the words.",
         openapi_url=f"{PREFIX}/openapi.json",
         # Their pages load scripts from other hosts; ours is in pages/api_document.py.
         docs_url=None,

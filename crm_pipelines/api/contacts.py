@@ -45,20 +45,20 @@ class SearchRequest(WantedPage):
 
 @router.get("/contacts", response_model=Page[ContactOut])
 def list_contacts(_: Reader, destinations: Known, wanted: Annotated[ListQuery, Query()]) -> dict[str, Any]:
-    """All contacts, in the order in which they were made."""
+    """All contacts, the oldest first."""
     filter_ = ContactFilter(**wanted.model_dump(exclude={"limit", "cursor", "crm"}))
     return _page(destinations, filter_, wanted)
 
 
 @router.post("/contacts/search", response_model=Page[ContactOut])
 def search_contacts(_: Reader, destinations: Known, wanted: SearchRequest) -> dict[str, Any]:
-    """Contacts by filter, with a part of their name or address too."""
+    """Contacts by filter, also by a part of the name or address."""
     return _page(destinations, wanted.filter.to_filter(), wanted)
 
 
 @router.post("/contacts", status_code=201, response_model=ContactOut)
 def create_contact(contact: ContactIn, write: Writing) -> Response:
-    """Make a contact. It is sent nowhere before it is selected."""
+    """Make a contact. It is sent nowhere until it is selected."""
 
     def work(connection: sa.Connection) -> Written:
         identifier = records.create(connection, contact.model_dump())

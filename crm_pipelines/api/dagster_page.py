@@ -77,7 +77,8 @@ class Guard:
         headers = Headers(scope=scope)
         if host_name(headers) not in self._hosts:
             return Refusal(
-                status=421, reason="Dagster's page is not served under this name: set DAGSTER_UI_URL to its address."
+                status=421,
+                reason="Dagster's page is not available under this name: set DAGSTER_UI_URL to its address.",
             )
         if has_foreign_origin(headers, own=self._origins):
             return Refusal(status=403, reason="A page of another origin has no access to Dagster.")
@@ -101,14 +102,14 @@ def _objection_to_method(scope: Scope, headers: Headers) -> Refusal | None:
             # Dagster answers with its playground who wants HTML, and runs the query of everybody else. The pattern of
             # its route lets a line feed follow the path.
             if scope["path"].startswith(_GRAPHQL) and "text/html" not in headers.get("accept", ""):
-                return Refusal(status=405, reason="GraphQL is taken by POST only.")
+                return Refusal(status=405, reason="GraphQL is accepted by POST only.")
         case "POST":
             # Dagster is content with any type that has these words in it; no page may send exactly this one unasked.
             types = [value.partition(";")[0].strip().casefold() for value in headers.getlist("content-type")]
             if types != ["application/json"]:
                 return Refusal(status=415, reason="The body must be JSON: send Content-Type: application/json.")
         case _:
-            return Refusal(status=405, reason="Dagster's page has no use for this method.")
+            return Refusal(status=405, reason="Dagster's page does not answer this method.")
     return None
 
 

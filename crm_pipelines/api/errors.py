@@ -35,9 +35,9 @@ _RETRY_SECONDS = 5
 class ErrorBody(BaseModel):
     """What went wrong."""
 
-    code: str = Field(description="Stable: programs decide by it.", examples=["contact_not_found"])
+    code: str = Field(description="Stable: for programs.", examples=["contact_not_found"])
     message: str = Field(description="A sentence for people.", examples=["There is no contact with this id."])
-    details: Any = Field(None, description="What belongs to the code, such as the fields that are wrong.")
+    details: Any = Field(None, description="More about the error, such as the fields that are wrong.")
     request_id: str = Field(description="The same as in the header X-Request-ID and in the log.")
 
 
@@ -77,7 +77,7 @@ _FORESEEN: tuple[type[Exception], ...] = (
 
 _OF_THE_ROUTER = {
     404: "There is nothing at this address. /docs shows what the API has.",
-    405: "Nothing at this address answers this method. The header Allow names those that are answered.",
+    405: "This address does not answer this method. The header Allow names those that it answers.",
 }
 
 

@@ -46,7 +46,7 @@ class _Queues(Collector):
         due = GaugeMetricFamily("crm_due", "Contacts that wait for delivery and are due.", labels=["crm"])
         put_off = GaugeMetricFamily("crm_put_off", "Due contacts that were postponed.", labels=["crm"])
         oldest = GaugeMetricFamily("crm_oldest_due_seconds", "How long the longest has been due.", labels=["crm"])
-        is_open = GaugeMetricFamily("crm_gate_open", "1: requests to the CRM are let through.", labels=["crm"])
+        is_open = GaugeMetricFamily("crm_gate_open", "1: sending to the CRM is on.", labels=["crm"])
         held = GaugeMetricFamily("crm_delivered_in_all", "Our contacts that the account holds.", labels=["crm"])
         stands = GaugeMetricFamily("crm_standing", "1: how deliveries stand.", labels=["crm", "condition", "colour"])
         engine = self._destinations.engine

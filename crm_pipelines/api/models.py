@@ -106,7 +106,7 @@ Ids = Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS, fail_fast=T
 
 
 class RequestBody(BaseModel):
-    """A body. What is not known in it is refused: it would be a misspelt name."""
+    """A body. A field that is not known is refused: its name may be misspelt."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -114,16 +114,16 @@ class RequestBody(BaseModel):
 
 
 class Filter(RequestBody):
-    """Contacts for which everything that is given holds."""
+    """Contacts that match every condition that is given."""
 
     status: SyncStatus | None = Field(None, description="Sync status at the CRM that the request is about.")
-    domain: Word | None = Field(None, description="Of the address: what follows the @.", examples=["example.com"])
+    domain: Word | None = Field(None, description="The domain of the address, without the @.", examples=["example.com"])
     domain_id: UUID | None = None
     email_type: Word | None = None
     text: Word | None = Field(
         None,
-        description="Each word stands somewhere in the name, the address or a text of the custom fields, whatever the "
-        "case and the accents; one letter or two: at the beginning of a word.",
+        description="Each word stands somewhere in the name, the address or a text of the custom fields; case and "
+        "accents are ignored. One or two letters: at the beginning of a word.",
     )
     created_since: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
     created_before: Moment | None = None
@@ -154,12 +154,12 @@ class FilteredSelectRequest(RequestBody):
     )
 
     filter: Filter = Field(default_factory=Filter)
-    everyone: StrictBool = Field(False, description="Must be true for a filter that says nothing.")
+    everyone: StrictBool = Field(False, description="Must be true if the filter has no condition.")
     crms: list[Crm] = Field(min_length=1, max_length=10)
     action: Literal["select", "unselect"] = "select"
     dry_run: StrictBool = Field(False, description="Change nothing; say how many it would be.")
     confirm: StrictInt | None = Field(
-        None, ge=0, description=f"The contacts that you expect at most. Required for more than {CONFIRM_ABOVE}."
+        None, ge=0, description=f"How many contacts you expect at most. Required above {CONFIRM_ABOVE}."
     )
 
     @model_validator(mode="after")
@@ -170,18 +170,18 @@ class FilteredSelectRequest(RequestBody):
 
 
 class Refused(BaseModel):
-    """A contact about which the decision could not be carried out."""
+    """A contact for which nothing was done."""
 
     contact_id: UUID
-    crm: Crm | None = Field(description="null: it concerns all of them.")
+    crm: Crm | None = Field(description="null: all of them.")
     reason: Literal["not_found", "suppressed"]
     message: str
 
 
 class Counts(BaseModel):
-    """What became of the contacts at one CRM. `claimed` is under delivery, and goes again afterwards.
+    """What became of the contacts at one CRM. `claimed` are being delivered, and are queued again afterwards.
 
-    `unknown` may have arrived where nothing must be sent twice: a filter leaves them alone, their ids take them.
+    `unknown` may have arrived where nothing must be sent twice: a filter leaves them alone, their ids select them.
     """
 
     crm: Crm
@@ -195,7 +195,7 @@ class Counts(BaseModel):
 
 
 class SelectAnswer(BaseModel):
-    """Every id that was asked for is in a count or in `refused`."""
+    """Every id of the request is in a count or in `refused`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -218,7 +218,7 @@ class SelectAnswer(BaseModel):
                             "contact_id": _AN_ID,
                             "crm": "brevo",
                             "reason": "suppressed",
-                            "message": "Never to be sent, by a user's decision. /contacts/{id}/unsuppress lifts it.",
+                            "message": "Never sent, by a user's decision. /contacts/{id}/unsuppress lifts it.",
                         }
                     ],
                 }
@@ -304,10 +304,10 @@ class RetryRequest(RequestBody):
 
 
 class RetryAnswer(BaseModel):
-    """Contacts put back into the queue, waiting ones brought forward to now, and chosen ones that were neither.
+    """Contacts put back into the queue, waiting ones that are due now, and chosen ones that were neither.
 
-    `unknown` of the last may have arrived where nothing must be sent twice: `all` leaves them alone; kind `unknown`, or
-    their ids, take them.
+    `unknown` of the last may have arrived where nothing must be sent twice. `all` leaves them alone. Kind `unknown` or
+    their ids retry them.
     """
 
     crm: Crm
@@ -320,9 +320,9 @@ class RetryAnswer(BaseModel):
 
 
 class _Fields(RequestBody):
-    name: Text = Field(None, description="The whole name. Written alone, it makes the two parts unknown.")
-    first_name: Text = Field(None, description="Given apart from the last name. The whole name follows.")
-    last_name: Text = Field(None, description="Given apart from the first name. The whole name follows.")
+    name: Text = Field(None, description="The whole name. If it is written alone, the two parts become unknown.")
+    first_name: Text = Field(None, description="The whole name is then made from both parts.")
+    last_name: Text = Field(None, description="The whole name is then made from both parts.")
     phone_number: Text = None
     email_type: Text = None
     has_gmail: StrictBool | None = None
@@ -383,7 +383,7 @@ class ContactOut(BaseModel):
     domain_id: UUID | None
     page_id: UUID | None
     custom_fields: dict[str, Any]
-    revision: int = Field(description="Grows with every change of what could be sent.")
+    revision: int = Field(description="Grows with every change that could be sent.")
     created_at: datetime
     updated_at: datetime
     crms: list[StandingOfContact]

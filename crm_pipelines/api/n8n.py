@@ -67,7 +67,7 @@ def _workflow_of(request: Request, shown: str | None) -> Workflow:
         raise ApiError(
             503,
             "n8n_not_configured",
-            "Nothing is taken from n8n: set N8N_WEBHOOK_SECRET, and N8N_WEBHOOK_URL, which makes it a destination.",
+            "Nothing is accepted from n8n: set N8N_WEBHOOK_SECRET and N8N_WEBHOOK_URL.",
         )
     if shown is None:
         raise unauthorized("Send the secret: `Authorization: Bearer …`. It is that of N8N_WEBHOOK_SECRET.")
@@ -121,7 +121,7 @@ def enrichment_complete(message: EnrichmentComplete, request: Request, workflow:
         raise ApiError(409, "enrichment_changed", str(error)) from None
     except FromTheFuture:
         minutes = f"{AHEAD.total_seconds() / 60:.0f}"
-        problem = f"it is more than {minutes} minutes ahead of the database's clock"
+        problem = f"it is more than {minutes} minutes later than the database's clock"
         raise invalid([{"field": "body.timestamp", "problem": problem}]) from None
     return EnrichmentAnswer(
         contact_id=message.contact_id,
@@ -138,7 +138,7 @@ def webhook_health(_: Asking) -> WebhookHealth:
     """Whether the secret is the right one."""
     return WebhookHealth(
         webhook_url="/api/v3/webhooks/n8n/enrichment-complete",
-        message="The secret is right: what workflows find out is taken.",
+        message="The secret is right: what workflows find out is accepted.",
     )
 
 

@@ -147,7 +147,7 @@ def _phone(text: str, region: str | None) -> Offer:
 
 
 class EnrichmentMetadata(_Found):
-    """How it was found: all of it may be missing."""
+    """How it was found. Every field may be missing."""
 
     enrichment_duration_seconds: float | None = Field(
         None,
@@ -163,7 +163,7 @@ class EnrichmentMetadata(_Found):
         validation_alias=AliasChoices("api_calls_made", "api_calls"),
         description="Also as `api_calls`.",
     )
-    cost_estimate: float | None = Field(None, ge=0, allow_inf_nan=False, description="In dollars, say.")
+    cost_estimate: float | None = Field(None, ge=0, allow_inf_nan=False, description="For example in dollars.")
     source: Short = Field(None, description="Which workflow it was.")
     version: Short = None
 
@@ -195,7 +195,7 @@ class EnrichmentComplete(RequestBody):
     enrichment_id: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
     status: Literal["complete", "partial", "failed"]
     timestamp: Annotated[Moment, AfterValidator(_of_our_time)] = Field(
-        description="When it was found. A message of before the one that was taken overwrites nothing."
+        description="When it was found. A message that is older than the latest one overwrites nothing."
     )
     enriched_data: EnrichedData | None = None
     metadata: EnrichmentMetadata | None = None

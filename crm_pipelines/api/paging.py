@@ -20,7 +20,7 @@ class Page(BaseModel, Generic[T]):
 
     items: list[T]
     total: int = Field(description="In the whole list, as it is at present.")
-    next_cursor: str | None = Field(description="Hand it in as `cursor`. It means nothing else.")
+    next_cursor: str | None = Field(description="Send it back as `cursor`.")
 
 
 class WantedPage(BaseModel):
@@ -56,4 +56,4 @@ def place_of(cursor: str | None, first: Place, parse: Callable[..., Place]) -> P
             raise ValueError
         return parse(*parts)
     except (ValueError, TypeError, RecursionError):
-        raise ApiError(422, "invalid_cursor", "The cursor is not one of this list: begin without.") from None
+        raise ApiError(422, "invalid_cursor", "The cursor is not of this list. Begin without a cursor.") from None

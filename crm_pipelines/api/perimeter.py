@@ -64,7 +64,7 @@ class Perimeter:
                 _log.error("%s %s", request_id, _place_of(error))
             if begun:
                 return
-            unforeseen = ApiError(500, "internal_error", "The server made a mistake. Its log says where.")
+            unforeseen = ApiError(500, "internal_error", "Something went wrong in the server. Its log says where.")
             await envelope(foreseen or unforeseen, request_id)(scope, receive, sending)
         finally:
             # Not the path, and no query: either may hold what belongs into no log.
@@ -77,7 +77,7 @@ class Perimeter:
     def _check(self, headers: Headers) -> None:
         if host_name(headers) not in self._hosts:
             # A page of somebody else's can have its own name point here, and read the answers.
-            raise ApiError(421, "unknown_host", "The API is not served under this name; see API_ALLOWED_HOSTS.")
+            raise ApiError(421, "unknown_host", "The API is not available under this host name: see API_ALLOWED_HOSTS.")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST_BODY:
             raise _too_large(LARGEST_BODY)

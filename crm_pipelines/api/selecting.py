@@ -34,7 +34,7 @@ from crm_pipelines.orchestration.sync.launching import Launcher, NotLaunched
 
 router = APIRouter(route_class=AuthenticatedRoute, prefix="/contacts/crm", tags=["selection"])
 
-_SUPPRESSED = "Never to be sent, by a user's decision. /contacts/{id}/unsuppress lifts it."
+_SUPPRESSED = "Never sent, by a user's decision. /contacts/{id}/unsuppress lifts it."
 _CHANGED = ("selected", "claimed", "unselected")
 
 
@@ -156,7 +156,7 @@ def _launch(launcher: Launcher, wanted: TriggerRequest) -> dict[str, Any]:
         return {"message": f"First in the queue. {error}"}
     message = "First in the queue; a run was started for it."
     if run.waiting:
-        message = "First in the queue; a run waits for its turn already, and takes this contact too."
+        message = "First in the queue; a run is about to start already, and takes this contact too."
     return {"run_id": run.run_id, "run_url": run.url, "message": message}
 
 

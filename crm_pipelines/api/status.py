@@ -41,7 +41,7 @@ class Summary(BaseModel):
 
 
 class CrmSummary(BaseModel):
-    """One CRM: contacts per sync status, what is due, and whether its gate lets anything through."""
+    """One CRM: contacts per sync status, what is due, and whether sending is on."""
 
     crm: Crm
     counts: dict[SyncStatus, int]
@@ -63,7 +63,7 @@ class CrmSummary(BaseModel):
 
 
 class ErrorSummary(BaseModel):
-    """Contacts with one kind of error, and the latest words."""
+    """Contacts with one kind of error, and the latest error text."""
 
     status: SyncStatus
     kind: str
@@ -84,7 +84,7 @@ class AccountSummary(BaseModel):
 
 
 class GateSummary(BaseModel):
-    """Whether requests to the CRM are held back, and why."""
+    """Whether sending is paused or stopped, and why."""
 
     paused: bool
     paused_until: datetime | None
@@ -93,16 +93,17 @@ class GateSummary(BaseModel):
 
 
 class StandingSummary(BaseModel):
-    """How deliveries stand, as every page and command says it; good and busy ask for nothing."""
+    """How deliveries stand, in the same words as on every page. With the colours good and busy, nothing is to be "
+    "done."""
 
     condition: Condition
     colour: Colour
     sentence: str
-    action: str | None = Field(description="What to do; null: nothing.")
+    action: str | None = Field(description="What to do. null: nothing.")
 
 
 class CauseOut(BaseModel):
-    """Contacts whose errors have the same kind and words. Addresses and long numbers are left out of the words."""
+    """Contacts whose errors have the same kind and words. Addresses and long numbers are removed from the text."""
 
     crm: Crm
     status: SyncStatus
@@ -152,18 +153,18 @@ class Config(BaseModel):
 
 
 class ContactStory(BaseModel):
-    """Everything there is to tell about one contact: the last ten attempts, and what a delivery would come to now."""
+    """Everything known about one contact: the last ten attempts, and what a delivery would send now."""
 
     id: UUID
     email: str | None
     created_at: datetime
     updated_at: datetime
     revision: int
-    crms: list[CrmStory] = Field(description="`answer` says of each in a sentence or two whether it has the contact.")
+    crms: list[CrmStory] = Field(description="`answer` says for each CRM whether it has the contact.")
     attempts: list[PastAttempt]
     twins: list[UUID] = Field(description="Other contacts with the same address. They are never sent.")
     enrichments: list[PastEnrichment] = Field(description="What the last ten messages of workflows said.")
-    awaited: list[Awaited] = Field(description="Workflows that it went to, and that have told nothing since.")
+    awaited: list[Awaited] = Field(description="Workflows that have told nothing since the contact was sent to them.")
     previews: list[Preview]
     live: list[LiveComparison]
 
@@ -199,7 +200,7 @@ def sync_status(
 
 @router.get("/crm/status/summary", response_model=Summary)
 def summary(_: Reader, destinations: Known, crm: Crm | None = None) -> dict[str, Any]:
-    """Contacts per status and CRM, what is due, errors by kind, gates, and values left out of 20,000 at most."""
+    """Contacts per status and CRM, what is due, errors by kind, whether sending is on, and 20,000 values left out."""
     engine = destinations.engine
     told = [
         {
@@ -225,7 +226,7 @@ def failed(_: Reader, destinations: Known, wanted: Annotated[FailedQuery, Query(
 
 @router.get("/crm/status/errors", response_model=Page[CauseOut])
 def errors(_: Reader, destinations: Known, wanted: Annotated[CausesQuery, Query()]) -> dict[str, Any]:
-    """Errors that stand at present, grouped by kind and words, the commonest first."""
+    """Present errors, grouped by kind and text, the commonest first."""
     crms = _crms(destinations, wanted.crm)
     after = place_of(wanted.cursor, None, lambda contacts, key: (_count(contacts), str(key)))
     with destinations.engine.connect() as connection:
@@ -235,7 +236,7 @@ def errors(_: Reader, destinations: Known, wanted: Annotated[CausesQuery, Query(
 
 @router.get("/crm/config", response_model=Config)
 def config(_: Reader, destinations: Known) -> dict[str, Any]:
-    """Which CRMs are configured, and how."""
+    """Which CRMs are set up, and how."""
     return {"crms": [_config_of(destinations.settings.destinations.get(crm), crm) for crm in destinations.known()]}
 
 

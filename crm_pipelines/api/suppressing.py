@@ -19,7 +19,7 @@ router = APIRouter(route_class=AuthenticatedRoute, prefix="/contacts/{contact_id
 
 @router.post("/suppress", response_model=SuppressionAnswer)
 def suppress_contact(contact_id: UUID, wanted: SuppressRequest, destinations: Known, write: Writing) -> Response:
-    """Never send this contact, nor any that comes with its address. It outlives the contact."""
+    """Never send this contact, nor any other with its address. This holds even after the contact is deleted."""
     crm = wanted.crm and destinations.one(wanted.crm)
 
     def work(connection: sa.Connection) -> Written:
@@ -31,7 +31,7 @@ def suppress_contact(contact_id: UUID, wanted: SuppressRequest, destinations: Kn
 
 @router.post("/unsuppress", response_model=SuppressionAnswer)
 def unsuppress_contact(contact_id: UUID, wanted: UnsuppressRequest, destinations: Known, write: Writing) -> Response:
-    """Let this contact be selected again. It is not selected by that."""
+    """Let this contact be selected again. This does not select it."""
     crm = wanted.crm and destinations.one(wanted.crm)
 
     def work(connection: sa.Connection) -> Written:

@@ -86,7 +86,7 @@ class Write:
             raise ApiError(
                 422,
                 "idempotency_key_reused",
-                "This Idempotency-Key came with another request already: every request needs its own.",
+                "Another request came with this Idempotency-Key. Every request needs its own.",
             )
         response = _response(connection, kept.status, kept.answer, kept.contact_id)
         response.headers["Idempotency-Replayed"] = "true"

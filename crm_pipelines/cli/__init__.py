@@ -54,7 +54,8 @@ _COMMANDS = [
 def cli() -> None:
     """Deliver contacts from Postgres to a CRM, and see what became of each.
 
-    CRM in a command is the name of a destination: brevo, or another one of CRM_DESTINATIONS.
+    In a command, CRM is the name of a destination: brevo, or another name in CRM_DESTINATIONS. The words that commands
+    use are explained in docs/glossary.md.
     """
 
 

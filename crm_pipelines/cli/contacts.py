@@ -64,7 +64,7 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
 @contacts.command("select")
 @click.argument("crm", type=DESTINATION)
 @_choosing
-@click.option("--stale", is_flag=True, help="Those that were delivered with another mapping than that of now.")
+@click.option("--stale", is_flag=True, help="Those that were delivered with another mapping than the present one.")
 @as_json
 def select_(crm: str, who: "Callable[..., Who]", stale: bool, as_json: bool) -> None:
     """Queue contacts for CRM; they are sent even if nothing changed.
@@ -85,8 +85,8 @@ def select_(crm: str, who: "Callable[..., Who]", stale: bool, as_json: bool) -> 
         done = select(engine, crm, chosen)
     said = [f"{done.selected} queued"]
     said += [f"{_were(done.already_queued)} queued already"] if done.already_queued else []
-    said += [f"being delivered, to go again: {done.claimed}"] if done.claimed else []
-    said += [f"{_were(done.suppressed)} suppressed and left so"] if done.suppressed else []
+    said += [f"{done.claimed} being delivered, and queued again afterwards"] if done.claimed else []
+    said += [f"{_were(done.suppressed)} never to be sent, and left so"] if done.suppressed else []
     _end(crm, done, ", ".join(said), as_json=as_json, unknown=done.unknown)
 
 
@@ -97,7 +97,7 @@ def select_(crm: str, who: "Callable[..., Who]", stale: bool, as_json: bool) -> 
 def unselect(crm: str, who: "Callable[..., Who]", as_json: bool) -> None:
     """Take contacts back from CRM's queue. What the CRM holds already stays there.
 
-    Who is suppressed (never sent) stays so, unless named by --id or --email.
+    A contact that is never sent stays so, unless you name it by --id or --email.
 
     \b
     Examples:
@@ -109,7 +109,7 @@ def unselect(crm: str, who: "Callable[..., Who]", as_json: bool) -> None:
     with contacts_engine() as (_, engine), working("Taking back"):
         done = selection.unselect(engine, crm, who())
     said = [f"{done.unselected} taken back", f"{_were(done.unchanged)} not selected"]
-    said += [f"{_were(done.suppressed)} suppressed and left so"] if done.suppressed else []
+    said += [f"{_were(done.suppressed)} never to be sent, and left so"] if done.suppressed else []
     _end(crm, done, ", ".join(said), as_json=as_json)
 
 
@@ -130,9 +130,10 @@ def retry(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Put failed contacts back in CRM's queue, and do not wait for retries that are due later.
+    """Put failed contacts back in CRM's queue. Those that wait for another try become due now.
 
-    Those of the kind unknown may have arrived, where nothing is sent twice: --all leaves them alone.
+    Contacts whose error is of the kind unknown may have arrived. --all leaves them alone: name them by --email, --id or
+    --kind unknown.
 
     \b
     Examples:
@@ -170,14 +171,14 @@ def _end(crm: str, done: "Selected | Unselected | Retried", said: str, *, as_jso
 
 
 @contacts.command()
-@click.option("--merge", is_flag=True, help="Make one contact of each and the one that is sent.")
+@click.option("--merge", is_flag=True, help="Merge each into the contact that is sent.")
 @as_json
 def twins(merge: bool, as_json: bool) -> None:
-    """Show contacts that are one address with another one. The later ones are never sent.
+    """Show contacts that share one address. Only the oldest of them is sent.
 
-    Only contacts of before addresses had one normal form can be so. --merge fills what is blank in the contact that is
-    sent from the others, and deletes these with their history. Or delete or correct one yourself: the other is an
-    ordinary contact then.
+    An earlier version of crm-pipelines took such contacts in; this one does not. --merge fills the blank fields of the
+    contact that is sent from the others, and deletes the others with their history. You can also delete or correct one
+    yourself: the other is an ordinary contact then.
 
     \b
     Examples:
@@ -200,4 +201,4 @@ def twins(merge: bool, as_json: bool) -> None:
             shown.add_row(*cells(one.email, one.id, one.name, one.first_email, one.first_id, one.first_name))
         print_table(shown)
     elif not merge:
-        click.echo("No two contacts are one address.")
+        click.echo("No two contacts share an address.")

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def check(crm: str, as_json: bool) -> None:
     """Look for everything that would keep contacts from arriving at CRM, and say all of it at once.
 
-    The settings, the contacts database, the key, the mapping, and at the CRM its attributes and list. When all is well,
-    sending that had stopped for the key, a setting or missing attributes goes on.
+    It looks at the settings, the contacts database, the key, the mapping, and the CRM's attributes and list. If sending
+    had stopped because of the key, a setting or missing attributes, it goes on when all is well.
 
     \b
     Example:
@@ -60,11 +60,11 @@ def check(crm: str, as_json: bool) -> None:
 def provision(crm: str, everything: bool, dry_run: bool, as_json: bool) -> None:
     """Create the attributes at CRM that the mapping and the contacts' custom fields need.
 
-    Only those that some contact has a value for, unless --all is given. Sending that waits for them goes on.
-    Attributes of choices get the options that the contacts have. The plan is shown first. Attributes that are there
-    already keep their type and their options, and get those that they lack, so this is safe to repeat. What CRM refuses
-    is told in its words, with exit code 1, and the others are created. Contacts of which a value was left out for one
-    that is created are queued again.
+    The plan is shown first. Without --all, only attributes that some contact has a value for are created. Attributes of
+    choices get the options that contacts have. Attributes that exist keep their type and their options, so this is safe
+    to repeat. If CRM refuses one, its reason is shown, the others are created, and the exit code is 1. Contacts whose
+    values were left out because of an attribute that is created now are queued again. Sending that waits for attributes
+    goes on.
 
     \b
     Examples:

@@ -46,8 +46,8 @@ def selectable(settings: "Settings", engine: "sa.Engine", name: str) -> str:
 
     name = require_destination(settings, engine, name)
     if name not in settings.destinations:
-        told = f"{name} is none of the destinations of these settings ({', '.join(settings.destinations)}): what is "
-        click.echo(f"{told}selected for it waits for a crm-pipelines that has it in its settings.", err=True)
+        told = f"{name} is not among the destinations of these settings ({', '.join(settings.destinations)}). What is "
+        click.echo(f"{told}selected for it waits for a crm-pipelines with that destination.", err=True)
     return name
 
 

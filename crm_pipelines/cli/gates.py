@@ -57,10 +57,10 @@ def gate(context: click.Context, as_json: bool) -> None:
 @gate.command("open")
 @click.argument("crm", type=DESTINATION)
 def open_(crm: str) -> None:
-    """Let CRM be sent to again, after it was stopped by hand, by a restore, or for what its account lacks.
+    """Start sending to CRM again, after it was stopped by hand, by a restore, or because its account lacks attributes.
 
-    What is due goes with the next run. Values of attributes that the account lacks are left out then; that is
-    remembered, and not asked again before the mapping changes.
+    The next run sends what is due. Values of attributes that the account lacks are left out. That decision is
+    remembered until the mapping changes.
 
     \b
     Example:
@@ -74,16 +74,16 @@ def open_(crm: str) -> None:
     if before.paused and not before.waits_for_a_person:
         raise OpensByItself(f"Sending to {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
     if before.waits_for_attributes:
-        click.echo(f"{crm}: sent without them from now on. {printable(before.pause_reason or '')}")
+        click.echo(f"{crm}: contacts are sent without these values from now on. {printable(before.pause_reason or '')}")
     said = "is on again" if before.paused else "was on already"
     click.echo(f"{crm}: sending {said}. {counted(due, 'contact')} {'is' if due == 1 else 'are'} due.")
 
 
 @gate.command()
 @click.argument("crm", type=DESTINATION)
-@click.option("--reason", default="No reason was given.", help="Why, for whoever asks.")
+@click.option("--reason", default="No reason was given.", help="Why: the reason is shown wherever people look.")
 def close(crm: str, reason: str) -> None:
-    """Send nothing to CRM until `crm-pipelines gate open`. Contacts may be selected meanwhile; they wait.
+    """Stop sending to CRM until `crm-pipelines gate open`. Contacts that are selected meanwhile wait.
 
     \b
     Example:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 @click.option(
     "--select", "crms", type=DESTINATION, multiple=True, help="Select those that were never selected for this CRM."
 )
-@click.option("--encoding", help="Encoding of a CSV file, when it cannot be told or is told wrongly.")
+@click.option("--encoding", help="Encoding of a CSV file, if it is not recognised or not recognised correctly.")
 @click.option(
-    "--delimiter", help="What stands between the cells of a CSV file: a character, comma, tab, semicolon, pipe."
+    "--delimiter", help="What separates the cells of a CSV file: a character, or comma, tab, semicolon, pipe."
 )
 @click.option("--sheet", help="The sheet of a workbook, by its name or its number from 1.")
 @click.option(
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     "meant",
     metavar="COLUMN=FIELD",
     multiple=True,
-    help="What a column holds, where its header does not tell (repeatable): a field such as first_name, "
-    "custom_fields.NAME, or nothing to leave it out.",
+    help="What a column holds, if its header does not say it (repeatable): a field such as first_name, "
+    "custom_fields.NAME, or nothing to leave the column out.",
 )
-@click.option("--without-names", is_flag=True, help="Select also where no name was recognised in the file.")
-@click.option("--dry-run", is_flag=True, help="Only show what would come of it.")
+@click.option("--without-names", is_flag=True, help="Select contacts even if no column was recognised as the name.")
+@click.option("--dry-run", is_flag=True, help="Only show what an import would do.")
 @as_json
 def import_(
     file: Path,
@@ -62,11 +62,11 @@ def import_(
 ) -> None:
     """Load contacts from FILE (CSV or XLSX; - reads from standard input).
 
-    Columns are found by name; one that is not known becomes a custom field. An address that is there already is
-    updated; blank cells leave stored values alone. Rows that cannot be used are reported and written to
-    <name>.rejects.csv beside FILE; where that cannot be written, each is named by its line. With --select, nobody is
-    selected before all rows are in; and nobody is, with exit code 1, where no name was recognised though there are
-    columns that nothing is known of. Safe to repeat.
+    Columns are found by name. A column that is not known becomes a custom field. A contact whose address is there
+    already is updated; blank cells leave its values alone. Rows that cannot be used are reported and written to
+    <name>.rejects.csv beside FILE. If that file cannot be written, each row is named by its line. With --select, nobody
+    is selected before all rows are in. If no column was recognised as the name and some columns are not known, nobody
+    is selected and the exit code is 1. An import is safe to repeat.
 
     \b
     Examples:

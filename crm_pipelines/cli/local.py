@@ -16,6 +16,12 @@ SANDBOX_PORT = 8085
 API_PORT = 8000
 
 
+_NOTHING_IS_SENT = (
+    "Nothing is sent until `crm-pipelines gate open CRM`. "
+    'docs/runbook.md, "A restored database", says what to do before.'
+)
+
+
 @click.group()
 def db() -> None:
     """The contacts database."""
@@ -50,8 +56,8 @@ def upgrade() -> None:
 def url() -> None:
     """Print the URL of the contacts database in use, with its password.
 
-    Hand it to a program in a file or a variable: everybody on the machine can read a program's arguments. For psql
-    there is `crm-pipelines db psql`.
+    Give it to a program in a file or a variable: everybody on the machine can read a program's arguments. For psql, use
+    `crm-pipelines db psql`.
 
     \b
     Example:
@@ -85,7 +91,7 @@ def psql(arguments: tuple[str, ...]) -> None:
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def dump(file: Path) -> None:
-    """Write the contacts and Dagster's records to FILE, which only you can read. Goes on beside everything else.
+    """Write the contacts and Dagster's records to FILE, which only you can read. Deliveries go on meanwhile.
 
     \b
     Example:
@@ -102,10 +108,10 @@ def dump(file: Path) -> None:
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def restore(file: Path) -> None:
-    """Put the databases of FILE, made by `db dump`, into the place of those in use, which are kept beside them.
+    """Replace the databases in use by those of FILE, made by `db dump`. The former ones are kept under other names.
 
-    Stop everything that uses them before. Nothing is sent afterwards until `crm-pipelines gate open CRM`: what a CRM
-    holds may be newer than what FILE says.
+    Stop everything that uses the databases first. Afterwards nothing is sent until `crm-pipelines gate open CRM`, since
+    what a CRM holds may be newer than FILE.
 
     \b
     Example:
@@ -118,24 +124,24 @@ def restore(file: Path) -> None:
         done = run(load_settings(), file)
     click.echo(f"Restored. The former databases are kept as {' and '.join(done.kept)}.")
     if done.carried.added:
-        click.echo(f"Taken along from after the dump: {counted(done.carried.added, 'suppression')}.")
+        click.echo(f"Kept from after the dump: {counted(done.carried.added, 'suppression')}.")
     if done.carried.revoked:
-        click.echo(f"Still revoked, as after the dump: {counted(done.carried.revoked, 'token')}.")
+        click.echo(f"Revoked after the dump, and still so: {counted(done.carried.revoked, 'token')}.")
     if done.carried.lost:
         click.echo(
-            f"Not taken along, since made with another key: {counted(done.carried.lost, 'suppression')} of the former "
+            f"Lost, since made with another key: {counted(done.carried.lost, 'suppression')} of the former "
             "database. Suppress these people again before you start sending.",
             err=True,
         )
-    click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
+    click.echo(_NOTHING_IS_SENT)
 
 
 @db.command()
 def restored() -> None:
-    """Say that the contacts database is an older state of itself: nothing is sent until `crm-pipelines gate open CRM`.
+    """Say that the contacts database was restored. Nothing is sent until `crm-pipelines gate open CRM`.
 
-    Right after its server's files were restored (pg_basebackup, a snapshot of the disk, recovery to a point in time),
-    which cannot be noticed. Whole databases that pg_restore brought back, and copies, are.
+    Run this right after the files of its server were restored (pg_basebackup, a snapshot of the disk, recovery to a
+    point in time): that is not noticed by itself. A whole database that pg_restore brought back, or a copy, is noticed.
 
     \b
     Example:
@@ -146,7 +152,7 @@ def restored() -> None:
 
     with contacts_engine() as (_, engine):
         close_gates(engine)
-    click.echo("Nothing is sent until `crm-pipelines gate open CRM`; the runbook says what to look at before.")
+    click.echo(_NOTHING_IS_SENT)
 
 
 @click.command()

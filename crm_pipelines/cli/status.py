@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("crm", type=DESTINATION, required=False)
 @as_json
 def status(crm: str | None, as_json: bool) -> None:
-    """Show how many contacts stand where, and what holds them up. Without CRM: for all.
+    """Show how deliveries stand, contacts by status, and errors. Without CRM: for all.
 
     \b
     Examples:

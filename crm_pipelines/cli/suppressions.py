@@ -23,13 +23,13 @@ _ANY_CRM = "Only for this CRM; without it, for all."
 @click.argument("emails", nargs=-1)
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Text file with one address a line.")
 @click.option("--crm", type=DESTINATION, help=_ANY_CRM)
-@click.option("--reason", help="Why; it stands in `suppressions list`.")
+@click.option("--reason", help="Why; `suppressions list` shows it.")
 @as_json
 def suppress(emails: tuple[str, ...], file: Path | None, crm: str | None, reason: str | None, as_json: bool) -> None:
     """Never send to the people with these addresses, whether they are contacts yet or not.
 
-    It holds until `crm-pipelines unsuppress` lifts it, also for contacts that are deleted and come back. What a CRM
-    holds of them stays there.
+    This holds until `crm-pipelines unsuppress` lifts it, even if the contact is deleted and imported again. What a CRM
+    already holds of them stays there.
 
     \b
     Examples:
@@ -86,7 +86,7 @@ def _tell(done: "Suppressed") -> None:
 @click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @as_json
 def unsuppress(email: str, reason: str, crm: str | None, as_json: bool) -> None:
-    """Let the person with this address be selected again. Nobody is selected by that.
+    """Let the person with this address be selected again. This selects nobody by itself.
 
     \b
     Examples:
@@ -120,7 +120,7 @@ def suppressions() -> None:
 @click.option("--crm", type=DESTINATION, help=_ANY_CRM)
 @as_json
 def list_(crm: str | None, as_json: bool) -> None:
-    """Show who is suppressed. Of people who are no contacts only a digest is kept, so they have no address here.
+    """Show who is never sent. Of people who are no contacts only a digest is kept, so their address is not shown.
 
     \b
     Examples:

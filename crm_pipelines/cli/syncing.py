@@ -51,12 +51,14 @@ class ContactsUnknown(CrmPipelinesError):
 @click.argument("crm", type=DESTINATION)
 @click.option("--limit", type=click.IntRange(min=1), help="Deliver at most this many contacts.")
 @click.option("--email", "emails", multiple=True, help="Only this contact (repeatable), without waiting for its time.")
-@click.option("--dry-run", is_flag=True, help="Send nothing; show what would be sent, of the first ten by field.")
+@click.option(
+    "--dry-run", is_flag=True, help="Send nothing; show what would be sent, field by field for the first ten."
+)
 @as_json
 def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Run the Dagster job of CRM now, in this process.
 
-    Exit code 1 when the run failed, and when a contact that was named is not at CRM as it stands here.
+    The exit code is 1 when the run failed, and when CRM does not hold a named contact as it is here.
 
     \b
     Examples:

@@ -68,10 +68,11 @@ def send_test() -> None:
 @click.argument("crm", type=DESTINATION, required=False)
 @as_json
 def health(crm: str | None, as_json: bool) -> None:
-    """Whether deliveries go on: daemons, schedule, runs, and how they stand. Exit code 1 when something is wrong.
+    """Say whether deliveries go on. The exit code is 1 when something is wrong.
 
-    Without CRM: to every destination of the settings. Made for cron or a monitor: what has died cannot tell anybody.
-    Needs the databases, and nothing else of Dagster.
+    It looks at Dagster's daemons, the schedule, the latest runs, and how deliveries stand. Without CRM: for every
+    destination of the settings. Run it by cron or a monitor, since a program that has died sends no alert. It needs the
+    databases only.
 
     \b
     Example:

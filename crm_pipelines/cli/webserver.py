@@ -21,13 +21,14 @@ from crm_pipelines.cli.local import PORT
     "--allow-host",
     "allowed_hosts",
     multiple=True,
-    help="A name, without port, under which programs reach it, beside this machine's and that of DAGSTER_UI_URL.",
+    help="One more name, without port, under which programs reach it. This machine's and that of DAGSTER_UI_URL are "
+    "allowed already.",
 )
 def webserver(host: str, port: int, workspace: Path, allowed_hosts: tuple[str, ...]) -> None:
     """Serve Dagster's web page, until Ctrl-C.
 
-    It has no login. This takes the place of dagster-webserver, which lets any web page that is open in a browser of
-    this machine launch and stop runs; here only its own pages, links to it, and programs get in.
+    It has no login. Use it instead of dagster-webserver: with that, any web page that is open in a browser of this
+    machine can launch and stop runs. Here only Dagster's own pages, links to them, and programs can.
 
     \b
     Example:

@@ -24,8 +24,8 @@ _SAME = {True: "same", False: "DIFFERS", None: "not ours"}
 def why(email: str, live: bool, as_json: bool) -> None:
     """Tell why the contact with this address is or is not in a CRM.
 
-    Whether it is there and since when, first. Then what was tried and what the CRM said, what would be sent and what
-    not, and what happens next.
+    It says first whether the contact is there and since when. Then it says what was tried, what the CRM answered, what
+    would be sent, and what happens next.
 
     \b
     Examples:

@@ -42,7 +42,7 @@ def _said(email: str, at: CrmStory, title: str, *, by_run: bool) -> str:
         case "importing":
             return f"{email} is in a bulk import to {title}. It was not sent a second time."
         case "overdue":
-            return f"Run {at.claimed_by} took {email} and ended without a word. The next run takes it back."
+            return f"Run {at.claimed_by} took {email} and ended without a result. The next run returns it to the queue."
         case "suppressed":
             lifts = f"`crm-pipelines unsuppress {email} --reason …` lifts that."
             return f"{email} is never sent to {title}, by a user's decision. {lifts}"

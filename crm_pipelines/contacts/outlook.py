@@ -33,14 +33,17 @@ def outlook_of(condition: str, row: sa.Row[Any], title: str, gate: Gate, *, post
             return _of_queued(condition, row, gate, postponed)
         case "importing":
             return Outlook(
-                "In a bulk import.", f"It is delivered once it is seen at {title}; if not, it goes one by one."
+                "In a bulk import.",
+                f"It counts as delivered once it is seen at {title}. If it is not seen there, it is sent on its own.",
             )
         case "claimed":
             return Outlook(
                 f"Being delivered: run {row.claimed_by} has it until {_time(row.lease_until)} at the latest."
             )
         case "overdue":
-            return Outlook(f"Run {row.claimed_by} had it until {_time(row.lease_until)}; the next run takes it back.")
+            return Outlook(
+                f"Run {row.claimed_by} had it until {_time(row.lease_until)}; the next run returns it to the queue."
+            )
         case "delivered":
             stands = f"Delivered at {_time(row.synced_at)}{_but_left_out(row)}."
             return Outlook(stands, "An edit of the contact queues it again.")
@@ -63,14 +66,14 @@ def outlook_of(condition: str, row: sa.Row[Any], title: str, gate: Gate, *, post
 
 def unattended_outlook(condition: str, crm: str, seen: datetime | None) -> Outlook | None:
     """For a contact that waits, or could be selected, for a destination to which nobody delivers."""
-    what = f"no crm-pipelines that has {crm} set up"
+    what = f"no crm-pipelines with {crm} set up"
     ran = "has ever run" if seen is None else f"has run since {_time(seen)}"
     check = f"See `crm-pipelines check {crm}`"
     if condition == "unselected":
         return Outlook(changes=f"Not selected, and {what} {ran}.", command=f"{check}.")
     if condition not in WAITING:
         return None
-    start = f"{check} for what to set" if seen is None else "Start one (`make up`, or the services)"
+    start = f"{check}: it says what to set" if seen is None else "Start one (`make up`, or the services)"
     back = f"or `crm-pipelines contacts unselect {crm} --email …` takes it back"
     return Outlook(changes=f"Waits: {what} {ran}.", command=f"{start}, {back}.")
 
@@ -90,11 +93,13 @@ def _but_left_out(row: sa.Row[Any]) -> str:
     if not row.left_out:
         return ""
     names = ", ".join(row.left_out)
-    return f", without {names}: its latest attempt says why. If it is for the account, a change there queues it again"
+    return (
+        f", without {names}: the latest attempt says why. If the account is the reason, a change there queues it again"
+    )
 
 
 def _of_queued(condition: str, row: sa.Row[Any], gate: Gate, postponed: str | None) -> Outlook:
-    alone = "It goes alone, since a worker died while delivering it." if row.crashes else ""
+    alone = "It is sent alone, since a worker died while delivering it." if row.crashes else ""
     paused, command = _pause(gate)
     if condition == "retry":
         stands = f"The next try is due at {_time(row.run_at)}."

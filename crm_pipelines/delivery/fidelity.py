@@ -70,7 +70,7 @@ class FidelityReader:
             for start in range(0, len(deliveries), most):
                 self._compare(deliveries[start : start + most], tally)
         except (GatePaused, Stopped):
-            self.session.halt("the gate is paused")  # unless it is halted for something else
+            self.session.halt("sending is paused")  # unless it is halted for something else
         unread = len(claims) - tally.compared - tally.edited
         return Fidelity(**vars(tally), unread=unread, halted=self.session.halted)
 

@@ -19,8 +19,8 @@ _PENDING_ADDRESS_DELAY = timedelta(minutes=1)
 
 # Who has left an address here and will not leave it at the CRM by itself.
 _STAYING = {
-    "failed": "could not be delivered. Mend that one first",
-    "skipped": "is skipped. Mend that one first",
+    "failed": "could not be delivered. Correct that one first",
+    "skipped": "is never sent. Correct that one first",
     "unselected": "is not selected, so its new address is not sent. Select that one first",
 }
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from crm_pipelines.database.sql import asking, load_statements
 from crm_pipelines.destinations.unknown import if_unknown
 from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.vocabulary import counted
 
 SANDBOX = "sandbox"
 """Name of the account at which nothing is real."""
@@ -46,9 +47,9 @@ class AccountTaken(CrmPipelinesError):
 
     def __init__(self, account: str, *, taken_by: str, crm: str) -> None:
         super().__init__(
-            f"The account {account} is that of the destination {taken_by} already, so {crm} sends nothing to it: it "
-            f"would get everything twice. Set the key of another account for {crm}, or take one of the two out of "
-            "CRM_DESTINATIONS."
+            f"The destination {taken_by} delivers to the account {account} already, so {crm} sends nothing to it: the "
+            f"account would get everything twice. Set the key of another account for {crm}, or take one of the two "
+            "out of CRM_DESTINATIONS."
         )
 
 
@@ -110,7 +111,7 @@ class Gate:
             return ""
         return (
             f", since {self.account_since:%Y-%m-%d %H:%M} UTC in place of {self.former_account}; "
-            f"{self.contacts_forgotten} contacts became New then"
+            f"unselected then: {counted(self.contacts_forgotten, 'contact')}"
         )
 
     @property
@@ -151,7 +152,7 @@ class Gate:
             return f"the account has them ({create}) or somebody sends without them ({send})"
         if self.waits_for_a_person:
             return f"somebody starts it again (`crm-pipelines gate open {self.crm}`)"
-        return "the setting is mended" if self.closed_for_settings else "the key is accepted"
+        return "the setting is corrected" if self.closed_for_settings else "the key is accepted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,8 +361,8 @@ class GateKeeper:
             if not move:
                 raise OtherAccount(
                     f"The credentials open the account {account} of {self.crm}, but the contacts of this database were "
-                    f"delivered to {bound}. If that is meant, `crm-pipelines sync {self.crm}` makes every contact New "
-                    f"again; if not, set the key of {bound}."
+                    f"delivered to {bound}. If that is meant, `crm-pipelines sync {self.crm}` unselects all contacts. "
+                    f"If not, set the key of {bound}."
                 )
             return self._change_account(connection, account, fingerprint)
 

@@ -20,8 +20,9 @@ contacts = dg.AssetSpec(
     group_name="contacts",
     kinds={"postgres", "table"},
     owners=OWNERS,
-    description="The people: a table in Postgres that users and their applications fill, by SQL (view `contacts`), the "
-    "HTTP API or `crm-pipelines contacts import`. Nothing is sent of a contact before somebody selects it for a CRM.",
+    description="The people: a table in Postgres. Users and their applications fill it by SQL (view `contacts`), the "
+    "HTTP API or `crm-pipelines contacts import`. A contact is sent to a CRM only after somebody selects it for that "
+    "CRM.",
 )
 
 
@@ -34,8 +35,8 @@ def assets_of(destination: CrmSettings) -> list[dg.AssetSpec]:
         key=[name, "queue"],
         deps=[contacts],
         description=f"Which contacts are to go to {title}, and how far each one is: waiting, being delivered, "
-        "delivered, failed, skipped. A row per contact in the table `crm_syncs`. Selecting or editing a contact puts "
-        f"it here; `{name}_sync` empties it every few minutes.",
+        "delivered, failed, never sent. The table `crm_syncs` has a row for each contact. Selecting or editing a "
+        f"contact puts it here. `{name}_sync` delivers what is here, every few minutes.",
         # Reported by every run, and hourly by a sensor: stale when nobody looks any more.
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=4), warn_window=timedelta(hours=2)),
         **of_ours,
@@ -43,8 +44,8 @@ def assets_of(destination: CrmSettings) -> list[dg.AssetSpec]:
     account = dg.AssetSpec(
         key=[name, "account"],
         description=f"The account at {title}, as far as deliveries depend on it: the key, the list, the attributes and "
-        f"their types, the rate limit. People change it in {destination.label}'s pages; the check says when it no "
-        "longer fits the mapping.",
+        f"their types, the rate limit. People change it in {destination.label}'s pages. The check fails when it "
+        "does not fit the mapping any more.",
         **of_theirs,
     )
     held = dg.AssetSpec(

@@ -39,15 +39,15 @@ _REPORT_SECONDS = 3600
 
 # What each says, by name.
 _STANDING = {
-    "nothing_stuck": "No contact is held by a run that gives no sign of life: what such a run took returns to the "
+    "nothing_stuck": "No contact is held by a run that gives no sign of life. What such a run took returns to the "
     "queue with the next tick. What to do: docs/runbook.md, Red checks.",
     "oldest_due": "The contact that has been due for longest has waited for less than ALERT_OLDEST_DUE_MINUTES. Time "
-    "in which nothing was sent does not count.",
+    "in which sending was paused or stopped does not count.",
     "gate_is_open": "Sending is on: the CRM answers, accepts the key and does not reject too much. A pause for its "
     "rate limit is no failure.",
     "error_backlog": "Fewer contacts than ALERT_ERROR_BACKLOG have failed.",
-    "attempts_succeed": "Of the last hour's attempts (20 at least), a smaller share has failed than "
-    "ALERT_FAILURE_RATE_PERCENT.",
+    "attempts_succeed": "Of the last hour's attempts, fewer than ALERT_FAILURE_RATE_PERCENT have failed. It is judged "
+    "from 20 attempts on.",
 }
 _OF_THE_QUEUE = frozenset({"nothing_stuck", "oldest_due", "gate_is_open"})
 
@@ -67,7 +67,7 @@ def sums_evaluation(crm: str, totals: Totals) -> dg.AssetCheckEvaluation:
         check_name=SUMS_ADD_UP,
         passed=totals.unaccounted == 0,
         metadata={**totals.counts(), "unaccounted": totals.unaccounted},
-        description="Every claimed contact has exactly one fate.",
+        description="Every contact that a run took has exactly one result.",
     )
 
 
@@ -172,7 +172,7 @@ def checks_of(destination: CrmSettings) -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(
         asset=[name, "contacts"],
         name=SUMS_ADD_UP,
-        description="Every contact that the latest run claimed has exactly one fate. Each run evaluates it; launched "
+        description="Every contact that the latest run took has exactly one result. Each run evaluates it; launched "
         "by hand, it looks at the latest run's figures again.",
     )
     def sums_add_up(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:

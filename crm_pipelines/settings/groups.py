@@ -133,9 +133,14 @@ class ChannelSettings(EnvironmentSettings):
     docs_url: Annotated[str, AfterValidator(values.base_url)] | None = Field(
         None,
         description="Where people open the folder `docs` of this project, such as "
-        "`https://git.example.com/crm-pipelines/blob/main/docs`: alerts link to the section that says what to do. "
-        "Unset: they name it.",
+        "`https://git.example.com/crm-pipelines/blob/main/docs`: alerts link to the section that says what to do, and "
+        "the status page to the glossary. Unset: they name it.",
     )
+
+    @property
+    def glossary_url(self) -> str | None:
+        """Where people read what the words mean; None while `docs_url` is not set."""
+        return self.docs_url and f"{self.docs_url.rstrip('/')}/glossary.md"
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ _ALLOWANCE_LASTS = timedelta(minutes=15)
 
 WHEN_LATE = (
     "See whether runs start and end (`crm-pipelines health`). If they do, the queue is longer than the account's rate "
-    "limit can send, or contacts are postponed again and again: `crm-pipelines why` tells for what."
+    "limit can send, or contacts are postponed again and again. `crm-pipelines why EMAIL` says why one contact waits."
 )
 """What to do when contacts wait for too long."""
 
@@ -48,18 +48,18 @@ _REFUSALS = {
     ),
     "credits": (
         "Stopped: no credits",
-        "{title} refuses requests for want of credits.",
+        "{title} refuses requests: the account has no credits.",
         "Buy credits or change the plan at {title}.",
     ),
     "permission": (
         "Stopped: the key lacks a permission",
-        "{title} refuses the key for want of a permission.",
+        "{title} refuses the key: it lacks a permission.",
         "Give the key the right to write contacts.",
     ),
     "account": (
         "Stopped: the account is refused",
         "{title} refuses requests of this account.",
-        "Have the account validated by {title}.",
+        "Ask {title} to validate the account.",
     ),
 }
 _REFUSED = (
@@ -155,7 +155,8 @@ def standing_of(
             condition="held_back",
             badge="Held back by the rate limit",
             colour="busy",
-            sentence=f"Sending to {title} is paused for its rate limit, and goes on by itself at {until}.",
+            sentence=f"Sending to {title} is paused: the rate limit is used up for now. It goes on by itself "
+            f"at {until}.",
             reason=gate.pause_reason,
         )
     if due or delivering:
@@ -196,8 +197,8 @@ def _stopped(gate: Gate, title: str, now: datetime) -> Standing | None:
         return made(
             condition="refused",
             badge="Stopped: a setting is refused",
-            sentence=f"{title} does not take what the settings put into every request. {_WAIT}",
-            action="Mend the setting that the reason names and restart the code server. Sending then goes on by "
+            sentence=f"{title} does not accept a setting that is part of every request. {_WAIT}",
+            action="Correct the setting that the reason names and restart the code server. Sending then goes on by "
             f"itself, or at once with `crm-pipelines check {gate.crm}`.",
             cause="settings",
         )
@@ -232,7 +233,7 @@ def _stopped(gate: Gate, title: str, now: datetime) -> Standing | None:
             condition="rejecting",
             badge=f"Paused: {title} rejects too many" if gate.paused else f"{title} rejects too many",
             sentence=f"{title} rejects too many contacts. {pauses}",
-            action=f"Mend the mapping or the data (`crm-pipelines status {gate.crm}` has samples), then "
+            action=f"Correct the mapping or the data (`crm-pipelines status {gate.crm}` has samples), then "
             f"`crm-pipelines retry {gate.crm} --all`.",
             cause="rejects",
         )

@@ -24,20 +24,20 @@ class Decision:
         return self.does.format(title=title)
 
 
-_RETRY = Decision("retry", "Retry now", "It goes back into the queue with all its tries.")
+_RETRY = Decision("retry", "Retry now", "It goes back into the queue, and all its tries count anew.")
 _HASTEN = Decision("retry", "Retry now", "It does not wait for its next try. Those that failed stay counted.")
 _RESEND = Decision(
     "retry",
     "Send again",
-    "Look first whether {title} got it: if it did, {title} gets it a second time. It is sent as it is now.",
+    "Look first whether {title} has it: if so, {title} gets it a second time. It is sent as it is now.",
 )
-_SELECT = Decision("select", "Select", "It is queued for {title}, and changes go there from then on.")
+_SELECT = Decision("select", "Select", "It is queued for {title}, and later changes go there too.")
 _AGAIN = Decision("select", "Send again", "It is queued for {title} again, and sent as it is now.")
 _ANYWAY = Decision(
-    "select", "Try again", "It is queued for {title} again. As long as the contact stays as it is, so does the result."
+    "select", "Try again", "It is queued for {title} again. Unless the contact changes, the result is the same."
 )
 _UNSELECT = Decision(
-    "unselect", "Unselect", "Nothing of it goes to {title} any more. What {title} has of it stays there."
+    "unselect", "Unselect", "Nothing of this contact goes to {title} any more. What {title} already has stays there."
 )
 _TAKE_BACK = Decision("unselect", "Unselect", f"{_UNSELECT.does} What is on its way at this moment may still arrive.")
 _SUPPRESS = Decision(
@@ -99,7 +99,7 @@ def result_of(action: Action, one: CrmStory, title: str, *, changed: bool, every
         case "select" | "retry":
             return f"Queued for {title}{already}.{_then(one, every)}"
         case "unselect":
-            return f"Unselected{already}. Nothing of it goes to {title} any more."
+            return f"Unselected{already}. Nothing of this contact goes to {title} any more."
         case "suppress":
             return f"From now on it is never sent to {title}." if changed else f"It is never sent to {title} already."
         case "unsuppress":
@@ -120,5 +120,5 @@ def _then(one: CrmStory, every: timedelta | None) -> str:
     if one.condition not in WAITING:
         return " A run has taken it."
     if one.gate_paused or not one.attended or every is None:
-        return " It waits, since nothing is sent there at present."
+        return " It waits, since sending is paused or stopped."
     return f" The next run takes it, in {counted(round(every / timedelta(minutes=1)), 'minute')} at the latest."

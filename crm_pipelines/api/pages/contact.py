@@ -128,7 +128,7 @@ def _at(found: Story, crm: str) -> CrmStory:
     one = next((one for one in found.crms if one.crm == crm), None)
     if one is None:  # in the settings, and not in the database yet
         raise invalid(
-            [{"field": "crm", "problem": f"The database does not know {crm} yet: `crm-pipelines check {crm}`."}]
+            [{"field": "crm", "problem": f"The database does not know {crm} yet: run `crm-pipelines check {crm}`."}]
         )
     return one
 

@@ -54,6 +54,7 @@ def page(
         now=datetime.now(UTC),
         title_of=settings.title_of,
         version=_VERSION,
+        glossary=settings.channels.glossary_url,
         **values,
     )
     return HTMLResponse(text, status_code=status, headers=_HEADERS)

@@ -25,7 +25,7 @@ def latest_report(request: Request, _session: Reader, destinations: Known, crm: 
     destinations.one(crm)
     days = days_of(request.app.state.settings, crm)
     if not days:
-        raise _no_report("There is no report yet. Dagster writes one each day at 05:00 UTC; its job daily_report now.")
+        raise _no_report("There is no report yet. Dagster writes one each day at 05:00 UTC, its job daily_report now.")
     return see(f"/reports/{crm}/{days[0]}")
 
 
@@ -36,7 +36,7 @@ def report(request: Request, _session: Reader, destinations: Known, crm: str, da
     try:
         text = path_of(request.app.state.settings, crm, day).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise _no_report("There is no report of this day, or it was deleted with the runs of then.") from None
+        raise _no_report("There is no report for this day, or it was deleted together with old runs.") from None
     return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})
 
 

@@ -141,4 +141,4 @@ def _form_key(value: str) -> str:
 
 
 def _forged() -> ApiError:
-    return ApiError(403, "form_refused", "This form was not sent from this page. Go back, reload, and send it again.")
+    return ApiError(403, "form_refused", "This form did not come from this page. Go back, reload, and send it again.")

@@ -113,15 +113,15 @@ def finding(gate: Gate, identity: Identity | None) -> Finding:
     if gate.account == account or (gate.account_is_open and account != SANDBOX):
         return said(ok=True, detail=f"{account}, the one of this database{gate.account_change}")
     if gate.account == SANDBOX:
-        detail = f"{account}; this database was used with the sandbox, so the next run makes its contacts New again"
-        return said(ok=False, detail=f"{detail}.", blocking=False)
+        detail = f"{account}; this database was used with the sandbox, so the next run unselects all its contacts"
+        return said(ok=False, detail=detail, blocking=False)
     detail = f"{account}, but the contacts of this database were delivered to {gate.account}."
     if account == SANDBOX:
         return said(ok=False, detail=f"{detail} The sandbox is not used with it: set the key of that account.")
     return said(
         ok=False,
-        detail=f"{detail} The next run makes every contact New again, and none is sent until it is selected. "
-        "If that is not meant, set the key of that account before.",
+        detail=f"{detail} The next run unselects all contacts, and nothing is sent until some are selected. If "
+        "that is not meant, set the key of that account before the run.",
     )
 
 

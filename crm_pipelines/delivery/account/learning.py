@@ -55,7 +55,7 @@ class Learner:
                 if not is_short_refusal(told):
                     break
         except GatePaused:
-            return Learned(problem="The gate is paused.")
+            return Learned(problem="Sending is paused.")
         except Stopped:
             return Learned(problem=f"Stopped: {self._session.halted}.")
         return Learned(problem=outcome.message or outcome.kind or "No answer.")

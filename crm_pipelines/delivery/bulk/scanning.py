@@ -76,7 +76,7 @@ class Scanner:
             return AccountScan(target=target, completed=self._scan(target))
         except BrokenOff as reason:
             self.failed = True
-            _log.warning("No bulk import, contacts go one by one: %s", reason)
+            _log.warning("No bulk import; contacts are sent one by one: %s", reason)
         except (GatePaused, Stopped):
             pass
         return None

@@ -85,9 +85,9 @@ class BulkSender:
                     self._send_all(scan, most, budget)
                 self._wait_for_all(scan.target)
         except (GatePaused, Stopped):
-            self.session.halt("the gate is paused")  # unless it is halted for something else
+            self.session.halt("sending is paused")  # unless it is halted for something else
         except BrokenOff as reason:
-            _log.warning("Imports are looked after by the next run: %s", reason)
+            _log.warning("The next run looks after the imports: %s", reason)
             if scan is not None:  # contacts were left to it
                 self._failed = self._failed or "unanswered"
         finally:
@@ -264,4 +264,4 @@ class BulkSender:
         if outcome.result in _FAILED:
             refused = outcome.result is not Result.RETRY
             self._failed = "refused" if refused else _FAILURES.get(outcome.kind or "", "unanswered")
-            _log.warning("An import of %d contacts came to nothing (%s).", contacts, self._failed)
+            _log.warning("An import of %d contacts failed (%s).", contacts, self._failed)

@@ -277,7 +277,7 @@ class Courier:
         try:
             self.session.turn()
         except (GatePaused, Stopped):
-            self.session.halt("the gate is paused")  # unless it is halted for something else
+            self.session.halt("sending is paused")  # unless it is halted for something else
             return False
         except sa.exc.SQLAlchemyError as error:
             self._halt_for(error)

@@ -47,8 +47,8 @@ def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
         job_name=job,
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Starts the next run of {job} as soon as one has ended that left due contacts behind. Skips, "
-        f"with the reason, when there is no backlog, and while {job}_schedule is switched off.",
+        description=f"Starts the next run of {job} as soon as a run has ended and contacts are still due. Skips, with "
+        f"the reason, when nothing is due, and while {job}_schedule is switched off.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if (missing := destination.missing) is not None:
@@ -57,7 +57,7 @@ def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
         # Somebody who has some contacts sent at once does not end the work on the backlog.
         record = next((one for one in records if not was_limited(one.dagster_run)), None)
         if record is None:
-            return dg.SkipReason("There was no run yet that took whatever is due.")
+            return dg.SkipReason("No run has taken all that is due yet.")
         if reason := reason_not_to_follow(record, timedelta(minutes=destination.sync_scheduler_interval_minutes)):
             return dg.SkipReason(reason)
         if context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE), limit=1):
@@ -67,7 +67,7 @@ def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
         with Destination(destination.name).open() as account:
             gate = account.gate.read()
             if gate.paused:
-                return dg.SkipReason(f"The gate is paused: {gate.pause_reason}")
+                return dg.SkipReason(f"Sending is paused: {gate.pause_reason}")
             if not account.queue.anything_due():
                 return dg.SkipReason("Nothing is due any more.")
         run = record.dagster_run
@@ -86,9 +86,9 @@ def reason_not_to_follow(record: dg.RunRecord, interval: timedelta) -> str | Non
         return f"Run {run.run_id} is active, was stopped or has failed."
     left = run.tags.get(LEFT_TAG)
     if not left:
-        return f"Run {run.run_id} left nothing behind, or got nowhere."
+        return f"Run {run.run_id} left nothing due, or delivered nothing."
     if record.end_time is None or time.time() - record.end_time > interval.total_seconds():
-        return f"Run {run.run_id} is long over: the schedule goes on."
+        return f"Run {run.run_id} ended long ago: the schedule goes on."
     found = run.tags.get(FOUND_TAG)
     # A long one was busy all the time, and contacts came in faster than it could send.
     was_short = record.end_time - (record.start_time or record.end_time) < interval.total_seconds() / 2

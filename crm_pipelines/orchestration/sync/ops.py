@@ -48,9 +48,9 @@ from crm_pipelines.vocabulary import counted
 
 
 @dg.op(
-    out=dg.DynamicOut(description="Batches of claimed contacts, by id."),
+    out=dg.DynamicOut(description="Batches of the contacts that the run took, by id."),
     retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
-    description="Returns abandoned claims to the queue, claims due contacts, and splits them into batches.",
+    description="Returns contacts of dead runs to the queue, takes due contacts, and splits them into batches.",
 )
 def fetch_queued_contacts(
     context: dg.OpExecutionContext, config: FetchConfig, destination: dg.ResourceParam[Destination]
@@ -91,8 +91,8 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         context.log.info("Dry run: %s would be taken.", counted(len(seen), "contact"))
         if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):
             context.log.warning(
-                "These credentials are new: should they open another account than %s, a run forgets what is known of "
-                "that one, and sends nothing before it is selected.",
+                "These credentials are new. If they open another account than %s, a run unselects all contacts, and "
+                "nothing is sent until some are selected.",
                 gate.account,
             )
         if reason := would_wait(account, turn=lambda: None):
@@ -202,7 +202,7 @@ def _learn(context: dg.OpExecutionContext, account: Account) -> None:
     raise dg.Failure(said, allow_retries=False)
 
 
-@dg.op(description="Renews the claims, reads the contacts' present data, and sends each at the account's pace.")
+@dg.op(description="Reads the present data of the batch's contacts, and sends each at the account's pace.")
 def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.ResourceParam[Destination]) -> SentBatch:
     started = time.monotonic()
     with sentences(), destination.open() as account:
@@ -211,7 +211,7 @@ def sync_batch(context: dg.OpExecutionContext, batch: Batch, destination: dg.Res
             return SentBatch(batch=batch, totals=foreseen.totals, foreseen=foreseen)
         if batch.claims and batch.run_id != context.run_id:
             context.log.info(
-                "Batch %d is that of run %s, which has ended. Nothing is sent: its contacts return to the queue by "
+                "Batch %d belongs to run %s, which has ended. Nothing is sent. Its contacts return to the queue by "
                 "themselves.",
                 batch.number,
                 batch.run_id,
@@ -255,8 +255,9 @@ def _given_back(context: dg.OpExecutionContext, account: Account, batch: Batch) 
     ids = [claim.contact_id for claim in batch.claims]
     released = account.queue.release(context.run_id, ids) if ids else 0
     context.log.warning(
-        "Batch %d: the mapping has changed since this run began, so nothing is sent by it; %d contacts wait for the "
-        "next run, and no try is used up.",
+        "Batch %d: the mapping has changed since this run began, so nothing is sent. %d contacts wait for the next "
+        "run, "
+        "and no try is used up.",
         batch.number,
         released,
     )
@@ -267,7 +268,7 @@ def _given_back(context: dg.OpExecutionContext, account: Account, batch: Batch) 
     ins={"sent": dg.In(input_manager_key="sent_batches")},
     # Ahead of the next batch: its outcomes are in the state machine before the next contacts are sent.
     tags={"dagster/priority": "1"},
-    description="Carries the outcomes of a batch over to the contacts, fenced, in one transaction.",
+    description="Writes the results of a batch to the contacts, in one transaction.",
 )
 def write_statuses(
     context: dg.OpExecutionContext, sent: SentBatch, destination: dg.ResourceParam[Destination]

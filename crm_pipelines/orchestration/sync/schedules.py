@@ -76,7 +76,7 @@ def reason_to_wait(account: Account, instance: dg.DagsterInstance) -> str | None
     reopen_if_accepted(account.gate, account.crm, account.queue, account.policy)
     gate = go_on_if_complete(account, turn=lambda: None)
     if gate.paused:
-        return f"The gate is paused until {gate.paused_until_in_words}: {gate.pause_reason}"
+        return f"Sending is paused until {gate.paused_until_in_words}: {gate.pause_reason}"
     if gate.account is not None and not gate.knows(account.crm.credentials_fingerprint):
         return None  # the run finds out whose account it is: nothing may be due only because another one has it all
     queue = account.queue

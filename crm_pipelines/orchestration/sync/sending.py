@@ -37,7 +37,7 @@ def send_in_bulk(context: dg.OpExecutionContext, account: Account, batch: Batch,
     most = batch.most - (totals.claimed - totals.released)
     if receipt.failed is None or receipt.halted is not None or left <= timedelta() or most <= 0:
         return SentBatch(batch=batch, totals=totals, halted=receipt.halted)
-    context.log.warning("A bulk import came to nothing (%s). Contacts go one by one.", receipt.failed)
+    context.log.warning("A bulk import failed (%s). Contacts are sent one by one.", receipt.failed)
     rate = account.rate_limit(account.gate.read()).per_second
     rest = _send_rest(context, account, batch, claim_limit(left, rate, most))
     return replace(rest, totals=Totals.sum([totals, rest.totals or Totals()]))

@@ -34,7 +34,7 @@ def take_back(context: dg.OpExecutionContext, account: Account) -> None:
     if rescued.returned:
         context.log.warning(
             "%s that ended runs had taken went back to the queue. Of these, %d were being delivered when their worker "
-            "died, %d have failed for it, and %d may have arrived and wait for a user's decision.",
+            "died, %d have failed because of that, and %d may have arrived and wait for a person's decision.",
             counted(rescued.returned, "contact"),
             rescued.charged,
             rescued.given_up,
@@ -58,7 +58,7 @@ def scan_for_bulk(context: dg.OpExecutionContext, config: FetchConfig, account: 
     ends = imports.latest_ends()
     if (rest := bulk_held_up(ends)) is not None:
         context.log.warning(
-            "No bulk import for %.0f more minutes: the last two came to nothing (%s, %s). Contacts go one by one.",
+            "No bulk import for %.0f more minutes: the last two failed (%s, %s). Contacts are sent one by one.",
             rest.total_seconds() / 60,
             ends[1].ended_as,
             ends[0].ended_as,

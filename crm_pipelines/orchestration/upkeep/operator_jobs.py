@@ -83,7 +83,7 @@ def _errors_by_kind(account: Account) -> str:
 
 
 class ReleaseConfig(dg.Config):
-    """Whose claims are given back. Left as it is: shows which runs hold claims."""
+    """Whose contacts are given back. Left as it is: shows which runs hold contacts."""
 
     run_id: str | None = Field(None, description="The dead run. It must have ended, or be unknown to Dagster.")
     dry_run: bool = _DRY_RUN
@@ -109,7 +109,7 @@ def release_claims(
         record = context.instance.get_run_record_by_id(config.run_id)
         if record is not None and not record.dagster_run.is_finished:
             raise dg.Failure(
-                "This run is still active by Dagster's word: terminate it first, which gives its contacts back.",
+                "Dagster says that this run is still active. Terminate it first: that gives its contacts back.",
                 allow_retries=False,
             )
         if not held:
@@ -130,7 +130,7 @@ def _holders(instance: dg.DagsterInstance, holders: dict[str, int]) -> str:
     for run_id, claims in holders.items():
         record = instance.get_run_record_by_id(run_id)
         rows.append(f"| {run_id} | {record.dagster_run.status.value if record else 'unknown'} | {claims} |")
-    return "| run | by Dagster's word | claims |\n| --- | --- | --- |\n" + "\n".join(rows)
+    return "| run | status in Dagster | contacts |\n| --- | --- | --- |\n" + "\n".join(rows)
 
 
 @dg.op(description="Asks for the account and its attributes; sending that had stopped for them goes on.")
@@ -218,14 +218,14 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
             "retry_failed",
             retry_failed,
             f"Puts contacts that have failed at {title} back in the queue, all or those of one kind of error. Counts "
-            "first: with `dry_run` (on unless switched off) nothing changes.",
+            "first: while `dry_run` is true, which it is unless you change it, nothing changes.",
             RetryConfig,
         ),
         job(
             "release_claims",
             release_claims,
-            "Gives back the claims of a run that is dead. Every tick does so by itself, at the latest when the claims' "
-            "leases end (25 minutes); this is for those who cannot wait.",
+            "Gives back the contacts that a dead run had taken. Every tick does so by itself, 25 minutes after the run "
+            "took them at the latest. This job is for those who cannot wait.",
             ReleaseConfig,
         ),
         job(
@@ -237,10 +237,10 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
         job(
             "provision",
             create_attributes,
-            f"Creates in the account at {title} the attributes that the mapping needs and the account does not have, "
-            "and adds options that contacts have to attributes of choices; only what contacts have values for. Sending "
-            "that waits for it goes on. All else stays as it is; safe to repeat. "
-            "With `dry_run` (on unless switched off) it only names them.",
+            f"Creates the attributes that the mapping needs and the account at {title} does not have. Attributes of "
+            "choices get the options that contacts have. Only what contacts have values for is created. Sending that "
+            "waits for it goes on. Everything else stays as it is. It is safe to repeat. "
+            "While `dry_run` is true, which it is unless you change it, the job only names them.",
         ),
     ]
 
@@ -253,7 +253,7 @@ def attributes_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
         asset=[name, "account"],
         name=ATTRIBUTES_EXIST,
         description=f"{destination.title} accepts the key, and the account has the list and the attributes that the "
-        "mapping needs: a CRM may drop values of attributes that it does not have, and report success. Evaluated daily "
+        "mapping needs. A CRM may drop values of attributes that it does not have, and report success. Evaluated daily "
         f"by {name}_check_account.",
     )
     def attributes_exist() -> dg.AssetCheckResult:

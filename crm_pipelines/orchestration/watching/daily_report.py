@@ -35,7 +35,7 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
         owners=OWNERS,
         description=f"How deliveries to {destination.title} went over 30 days, on one page: success rate and "
         "throughput, errors by kind, time from selected to delivered, retries, what failed or was left out and why. It "
-        "holds counts, kinds, codes and reasons only, nothing of a contact. The summary is under Metadata, with a "
+        "holds counts, kinds, codes and reasons, and no personal data. The summary is under Metadata, with a "
         "link to the page once STATUS_PAGE_URL is set. The page is a file in the folder `reports` of the data folder, "
         "kept for KEEP_RUNS_DAYS.",
         freshness_policy=dg.FreshnessPolicy.cron(deadline_cron="0 7 * * *", lower_bound_delta=timedelta(hours=3)),

@@ -30,11 +30,10 @@ def fidelity_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=[name, "read_back"],
         name=FIDELITY,
-        description=f"{title} holds what it was told. Of the contacts that were delivered since the last look, a "
-        "sample is read back and compared field by field, in the form in which values are the same to the CRM. A field "
-        "fails below 95 %: a CRM may drop what it does not know and report success. Evaluated hourly by "
-        f"{name}_fidelity. Contacts that were edited meanwhile are left out; one that was corrected by hand at the CRM "
-        "counts as different.",
+        description=f"{title} holds what it was told. A sample of the contacts that were delivered since the last look "
+        "is read back and compared field by field. A CRM may drop what it does not know and report success. The check "
+        f"fails when a field is the same in fewer than 95 % of them. Evaluated hourly by {name}_fidelity. Contacts "
+        "that were edited meanwhile are not compared. One that was corrected by hand at the CRM counts as different.",
     )
     def fidelity(context: dg.AssetCheckExecutionContext, config: FidelityConfig) -> dg.AssetCheckResult:
         since, now = last_look(context.instance, name), datetime.now(UTC)
@@ -91,7 +90,7 @@ def _verdict(found: Fidelity, title: str) -> str:
         worst = ", ".join(f"{name} {found.percent(name):.0f} %" for name in found.low[:5])
         return f"Below {LOWEST_PERCENT:g} %: {worst}."
     if found.halted:
-        return f"The reading ended early: {found.halted}."
+        return f"Reading ended early: {found.halted}."
     return f"{found.compared} contacts are at {title} as they were sent." if found.compared else "Nothing to compare."
 
 
@@ -130,7 +129,7 @@ def fidelity_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
             if account.crm.reading is None:
                 return dg.SkipReason(f"{destination.title} does not show what it holds.")
             if account.gate.read().paused:
-                return dg.SkipReason("The gate is paused.")
+                return dg.SkipReason("Sending is paused.")
             if not Sampler(account.engine, name).any_delivered(last_look(context.instance, name)):
                 return dg.SkipReason("Nothing was delivered since the last look.")
         return dg.RunRequest()

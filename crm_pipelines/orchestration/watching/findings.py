@@ -111,8 +111,8 @@ def account_finding(title: str, gate: Gate, now: datetime) -> AlertCondition | N
         key=f"{gate.crm}.account",
         headline=f"The key of {title} opens another account than it did; {counted(gate.contacts_forgotten, 'contact')} "
         f"{'is' if gate.contacts_forgotten == 1 else 'are'} not selected any more.",
-        action=f"If that is meant, select those that are to go there. If not, set the key of {gate.former_account}; "
-        "either way nothing is sent before contacts are selected.",
+        action=f"If that is meant, select those that are to go there. If not, set the key of {gate.former_account}. "
+        "Either way, nothing is sent until contacts are selected.",
         runbook="another-account",
         page=f"/assets/{gate.crm}/contacts",
         since=gate.account_since,
@@ -128,7 +128,7 @@ def _error_backlog(watcher: FailureWatcher, seen: DestinationStanding) -> AlertC
         key=f"{crm}.error_backlog",
         headline=f"{counted(failed, 'contact')} {'has' if failed == 1 else 'have'} failed at {seen.title} (alert at "
         f"{threshold}).",
-        action=f"See `crm-pipelines status {crm}`; when the cause is mended, `crm-pipelines retry {crm} --all` queues "
+        action=f"See `crm-pipelines status {crm}`. Once the cause is removed, `crm-pipelines retry {crm} --all` queues "
         "them again.",
         runbook="contacts-have-failed",
         page=f"/assets/{crm}/contacts",
@@ -220,4 +220,4 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
     for entry in failures:
         if entry.dagster_event is not None:
             return sentence_of(entry.dagster_event.step_failure_data)
-    return "Its worker ended without a word: out of memory, killed, or the machine went down."
+    return "Its worker ended without a message: it was out of memory or killed, or the machine went down."

@@ -90,7 +90,7 @@ def _runs(instance: dg.DagsterInstance, job: str) -> HealthCheck:
     """A success may be old: without work there are no runs."""
     records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=25)
     ended = next((record.end_time for record in records if not is_dry(record.dagster_run)), None)
-    last = f"The last successful run ended {in_words(_since(ended))} ago." if ended else "None has succeeded yet."
+    last = f"The last successful run ended {in_words(_since(ended))} ago." if ended else "No run has succeeded yet."
     failing = run_finding(instance, job)
     return HealthCheck(subject=f"runs of {job}", ok=failing is None, detail=failing.headline if failing else last)
 

@@ -109,7 +109,7 @@ def test_what_an_image_of_a_foreign_page_fetches_runs_no_query(dagster: Dagster)
         for accept in ("image/avif,image/webp,*/*;q=0.8", "*/*", ""):
             answer = dagster.get(f"{path}?{urlencode({'query': MUTATION})}", Accept=accept)
             assert answer.status_code == 405, (path, accept)
-            assert answer.text == "GraphQL is taken by POST only."
+            assert answer.text == "GraphQL is accepted by POST only."
     assert not dagster.is_taken_over
 
 

@@ -174,7 +174,7 @@ def test_a_triggered_contact_is_first_even_without_dagster_and_the_answer_says_s
     told = answer.json()
     assert answer.status_code == 202
     assert (told["run_id"], told["run_url"], told["outcome"]) == (None, None, "already_queued")
-    assert told["message"].startswith("First in the queue. Dagster did not take on a run")
+    assert told["message"].startswith("First in the queue. Dagster did not start a run")
     first = api.people.all(
         "SELECT contact_id, attempts FROM crm_syncs WHERE state = 'queued' ORDER BY run_at, contact_id LIMIT 1"
     )

@@ -272,8 +272,8 @@ def test_another_account_is_told_by_sync_and_status(
     done = run("sync", "brevo", BREVO_API_KEY="xkeysib-test-second", **url)
     assert done.returncode == 0, done.stderr
     assert "brevo: the key opens account second, since " in done.stderr
-    assert " in place of first; 1 contacts became New then. Select those" in done.stderr
-    assert " in place of first; 1 contacts became New then." in run("status", "brevo").stdout
+    assert " in place of first; unselected then: 1 contact. Select those" in done.stderr
+    assert " in place of first; unselected then: 1 contact." in run("status", "brevo").stdout
     told = json.loads(run("status", "brevo", "--json").stdout)["account"]
     assert told.pop("since")
     assert told == {"name": "second", "former": "first", "contacts_forgotten": 1}

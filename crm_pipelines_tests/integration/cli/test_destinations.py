@@ -154,7 +154,7 @@ def test_nobody_who_is_suppressed_for_all_is_sent_to_a_further_account(both: Run
     people.add(email="ada@example.com", select=False)
     told = json.loads(both("suppress", "ada@example.com", "--json").stdout)
     assert [one["crm"] for one in told] == ["brevo", "hubspot", "mautic", "n8n", "brevo_eu"]
-    assert "1 was suppressed and left so" in both("contacts", "select", "brevo_eu", "--all").stdout
+    assert "1 was never to be sent, and left so" in both("contacts", "select", "brevo_eu", "--all").stdout
     assert queued(people) == set()
 
 
@@ -365,7 +365,7 @@ def test_an_account_without_its_credentials_is_one_that_nobody_delivers_to(both:
         f"1 contact is selected for brevo_eu, and nobody delivers it. {WITHOUT_KEY} To take them back:"
     )
     why = " ".join(both("why", "ada@example.com", BREVO_EU_API_KEY="").stdout.split())
-    assert "Waits: no crm-pipelines that has brevo_eu set up has run" in why
+    assert "Waits: no crm-pipelines with brevo_eu set up has run" in why
 
 
 def test_a_command_makes_its_destinations_known_and_whoever_may_only_read_is_served(
@@ -388,7 +388,7 @@ def test_selecting_where_only_somebody_with_other_settings_delivers_says_so(both
     both("status")
     done = both("contacts", "select", "brevo_eu", "--email", "ada@example.com", CRM_DESTINATIONS="brevo")
     assert done.stdout == "brevo_eu: 1 queued.\n"
-    assert done.stderr.startswith("brevo_eu is none of the destinations of these settings (brevo): what is selected")
+    assert done.stderr.startswith("brevo_eu is not among the destinations of these settings (brevo). What is selected")
     assert both("contacts", "select", "brevo_eu", "--email", "ada@example.com").stderr == ""
 
 

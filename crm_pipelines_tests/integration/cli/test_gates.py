@@ -87,7 +87,10 @@ def test_to_start_sending_without_what_the_account_lacks_says_what_is_left_out(r
     gate.wait_for_attributes("Brevo has no attribute for 1 field: CITY (City, 1 contact).", "mapping-1")
     done = run("gate", "open", "brevo")
     assert done.stdout.splitlines() == [
-        "brevo: sent without them from now on. Brevo has no attribute for 1 field: CITY (City, 1 contact).",
+        (
+            "brevo: contacts are sent without these values from now on. Brevo has no attribute for 1 field: CITY "
+            "(City, 1 contact)."
+        ),
         "brevo: sending is on again. 1 contact is due.",
     ]
     assert gate.read().accepts("mapping-1")

@@ -26,6 +26,7 @@ _DIFFERENT_EACH_TIME = [
     (r"crmp_[0-9a-f]{8}_[\w-]{43}", "<token>"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<time>"),
+    (r"\bat \d\d:\d\d UTC \(number \d+\)", "at <time> (number <id>)"),
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{8}\b", "<run>"),
     (r"\b\d+ requests, \d+ of them left", "<limit>"),
     (r"[ ─]+", " "),  # a column is as wide as what stands in it

@@ -27,7 +27,7 @@ def test_people_are_suppressed_listed_and_lifted_by_name(run: Run, people: Peopl
     assert len(json.loads(run("suppressions", "list", "--json").stdout)) == 9
 
     bulk = run("contacts", "unselect", "brevo", "--all").stdout
-    assert bulk == "brevo: 0 taken back, 0 were not selected, 1 was suppressed and left so.\n"
+    assert bulk == "brevo: 0 taken back, 0 were not selected, 1 was never to be sent, and left so.\n"
     assert "unsuppress" in run("why", "ada@example.com").stdout
     assert run("unsuppress", "ada@example.com").returncode == 2, "a reason is needed"
     assert run("unsuppress", "ADA@example.com", "--reason", "asked for it").stdout.startswith("Lifted for brevo.")

@@ -37,7 +37,11 @@ def told(engine: sa.Engine, state: str | None, *, outcome: str | None = None, **
         (None, {}, f"{ADA} is not selected for Brevo, so it was not sent. `crm-pipelines contacts select brevo"),
         ("claimed", {}, f"{ADA} is being delivered to Brevo by run run-1. It was not sent a second time."),
         ("claimed", {"claimed_by": "import:x"}, f"{ADA} is in a bulk import to Brevo. It was not sent a second time."),
-        ("claimed", {"lease_until": EARLIER}, f"Run run-1 took {ADA} and ended without a word. The next run takes it"),
+        (
+            "claimed",
+            {"lease_until": EARLIER},
+            f"Run run-1 took {ADA} and ended without a result. The next run returns it",
+        ),
         ("rejected", {}, f"{ADA} has failed before, so it was not sent: "),
         ("skipped", {}, f"{ADA} cannot be sent to Brevo as it stands."),
         ("suppressed", {}, f"{ADA} is never sent to Brevo, by a user's decision."),

@@ -31,7 +31,7 @@ def next_for(engine: sa.Engine, state: str | None, **columns: Any) -> str:
         ("queued", {"run_at": EARLIER}, "the next run takes it."),
         ("queued", {"run_at": LATER}, "Postponed, without using up a try; due at 20"),
         ("waiting", {"run_at": LATER}, "The next try is due at 20"),
-        ("waiting", {"crashes": 1}, "It goes alone, since a worker died"),
+        ("waiting", {"crashes": 1}, "It is sent alone, since a worker died"),
         ("claimed", {}, "run run-1 has it until 20"),
         ("claimed", {"lease_until": EARLIER}, "Run run-1 had it until 20"),
         ("synced", {"synced_at": EARLIER}, "Delivered at 20"),

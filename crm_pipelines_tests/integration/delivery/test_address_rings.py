@@ -149,7 +149,7 @@ def test_where_the_crm_refuses_the_interim_address_all_are_told_so(
     assert people.states() == {"synced": 4, "failed": 2}
     kinds = {row["last_error_kind"]: row["last_error"] for row in people.all("SELECT * FROM crm_syncs")}
     assert "Invalid email address" in kinds["address_ring"]
-    assert "Mend that one first" in kinds["address_in_use"]
+    assert "Correct that one first" in kinds["address_in_use"]
 
 
 def test_nobody_steps_aside_for_who_only_waits(

@@ -193,7 +193,7 @@ def test_once_halted_a_courier_sends_nothing_more(
             return super().renew(claims, lease=lease)
 
     halted = delivery.courier(queue=Renewing(delivery.engine, "brevo"))
-    assert halted.deliver(claims[:2]).halted == "the gate is paused"
+    assert halted.deliver(claims[:2]).halted == "sending is paused"
     delivery.gate.open()
     assert halted.deliver(claims[2:]).released == 2
     assert brevo_sandbox.requests() == []

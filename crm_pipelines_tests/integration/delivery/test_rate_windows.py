@@ -72,7 +72,7 @@ def test_a_day_that_is_used_up_parks_the_account_until_it_resets(
     people.add(3)
     answers: Any = Answers(delivery.crm, answer)
     receipt = delivery.courier(crm=answers).deliver_one_at_a_time(delivery.claim())
-    assert (receipt.released, receipt.halted) == (2, "the gate is paused")
+    assert (receipt.released, receipt.halted) == (2, "sending is paused")
     gate = delivery.gate.read()
     assert gate.pause_kind == "rate_limit"
     assert 9 * 3600 < (gate.paused_seconds or 0) <= 36_000

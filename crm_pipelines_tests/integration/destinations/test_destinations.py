@@ -134,7 +134,7 @@ def test_why_promises_no_run_that_takes_a_claim_back_where_nobody_delivers(engin
     people.run("UPDATE crm_syncs SET state = 'claimed', claimed_by = 'run', lease_until = now() - interval '1 day'")
     people.run("UPDATE crm_destinations SET seen_at = now() - interval '2 days'")
     [told] = [one.next for one in story(engine, "ada@example.com").crms if one.crm == "brevo"]
-    assert told.startswith("Waits: no crm-pipelines that has brevo set up has run since ")
+    assert told.startswith("Waits: no crm-pipelines with brevo set up has run since ")
 
 
 def test_nobody_is_sent_to_select_where_nobody_delivers(engine: sa.Engine, people: People) -> None:
@@ -143,11 +143,11 @@ def test_nobody_is_sent_to_select_where_nobody_delivers(engine: sa.Engine, peopl
     told = {one.crm: one.next for one in story(engine, "ada@example.com").crms}
     assert told[EU] == "Not selected. `crm-pipelines contacts select brevo_eu --email …` queues it."
     assert told["hubspot"] == (
-        "Not selected, and no crm-pipelines that has hubspot set up has ever run. See `crm-pipelines check hubspot`."
+        "Not selected, and no crm-pipelines with hubspot set up has ever run. See `crm-pipelines check hubspot`."
     )
     people.run("UPDATE crm_destinations SET seen_at = now() - interval '2 days'")
     told = {one.crm: one.next for one in story(engine, "ada@example.com").crms}
-    assert told[EU].startswith("Not selected, and no crm-pipelines that has brevo_eu set up has run since ")
+    assert told[EU].startswith("Not selected, and no crm-pipelines with brevo_eu set up has run since ")
 
 
 @pytest.mark.parametrize("name", ["", "br\udcebvo", "brevo\0", "a\nb", "b" * 31])
@@ -242,14 +242,12 @@ def test_why_says_that_nobody_delivers_and_the_way_out(people: People, engine: s
     assert "the next run takes it" in told["brevo"]
     assert told["mautic"].startswith("Not selected")
     assert told["hubspot"] == (
-        "Waits: no crm-pipelines that has hubspot set up has ever run. See `crm-pipelines check hubspot` for what to "
+        "Waits: no crm-pipelines with hubspot set up has ever run. See `crm-pipelines check hubspot`: it says what to "
         "set, or `crm-pipelines contacts unselect hubspot --email …` takes it back."
     )
     people.run("UPDATE crm_destinations SET seen_at = '2026-01-02 03:04Z'")
     told = {one.crm: one.next for one in story(engine, "ada@example.com").crms}
-    assert told["brevo"].startswith(
-        "Waits: no crm-pipelines that has brevo set up has run since 2026-01-02 03:04:00 UTC."
-    )
+    assert told["brevo"].startswith("Waits: no crm-pipelines with brevo set up has run since 2026-01-02 03:04:00 UTC.")
 
 
 def test_contacts_that_wait_for_nobody_are_counted_by_destination(people: People, engine: sa.Engine) -> None:

@@ -114,7 +114,7 @@ def test_who_was_selected_where_nobody_delivers_is_still_there_and_told(former: 
         "SELECT email FROM contacts WHERE hubspot_sync_status = 'Selected' ORDER BY email LIMIT 1"
     )
     said = {one.crm: one.next for one in story(former.engine, waiting["email"]).crms}
-    assert said["hubspot"].startswith("Waits: no crm-pipelines that has hubspot set up has ever run.")
+    assert said["hubspot"].startswith("Waits: no crm-pipelines with hubspot set up has ever run.")
 
 
 def unselected(people: People, crm: str) -> int:

@@ -156,7 +156,7 @@ def test_the_change_is_told_by_an_alert_for_a_day_by_check_and_by_status(
     [told] = [one for one in checked.findings if one.subject == "Account"]
     assert told.ok
     assert told.detail.startswith(f"{OTHER}, the one of this database, since ")
-    assert told.detail.endswith(f"in place of {OURS}; 2 contacts became New then")
+    assert told.detail.endswith(f"in place of {OURS}; unselected then: 2 contacts")
 
 
 def test_whoever_goes_to_and_fro_is_told_of_all_that_was_forgotten(people: People, ours: BrevoSandbox) -> None:
@@ -186,7 +186,7 @@ def test_another_account_behind_a_key_that_is_known_is_noticed_by_the_next_check
     ours.configure(organization=OTHER)
     assert pipeline.run().counts == {}
     _, problem = launch(pipeline, "brevo_check_account")
-    assert "The next run makes every contact New again" in problem
+    assert "The next run unselects all contacts" in problem
     assert people.states() == {"synced": 2}
     pipeline.run()
     assert people.states() == {"unselected": 2}
@@ -370,7 +370,7 @@ def test_a_dry_run_asks_nobody_and_says_whose_deliveries_it_rests_on(
     use_other()
     run = pipeline.run(dry_run=True)
     assert other.requests() == []
-    assert f"should they open another account than {OURS}" in logged(pipeline, run)
+    assert f"If they open another account than {OURS}" in logged(pipeline, run)
 
 
 def test_a_run_of_the_former_account_gets_no_turn_after_the_change(

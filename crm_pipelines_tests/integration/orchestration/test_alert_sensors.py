@@ -187,8 +187,8 @@ def test_contacts_that_are_put_off_for_too_long_are_told(people: People, backlog
     [
         ("credentials", "Brevo refuses the key. Nothing is sent", "Set a valid key"),
         ("ip_not_authorised", "Brevo refuses this machine's address. Nothing is sent", "Allow the address"),
-        ("credits", "Brevo refuses requests for want of credits.", "Buy credits"),
-        ("permission", "Brevo refuses the key for want of a permission.", "right to write"),
+        ("credits", "Brevo refuses requests: the account has no credits.", "Buy credits"),
+        ("permission", "Brevo refuses the key: it lacks a permission.", "right to write"),
         ("account", "Brevo refuses requests of this account.", "validated"),
         (None, "Brevo refuses us. Nothing is sent", "Do what the reason says"),
     ],
@@ -445,7 +445,7 @@ def test_a_worker_that_died_is_told_without_a_step_to_blame(pipeline: Pipeline, 
     run = pipeline.instance.create_run_for_job(job_of())
     pipeline.instance.report_run_failed(run)
     assert failures.tick() == [("brevo_sync.run_failed", "begun")]
-    assert "Its worker ended without a word" in failures.last["reasons"][0]["text"]
+    assert "Its worker ended without a message" in failures.last["reasons"][0]["text"]
 
 
 def test_a_refused_key_after_an_outage_is_news(people: People, backlog: Watch, engine: sa.Engine) -> None:

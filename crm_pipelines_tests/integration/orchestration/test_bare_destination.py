@@ -108,7 +108,7 @@ def test_every_check_has_a_verdict_that_is_no_complaint(people: People, pipeline
     )
     found = {one.check_name: (one.passed, one.description) for one in result.get_asset_check_evaluations()}
     assert {name for name, (passed, _) in found.items() if not passed} == set()
-    assert found["fidelity"][1] == "The reading ended early: Postbox shows no contacts."
+    assert found["fidelity"][1] == "Reading ended early: Postbox shows no contacts."
 
 
 def test_its_account_is_checked_and_nothing_is_to_be_made_there(pipeline: Pipeline) -> None:

@@ -300,7 +300,7 @@ def test_a_paused_gate_ends_the_reading_and_the_next_look_makes_up_for_it(people
     gate.pause("outage", "down", timedelta(minutes=9))
     evaluation = look(pipeline)
     assert (evaluation.passed, numbers(evaluation)["compared"]) == (True, 0)
-    assert evaluation.description == "The reading ended early: the gate is paused."
+    assert evaluation.description == "Reading ended early: sending is paused."
     gate.open()
     assert numbers(look(pipeline))["compared"] == 1
 
@@ -330,4 +330,4 @@ def test_the_hourly_look_skips_when_nothing_was_delivered(people: People, instan
     look(pipeline)
     assert reason() == "Nothing was delivered since the last look."
     GateKeeper(people.engine, "brevo").close("The key was withdrawn.", "fingerprint")
-    assert reason() == "The gate is paused."
+    assert reason() == "Sending is paused."

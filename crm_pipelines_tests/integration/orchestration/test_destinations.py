@@ -266,7 +266,7 @@ def test_a_run_of_one_is_no_reason_for_the_other_to_wait_or_to_follow(
     assert requested.tags[SYNC_SLOT_TAG] == "brevo_eu-1"
     create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.SUCCESS, tags={LEFT_TAG: "5"})
     looked = follow_up_sensor(load_settings().destination("brevo_eu"))(dg.build_sensor_context(instance=instance))
-    assert looked == dg.SkipReason("There was no run yet that took whatever is due.")
+    assert looked == dg.SkipReason("No run has taken all that is due yet.")
 
 
 def alerts(crm: str, instance: dg.DagsterInstance) -> dict[str, str]:

@@ -68,7 +68,7 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 def test_a_run_that_leaves_contacts_behind_is_followed_at_once_until_none_are_left(
     people: People, look: Look, run: Run, instance: dg.DagsterInstance
 ) -> None:
-    assert "no run yet" in reason(look())
+    assert "No run has taken" in reason(look())
     people.add(12)
     first = run()
     request = look()
@@ -81,7 +81,7 @@ def test_a_run_that_leaves_contacts_behind_is_followed_at_once_until_none_are_le
     assert isinstance(request, dg.RunRequest)
     assert request.tags[FOUND_TAG] == "2"
     last = run(tags=request.tags)
-    assert f"Run {last.run_id} left nothing behind" in reason(look())
+    assert f"Run {last.run_id} left nothing due" in reason(look())
     assert people.states() == {"synced": 12}
     told: set[str] = set()
     for event in second.all_events:
@@ -100,7 +100,7 @@ def test_never_two_at_once_and_not_while_the_gate_is_paused(
     instance.report_run_canceled(earlier)
     gate = GateKeeper(engine, "brevo")
     gate.pause("rate_limit", "slow down", timedelta(minutes=5))
-    assert "The gate is paused: slow down" in reason(look())
+    assert "Sending is paused: slow down" in reason(look())
     gate.open()
     assert isinstance(look(), dg.RunRequest)
     create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTED)
@@ -118,10 +118,10 @@ def test_a_run_that_brought_nobody_on_and_one_that_was_asked_for_some_are_not_fo
 ) -> None:
     people.add(12)
     run(limit=5)
-    assert "no run yet that took whatever is due" in reason(look())
+    assert "No run has taken all that is due yet" in reason(look())
     brevo_sandbox.fault("status", path="/contacts$", status=429, headers={"x-sib-ratelimit-reset": "60"})
     stuck = run()
-    assert f"Run {stuck.run_id} left nothing behind, or got nowhere." in reason(look())
+    assert f"Run {stuck.run_id} left nothing due, or delivered nothing." in reason(look())
     assert LEFT_TAG not in (instance.get_run_by_id(stuck.run_id) or stuck.dagster_run).tags
 
 

@@ -102,7 +102,7 @@ def test_a_schedule_under_a_former_name_of_the_location_does_not_count(
 def test_the_last_successful_run_and_a_failed_one(
     instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, engine: sa.Engine
 ) -> None:
-    assert checks(instance, engine)["runs of brevo_sync"].detail == "None has succeeded yet."
+    assert checks(instance, engine)["runs of brevo_sync"].detail == "No run has succeeded yet."
     Pipeline(instance).run()
     assert (
         "The last successful run ended less than a minute ago." in checks(instance, engine)["runs of brevo_sync"].detail

@@ -129,7 +129,7 @@ def test_what_keeps_a_value_from_being_sent_is_shown_by_why(
     found = story(engine, "left0@example.com")
     [standing] = [one for one in found.crms if one.crm == "brevo"]
     assert (standing.condition, standing.left_out) == ("delivered", ["CITY", "SCORE"])
-    assert "without CITY, SCORE: its latest attempt says why" in standing.next
+    assert "without CITY, SCORE: the latest attempt says why" in standing.next
     mapper = mapper_of(load_settings(), "brevo")
     told = preview(engine, mapper, found.id)
     assert told

@@ -126,7 +126,7 @@ def test_claims_of_an_active_run_are_not_touched(people: People, pipeline: Pipel
     run = pipeline.instance.create_run_for_job(the_job("brevo_check_account"), status=dg.DagsterRunStatus.STARTED)
     claim(people, run.run_id)
     _, problem = launch(pipeline, "brevo_release_claims", run_id=run.run_id, dry_run=False)
-    assert problem.startswith("This run is still active by Dagster's word: terminate it first")
+    assert problem.startswith("Dagster says that this run is still active. Terminate it first")
     assert people.states() == {"claimed": 1}
     _, problem = launch(pipeline, "brevo_release_claims", run_id="mistyped", dry_run=False)
     assert problem == "This run holds no contacts: see the list of those that do."

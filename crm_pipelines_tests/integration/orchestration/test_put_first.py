@@ -141,6 +141,6 @@ def test_a_waiting_run_for_others_is_not_taken_for_one_for_those_who_were_put_fi
 
 def test_what_dagster_says_of_a_failure_is_not_passed_on(dagster: Dagster, launcher: Launcher) -> None:
     dagster.broken = True
-    with pytest.raises(NotLaunched, match="Dagster did not take on a run") as refused:
+    with pytest.raises(NotLaunched, match="Dagster did not start a run") as refused:
         launcher.launch("brevo")
     assert "ada@" not in str(refused.value)

@@ -132,7 +132,7 @@ def test_a_tick_names_the_pause_and_its_end(tick: Tick, people: People, gate: Ga
     people.add()
     gate.pause("outage", "HTTP 503 from Brevo.", timedelta(minutes=10))
     until = gate.read().paused_until
-    assert reason(tick()) == f"The gate is paused until {until:%Y-%m-%d %H:%M:%S} UTC: HTTP 503 from Brevo."
+    assert reason(tick()) == f"Sending is paused until {until:%Y-%m-%d %H:%M:%S} UTC: HTTP 503 from Brevo."
 
 
 def test_a_tick_in_a_restored_database_starts_no_run_and_says_who_opens_the_gate(
@@ -142,7 +142,7 @@ def test_a_tick_in_a_restored_database_starts_no_run_and_says_who_opens_the_gate
     people.run("UPDATE crm_gates SET home = 'where the dump was made'")
     for _ in range(2):
         said = reason(tick())
-        assert said.startswith("The gate is paused until somebody starts it again (`crm-pipelines gate open brevo`): ")
+        assert said.startswith("Sending is paused until somebody starts it again (`crm-pipelines gate open brevo`): ")
         assert "restored or copied" in said
     assert brevo_sandbox.requests() == []
 
@@ -154,7 +154,7 @@ def test_while_the_key_is_refused_each_tick_makes_one_cheap_request_and_no_run(
     brevo_sandbox.configure(revoked_keys=[API_KEY])
     gate.close("Key not found", load_fingerprint())
     for ticks in (1, 2):
-        assert reason(tick()).startswith("The gate is paused until the key is accepted: ")
+        assert reason(tick()).startswith("Sending is paused until the key is accepted: ")
         assert [request["method"] for request in brevo_sandbox.requests()] == ["GET"] * ticks
 
 

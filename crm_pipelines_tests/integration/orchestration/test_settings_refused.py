@@ -68,7 +68,7 @@ def test_contacts_wait_uncharged_for_a_list_that_is_gone_and_go_when_the_setting
     assert (gate.paused, gate.pause_kind, gate.paused_until) == (True, "settings", None)
     told = reason(pipeline.instance)
     assert told is not None
-    assert "until the setting is mended" in told
+    assert "until the setting is corrected" in told
     # Up to 32 requests may be under way when the first one is refused.
     assert len(brevo_sandbox.requests(method="POST")) <= 32, "a closed gate lets nobody through"
     monkeypatch.setenv("BREVO_LIST_ID", "2")
@@ -212,9 +212,9 @@ def test_status_and_why_name_the_setting_and_not_the_key(
     people.add(email="ada@example.com")
     pipeline.run()
     status = crm_status(engine, "brevo")
-    assert status.gate.paused_until_in_words == "the setting is mended"
+    assert status.gate.paused_until_in_words == "the setting is corrected"
     assert status.as_dict()["gate"]["kind"] == "settings"
     [standing] = [one for one in story(engine, "ada@example.com").crms if one.crm == "brevo"]
-    assert "until the setting is mended" in standing.next
+    assert "until the setting is corrected" in standing.next
     assert ADVICE in standing.next
     assert "the key" not in standing.next

@@ -111,7 +111,7 @@ def test_sending_without_what_the_account_lacks_is_asked_first_then_done_and_wri
     gate = waiting.read()
     assert (gate.paused, gate.accepts("mapping-1"), gate.accepts("mapping-2")) == (False, True, False)
     assert written(people) == [("send_without", 0)]
-    assert "waits for no attributes" in operator.get("/send-without?crm=brevo").text
+    assert "does not wait for attributes" in operator.get("/send-without?crm=brevo").text
 
 
 def test_what_is_lacking_by_now_is_shown_anew_and_not_accepted(
@@ -220,7 +220,7 @@ def test_decisions_about_a_contact_are_carried_out_and_written_down(operator: Vi
     again = operator.decide(contact, "retry").text
     assert "Queued for Brevo already. The next run takes it" in again
     unselected = operator.decide(contact, "unselect").text
-    assert "Unselected. Nothing of it goes to Brevo any more." in unselected
+    assert "Unselected. Nothing of this contact goes to Brevo any more." in unselected
     assert "Not in Brevo: not selected." in unselected
     assert written(people) == [("select", 1), ("retry", 1), ("retry", 0), ("unselect", 1)]
     suppressed = operator.decide(contact, "suppress").text
@@ -304,11 +304,11 @@ def test_what_a_decision_would_do_is_told_before_it_is_carried_out(
         assert "Not in Brevo: failed. The reason: HTTP 503." in told
         assert f'action="/contacts/{contact}/' in told
     assert people.states() == {"failed": 1}, "to look changes nothing"
-    assert "It goes back into the queue with all its tries." in operator.get(offered[0][1]).text
-    assert "it stands otherwise by now" in operator.get(f"/contacts/{contact}/unsuppress?crm=brevo").text
+    assert "It goes back into the queue, and all its tries count anew." in operator.get(offered[0][1]).text
+    assert "the contact has changed meanwhile" in operator.get(f"/contacts/{contact}/unsuppress?crm=brevo").text
     reader = site.visitor(site.reading_token)
-    assert "ask somebody who may write" in reader.get(f"/contacts/{contact}").text
-    assert "ask somebody who may write" in reader.get(offered[0][1]).text
+    assert "can only read" in reader.get(f"/contacts/{contact}").text
+    assert "can only read" in reader.get(offered[0][1]).text
     assert '<form class="row"' not in reader.get(offered[0][1]).text
 
 
@@ -424,7 +424,7 @@ def test_who_may_have_arrived_is_left_alone_by_retry_all_and_decided_about_by_it
     assert "1 more may have arrived and stays as it is" in text
     operator.send("/retry", {"crm": "brevo", "kind": ""})
     assert people.states() == {"queued": 2, "failed": 1}
-    assert "Look whether they did" in operator.get("/retry?crm=brevo&kind=unknown").text
+    assert "Look there first" in operator.get("/retry?crm=brevo&kind=unknown").text
     page = operator.get(f"/contacts/{unknown['contact_id']}").text
     assert "no answer came. It is not sent again by itself." in page
     assert "Send again" in page
@@ -448,7 +448,7 @@ def test_the_contacts_page_shows_what_a_workflow_found_and_what_of_it_was_taken(
     tell(people.engine, contact, status="failed", error="the <registry> did not answer")
     text = operator.get(f"/contacts/{contact}").text
     assert "What workflows found" in text
-    assert "Filled <code>phone_number</code>." in text
+    assert "Filled in <code>phone_number</code>." in text
     assert "Left <code>custom_fields.company</code> as it was: it has another value." in text
     assert "sources: registry; by enrich; confidence 85 of 100; cost 0.15; message <code>execution-7</code>" in text
     assert '<th scope="row">address.city</th><td>Paris</td>' in text
@@ -464,4 +464,4 @@ def test_a_workflow_that_never_told_anything_is_seen(operator: Visitor, people: 
     assert "3 h ago; nothing has come back since." in operator.get(f"/contacts/{contact}").text
     assert "nothing has come back" not in operator.get("/").text, "it may be there for something else"
     tell(people.engine, people.add()[0])
-    assert "Of 1 contact that was sent to n8n more than an hour ago" in operator.get("/").text
+    assert "1 contact was sent to n8n more than an hour ago" in operator.get("/").text

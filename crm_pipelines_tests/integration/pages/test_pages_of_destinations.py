@@ -75,7 +75,7 @@ def test_the_overview_has_the_figures_of_each_destination_under_its_own_name(
         assert int(found[1]) == errors
     assert "/retry?crm=brevo_eu&amp;kind=rejected" in section(text, "brevo_eu")
     assert "/retry?" not in section(text, "brevo")
-    assert "Retry all that failed at Brevo (brevo_eu)?" in operator.get("/retry?crm=brevo_eu").text
+    assert "Retry all failed contacts at Brevo (brevo_eu)?" in operator.get("/retry?crm=brevo_eu").text
 
 
 def test_the_overview_says_once_that_contacts_wait_for_what_is_not_set_up(operator: Visitor, engine: sa.Engine) -> None:

@@ -83,7 +83,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
             "held_back",
             "busy",
             None,
-            "Sending to Brevo is paused for its rate limit, and goes on by itself at 12:01:30 UTC.",
+            "Sending to Brevo is paused: the rate limit is used up for now. It goes on by itself at 12:01:30 UTC.",
         ),
         (
             standing(paused("rate_limit", 9 * HOUR), due=5),
@@ -131,7 +131,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
             "refused",
             "bad",
             "settings",
-            f"Brevo does not take what the settings put into every request. {WAIT}",
+            f"Brevo does not accept a setting that is part of every request. {WAIT}",
         ),
         (
             standing(stopped("manual")),
