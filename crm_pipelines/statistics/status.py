@@ -66,8 +66,10 @@ class CrmStatus:
 
     @property
     def is_used(self) -> bool:
-        """Whether contacts are, or ever were, selected for it."""
-        return self.delivered_in_all > 0 or any(count for name, count in self.counts.items() if name != "New")
+        """Whether contacts are, or ever were, selected for it. Who is never sent says nothing: that is so at each CRM."""
+        return self.delivered_in_all > 0 or any(
+            count for name, count in self.counts.items() if name not in {"New", "Skipped"}
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601, and of the gate what concerns a user."""

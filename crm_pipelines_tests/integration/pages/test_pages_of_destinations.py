@@ -84,12 +84,18 @@ def test_the_overview_says_once_that_contacts_wait_for_what_is_not_set_up(operat
     in_state(engine, "waiting", "mautic")
     text = operator.get("/").text
     told = section(text, "mautic")
-    assert "2 contacts are selected for Mautic, and nothing is sent there." in told
+    assert "Mautic is not set up, so nothing is sent there. 2 contacts are due." in told
     assert "Mautic is no destination here: CRM_DESTINATIONS names brevo, brevo_eu only." in told
     assert "Open," not in told
     assert "on its way" not in told
-    assert text.count("contacts are selected for") == 1
+    assert text.count("contacts are due") == 1
     assert "HubSpot" not in text
+
+
+def test_who_is_never_sent_anywhere_brings_no_crm_onto_the_overview(operator: Visitor, people: People) -> None:
+    [contact] = people.add()
+    people.run("SELECT crm_suppress(crm, ARRAY[CAST(:id AS uuid)], 'asked for it') FROM crm_gates", id=contact)
+    assert re.findall(r"<h2 [^>]*>(.*?)</h2>", operator.get("/").text) == ["Brevo", "Brevo (brevo_eu)"]
 
 
 def test_every_part_of_a_page_has_a_name_of_its_own(operator: Visitor, engine: sa.Engine) -> None:
