@@ -83,7 +83,7 @@ def test_in_another_account_everything_is_new_and_no_stranger_is_touched(
     assert writes(other) == 0
     assert is_untouched(other)
     assert f"The credentials open the account {OTHER}, and not {OURS} any more" in logged(pipeline, run)
-    assert "3 contacts are New again" in logged(pipeline, run)
+    assert "3 contacts are not selected any more" in logged(pipeline, run)
 
 
 def test_once_selected_again_contacts_arrive_in_the_other_account(
@@ -150,7 +150,7 @@ def test_the_change_is_told_by_an_alert_for_a_day_by_check_and_by_status(
         found = look(account, now=gate.account_since).findings
         checked = check_account(account)
     [finding] = [one for one in found if one.key == "brevo.account"]
-    assert "2 contacts are New again" in finding.headline
+    assert "2 contacts are not selected any more" in finding.headline
     assert OURS in finding.action
     assert account_finding("brevo", gate, gate.account_since + timedelta(days=2)) is None
     [told] = [one for one in checked.findings if one.subject == "Account"]
@@ -350,7 +350,7 @@ def test_the_gate_hears_what_the_account_answered(
     elif pause is None:
         assert (run.problem or "").startswith("brevo did not tell which account the credentials open")
     else:
-        assert "nothing is claimed" in logged(pipeline, run)
+        assert "no contact is taken" in logged(pipeline, run)
 
 
 def test_behind_a_paused_gate_the_account_is_not_asked_for(
