@@ -66,7 +66,7 @@ class CrmStatus:
 
     @property
     def is_used(self) -> bool:
-        """Whether contacts are, or ever were, selected for it. Who is never sent says nothing: that is so at each CRM."""
+        """Whether contacts are, or ever were, selected for it. Who is never sent does not count."""
         return self.delivered_in_all > 0 or any(
             count for name, count in self.counts.items() if name not in {"New", "Skipped"}
         )

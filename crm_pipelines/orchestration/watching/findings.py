@@ -30,7 +30,7 @@ _RUNS_LOOKED_AT = 25
 # By whether the job is that of deliveries: the others run once an hour or a day.
 _NEXT = {
     True: "The next tick tries again by itself.",
-    False: "Once that is mended, launch the job; else this lasts until its next time.",
+    False: "Correct that, and launch the job again; else this alert lasts until its next run.",
 }
 
 SECTIONS = {
