@@ -6,7 +6,7 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION
-from crm_pipelines.cli.output import as_json, print_json, printable
+from crm_pipelines.cli.output import as_json, print_json, printable, say
 from crm_pipelines.cli.status import tell_standing
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.vocabulary import counted
@@ -74,9 +74,9 @@ def open_(crm: str) -> None:
     if before.paused and not before.waits_for_a_person:
         raise OpensByItself(f"Sending to {crm} is paused until {before.paused_until_in_words}. {before.pause_reason}")
     if before.waits_for_attributes:
-        click.echo(f"{crm}: contacts are sent without these values from now on. {printable(before.pause_reason or '')}")
+        say(f"{crm}: contacts are sent without these values from now on. {printable(before.pause_reason or '')}")
     said = "is on again" if before.paused else "was on already"
-    click.echo(f"{crm}: sending {said}. {counted(due, 'contact')} {'is' if due == 1 else 'are'} due.")
+    say(f"{crm}: sending {said}. {counted(due, 'contact')} {'is' if due == 1 else 'are'} due.")
 
 
 @gate.command()
@@ -91,7 +91,7 @@ def close(crm: str, reason: str) -> None:
     """
     with contacts_engine() as (_, engine):
         _gatekeeper(engine, crm).close_by_hand(reason)
-    click.echo(f"{crm}: sending is stopped until `crm-pipelines gate open {crm}`.")
+    say(f"{crm}: sending is stopped until `crm-pipelines gate open {crm}`.")
 
 
 def _gatekeeper(engine: "sa.Engine", crm: str) -> "GateKeeper":

@@ -7,7 +7,7 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
-from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, say, table
 from crm_pipelines.database.view import SYNC_STATUSES
 from crm_pipelines.errors import SettingsError
 from crm_pipelines.vocabulary import STATUS_WORDS, counted
@@ -72,21 +72,21 @@ def status(crm: str | None, as_json: bool) -> None:
     for name in SYNC_STATUSES:
         overview.add_row(STATUS_WORDS[name], *(str(one.counts[name]) for one in told))
     if nobody:
-        click.echo(nobody)
+        say(nobody)
     else:
         print_table(overview)
     for one in told:
         _tell_status(one)
         if sentence := arrives_not[one.crm]:
-            click.echo(f"{one.crm}: {printable(sentence)}")
+            say(f"{one.crm}: {printable(sentence)}")
         _tell_left_out(one.crm, left_out[one.crm])
         if said := stale_in_words(one.crm, stale[one.crm] or 0):
-            click.echo(f"{one.crm}: {said}")
+            say(f"{one.crm}: {said}")
     for one in told:
         if one.crm in waiting:
-            click.echo(waiting[one.crm])
+            say(waiting[one.crm])
     if twins:
-        click.echo(twins)
+        say(twins)
 
 
 def _empty_in(settings: "Settings", engine: "sa.Engine", told: "CrmStatus", standing: "Standing") -> float | None:
@@ -125,23 +125,23 @@ def _tell_left_out(crm: str, found: "list[LeftOut]") -> None:
 
 def tell_standing(standing: "Standing") -> None:
     """In one or two lines, and the reason where something ails."""
-    click.echo(f"{standing.crm}: {printable(standing.sentence)}")
+    say(f"{standing.crm}: {printable(standing.sentence)}")
     if standing.cause is not None and standing.reason and standing.reason not in standing.sentence:
-        click.echo(f"{standing.crm}: reason: {printable(standing.reason)}")
+        say(f"{standing.crm}: reason: {printable(standing.reason)}")
     if standing.action is not None:
-        click.echo(f"{standing.crm}: what to do: {printable(standing.action)}")
+        say(f"{standing.crm}: what to do: {printable(standing.action)}")
 
 
 def _tell_status(told: "CrmStatus") -> None:
     if told.gate.account is not None:
-        click.echo(f"{told.crm}: account {printable(told.gate.account)}{printable(told.gate.account_change)}.")
+        say(f"{told.crm}: account {printable(told.gate.account)}{printable(told.gate.account_change)}.")
     if told.delivered_in_all:
-        click.echo(f"{told.crm}: holds {counted(told.delivered_in_all, 'contact')} of ours.")
+        say(f"{told.crm}: holds {counted(told.delivered_in_all, 'contact')} of ours.")
     if told.next_due is not None:
-        click.echo(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
+        say(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
     if told.unanswered and told.unanswered.oldest:
         since = f"{told.unanswered.oldest:%Y-%m-%d %H:%M:%S} UTC"
-        click.echo(
+        say(
             f"{told.crm}: of the contacts that were sent there more than an hour ago, nothing has come back "
             f"for {told.unanswered.contacts}; the first was sent at {since}."
         )

@@ -91,7 +91,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
             result = run_now(crm, limit=limit, contact_ids=ids or None, dry_run=dry_run)
         if (now := gate.read()).account_since != known_change:
             told = f"{crm}: the key opens account {now.account}{now.account_change}. Select those that are to go there."
-            click.echo(printable(told), err=True)
+            say(printable(told), err=True)
         standing = standing_at(engine, settings, crm)
         title = settings.title_of(crm)
         nobody = nobody_yet(engine, crm)
@@ -112,7 +112,7 @@ def sync(crm: str, limit: int | None, emails: tuple[str, ...], dry_run: bool, as
     else:
         _tell(result, standing, named)
     if nobody and not as_json:
-        click.echo(nobody)
+        say(nobody)
     if not result.success:
         raise SyncFailed(f"Run {result.run_id} failed: {result.problem}")
     if not_found or not all(one.arrived for one in named):
@@ -151,7 +151,7 @@ def _tell(result: "RunResult", standing: "Standing", named: "list[Named]") -> No
         # While sending is held up, contacts may well be due.
         nothing = "taken" if named else "sent" if standing.condition in _HELD_UP else "due"
         done = f"{taken} taken: {fates}.{requests}" if taken else f"Nothing was {nothing}."
-        click.echo(f"{done} Run {result.run_id}.")
+        say(f"{done} Run {result.run_id}.")
     for one in named:
         say(printable(one.says), err=not one.arrived)
     if standing.condition in _HELD_UP:
@@ -171,16 +171,17 @@ def _tell_dry_run(
         return
     taken = result.counts.get("claimed", 0)
     if not taken:
-        click.echo(f"Nothing is due. Nothing was sent. Run {result.run_id}.")
+        say(f"Nothing is due. Nothing was sent. Run {result.run_id}.")
         return
-    click.echo(f"{taken} would be taken: {foreseen_in_words(result.counts)}. Nothing was sent. Run {result.run_id}.")
+    say(f"{taken} would be taken: {foreseen_in_words(result.counts)}. Nothing was sent. Run {result.run_id}.")
     if result.left_out:
         left_out = table("Field", "Contacts", "Why", title="Would be left out")
         for one in result.left_out:
             left_out.add_row(*cells(one.field, one.contacts, one.reason))
         print_table(left_out)
     if taken > len(changes):
-        click.echo(f"The first {len(changes)}:\n")
+        say(f"The first {len(changes)}:")
+        click.echo()
     widths = [max((len(str(text)) for text in column), default=0) for column in _columns(changes)]
     for change in changes:
         _tell_change(change, title, widths)

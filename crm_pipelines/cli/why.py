@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_pipelines.cli.database import contacts_engine
-from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, table
+from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, say, table
 from crm_pipelines.vocabulary import OUTCOME_WORDS, STATUS_WORDS
 
 if TYPE_CHECKING:
@@ -57,20 +57,21 @@ def why(email: str, live: bool, as_json: bool) -> None:
 
 def _tell_story(told: "Story", *, first: str, title_of: Callable[[str], str]) -> None:
     """`first`: the destination that is told of where the contact is selected for none."""
-    click.echo(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
+    say(f"{printable(told.email or '(no address)')}  {told.id}  changed {_time(told.updated_at)} UTC")
     for twin in told.twins:
-        click.echo(f"Contact {twin} has the same address and is never sent: see `crm-pipelines contacts twins`.")
+        say(f"Contact {twin} has the same address and is never sent: see `crm-pipelines contacts twins`.")
     concerned = [one for one in told.crms if one.condition != "unselected" or one.synced_at]
     shown = concerned or [one for one in told.crms if one.crm == first]
     for one in shown:
-        click.echo(printable(one.answer))
+        say(printable(one.answer))
     standings = table("CRM", "Status", "Selected (UTC)", "Error", "What happens next")
     for one in shown:
         error = f"{one.error_kind}: {one.error}" if one.error_kind else ""
         standings.add_row(*cells(one.crm, STATUS_WORDS[one.sync_status], _time(one.selected_at), error, one.next))
     print_table(standings)
     if others := [title_of(one.crm) for one in told.crms if one not in shown]:
-        click.echo(f"Not selected for {', '.join(others)}.\n")
+        say(f"Not selected for {', '.join(others)}.")
+        click.echo()
     if told.attempts:
         attempts = table("Finished (UTC)", "CRM", "Outcome", "HTTP", "Said", "Run", title="Last attempts")
         for past in told.attempts:
@@ -103,7 +104,8 @@ def _tell_enrichments(told: "Story") -> None:
         print_table(found)
     for waiting in told.awaited:
         ago = in_words(datetime.now(UTC) - waiting.asked_at)
-        click.echo(f"{waiting.crm}: sent at {_time(waiting.asked_at)} UTC, {ago} ago; nothing has come back since.\n")
+        say(f"{waiting.crm}: sent at {_time(waiting.asked_at)} UTC, {ago} ago; nothing has come back since.")
+        click.echo()
 
 
 def _said(past: "PastAttempt") -> str:
@@ -119,7 +121,8 @@ def _tell_preview(preview: "Preview") -> None:
             remark = line.remark or (blank if line.value is None else "")
             lines.add_row(*cells(line.source, line.attribute, _value(line.value), remark))
         print_table(lines)
-    click.echo(f"{preview.crm}: {printable(preview.says)}\n")
+    say(f"{preview.crm}: {printable(preview.says)}")
+    click.echo()
 
 
 def _tell_held(held: "LiveComparison") -> None:
@@ -128,7 +131,7 @@ def _tell_held(held: "LiveComparison") -> None:
         for one in held.fields:
             fields.add_row(*cells(one.attribute, _value(one.ours), _value(one.theirs), _SAME[one.same]))
         print_table(fields)
-    click.echo(f"{held.crm}: {printable(held.says)}")
+    say(f"{held.crm}: {printable(held.says)}")
 
 
 def _value(value: object) -> str:

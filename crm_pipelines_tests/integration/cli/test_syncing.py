@@ -48,7 +48,7 @@ def test_a_dry_run_shows_the_counts_what_is_left_out_and_the_first_contacts_by_f
     done = program("sync", "brevo", "--dry-run")
     assert done.returncode == 0, done.stderr
     told = lines(done)
-    assert told[0].startswith("12 would be taken: 12 new. Nothing was sent. Run ")
+    assert told[0].startswith("12 would be taken: 12 new. Nothing was sent. Run")
     assert "phone_number 1 not a phone number" in told
     assert "The first 10:" in told
     assert (
