@@ -107,13 +107,21 @@ def test_an_upgrade_that_never_gets_its_locks_says_what_to_do(
     people.engine.dispose()
 
 
-def test_a_missing_migration_is_named_with_the_command_that_adds_it(empty_database_url: str) -> None:
+def test_what_an_empty_database_lacks_is_said_with_the_command_that_adds_it(empty_database_url: str) -> None:
     engine = connecting.create_engine(empty_database_url)
     try:
-        with pytest.raises(SchemaOutdated, match=r"0001.*crm-pipelines db upgrade"):
+        with pytest.raises(SchemaOutdated, match=r"lacks the tables of crm-pipelines\..*crm-pipelines db upgrade"):
             migrating.require_current_schema(engine)
     finally:
         engine.dispose()
+
+
+@pytest.mark.parametrize(("at", "lacks"), [("0028", "migration 0029"), ("0026", "migrations 0027 to 0029")])
+def test_a_missing_migration_is_named_with_the_command_that_adds_it(engine: sa.Engine, at: str, lacks: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE crm_pipelines_migration SET version_num = :at"), {"at": at})
+    with pytest.raises(SchemaOutdated, match=f"lacks {lacks}\\. Run `crm-pipelines db upgrade`"):
+        migrating.require_current_schema(engine)
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:

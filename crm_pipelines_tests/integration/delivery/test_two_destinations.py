@@ -72,7 +72,7 @@ def test_two_destinations_never_deliver_to_one_account(to_ours: Callable[[], Non
     to_ours()
     assert admit("brevo") == OURS
     for _ in range(2):
-        with pytest.raises(AccountTaken, match=f"The account {OURS} is that of the destination brevo already"):
+        with pytest.raises(AccountTaken, match=f"The destination brevo delivers to the account {OURS} already"):
             admit("brevo_eu")
     with Destination("brevo_eu").open() as account:
         assert account.gate.read().account is None
@@ -140,7 +140,7 @@ def test_nor_is_anything_created_or_looked_up_there_before_the_first_run_of_the_
                 way(account)
         live = why.look(account, story(engine, "ada@example.com").id)
     assert live
-    assert "is that of the destination brevo already" in live.says
+    assert "The destination brevo delivers to the account" in live.says
     assert not ours.requests(method="POST")
 
 
@@ -164,7 +164,7 @@ def test_check_names_the_destination_that_has_the_account(to_ours: Callable[[], 
     assert account_said("brevo_eu") == ""
     to_ours()
     said = account_said("brevo_eu")
-    assert said.startswith(f"The account {OURS} is that of the destination brevo already")
+    assert said.startswith(f"The destination brevo delivers to the account {OURS} already")
     assert "CRM_DESTINATIONS" in said
     assert account_said("brevo") == ""
 

@@ -189,7 +189,7 @@ def test_contacts_that_are_put_off_for_too_long_are_told(people: People, backlog
         ("ip_not_authorised", "Brevo refuses this machine's address. Nothing is sent", "Allow the address"),
         ("credits", "Brevo refuses requests: the account has no credits.", "Buy credits"),
         ("permission", "Brevo refuses the key: it lacks a permission.", "right to write"),
-        ("account", "Brevo refuses requests of this account.", "validated"),
+        ("account", "Brevo refuses requests of this account.", "validate the account"),
         (None, "Brevo refuses us. Nothing is sent", "Do what the reason says"),
     ],
 )

@@ -214,20 +214,6 @@ def test_a_key_that_is_still_refused_keeps_its_stop(
         gate.open()
 
 
-def test_of_an_account_that_refuses_us_people_are_told_by_the_gate_alone(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
-) -> None:
-    brevo_sandbox.configure(refusal="ip")
-    launch(pipeline, "brevo_check_account")
-    assert run_finding(pipeline.instance, "brevo_check_account") is not None
-    people.add(1)
-    pipeline.run()
-    launch(pipeline, "brevo_check_account")
-    [latest, earlier] = pipeline.instance.get_runs(dg.RunsFilter(job_name="brevo_check_account"))
-    assert GATE_TAG in latest.tags
-    assert GATE_TAG not in earlier.tags
-
-
 @pytest.mark.parametrize(
     "job", ["brevo_check_account", "brevo_provision", "brevo_retry_failed", "brevo_release_claims"]
 )
@@ -244,6 +230,8 @@ def test_a_check_that_meets_a_refused_key_begins_one_alert_which_is_of_the_gate(
     assert problem.startswith("API key: ")
     assert GateKeeper(people.engine, "brevo").read().closed_for_credentials, "every page says so from now on"
     assert run_finding(pipeline.instance, "brevo_check_account") is None
+    [run] = pipeline.instance.get_runs(dg.RunsFilter(job_name="brevo_check_account"))
+    assert GATE_TAG in run.tags
 
 
 def test_the_alert_for_a_job_of_upkeep_promises_no_next_tick(people: People, pipeline: Pipeline) -> None:
