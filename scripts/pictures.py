@@ -143,8 +143,8 @@ def play_a_day(installation: Installation) -> None:
     run("provision", "brevo")
     run("sync", "brevo")
     run("db", "psql", "--", "-q", "-c", _MOVE_BACK)
-    refused = [f"person{number}@" for number in (281, 287, 293, 299)]
-    away = [f"person{number}@" for number in (282, 288, 294, 300, 305, 306)]
+    refused = [f"person{number}@example.com" for number in (281, 287, 293, 299)]
+    away = [f"person{number}@example.com" for number in (282, 288, 294, 300, 305, 306)]
     installation.told(
         *({"action": "status", "status": 400, "email": email, "body": _REFUSED} for email in refused),
         *({"action": "status", "status": 503, "email": email} for email in away),
