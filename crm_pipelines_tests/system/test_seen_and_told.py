@@ -70,7 +70,7 @@ def test_a_failure_is_seen_and_told_once_and_so_is_its_end(
     [alert] = hook.received
     assert alert.json["key"] == "brevo.error_backlog"
     assert alert.json["reasons"] == [{"text": "No.", "contacts": CONTACTS}]
-    assert f"{CONTACTS} contacts have failed for good at brevo" in mail.texts
+    assert f"{CONTACTS} contacts have failed at Brevo" in mail.texts
     assert "@example.com" not in f"{hook.texts} {mail.texts.replace('ops@example.org', '')} {events(sentry)}"
 
     # It goes on so: more fail, the sensors tick, nobody is told again.

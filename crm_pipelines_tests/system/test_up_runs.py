@@ -193,7 +193,7 @@ def test_a_dead_key_fails_one_run_tells_people_once_and_is_tried_by_ticks_until_
     tick = stack.pages.next_tick()
     assert (tick["status"], tick["runIds"]) == ("SKIPPED", [])
     assert tick["skipReason"].startswith("Sending is paused until the key is accepted: ")
-    said = "brevo.gate.credentials: brevo refuses the key"
+    said = "brevo.gate.credentials: Brevo refuses the key"
     wait_until(lambda: said in stack.log()[logged:], "people are told of the key")
 
     brevo_sandbox.configure(revoked_keys=[])
