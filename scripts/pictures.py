@@ -31,7 +31,7 @@ IMAGES = ROOT / "docs" / "images"
 _PROGRAM = Path(sys.executable).with_name("crm-pipelines")
 _FIRST = ("Ada", "Björn", "Chloé", "Dilek", "Emil", "Fátima", "Grace", "Hedy", "Ines", "Jürgen", "Katharina", "Luca")
 _LAST = ("Almeida", "Brandt", "Costa", "Dubois", "Eriksson", "Fischer", "García", "Horváth", "Ivanova", "Jansen")
-_REFUSED = {"code": "invalid_parameter", "message": "Invalid phone number"}
+_REFUSED = {"code": "invalid_parameter", "message": "email is not valid"}
 _MOVE_BACK = """
 UPDATE crm_attempts SET started_at = started_at - d.back, finished_at = finished_at - d.back
   FROM (SELECT contact_id AS id, (abs(hashtext(contact_id::text)) % 1380 + 20) * interval '1 minute' AS back
@@ -147,7 +147,7 @@ def play_a_day(installation: Installation) -> None:
     away = [f"person{number}@example.com" for number in (282, 288, 294, 300, 305, 306)]
     installation.told(
         *({"action": "status", "status": 400, "email": email, "body": _REFUSED} for email in refused),
-        *({"action": "status", "status": 503, "email": email} for email in away),
+        *({"action": "status", "status": 503, "email": email, "body": {"message": "maintenance"}} for email in away),
     )
     installation.bring_in(people(range(280, 310)))
     run("sync", "brevo", check=False)
