@@ -97,3 +97,11 @@ def test_every_target_is_described_for_those_who_work_on_it() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
     told = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     assert {target for target in targets if not re.search(rf"\bmake {target}\b", told)} == {"help"}
+
+
+def test_the_second_terminal_knows_the_stand_in_before_a_command_asks_it() -> None:
+    for name in ("README.md", "docs/quickstart.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        second = text[text.index(". .venv/bin/activate") :]
+        known = second.index("export BREVO_API_KEY=sandbox BREVO_API_BASE_URL=http://127.0.0.1:8085/v3")
+        assert known < second.index("crm-pipelines provision brevo"), name
