@@ -85,7 +85,7 @@ class Stage:
         self.dagster_url = dagster_url
         self.sandbox = sandbox
         self._sandbox_process = sandbox_process
-        self._folder = folder
+        self.folder = folder
         self.ends_at = ends_at
 
     def time_left(self) -> float:
@@ -107,7 +107,7 @@ class Stage:
         try:
             with engine.begin() as connection:
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-                connection.execute(sa.text("TRUNCATE crm_contacts, crm_syncs, crm_attempts"))
+                connection.execute(sa.text("TRUNCATE crm_contacts CASCADE"))
                 connection.execute(
                     sa.text(
                         "UPDATE crm_gates SET limit_observed = NULL, paused_until = NULL, pause_kind = NULL, "
@@ -139,7 +139,7 @@ class Stage:
         try:
             done = subprocess.run(
                 command,
-                env=self._environment(environment),
+                env=self.environment(environment),
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
@@ -159,13 +159,14 @@ class Stage:
             for done in [pool.submit(partial(self.run, limit, **environment)) for limit in limits]:
                 done.result()
 
-    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+    def environment(self, more: dict[str, str]) -> dict[str, str]:
+        """What a program on this stage is started with."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("BREVO_", "CRM_"))}
         return env | {
             "CRM_DATABASE_URL": self.url,
             "DAGSTER_POSTGRES_URL": self.dagster_url,
             "DAGSTER_HOME": str(ROOT),
-            "CRM_PIPELINES_DATA_DIR": str(self._folder / "data"),
+            "CRM_PIPELINES_DATA_DIR": str(self.folder / "data"),
             "BREVO_API_KEY": "benchmark",
             "BREVO_API_BASE_URL": f"{self.sandbox}/v3",
             **more,
@@ -174,7 +175,7 @@ class Stage:
     @contextmanager
     def under_the_daemon(self, **environment: str) -> Iterator[None]:
         """`crm-pipelines up` on this stage, with a tick every minute."""
-        env = self._environment({"BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "1", **environment})
+        env = self.environment({"BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "1", **environment})
         ports = ("--port", str(free_port()), "--api-port", str(free_port()))
         command = [sys.executable, "-m", "crm_pipelines", "up", *ports]
         with subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.DEVNULL) as up:
@@ -219,6 +220,19 @@ class Stage:
             "Postgres": own + ended.children_user + ended.children_system,
             "the sandbox": _cpu_seconds(self._sandbox_process),
         }
+
+    def wal_bytes(self) -> float:
+        """What Postgres has written to its log so far."""
+        return float(self.scalar("SELECT pg_current_wal_insert_lsn() - '0/0'"))
+
+    def scalar(self, query: str) -> Any:
+        """The one value that a query of the contacts database gives."""
+        engine = connecting.create_engine(self.url)
+        try:
+            with engine.connect() as connection:
+                return connection.scalar(sa.text(query))
+        finally:
+            engine.dispose()
 
     def execute(self, statement: str) -> None:
         engine = connecting.create_engine(self.url)
