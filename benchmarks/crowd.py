@@ -30,9 +30,10 @@ _DELIVERED = """
       FROM crm_contacts WHERE substr(email, 7, strpos(email, '@') - 7)::int %% 4 >= %s"""
 _ATTEMPTS = """
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, request_id, requests, answered,
-                              remote_key, payload_hash, sent_attributes, mapping_version, started_at, finished_at, applied_at)
-    SELECT s.contact_id, s.crm, 1000 + n, gen_random_uuid()::text, 1, 'synced', gen_random_uuid()::text, 1, true, s.remote_key,
-           s.payload_hash, s.sent_attributes, s.mapping_version, t.at, t.at, t.at
+                              remote_key, payload_hash, sent_attributes, mapping_version,
+                              started_at, finished_at, applied_at)
+    SELECT s.contact_id, s.crm, 1000 + n, gen_random_uuid()::text, 1, 'synced', gen_random_uuid()::text, 1, true,
+           s.remote_key, s.payload_hash, s.sent_attributes, s.mapping_version, t.at, t.at, t.at
       FROM crm_syncs s, generate_series(1, %s) n,
            LATERAL (SELECT now() - make_interval(days => 200) + n * interval '1 s') t(at)
      WHERE s.crm = %s"""
@@ -72,8 +73,12 @@ def edit(there: Stage, contacts: Sequence[UUID]) -> None:
     """Each in a transaction of its own, as an application would."""
     with _connect(there) as connection:
         for one in contacts:
-            mark = random.randrange(10**6)
-            connection.execute(_EDIT, [f"Person Renamed{mark}", f"+1202{5550000 + mark}", one])
+            edit_one(connection, one)
+
+
+def edit_one(connection: psycopg.Connection, contact: UUID) -> None:
+    mark = random.randrange(10**6)  # noqa: S311
+    connection.execute(_EDIT, [f"Person Renamed{mark}", f"+1202{5550000 + mark}", contact])
 
 
 def select(there: Stage, crm: str, contacts: Sequence[UUID]) -> None:

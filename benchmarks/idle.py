@@ -15,7 +15,7 @@ from crm_pipelines.local.processes import Processes, free_port
 from crm_pipelines.local.up import LOCATION
 
 # Sensors tick for the first time, definitions are loaded, connections opened.
-_SETTLING_SECONDS = 30
+_SETTLING_SECONDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)

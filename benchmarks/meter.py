@@ -24,8 +24,8 @@ _OTHERS = sa.text(
 class Cost:
     """Of so many units, or of one.
 
-    `cpu` and `seconds` in seconds, `wal` in bytes, `pages` of 8 KB that were touched. `images`: pages that were written whole
-    into the WAL, as each is once after a checkpoint. `dead`: row versions that await vacuum or pruning.
+    `cpu` and `seconds` in seconds, `wal` in bytes, `pages` of 8 KB that were touched. `images`: pages that were written
+    whole into the WAL, as each is once after a checkpoint. `dead`: row versions that await vacuum or pruning.
     """
 
     cpu: float

@@ -7,8 +7,10 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from crm_pipelines.database import connecting
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.queue.bulk_imports import BulkImports, holder
+from crm_pipelines.queue.claims import Queue
 from crm_pipelines_tests.fixtures.people import People
 
 LEASE = timedelta(minutes=25)
@@ -83,3 +85,30 @@ def test_behind_an_open_snapshot_an_import_does_not_walk_over_what_it_claimed_be
     assert first.rows == later.rows == 1000
     assert later.pages <= 1.5 * first.pages
     assert without_floor.pages > later.pages + 5_000, "the dead entries are there, and the floor is what passes them"
+
+
+def test_a_tick_looks_at_no_more_edits_however_many_a_day_has(people: People, engine: sa.Engine) -> None:
+    fill(people, 5000, "now()", 1)
+    people.run("UPDATE crm_contacts SET name = 'Ada'")
+    people.run("ANALYZE crm_contacts, crm_syncs")
+    look = sa.text(f"EXPLAIN (ANALYZE, FORMAT JSON) {load_statements('queue/claims')['any_edited'].text}")
+    with engine.connect() as connection:
+        plan = connection.execute(look, {"crm": "brevo", "most": 100}).scalar_one()[0]["Plan"]
+    looked_at = [node["Actual Rows"] for node in nodes(plan) if node.get("Relation Name") == "crm_contacts"]
+    assert looked_at == [100]
+
+
+def test_a_run_may_take_its_time_to_find_edits_that_their_trigger_missed(people: People, engine: sa.Engine) -> None:
+    fill(people, 1, "now()", 1)
+    people.run("UPDATE crm_contacts SET name = 'Ada'")
+    people.run("UPDATE crm_syncs SET contact_revision = 1")
+    people.run(
+        "CREATE OR REPLACE FUNCTION crm_requeue_edited(p_contact_id uuid, p_revision bigint) RETURNS void "
+        "LANGUAGE sql AS 'SELECT pg_sleep(0.5)'"
+    )
+    url = engine.url.update_query_dict({"options": "-cstatement_timeout=200"})
+    hasty = connecting.create_engine(url.render_as_string(hide_password=False))
+    try:
+        assert Queue(hasty, "brevo").requeue_edited() == 1
+    finally:
+        hasty.dispose()
