@@ -158,7 +158,7 @@ def _costs(what: str, costs: Sequence[Cost]) -> Row:
 
     return (
         what,
-        column("cpu", 1000, 2),
+        column("cpu", 1000, 3),
         column("wal", 1 / 1000, 1),
         column("images", 1, 2),
         column("commits", 1, 2),

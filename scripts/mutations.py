@@ -24,6 +24,7 @@ _SELECTION = "crm_pipelines_tests/integration/contacts/test_selection.py"
 _COURIER_TESTS = "crm_pipelines_tests/integration/delivery/test_courier.py"
 _MANY = "crm_pipelines_tests/integration/delivery/test_many.py"
 _HALVING_TESTS = "crm_pipelines_tests/unit/delivery/test_halving.py"
+_CLAIM_COST = "crm_pipelines_tests/integration/queue/test_claim_cost.py"
 _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
@@ -451,6 +452,16 @@ MUTATIONS = (
         guard="schedule: an edit that its trigger missed is work",
         changes=(("crm_pipelines/orchestration/sync/schedules.py", " or queue.anything_edited():", ":"),),
         tests=(f"{_SCHEDULE}::test_an_edit_that_ends_after_its_contact_was_delivered_is_work",),
+    ),
+    Mutation(
+        guard="edits: a run has time to find those that the trigger missed on a day with millions",
+        changes=(("crm_pipelines/queue/claims.py", "            connection.execute(_NO_HURRY)\n", ""),),
+        tests=(f"{_CLAIM_COST}::test_a_run_may_take_its_time_to_find_edits_that_their_trigger_missed",),
+    ),
+    Mutation(
+        guard="edits: a tick looks at the latest only",
+        changes=((_QUEUE_SQL, "ORDER BY updated_at DESC LIMIT :most", "ORDER BY updated_at DESC LIMIT 1000 * :most"),),
+        tests=(f"{_CLAIM_COST}::test_a_tick_looks_at_no_more_edits_however_many_a_day_has",),
     ),
     Mutation(
         guard="stop: signals in a row end the sending, too",
