@@ -1,8 +1,8 @@
 """What a piece of work costs Postgres, by the unit: CPU time, WAL, transactions, dead rows, pages."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self
 
 import sqlalchemy as sa
@@ -55,16 +55,6 @@ def measured(there: Stage, work: Callable[[], object]) -> Cost:
         pages=pages,
         dead=dead,
         seconds=seconds,
-    )
-
-
-def range_of(costs: Sequence[Cost]) -> tuple[Cost, Cost]:
-    """The lowest and the highest of each figure."""
-    columns = list(zip(*(astuple(cost) for cost in costs), strict=True))
-    names = list(vars(costs[0]))
-    return (
-        Cost(**dict(zip(names, map(min, columns), strict=True))),
-        Cost(**dict(zip(names, map(max, columns), strict=True))),
     )
 
 
