@@ -78,7 +78,7 @@ def test_no_pod_may_do_more_than_it_needs_and_the_namespace_lets_in_no_other(
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_only_who_ends_runs_has_a_token_of_the_cluster(every: dict[str, Pod]) -> None:
+def test_only_who_ends_runs_has_a_token_of_the_cluster(given: Manifest, every: dict[str, Pod]) -> None:
     assert {name: pod.spec["serviceAccountName"] for name, pod in every.items()} == {
         "migrate": NAMESPACE,
         "api": NAMESPACE,
@@ -86,6 +86,14 @@ def test_only_who_ends_runs_has_a_token_of_the_cluster(every: dict[str, Pod]) ->
         "webserver": "dagster",
     }
     assert {name for name, pod in every.items() if pod.spec["automountServiceAccountToken"]} == {"webserver"}
+    assert given["dagster-user-deployments"]["rbacEnabled"] is False, "the code server makes no pods"
+
+
+def test_there_is_one_daemon(given: Manifest, every: dict[str, Pod]) -> None:
+    assert given["dagsterDaemon"]["enabled"] is True
+    assert not [name for name in given["dagsterDaemon"] if "replica" in name.lower()]
+    arguments = [word for pod in every.values() for one in pod.containers for word in one["args"]]
+    assert "dagster-daemon" not in arguments, "two would start every run twice"
 
 
 def test_secrets_are_named_only_where_they_are_needed(every: dict[str, Pod]) -> None:
@@ -195,6 +203,10 @@ def test_a_run_is_made_once_and_has_time_to_give_its_contacts_back(job: Manifest
     assert run.spec["restartPolicy"] == "Never"
     assert 60 <= run.spec["terminationGracePeriodSeconds"] < CLAIM_LEASE.total_seconds()
     assert 600 <= job["spec"]["ttlSecondsAfterFinished"] < 86400
+
+
+def test_a_run_whose_pod_died_is_not_resumed_in_another_one_that_has_none_of_its_outputs(given: Manifest) -> None:
+    assert given["dagsterDaemon"]["runMonitoring"]["maxResumeRunAttempts"] == 0
 
 
 def test_a_run_can_write_where_its_steps_keep_their_outputs_and_nowhere_else(run: Pod) -> None:
