@@ -300,7 +300,9 @@ def test_nobody_comes_in_who_is_not_named(ours: list[Manifest]) -> None:
     assert everybody["ingress"] == []
     of_others = {name: spec["ingress"] for name, spec in policies.items() if spec.get("ingress")}
     assert set(of_others) == {"code", "webserver", "api"}
-    assert all(rule["from"] for rules in of_others.values() for rule in rules)
+    peers = [peer for rules in of_others.values() for rule in rules for peer in rule["from"]]
+    named = [[peer.get(kind, {}).get("matchLabels") for kind in ("podSelector", "namespaceSelector")] for peer in peers]
+    assert all(any(labels) for labels in named)
 
 
 def test_what_the_document_names_is_there() -> None:

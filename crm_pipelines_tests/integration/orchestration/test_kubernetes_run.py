@@ -69,5 +69,5 @@ def test_a_pod_that_is_evicted_writes_back_what_is_under_way_gives_back_the_rest
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert run.tags["dagster/will_retry"] == "true"
     states = people.states()
-    assert set(states) == {"synced", "queued"}
-    assert states["synced"] == len(brevo_environment.sent()) < 60
+    assert set(states) <= {"synced", "queued"}, "no contact is held by a pod that is gone"
+    assert 0 < states["synced"] <= len(brevo_environment.sent()) < 60
