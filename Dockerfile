@@ -5,8 +5,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /build
 RUN python -m venv /opt/venv
 # Before the code, so that a change of code installs nothing anew.
-COPY requirements/base.lock requirements/
-RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: -r requirements/base.lock
+COPY requirements/base.lock requirements/cluster.lock requirements/
+# "cluster" adds what runs on several machines need: docs/scaling.md.
+ARG LOCK=base
+RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: -r "requirements/$LOCK.lock"
 COPY pyproject.toml README.md LICENSE ./
 COPY crm_pipelines crm_pipelines
 # Everything that it needs, the build back end among it, came with the lock file.

@@ -291,12 +291,13 @@ def test_packages_come_from_the_lock_file_by_hash_and_without_the_embedded_postg
     installs = [rest for word, rest in instructions if word == "RUN" and "pip install" in rest]
     assert len(installs) == 2
     assert "--require-hashes" in installs[0]
-    assert "-r requirements/base.lock" in installs[0]
+    assert '-r "requirements/$LOCK.lock"' in installs[0]
     assert "--no-index" in installs[1]
     assert "--no-deps" in installs[1]
-    lock = (ROOT / "requirements" / "base.lock").read_text(encoding="utf-8")
-    assert "flit-core==" in lock, "the build back end, since the second installation has no index"
-    assert "pgserver" not in lock
+    for name in ("base", "cluster"):
+        lock = (ROOT / "requirements" / f"{name}.lock").read_text(encoding="utf-8")
+        assert "flit-core==" in lock, "the build back end, since the second installation has no index"
+        assert "pgserver" not in lock
 
 
 def test_the_image_runs_as_a_numbered_user_that_is_not_root(instructions: list[tuple[str, str]]) -> None:
@@ -307,10 +308,12 @@ def test_the_image_runs_as_a_numbered_user_that_is_not_root(instructions: list[t
     assert instructions[-2] == ("USER", user), "nothing but the command follows"
 
 
-def test_base_images_are_pinned_by_tag_and_build_arguments_are_none(instructions: list[tuple[str, str]]) -> None:
+def test_base_images_are_pinned_by_tag_and_the_only_build_argument_is_which_packages(
+    instructions: list[tuple[str, str]],
+) -> None:
     bases = {rest.split()[0] for word, rest in instructions if word == "FROM"}
     assert bases == {"python:3.12-slim"}
-    assert not [rest for word, rest in instructions if word == "ARG"]
+    assert [rest for word, rest in instructions if word == "ARG"] == ["LOCK=base"]
     environment = " ".join(rest for word, rest in instructions if word == "ENV")
     assert not re.search(r"KEY|PASSWORD|SECRET|TOKEN|_URL", environment)
 

@@ -1,7 +1,9 @@
 """How a run may end between two ops, and how it is executed again from there."""
 
 import os
+import shutil
 import signal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -225,6 +227,24 @@ def test_a_run_executed_again_from_its_failed_write_back_writes_back_what_the_fi
         assert tags_of(instance, again.run_id)[OUTCOME_TAG] == "5 delivered"
     assert people.states() == {"synced": 5}
     assert len(brevo_environment.sent()) == 5
+
+
+def test_a_run_executed_again_from_its_failure_where_its_outputs_are_gone_sends_nothing_and_loses_nobody(
+    people: People, instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(5)
+    with monkeypatch.context() as broken:
+        broken.setattr(Queue, "apply", _failing(2, Queue.apply))
+        with dg.execute_job(dg.reconstructable(the_job), instance) as result:
+            assert not result.success
+    shutil.rmtree(Path(instance.storage_directory()) / result.run_id)  # as with the pod of a run
+    with _again_from_failure(instance, result.run_id) as again:
+        assert not again.success
+    assert len(brevo_environment.sent()) == 5
+    with dg.execute_job(dg.reconstructable(the_job), instance) as result:
+        assert result.success
+    assert people.states() == {"synced": 5}
+    assert len(brevo_environment.sent()) == 5, "the ledger has what the first one sent"
 
 
 def _die_in_a_run_at(fault: str, instance: dg.DagsterInstance) -> str:
