@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -97,7 +97,7 @@ def test_with_one_folder_and_a_process_for_each_step(
     wait_until(lambda: standing_still(first), "a step of the first one stands still")
     second = start(run_id, instance.root_directory, **processes)
     assert second.wait() == 0
-    wait_until(lambda: not first.alive or go_on(first), "the first one ends")
+    wait_until(lambda: has_ended(first), "the first one ends")
     assert first.wait() == 0
     assert_told(instance, run_id)
     Pipeline(instance).run()
@@ -110,11 +110,12 @@ def standing_still(worker: Worker) -> list[psutil.Process]:
     return [one for one in children if one.is_running() and one.status() == psutil.STATUS_STOPPED]
 
 
-def go_on(worker: Worker) -> None:
-    """Let all steps go on that stand still."""
+def has_ended(worker: Worker) -> bool:
+    """Until it has, all of its steps that stand still go on."""
     with suppress(psutil.NoSuchProcess):
         for one in standing_still(worker):
             one.resume()
+    return not worker.alive
 
 
 def test_the_first_one_dies_and_the_second_goes_on(
@@ -167,5 +168,5 @@ def sums_of(instance: dg.DagsterInstance, run_id: str, count: str) -> int:
     return sum(number.value for number in numbers if isinstance(number, dg.IntMetadataValue) and number.value)
 
 
-def materializations(instance: dg.DagsterInstance, run_id: str) -> list[dg.EventLogEntry]:
+def materializations(instance: dg.DagsterInstance, run_id: str) -> Sequence[dg.EventLogEntry]:
     return instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)

@@ -37,7 +37,7 @@ def found(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
 
 def would_be_retried(instance: dg.DagsterInstance, run_id: str) -> bool:
     """By Dagster's own judgement, which it makes when the run has failed."""
-    return auto_reexecution_should_retry_run(instance, found(instance, run_id), None)
+    return bool(auto_reexecution_should_retry_run(instance, found(instance, run_id), None))
 
 
 def interrupted_within(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, step: str) -> Run:
