@@ -9,7 +9,9 @@ from crm_pipelines.orchestration.launch_config import checked
 from crm_pipelines.orchestration.resources import resource_of
 from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
+from crm_pipelines.orchestration.sync.own_batches import own_batches
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
+from crm_pipelines.orchestration.sync.stops import note_stopped
 from crm_pipelines.orchestration.sync.tags import begin_anew, sync_slot
 from crm_pipelines.settings import CrmSettings
 
@@ -34,7 +36,11 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
     make = partial(
         sync.to_job,
         executor_def=executor,
-        resource_defs={"destination": resource_of(destination.name, begin_anew), "sent_batches": sent_batches},
+        resource_defs={
+            "destination": resource_of(destination.name, begin_anew, note_stopped),
+            "io_manager": own_batches,
+            "sent_batches": sent_batches,
+        },
         tags={
             **sync_slot(destination.name, 1),
             # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's

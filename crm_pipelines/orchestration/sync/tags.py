@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from crm_pipelines.orchestration.sync.stops import STOPPED_TAG
+
 SYNC_SLOT_TAG = "crm-pipelines/sync"
 """Dagster runs one at a time per value of this tag (dagster.yaml)."""
 
@@ -26,6 +28,11 @@ FOLLOWS_TAG = "crm-pipelines/follows"
 FOUND_TAG = "crm-pipelines/found"
 """On such a run: how many due contacts it was started for."""
 
+EXECUTED_TWICE_TAG = "crm-pipelines/executed-twice"
+"""On a run that two processes execute, or have executed. Each tells what it did itself, and the last word stays."""
+
+_EXECUTED_TWICE = "another process executed this run as well"
+
 
 def sync_slot(crm: str, number: int) -> dict[str, str]:
     """The tag of the numbered place among the runs that may go on at the same time."""
@@ -34,7 +41,19 @@ def sync_slot(crm: str, number: int) -> dict[str, str]:
 
 def tell_outcome(context: dg.OpExecutionContext, words: str) -> None:
     """Tag the run with what it did."""
+    run = context.instance.get_run_by_id(context.run_id)
+    if run is not None and run.tags.get(EXECUTED_TWICE_TAG):
+        words = f"{words} ({_EXECUTED_TWICE})"
     context.instance.add_run_tags(context.run_id, {OUTCOME_TAG: words})
+
+
+def warn_of_another_process(context: dg.OpExecutionContext, what: str) -> None:
+    """Say that this run is executed twice, and what this process has seen of that."""
+    context.instance.add_run_tags(context.run_id, {EXECUTED_TWICE_TAG: "yes"})
+    context.log.warning(
+        f"Another process executes this run as well, or has begun to. {what} Each contact is sent by one of them only; "
+        "the counts are those of this process."
+    )
 
 
 def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
@@ -42,7 +61,7 @@ def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
 
     Dagster takes no tag away, so they are blank.
     """
-    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: ""}
+    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: "", EXECUTED_TWICE_TAG: "", STOPPED_TAG: ""}
     if run.parent_run_id is None or run.is_finished:  # then they are its own
         return
     if found := inherited.keys() & run.tags.keys():
