@@ -13,6 +13,9 @@ from crm_pipelines.delivery.account.opening import Account, database_of, open_ac
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import NotConfigured, Settings, load_settings
 
+ReadSettings = Callable[[], Settings]
+"""How a process learns its settings, each time that it opens an account."""
+
 INTERRUPTIONS = (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)
 """What is raised in a run that is asked to end."""
 
@@ -31,7 +34,7 @@ class Destination:
 
     stopped = False  # whether the run of this process was asked to end
 
-    def __init__(self, name: str, settings: Callable[[], Settings] = load_settings) -> None:
+    def __init__(self, name: str, settings: ReadSettings = load_settings) -> None:
         self.name = name
         self._settings = settings
 
@@ -68,7 +71,9 @@ class _Held(Destination):
         yield self._account
 
 
-def resource_of(name: str, begin: Callable[[dg.DagsterRun, dg.DagsterInstance], None]) -> dg.ResourceDefinition:
+def resource_of(
+    name: str, begin: Callable[[dg.DagsterRun, dg.DagsterInstance], None], read: ReadSettings = load_settings
+) -> dg.ResourceDefinition:
     """The destination, as an op of its jobs gets it; `begin` is called in each process of the run before any op."""
 
     @dg.resource(description=f"The account {name} and the contacts database, as the environment names them.")
@@ -79,7 +84,7 @@ def resource_of(name: str, begin: Callable[[dg.DagsterRun, dg.DagsterInstance], 
         """
         if context.run is not None and context.instance is not None:
             begin(context.run, context.instance)
-        with Destination(name).held() as held:
+        with Destination(name, read).held() as held:
             yield held
             if context.run is not None and is_being_cancelled(context.run.run_id, context.instance):
                 with held.open() as account:
