@@ -90,10 +90,15 @@ class Attributes(dg.Model):
             raise ValueError("expected keys of assets, such as analytics/customers")
         return given
 
-    @field_validator("schedule")
+    @field_validator("schedule", mode="before")
     @classmethod
-    def _is_spaced(cls, given: bool | int) -> bool | int:
-        return given if isinstance(given, bool) else evenly_spaced(given)
+    def _is_spaced(cls, given: object) -> bool | int:
+        if isinstance(given, bool):
+            return given
+        try:
+            return evenly_spaced(int(str(given)))
+        except ValueError as error:
+            raise ValueError(error if isinstance(given, int) else "expected true, false, or minutes") from None
 
     @field_validator("group", "shared_prefix")
     @classmethod
