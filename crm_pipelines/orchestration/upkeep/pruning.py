@@ -128,7 +128,7 @@ def _delete_old(
 
 def _label_of(run: dg.DagsterRun) -> str | None:
     """Its repository and code location; None of a run that was made without one, in a process of ours."""
-    return run.tags.get(REPOSITORY_LABEL_TAG)
+    return None if run.remote_job_origin is None else run.remote_job_origin.repository_origin.get_label()
 
 
 def old_runs(
