@@ -33,7 +33,7 @@ _BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
 _FOLLOWING = "crm_pipelines_tests/integration/orchestration/test_following.py"
 _RUN_ENDS = "crm_pipelines_tests/integration/orchestration/test_run_ends.py"
 _SCHEDULE = "crm_pipelines_tests/integration/orchestration/test_schedule.py"
-_SHARED = "crm_pipelines_tests/integration/orchestration/test_shared_instance.py"
+_SHARED_INSTANCE = "crm_pipelines_tests/integration/orchestration/test_shared_instance.py"
 _UPSTREAM = "crm_pipelines/orchestration/sync/upstream.py"
 _UPSTREAM_TESTS = "crm_pipelines_tests/integration/orchestration/test_upstream.py"
 _PRUNING = "crm_pipelines_tests/integration/orchestration/test_pruning.py"
@@ -3718,7 +3718,7 @@ MUTATIONS = (
                 "return dg.RunsFilter(job_name=job, statuses=statuses)",
             ),
         ),
-        tests=(_SHARED,),
+        tests=(_SHARED_INSTANCE,),
     ),
     Mutation(
         guard="shared instance: no run of another code location is pruned",
@@ -3729,19 +3729,21 @@ MUTATIONS = (
                 "if False:",
             ),
         ),
-        tests=(f"{_SHARED}::test_no_run_of_another_code_location_is_pruned",),
+        tests=(f"{_SHARED_INSTANCE}::test_no_run_of_another_code_location_is_pruned",),
     ),
     Mutation(
         guard="shared instance: what is reported of foreign assets stays",
         changes=(("crm_pipelines/orchestration/upkeep/pruning.py", "        events.c.asset_key.in_(ours),\n", ""),),
-        tests=(f"{_SHARED}::test_what_is_reported_of_foreign_assets_and_checks_stays",),
+        tests=(f"{_SHARED_INSTANCE}::test_what_is_reported_of_foreign_assets_and_checks_stays",),
     ),
     Mutation(
         guard="shared instance: a run that never begins holds nobody up without run monitoring",
         changes=(
             ("crm_pipelines/orchestration/sync/ended_runs.py", "    if _is_stuck(record) and", "    if False and"),
         ),
-        tests=(f"{_SHARED}::test_without_run_monitoring_a_run_that_never_begins_or_ends_holds_nobody_up_for_ever",),
+        tests=(
+            f"{_SHARED_INSTANCE}::test_without_run_monitoring_a_run_that_never_begins_or_ends_holds_nobody_up_for_ever",
+        ),
     ),
     Mutation(
         guard="upstream: not while a run is active",

@@ -23,8 +23,12 @@ from crm_pipelines_tests.patience import PATIENCE
 SECRET = "xkeysib-0123456789-secret"
 DATABASE = "postgresql://somebody:s3cr3t@db.internal/contacts"
 PAGE = (project_folder() / "docs" / "component.md").read_text(encoding="utf-8")
-# Of Dagster's own: it reads `defs.yaml` by a function that pydantic will drop.
-pytestmark = pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated:DeprecationWarning")
+# Of Dagster's own: it reads `defs.yaml` by a function that pydantic will drop, and Python beside it by one in preview.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::dagster.PreviewWarning"),
+]
 
 _THEIRS = """
 import dagster as dg
@@ -36,11 +40,11 @@ def customers() -> None: ...
 def contacts() -> None: ...
 
 @dg.op
-def sync_batch() -> None: ...
+def report_sales() -> None: ...
 
 @dg.job
 def daily_report() -> None:
-    sync_batch()
+    report_sales()
 """
 
 
@@ -222,6 +226,13 @@ def test_beside_a_project_that_uses_our_names_a_prefix_keeps_them_apart() -> Non
         pass
 
 
+def test_an_op_of_the_project_with_the_name_of_one_of_ours_is_told_when_it_loads() -> None:
+    told = pytest.raises(dg.DagsterInvalidDefinitionError, match=r"'sync_batch'.*must be unique")
+    theirs = _THEIRS.replace("report_sales", "sync_batch")
+    with told, loaded({"destination": "brevo", "shared_prefix": "crm"}, theirs=theirs):
+        pass
+
+
 def test_the_report_is_of_our_destinations_whatever_else_the_project_reports() -> None:
     theirs = 'import dagster as dg\n@dg.asset(key=["sales", "daily_report"])\ndef sales() -> None: ...\n'
     with loaded({"destination": "brevo"}, {"destination": "hubspot"}, theirs=theirs) as repository:
@@ -268,7 +279,8 @@ def test_runs_deliver_by_the_mapping_beside_the_file(monkeypatch: pytest.MonkeyP
 
 
 def test_the_page_has_the_attributes_and_their_descriptions() -> None:
-    told = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", PAGE, flags=re.MULTILINE))
+    [section] = re.findall(r"^## Attributes\n(.*?)^## ", PAGE, flags=re.DOTALL | re.MULTILINE)
+    told = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", section, flags=re.MULTILINE))
     assert told == {name: field.description for name, field in Attributes.model_fields.items()}
 
 

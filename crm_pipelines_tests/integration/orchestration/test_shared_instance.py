@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._core.test_utils import create_run_for_test
 
 from crm_pipelines.alerts.memory import Memory
@@ -49,7 +50,8 @@ def a_run(
     run = create_run_for_test(
         instance, job_name=job, status=status, tags=tags or {}, remote_job_origin=origin(location, job)
     )
-    return run.run_id
+    run_id: str = run.run_id
+    return run_id
 
 
 @pytest.fixture
@@ -133,7 +135,7 @@ def test_in_a_code_location_of_ours_the_runs_of_assets_and_checks_go_too(
     from_a_page = a_run(instance, Status.SUCCESS, location="ours", job="__ASSET_JOB")
     a_run(instance, Status.SUCCESS, location="theirs", job="__ASSET_JOB")
     a_run(instance, Status.SUCCESS, location="ours", job="__ASSET_JOB")
-    scope = dg.RunsFilter(tags={pruning.REPOSITORY_LABEL_TAG: label("ours")})
+    scope = dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: label("ours")})
     assert old_runs(instance, aged, [scope], label("ours")) == [from_a_page]
 
 
