@@ -30,7 +30,7 @@ from crm_pipelines_tests.fixtures.dagster_pages import DagsterPages
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.projects import ForeignProject
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, sandbox_server
-from crm_pipelines_tests.patience import wait_until
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -254,9 +254,9 @@ def of_a_foreign_project(browser: Browser, folder: Path) -> None:
                 waiting = People(engine, name)
                 wait_until(lambda at=waiting: at.states() == {"synced": 3}, f"{name} is delivered", poll_seconds=1)
             page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-            page.goto(f"{url}/asset-groups")
-            page.get_by_text("brevo_eu").first.wait_for()
-            page.get_by_text("customers").first.wait_for()
+            page.set_default_timeout(1000 * PATIENCE)
+            page.goto(f"{url}/assets/customers?view=lineage&lineageScope=downstream")
+            page.get_by_text("contacts").first.wait_for()
             page.wait_for_load_state("networkidle")
             keep(page, "foreign-project", height=800)
         engine.dispose()
