@@ -229,8 +229,8 @@ def test_beside_a_project_that_uses_our_names_a_prefix_keeps_them_apart() -> Non
 def test_an_op_of_the_project_with_the_name_of_one_of_ours_is_told_when_it_loads() -> None:
     told = pytest.raises(dg.DagsterInvalidDefinitionError, match=r"'sync_batch'.*must be unique")
     theirs = _THEIRS.replace("report_sales", "sync_batch")
-    with told, loaded({"destination": "brevo", "shared_prefix": "crm"}, theirs=theirs):
-        pass
+    with told, loaded({"destination": "brevo", "shared_prefix": "crm"}, theirs=theirs) as repository:
+        repository.get_all_jobs()
 
 
 def test_the_report_is_of_our_destinations_whatever_else_the_project_reports() -> None:
