@@ -255,7 +255,7 @@ def of_a_foreign_project(browser: Browser, folder: Path) -> None:
                 wait_until(lambda at=waiting: at.states() == {"synced": 3}, f"{name} is delivered", poll_seconds=1)
             page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
             page.set_default_timeout(1000 * PATIENCE)
-            page.goto(f"{url}/assets/customers?view=lineage&lineageScope=downstream")
+            page.goto(f"{url}/assets/customers?view=lineage&lineageScope=downstream&lineageDepth=5")
             page.get_by_text("contacts").first.wait_for()
             page.wait_for_load_state("networkidle")
             keep(page, "foreign-project", height=800)
