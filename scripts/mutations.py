@@ -34,6 +34,9 @@ _BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
 _FOLLOWING = "crm_pipelines_tests/integration/orchestration/test_following.py"
 _RUN_ENDS = "crm_pipelines_tests/integration/orchestration/test_run_ends.py"
 _SCHEDULE = "crm_pipelines_tests/integration/orchestration/test_schedule.py"
+_SHARED_INSTANCE = "crm_pipelines_tests/integration/orchestration/test_shared_instance.py"
+_UPSTREAM = "crm_pipelines/orchestration/sync/upstream.py"
+_UPSTREAM_TESTS = "crm_pipelines_tests/integration/orchestration/test_upstream.py"
 _PRUNING = "crm_pipelines_tests/integration/orchestration/test_pruning.py"
 _CHECKS = "crm_pipelines_tests/integration/orchestration/test_checks.py"
 _ACCESS = "crm_pipelines_tests/integration/api/test_access.py"
@@ -1022,8 +1025,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/checks.py",
-                "opened = destination.name, Destination(destination.name).open",
-                'opened = destination.name, Destination("brevo").open',
+                "opened = destination.name, Destination(destination.name, read).open",
+                'opened = destination.name, Destination("brevo", read).open',
             ),
         ),
         tests=(f"{_DESTINATIONS}::test_executed_from_the_pages_each_check_reads_its_own_account",),
@@ -1044,8 +1047,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/watching/sensors.py",
-                "with Destination(destination.name).open() as account:",
-                'with Destination("brevo").open() as account:',
+                "with Destination(destination.name, read).open() as account:",
+                'with Destination("brevo", read).open() as account:',
             ),
         ),
         tests=(f"{_DESTINATIONS}::test_an_alert_and_the_health_of_one_name_that_one",),
@@ -1062,18 +1065,14 @@ MUTATIONS = (
     ),
     Mutation(
         guard="follow-up: not while a run is active",
-        changes=(
-            (
-                _FOLLOWS,
-                "dg.RunsFilter(job_name=job, statuses=ACTIVE)",
-                'dg.RunsFilter(job_name="no_such_job", statuses=ACTIVE)',
-            ),
-        ),
+        changes=((_FOLLOWS, "runs_of(job, ACTIVE)", 'runs_of("no_such_job", ACTIVE)'),),
         tests=(f"{_FOLLOWING}::test_never_two_at_once_and_not_while_the_gate_is_paused",),
     ),
     Mutation(
         guard="follow-up: not while the schedule is switched off",
-        changes=((_FOLLOWS, 'if is_switched_off(context.instance, f"{job}_schedule"):', "if False:"),),
+        changes=(
+            (_FOLLOWS, 'if is_switched_off(context.instance, f"{job}_schedule", location_of(context)):', "if False:"),
+        ),
         tests=(f"{_FOLLOWING}::test_whoever_switches_the_schedule_off_has_stopped_the_work_on_a_backlog_too",),
     ),
     Mutation(
@@ -1091,8 +1090,8 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/upkeep/pruning.py",
-                "dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before)",
-                "dg.RunsFilter(updated_before=before)",
+                "tags=scope.tags, statuses=FINISHED_STATUSES, updated_before=before",
+                "tags=scope.tags, updated_before=before",
             ),
         ),
         tests=(f"{_PRUNING}::test_old_runs_and_their_events_go_but_for_active_ones_and_the_newest_of_each_job",),
@@ -3836,5 +3835,62 @@ MUTATIONS = (
         guard="never blind: only what was shown is accepted on the status page",
         changes=(("crm_pipelines/api/pages/overview.py", " or state.pause_reason != lacks", ""),),
         tests=(f"{_PAGES}::test_what_is_lacking_by_now_is_shown_anew_and_not_accepted",),
+    ),
+    Mutation(
+        guard="shared instance: a foreign run of the same name is not ours",
+        changes=(
+            (
+                "crm_pipelines/orchestration/sync/tags.py",
+                "return dg.RunsFilter(job_name=job, statuses=statuses, tags=mark)",
+                "return dg.RunsFilter(job_name=job, statuses=statuses)",
+            ),
+        ),
+        tests=(_SHARED_INSTANCE,),
+    ),
+    Mutation(
+        guard="shared instance: no run of another code location is pruned",
+        changes=(
+            (
+                "crm_pipelines/orchestration/upkeep/pruning.py",
+                "if _label_of(run) not in {None, label}:",
+                "if False:",
+            ),
+        ),
+        tests=(f"{_SHARED_INSTANCE}::test_no_run_of_another_code_location_is_pruned",),
+    ),
+    Mutation(
+        guard="shared instance: what is reported of foreign assets stays",
+        changes=(("crm_pipelines/orchestration/upkeep/pruning.py", "        events.c.asset_key.in_(ours),\n", ""),),
+        tests=(f"{_SHARED_INSTANCE}::test_what_is_reported_of_foreign_assets_and_checks_stays",),
+    ),
+    Mutation(
+        guard="shared instance: a run that never begins holds nobody up without run monitoring",
+        changes=(
+            ("crm_pipelines/orchestration/sync/ended_runs.py", "    if _is_stuck(record) and", "    if False and"),
+        ),
+        tests=(
+            f"{_SHARED_INSTANCE}::test_without_run_monitoring_a_run_that_never_begins_or_ends_holds_nobody_up_for_ever",
+        ),
+    ),
+    Mutation(
+        guard="upstream: not while a run is active",
+        changes=((_UPSTREAM, "runs_of(job, ACTIVE)", 'runs_of("no_such_job", ACTIVE)'),),
+        tests=(
+            f"{_UPSTREAM_TESTS}::test_beside_an_active_run_and_while_sending_is_paused_it_waits_and_forgets_nothing",
+        ),
+    ),
+    Mutation(
+        guard="upstream: what came while sending was paused is not forgotten",
+        changes=((_UPSTREAM, "if reason and account.gate.read().paused:", "if False:"),),
+        tests=(
+            f"{_UPSTREAM_TESTS}::test_beside_an_active_run_and_while_sending_is_paused_it_waits_and_forgets_nothing",
+        ),
+    ),
+    Mutation(
+        guard="component: a secret in defs.yaml is refused and not repeated",
+        changes=(("crm_pipelines/component/attributes.py", "raise refusal(error, given) from None", "raise"),),
+        tests=(
+            "crm_pipelines_tests/integration/orchestration/test_component.py::test_a_secret_or_a_setting_in_the_file_is_refused_with_the_variable_and_not_repeated",
+        ),
     ),
 )

@@ -22,9 +22,15 @@ import click
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from crm_pipelines.database import migrating
+from crm_pipelines.database.connecting import create_engine
+from crm_pipelines.local.embedded import embedded_postgres
 from crm_pipelines.local.processes import free_port
 from crm_pipelines_tests.fixtures.dagster_pages import DagsterPages
-from crm_pipelines_tests.patience import wait_until
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.projects import ForeignProject
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, sandbox_server
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -221,6 +227,41 @@ def of_the_report(browser: Browser, installation: Installation, pages: DagsterPa
     page.screenshot(path=IMAGES / "report.png")
 
 
+def of_a_foreign_project(browser: Browser, folder: Path) -> None:
+    """A shop's Dagster in which our component stands twice, once it has delivered what the shop brought in."""
+    with (
+        embedded_postgres(folder / "postgres") as server,
+        sandbox_server() as brevo,
+        sandbox_server() as brevo_eu,
+    ):
+        server.create_database("contacts")
+        migrating.upgrade(server.url("contacts"))
+        BrevoSandbox(brevo_eu).configure(organization="60c1d2e3f4a5b6c7d8e9fa0b")
+        os.environ |= {
+            "CRM_DATABASE_URL": server.url("contacts"),
+            "CRM_DESTINATIONS": "brevo,brevo_eu:brevo",
+            **{f"{name}_API_KEY": "sandbox" for name in ("BREVO", "BREVO_EU")},
+            "BREVO_API_BASE_URL": f"{brevo}/v3",
+            "BREVO_EU_API_BASE_URL": f"{brevo_eu}/v3",
+        }
+        project = ForeignProject(folder)
+        for name in ("brevo", "brevo_eu"):
+            project.component(name, f"{{destination: {name}, upstream: [customers]}}")
+        engine = create_engine(server.url("contacts"))
+        with project.pages() as url:
+            project.dg("launch", "--assets", "orders,customers")
+            for name in ("brevo", "brevo_eu"):
+                waiting = People(engine, name)
+                wait_until(lambda at=waiting: at.states() == {"synced": 3}, f"{name} is delivered", poll_seconds=1)
+            page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+            page.set_default_timeout(1000 * PATIENCE)
+            page.goto(f"{url}/assets/customers?view=lineage&lineageScope=downstream&lineageDepth=5")
+            page.get_by_text("contacts").first.wait_for()
+            page.wait_for_load_state("networkidle")
+            keep(page, "foreign-project", height=800)
+        engine.dispose()
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         installation = Installation(Path(folder))
@@ -232,6 +273,7 @@ def main() -> None:
             of_dagster(browser, installation, pages)
             of_the_report(browser, installation, pages)
             pages.close()
+            of_a_foreign_project(browser, Path(folder))
             browser.close()
 
 

@@ -1,6 +1,6 @@
 """What exists outside Dagster, and what a run says about it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,23 +13,40 @@ from crm_pipelines.settings import CrmSettings
 from crm_pipelines.statistics.standing import Standing
 from crm_pipelines.vocabulary import counted
 
-OWNERS = ["team:crm-pipelines"]
+OWNERS = ("team:crm-pipelines",)
 
-contacts = dg.AssetSpec(
-    key="contacts",
-    group_name="contacts",
-    kinds={"postgres", "table"},
-    owners=OWNERS,
-    description="The people: a table in Postgres. Users and their applications fill it by SQL (view `contacts`), the "
-    "HTTP API or `crm-pipelines contacts import`. A contact is sent to a CRM only after somebody selects it for that "
-    "CRM.",
-)
+CONTACTS = dg.AssetKey("contacts")
 
 
-def assets_of(destination: CrmSettings) -> list[dg.AssetSpec]:
+def contacts_asset(key: dg.AssetKey = CONTACTS, upstream: Sequence[dg.AssetKey] = ()) -> dg.AssetSpec:
+    """What every destination is delivered from; `upstream` are assets of others that fill it."""
+    return dg.AssetSpec(
+        key=key,
+        deps=upstream,
+        group_name="contacts",
+        kinds={"postgres", "table"},
+        owners=OWNERS,
+        description="The people: a table in Postgres. Users and their applications fill it by SQL (view `contacts`), "
+        "the HTTP API or `crm-pipelines contacts import`. A contact is sent to a CRM only after somebody selects it "
+        "for that CRM.",
+    )
+
+
+def keys_of(name: str) -> list[dg.AssetKey]:
+    """The assets of the destination with this name."""
+    return [dg.AssetKey([name, one]) for one in ("queue", "account", "contacts", "read_back", "daily_report")]
+
+
+def assets_of(
+    destination: CrmSettings,
+    *,
+    contacts: dg.AssetKey = CONTACTS,
+    group: str | None = None,
+    owners: Sequence[str] = OWNERS,
+) -> list[dg.AssetSpec]:
     """The queue of a destination, its account, what it holds of the contacts, and what of that is read back."""
     name, title = destination.name, destination.title
-    of_ours: dict[str, Any] = {"group_name": name, "kinds": {"postgres", "table"}, "owners": OWNERS}
+    of_ours: dict[str, Any] = {"group_name": group or name, "kinds": {"postgres", "table"}, "owners": owners}
     of_theirs = of_ours | {"kinds": {destination.kind}}
     queue = dg.AssetSpec(
         key=[name, "queue"],

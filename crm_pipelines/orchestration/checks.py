@@ -25,9 +25,9 @@ from dagster._core.storage.asset_check_execution_record import (
 from crm_pipelines.alerts.messages import in_words
 from crm_pipelines.delivery.totals import Totals
 from crm_pipelines.orchestration.assets import queue_materialization, standing_metadata
-from crm_pipelines.orchestration.resources import Destination, sentences
+from crm_pipelines.orchestration.resources import Destination, ReadSettings, sentences
 from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, DestinationStanding, look_at
-from crm_pipelines.settings import CrmSettings
+from crm_pipelines.settings import CrmSettings, load_settings
 from crm_pipelines.statistics.standing import late
 from crm_pipelines.vocabulary import counted
 
@@ -149,10 +149,10 @@ def result_of(evaluation: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
     )
 
 
-def checks_of(destination: CrmSettings) -> list[dg.AssetChecksDefinition]:
+def checks_of(destination: CrmSettings, read: ReadSettings = load_settings) -> list[dg.AssetChecksDefinition]:
     """Those of its queue and of what it holds, to be executed from their pages."""
     # No resource: Dagster runs the checks of all destinations in one job, where a resource key means one thing.
-    name, opened = destination.name, Destination(destination.name).open
+    name, opened = destination.name, Destination(destination.name, read).open
 
     @dg.multi_asset_check(
         name=f"{name}_how_deliveries_stand",
@@ -187,7 +187,7 @@ def checks_of(destination: CrmSettings) -> list[dg.AssetChecksDefinition]:
     return [how_deliveries_stand, sums_add_up]
 
 
-def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
+def checks_sensor(destination: CrmSettings, read: ReadSettings = load_settings) -> dg.SensorDefinition:
     """Keeps the checks true between runs, and when runs fail."""
 
     @dg.sensor(
@@ -200,7 +200,7 @@ def checks_sensor(destination: CrmSettings) -> dg.SensorDefinition:
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if (missing := destination.missing) is not None:
             return dg.SkipReason(f"{missing} is not set.")
-        with sentences(), Destination(destination.name).open() as account:
+        with sentences(), Destination(destination.name, read).open() as account:
             standing = look_at(account)
         storage = context.instance.event_log_storage
         known = storage.get_latest_asset_check_execution_by_key(standing_checks(destination.name))

@@ -14,6 +14,9 @@ from crm_pipelines.delivery.account.opening import Account, database_of, open_ac
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.settings import NotConfigured, Settings, load_settings
 
+ReadSettings = Callable[[], Settings]
+"""How a process learns its settings, each time that it opens an account."""
+
 INTERRUPTIONS = (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)
 """What is raised in a run that is asked to end."""
 
@@ -32,7 +35,7 @@ class Destination:
 
     stopped = False  # whether the run of this process was asked to end
 
-    def __init__(self, name: str, settings: Callable[[], Settings] = load_settings) -> None:
+    def __init__(self, name: str, settings: ReadSettings = load_settings) -> None:
         self.name = name
         self._settings = settings
 
@@ -73,6 +76,7 @@ def resource_of(
     name: str,
     begin: Callable[[dg.DagsterRun, dg.DagsterInstance], None],
     told_to_end: Callable[[str, dg.DagsterInstance], None] | None = None,
+    read: ReadSettings = load_settings,
 ) -> dg.ResourceDefinition:
     """The destination, as an op of its jobs gets it; `begin` is called in each process of the run before any op.
 
@@ -87,7 +91,7 @@ def resource_of(
         """
         if context.run is not None and context.instance is not None:
             begin(context.run, context.instance)
-        with Destination(name).held() as held:
+        with Destination(name, read).held() as held:
             yield held
             # Dagster is dealing with what has interrupted it.
             interrupted = isinstance(sys.exc_info()[1], INTERRUPTIONS)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from datetime import UTC
 
 import dagster as dg
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
@@ -10,6 +11,10 @@ from crm_pipelines.queue.claims import Queue
 
 # Starting, claiming and reporting take seconds; in between a run that lives renews leases all the time.
 _SILENT_SECONDS = 120
+# Dagster's own monitoring gives a run three minutes to start or to stop, where it is on. A machine may have to load an
+# image first.
+_STUCK_SECONDS = 900
+_STUCK = {dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING}
 _TELLING = {
     dg.DagsterEventType.PIPELINE_CANCELING,
     dg.DagsterEventType.STEP_START,
@@ -62,7 +67,13 @@ def bury_if_dead(instance: dg.DagsterInstance, record: dg.RunRecord, queue: Queu
 
     After a power cut Dagster keeps such a run as started until its max_runtime is over, and everything that waits for
     it stands still. Should the worker live after all (stopped, say), its leases are over and it sends nothing more.
+    So it is with one that neither starts nor stops, on an instance without run monitoring.
     """
+    if _is_stuck(record) and not queue.is_delivering(record.dagster_run.run_id):
+        instance.report_run_failed(
+            record.dagster_run, "The run has neither started nor ended for 15 minutes; the next one takes its place."
+        )
+        return True
     if record.dagster_run.status is not dg.DagsterRunStatus.STARTED or record.start_time is None:
         return False
     silent_since = time.time() - record.start_time
@@ -73,3 +84,8 @@ def bury_if_dead(instance: dg.DagsterInstance, record: dg.RunRecord, queue: Queu
         "The run's worker has given no sign of life for two minutes; its contacts return to the queue.",
     )
     return True
+
+
+def _is_stuck(record: dg.RunRecord) -> bool:
+    since = record.update_timestamp.replace(tzinfo=UTC).timestamp()  # kept in UTC, with or without saying so
+    return record.dagster_run.status in _STUCK and time.time() - since > _STUCK_SECONDS

@@ -13,12 +13,12 @@ import dagster as dg
 
 from crm_pipelines.delivery.planning import time_to_empty
 from crm_pipelines.delivery.totals import Totals
-from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.resources import Destination, ReadSettings
 from crm_pipelines.orchestration.sync.batches import was_limited
-from crm_pipelines.orchestration.sync.schedule_state import is_switched_off
+from crm_pipelines.orchestration.sync.schedule_state import is_switched_off, location_of
 from crm_pipelines.orchestration.sync.schedules import ACTIVE
-from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, sync_slot
-from crm_pipelines.settings import CrmSettings
+from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, runs_of, sync_slot
+from crm_pipelines.settings import CrmSettings, load_settings
 
 _INTERVAL_SECONDS = 10
 _RUNS_LOOKED_AT = 10
@@ -38,7 +38,7 @@ def leave_word(context: dg.OpExecutionContext, destination: Destination, totals:
     return {"left": due, "minutes_until_empty": round(minutes, 1)}
 
 
-def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
+def follow_up_sensor(destination: CrmSettings, read: ReadSettings = load_settings) -> dg.SensorDefinition:
     """Starts the next run of the destination's job."""
     job = f"{destination.name}_sync"
 
@@ -53,18 +53,18 @@ def follow_up_sensor(destination: CrmSettings) -> dg.SensorDefinition:
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if (missing := destination.missing) is not None:
             return dg.SkipReason(f"{missing} is not set: nothing is sent.")
-        records = context.instance.get_run_records(dg.RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT)
+        records = context.instance.get_run_records(runs_of(job), limit=_RUNS_LOOKED_AT)
         # Somebody who has some contacts sent at once does not end the work on the backlog.
         record = next((one for one in records if not was_limited(one.dagster_run)), None)
         if record is None:
             return dg.SkipReason("No run has taken all that is due yet.")
         if reason := reason_not_to_follow(record, timedelta(minutes=destination.sync_scheduler_interval_minutes)):
             return dg.SkipReason(reason)
-        if context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE), limit=1):
+        if context.instance.get_run_records(runs_of(job, ACTIVE), limit=1):
             return dg.SkipReason("A run is active.")
-        if is_switched_off(context.instance, f"{job}_schedule"):
+        if is_switched_off(context.instance, f"{job}_schedule", location_of(context)):
             return dg.SkipReason(f"{job}_schedule is switched off.")
-        with Destination(destination.name).open() as account:
+        with Destination(destination.name, read).open() as account:
             gate = account.gate.read()
             if gate.paused:
                 return dg.SkipReason(f"Sending is paused: {gate.pause_reason}")

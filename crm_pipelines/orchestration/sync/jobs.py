@@ -6,17 +6,17 @@ import dagster as dg
 
 from crm_pipelines.delivery.planning import MAX_RUNTIME
 from crm_pipelines.orchestration.launch_config import checked
-from crm_pipelines.orchestration.resources import resource_of
+from crm_pipelines.orchestration.resources import ReadSettings, resource_of
 from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
 from crm_pipelines.orchestration.sync.own_batches import own_batches
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
 from crm_pipelines.orchestration.sync.stops import note_stopped
-from crm_pipelines.orchestration.sync.tags import begin_anew, sync_slot
-from crm_pipelines.settings import CrmSettings
+from crm_pipelines.orchestration.sync.tags import JOB_TAG, begin_anew, sync_slot
+from crm_pipelines.settings import CrmSettings, load_settings
 
 
-def sync_job(destination: CrmSettings) -> dg.JobDefinition:
+def sync_job(destination: CrmSettings, read: ReadSettings = load_settings) -> dg.JobDefinition:
     """The job of a destination; with more than one process, each step has one of its own, so many at a time."""
 
     @dg.graph(
@@ -29,7 +29,7 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
     # A process per step costs a second and more each; claims and gate allow it to those who outgrow one.
     executor = dg.in_process_executor
     if destination.sync_processes > 1:
-        preload = {"forkserver": {"preload_modules": ["crm_pipelines.definitions"]}}
+        preload = {"forkserver": {"preload_modules": ["crm_pipelines.orchestration.build"]}}
         executor = dg.multiprocess_executor.configured(
             {"max_concurrent": destination.sync_processes, "start_method": preload}
         )
@@ -37,12 +37,13 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
         sync.to_job,
         executor_def=executor,
         resource_defs={
-            "destination": resource_of(destination.name, begin_anew, note_stopped),
+            "destination": resource_of(destination.name, begin_anew, note_stopped, read),
             "io_manager": own_batches,
             "sent_batches": sent_batches,
         },
         tags={
             **sync_slot(destination.name, 1),
+            JOB_TAG: f"{destination.name}_sync",
             # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's
             # lease.
             "dagster/max_runtime": str(int(MAX_RUNTIME.total_seconds())),

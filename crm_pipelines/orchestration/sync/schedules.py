@@ -7,11 +7,11 @@ import dagster as dg
 from crm_pipelines.delivery.account.completeness import go_on_if_complete
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.pace.gatekeeping import reopen_if_accepted
-from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.resources import Destination, ReadSettings
 from crm_pipelines.orchestration.sync.batches import was_limited
 from crm_pipelines.orchestration.sync.ended_runs import bury_if_dead, ended_runs
-from crm_pipelines.orchestration.sync.tags import SYNC_SLOT_TAG, sync_slot
-from crm_pipelines.settings import CrmSettings
+from crm_pipelines.orchestration.sync.tags import SYNC_SLOT_TAG, runs_of, sync_slot
+from crm_pipelines.settings import CrmSettings, load_settings
 
 ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -32,8 +32,10 @@ def cron_of(minutes: int) -> str:
     return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
 
 
-def sync_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
-    """When the job of the destination runs."""
+def sync_schedule(
+    destination: CrmSettings, read: ReadSettings = load_settings, *, on: bool = True
+) -> dg.ScheduleDefinition:
+    """When the job of the destination runs; unless `on`, only once somebody has switched it on."""
     job = f"{destination.name}_sync"
 
     @dg.schedule(
@@ -41,15 +43,15 @@ def sync_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
         cron_schedule=cron_of(destination.sync_scheduler_interval_minutes),
         job_name=job,
         execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED,
         description=f"Delivers queued contacts to {destination.title}. Skips, with the reason, when there is nothing "
         "to do.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if (missing := destination.missing) is not None:
             return dg.SkipReason(f"{missing} is not set: nothing is sent.")
-        with Destination(destination.name).open() as account:
-            records = context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=ACTIVE))
+        with Destination(destination.name, read).open() as account:
+            records = context.instance.get_run_records(runs_of(job, ACTIVE))
             alive = [record for record in records if not bury_if_dead(context.instance, record, account.queue)]
             # Those for chosen contacts leave the others where they are, and there may be many of them.
             active = [record for record in alive if not was_limited(record.dagster_run)]

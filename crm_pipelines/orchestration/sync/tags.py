@@ -1,8 +1,12 @@
 """The tags by which runs of the main job know each other, and by which the list of runs tells what each did."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from crm_pipelines.orchestration.sync.stops import STOPPED_TAG
+JOB_TAG = "crm-pipelines/job"
+"""On every run of a job of ours; its value is the job's name. Another code location may have a job of that name."""
 
 SYNC_SLOT_TAG = "crm-pipelines/sync"
 """Dagster runs one at a time per value of this tag (dagster.yaml)."""
@@ -34,9 +38,24 @@ EXECUTED_TWICE_TAG = "crm-pipelines/executed-twice"
 _EXECUTED_TWICE = "another process executed this run as well"
 
 
+_MOST_SLOTS = 50  # the most that …_SYNC_SCHEDULER_MAX_INSTANCES can be
+
+
 def sync_slot(crm: str, number: int) -> dict[str, str]:
     """The tag of the numbered place among the runs that may go on at the same time."""
     return {SYNC_SLOT_TAG: f"{crm}-{number}"}
+
+
+def runs_of(job: str, statuses: Sequence[dg.DagsterRunStatus] | None = None) -> dg.RunsFilter:
+    """The runs of our job with this name, and none of a foreign job that is named so in another code location."""
+    crm, of_sync, _ = job.rpartition("_sync")
+    # By the tag that the main job has always had: a run of the version before is known, too.
+    mark: dict[str, str | list[str]] = (
+        {SYNC_SLOT_TAG: [slot for number in range(1, _MOST_SLOTS + 1) for slot in sync_slot(crm, number).values()]}
+        if of_sync
+        else {JOB_TAG: job}
+    )
+    return dg.RunsFilter(job_name=job, statuses=statuses, tags=mark)
 
 
 def tell_outcome(context: dg.OpExecutionContext, words: str) -> None:

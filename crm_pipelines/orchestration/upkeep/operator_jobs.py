@@ -18,11 +18,11 @@ from crm_pipelines.delivery.account.preflight import Preflight, check_account, p
 from crm_pipelines.delivery.pace.gatekeeping import close_if_refused, pacer_for
 from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.launch_config import checked, not_blank, valid_ids
-from crm_pipelines.orchestration.resources import Destination, resource_of, sentences
+from crm_pipelines.orchestration.resources import Destination, ReadSettings, resource_of, sentences
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
-from crm_pipelines.orchestration.sync.tags import GATE_TAG, begin_anew
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, JOB_TAG, begin_anew
 from crm_pipelines.scrubbing import scrub
-from crm_pipelines.settings import CrmSettings
+from crm_pipelines.settings import CrmSettings, load_settings
 from crm_pipelines.statistics.status import crm_status
 from crm_pipelines.vocabulary import counted
 
@@ -197,19 +197,20 @@ def create_attributes(
     context.add_output_metadata({"attributes": names, "dry_run": config.dry_run})
 
 
-def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
+def operator_jobs(destination: CrmSettings, read: ReadSettings = load_settings) -> list[dg.JobDefinition]:
     """Those of a destination."""
     title = destination.title
 
     def job(
         name: str, op: dg.OpDefinition, description: str, config: type[dg.Config] | None = None
     ) -> dg.JobDefinition:
-        graph = dg.GraphDefinition(f"{destination.name}_{name}", node_defs=[op], description=description)
+        name = f"{destination.name}_{name}"
+        graph = dg.GraphDefinition(name, node_defs=[op], description=description)
         make = partial(
             graph.to_job,
             executor_def=dg.in_process_executor,
-            resource_defs={"destination": resource_of(destination.name, begin_anew)},
-            tags={"dagster/max_runtime": "600", "dagster/max_retries": "0"},
+            resource_defs={"destination": resource_of(destination.name, begin_anew, read)},
+            tags={"dagster/max_runtime": "600", "dagster/max_retries": "0", JOB_TAG: name},
         )
         return make() if config is None else checked(make, {op.name: config})
 
@@ -245,7 +246,7 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
     ]
 
 
-def attributes_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
+def attributes_check(destination: CrmSettings, read: ReadSettings = load_settings) -> dg.AssetChecksDefinition:
     """What `look_at_account` evaluates, to be executed from its page."""
     name = destination.name
 
@@ -258,7 +259,7 @@ def attributes_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
     )
     def attributes_exist() -> dg.AssetCheckResult:
         # By name and not by a resource: see `checks_of`.
-        with sentences(), Destination(name).open() as account:
+        with sentences(), Destination(name, read).open() as account:
             looked = check_account(account)
         return result_of(attributes_evaluation(name, looked))
 

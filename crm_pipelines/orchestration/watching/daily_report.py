@@ -1,5 +1,6 @@
 """The daily report of each destination: an HTML page in the data folder, and its summary in Dagster's pages."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from pydantic import Field
 from crm_pipelines.delivery.account.opening import database_of
 from crm_pipelines.orchestration.assets import OWNERS
 from crm_pipelines.orchestration.resources import sentences
+from crm_pipelines.orchestration.sync.tags import JOB_TAG
 from crm_pipelines.queue.ledger import Ledger
 from crm_pipelines.reports.files import forget_before, path_of, write
 from crm_pipelines.settings import CrmSettings, load_settings
@@ -22,7 +24,9 @@ class ReportConfig(dg.Config):
     days: int = Field(30, ge=1, le=90, description="Days, today included.")
 
 
-def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
+def daily_report_of(
+    destination: CrmSettings, *, group: str | None = None, owners: Sequence[str] = OWNERS
+) -> dg.AssetsDefinition:
     """The report of a destination."""
     name = destination.name
 
@@ -30,9 +34,9 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
         name="daily_report",
         key_prefix=[name],
         deps=[[name, "queue"], [name, "contacts"]],
-        group_name=name,
+        group_name=group or name,
         kinds={"html", "pandas"},
-        owners=OWNERS,
+        owners=owners,
         description=f"How deliveries to {destination.title} went over 30 days, on one page: success rate and "
         "throughput, errors by kind, time from selected to delivered, retries, what failed or was left out and why. It "
         "holds counts, kinds, codes and reasons, and no personal data. The summary is under Metadata, with a "
@@ -90,19 +94,21 @@ def daily_report_of(destination: CrmSettings) -> dg.AssetsDefinition:
     return daily_report
 
 
-daily_report = dg.define_asset_job(
-    "daily_report",
-    selection='key:"*/daily_report"',
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": "1800", "dagster/max_retries": "0"},
-    description="Writes the reports of the last 30 days. Reads the databases only; nothing is sent.",
-)
-
-daily_report_schedule = dg.ScheduleDefinition(
-    name="daily_report_schedule",
-    job=daily_report,
-    cron_schedule="0 5 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Daily, before people come to work.",
-)
+def daily_report_schedule(destinations: Iterable[str], prefix: str = "") -> dg.ScheduleDefinition:
+    """When the reports of these destinations are written, and the job that does so: `daily_report`."""
+    name = f"{prefix}daily_report"
+    job = dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*([one, "daily_report"] for one in destinations)),
+        executor_def=dg.in_process_executor,
+        tags={"dagster/max_runtime": "1800", "dagster/max_retries": "0", JOB_TAG: name},
+        description="Writes the reports of the last 30 days. Reads the databases only; nothing is sent.",
+    )
+    return dg.ScheduleDefinition(
+        name=f"{name}_schedule",
+        job=job,
+        cron_schedule="0 5 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Daily, before people come to work.",
+    )

@@ -7,9 +7,10 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from pydantic import Field
 
 from crm_pipelines.delivery.fidelity import LOWEST_PERCENT, Fidelity
-from crm_pipelines.orchestration.resources import Destination, sentences
+from crm_pipelines.orchestration.resources import Destination, ReadSettings, sentences
+from crm_pipelines.orchestration.sync.tags import JOB_TAG
 from crm_pipelines.queue.sampling import Sampler
-from crm_pipelines.settings import CrmSettings
+from crm_pipelines.settings import CrmSettings, load_settings
 
 FIDELITY = "fidelity"
 _UNTIL = "looked_until"
@@ -23,7 +24,7 @@ class FidelityConfig(dg.Config):
     sample: int = Field(50, ge=1, le=1000, description="Contacts, drawn by chance; each costs one request or two.")
 
 
-def fidelity_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
+def fidelity_check(destination: CrmSettings, read: ReadSettings = load_settings) -> dg.AssetChecksDefinition:
     """Evaluated by the job of the schedule below, and from its page."""
     name, title = destination.name, destination.title
 
@@ -38,7 +39,7 @@ def fidelity_check(destination: CrmSettings) -> dg.AssetChecksDefinition:
     def fidelity(context: dg.AssetCheckExecutionContext, config: FidelityConfig) -> dg.AssetCheckResult:
         since, now = last_look(context.instance, name), datetime.now(UTC)
         # By name and not by a resource: see `checks_of`.
-        with sentences(), Destination(name).open() as account:
+        with sentences(), Destination(name, read).open() as account:
             reader = account.admitted().fidelity_reader()
             found = reader.read(since, config.sample) if reader else Fidelity(halted=f"{title} shows no contacts")
         verdict = _verdict(found, title)
@@ -102,7 +103,7 @@ def _table(found: Fidelity) -> str:
     return "| field | compared | the same |\n| --- | ---: | ---: |\n" + "\n".join(rows)
 
 
-def fidelity_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
+def fidelity_schedule(destination: CrmSettings, read: ReadSettings = load_settings) -> dg.ScheduleDefinition:
     """When the check is evaluated, and the job that does so."""
     name = destination.name
 
@@ -113,7 +114,7 @@ def fidelity_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
             f"{name}_fidelity",
             selection=dg.AssetSelection.checks(_key(name)),
             executor_def=dg.in_process_executor,
-            tags={"dagster/max_runtime": "900", "dagster/max_retries": "0"},
+            tags={"dagster/max_runtime": "900", "dagster/max_retries": "0", JOB_TAG: f"{name}_fidelity"},
             description="Reads a sample of the contacts that were delivered since the last look back from "
             f"{destination.title}, and compares field by field. At the account's pace, behind deliveries that go on "
             "meanwhile.",
@@ -125,7 +126,7 @@ def fidelity_schedule(destination: CrmSettings) -> dg.ScheduleDefinition:
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if (missing := destination.missing) is not None:
             return dg.SkipReason(f"{missing} is not set.")
-        with Destination(name).open() as account:
+        with Destination(name, read).open() as account:
             if account.crm.reading is None:
                 return dg.SkipReason(f"{destination.title} does not show what it holds.")
             if account.gate.read().paused:

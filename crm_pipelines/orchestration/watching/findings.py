@@ -17,7 +17,7 @@ from crm_pipelines.destinations.gates import Gate
 from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, DestinationStanding, look_at
 from crm_pipelines.orchestration.sync.batches import launch_config
 from crm_pipelines.orchestration.sync.run_now import sentence_of
-from crm_pipelines.orchestration.sync.tags import GATE_TAG
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, runs_of
 from crm_pipelines.statistics.failures import CommonReason, FailureWatcher
 from crm_pipelines.statistics.standing import WHEN_LATE, Standing, late
 from crm_pipelines.vocabulary import counted
@@ -162,7 +162,7 @@ def _oldest_due(watcher: FailureWatcher, seen: DestinationStanding, now: datetim
         headline=late(seen.title, due=backlog.due, put_off=backlog.put_off, waiting=waiting, longest=seen.longest),
         action=WHEN_LATE,
         runbook="due-contacts-wait-too-long",
-        page=f"/locations/crm_pipelines/jobs/{crm}_sync",
+        page=f"/assets/{crm}/queue",
         since=now - waiting,
         begins=waiting >= seen.longest,
         reasons=_lazily(lambda: watcher.reasons_of_contacts("queued")),
@@ -181,8 +181,7 @@ def run_finding(instance: dg.DagsterInstance, job: str) -> AlertCondition | None
     no run, so it is told at once, and what fails after it adds to the same state.
     """
     records = instance.get_run_records(
-        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]),
-        limit=_RUNS_LOOKED_AT,
+        runs_of(job, [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]), limit=_RUNS_LOOKED_AT
     )
     failed: list[dg.RunRecord] = []
     for record in records:

@@ -16,6 +16,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 from crm_pipelines.alerts.messages import in_words
 from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.orchestration.sync.schedule_state import schedule_state
+from crm_pipelines.orchestration.sync.tags import runs_of
 from crm_pipelines.orchestration.watching.findings import is_dry, run_finding
 from crm_pipelines.settings import Settings
 from crm_pipelines.statistics.standing import Colour, Condition
@@ -45,7 +46,7 @@ def health(instance: dg.DagsterInstance, engine: sa.Engine, settings: Settings, 
     every = timedelta(minutes=settings.destination(crm).sync_scheduler_interval_minutes)
     return [
         *_daemons(instance),
-        _schedule(instance, f"{crm}_sync_schedule", every),
+        _schedule(instance, f"{crm}_sync_schedule", every, _location(instance, f"{crm}_sync")),
         _runs(instance, f"{crm}_sync"),
         _deliveries(engine, settings, crm),
     ]
@@ -64,13 +65,24 @@ def _daemons(instance: dg.DagsterInstance) -> Iterator[HealthCheck]:
         yield HealthCheck(subject=f"daemon {daemon}", ok=alive, detail=detail)
 
 
-def _schedule(instance: dg.DagsterInstance, name: str, every: timedelta) -> HealthCheck:
-    ok, detail = _schedule_detail(instance, name, every)
+def _location(instance: dg.DagsterInstance, job: str) -> str | None:
+    """The code location that our latest run came from: another one may have a schedule of that name."""
+    for record in instance.get_run_records(runs_of(job), limit=25):
+        origin = record.dagster_run.remote_job_origin
+        if origin is not None:
+            return origin.repository_origin.code_location_origin.location_name
+    return None
+
+
+def _schedule(instance: dg.DagsterInstance, name: str, every: timedelta, location: str | None) -> HealthCheck:
+    ok, detail = _schedule_detail(instance, name, every, location)
     return HealthCheck(subject=f"schedule {name}", ok=ok, detail=detail)
 
 
-def _schedule_detail(instance: dg.DagsterInstance, name: str, every: timedelta) -> tuple[bool, str]:
-    found = schedule_state(instance, name)
+def _schedule_detail(
+    instance: dg.DagsterInstance, name: str, every: timedelta, location: str | None
+) -> tuple[bool, str]:
+    found = schedule_state(instance, name, location)
     if found is None:
         return False, "Dagster does not know it: the daemon has not loaded the code yet."
     state, tick = found
@@ -88,7 +100,7 @@ def _schedule_detail(instance: dg.DagsterInstance, name: str, every: timedelta) 
 
 def _runs(instance: dg.DagsterInstance, job: str) -> HealthCheck:
     """A success may be old: without work there are no runs."""
-    records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=25)
+    records = instance.get_run_records(runs_of(job, [dg.DagsterRunStatus.SUCCESS]), limit=25)
     ended = next((record.end_time for record in records if not is_dry(record.dagster_run)), None)
     last = f"The last successful run ended {in_words(_since(ended))} ago." if ended else "No run has succeeded yet."
     failing = run_finding(instance, job)

@@ -18,9 +18,9 @@ from crm_pipelines.alerts.outbox import post, troubles
 from crm_pipelines.alerts.states import AlertCondition, news
 from crm_pipelines.database.connection_problems import DatabaseUnreachable, connection_problem
 from crm_pipelines.database.migrating import SchemaOutdated
-from crm_pipelines.orchestration.resources import Destination
+from crm_pipelines.orchestration.resources import Destination, ReadSettings
 from crm_pipelines.orchestration.watching.findings import database_finding, look, run_finding
-from crm_pipelines.settings import CrmSettings, Settings
+from crm_pipelines.settings import CrmSettings, Settings, load_settings
 from crm_pipelines.statistics.history import note_depth
 
 Clock = Callable[[], datetime]
@@ -30,7 +30,9 @@ _INTERVAL_SECONDS = 30
 _NOW: Clock = partial(datetime.now, UTC)
 
 
-def error_backlog_sensor(destination: CrmSettings, settings: Settings, *, clock: Clock = _NOW) -> dg.SensorDefinition:
+def error_backlog_sensor(
+    destination: CrmSettings, settings: Settings, read: ReadSettings = load_settings, *, clock: Clock = _NOW
+) -> dg.SensorDefinition:
     """Alerts on failed contacts, failed attempts, contacts that wait, sending that stands, a database that is gone."""
 
     @dg.sensor(
@@ -46,7 +48,7 @@ def error_backlog_sensor(destination: CrmSettings, settings: Settings, *, clock:
             # Nobody looks, and what was told holds; what a channel has not taken is still sent.
             return _kept(_tell(memory, [], settings, now, unjudged=memory.told.keys()), f"{missing} is not set.")
         try:
-            with Destination(destination.name).open() as account:
+            with Destination(destination.name, read).open() as account:
                 note_depth(account.engine, account.queue.crm)
                 seen = look(account, now=now)
                 return _kept(_tell(memory, seen.findings, settings, now, unjudged=seen.unjudged), seen.figures)
@@ -63,11 +65,13 @@ def error_backlog_sensor(destination: CrmSettings, settings: Settings, *, clock:
     return sensor
 
 
-def run_failure_alert_sensor(settings: Settings, jobs: Sequence[str], *, clock: Clock = _NOW) -> dg.SensorDefinition:
+def run_failure_alert_sensor(
+    settings: Settings, jobs: Sequence[str], *, prefix: str = "", clock: Clock = _NOW
+) -> dg.SensorDefinition:
     """Alerts on runs of the jobs with these names that failed for good; see `run_finding` for what counts."""
 
     @dg.sensor(
-        name="run_failure_alert_sensor",
+        name=f"{prefix}run_failure_alert_sensor",
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells people when a run has failed and no retry of it will follow, and when a later one succeeds.",

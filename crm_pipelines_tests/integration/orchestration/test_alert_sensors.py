@@ -442,7 +442,7 @@ def test_a_run_that_failed_for_the_gate_is_told_as_the_gate_alone(
 
 
 def test_a_worker_that_died_is_told_without_a_step_to_blame(pipeline: Pipeline, failures: Watch) -> None:
-    run = pipeline.instance.create_run_for_job(job_of())
+    run = pipeline.instance.create_run_for_job(job_of(), tags=job_of().tags)
     pipeline.instance.report_run_failed(run)
     assert failures.tick() == [("brevo_sync.run_failed", "begun")]
     assert "Its worker ended without a message" in failures.last["reasons"][0]["text"]

@@ -17,7 +17,7 @@ from crm_pipelines.orchestration.sync.following import follow_up_sensor
 from crm_pipelines.orchestration.sync.launching import Launcher, NotLaunched
 from crm_pipelines.orchestration.sync.run_now import run_now
 from crm_pipelines.orchestration.sync.schedules import sync_schedule
-from crm_pipelines.orchestration.sync.tags import LEFT_TAG, SYNC_SLOT_TAG
+from crm_pipelines.orchestration.sync.tags import LEFT_TAG, SYNC_SLOT_TAG, sync_slot
 from crm_pipelines.orchestration.watching.health import health
 from crm_pipelines.orchestration.watching.sensors import error_backlog_sensor
 from crm_pipelines.settings import UnknownDestination, load_settings
@@ -259,12 +259,19 @@ def test_a_run_of_one_is_no_reason_for_the_other_to_wait_or_to_follow(
 ) -> None:
     people.add()
     eu_people.add()
-    create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTING)
+    create_run_for_test(
+        instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTING, tags=sync_slot("brevo", 1)
+    )
     assert isinstance(tick("brevo", instance), dg.SkipReason)
     requested = tick("brevo_eu", instance)
     assert isinstance(requested, dg.RunRequest)
     assert requested.tags[SYNC_SLOT_TAG] == "brevo_eu-1"
-    create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.SUCCESS, tags={LEFT_TAG: "5"})
+    create_run_for_test(
+        instance,
+        job_name="brevo_sync",
+        status=dg.DagsterRunStatus.SUCCESS,
+        tags={**sync_slot("brevo", 1), LEFT_TAG: "5"},
+    )
     looked = follow_up_sensor(load_settings().destination("brevo_eu"))(dg.build_sensor_context(instance=instance))
     assert looked == dg.SkipReason("No run has taken all that is due yet.")
 

@@ -14,7 +14,7 @@ from crm_pipelines.destinations.gates import GateKeeper
 from crm_pipelines.orchestration.sync import ops
 from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.following import follow_up_sensor, reason_not_to_follow
-from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, SYNC_SLOT_TAG
+from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, SYNC_SLOT_TAG, sync_slot
 from crm_pipelines.queue.model import Pace
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
@@ -93,7 +93,9 @@ def test_a_run_that_leaves_contacts_behind_is_followed_at_once_until_none_are_le
 def test_never_two_at_once_and_not_while_the_gate_is_paused(
     people: People, look: Look, run: Run, instance: dg.DagsterInstance, engine: sa.Engine
 ) -> None:
-    earlier = create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTED)
+    earlier = create_run_for_test(
+        instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTED, tags=sync_slot("brevo", 1)
+    )
     people.add(12)
     run()
     assert reason(look()) == "A run is active."
@@ -103,7 +105,7 @@ def test_never_two_at_once_and_not_while_the_gate_is_paused(
     assert "Sending is paused: slow down" in reason(look())
     gate.open()
     assert isinstance(look(), dg.RunRequest)
-    create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTED)
+    create_run_for_test(instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTED, tags=sync_slot("brevo", 1))
     assert "is active" in reason(look())
 
 

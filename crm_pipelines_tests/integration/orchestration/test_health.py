@@ -107,7 +107,7 @@ def test_the_last_successful_run_and_a_failed_one(
     assert (
         "The last successful run ended less than a minute ago." in checks(instance, engine)["runs of brevo_sync"].detail
     )
-    instance.report_run_failed(instance.create_run_for_job(job_of()))
+    instance.report_run_failed(instance.create_run_for_job(job_of(), tags=job_of().tags))
     assert not checks(instance, engine)["runs of brevo_sync"].ok
 
 

@@ -13,8 +13,9 @@ from crm_pipelines.destinations.registered import register
 from crm_pipelines.local.embedded import EmbeddedPostgres
 from crm_pipelines.orchestration.assets import queue_materialization
 from crm_pipelines.orchestration.checks import standing_checks, standing_evaluations
+from crm_pipelines.orchestration.sync.tags import sync_slot
 from crm_pipelines.orchestration.upkeep import pruning
-from crm_pipelines.orchestration.upkeep.pruning import prune_history
+from crm_pipelines.orchestration.upkeep.pruning import prune_history_job
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.integration.orchestration.standings import a_standing
 
@@ -26,7 +27,7 @@ def nothing() -> None:
     pass
 
 
-@dg.job
+@dg.job(name="brevo_sync", tags=sync_slot("brevo", 1))
 def some_job() -> None:
     nothing()
 
@@ -48,7 +49,9 @@ class Records:
 
     def add_runs(self, count: int, status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS) -> list[str]:
         """Old ones."""
-        ids = [self.instance.create_run_for_job(some_job, status=status).run_id for _ in range(count)]
+        ids = [
+            self.instance.create_run_for_job(some_job, tags=some_job.tags, status=status).run_id for _ in range(count)
+        ]
         self.run("UPDATE runs SET update_timestamp = :then, create_timestamp = :then", then=LONG_AGO)
         return ids
 
@@ -75,7 +78,7 @@ def records(_records: Records, database_url: str, monkeypatch: pytest.MonkeyPatc
 
 
 def prune(records: Records, **config: Any) -> dict[str, Any]:
-    result = prune_history.execute_in_process(
+    result = prune_history_job(["brevo_sync"]).execute_in_process(
         instance=records.instance, run_config={"ops": {"delete_old": {"config": config}}}
     )
     [output] = [event for event in result.all_events if event.is_successful_output]
@@ -90,7 +93,7 @@ def test_old_runs_and_their_events_go_but_for_active_ones_and_the_newest_of_each
     with_events = some_job.execute_in_process(instance=records.instance).run_id
     active = records.add_runs(1, dg.DagsterRunStatus.STARTED)
     old = records.add_runs(6)
-    young = records.instance.create_run_for_job(some_job, status=dg.DagsterRunStatus.SUCCESS).run_id
+    young = records.instance.create_run_for_job(some_job, tags=some_job.tags, status=dg.DagsterRunStatus.SUCCESS).run_id
     assert prune(records, dry_run=True)["runs"] == 6
     assert len(records.instance.all_logs(with_events)) > 0
     files = Path(records.instance.storage_directory())
@@ -98,7 +101,7 @@ def test_old_runs_and_their_events_go_but_for_active_ones_and_the_newest_of_each
         (files / run_id).mkdir(parents=True)
         (files / run_id / "result").write_text("")
     assert prune(records)["runs"] == 6
-    left = {run.run_id for run in records.instance.get_runs() if run.job_name == "some_job"}
+    left = {run.run_id for run in records.instance.get_runs() if run.job_name == "brevo_sync"}
     assert left == {*active, old[-1], young}
     assert len(records.instance.all_logs(with_events)) == 0
     kept = {run_id for run_id in (*old, *active) if (files / run_id).exists()}

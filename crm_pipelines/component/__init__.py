@@ -1,0 +1,1 @@
+"""Deliveries as a component of other people's Dagster projects: what stands in their `defs.yaml`."""
