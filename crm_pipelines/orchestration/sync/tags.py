@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from crm_pipelines.orchestration.sync.stops import STOPPED_TAG
+
 JOB_TAG = "crm-pipelines/job"
 """On every run of a job of ours; its value is the job's name. Another code location may have a job of that name."""
 

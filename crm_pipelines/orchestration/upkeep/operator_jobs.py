@@ -209,7 +209,7 @@ def operator_jobs(destination: CrmSettings, read: ReadSettings = load_settings) 
         make = partial(
             graph.to_job,
             executor_def=dg.in_process_executor,
-            resource_defs={"destination": resource_of(destination.name, begin_anew, read)},
+            resource_defs={"destination": resource_of(destination.name, begin_anew, read=read)},
             tags={"dagster/max_runtime": "600", "dagster/max_retries": "0", JOB_TAG: name},
         )
         return make() if config is None else checked(make, {op.name: config})
