@@ -6,11 +6,14 @@ WORKDIR /build
 RUN python -m venv /opt/venv
 # Before the code, so that a change of code installs nothing anew.
 COPY requirements/base.lock requirements/
-RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: -r requirements/base.lock
+# For builds behind a proxy or an index of their own; both are optional, and nothing of them stays. docs/deployment.md
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem \
+    /opt/venv/bin/pip install --require-hashes --only-binary :all: -r requirements/base.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY crm_pipelines crm_pipelines
-# Everything that it needs, the build back end among it, came with the lock file.
-RUN /opt/venv/bin/pip install --no-deps --no-index --no-build-isolation .
+# Everything that it needs, the build back end among it, came with the lock file. What only installs stays behind.
+RUN /opt/venv/bin/pip install --no-deps --no-index --no-build-isolation . \
+    && /opt/venv/bin/pip uninstall --yes flit-core pip
 
 
 FROM python:3.12-slim
