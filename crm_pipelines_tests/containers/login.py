@@ -57,7 +57,7 @@ def whoever_signs_in_reaches_the_pages(stack: Stack) -> str:
 
 
 def a_browser_signs_in_and_launches_a_run(stack: Stack) -> str:
-    chromium = shutil.which("chromium")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     assert chromium, "There is no chromium (Debian: apt-get install chromium)."
     stack.add_contacts(1, "browser")
     with sync_playwright() as playwright:
