@@ -31,7 +31,7 @@ judges: ## Install a real n8n into a cache folder (3 GB, minutes, once), and let
 
 containers: ## Build the image and try docker-compose.yml, with Docker or (as root on Debian) an engine of its own; half an hour
 	@scripts/setup-venv test
-	@.venv/bin/python -m crm_pipelines_tests.containers
+	@CRM_PIPELINES_TEST_PATIENCE=$${CRM_PIPELINES_TEST_PATIENCE:-2} .venv/bin/python -m crm_pipelines_tests.containers
 
 SECONDS ?= 120
 chaos: ## Two minutes of random trouble (CRM=hubspot SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md

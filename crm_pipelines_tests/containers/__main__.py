@@ -24,7 +24,7 @@ _SETTINGS = {
     "POSTGRES_PASSWORD": 'p@ss/w:rd#?&%41 "',
     "POSTGRES_SERVICES_PASSWORD": 'another p@ss/w:rd#?&%41 "',
     "BREVO_API_KEY": "sandbox",
-    "BREVO_API_BASE_URL": "http://127.0.0.1:8085/v3",
+    "BREVO_API_BASE_URL": "http://brevo-sandbox:8085/v3",
     "BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "1",
     "COMPOSE_PROFILES": "sandbox",
 }

@@ -259,10 +259,14 @@ def test_our_image_is_built_once_and_never_taken_from_a_registry(services: dict[
     assert {services[name]["pull_policy"] for name in OURS} == {"never"}
 
 
-def test_the_sandbox_is_asked_for_and_shares_the_loopback_of_the_code(services: dict[str, dict[str, Any]]) -> None:
+def test_the_sandbox_is_asked_for_and_answers_under_the_name_of_its_service(
+    services: dict[str, dict[str, Any]],
+) -> None:
     sandbox = services["brevo-sandbox"]
     assert sandbox["profiles"] == ["sandbox"]
-    assert sandbox["network_mode"] == "service:code"
+    assert sandbox["command"][-2:] == ["--allow-host", "brevo-sandbox"]
+    document = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert "\nBREVO_API_BASE_URL=http://brevo-sandbox:8085/v3\n" in document
 
 
 def test_the_api_is_asked_for_since_it_needs_a_token_first(services: dict[str, dict[str, Any]]) -> None:
