@@ -15,6 +15,7 @@ from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 PROJECT = "crm-pipelines-containers"
+_OUTSIDE = {"HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
 _LONGEST_COMMAND = 6 * PATIENCE
 _ASK = """
 import json, sys, urllib.error, urllib.parse, urllib.request
@@ -34,7 +35,9 @@ class Stack:
     """The services of one project; `files` are Compose's, of which a check may add some, `settings` what is in .env."""
 
     def __init__(self, client: Mapping[str, str], folder: Path, files: list[Path], settings: dict[str, str]) -> None:
-        self._client = dict(client)
+        # What is set in the shell would win over .env.
+        read = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))) | _OUTSIDE
+        self._client = {name: value for name, value in client.items() if name not in read}
         self.folder = folder
         self.files = files
         self.settings = settings
