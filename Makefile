@@ -29,7 +29,7 @@ judges: ## Install a real n8n into a cache folder (3 GB, minutes, once), and let
 	.venv/bin/python -m crm_pipelines_tests.judges.install
 	CRM_PIPELINES_REQUIRE_JUDGES=1 .venv/bin/pytest crm_pipelines_tests/judges
 
-containers: ## Build the image and try docker-compose.yml, with Docker or (as root on Debian) an engine of its own; half an hour
+containers: ## Build the image and try docker-compose.yml, with Docker or (as root on Debian) an engine of its own; up to an hour
 	@scripts/setup-venv test
 	@CRM_PIPELINES_TEST_PATIENCE=$${CRM_PIPELINES_TEST_PATIENCE:-2} .venv/bin/python -m crm_pipelines_tests.containers
 

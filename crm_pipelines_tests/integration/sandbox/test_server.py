@@ -135,7 +135,17 @@ def test_a_broken_state_file_is_named_and_left_alone(tmp_path: Path, content: st
 
 
 def test_it_answers_under_the_names_it_was_given_and_no_others() -> None:
-    command = [sys.executable, "-m", "crm_pipelines", "sandbox", "brevo", "--port", "0", "--allow-host", "brevo-sandbox"]
+    command = [
+        sys.executable,
+        "-m",
+        "crm_pipelines",
+        "sandbox",
+        "brevo",
+        "--port",
+        "0",
+        "--allow-host",
+        "brevo-sandbox",
+    ]
     with program(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         root = process.stdout.readline().split()[-1]
