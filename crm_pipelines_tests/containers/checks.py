@@ -367,15 +367,15 @@ def _put_brevo_behind_a_proxy(stack: Stack) -> None:
 
 
 def _begin_run(stack: Stack, name: str) -> SandboxInside:
-    """A run of the schedule that has sent some of these contacts, and waits for the answers."""
+    """A run of the schedule that has asked Brevo about these contacts, and waits for the answers."""
     sandbox = _crm(stack)
     wait_until(
         lambda: stack.sql("SELECT count(*) FROM crm_syncs WHERE state = 'claimed'") == "0", "no run is under way"
     )
-    seen = len(sandbox.requests(method="POST", path="/contacts$"))
+    seen = len(sandbox.requests(path=DELIVERIES))
     sandbox.fault("hold_after", path=DELIVERIES)
     stack.add_contacts(_MID_RUN, name)
-    sandbox.wait_for_requests(seen + 1, method="POST", path="/contacts$")
+    sandbox.wait_for_requests(seen + 1, path=DELIVERIES)
     return sandbox
 
 
