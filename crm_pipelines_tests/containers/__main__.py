@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from crm_pipelines_tests.containers.checks import CHECKS, NEEDED, Check
-from crm_pipelines_tests.containers.engine import CACHE, docker_answers, own_engine, run_in_namespaces
+from crm_pipelines_tests.containers.engine import CACHE, FOLDER, docker_answers, own_engine, run_in_namespaces
 from crm_pipelines_tests.containers.login import LOGIN_CHECKS
 from crm_pipelines_tests.containers.stack import PROJECT, Stack, documented
 from crm_pipelines_tests.fixtures.compose import ROOT, load_services
@@ -35,7 +35,7 @@ _BEGIN = """Builds the image and starts the stack of docker-compose.yml, checks 
   up to 3 minutes; it gives up after an hour and a half. Ctrl-C ends it, and what it started.
 """
 _OWN = """one of our own, from Debian's archive, with stand-ins for the base images;
-    in {cache} (3 GB, which you may delete at any time)"""
+    in {cache} (5 GB, which you may delete at any time)"""
 
 
 @click.command()
@@ -63,7 +63,7 @@ def main(engine: str, inside: bool, only: str | None) -> None:
 
 @contextmanager
 def _project(client: Mapping[str, str], *, own: bool) -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="crm-pipelines-containers-") as name:
+    with tempfile.TemporaryDirectory(prefix="crm-pipelines-containers-", dir=FOLDER if own else None) as name:
         folder = Path(name)
         folder.chmod(0o755)
         files = [ROOT / "docker-compose.yml", *_for_the_build(folder)]

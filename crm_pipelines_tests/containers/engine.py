@@ -22,6 +22,8 @@ from crm_pipelines_tests.patience import PATIENCE, wait_until
 from crm_pipelines_tests.programs import program
 
 CACHE = Path(os.environ.get("CRM_PIPELINES_CONTAINERS_DIR") or Path.home() / ".cache/crm-pipelines/containers")
+FOLDER = Path("/run/crm-pipelines-containers")
+"""Is in memory, and gone with the namespaces."""
 _RESOLVER = "10.0.2.3"
 """Where slirp4netns answers questions about names."""
 
@@ -123,13 +125,12 @@ def own_engine() -> Iterator[dict[str, str]]:
 def _prepared(archive: Archive) -> dict[str, str]:
     """Loopback, names and folders of the namespaces; returns what tells a client where the daemon is."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    folder = Path("/run/crm-pipelines-containers")
-    folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
-    resolver = folder / "resolv.conf"
+    FOLDER.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", FOLDER], check=True)
+    resolver = FOLDER / "resolv.conf"
     resolver.write_text(f"nameserver {_RESOLVER}\n", encoding="utf-8")
     subprocess.run(["mount", "--bind", resolver, Path("/etc/resolv.conf").resolve()], check=True)
-    return {"DOCKER_HOST": f"unix://{folder}/docker.sock", "DOCKER_CONFIG": str(archive.root / "config")}
+    return {"DOCKER_HOST": f"unix://{FOLDER}/docker.sock", "DOCKER_CONFIG": str(archive.root / "config")}
 
 
 def _remove_what_is_left(client: Mapping[str, str]) -> None:
