@@ -8,11 +8,14 @@ RUN python -m venv /opt/venv
 COPY requirements/base.lock requirements/cluster.lock requirements/
 # "cluster" adds what runs on several machines need: docs/scaling.md.
 ARG LOCK=base
-RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: -r "requirements/$LOCK.lock"
+# For builds behind a proxy or an index of their own; both are optional, and nothing of them stays. docs/deployment.md
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem \
+    /opt/venv/bin/pip install --require-hashes --only-binary :all: -r "requirements/$LOCK.lock"
 COPY pyproject.toml README.md LICENSE ./
 COPY crm_pipelines crm_pipelines
-# Everything that it needs, the build back end among it, came with the lock file.
-RUN /opt/venv/bin/pip install --no-deps --no-index --no-build-isolation .
+# Everything that it needs, the build back end among it, came with the lock file. What only installs stays behind.
+RUN /opt/venv/bin/pip install --no-deps --no-index --no-build-isolation . \
+    && /opt/venv/bin/pip uninstall --yes flit-core pip
 
 
 FROM python:3.12-slim

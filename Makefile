@@ -1,5 +1,5 @@
 # Every target sets up .venv by itself. PYTHON=/path/to/python3.12 chooses the interpreter.
-.PHONY: help demo up venv test test-system judges chaos mutations check bench lock
+.PHONY: help demo up venv test test-system judges containers chaos mutations check bench lock
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -28,6 +28,10 @@ judges: ## Install a real n8n into a cache folder (3 GB, minutes, once), and let
 	@scripts/setup-venv test
 	.venv/bin/python -m crm_pipelines_tests.judges.install
 	CRM_PIPELINES_REQUIRE_JUDGES=1 .venv/bin/pytest crm_pipelines_tests/judges
+
+containers: ## Build the image and try docker-compose.yml, with Docker or (as root on Debian) an engine of its own; up to an hour
+	@scripts/setup-venv test
+	@CRM_PIPELINES_TEST_PATIENCE=$${CRM_PIPELINES_TEST_PATIENCE:-2} .venv/bin/python -m crm_pipelines_tests.containers
 
 SECONDS ?= 120
 chaos: ## Two minutes of random trouble (CRM=hubspot SEED=7 SECONDS=600), judged; its table goes into docs/reliability.md

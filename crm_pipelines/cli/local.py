@@ -161,8 +161,15 @@ def restored() -> None:
     "--port", type=click.IntRange(0, 65535), default=SANDBOX_PORT, show_default=True, help="0: any free port."
 )
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
-def sandbox(crm: str, port: int, state: Path | None) -> None:
-    """Serve the local stand-in for the API of CRM, a product or a destination, on 127.0.0.1, until Ctrl-C.
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    help="One more name, without port, under which programs reach it. This machine's are allowed already.",
+)
+def sandbox(crm: str, port: int, state: Path | None, host: str, allowed_hosts: tuple[str, ...]) -> None:
+    """Serve the local stand-in for the API of CRM, a product or a destination, until Ctrl-C.
 
     \b
     Examples:
@@ -172,11 +179,14 @@ def sandbox(crm: str, port: int, state: Path | None) -> None:
       crm-pipelines sandbox brevo --port 0 --state account.json
     """
     from crm_pipelines.sandbox import SANDBOXES
+    from crm_pipelines.sandbox.core.server import Reach
     from crm_pipelines.settings import load_settings
 
     # One may want to see a CRM's sandbox before there is a destination.
     kind = crm if crm in SANDBOXES else load_settings().destination(crm).kind
-    import_module(f"crm_pipelines.sandbox.{kind}.server").serve(port=port, state_file=state)
+    import_module(f"crm_pipelines.sandbox.{kind}.server").serve(
+        port=port, state_file=state, reach=Reach(host=host, names=frozenset(allowed_hosts))
+    )
 
 
 @click.command()

@@ -187,6 +187,23 @@ def test_only_dagsters_pages_and_the_api_are_published_and_only_on_loopback(
     }
 
 
+def test_the_login_is_the_only_way_to_the_pages_and_its_variables_are_documented(tmp_path: Path) -> None:
+    text = (ROOT / "deploy" / "login" / "docker-compose.yml").read_text(encoding="utf-8")
+    assert "ports: !reset []" in text, "nobody goes past it"
+    file = tmp_path / "docker-compose.yml"
+    file.write_text(text.replace("!reset ", ""), encoding="utf-8")
+    command = ["check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+    checked = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    login = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]["login"]
+    assert login["read_only"] is True
+    assert login["cap_drop"] == ["ALL"]
+    document = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert all(f"\n{name}=" in document for name in login["environment"])
+    site = (ROOT / "deploy" / "login" / "Caddyfile").read_text(encoding="utf-8").partition("{$PAGES_HOST} {")[2]
+    assert re.search(r"^\tbasic_auth \{$", site, flags=re.MULTILINE), "for every path of the site"
+
+
 def test_the_code_may_end_its_run_before_it_is_killed_and_is_killed_before_its_claims_expire(
     services: dict[str, dict[str, Any]],
 ) -> None:
@@ -242,10 +259,14 @@ def test_our_image_is_built_once_and_never_taken_from_a_registry(services: dict[
     assert {services[name]["pull_policy"] for name in OURS} == {"never"}
 
 
-def test_the_sandbox_is_asked_for_and_shares_the_loopback_of_the_code(services: dict[str, dict[str, Any]]) -> None:
+def test_the_sandbox_is_asked_for_and_answers_under_the_name_of_its_service(
+    services: dict[str, dict[str, Any]],
+) -> None:
     sandbox = services["brevo-sandbox"]
     assert sandbox["profiles"] == ["sandbox"]
-    assert sandbox["network_mode"] == "service:code"
+    assert sandbox["command"][-2:] == ["--allow-host", "brevo-sandbox"]
+    document = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert "\nBREVO_API_BASE_URL=http://brevo-sandbox:8085/v3\n" in document
 
 
 def test_the_api_is_asked_for_since_it_needs_a_token_first(services: dict[str, dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Serves the sandbox over HTTP on 127.0.0.1."""
+"""Serves the sandbox over HTTP, on 127.0.0.1 unless told otherwise."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,8 @@ import errno
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -36,7 +37,18 @@ class PortTakenError(CrmPipelinesError):
     """The port of the sandbox is in use."""
 
 
-def create_app(sandbox: Sandbox, state_file: Path | None = None) -> Starlette:
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Who can reach the sandbox: the address that it listens at, and names that are not this machine's loopback."""
+
+    host: str = HOST
+    names: frozenset[str] = frozenset()
+
+
+LOOPBACK = Reach()
+
+
+def create_app(sandbox: Sandbox, state_file: Path | None = None, reach: Reach = LOOPBACK) -> Starlette:
     """The ASGI application. Raises CrmPipelinesError when the state file cannot be used."""
     kept = StateFile(state_file, sandbox) if state_file else None
     if kept:
@@ -59,20 +71,20 @@ def create_app(sandbox: Sandbox, state_file: Path | None = None) -> Starlette:
             *switches(sandbox),
             Mount(sandbox.prefix, Gateway(sandbox)),
         ],
-        middleware=[Middleware(_LoopbackOnly)],
+        middleware=[Middleware(_KnownNamesOnly, names=_LOOPBACK_NAMES | reach.names)],
         lifespan=lifespan,
     )
     app.state.sandbox = sandbox
     return app
 
 
-def serve(sandbox: Sandbox, *, port: int, state_file: Path | None = None) -> None:
+def serve(sandbox: Sandbox, *, port: int, state_file: Path | None = None, reach: Reach = LOOPBACK) -> None:
     """Serve until SIGTERM or SIGINT; prints the URL once it listens. Port 0: any free one.
 
     Raises PortTakenError, or CrmPipelinesError when the state file cannot be used.
     """
-    app = create_app(sandbox, state_file)
-    listener = _listen(port)
+    app = create_app(sandbox, state_file, reach)
+    listener = _listen(reach.host, port)
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -83,7 +95,7 @@ def serve(sandbox: Sandbox, *, port: int, state_file: Path | None = None) -> Non
         timeout_keep_alive=60,
     )
     with _stopped_by_signals():
-        click.echo(f"{sandbox.name} sandbox: http://{HOST}:{listener.getsockname()[1]}")
+        click.echo(f"{sandbox.name} sandbox: http://{reach.host}:{listener.getsockname()[1]}")
         _Server(config).run(sockets=[listener])
 
 
@@ -106,33 +118,34 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class _LoopbackOnly:
+class _KnownNamesOnly:
     """Refuses requests under a name that is not this machine's: a foreign page may point its own name here."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, names: Set[str]) -> None:
         self._app = app
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-            if host.rpartition(":")[0] not in _LOOPBACK_NAMES and host not in _LOOPBACK_NAMES:
+            if host.rpartition(":")[0] not in self._names and host not in self._names:
                 refusal = PlainTextResponse("The sandbox answers only under the names of this machine.", 403)
                 return await refusal(scope, receive, send)
         return await self._app(scope, receive, send)
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
         listener.close()
         if error.errno != errno.EADDRINUSE:
-            raise CrmPipelinesError(f"The sandbox cannot listen on {HOST}:{port}: {error.strerror}.") from None
+            raise CrmPipelinesError(f"The sandbox cannot listen on {host}:{port}: {error.strerror}.") from None
         raise PortTakenError(
-            f"Port {port} on {HOST} is in use by another program: stop that, or choose another port with --port."
+            f"Port {port} on {host} is in use by another program: stop that, or choose another port with --port."
         ) from None
     return listener
 

@@ -14,6 +14,6 @@ def create_app(state_file: Path | None = None) -> Starlette:
     return server.create_app(Mautic(SandboxConfig()), state_file)
 
 
-def serve(*, port: int, state_file: Path | None = None) -> None:
+def serve(*, port: int, state_file: Path | None = None, reach: server.Reach = server.LOOPBACK) -> None:
     """Serve until SIGTERM or SIGINT. Raises PortTakenError, or CrmPipelinesError for the state file."""
-    server.serve(Mautic(SandboxConfig()), port=port, state_file=state_file)
+    server.serve(Mautic(SandboxConfig()), port=port, state_file=state_file, reach=reach)

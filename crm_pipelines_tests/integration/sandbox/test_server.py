@@ -132,3 +132,23 @@ def test_a_broken_state_file_is_named_and_left_alone(tmp_path: Path, content: st
     assert ended.exit_code == 1
     assert ended.output.startswith(f"Error: The sandbox cannot use its state file {file}")
     assert file.read_text() == content
+
+
+def test_it_answers_under_the_names_it_was_given_and_no_others() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "crm_pipelines",
+        "sandbox",
+        "brevo",
+        "--port",
+        "0",
+        "--allow-host",
+        "brevo-sandbox",
+    ]
+    with program(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        root = process.stdout.readline().split()[-1]
+        names = ("brevo-sandbox:8085", "127.0.0.1", "foreign.example")
+        answers = [requests.get(f"{root}/_sandbox/state", headers={"Host": name}, timeout=PATIENCE) for name in names]
+    assert [answer.status_code for answer in answers] == [200, 200, 403]
