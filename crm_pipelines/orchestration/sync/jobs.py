@@ -10,7 +10,7 @@ from crm_pipelines.orchestration.resources import resource_of
 from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
-from crm_pipelines.orchestration.sync.tags import begin_anew, sync_slot
+from crm_pipelines.orchestration.sync.tags import begin_anew, of_destination, sync_slot
 from crm_pipelines.settings import CrmSettings
 
 
@@ -36,6 +36,7 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
         executor_def=executor,
         resource_defs={"destination": resource_of(destination.name, begin_anew), "sent_batches": sent_batches},
         tags={
+            **of_destination(destination.name),
             **sync_slot(destination.name, 1),
             # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's
             # lease.

@@ -5,6 +5,9 @@ import dagster as dg
 SYNC_SLOT_TAG = "crm-pipelines/sync"
 """Dagster runs one at a time per value of this tag (dagster.yaml)."""
 
+DESTINATION_TAG = "crm-pipelines/destination"
+"""On the runs of a destination's jobs; its value is the destination's name."""
+
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
 
@@ -25,6 +28,11 @@ FOLLOWS_TAG = "crm-pipelines/follows"
 
 FOUND_TAG = "crm-pipelines/found"
 """On such a run: how many due contacts it was started for."""
+
+
+def of_destination(name: str) -> dict[str, str]:
+    """The tag of the jobs of this destination."""
+    return {DESTINATION_TAG: name}
 
 
 def sync_slot(crm: str, number: int) -> dict[str, str]:

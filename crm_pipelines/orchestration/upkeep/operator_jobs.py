@@ -20,7 +20,7 @@ from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.launch_config import checked, not_blank, valid_ids
 from crm_pipelines.orchestration.resources import Destination, resource_of, sentences
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
-from crm_pipelines.orchestration.sync.tags import GATE_TAG, begin_anew
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, begin_anew, of_destination
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings
 from crm_pipelines.statistics.status import crm_status
@@ -209,7 +209,7 @@ def operator_jobs(destination: CrmSettings) -> list[dg.JobDefinition]:
             graph.to_job,
             executor_def=dg.in_process_executor,
             resource_defs={"destination": resource_of(destination.name, begin_anew)},
-            tags={"dagster/max_runtime": "600", "dagster/max_retries": "0"},
+            tags={**of_destination(destination.name), "dagster/max_runtime": "600", "dagster/max_retries": "0"},
         )
         return make() if config is None else checked(make, {op.name: config})
 
