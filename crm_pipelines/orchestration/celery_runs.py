@@ -24,14 +24,13 @@ class DestinationQueuesLauncher(CeleryRunLauncher):
         """Stop the run for good.
 
         Dagster takes a run that ends by a signal for crashed, and executes it again, unless it was told before that
-        somebody wants the end. Its other launchers do so; in dagster-celery 0.29 nobody does. A run that waits for a
-        worker is not begun then.
+        somebody wants the end. Its other launchers do so; in dagster-celery 0.29 nobody does.
         """
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
+        if run is None or run.is_finished or DAGSTER_CELERY_TASK_ID_TAG not in run.tags:
             return False
         self._instance.report_run_canceling(run)
-        return DAGSTER_CELERY_TASK_ID_TAG not in run.tags or super().terminate(run_id)
+        return super().terminate(run_id)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the run's worker lives, as far as Redis knows.
