@@ -4,6 +4,7 @@ Every function is one short transaction. The claims of an import are held by the
 like all others: whatever a contact's claim_no says at the end decides. The statements stand in bulk_imports.sql.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -87,12 +88,12 @@ def holder(import_id: UUID) -> str:
 
 
 class BulkImports:
-    """The bulk imports to one CRM on behalf of one run."""
+    """The bulk imports to one CRM on behalf of one run, as far as this object has begun them or taken them in hand."""
 
     def __init__(self, engine: sa.Engine, crm: str, run_id: str) -> None:
         self._engine = engine
         self.crm = crm
-        self._run_id = run_id
+        self._tender = f"{run_id}/{secrets.token_hex(8)}"
         self._floor: dict[UUID, tuple[str, UUID]] = {}
 
     def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
@@ -100,7 +101,7 @@ class BulkImports:
             return self._execute(connection, name, **parameters)
 
     def _execute(self, connection: sa.Connection, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
-        result = connection.execute(_SQL[name], {"crm": self.crm, "run_id": self._run_id, **parameters})
+        result = connection.execute(_SQL[name], {"crm": self.crm, "tender": self._tender, **parameters})
         return result.all() if result.returns_rows else []
 
     def due(self, threshold: int) -> bool:
@@ -168,26 +169,26 @@ class BulkImports:
                 raise ImportLost
             return {row.key for row in self._execute(connection, "drop_lost", id=import_id)}
 
-    def accepted(self, import_id: UUID, process_id: str) -> None:
-        """The CRM has taken it; `process_id` is what the CRM calls it."""
-        self._all("accepted", id=import_id, process_id=process_id)
+    def accepted(self, import_id: UUID, process_id: str) -> bool:
+        """The CRM has taken it; `process_id` is what the CRM calls it. Returns whether the import is still ours."""
+        return bool(self._all("accepted", id=import_id, process_id=process_id))
 
     def tend(self, *, silence: timedelta) -> list[OpenImport]:
         """Take those imports in hand that wait at the CRM and that no living run looks after."""
         rows = self._all("tend", silence=silence)
         return [OpenImport(**row._mapping) for row in rows]
 
-    def leave(self) -> int:
+    def leave(self) -> dict[UUID, int]:
         """Let the next run look after what is still under way; returns of how many contacts the fate is not known."""
-        return sum(row.contacts for row in self._all("leave"))
+        return {row.id: row.contacts for row in self._all("leave")}
 
     def any_open(self) -> bool:
         """Whether an import is under way at the CRM."""
         return bool(self._all("any_open")[0][0])
 
-    def completed(self, import_id: UUID) -> None:
-        """The CRM says that it is done; now it has to be seen."""
-        self._all("completed", id=import_id)
+    def completed(self, import_id: UUID) -> bool:
+        """The CRM says that it is done; now it has to be seen. Returns whether the import is still ours."""
+        return bool(self._all("completed", id=import_id))
 
     def expected(self, import_id: UUID, keys: Sequence[str]) -> list[Expected]:
         """What the import told of the contacts with these keys, as far as they are in it."""
@@ -210,10 +211,14 @@ class BulkImports:
         """Note in which of the CRM's reports (value) a contact (key) was found."""
         self._all("report", id=import_id, keys=list(reported), reports=list(reported.values()))
 
-    def end(self, import_id: UUID, ended_as: str) -> int:
-        """Nothing more will come of it; returns of how many contacts no outcome could be recorded."""
+    def end(self, import_id: UUID, ended_as: str) -> int | None:
+        """Nothing more will come of it; returns of how many contacts no outcome could be recorded.
+
+        None: somebody else looks after it, or has ended it.
+        """
         with self._engine.begin() as connection:
-            self._execute(connection, "end", id=import_id, ended_as=ended_as)
+            if not self._execute(connection, "end", id=import_id, ended_as=ended_as):
+                return None
             return len(self._execute(connection, "drop_rows", id=import_id))
 
     def latest_ends(self) -> list[ImportEnd]:

@@ -1,10 +1,12 @@
 -- Bulk imports: claims that a whole import holds, under the name 'import:<id>'. docs/architecture.md, "In bulk".
+-- tended_by is the id of a run and, behind a slash, a word that one process of it has drawn: two may execute one run. Each
+-- change of an import's state is made by whoever tends it.
 -- No statement waits for a row that somebody's transaction holds. What an import leaves behind for that reason when it
 -- ends, `rescue` in claims.sql returns.
 
 -- name: begin
 INSERT INTO crm_bulk_imports (crm, tended_by, mapping_version, attributes_version, walk_id)
-VALUES (:crm, :run_id, :mapping_version, :attributes_version, :walk_id) RETURNING id
+VALUES (:crm, :tender, :mapping_version, :attributes_version, :walk_id) RETURNING id
 
 -- name: note_failed
 -- One that was given up before it began, since the account could not be read.
@@ -35,7 +37,7 @@ SELECT count(*) >= :threshold FROM (
      WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0 AND bulk_ok LIMIT :threshold) AS first
 
 -- name: beat
-UPDATE crm_bulk_imports SET tended_at = now() WHERE id = :id AND tended_by = :run_id AND state = :state RETURNING id
+UPDATE crm_bulk_imports SET tended_at = now() WHERE id = :id AND tended_by = :tender AND state = :state RETURNING id
 
 -- name: set_apart
 -- Gives claims back uncharged, to be delivered singly.
@@ -54,7 +56,7 @@ RETURNING s.contact_id
 UPDATE crm_bulk_imports i SET state = 'submitting', tended_at = now(), submitted_at = now(),
        modified_since = :modified_since, deadline = now() + CAST(:time_limit AS interval)
   FROM crm_walks w
- WHERE i.id = :id AND i.tended_by = :run_id AND i.state = 'preparing'
+ WHERE i.id = :id AND i.tended_by = :tender AND i.state = 'preparing'
    AND w.id = i.walk_id AND w.completed_at IS NOT NULL AND w.begun_at > now() - CAST(:scan_trust AS interval)
 RETURNING i.id
 
@@ -71,26 +73,27 @@ RETURNING r.key
 -- name: accepted
 UPDATE crm_bulk_imports SET state = 'waiting', process_id = :process_id, tended_at = now(),
        contacts = (SELECT count(*) FROM crm_bulk_rows WHERE import_id = :id)
- WHERE id = :id AND state = 'submitting' RETURNING id
+ WHERE id = :id AND tended_by = :tender AND state IN ('submitting', 'waiting') RETURNING id
 
 -- name: tend
 -- The imports under way at the CRM that nobody else looks after.
-UPDATE crm_bulk_imports i SET tended_by = :run_id, tended_at = now()
+UPDATE crm_bulk_imports i SET tended_by = :tender, tended_at = now()
  WHERE i.crm = :crm AND i.state IN ('waiting', 'proving')
-   AND (i.tended_by IS NULL OR i.tended_by = :run_id OR i.tended_at < now() - CAST(:silence AS interval))
+   AND (i.tended_by IS NULL OR i.tended_by = :tender OR i.tended_at < now() - CAST(:silence AS interval))
 RETURNING i.id, i.process_id, i.modified_since, i.deadline <= now() AS overdue, i.state = 'proving' AS completed,
           (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
 
 -- name: leave
 UPDATE crm_bulk_imports i SET tended_by = NULL
- WHERE i.crm = :crm AND i.tended_by = :run_id AND i.state IN ('waiting', 'proving')
-RETURNING (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
+ WHERE i.crm = :crm AND i.tended_by = :tender AND i.state IN ('waiting', 'proving')
+RETURNING i.id, (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
 
 -- name: any_open
 SELECT EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state IN ('waiting', 'proving'))
 
 -- name: completed
-UPDATE crm_bulk_imports SET state = 'proving', tended_at = now() WHERE id = :id AND state = 'waiting'
+UPDATE crm_bulk_imports SET state = 'proving', tended_at = now()
+ WHERE id = :id AND tended_by = :tender AND state IN ('waiting', 'proving') RETURNING id
 
 -- name: expected
 SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY (CAST(:keys AS text[]))
@@ -126,13 +129,16 @@ WITH kept AS MATERIALIZED (
 SELECT p.contact_id, k.contact_id IS NULL AS gone FROM proved p FULL JOIN kept k ON k.contact_id = p.contact_id
 
 -- name: record_unproved
--- The ledger entries of some of the others. They go back to the queue uncharged and are delivered singly.
-WITH kept AS MATERIALIZED (
-    SELECT r.* FROM crm_bulk_rows r JOIN crm_contacts c ON c.id = r.contact_id
-     WHERE r.import_id = :id ORDER BY r.key LIMIT :limit FOR KEY SHARE OF c SKIP LOCKED
+-- The ledger entries of some of the others. They go back to the queue uncharged and are delivered singly. Nothing, if
+-- somebody else tends the import by now: whoever slept has not seen what is at the CRM.
+WITH tended AS MATERIALIZED (
+    SELECT id FROM crm_bulk_imports WHERE id = :id AND tended_by = :tender
+), kept AS MATERIALIZED (
+    SELECT r.* FROM tended t JOIN crm_bulk_rows r ON r.import_id = t.id JOIN crm_contacts c ON c.id = r.contact_id
+     ORDER BY r.key LIMIT :limit FOR KEY SHARE OF c SKIP LOCKED
 ), unproved AS (
-    DELETE FROM crm_bulk_rows r
-     WHERE r.import_id = :id
+    DELETE FROM crm_bulk_rows r USING tended t
+     WHERE r.import_id = t.id
        AND (r.contact_id IN (SELECT contact_id FROM kept)
             OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
     RETURNING r.contact_id
@@ -156,7 +162,7 @@ UPDATE crm_bulk_rows r SET reported = d.reported
 
 -- name: end
 UPDATE crm_bulk_imports SET state = 'ended', ended_as = :ended_as, ended_at = now(), tended_by = NULL
- WHERE id = :id AND state <> 'ended'
+ WHERE id = :id AND tended_by = :tender AND state <> 'ended' RETURNING id
 
 -- name: give_back
 WITH free AS MATERIALIZED (
@@ -186,7 +192,7 @@ DELETE FROM crm_bulk_rows WHERE import_id = :id RETURNING key
 UPDATE crm_bulk_imports SET state = 'ended', ended_as = 'lost', ended_at = now(), tended_by = NULL
  WHERE crm = :crm AND state IN ('preparing', 'submitting')
    AND (tended_at < now() - CAST(:silence AS interval)
-        OR (state = 'preparing' AND tended_by = ANY (CAST(:ended_runs AS text[]))))
+        OR (state = 'preparing' AND split_part(tended_by, '/', 1) = ANY (CAST(:ended_runs AS text[]))))
 RETURNING id
 
 -- name: without_nested_loops

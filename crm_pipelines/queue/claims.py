@@ -1,4 +1,4 @@
-"""The queue: claim, renew, load, record, apply, release, rescue.
+"""The queue: claim, begin, renew, load, record, apply, release, rescue.
 
 Every function is one short transaction and may be repeated. The fence is `claim_no`: whoever holds an older one can
 neither renew nor complete. All times are the database's. The statements stand in claims.sql.
@@ -81,15 +81,27 @@ class Queue:
         ids = None if contact_ids is None else list(contact_ids)
         return _in_order(self._all("peek", limit=limit, contact_ids=ids))
 
-    def renew(self, claims: Sequence[Claim], *, lease: timedelta) -> dict[UUID, int]:
-        """Begin or go on delivering: set the leases anew; returns the contact's revision per claim still held.
+    def begin(self, claims: Sequence[Claim], *, lease: timedelta, leap: int) -> dict[UUID, int]:
+        """Begin to deliver: from here on each claim's number is `leap` higher; returns as `renew` does.
 
-        A crash from here on is charged to these contacts. A row that somebody's transaction holds counts as lost.
+        Whoever knows the former number, another process of the run say, can do nothing more with it. `leap` is a number
+        that this process has drawn: with it the call may be repeated. A crash from here on is charged to these
+        contacts.
         """
+        return self._renewed("begin", claims, lease=lease, leap=leap)
+
+    def renew(self, claims: Sequence[Claim], *, lease: timedelta) -> dict[UUID, int]:
+        """Go on delivering: set the leases anew; returns the contact's revision per claim still held.
+
+        A row that somebody's transaction holds counts as lost.
+        """
+        return self._renewed("renew", claims, lease=lease)
+
+    def _renewed(self, name: str, claims: Sequence[Claim], **given: Any) -> dict[UUID, int]:
         held: dict[UUID, int] = {}
         for _ in tries():
             missing = [claim for claim in claims if claim.contact_id not in held]
-            rows = self._all("renew", "renew", lease=lease, **_keys(missing))
+            rows = self._all(name, "renew", **given, **_keys(missing))
             held |= {row.contact_id: row.revision for row in rows if row.revision is not None}
             if all(row.revision is not None for row in rows):
                 break
@@ -197,15 +209,23 @@ class Queue:
             for attempt in attempts
         ]
 
-    def apply(self, run_id: str, policy: RetryPolicy, contact_ids: Sequence[UUID] | None = None) -> list[Applied]:
-        """Carry recorded outcomes of the run over to the state machine, fenced; None: for all its contacts.
+    def apply(
+        self,
+        run_id: str,
+        policy: RetryPolicy,
+        contact_ids: Sequence[UUID] | None = None,
+        *,
+        claims: Sequence[Claim] | None = None,
+    ) -> list[Applied]:
+        """Carry recorded outcomes of the run over to the state machine, fenced: all, or of these contacts or claims.
 
         What somebody's transaction holds stays in the ledger for the next call.
         """
-        given: dict[str, Any] = {
-            "run_id": run_id,
-            "contact_ids": None if contact_ids is None else list(contact_ids),
-        }
+        given: dict[str, Any] = {"run_id": run_id, "contact_ids": None, "claim_nos": None}
+        if contact_ids is not None:
+            given |= {"contact_ids": list(contact_ids)}
+        if claims is not None:
+            given |= _keys(claims)
         applied: list[Applied] = []
         for _ in tries():
             rows = self._all(
@@ -221,15 +241,23 @@ class Queue:
                 break
         return applied
 
-    def release(self, run_id: str, contact_ids: Sequence[UUID] | None = None, *, delay: timedelta = timedelta()) -> int:
+    def release(self, run_id: str, claims: Sequence[Claim] | None = None, *, delay: timedelta = timedelta()) -> int:
         """Give claims back uncharged, due again after `delay`; None: all that the run has not begun to deliver."""
-        ids = None if contact_ids is None else list(contact_ids)
+        given: dict[str, Any] = {"contact_ids": None, "claim_nos": None} if claims is None else _keys(claims)
         released = 0
         for _ in tries():
-            released += len(self._all("release", "release", run_id=run_id, contact_ids=ids, delay=delay))
-            if ids is None or released == len(ids):
+            released += len(self._all("release", "release", run_id=run_id, delay=delay, **given))
+            if claims is None or released == len(claims):
                 break
         return released
+
+    def being_delivered(self, run_id: str) -> int:
+        """How many contacts processes of the run are delivering at present."""
+        return int(self._all("being_delivered", run_id=run_id)[0].contacts)
+
+    def taken_within_run(self, run_id: str, claims: Sequence[Claim]) -> int:
+        """Of how many of these claims another process of the same run has taken the contact since."""
+        return int(self._all("taken_within_run", run_id=run_id, **_keys(claims))[0].contacts)
 
     def take_put_first(self) -> list[UUID]:
         """The contacts that somebody has put first since this was last asked, and that are still due."""

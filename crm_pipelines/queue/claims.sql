@@ -82,6 +82,28 @@ WITH given AS MATERIALIZED (
 )
 SELECT contact_id, r.revision FROM given FULL JOIN renewed r USING (contact_id)
 
+-- name: begin
+-- The first renewal, to a number that stands in no file: of the processes that know a claim, one begins its delivery, and
+-- the others find a number that is not theirs. Repeated with the same leap, since the answer was lost, it finds its own.
+WITH given AS MATERIALIZED (
+    SELECT s.contact_id
+      FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
+      JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.state = 'claimed'
+                      AND s.claim_no IN (d.claim_no, d.claim_no + CAST(:leap AS bigint))
+), free AS MATERIALIZED (
+    SELECT s.contact_id, d.claim_no + CAST(:leap AS bigint) AS claim_no
+      FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
+      JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.state = 'claimed'
+                      AND s.claim_no IN (d.claim_no, d.claim_no + CAST(:leap AS bigint))
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+), begun AS (
+    UPDATE crm_syncs s SET claim_no = f.claim_no, lease_until = now() + :lease,
+           delivery_started_at = coalesce(s.delivery_started_at, now())
+      FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
+    RETURNING s.contact_id, s.revision
+)
+SELECT contact_id, b.revision FROM given FULL JOIN begun b USING (contact_id)
+
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
 SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.sent_attributes, s.payload_hash,
@@ -200,6 +222,8 @@ WITH outcome AS MATERIALIZED (
     SELECT * FROM crm_attempts
      WHERE crm = :crm AND run_id = :run_id AND applied_at IS NULL
        AND (CAST(:contact_ids AS uuid[]) IS NULL OR contact_id = ANY (CAST(:contact_ids AS uuid[])))
+       AND (CAST(:claim_nos AS bigint[]) IS NULL
+            OR (contact_id, claim_no) IN (SELECT * FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[]))))
      ORDER BY contact_id FOR UPDATE SKIP LOCKED
 ), free AS MATERIALIZED (
     SELECT o.*,
@@ -292,15 +316,20 @@ SELECT o.outcome, coalesce(c.state, 'superseded') AS state, o.kind, count(*) AS 
 -- name: any_unapplied
 SELECT EXISTS (SELECT 1 FROM crm_attempts
                 WHERE crm = :crm AND run_id = :run_id AND applied_at IS NULL
-                  AND (CAST(:contact_ids AS uuid[]) IS NULL OR contact_id = ANY (CAST(:contact_ids AS uuid[]))))
+                  AND (CAST(:contact_ids AS uuid[]) IS NULL OR contact_id = ANY (CAST(:contact_ids AS uuid[])))
+                  AND (CAST(:claim_nos AS bigint[]) IS NULL
+                       OR (contact_id, claim_no) IN (SELECT * FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])))))
 
 -- name: release
--- Gives claims back uncharged. Without ids: all that this run holds and has not begun to deliver.
+-- Gives claims back uncharged. Without any named: all that this run holds and has not begun to deliver. Named ones by their
+-- number: another process of the run may hold the contact by now.
 WITH free AS MATERIALIZED (
     SELECT contact_id FROM crm_syncs s
      WHERE s.crm = :crm AND s.state = 'claimed' AND s.claimed_by = :run_id
        AND CASE WHEN CAST(:contact_ids AS uuid[]) IS NULL THEN s.delivery_started_at IS NULL
-                ELSE s.contact_id = ANY (CAST(:contact_ids AS uuid[])) END
+                ELSE s.contact_id = ANY (CAST(:contact_ids AS uuid[]))
+                     AND (s.contact_id, s.claim_no) IN (SELECT * FROM unnest(CAST(:contact_ids AS uuid[]),
+                                                                             CAST(:claim_nos AS bigint[]))) END
        FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
@@ -308,12 +337,27 @@ UPDATE crm_syncs s SET state = 'queued', claimed_by = NULL, lease_until = NULL, 
   FROM free f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
+-- name: being_delivered
+-- How many contacts the run is delivering at present.
+SELECT count(*) AS contacts FROM crm_syncs
+ WHERE crm = :crm AND state = 'claimed' AND claimed_by = :run_id AND delivery_started_at IS NOT NULL AND lease_until > now()
+
+-- name: taken_within_run
+-- Of these claims, those whose contacts another process of the same run has taken since: it holds them, or has an outcome.
+SELECT count(*) AS contacts
+  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
+ WHERE EXISTS (SELECT FROM crm_syncs s WHERE s.contact_id = d.contact_id AND s.crm = :crm AND s.claimed_by = :run_id
+                  AND s.claim_no > d.claim_no)
+    OR EXISTS (SELECT FROM crm_attempts a WHERE a.contact_id = d.contact_id AND a.crm = :crm AND a.run_id = :run_id
+                  AND a.claim_no > d.claim_no)
+
 -- name: abandoned_runs
 -- Runs with claims that may be stale, or with outcomes that nobody carried over, or with an import not yet sent.
 SELECT DISTINCT claimed_by FROM crm_syncs
  WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id AND claimed_by NOT LIKE 'import:%'
 UNION
-SELECT tended_by FROM crm_bulk_imports WHERE crm = :crm AND state = 'preparing' AND tended_by <> :run_id
+SELECT split_part(tended_by, '/', 1) FROM crm_bulk_imports
+ WHERE crm = :crm AND state = 'preparing' AND split_part(tended_by, '/', 1) <> :run_id
 
 -- name: claims_by_run
 SELECT claimed_by AS run_id, count(*) AS claims FROM crm_syncs
@@ -452,8 +496,8 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by = :run_id
                   AND delivery_started_at IS NOT NULL AND lease_until > now())
     OR EXISTS (SELECT 1 FROM crm_attempts WHERE crm = :crm AND finished_at > now() - interval '2 min' AND run_id = :run_id)
-    OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended' AND tended_by = :run_id
-                  AND tended_at > now() - interval '2 min')
+    OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended'
+                  AND split_part(tended_by, '/', 1) = :run_id AND tended_at > now() - interval '2 min')
     -- A run reads the account for up to five minutes before it claims anything.
     OR EXISTS (SELECT 1 FROM crm_walks WHERE crm = :crm AND begun_at > now() - interval '6 min')
 

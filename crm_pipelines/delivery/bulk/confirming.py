@@ -114,7 +114,10 @@ class Confirmer:
             self.fates.add(superseded=gone)
             self.fates.carry_over(one.id, found)
         # What is left, somebody's transaction holds. It returns to the queue by itself.
-        self.fates.add(superseded=self.session.insistently(partial(self.imports.end, one.id, ended_as)))
+        left = self.session.insistently(partial(self.imports.end, one.id, ended_as))
+        if left is None:
+            self.fates.lose()
+        self.fates.add(superseded=left or 0)
 
     def _refused(self, status: ImportStatus) -> Mapping[str, str]:
         return self.bulk.refused(status, local=self.session.gate.account == SANDBOX)

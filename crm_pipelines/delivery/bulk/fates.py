@@ -25,6 +25,7 @@ class Fates:
         self._released = 0
         self._superseded = 0
         self._applied: list[Applied] = []
+        self._lost = False
 
     @property
     def claimed(self) -> int:
@@ -36,6 +37,10 @@ class Fates:
             self._claimed += claimed
             self._released += released
             self._superseded += superseded
+
+    def lose(self) -> None:
+        """Somebody has taken this run's process for dead, and looks after one of its imports."""
+        self._lost = True
 
     def carry_over(self, import_id: UUID, contact_ids: Sequence[UUID] | None = None) -> int:
         """Outcomes from the ledger to the state machine; returns of how many contacts.
@@ -53,9 +58,11 @@ class Fates:
     def totals(self, *, importing: int) -> Totals:
         """Of all so far; `importing` contacts are in imports that a later run looks after."""
         totals = totals_of(self._applied, claimed=self._claimed, released=self._released, taken_over=self._superseded)
-        return replace(
+        totals = replace(
             totals,
             importing=importing,
             requests=totals.requests + self._session.requests,
             refused_for_rate=self._session.refused_for_rate,
         )
+        left_to_others = totals.unaccounted if self._lost else 0
+        return replace(totals, superseded=totals.superseded + left_to_others)

@@ -91,10 +91,12 @@ class BulkSender:
             if scan is not None:  # contacts were left to it
                 self._failed = self._failed or "unanswered"
         finally:
-            importing = self.session.insistently(self.imports.leave)
+            left = self.session.insistently(self.imports.leave)
+            if self._open.keys() - left.keys():
+                self.fates.lose()
             if scan is not None:
                 self.session.insistently(partial(self.blocklist.forget, scan.completed.id))
-        totals = self.fates.totals(importing=importing)
+        totals = self.fates.totals(importing=sum(left.values()))
         if self.session.insistently(self.session.belongs_to_another_account):  # which forgot the imports of this one
             totals = replace(totals, superseded=totals.superseded + totals.unaccounted)
         return BulkReceipt(totals=totals, failed=self._failed, halted=self.session.halted)
@@ -112,8 +114,11 @@ class BulkSender:
         for one in list(self._open.values()):
             status = statuses.get(one.process_id)
             if one.completed or (status is not None and status.completed):
-                self.session.patiently(partial(self.imports.completed, one.id))
-                ended.append(one)
+                if self.session.patiently(partial(self.imports.completed, one.id)):
+                    ended.append(one)
+                else:
+                    self.fates.lose()
+                    del self._open[one.id]
             elif status is not None and status.failed:
                 self._give_up(one, "failed", f"The bulk import ended as {status.said}.")
         try:
@@ -250,8 +255,10 @@ class BulkSender:
             contacts=len(body.rows),
         )
         if process_id is not None:
-            self.session.insistently(partial(self.imports.accepted, import_id, process_id))
-            self._open[import_id] = one
+            if self.session.insistently(partial(self.imports.accepted, import_id, process_id)):
+                self._open[import_id] = one
+            else:
+                self.fates.lose()
             _log.info("Import of %d contacts is under way as process %s.", one.contacts, process_id)
         self.session.heed_endpoint(outcome)
         if process_id is None and outcome.result is Result.REJECTED:

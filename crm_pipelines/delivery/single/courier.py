@@ -87,7 +87,12 @@ class Courier:
         self._queue = queue
         self._crm = session.crm
         self._run_id = run_id
+        self._numbers: dict[UUID, Claim] = {}
         self._in_doubt: set[Claim] = set()  # sent, perhaps, and not to be sent again; no outcome is known yet
+
+    def present(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+        """These claims under the numbers that they have now: of those whose delivery has begun, nobody else's."""
+        return tuple(self._numbers.get(claim.contact_id, claim) for claim in claims)
 
     def deliver_one_at_a_time(self, claims: Sequence[Claim]) -> Receipt:
         """For crash suspects: while one is being delivered, no other can be blamed."""
@@ -123,29 +128,32 @@ class Courier:
         return undisturbed(partial(self._deliver, claims), partial(self.session.halt, _INTERRUPTED))
 
     def _deliver(self, claims: Sequence[Claim]) -> Receipt:
+        queue, patiently = self._queue, self.session.patiently
         fence = Fence(
-            lambda held: self.session.patiently(lambda: self._queue.renew(held, lease=DELIVERY_LEASE)), claims
+            lambda given, leap: patiently(lambda: queue.begin(given, lease=DELIVERY_LEASE, leap=leap)),
+            lambda held: patiently(lambda: queue.renew(held, lease=DELIVERY_LEASE)),
+            claims,
         )
         recorded: set[Claim] = set()
         try:
             if self.session.halted is None:
-                ours = fence.hold()
-                held = [claim for claim in claims if claim.contact_id in ours]
-                deliveries = self.session.patiently(lambda: self._queue.load(held))
+                held = fence.hold()
+                deliveries = patiently(lambda: queue.load(held))
                 self._send_all(deliveries, fence, recorded)
         except Stopped:
             pass
         finally:
-            released, locked = self._give_back([claim for claim in claims if claim not in recorded])
+            self._numbers |= {claim.contact_id: claim for claim in fence.numbers}
+            released, locked = self._give_back([claim for claim in fence.numbers if claim not in recorded])
         return Receipt(released=released, halted=self.session.halted, locked=locked)
 
     def _give_back(self, unsent: Sequence[Claim]) -> tuple[int, int]:
         """How many of the claims are free now, and how many somebody's transaction keeps from being so."""
         if not unsent:
             return 0, 0
-        ids = [claim.contact_id for claim in unsent if claim not in self._in_doubt]
+        certain = [claim for claim in unsent if claim not in self._in_doubt]
         session = self.session
-        released = session.insistently(lambda: self._queue.release(self._run_id, ids))
+        released = session.insistently(lambda: self._queue.release(self._run_id, certain))
         _, locked = session.insistently(lambda: self._queue.unattempted(unsent)) if released < len(unsent) else (0, 0)
         return released, locked
 

@@ -76,7 +76,10 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class SentBatch:
-    """A batch whose outcomes are in the ledger; `totals` of one of which nothing is left to be carried over."""
+    """A batch whose outcomes are in the ledger; `totals` of one of which nothing is left to be carried over.
+
+    `elsewhere` counts contacts that another process of the run has taken; they are in none of these totals.
+    """
 
     batch: Batch
     released: int = 0
@@ -85,6 +88,7 @@ class SentBatch:
     totals: Totals | None = None
     foreseen: Foreseen | None = None
     refused_for_rate: int = 0
+    elsewhere: int = 0
     seconds: float = 0.0
 
 

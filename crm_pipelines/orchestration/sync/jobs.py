@@ -9,6 +9,7 @@ from crm_pipelines.orchestration.launch_config import checked
 from crm_pipelines.orchestration.resources import resource_of
 from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
+from crm_pipelines.orchestration.sync.own_batches import own_batches
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
 from crm_pipelines.orchestration.sync.tags import begin_anew, of_destination, sync_slot
 from crm_pipelines.settings import CrmSettings
@@ -34,7 +35,11 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
     make = partial(
         sync.to_job,
         executor_def=executor,
-        resource_defs={"destination": resource_of(destination.name, begin_anew), "sent_batches": sent_batches},
+        resource_defs={
+            "destination": resource_of(destination.name, begin_anew),
+            "io_manager": own_batches,
+            "sent_batches": sent_batches,
+        },
         tags={
             **of_destination(destination.name),
             **sync_slot(destination.name, 1),

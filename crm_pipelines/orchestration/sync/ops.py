@@ -42,7 +42,7 @@ from crm_pipelines.orchestration.sync.batches import Batch, FetchConfig, SentBat
 from crm_pipelines.orchestration.sync.dry_runs import dry_run_output
 from crm_pipelines.orchestration.sync.following import leave_word
 from crm_pipelines.orchestration.sync.sending import send, send_in_bulk, written, written_of_stopped
-from crm_pipelines.orchestration.sync.tags import GATE_TAG, tell_outcome
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, tell_outcome, warn_of_another_process
 from crm_pipelines.orchestration.sync.taking import chosen_by, claim, scan_for_bulk, take_back
 from crm_pipelines.vocabulary import counted
 
@@ -234,26 +234,29 @@ def _sent_until_stopped(
 
     One that is interrupted without that is Dagster's to judge, and to try again.
     """
+    courier = None
     try:
         if not destination.stopped:
             account = account.admitted()
             if not accepts(account):
                 return _given_back(context, account, batch)
-            bulk = account.crm.imports if batch.kind == "import" else None
-            return send(context, account, batch) if bulk is None else send_in_bulk(context, account, batch, bulk)
+            if batch.kind == "import" and account.crm.imports is not None:
+                return send_in_bulk(context, account, batch, account.crm.imports)
+            courier = account.courier(context.run_id)
+            return send(courier, batch)
     except INTERRUPTIONS:
         if not is_being_cancelled(context.run_id, context.instance):
             raise
         destination.stopped = True
         tell_outcome(context, "stopped")
-    totals = written_of_stopped(account, batch)
+    claims = batch.claims if courier is None else courier.present(batch.claims)
+    totals = written_of_stopped(account, replace(batch, claims=claims))
     return SentBatch(batch=batch, released=totals.released, totals=totals, halted="the run was stopped")
 
 
 def _given_back(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
     """The mapping has changed since the run took its contacts, and nobody has looked what the account lacks for it."""
-    ids = [claim.contact_id for claim in batch.claims]
-    released = account.queue.release(context.run_id, ids) if ids else 0
+    released = account.queue.release(context.run_id, batch.claims) if batch.claims else 0
     context.log.warning(
         "Batch %d: the mapping has changed since this run began, so nothing is sent. %d contacts wait for the next "
         "run, "
@@ -274,6 +277,7 @@ def write_statuses(
     context: dg.OpExecutionContext, sent: SentBatch, destination: dg.ResourceParam[Destination]
 ) -> WrittenBatch:
     if sent.totals is not None:  # a dry run, or bulk imports: carried over page by page, see the head of this module
+        _tell_of_elsewhere(context, sent.elsewhere)
         context.log.info("Batch %d: %s", sent.batch.number, in_words(sent.totals))
         return WrittenBatch(
             totals=sent.totals,
@@ -283,9 +287,15 @@ def write_statuses(
             foreseen=sent.foreseen,
         )
     with sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
-        totals = written(account, sent)
+        totals, elsewhere = written(account, sent)
+    _tell_of_elsewhere(context, elsewhere)
     context.log.info("Batch %d: %s", sent.batch.number, in_words(totals))
     return WrittenBatch(totals=totals, halted=sent.halted, dry_run=False, seconds=sent.seconds)
+
+
+def _tell_of_elsewhere(context: dg.OpExecutionContext, contacts: int) -> None:
+    if contacts:
+        warn_of_another_process(context, f"It has taken {counted(contacts, 'contact')} of this batch.")
 
 
 @dg.op(

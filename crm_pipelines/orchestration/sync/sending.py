@@ -1,6 +1,7 @@
 """Sends a batch, singly or in bulk, and carries its outcomes over to the contacts."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,18 +10,19 @@ import dagster as dg
 from crm_pipelines.crms.bulk import Imports
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.planning import CLAIM_LEASE, claim_limit, importing_budget
+from crm_pipelines.delivery.single.courier import Courier
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration.sync.batches import Batch, SentBatch
+from crm_pipelines.queue.model import Applied, Claim
 
 
-def send(context: dg.OpExecutionContext, account: Account, batch: Batch) -> SentBatch:
-    courier = account.courier(context.run_id)
+def send(courier: Courier, batch: Batch) -> SentBatch:
     deliver = {"alone": courier.deliver_one_at_a_time, "probe": courier.deliver_after_a_probe}.get(
         batch.kind, courier.deliver
     )
     receipt = deliver(batch.claims)
     return SentBatch(
-        batch=batch,
+        batch=replace(batch, claims=courier.present(batch.claims)),
         released=receipt.released,
         locked=receipt.locked,
         halted=receipt.halted,
@@ -46,27 +48,38 @@ def send_in_bulk(context: dg.OpExecutionContext, account: Account, batch: Batch,
 def _send_rest(context: dg.OpExecutionContext, account: Account, batch: Batch, limit: int) -> SentBatch:
     """What an import could not bring in, in the time that was meant for imports."""
     claims = account.queue.claim(context.run_id, limit=limit, lease=CLAIM_LEASE)
-    sent = send(context, account, replace(batch, kind="together", claims=tuple(claims)))
-    return replace(sent, batch=batch, totals=written(account, sent))
+    sent = send(account.courier(context.run_id), replace(batch, kind="together", claims=tuple(claims)))
+    totals, elsewhere = written(account, sent)
+    return replace(sent, batch=batch, totals=totals, elsewhere=elsewhere)
 
 
-def written(account: Account, sent: SentBatch) -> Totals:
-    """Carry the outcomes of the batch's claims over to the contacts; returns what became of them."""
-    claims = sent.batch.claims
-    applied = account.queue.apply(sent.batch.run_id, account.policy, [claim.contact_id for claim in claims])
+def written(account: Account, sent: SentBatch) -> tuple[Totals, int]:
+    """Carry the outcomes of the batch's claims over to the contacts; returns what became of them.
+
+    And how many contacts another process of the run has taken, which counts them.
+    """
+    claims, run_id = sent.batch.claims, sent.batch.run_id
+    applied = account.queue.apply(run_id, account.policy, claims=claims)
     free, held = account.queue.unattempted(claims)
-    # Recorded by this run, which then slept: another one has carried them over.
-    elsewhere = len(claims) - free - held - sum(row.contacts for row in applied)
-    taken_over = max(0, free - sent.released) + max(0, elsewhere) + min(held, sent.locked)
-    totals = totals_of(applied, claimed=len(claims), released=sent.released, taken_over=taken_over)
-    return replace(totals, refused_for_rate=sent.refused_for_rate)
+    taken_over = max(0, free - sent.released) + _carried_over_by_others(claims, applied, free, held)
+    taken_over += min(held, sent.locked)
+    elsewhere = min(taken_over, account.queue.taken_within_run(run_id, claims)) if taken_over else 0
+    totals = totals_of(
+        applied, claimed=len(claims) - elsewhere, released=sent.released, taken_over=taken_over - elsewhere
+    )
+    return replace(totals, refused_for_rate=sent.refused_for_rate), elsewhere
 
 
 def written_of_stopped(account: Account, batch: Batch) -> Totals:
     """The same for a run that was stopped, however far it has come with the batch; the rest of the run goes free."""
     claims = batch.claims
-    applied = account.queue.apply(batch.run_id, account.policy, [claim.contact_id for claim in claims])
+    applied = account.queue.apply(batch.run_id, account.policy, claims=claims)
     account.settle(batch.run_id)
     free, held = account.queue.unattempted(claims)
-    elsewhere = len(claims) - free - held - sum(row.contacts for row in applied)
-    return totals_of(applied, claimed=len(claims), released=free + held, taken_over=max(0, elsewhere))
+    taken_over = _carried_over_by_others(claims, applied, free, held)
+    return totals_of(applied, claimed=len(claims), released=free + held, taken_over=taken_over)
+
+
+def _carried_over_by_others(claims: Sequence[Claim], applied: Sequence[Applied], free: int, held: int) -> int:
+    """Recorded by this run, which then slept: another one has carried them over."""
+    return max(0, len(claims) - free - held - sum(row.contacts for row in applied))

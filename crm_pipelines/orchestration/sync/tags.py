@@ -29,6 +29,11 @@ FOLLOWS_TAG = "crm-pipelines/follows"
 FOUND_TAG = "crm-pipelines/found"
 """On such a run: how many due contacts it was started for."""
 
+EXECUTED_TWICE_TAG = "crm-pipelines/executed-twice"
+"""On a run that two processes execute, or have executed. Each tells what it did itself, and the last word stays."""
+
+_EXECUTED_TWICE = "another process executed this run as well"
+
 
 def of_destination(name: str) -> dict[str, str]:
     """The tag of the jobs of this destination."""
@@ -42,7 +47,19 @@ def sync_slot(crm: str, number: int) -> dict[str, str]:
 
 def tell_outcome(context: dg.OpExecutionContext, words: str) -> None:
     """Tag the run with what it did."""
+    run = context.instance.get_run_by_id(context.run_id)
+    if run is not None and run.tags.get(EXECUTED_TWICE_TAG):
+        words = f"{words} ({_EXECUTED_TWICE})"
     context.instance.add_run_tags(context.run_id, {OUTCOME_TAG: words})
+
+
+def warn_of_another_process(context: dg.OpExecutionContext, what: str) -> None:
+    """Say that this run is executed twice, and what this process has seen of that."""
+    context.instance.add_run_tags(context.run_id, {EXECUTED_TWICE_TAG: "yes"})
+    context.log.warning(
+        f"Another process executes this run as well, or has begun to. {what} Each contact is sent by one of them only; "
+        "the counts are those of this process."
+    )
 
 
 def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
@@ -50,7 +67,7 @@ def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
 
     Dagster takes no tag away, so they are blank.
     """
-    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: ""}
+    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: "", EXECUTED_TWICE_TAG: ""}
     if run.parent_run_id is None or run.is_finished:  # then they are its own
         return
     if found := inherited.keys() & run.tags.keys():

@@ -11,6 +11,7 @@ from crm_pipelines.delivery.bulk.scanning import AccountScan
 from crm_pipelines.delivery.planning import CLAIM_LEASE, IMPORT_SILENCE, bulk_held_up, suspects_share
 from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
+from crm_pipelines.orchestration.sync.tags import warn_of_another_process
 from crm_pipelines.queue.model import Claim
 from crm_pipelines.vocabulary import counted
 
@@ -26,7 +27,7 @@ def chosen_by(config: FetchConfig, account: Account) -> list[UUID] | None:
 def take_back(context: dg.OpExecutionContext, account: Account) -> None:
     """Carry over what runs that are over have recorded, and return what they left undone to the queue."""
     queue = account.queue
-    queue.release(context.run_id)
+    _take_back_of_another_process(context, account)
     orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
     for run_id in {*orderly, *crashed, *queue.silent_runs()}:
         queue.apply(run_id, account.policy)
@@ -43,6 +44,21 @@ def take_back(context: dg.OpExecutionContext, account: Account) -> None:
     if lost := account.imports(context.run_id).recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
         context.log.warning(
             "The worker of a bulk import died before it was sent. %s went back to the queue.", counted(lost, "contact")
+        )
+
+
+def _take_back_of_another_process(context: dg.OpExecutionContext, account: Account) -> None:
+    """The same of this run: an earlier try of the op may have left something undone, or another process may execute it.
+
+    What another one has not begun it cannot begin any more: its claims are given out anew.
+    """
+    delivering = account.queue.being_delivered(context.run_id)
+    returned = account.queue.release(context.run_id)
+    if delivering or (returned and context.retry_number == 0):
+        warn_of_another_process(
+            context,
+            f"It is delivering {counted(delivering, 'contact')}, and {returned} that it had not begun went back to the "
+            "queue.",
         )
 
 

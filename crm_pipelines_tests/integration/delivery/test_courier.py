@@ -113,8 +113,9 @@ def test_a_contact_deleted_during_delivery_breaks_nothing(
     stays, goes = people.add(2)
     brevo_sandbox.fault("hold", times=2)
     claims = delivery.claim()
+    courier = delivery.courier()
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(delivery.courier().deliver, claims)
+        sending = pool.submit(courier.deliver, claims)
         brevo_sandbox.wait_for_requests(2)
         people.run("DELETE FROM crm_contacts WHERE id = :id", id=goes)
         brevo_sandbox.release()
@@ -122,7 +123,7 @@ def test_a_contact_deleted_during_delivery_breaks_nothing(
     assert (receipt.released, receipt.halted) == (0, None)
     assert delivery.apply() == {"synced": 1}
     assert people.sync(stays)["state"] == "synced"
-    assert delivery.queue.unattempted(claims) == (1, 0), "superseded, in the sums"
+    assert delivery.queue.unattempted(courier.present(claims)) == (1, 0), "superseded, in the sums"
 
 
 def test_a_defect_of_ours_costs_only_its_contact_an_attempt_and_tells_no_data(
@@ -188,9 +189,9 @@ def test_once_halted_a_courier_sends_nothing_more(
     renewed: list[int] = []
 
     class Renewing(Queue):
-        def renew(self, claims: Sequence[Claim], *, lease: timedelta) -> dict[UUID, int]:
+        def begin(self, claims: Sequence[Claim], **more: Any) -> dict[UUID, int]:
             renewed.append(len(claims))
-            return super().renew(claims, lease=lease)
+            return super().begin(claims, **more)
 
     halted = delivery.courier(queue=Renewing(delivery.engine, "brevo"))
     assert halted.deliver(claims[:2]).halted == "sending is paused"

@@ -327,7 +327,7 @@ def test_released_claims_are_uncharged_and_due_at_once(people: People, queue: Qu
     claims = {claim.contact_id: claim for claim in take(queue)}
     begin(queue, [claims[begun]])
     assert queue.release("run-1") == 1, "without ids only what is not begun goes free"
-    assert queue.release("run-1", [begun]) == 1
+    assert queue.release("run-1", [claims[begun]]) == 1
     for contact_id in (begun, waiting):
         row = people.sync(contact_id)
         assert (row["state"], row["attempts"], row["crashes"]) == ("queued", 0, 0)

@@ -188,8 +188,7 @@ def test_what_was_begun_but_not_sent_returns_to_the_queue(people: People, queue:
 
 def test_what_was_sent_under_an_earlier_claim_is_not_held_against_the_present_one(people: People, queue: Queue) -> None:
     [contact_id] = people.add()
-    send(queue)
-    queue.release("run-1", [contact_id])
+    queue.release("run-1", [send(queue)])
     take(queue, "run-2")
     people.expire_leases()
     assert queue.rescue().unknown == 0

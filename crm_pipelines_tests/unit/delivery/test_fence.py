@@ -1,8 +1,9 @@
 """The self-fence with a clock of its own."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,7 +24,15 @@ class Leases:
         self.asked = 0
         self.now = 1000.0
         self.answer_takes = [0.0]
-        self.fence = Fence(self.renew, self.claims, clock=lambda: self.now)
+        self.leap = 0
+        self.fence = self.fence_of(self.renew)
+
+    def fence_of(self, renew: Callable[[Sequence[Claim]], dict[UUID, int]]) -> Fence:
+        return Fence(self.begin, renew, self.claims, clock=lambda: self.now)
+
+    def begin(self, claims: Sequence[Claim], leap: int) -> dict[UUID, int]:
+        self.leap = leap
+        return self.renew(claims)
 
     def renew(self, claims: Sequence[Claim]) -> dict[UUID, int]:
         self.asked += 1
@@ -93,25 +102,46 @@ def test_a_worker_that_slept_during_the_renewal_itself_renews_again() -> None:
     assert leases.asked == 3
 
 
-def test_nothing_is_sent_without_any_renewal() -> None:
+def test_nothing_is_sent_that_was_not_begun() -> None:
     leases = Leases()
-    leases.fence.still_ours([leases.claims[0].contact_id])
-    assert leases.asked == 1
+    assert leases.fence.still_ours([leases.claims[0].contact_id]) == set()
 
 
 def test_a_renewal_that_fails_lets_nothing_pass() -> None:
     def renew(_: Sequence[Claim]) -> dict[UUID, int]:
         raise ConnectionError
 
-    claim = Claim(contact_id=uuid4(), claim_no=1)
+    leases = Leases()
+    fence = leases.fence_of(renew)
+    fence.hold()
+    leases.now += TRUSTED + 0.1
     with pytest.raises(ConnectionError):
-        Fence(renew, [claim]).still_ours([claim.contact_id])
+        fence.still_ours([leases.claims[0].contact_id])
 
 
-def test_holding_tells_which_contacts_are_still_ours() -> None:
+def test_what_begins_has_numbers_that_stood_in_no_file() -> None:
     leases = Leases()
     lost = leases.take_over(2)
-    assert leases.fence.hold() == {claim.contact_id for claim in leases.claims} - {lost}
+    begun = leases.fence.hold()
+    assert begun == [replace(claim, claim_no=1 + leases.leap) for claim in leases.claims[:2]]
+    assert leases.leap > 0
+    assert leases.fence.numbers == (*begun, leases.claims[2]), "whoever is lost keeps the number that was lost"
+    assert lost not in leases.fence.revisions
+    assert len({Leases().fence._leap for _ in range(10)}) == 10, "no two fences have the same"
+
+
+def test_while_no_answer_came_either_number_may_be_the_present_one() -> None:
+    def begin(_: Sequence[Claim], leap: int) -> dict[UUID, int]:
+        leaps.append(leap)
+        raise ConnectionError
+
+    leaps: list[int] = []
+    claim = Claim(contact_id=uuid4(), claim_no=1)
+    fence = Fence(begin, Leases().renew, [claim])
+    assert list(fence.numbers) == [claim]
+    with pytest.raises(ConnectionError):
+        fence.hold()
+    assert list(fence.numbers) == [claim, replace(claim, claim_no=1 + leaps[0])]
 
 
 def test_the_revision_is_that_of_the_first_renewal_since_the_data_were_loaded_after_it() -> None:
@@ -138,16 +168,18 @@ def test_many_threads_share_one_renewal() -> None:
     another = threading.Event()
 
     def renew(claims: Sequence[Claim]) -> dict[UUID, int]:
-        if leases.asked:
+        if leases.asked > 1:
             another.set()
         held = leases.renew(claims)
         another.wait(0.1)  # time for another thread to ask as well, were it let
         return held
 
-    fence = Fence(renew, leases.claims, clock=lambda: leases.now)
+    fence = leases.fence_of(renew)
+    fence.hold()
+    leases.now += 3600
     with ThreadPoolExecutor(30) as pool:
         list(pool.map(fence.still_ours, ([claim.contact_id] for claim in leases.claims)))
-    assert leases.asked == 1
+    assert leases.asked == 2
 
 
 def test_the_clock_never_goes_back() -> None:
