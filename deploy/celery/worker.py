@@ -35,8 +35,9 @@ def main() -> None:
         worker_max_tasks_per_child=1,
     )
     name = f"crm-pipelines-{os.getpid()}@%h"
+    alone = ["--without-gossip", "--without-mingle"]
     app.worker_main(
-        ["worker", "-Ofair", "--queues", ",".join(queues), "--hostname", name, "--without-gossip", "--without-mingle"]
+        ["worker", "-Ofair", "--loglevel", "INFO", "--queues", ",".join(queues), "--hostname", name, *alone]
     )
 
 
