@@ -9,7 +9,7 @@ from crm_pipelines.orchestration.sync.tags import DESTINATION_TAG
 
 
 class DestinationQueuesLauncher(CeleryRunLauncher):
-    """Dagster's launcher for Celery, with a queue per destination, a stop that sticks, and a doubt that kills nobody."""
+    """Dagster's launcher for Celery, with a queue per destination, a cancel that sticks, and no end on mere doubt."""
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Send the run to the queue of its destination; one of all, such as the daily report, to the default one."""

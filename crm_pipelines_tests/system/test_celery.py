@@ -6,7 +6,6 @@ from collections import Counter
 import sqlalchemy as sa
 
 from crm_pipelines_tests.fixtures.celery import Workers
-from crm_pipelines_tests.fixtures.dagster_pages import ENDED
 from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox, HubSpotSandbox
 from crm_pipelines_tests.fixtures.stack import NAME
 from crm_pipelines_tests.patience import PATIENCE, wait_until
@@ -54,7 +53,9 @@ def test_four_runs_on_four_machines_share_the_limit_of_one_account_and_send_each
     brevo_sandbox.configure(contacts_per_second=limit)
     workers.people.add(4 * each, name=NAME)
     with contextlib.ExitStack() as stack:
-        machines = [stack.enter_context(workers.machine("brevo", BREVO_RATE_LIMIT_PER_SECOND=str(limit))) for _ in range(4)]
+        machines = [
+            stack.enter_context(workers.machine("brevo", BREVO_RATE_LIMIT_PER_SECOND=str(limit))) for _ in range(4)
+        ]
         runs = [
             workers.pages.launch_job("brevo_sync", SYNC, {"crm-pipelines/sync": f"brevo-{number}"}, limit=each)
             for number in range(1, 5)
@@ -194,8 +195,10 @@ def test_two_workers_of_one_machine_that_are_given_one_run_at_the_same_moment_se
         )
         processes[0].resume()
         wait_until(
-            lambda: not all(process.is_running() for process in processes)
-            or len(brevo_sandbox.requests(path=DELIVERIES)) > CONTACTS,
+            lambda: (
+                not all(process.is_running() for process in processes)
+                or len(brevo_sandbox.requests(path=DELIVERIES)) > CONTACTS
+            ),
             "one of them ends, or both send the same",
         )
         brevo_sandbox.clear_faults()

@@ -69,7 +69,7 @@ def test_a_worker_without_the_address_of_redis_says_what_to_set(variable: str | 
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
     if variable is not None:
         environment["CELERY_BROKER_URL"] = variable
-    command = [sys.executable, ROOT / FOLDER / "worker.py"]
+    command = [sys.executable, str(ROOT / FOLDER / "worker.py")]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr.strip().endswith(
