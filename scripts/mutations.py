@@ -48,6 +48,12 @@ _ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
 _ADDRESSES_SQL = "crm_pipelines/database/migrations/versions/0017_addresses.sql"
 _TWINS_SQL = "crm_pipelines/database/migrations/versions/0017_twins.sql"
 _SENT_KEYS_SQL = "crm_pipelines/database/migrations/versions/0026_sent_keys.sql"
+_TWO = "crm_pipelines_tests/integration/queue/test_two_processes.py"
+_TENDING = "crm_pipelines_tests/integration/queue/test_bulk_tending.py"
+_EXECUTED_TWICE = "crm_pipelines_tests/system/test_executed_twice.py"
+_STOPS = "crm_pipelines/orchestration/sync/stops.py"
+_STOPS_TESTS = "crm_pipelines_tests/integration/orchestration/test_stops.py"
+_IMPORTS_SQL = "crm_pipelines/queue/bulk_imports.sql"
 _RELEASE_SKIPS = """\
        FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -593,6 +599,118 @@ MUTATIONS = (
         tests=(f"{_PROTOCOL}::test_nobody_completes_without_the_current_claim",),
     ),
     Mutation(
+        guard="two processes: of those who know a claim one begins",
+        changes=((_QUEUE_SQL, "SET claim_no = f.claim_no, lease_until", "SET lease_until"),),
+        tests=(f"{_TWO}::test_of_those_who_know_a_claim_one_begins_and_the_others_can_do_nothing_with_it",),
+    ),
+    Mutation(
+        guard="two processes: a begin whose answer was lost may be repeated",
+        changes=(
+            (_QUEUE_SQL, "s.claim_no IN (d.claim_no, d.claim_no + CAST(:leap AS bigint))", "s.claim_no = d.claim_no"),
+        ),
+        tests=(f"{_TWO}::test_who_begins_again_for_want_of_an_answer_finds_its_own",),
+    ),
+    Mutation(
+        guard="two processes: nothing is given back that the other one delivers",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "AND (s.contact_id, s.claim_no) IN (SELECT",
+                "AND true OR (s.contact_id, s.claim_no) IN (SELECT",
+            ),
+        ),
+        tests=(f"{_TWO}::test_a_process_gives_back_nothing_that_another_one_of_its_run_delivers",),
+    ),
+    Mutation(
+        guard="two processes: each counts its own outcomes",
+        changes=((_QUEUE_SQL, "       AND (CAST(:claim_nos AS bigint[]) IS NULL\n", "       AND (true\n"),),
+        tests=(f"{_TWO}::test_a_process_counts_the_outcomes_of_its_own_claims_alone",),
+    ),
+    Mutation(
+        guard="two processes: no two draw the same number",
+        changes=(("crm_pipelines/delivery/fence.py", "1 + secrets.randbelow(_LEAPS)", "1"),),
+        tests=(f"{_FENCE_TESTS}::test_what_begins_has_numbers_that_stood_in_no_file",),
+    ),
+    Mutation(
+        guard="two processes: a batch is that of the process itself, not what the other one has put into the folder",
+        changes=(
+            (
+                "crm_pipelines/orchestration/sync/own_batches.py",
+                "return self._own[identifier] if identifier in self._own else",
+                "return",
+            ),
+        ),
+        tests=(f"{_EXECUTED_TWICE}::test_with_one_folder",),
+    ),
+    Mutation(
+        guard="two processes: an import is taken in hand by one",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "OR i.tended_by = :tender OR",
+                "OR split_part(i.tended_by, '/', 1) = split_part(:tender, '/', 1) OR",
+            ),
+        ),
+        tests=(
+            f"{_TENDING}::test_an_import_that_somebody_looks_after_is_taken_in_hand_by_no_other_process_of_the_run",
+        ),
+    ),
+    Mutation(
+        guard="two processes: an import is sent by the one that puts it together",
+        changes=(
+            (_IMPORTS_SQL, " WHERE i.id = :id AND i.tended_by = :tender AND i.state", " WHERE i.id = :id AND i.state"),
+        ),
+        tests=(f"{_TENDING}::test_an_import_that_is_put_together_is_sent_by_no_other_process_of_the_run",),
+    ),
+    Mutation(
+        guard="bulk: who slept and lost an import gives up none of its contacts",
+        changes=((_IMPORTS_SQL, "WHERE id = :id AND tended_by = :tender\n), kept", "WHERE id = :id\n), kept"),),
+        tests=(f"{_TENDING}::test_who_slept_and_lost_an_import_says_nothing_of_its_contacts",),
+    ),
+    Mutation(
+        guard="stop: the process that is told to end says so",
+        changes=((_OPS, "        note_stopped(context.run_id, context.instance)\n        if not", "        if not"),),
+        tests=(
+            f"{_STOPS_TESTS}::test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_nothing_down[sync_batch]",
+        ),
+    ),
+    Mutation(
+        guard="stop: so does one that is told between two ops",
+        changes=(
+            (
+                "crm_pipelines/orchestration/resources.py",
+                "interrupted = isinstance(sys.exc_info()[1], INTERRUPTIONS)",
+                "interrupted = False",
+            ),
+        ),
+        tests=(
+            f"{_STOPS_TESTS}::test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_nothing_down",
+        ),
+    ),
+    Mutation(
+        guard="stop: a retry of a stopped run sends nothing",
+        changes=(
+            (
+                _OPS,
+                "    if repeats_a_stopped_run(context.run, context.instance):\n        context",
+                "    if False:\n        context",
+            ),
+        ),
+        tests=(f"{_STOPS_TESTS}::test_a_retry_of_a_run_that_somebody_stopped_sends_nothing_and_says_why",),
+    ),
+    Mutation(
+        guard="stop: what is executed again by hand sends",
+        changes=(
+            (_STOPS, "if parent is None or parent.tags.get(_AUTO_RETRY_TAG) != run.run_id:", "if parent is None:"),
+        ),
+        tests=(f"{_STOPS_TESTS}::test_who_executes_a_stopped_run_again_by_hand_wants_it_to_send",),
+    ),
+    Mutation(
+        guard="stop: a run whose time was up was stopped by nobody",
+        changes=((_STOPS, "not asked.startswith(_TIME_IS_UP)", "True"),),
+        tests=(f"{_STOPS_TESTS}::test_a_run_whose_time_was_up_is_retried_as_dagster_sees_fit",),
+    ),
+    Mutation(
         guard="revision: only the present one makes a contact synced",
         changes=(
             (
@@ -822,11 +940,9 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        guard="interrupted, and stopped by nobody: Dagster sees it, and tries again",
+        guard="interrupted, and stopped by nobody: Dagster sees it",
         changes=((_OPS, "if not is_being_cancelled(context.run_id, context.instance):", "if False:"),),
-        tests=(
-            f"{_RUN_ENDS}::test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge_and_to_try_again",
-        ),
+        tests=(f"{_RUN_ENDS}::test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge",),
     ),
     Mutation(
         guard="executed again: what the former run came to is not said of this one",

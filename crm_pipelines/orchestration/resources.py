@@ -4,6 +4,7 @@ A plain object, not a configurable resource: launch config could point one at an
 would follow.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -68,8 +69,15 @@ class _Held(Destination):
         yield self._account
 
 
-def resource_of(name: str, begin: Callable[[dg.DagsterRun, dg.DagsterInstance], None]) -> dg.ResourceDefinition:
-    """The destination, as an op of its jobs gets it; `begin` is called in each process of the run before any op."""
+def resource_of(
+    name: str,
+    begin: Callable[[dg.DagsterRun, dg.DagsterInstance], None],
+    told_to_end: Callable[[str, dg.DagsterInstance], None] | None = None,
+) -> dg.ResourceDefinition:
+    """The destination, as an op of its jobs gets it; `begin` is called in each process of the run before any op.
+
+    `told_to_end` is called in a process that is interrupted between two ops.
+    """
 
     @dg.resource(description=f"The account {name} and the contacts database, as the environment names them.")
     def destination(context: dg.InitResourceContext) -> Iterator[Destination]:
@@ -81,6 +89,10 @@ def resource_of(name: str, begin: Callable[[dg.DagsterRun, dg.DagsterInstance], 
             begin(context.run, context.instance)
         with Destination(name).held() as held:
             yield held
+            # Dagster is dealing with what has interrupted it.
+            interrupted = isinstance(sys.exc_info()[1], INTERRUPTIONS)
+            if interrupted and told_to_end is not None and context.run is not None and context.instance is not None:
+                told_to_end(context.run.run_id, context.instance)
             if context.run is not None and is_being_cancelled(context.run.run_id, context.instance):
                 with held.open() as account:
                     account.settle(context.run.run_id)

@@ -11,6 +11,7 @@ from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
 from crm_pipelines.orchestration.sync.own_batches import own_batches
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
+from crm_pipelines.orchestration.sync.stops import note_stopped
 from crm_pipelines.orchestration.sync.tags import begin_anew, of_destination, sync_slot
 from crm_pipelines.settings import CrmSettings
 
@@ -36,7 +37,7 @@ def sync_job(destination: CrmSettings) -> dg.JobDefinition:
         sync.to_job,
         executor_def=executor,
         resource_defs={
-            "destination": resource_of(destination.name, begin_anew),
+            "destination": resource_of(destination.name, begin_anew, note_stopped),
             "io_manager": own_batches,
             "sent_batches": sent_batches,
         },

@@ -42,6 +42,7 @@ from crm_pipelines.orchestration.sync.batches import Batch, FetchConfig, SentBat
 from crm_pipelines.orchestration.sync.dry_runs import dry_run_output
 from crm_pipelines.orchestration.sync.following import leave_word
 from crm_pipelines.orchestration.sync.sending import send, send_in_bulk, written, written_of_stopped
+from crm_pipelines.orchestration.sync.stops import note_stopped, repeats_a_stopped_run
 from crm_pipelines.orchestration.sync.tags import GATE_TAG, tell_outcome, warn_of_another_process
 from crm_pipelines.orchestration.sync.taking import chosen_by, claim, scan_for_bulk, take_back
 from crm_pipelines.vocabulary import counted
@@ -55,6 +56,12 @@ from crm_pipelines.vocabulary import counted
 def fetch_queued_contacts(
     context: dg.OpExecutionContext, config: FetchConfig, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.DynamicOutput[Batch]]:
+    if repeats_a_stopped_run(context.run, context.instance):
+        context.log.warning(
+            f"Run {context.run.parent_run_id}, which this one repeats by itself, was told to end. Nothing is sent: the "
+            "next tick of the schedule takes what is due, or a run that you launch."
+        )
+        return
     with sentences(), destination.open() as account:
         try:
             for batch in _fetch(context, config, account):
@@ -62,6 +69,7 @@ def fetch_queued_contacts(
         except INTERRUPTIONS:
             account.queue.release(context.run_id)
             destination.stopped = True
+            note_stopped(context.run_id, context.instance)
             tell_outcome(context, "stopped: nothing was sent")
             # To Dagster an interruption is a reason to try the op again, and a cancelled run would go on.
             raise dg.Failure(
@@ -232,7 +240,7 @@ def _sent_until_stopped(
 ) -> SentBatch:
     """A run that somebody stops comes to its end like any other, and report_run says what became of its contacts.
 
-    One that is interrupted without that is Dagster's to judge, and to try again.
+    One that is interrupted without that is Dagster's to judge, which may not know of it, and calls the run failed.
     """
     courier = None
     try:
@@ -245,6 +253,7 @@ def _sent_until_stopped(
             courier = account.courier(context.run_id)
             return send(courier, batch)
     except INTERRUPTIONS:
+        note_stopped(context.run_id, context.instance)
         if not is_being_cancelled(context.run_id, context.instance):
             raise
         destination.stopped = True
@@ -323,6 +332,8 @@ def report_run(
     yield sums_evaluation(destination.name, totals)
     yield from standing_evaluations(standing)
     told = fates_in_words(totals.counts()) or ("nothing was sent" if standing.backlog.due else "nothing was due")
+    if repeats_a_stopped_run(context.run, context.instance):
+        told = "nothing was sent: the run that it repeats was stopped"
     tell_outcome(context, f"stopped: {told}" if destination.stopped else told)
     if totals.unaccounted:
         raise dg.Failure(

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from crm_pipelines.orchestration.sync.stops import STOPPED_TAG
+
 SYNC_SLOT_TAG = "crm-pipelines/sync"
 """Dagster runs one at a time per value of this tag (dagster.yaml)."""
 
@@ -67,7 +69,7 @@ def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
 
     Dagster takes no tag away, so they are blank.
     """
-    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: "", EXECUTED_TWICE_TAG: ""}
+    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: "", EXECUTED_TWICE_TAG: "", STOPPED_TAG: ""}
     if run.parent_run_id is None or run.is_finished:  # then they are its own
         return
     if found := inherited.keys() & run.tags.keys():

@@ -112,7 +112,7 @@ def test_a_run_stopped_in_mid_send_says_in_one_sentence_and_in_its_tag_what_beca
     assert run.counts == {"claimed": 8, "synced": 5, "released": 3}
 
 
-def test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge_and_to_try_again(
+def test_a_run_that_is_interrupted_though_nobody_stopped_it_is_dagsters_to_judge(
     people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.add(3)

@@ -1,0 +1,164 @@
+"""A stop sticks: what a run left that was told to end is for the next tick, whatever the launcher writes down."""
+
+import logging
+import signal
+import time
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.execution.api import execute_run
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from dagster._daemon.monitoring.run_monitoring import check_run_timeout
+from dagster._utils.interrupts import capture_interrupts
+
+from crm_pipelines.orchestration.sync.stops import STOPPED_TAG, note_stopped
+from crm_pipelines.orchestration.sync.tags import LEFT_TAG, OUTCOME_TAG
+from crm_pipelines.queue.claims import Queue
+from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run, job_of
+from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
+
+
+def the_job() -> dg.JobDefinition:
+    """As the processes of a run load it."""
+    return job_of()
+
+
+def created(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    return instance.create_run_for_job(the_job(), tags=the_job().tags)
+
+
+def found(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run
+
+
+def would_be_retried(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """By Dagster's own judgement, which it makes when the run has failed."""
+    return bool(auto_reexecution_should_retry_run(instance, found(instance, run_id), None))
+
+
+def interrupted_within(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, step: str) -> Run:
+    """A run whose process gets a signal, though Dagster knows of nobody who asked for it: as Celery's launcher does it.
+
+    Right after the op of that name, or within the delivery.
+    """
+    instance, handle, record = pipeline.instance, pipeline.instance.handle_new_event, Queue.record
+
+    def handle_and_stop(event: dg.EventLogEntry, **more: Any) -> None:
+        handle(event, **more)
+        told = event.dagster_event
+        if told is not None and told.is_step_success and told.step_key == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    def record_and_stop(self: Queue, *given: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return record(self, *given)
+
+    with monkeypatch.context() as patch, capture_interrupts():
+        patch.setattr(instance, "handle_new_event", handle_and_stop)
+        if step == "sync_batch":
+            patch.setattr(Queue, "record", record_and_stop)
+        return pipeline.run()
+
+
+@pytest.mark.parametrize("step", ["fetch_queued_contacts", "sync_batch", "write_statuses[batch_1]"])
+def test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_nothing_down(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    people.add(3)
+    run = interrupted_within(pipeline, monkeypatch, step)
+    failed = found(pipeline.instance, run.result.run_id)
+    assert failed.status is dg.DagsterRunStatus.FAILURE
+    assert failed.tags[STOPPED_TAG]
+    assert not would_be_retried(pipeline.instance, failed.run_id)
+
+
+def test_a_run_whose_worker_died_is_retried_as_ever(people: People, pipeline: Pipeline) -> None:
+    run = created(pipeline.instance)
+    pipeline.instance.report_run_failed(run)
+    assert would_be_retried(pipeline.instance, run.run_id)
+
+
+def stopped_and_killed(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """A run that somebody has stopped, and whose worker was killed before it could end: a crash, for Dagster."""
+    run = created(instance)
+    instance.report_run_canceling(run)
+    instance.report_run_failed(run)
+    assert would_be_retried(instance, run.run_id), "that is the trouble"
+    return found(instance, run.run_id)
+
+
+def time_is_up(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """A run that Dagster ended after dagster/max_runtime, by Dagster's own code."""
+    run = created(instance)
+    instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name), run.run_id)
+    [record] = instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))
+    check_run_timeout(instance, record._replace(start_time=time.time() - 86_400), logging.getLogger(), 0)
+    return found(instance, run.run_id)
+
+
+def repeated(instance: dg.DagsterInstance, former: dg.DagsterRun, *, by_dagster: bool = True) -> dg.DagsterRun:
+    """The run executed again, by Dagster's daemon or by hand; either way it has the tags of the one before."""
+    lineage = {
+        "dagster/parent_run_id": former.run_id,
+        "dagster/root_run_id": former.run_id,
+        "dagster/retry_number": "1",
+    }
+    run = instance.create_run_for_job(
+        the_job(), parent_run_id=former.run_id, root_run_id=former.run_id, tags={**former.tags, **lineage}
+    )
+    if by_dagster:
+        instance.add_run_tags(former.run_id, {"dagster/auto_retry_run_id": run.run_id})
+    execute_run(dg.reconstructable(the_job), run, instance)
+    return found(instance, run.run_id)
+
+
+def test_a_retry_of_a_run_that_somebody_stopped_sends_nothing_and_says_why(
+    people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance
+) -> None:
+    people.add(3)
+    former = stopped_and_killed(instance)
+    retry = repeated(instance, former)
+    assert retry.status is dg.DagsterRunStatus.SUCCESS, "nobody is alarmed"
+    assert retry.tags[OUTCOME_TAG] == "nothing was sent: the run that it repeats was stopped"
+    assert not retry.tags.get(LEFT_TAG), "nor is it followed"
+    assert people.states() == {"queued": 3}
+    assert brevo_environment.sent() == []
+    said = [record.user_message for record in instance.all_logs(retry.run_id)]
+    assert any(one.startswith(f"Run {former.run_id}, which this one repeats by itself, was told") for one in said)
+
+
+def test_a_retry_that_was_launched_before_the_process_could_say_that_it_was_told_to_end_sends_nothing(
+    people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance
+) -> None:
+    people.add(3)
+    former = created(instance)
+    instance.report_run_failed(former)
+    note_stopped(former.run_id, instance)
+    repeated(instance, found(instance, former.run_id))
+    assert people.states() == {"queued": 3}
+
+
+def test_who_executes_a_stopped_run_again_by_hand_wants_it_to_send(
+    people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance
+) -> None:
+    people.add(3)
+    former = stopped_and_killed(instance)
+    note_stopped(former.run_id, instance)
+    again = repeated(instance, found(instance, former.run_id), by_dagster=False)
+    assert again.tags[OUTCOME_TAG] == "3 delivered"
+    assert not again.tags[STOPPED_TAG]
+    assert people.states() == {"synced": 3}
+
+
+def test_a_run_whose_time_was_up_is_retried_as_dagster_sees_fit(
+    people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance
+) -> None:
+    people.add(3)
+    former = time_is_up(instance)
+    note_stopped(former.run_id, instance)
+    assert STOPPED_TAG not in found(instance, former.run_id).tags
+    assert repeated(instance, former).tags[OUTCOME_TAG] == "3 delivered"
