@@ -67,8 +67,14 @@ def test_four_runs_on_four_machines_share_the_limit_of_one_account_and_send_each
     assert set(sends(brevo_sandbox).values()) == {1}
     spans = [(run["startTime"], run["endTime"]) for run in map(workers.pages.run, runs)]
     assert max(start for start, _ in spans) < min(end for _, end in spans), "all four at the same time"
-    answers = Counter(request["status"] for request in brevo_sandbox.requests(path=DELIVERIES))
-    assert answers == {201: 4 * each}, "none was refused for its rate"
+    requests = brevo_sandbox.requests(path=DELIVERIES)
+    answers = Counter(request["status"] for request in requests)
+    assert answers[201] == 4 * each
+    assert answers.total() - answers[201] == answers[429] <= each / 5, "a request may be late on its way, hardly any is"
+    moments = [request["arrived_monotonic"] for request in requests]
+    assert max(moments) - min(moments) > 4 * each / limit - 1, (
+        "each at the whole limit, they would need little more than 1 s"
+    )
 
 
 def test_when_a_machine_loses_power_the_next_tick_ends_its_run_and_another_machine_delivers_the_rest(
