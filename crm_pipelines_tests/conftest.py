@@ -26,6 +26,7 @@ pytest_plugins = [
     "crm_pipelines_tests.fixtures.deadlines",
     "crm_pipelines_tests.fixtures.postbox.setup",
     "crm_pipelines_tests.fixtures.stack",
+    "crm_pipelines_tests.fixtures.celery",
 ]
 
 

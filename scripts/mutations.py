@@ -28,6 +28,8 @@ _CLAIM_COST = "crm_pipelines_tests/integration/queue/test_claim_cost.py"
 _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
+_CELERY = "crm_pipelines/orchestration/celery_runs.py"
+_CELERY_RUNS = "crm_pipelines_tests/integration/orchestration/test_celery_runs.py"
 _MATRIX = "crm_pipelines_tests/system/chaos/test_kill_matrix.py"
 _RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
 _BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
@@ -230,6 +232,18 @@ class Mutation:
 
 
 MUTATIONS = (
+    Mutation(
+        guard="cancel: Dagster knows that a run on a worker of Celery is cancelled before its process is stopped",
+        changes=((_CELERY, "        self._instance.report_run_canceling(run)\n", ""),),
+        tests=(
+            f"{_CELERY_RUNS}::test_a_run_that_somebody_cancels_is_known_to_be_cancelled_before_its_process_hears_of_it",
+        ),
+    ),
+    Mutation(
+        guard="workers: a Redis that knows nothing of a run's task does not end the run",
+        changes=((_CELERY, "if health.status is WorkerStatus.UNKNOWN else health", "if False else health"),),
+        tests=(f"{_CELERY_RUNS}::test_a_run_of_which_redis_knows_nothing_is_not_ended",),
+    ),
     Mutation(
         guard="intent: before a request, the hash of the last confirmed delivery is forgotten",
         changes=((_QUEUE_SQL, "    payload_hash = NULL,\n    sent_key", "    sent_key"),),

@@ -1,10 +1,12 @@
 """A run that is caught in the middle of its first batch, while the second one waits."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 
+from crm_pipelines_tests.fixtures.dagster_pages import DagsterPages
+from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
-from crm_pipelines_tests.fixtures.stack import NAME, Stack
+from crm_pipelines_tests.fixtures.stack import NAME
 from crm_pipelines_tests.patience import wait_until
 
 FIRST_BATCH = 20
@@ -17,7 +19,14 @@ ANSWER_LATE = {"action": "latency", "seconds": 5}
 NEVER_ANSWER = {"action": "hold_after"}
 
 
-def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) -> str:
+class Deployment(Protocol):
+    """Whatever runs our job: `make up`, or workers on several machines."""
+
+    people: People
+    pages: DagsterPages
+
+
+def begin_run(stack: Deployment, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) -> str:
     """Some contacts of the first batch are in the ledger, the others wait for an answer: `fault` says how long.
 
     The second batch is one of crash suspects, which always come in a batch of their own. On a slow machine the first
@@ -34,7 +43,7 @@ def begin_run(stack: Stack, brevo_sandbox: BrevoSandbox, fault: dict[str, Any]) 
     return run_id
 
 
-def _answers(stack: Stack, run_id: str) -> int:
+def _answers(stack: Deployment, run_id: str) -> int:
     [row] = stack.people.all("SELECT count(*) AS n FROM crm_attempts WHERE run_id = :id", id=run_id)
     return int(row["n"])
 
@@ -48,7 +57,7 @@ def sends(brevo_sandbox: BrevoSandbox) -> Counter[str]:
     )
 
 
-def assert_given_back(stack: Stack, run_id: str) -> None:
+def assert_given_back(stack: Deployment, run_id: str) -> None:
     """The stopped run holds no claim any more, what it had begun is delivered, and nobody is charged.
 
     How far it got depends on the machine: a signal takes its time, crash suspects go on one by one meanwhile, and a

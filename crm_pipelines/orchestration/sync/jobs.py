@@ -12,7 +12,7 @@ from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_r
 from crm_pipelines.orchestration.sync.own_batches import own_batches
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
 from crm_pipelines.orchestration.sync.stops import note_stopped
-from crm_pipelines.orchestration.sync.tags import JOB_TAG, begin_anew, sync_slot
+from crm_pipelines.orchestration.sync.tags import JOB_TAG, begin_anew, of_destination, sync_slot
 from crm_pipelines.settings import CrmSettings, load_settings
 
 
@@ -42,6 +42,7 @@ def sync_job(destination: CrmSettings, read: ReadSettings = load_settings) -> dg
             "sent_batches": sent_batches,
         },
         tags={
+            **of_destination(destination.name),
             **sync_slot(destination.name, 1),
             JOB_TAG: f"{destination.name}_sync",
             # Ends a run whose worker no longer answers, and with it what waits for that run. Shorter than a claim's

@@ -12,6 +12,9 @@ JOB_TAG = "crm-pipelines/job"
 SYNC_SLOT_TAG = "crm-pipelines/sync"
 """Dagster runs one at a time per value of this tag (dagster.yaml)."""
 
+DESTINATION_TAG = "crm-pipelines/destination"
+"""On the runs of a destination's jobs; its value is the destination's name."""
+
 GATE_TAG = "crm-pipelines/gate"
 """On a run that failed since the gate was closed; its value is the kind of the pause."""
 
@@ -40,6 +43,11 @@ _EXECUTED_TWICE = "another process executed this run as well"
 
 
 _MOST_SLOTS = 50  # the most that …_SYNC_SCHEDULER_MAX_INSTANCES can be
+
+
+def of_destination(name: str) -> dict[str, str]:
+    """The tag of the jobs of this destination."""
+    return {DESTINATION_TAG: name}
 
 
 def sync_slot(crm: str, number: int) -> dict[str, str]:

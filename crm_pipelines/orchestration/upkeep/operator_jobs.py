@@ -20,7 +20,7 @@ from crm_pipelines.orchestration.checks import result_of
 from crm_pipelines.orchestration.launch_config import checked, not_blank, valid_ids
 from crm_pipelines.orchestration.resources import Destination, ReadSettings, resource_of, sentences
 from crm_pipelines.orchestration.sync.ended_runs import ended_runs
-from crm_pipelines.orchestration.sync.tags import GATE_TAG, JOB_TAG, begin_anew
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, JOB_TAG, begin_anew, of_destination
 from crm_pipelines.scrubbing import scrub
 from crm_pipelines.settings import CrmSettings, load_settings
 from crm_pipelines.statistics.status import crm_status
@@ -210,7 +210,12 @@ def operator_jobs(destination: CrmSettings, read: ReadSettings = load_settings) 
             graph.to_job,
             executor_def=dg.in_process_executor,
             resource_defs={"destination": resource_of(destination.name, begin_anew, read=read)},
-            tags={"dagster/max_runtime": "600", "dagster/max_retries": "0", JOB_TAG: name},
+            tags={
+                **of_destination(destination.name),
+                JOB_TAG: name,
+                "dagster/max_runtime": "600",
+                "dagster/max_retries": "0",
+            },
         )
         return make() if config is None else checked(make, {op.name: config})
 

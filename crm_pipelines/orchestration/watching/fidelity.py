@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crm_pipelines.delivery.fidelity import LOWEST_PERCENT, Fidelity
 from crm_pipelines.orchestration.resources import Destination, ReadSettings, sentences
-from crm_pipelines.orchestration.sync.tags import JOB_TAG
+from crm_pipelines.orchestration.sync.tags import JOB_TAG, of_destination
 from crm_pipelines.queue.sampling import Sampler
 from crm_pipelines.settings import CrmSettings, load_settings
 
@@ -114,7 +114,12 @@ def fidelity_schedule(destination: CrmSettings, read: ReadSettings = load_settin
             f"{name}_fidelity",
             selection=dg.AssetSelection.checks(_key(name)),
             executor_def=dg.in_process_executor,
-            tags={"dagster/max_runtime": "900", "dagster/max_retries": "0", JOB_TAG: f"{name}_fidelity"},
+            tags={
+                **of_destination(name),
+                JOB_TAG: f"{name}_fidelity",
+                "dagster/max_runtime": "900",
+                "dagster/max_retries": "0",
+            },
             description="Reads a sample of the contacts that were delivered since the last look back from "
             f"{destination.title}, and compares field by field. At the account's pace, behind deliveries that go on "
             "meanwhile.",

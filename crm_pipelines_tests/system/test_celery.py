@@ -1,0 +1,227 @@
+"""Runs on workers of Celery: several machines, their ends, and messages that come twice."""
+
+import contextlib
+from collections import Counter
+
+import sqlalchemy as sa
+
+from crm_pipelines_tests.fixtures.celery import Workers
+from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox, HubSpotSandbox
+from crm_pipelines_tests.fixtures.stack import NAME
+from crm_pipelines_tests.patience import PATIENCE, wait_until
+from crm_pipelines_tests.system.mid_run import (
+    ANSWER_LATE,
+    ANSWERED,
+    CONTACTS,
+    FIRST_BATCH,
+    NEVER_ANSWER,
+    SECOND_BATCH,
+    assert_given_back,
+    begin_run,
+    sends,
+)
+
+SYNC = "fetch_queued_contacts"
+
+
+def test_runs_of_two_destinations_go_side_by_side_each_on_the_machine_of_its_queue(
+    workers: Workers, brevo_sandbox: BrevoSandbox, hubspot_sandbox: HubSpotSandbox
+) -> None:
+    workers.people.add(6, name=NAME)
+    workers.hubspot_people.add(6, name=NAME)
+    brevo_sandbox.fault("hold", path=DELIVERIES)
+    hubspot_sandbox.fault("hold", path="/batch/")
+    with workers.machine("brevo") as one, workers.machine("hubspot", "dagster") as other:
+        brevo, hubspot = workers.pages.launch(), workers.pages.launch_job("hubspot_sync", SYNC)
+        brevo_sandbox.wait_for_requests(1, path=DELIVERIES)
+        hubspot_sandbox.wait_for_requests(1, path="/batch/")
+        assert one.executes(workers.process_of(brevo))
+        assert other.executes(workers.process_of(hubspot))
+        for sandbox in (brevo_sandbox, hubspot_sandbox):
+            sandbox.clear_faults()
+            sandbox.release()
+        for run_id, queue in ((brevo, "brevo"), (hubspot, "hubspot")):
+            assert workers.pages.wait(run_id, "SUCCESS")["tags"]["dagster-celery/queue"] == queue
+    assert workers.people.states() == workers.hubspot_people.states() == {"synced": 6}
+    assert len(brevo_sandbox.contacts()) == 12 - len(hubspot_sandbox.contacts()) == 6
+
+
+def test_four_runs_on_four_machines_share_the_limit_of_one_account_and_send_each_contact_once(
+    workers: Workers, brevo_sandbox: BrevoSandbox
+) -> None:
+    limit, each = 20, 25
+    brevo_sandbox.configure(contacts_per_second=limit)
+    workers.people.add(4 * each, name=NAME)
+    with contextlib.ExitStack() as stack:
+        machines = [
+            stack.enter_context(workers.machine("brevo", BREVO_RATE_LIMIT_PER_SECOND=str(limit))) for _ in range(4)
+        ]
+        runs = [
+            workers.pages.launch_job("brevo_sync", SYNC, {"crm-pipelines/sync": f"brevo-{number}"}, limit=each)
+            for number in range(1, 5)
+        ]
+        for run_id in runs:
+            workers.pages.wait(run_id, "SUCCESS")
+        assert len({workers.process_of(run_id) for run_id in runs}) == len(machines)
+    assert workers.people.states() == {"synced": 4 * each}
+    assert set(sends(brevo_sandbox).values()) == {1}
+    spans = [(run["startTime"], run["endTime"]) for run in map(workers.pages.run, runs)]
+    assert max(start for start, _ in spans) < min(end for _, end in spans), "all four at the same time"
+    requests = brevo_sandbox.requests(path=DELIVERIES)
+    answers = Counter(request["status"] for request in requests)
+    assert answers[201] == 4 * each
+    assert answers.total() - answers[201] == answers[429] <= each / 5, "a request may be late on its way, hardly any is"
+    moments = [request["arrived_monotonic"] for request in requests]
+    assert max(moments) - min(moments) > 4 * each / limit - 1, (
+        "each at the whole limit, they would need little more than 1 s"
+    )
+
+
+def test_when_a_machine_loses_power_the_next_tick_ends_its_run_and_another_machine_delivers_the_rest(
+    workers: Workers, brevo_sandbox: BrevoSandbox
+) -> None:
+    with workers.machine("brevo") as dead:
+        run_id = begin_run(workers, brevo_sandbox, NEVER_ANSWER)
+        dead.lose_power()
+    brevo_sandbox.clear_faults()
+    brevo_sandbox.release()
+    assert workers.pages.run(run_id)["status"] == "STARTED", "nobody has told Dagster"
+    with workers.machine("brevo"):
+        workers.pages.dry_tick()
+        assert workers.pages.run(run_id)["status"] == "STARTED", "it is too early to know"
+        let_minutes_pass(workers, 3)
+        workers.pages.dry_tick()
+        workers.pages.wait(run_id, "FAILURE")
+        assert "its contacts return to the queue" in workers.pages.messages(run_id)[-1]
+        retry_id = wait_until(lambda: workers.pages.retry_of(run_id), "Dagster retries the run")
+        workers.pages.wait(retry_id, "SUCCESS")
+    assert workers.people.states() == {"synced": CONTACTS}
+    assert Counter(sends(brevo_sandbox).values()) == {1: ANSWERED + SECOND_BATCH, 2: FIRST_BATCH - ANSWERED}, (
+        "only what was under way is sent again"
+    )
+
+
+def let_minutes_pass(workers: Workers, minutes: int) -> None:
+    """Put back all that is measured against the clock after a worker's death."""
+    ago = {"ago": f"{minutes} min"}
+    workers.people.run("UPDATE crm_syncs SET lease_until = lease_until - CAST(:ago AS interval)", **ago)
+    workers.people.run("UPDATE crm_attempts SET finished_at = finished_at - CAST(:ago AS interval)", **ago)
+    with workers.records.begin() as connection:
+        connection.execute(sa.text("UPDATE runs SET start_time = start_time - 60 * :minutes"), {"minutes": minutes})
+
+
+def test_a_run_that_is_killed_alone_is_retried_at_once_on_the_same_machine(
+    workers: Workers, brevo_sandbox: BrevoSandbox
+) -> None:
+    with workers.machine("brevo") as machine:
+        run_id = begin_run(workers, brevo_sandbox, NEVER_ANSWER)
+        machine.run_process.kill()
+        workers.people.expire_leases()
+        workers.pages.wait(run_id, "FAILURE")
+        brevo_sandbox.clear_faults()
+        brevo_sandbox.release()
+        retry_id = wait_until(lambda: workers.pages.retry_of(run_id), "Dagster retries the run")
+        workers.pages.wait(retry_id, "SUCCESS")
+    assert workers.people.states() == {"synced": CONTACTS}
+    assert max(sends(brevo_sandbox).values()) == 2
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_run_begins_no_other_and_goes(
+    workers: Workers, brevo_sandbox: BrevoSandbox
+) -> None:
+    brevo_sandbox.fault("hold", path=DELIVERIES)
+    workers.people.add(3, name=NAME)
+    with workers.machine("brevo") as machine:
+        run_id = workers.pages.launch()
+        brevo_sandbox.wait_for_requests(1, path=DELIVERIES)
+        machine.process.terminate()
+        waiting = workers.pages.launch_job("brevo_sync", SYNC, {"crm-pipelines/sync": "brevo-2"})
+        workers.pages.wait(waiting, "STARTING")
+        brevo_sandbox.clear_faults()
+        brevo_sandbox.release()
+        assert machine.process.wait(PATIENCE) == 0, machine.log()
+    workers.pages.wait(run_id, "SUCCESS")
+    assert workers.pages.run(waiting)["status"] == "STARTING"
+    with workers.machine("brevo"):
+        workers.pages.wait(waiting, "SUCCESS")
+    assert workers.people.states() == {"synced": 3}
+    assert set(sends(brevo_sandbox).values()) == {1}
+
+
+def test_a_run_that_somebody_cancels_gives_its_contacts_back_and_is_not_executed_again(
+    workers: Workers, brevo_sandbox: BrevoSandbox
+) -> None:
+    with workers.machine("brevo"):
+        run_id = begin_run(workers, brevo_sandbox, ANSWER_LATE)
+        workers.pages.terminate(run_id)
+        workers.pages.wait(run_id, "CANCELED")
+        brevo_sandbox.clear_faults()
+        assert_given_back(workers, run_id)
+        workers.pages.wait_for_idle()
+        assert workers.pages.retry_of(run_id) is None
+        workers.pages.wait(workers.pages.launch(), "SUCCESS")
+    assert workers.people.states() == {"synced": CONTACTS}
+    assert set(sends(brevo_sandbox).values()) == {1}
+
+
+def test_a_run_that_is_cancelled_while_it_waits_for_a_machine_is_never_begun(
+    workers: Workers, brevo_sandbox: BrevoSandbox
+) -> None:
+    workers.people.add(name=NAME)
+    run_id = workers.pages.launch()
+    wait_until(lambda: "dagster-celery/task_id" in workers.pages.run(run_id)["tags"], "the run is in its queue")
+    workers.pages.terminate(run_id, force=True)
+    with workers.machine("brevo"):
+        wait_until(lambda: "Not starting execution" in "".join(workers.pages.messages(run_id)), "a machine has seen it")
+    assert workers.pages.run(run_id)["status"] == "CANCELED"
+    assert brevo_sandbox.requests() == []
+
+
+def test_two_workers_of_one_machine_that_are_given_one_run_at_the_same_moment_send_each_contact_once(
+    workers: Workers, brevo_sandbox: BrevoSandbox
+) -> None:
+    workers.people.add(CONTACTS, name=NAME)
+    brevo_sandbox.fault("hold", path=DELIVERIES)
+    run_id = workers.pages.launch()
+    wait_until(lambda: "dagster-celery/task_id" in workers.pages.run(run_id)["tags"], "the run is in its queue")
+    workers.redis.repeat("brevo")
+    with workers.machine("brevo") as first, workers.machine("brevo", beside=first) as second:
+        # Dagster's guard reads, then writes: nobody may write before both have read.
+        with workers.records.begin() as connection:
+            connection.execute(sa.text("SELECT 1 FROM runs WHERE run_id = :id FOR NO KEY UPDATE"), {"id": run_id})
+            second.contacts.stall()
+            wait_until(lambda: writers(workers) == 2, "both want to begin the run")
+            processes = [first.run_process, second.run_process]
+        # The second one takes contacts when the first one has noted which it has, and has not yet read that again.
+        wait_until(lambda: any(first.home.glob(f"storage/{run_id}/*/result/*")), "a batch is noted", poll_seconds=0.001)
+        processes[0].suspend()
+        second.contacts.plug()
+        wait_until(
+            lambda: brevo_sandbox.requests(path=DELIVERIES) or not processes[1].is_running(), "the second one delivers"
+        )
+        processes[0].resume()
+        wait_until(
+            lambda: (
+                any('Finished execution of step "sync_batch' in one for one in workers.pages.messages(run_id))
+                or len(brevo_sandbox.requests(path=DELIVERIES)) > CONTACTS
+            ),
+            "the first one finds nothing left to send, or both send the same",
+        )
+        brevo_sandbox.clear_faults()
+        brevo_sandbox.release()
+        wait_until(lambda: not any(process.is_running() for process in processes), "both have ended")
+        workers.pages.wait_for_idle()
+        workers.people.expire_leases()
+        workers.people.make_due()
+        workers.pages.wait(workers.pages.launch(), "SUCCESS")
+    assert workers.people.states() == {"synced": CONTACTS}
+    # Of two that send a new contact at the same time, one is told that it is there already.
+    assert 400 not in {request["status"] for request in brevo_sandbox.requests(path=DELIVERIES)}
+    assert "another process executed this run as well" in workers.pages.run(run_id)["tags"]["outcome"]
+
+
+def writers(workers: Workers) -> int:
+    """How many transactions wait for the row of a run."""
+    with workers.records.connect() as connection:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE runs%'"
+        return int(connection.scalar(sa.text(waiting)) or 0)

@@ -1,0 +1,77 @@
+"""deploy/celery, read without Docker."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crm_pipelines_tests.fixtures.compose import ROOT, load_yaml
+
+FOLDER = "deploy/celery"
+COMPOSE = f"{FOLDER}/docker-compose.celery.yml"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = load_yaml(COMPOSE)["services"]
+    return found
+
+
+def test_dagsters_instance_differs_from_that_of_one_machine_in_its_launcher_only() -> None:
+    of_one, of_many = load_yaml("dagster.yaml"), load_yaml(f"{FOLDER}/dagster.yaml")
+    launcher = of_many.pop("run_launcher")
+    assert of_many == of_one
+    assert launcher["config"]["broker"] == launcher["config"]["backend"] == {"env": "CELERY_BROKER_URL"}
+
+
+def test_the_compose_file_is_what_its_schema_allows() -> None:
+    command = ["check_jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE]
+    checked = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_whoever_asks_dagsters_launcher_knows_redis_and_nobody_else(services: dict[str, dict[str, Any]]) -> None:
+    holders = {name for name, one in services.items() if "CELERY_BROKER_URL" in one.get("environment", {})}
+    assert holders == {"code", "webserver", "daemon", "worker"}
+    assert {services[name]["image"] for name in holders} == {"crm-pipelines-celery:local"}
+
+
+def test_redis_keeps_what_it_holds_forgets_nothing_and_is_not_published(services: dict[str, dict[str, Any]]) -> None:
+    command = services["redis"]["command"]
+    assert command[command.index("--appendonly") + 1] == "yes"
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+    assert "--requirepass" in command
+    assert services["redis"]["volumes"] == ["redis:/data"]
+    assert "ports" not in services["redis"]
+
+
+def test_a_worker_has_what_the_code_has_and_as_much_time_to_end_its_run(services: dict[str, dict[str, Any]]) -> None:
+    assert services["worker"]["extends"] == {"file": "docker-compose.yml", "service": "code"}
+    code = load_yaml("docker-compose.yml")["services"]["code"]
+    assert services["worker"]["stop_grace_period"] == code["stop_grace_period"]
+
+
+def test_what_the_image_copies_exists_and_is_all_that_its_builder_gets() -> None:
+    text = (ROOT / FOLDER / "Dockerfile").read_text(encoding="utf-8")
+    sources = set(re.findall(r"^COPY (\S+) ", text, flags=re.MULTILINE))
+    assert all((ROOT / source).is_file() for source in sources)
+    rules = (ROOT / FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
+    assert rules[0] == "*"
+    assert {rule.removeprefix("!") for rule in rules[1:]} == sources
+    assert re.findall(r"^USER (\S+)$", text, flags=re.MULTILINE)[-1] == "10001:10001"
+
+
+@pytest.mark.parametrize("variable", [None, ""])
+def test_a_worker_without_the_address_of_redis_says_what_to_set(variable: str | None, tmp_path: Path) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    if variable is not None:
+        environment["CELERY_BROKER_URL"] = variable
+    command = [sys.executable, str(ROOT / FOLDER / "worker.py")]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith(
+        "CELERY_BROKER_URL is not set: name the Redis that dagster.yaml names, such as redis://host:6379/0."
+    )
