@@ -56,9 +56,16 @@ def test_the_command_of_a_runs_pod_delivers_without_a_token_of_the_cluster(
     assert len(brevo_environment.sent()) == 3
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_pod_that_is_evicted_writes_back_what_is_under_way_gives_back_the_rest_and_leaves_it_to_the_next_tick(
-    people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance, job: Manifest
+    people: People,
+    brevo_environment: BrevoSandbox,
+    instance: dg.DagsterInstance,
+    job: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    processes: str,
 ) -> None:
+    monkeypatch.setenv("BREVO_SYNC_PROCESSES", processes)
     people.add(60)
     brevo_environment.fault("hold", method="POST", path="/contacts$", times=1)
     with program(_command(job)) as pod:
