@@ -671,7 +671,7 @@ MUTATIONS = (
         guard="stop: the process that is told to end says so",
         changes=((_OPS, "        tell_stopped(context.run_id, context.instance)\n        if not", "        if not"),),
         tests=(
-            f"{_RUN_ENDS}::test_a_run_stopped_in_mid_send_says_in_one_sentence_and_in_its_tag_what_became_of_its_contacts",
+            f"{_STOPS_TESTS}::test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_nothing_down[sync_batch]",
         ),
     ),
     Mutation(
