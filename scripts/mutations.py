@@ -683,7 +683,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="stop: the process that is told to end says so",
-        changes=((_OPS, "        note_stopped(context.run_id, context.instance)\n        if not", "        if not"),),
+        changes=((_OPS, "        tell_stopped(context.run_id, context.instance)\n        if not", "        if not"),),
         tests=(
             f"{_STOPS_TESTS}::test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_nothing_down[sync_batch]",
         ),
@@ -706,11 +706,32 @@ MUTATIONS = (
         changes=(
             (
                 _OPS,
-                "    if repeats_a_stopped_run(context.run, context.instance):\n        context",
-                "    if False:\n        context",
+                "    if repeats_a_stopped_run(context.run, context.instance):\n        context.log",
+                "    if False:\n        context.log",
             ),
         ),
         tests=(f"{_STOPS_TESTS}::test_a_retry_of_a_run_that_somebody_stopped_sends_nothing_and_says_why",),
+    ),
+    Mutation(
+        guard="stop: a run that was told to end alarms nobody, and ends no alert",
+        changes=((_STOPS, "return bool(run.tags.get(STOPPED_TAG))", "return False"),),
+        tests=(
+            f"{_STOPS_TESTS}::test_of_a_run_that_was_told_to_end_nobody_is_alarmed",
+            f"{_STOPS_TESTS}::test_a_retry_that_sends_nothing_is_no_success_for_health",
+        ),
+    ),
+    Mutation(
+        guard="stop: a cancelled run that does not end is no failure",
+        changes=(
+            (
+                "crm_pipelines/orchestration/sync/ended_runs.py",
+                "cancelled = record.dagster_run.status is dg.DagsterRunStatus.CANCELING",
+                "cancelled = False",
+            ),
+        ),
+        tests=(
+            f"{_SHARED_INSTANCE}::test_without_run_monitoring_a_run_that_never_begins_or_ends_holds_nobody_up_for_ever",
+        ),
     ),
     Mutation(
         guard="stop: what is executed again by hand sends",
@@ -1008,6 +1029,11 @@ MUTATIONS = (
         tests=(f"{_SCHEDULE}::test_a_run_that_renews_its_leases_is_left_alone",),
     ),
     Mutation(
+        guard="a run that looks for missed edits is not called dead",
+        changes=((_QUEUE_SQL, "WHERE locktype = 'advisory' AND objsubid", "WHERE false AND objsubid"),),
+        tests=(f"{_CLAIM_COST}::test_a_run_that_looks_for_missed_edits_for_long_is_known_to_live",),
+    ),
+    Mutation(
         guard="an edit that a trigger missed is found",
         changes=((_QUEUE_SQL, "AND s.contact_revision < c.revision\n", "AND s.contact_revision < 0\n"),),
         tests=(f"{_PROTOCOL}::test_an_edit_that_the_trigger_missed_is_found",),
@@ -1228,7 +1254,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="restore: claims that this state has never seen are void",
-        changes=((_GATES_SQL, "claim_no = claim_no + 1000000", "claim_no = claim_no + 1"),),
+        changes=((_GATES_SQL, "claim_no = claim_no + (1::bigint << 40)", "claim_no = claim_no + 1"),),
         tests=(f"{_RESTORED}::test_no_claim_after_a_restore_has_the_number_of_one_that_a_worker_of_before_may_hold",),
     ),
     Mutation(

@@ -272,10 +272,11 @@ UPDATE crm_syncs SET
 
 -- name: forget_held
 -- After a restore the CRM holds what was sent before it and since: what is known of that is not certain any more. A
--- worker of before may hold claims that this state has never seen; none of the next ones may have their numbers. Who is on
--- no list as far as is known may have been put on it since, and have left it: a bulk import would not look.
+-- worker of before may hold claims that this state has never seen; none of the next ones may have their numbers, of which
+-- each delivery takes up to 2^30. Who is on no list as far as is known may have been put on it since, and have left it: a
+-- bulk import would not look.
 UPDATE crm_syncs SET
-    state = CASE WHEN state = 'claimed' THEN 'queued' ELSE state END, claim_no = claim_no + 1000000, claimed_by = NULL,
+    state = CASE WHEN state = 'claimed' THEN 'queued' ELSE state END, claim_no = claim_no + (1::bigint << 40), claimed_by = NULL,
     lease_until = NULL, delivery_started_at = NULL, payload_hash = NULL, bulk_ok = bulk_ok AND lists IS DISTINCT FROM '{}'
  WHERE crm = :crm
 

@@ -323,10 +323,11 @@ class Queue:
         """Whether contacts were refused for good under another mapping."""
         return bool(self._all("any_parked", mapping_version=mapping_version)[0][0])
 
-    def requeue_edited(self) -> int:
-        """Queue contacts whose edit the trigger missed; returns how many."""
+    def requeue_edited(self, run_id: str) -> int:
+        """Queue contacts whose edit the trigger missed; returns how many. The run is known to live meanwhile."""
         with self._engine.begin() as connection:
             connection.execute(_NO_HURRY)
+            connection.execute(_SQL["look_for_edits"], {"run_id": run_id})
             return len(connection.execute(_SQL["requeue_edited"], {"crm": self.crm}).all())
 
     def anything_edited(self) -> bool:
@@ -357,7 +358,7 @@ class Queue:
     def is_delivering(self, run_id: str) -> bool:
         """Whether the run gave a sign of life in the last two minutes: a lease that it renews, or an outcome.
 
-        A scan of the account that may still go on counts as one, whoever began it.
+        So is a look for edits that goes on, and a scan of the account that may still go on, whoever began it.
         """
         return bool(self._all("is_delivering", run_id=run_id)[0][0])
 

@@ -454,6 +454,10 @@ UPDATE crm_syncs s SET state = 'queued', run_at = now(), attempts = 0,
        last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
   FROM parked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
 
+-- name: look_for_edits
+-- A run that looks for minutes has no claim yet by which it is known to live.
+SELECT pg_advisory_xact_lock_shared(hashtextextended(:run_id, 0))
+
 -- name: requeue_edited
 -- The promise behind the trigger on crm_contacts: an edit that it missed (disabled during a restore, say) is found.
 WITH edited AS MATERIALIZED (
@@ -502,6 +506,10 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AN
     OR EXISTS (SELECT 1 FROM crm_attempts WHERE crm = :crm AND finished_at > now() - interval '2 min' AND run_id = :run_id)
     OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended'
                   AND split_part(tended_by, '/', 1) = :run_id AND tended_at > now() - interval '2 min')
+    -- See `look_for_edits`. The lock goes with its connection.
+    OR EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                  AND (classid::bigint << 32) | objid::bigint = hashtextextended(:run_id, 0))
     -- A run reads the account for up to five minutes before it claims anything.
     OR EXISTS (SELECT 1 FROM crm_walks WHERE crm = :crm AND begun_at > now() - interval '6 min')
 

@@ -63,14 +63,15 @@ def _process_died(failure: dg.DagsterEvent) -> bool:
 
 
 def bury_if_dead(instance: dg.DagsterInstance, record: dg.RunRecord, queue: Queue) -> bool:
-    """Report a run as failed whose worker has vanished without Dagster's notice; returns whether it was so.
+    """Report a run as over whose worker has vanished without Dagster's notice; returns whether it was so.
 
     After a power cut Dagster keeps such a run as started until its max_runtime is over, and everything that waits for
     it stands still. Should the worker live after all (stopped, say), its leases are over and it sends nothing more.
-    So it is with one that neither starts nor stops, on an instance without run monitoring.
+    So it is with one that neither starts nor stops, on an instance without run monitoring. Who was cancelled stays so.
     """
     if _is_stuck(record) and not queue.is_delivering(record.dagster_run.run_id):
-        instance.report_run_failed(
+        cancelled = record.dagster_run.status is dg.DagsterRunStatus.CANCELING
+        (instance.report_run_canceled if cancelled else instance.report_run_failed)(
             record.dagster_run, "The run has neither started nor ended for 15 minutes; the next one takes its place."
         )
         return True

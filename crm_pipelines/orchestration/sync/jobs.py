@@ -11,8 +11,7 @@ from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.ops import fetch_queued_contacts, report_run, sync_batch, write_statuses
 from crm_pipelines.orchestration.sync.own_batches import own_batches
 from crm_pipelines.orchestration.sync.reexecution import sent_batches
-from crm_pipelines.orchestration.sync.stops import note_stopped
-from crm_pipelines.orchestration.sync.tags import JOB_TAG, begin_anew, of_destination, sync_slot
+from crm_pipelines.orchestration.sync.tags import JOB_TAG, begin_anew, of_destination, sync_slot, tell_stopped
 from crm_pipelines.settings import CrmSettings, load_settings
 
 
@@ -37,7 +36,7 @@ def sync_job(destination: CrmSettings, read: ReadSettings = load_settings) -> dg
         sync.to_job,
         executor_def=executor,
         resource_defs={
-            "destination": resource_of(destination.name, begin_anew, note_stopped, read),
+            "destination": resource_of(destination.name, begin_anew, tell_stopped, read),
             "io_manager": own_batches,
             "sent_batches": sent_batches,
         },

@@ -42,8 +42,8 @@ from crm_pipelines.orchestration.sync.batches import Batch, FetchConfig, SentBat
 from crm_pipelines.orchestration.sync.dry_runs import dry_run_output
 from crm_pipelines.orchestration.sync.following import leave_word
 from crm_pipelines.orchestration.sync.sending import send, send_in_bulk, written, written_of_stopped
-from crm_pipelines.orchestration.sync.stops import note_stopped, repeats_a_stopped_run
-from crm_pipelines.orchestration.sync.tags import GATE_TAG, tell_outcome, warn_of_another_process
+from crm_pipelines.orchestration.sync.stops import STOPPED_TAG, note_stopped, repeats_a_stopped_run
+from crm_pipelines.orchestration.sync.tags import GATE_TAG, tell_outcome, tell_stopped, warn_of_another_process
 from crm_pipelines.orchestration.sync.taking import chosen_by, claim, scan_for_bulk, take_back
 from crm_pipelines.vocabulary import counted
 
@@ -120,7 +120,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     imports = account.imports(context.run_id)
     released_by_mapping = queue.requeue_parked(account.crm.mapping_version)
     settle(account.engine)
-    edited = queue.requeue_edited()
+    edited = queue.requeue_edited(context.run_id)
     gate = account.gate.read()
     if not gate.paused and (chosen is not None or queue.anything_due() or account.look_is_due):
         _learn(context, account)
@@ -253,11 +253,10 @@ def _sent_until_stopped(
             courier = account.courier(context.run_id)
             return send(courier, batch)
     except INTERRUPTIONS:
-        note_stopped(context.run_id, context.instance)
+        tell_stopped(context.run_id, context.instance)
         if not is_being_cancelled(context.run_id, context.instance):
             raise
         destination.stopped = True
-        tell_outcome(context, "stopped")
     claims = batch.claims if courier is None else courier.present(batch.claims)
     totals = written_of_stopped(account, replace(batch, claims=claims))
     return SentBatch(batch=batch, released=totals.released, totals=totals, halted="the run was stopped")
@@ -319,6 +318,11 @@ def report_run(
     if any(part.dry_run for part in written):
         yield dry_run_output(context, Foreseen.sum(part.foreseen for part in written if part.foreseen))
         return
+    if repeats_a_stopped_run(context.run, context.instance):
+        context.instance.add_run_tags(context.run_id, {STOPPED_TAG: "yes"})
+        tell_outcome(context, "nothing was sent: the run that it repeats was stopped")
+        yield dg.Output(totals.counts(), metadata=describe(totals))
+        return
     with sentences(), destination.open() as account:
         standing = look_at(account, in_all=True)
     gate = standing.gate
@@ -332,8 +336,6 @@ def report_run(
     yield sums_evaluation(destination.name, totals)
     yield from standing_evaluations(standing)
     told = fates_in_words(totals.counts()) or ("nothing was sent" if standing.backlog.due else "nothing was due")
-    if repeats_a_stopped_run(context.run, context.instance):
-        told = "nothing was sent: the run that it repeats was stopped"
     tell_outcome(context, f"stopped: {told}" if destination.stopped else told)
     if totals.unaccounted:
         raise dg.Failure(

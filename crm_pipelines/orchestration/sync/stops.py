@@ -3,13 +3,17 @@
 Dagster retries what has failed without a failed op, and a run that somebody stops may come to that: when its worker is
 killed before it has ended, and always with a launcher that does not write down that a person asked (Celery's). So a
 process that is told to end says so on the run, for Dagster, which judges by a tag, and for the retry that was launched
-before the tag was there. Who executes a stopped run again by hand wants it to send.
+before the tag was there. Who executes a stopped run again by hand wants it to send; should it crash, the next tick is
+its retry, since the tag for Dagster is inherited, and Dagster counts such a run as the one retry that it allows anyway.
 """
 
 import dagster as dg
 
 STOPPED_TAG = "crm-pipelines/stopped"
-"""On a run whose process was told to end, by whomever; not if its time was up."""
+"""On a run whose process was told to end, by whomever, and on a retry of it; not if its time was up.
+
+Such a run says nothing of whether deliveries work: people are not told of its failure, and its success is none.
+"""
 
 _MAX_RETRIES_TAG = "dagster/max_retries"
 _AUTO_RETRY_TAG = "dagster/auto_retry_run_id"
@@ -32,6 +36,11 @@ def repeats_a_stopped_run(run: dg.DagsterRun, instance: dg.DagsterInstance) -> b
         return False
     asked = _words_of_the_request(parent.run_id, instance)
     return bool(parent.tags.get(STOPPED_TAG)) or (asked is not None and not asked.startswith(_TIME_IS_UP))
+
+
+def was_stopped(run: dg.DagsterRun) -> bool:
+    """Whether the run was told to end, or is a retry that sent nothing for that."""
+    return bool(run.tags.get(STOPPED_TAG))
 
 
 def _words_of_the_request(run_id: str, instance: dg.DagsterInstance) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from crm_pipelines.orchestration.sync.stops import STOPPED_TAG
+from crm_pipelines.orchestration.sync.stops import STOPPED_TAG, note_stopped
 
 JOB_TAG = "crm-pipelines/job"
 """On every run of a job of ours; its value is the job's name. Another code location may have a job of that name."""
@@ -57,11 +57,11 @@ def sync_slot(crm: str, number: int) -> dict[str, str]:
 
 def runs_of(job: str, statuses: Sequence[dg.DagsterRunStatus] | None = None) -> dg.RunsFilter:
     """The runs of our job with this name, and none of a foreign job that is named so in another code location."""
-    crm, of_sync, _ = job.rpartition("_sync")
+    crm = job.removesuffix("_sync")
     # By the tag that the main job has always had: a run of the version before is known, too.
     mark: dict[str, str | list[str]] = (
         {SYNC_SLOT_TAG: [slot for number in range(1, _MOST_SLOTS + 1) for slot in sync_slot(crm, number).values()]}
-        if of_sync
+        if crm != job
         else {JOB_TAG: job}
     )
     return dg.RunsFilter(job_name=job, statuses=statuses, tags=mark)
@@ -73,6 +73,12 @@ def tell_outcome(context: dg.OpExecutionContext, words: str) -> None:
     if run is not None and run.tags.get(EXECUTED_TWICE_TAG):
         words = f"{words} ({_EXECUTED_TWICE})"
     context.instance.add_run_tags(context.run_id, {OUTCOME_TAG: words})
+
+
+def tell_stopped(run_id: str, instance: dg.DagsterInstance) -> None:
+    """Note on the run that its process was told to end; to be called by one that has nothing else to tell."""
+    note_stopped(run_id, instance)
+    instance.add_run_tags(run_id, {OUTCOME_TAG: "stopped"})
 
 
 def warn_of_another_process(context: dg.OpExecutionContext, what: str) -> None:

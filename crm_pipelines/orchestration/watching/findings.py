@@ -17,6 +17,7 @@ from crm_pipelines.destinations.gates import Gate
 from crm_pipelines.orchestration.standing import FEWEST_ATTEMPTS, DestinationStanding, look_at
 from crm_pipelines.orchestration.sync.batches import launch_config
 from crm_pipelines.orchestration.sync.run_now import sentence_of
+from crm_pipelines.orchestration.sync.stops import was_stopped
 from crm_pipelines.orchestration.sync.tags import GATE_TAG, runs_of
 from crm_pipelines.statistics.failures import CommonReason, FailureWatcher
 from crm_pipelines.statistics.standing import WHEN_LATE, Standing, late
@@ -178,14 +179,14 @@ def run_finding(instance: dg.DagsterInstance, job: str) -> AlertCondition | None
 
     The last attempt counts, not the first: only a run whose worker crashed is tried again (dagster.yaml), within a
     minute, and when that succeeds, nobody need be woken; the crash shows in Dagster's pages. A failed op is retried by
-    no run, so it is told at once, and what fails after it adds to the same state.
+    no run, so it is told at once, and what fails after it adds to the same state. A run that was told to end, say since
+    its machine is drained, tells neither.
     """
     records = instance.get_run_records(
         runs_of(job, [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]), limit=_RUNS_LOOKED_AT
     )
     failed: list[dg.RunRecord] = []
-    for record in records:
-        run = record.dagster_run
+    for run, record in ((record.dagster_run, record) for record in records if not was_stopped(record.dagster_run)):
         if run.status is dg.DagsterRunStatus.SUCCESS and not is_dry(run):
             break
         if run.status is dg.DagsterRunStatus.FAILURE and not will_be_retried(run) and not run.tags.get(GATE_TAG):

@@ -16,6 +16,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 from crm_pipelines.alerts.messages import in_words
 from crm_pipelines.delivery.standings import standing_at
 from crm_pipelines.orchestration.sync.schedule_state import schedule_state
+from crm_pipelines.orchestration.sync.stops import was_stopped
 from crm_pipelines.orchestration.sync.tags import runs_of
 from crm_pipelines.orchestration.watching.findings import is_dry, run_finding
 from crm_pipelines.settings import Settings
@@ -101,7 +102,8 @@ def _schedule_detail(
 def _runs(instance: dg.DagsterInstance, job: str) -> HealthCheck:
     """A success may be old: without work there are no runs."""
     records = instance.get_run_records(runs_of(job, [dg.DagsterRunStatus.SUCCESS]), limit=25)
-    ended = next((record.end_time for record in records if not is_dry(record.dagster_run)), None)
+    told = (record for record in records if not is_dry(record.dagster_run) and not was_stopped(record.dagster_run))
+    ended = next((record.end_time for record in told), None)
     last = f"The last successful run ended {in_words(_since(ended))} ago." if ended else "No run has succeeded yet."
     failing = run_finding(instance, job)
     return HealthCheck(subject=f"runs of {job}", ok=failing is None, detail=failing.headline if failing else last)

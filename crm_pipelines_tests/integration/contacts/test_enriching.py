@@ -36,7 +36,7 @@ def test_what_a_workflow_found_leaves_the_delivery_to_workflows_as_it_is(
     before = row(engine, ada, crm)
     tell(engine, ada, FOUND)
     assert row(engine, ada, crm) == {**before, "contact_revision": 2}
-    Queue(engine, crm).requeue_edited()
+    Queue(engine, crm).requeue_edited("run-1")
     assert row(engine, ada, crm)["state"] == before["state"], "the look for missed edits leaves it, too"
 
 

@@ -104,7 +104,7 @@ def test_no_step_of_the_protocol_waits_for_a_lock(people: People, delivery: Deli
         assert people.sync(other)["state"] == "synced"
         people.run("UPDATE crm_syncs SET state = 'failed', last_error_kind = 'x' WHERE contact_id = :id", id=other)
         queue.requeue_parked("another mapping")
-        queue.requeue_edited()
+        queue.requeue_edited("run-1")
         queue.release(RUN)
         queue.rescue()
         assert queue.claim("run-2", limit=9, lease=timedelta(minutes=1)) == []
@@ -118,9 +118,9 @@ def test_an_edit_that_its_trigger_missed_is_found_though_somebody_holds_another(
     people.run("UPDATE crm_syncs SET contact_revision = 1")
     with engine.connect() as connection:
         connection.execute(sa.text(HOLDS["a lock of the delivery"]), {"id": held})
-        assert delivery.queue.requeue_edited() == 1
+        assert delivery.queue.requeue_edited("run-1") == 1
     assert people.sync(other)["contact_revision"] == 2
-    assert delivery.queue.requeue_edited() == 1
+    assert delivery.queue.requeue_edited("run-1") == 1
 
 
 def test_failed_contacts_get_another_chance_under_a_new_mapping_though_somebody_holds_one(

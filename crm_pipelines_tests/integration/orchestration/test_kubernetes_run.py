@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from crm_pipelines.orchestration.sync.tags import OUTCOME_TAG
 from crm_pipelines_tests.fixtures.kubernetes import Manifest, instance_config, launched, launcher_config, values
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -55,9 +56,16 @@ def test_the_command_of_a_runs_pod_delivers_without_a_token_of_the_cluster(
     assert len(brevo_environment.sent()) == 3
 
 
-def test_a_pod_that_is_evicted_writes_back_what_is_under_way_gives_back_the_rest_and_is_retried(
-    people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance, job: Manifest
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_pod_that_is_evicted_writes_back_what_is_under_way_gives_back_the_rest_and_leaves_it_to_the_next_tick(
+    people: People,
+    brevo_environment: BrevoSandbox,
+    instance: dg.DagsterInstance,
+    job: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    processes: str,
 ) -> None:
+    monkeypatch.setenv("BREVO_SYNC_PROCESSES", processes)
     people.add(60)
     brevo_environment.fault("hold", method="POST", path="/contacts$", times=1)
     with program(_command(job)) as pod:
@@ -67,7 +75,8 @@ def test_a_pod_that_is_evicted_writes_back_what_is_under_way_gives_back_the_rest
         pod.wait(PATIENCE)
     [run] = instance.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
-    assert run.tags["dagster/will_retry"] == "true"
+    assert run.tags["dagster/will_retry"] == "false"
+    assert run.tags[OUTCOME_TAG] == "stopped"
     states = people.states()
     assert set(states) <= {"synced", "queued"}, "no contact is held by a pod that is gone"
     assert 0 < states["synced"] <= len(brevo_environment.sent()) < 60

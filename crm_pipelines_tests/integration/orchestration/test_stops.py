@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._daemon.monitoring.run_monitoring import check_run_timeout
@@ -14,7 +15,10 @@ from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines.orchestration.sync.stops import STOPPED_TAG, note_stopped
 from crm_pipelines.orchestration.sync.tags import LEFT_TAG, OUTCOME_TAG
+from crm_pipelines.orchestration.watching.findings import run_finding
+from crm_pipelines.orchestration.watching.health import health
 from crm_pipelines.queue.claims import Queue
+from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run, job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -73,7 +77,16 @@ def test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_not
     failed = found(pipeline.instance, run.result.run_id)
     assert failed.status is dg.DagsterRunStatus.FAILURE
     assert failed.tags[STOPPED_TAG]
+    assert failed.tags[OUTCOME_TAG].startswith("stopped")
     assert not would_be_retried(pipeline.instance, failed.run_id)
+
+
+def test_of_a_run_that_was_told_to_end_nobody_is_alarmed(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(3)
+    interrupted_within(pipeline, monkeypatch, "sync_batch")
+    assert run_finding(pipeline.instance, "brevo_sync") is None
 
 
 def test_a_run_whose_worker_died_is_retried_as_ever(people: People, pipeline: Pipeline) -> None:
@@ -120,15 +133,34 @@ def test_a_retry_of_a_run_that_somebody_stopped_sends_nothing_and_says_why(
     people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance
 ) -> None:
     people.add(3)
+    instance.report_run_failed(created(instance))
+    instance.add_run_tags(instance.get_runs()[0].run_id, {"dagster/will_retry": "false"})
     former = stopped_and_killed(instance)
+    instance.add_run_tags(former.run_id, {"dagster/will_retry": "true"})
+    alarm = run_finding(instance, "brevo_sync")
+    assert alarm is not None
     retry = repeated(instance, former)
     assert retry.status is dg.DagsterRunStatus.SUCCESS, "nobody is alarmed"
     assert retry.tags[OUTCOME_TAG] == "nothing was sent: the run that it repeats was stopped"
     assert not retry.tags.get(LEFT_TAG), "nor is it followed"
+    still = run_finding(instance, "brevo_sync")
+    assert still is not None
+    assert still.page == alarm.page, "nor is a failure of before over"
+    assert instance.get_latest_materialization_event(dg.AssetKey(["brevo", "contacts"])) is None, "nor as a report"
     assert people.states() == {"queued": 3}
     assert brevo_environment.sent() == []
     said = [record.user_message for record in instance.all_logs(retry.run_id)]
     assert any(one.startswith(f"Run {former.run_id}, which this one repeats by itself, was told") for one in said)
+
+
+def test_a_retry_that_sends_nothing_is_no_success_for_health(
+    people: People, brevo_environment: BrevoSandbox, instance: dg.DagsterInstance, engine: sa.Engine
+) -> None:
+    former = stopped_and_killed(instance)
+    instance.add_run_tags(former.run_id, {"dagster/will_retry": "true"})
+    repeated(instance, former)
+    said = {one.subject: one.detail for one in health(instance, engine, load_settings(), "brevo")}
+    assert said["runs of brevo_sync"] == "No run has succeeded yet."
 
 
 def test_a_retry_that_was_launched_before_the_process_could_say_that_it_was_told_to_end_sends_nothing(

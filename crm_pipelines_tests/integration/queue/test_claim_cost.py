@@ -1,5 +1,6 @@
 """What a claim costs, in rows and pages, does not grow with the backlog, nor behind an open snapshot."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -12,6 +13,7 @@ from crm_pipelines.database.sql import load_statements
 from crm_pipelines.queue.bulk_imports import BulkImports, holder
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 LEASE = timedelta(minutes=25)
 BACKLOG = 10_000
@@ -109,6 +111,27 @@ def test_a_run_may_take_its_time_to_find_edits_that_their_trigger_missed(people:
     url = engine.url.update_query_dict({"options": "-cstatement_timeout=200"})
     hasty = connecting.create_engine(url.render_as_string(hide_password=False))
     try:
-        assert Queue(hasty, "brevo").requeue_edited() == 1
+        assert Queue(hasty, "brevo").requeue_edited("run-1") == 1
     finally:
         hasty.dispose()
+
+
+def test_a_run_that_looks_for_missed_edits_for_long_is_known_to_live(people: People, engine: sa.Engine) -> None:
+    fill(people, 1, "now()", 1)
+    people.run("UPDATE crm_contacts SET name = 'Ada'")
+    people.run("UPDATE crm_syncs SET contact_revision = 1")
+    people.run(
+        "CREATE OR REPLACE FUNCTION crm_requeue_edited(p_contact_id uuid, p_revision bigint) RETURNS void "
+        "LANGUAGE sql AS 'SELECT pg_advisory_xact_lock(1)'"
+    )
+    queue = Queue(engine, "brevo")
+    with engine.begin() as connection, ThreadPoolExecutor(1) as pool:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(1)"))
+        look = pool.submit(queue.requeue_edited, "run-1")
+        try:
+            wait_until(lambda: queue.is_delivering("run-1"), "the run was taken for dead while it looked")
+            assert not queue.is_delivering("run-2")
+        finally:
+            connection.rollback()
+        assert look.result(PATIENCE) == 1
+    assert not queue.is_delivering("run-1")

@@ -170,9 +170,9 @@ def test_an_edit_that_the_trigger_missed_is_found(people: People, queue: Queue) 
     people.run("ALTER TABLE crm_contacts DISABLE TRIGGER crm_contacts_requeue")
     people.run("UPDATE crm_contacts SET name = 'Unseen' WHERE id = :id", id=contact_id)
     assert people.sync(contact_id)["state"] == "synced"
-    assert queue.requeue_edited() == 1
+    assert queue.requeue_edited("run-1") == 1
     assert people.sync(contact_id)["state"] == "queued"
-    assert queue.requeue_edited() == 0
+    assert queue.requeue_edited("run-1") == 0
 
 
 def test_four_attempts_with_growing_delays_then_given_up_with_the_last_error(people: People, queue: Queue) -> None:

@@ -102,9 +102,9 @@ def test_an_edit_of_which_the_trigger_knew_nothing_does_not_send_it_again(
     people.run("ALTER TABLE crm_contacts DISABLE TRIGGER crm_contacts_requeue")
     people.run("UPDATE crm_contacts SET name = 'New' WHERE id = :id", id=parked)
     people.run("ALTER TABLE crm_contacts ENABLE TRIGGER crm_contacts_requeue")
-    queue.requeue_edited()
+    queue.requeue_edited("run-1")
     assert kind(people, parked) == ("failed", "unknown")
-    assert queue.requeue_edited() == 0, "not looked at for ever"
+    assert queue.requeue_edited("run-1") == 0, "not looked at for ever"
 
 
 def test_an_edit_while_it_was_sent_does_not_send_it_again(people: People, queue: Queue) -> None:
