@@ -257,9 +257,10 @@ def of_a_foreign_project(browser: Browser, folder: Path) -> None:
             page.set_default_timeout(1000 * PATIENCE)
             page.goto(f"{url}/assets/customers?view=lineage&lineageScope=downstream&lineageDepth=3")
             page.get_by_text("Hide navigation").click()
-            page.reload()  # the graph fits itself to the wider page, and its assets say more
-            page.get_by_text("Materialized").first.wait_for()
+            page.reload()  # the graph fits itself to the wider page
+            page.get_by_text("queue").first.wait_for()
             page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(3000)  # the colours come last, and no text with them
             keep(page, "foreign-project", height=800)
         engine.dispose()
 
