@@ -249,15 +249,18 @@ def of_a_foreign_project(browser: Browser, folder: Path) -> None:
             project.component(name, f"{{destination: {name}, upstream: [customers]}}")
         engine = create_engine(server.url("contacts"))
         with project.pages() as url:
-            project.dg("launch", "--assets", "orders,customers")
+            project.materialize("orders", "customers")
             for name in ("brevo", "brevo_eu"):
                 waiting = People(engine, name)
                 wait_until(lambda at=waiting: at.states() == {"synced": 3}, f"{name} is delivered", poll_seconds=1)
             page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
             page.set_default_timeout(1000 * PATIENCE)
-            page.goto(f"{url}/assets/customers?view=lineage&lineageScope=downstream&lineageDepth=5")
-            page.get_by_text("contacts").first.wait_for()
+            page.goto(f"{url}/assets/customers?view=lineage&lineageScope=downstream&lineageDepth=3")
+            page.get_by_text("Hide navigation").click()
+            page.reload()  # the graph fits itself to the wider page
+            page.get_by_text("queue").first.wait_for()
             page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(3000)  # the colours come last, and no text with them
             keep(page, "foreign-project", height=800)
         engine.dispose()
 

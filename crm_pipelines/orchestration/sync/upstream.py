@@ -5,7 +5,7 @@ keeps it as it is, so that nothing is forgotten. What was materialized several t
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -42,7 +42,7 @@ def upstream_sensor(
         seen, found = _read(context.cursor), _materialized(context.instance, upstream)
         new = {name: number for name, number in found.items() if seen.get(name) != number}
         if not new:
-            return dg.SkipReason(f"Nothing new of {names}.")
+            return dg.SkipReason(" ".join((f"Nothing new of {names}.", *_never(upstream, found))))
         if is_switched_off(context.instance, f"{job}_schedule", location_of(context)):
             return dg.SkipReason(f"{job}_schedule is switched off.")
         with sentences(), Destination(destination.name, read).open() as account:
@@ -80,6 +80,12 @@ def _materialized(instance: dg.DagsterInstance, upstream: Sequence[dg.AssetKey])
         for record in instance.get_asset_records(upstream)
         if record.asset_entry.last_materialization_storage_id is not None
     }
+
+
+def _never(upstream: Sequence[dg.AssetKey], found: Mapping[str, int]) -> Iterator[str]:
+    """Says which have no materialization: a key may be misspelt, and Dagster does not know all code locations."""
+    if never := [name for name in (key.to_user_string() for key in upstream) if name not in found]:
+        yield f"Never materialized so far: {', '.join(never)}."
 
 
 def _read(cursor: str | None) -> Mapping[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import jsonschema
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
@@ -17,12 +18,11 @@ from dagster.components.testing import DefsFolderSandbox, create_defs_folder_san
 from crm_pipelines import CrmSyncComponent
 from crm_pipelines.component.attributes import Attributes, ComponentRefused
 from crm_pipelines.orchestration.build import build_definitions
-from crm_pipelines.settings import load_settings, project_folder
+from crm_pipelines.settings import GROUPS, KINDS, load_settings, project_folder
 from crm_pipelines_tests.patience import PATIENCE
 
 SECRET = "xkeysib-0123456789-secret"
 DATABASE = "postgresql://somebody:s3cr3t@db.internal/contacts"
-PAGE = (project_folder() / "docs" / "component.md").read_text(encoding="utf-8")
 # Of Dagster's own: it reads `defs.yaml` by a function that pydantic will drop, and Python beside it by one in preview.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated:DeprecationWarning"),
@@ -145,6 +145,17 @@ def test_a_secret_or_a_setting_in_the_file_is_refused_with_the_variable_and_not_
         f", attribute {attribute}: settings and secrets do not stand in this file, which Dagster keeps: set the "
         f"variable {variable} in the environment of the code location, and remove the line."
     )
+
+
+def test_the_schema_by_which_dagster_prints_a_line_lets_secrets_through_to_our_sentence() -> None:
+    schema = jsonschema.Draft202012Validator(CrmSyncComponent.get_model_cls().model_json_schema())
+    every = [*GROUPS, *KINDS.values()]
+    secrets = [name for group in every for name, field in group.model_fields.items() if "Secret" in str(field)]
+    assert len(secrets) > 5
+    for name in (*secrets, *(f"brevo_eu_{name}".upper() for name in secrets), "crm_database_url", "password"):
+        schema.validate({"destination": "brevo", name: SECRET})
+    with pytest.raises(jsonschema.ValidationError, match="upstrem"):
+        schema.validate({"destination": "brevo", "upstrem": ["customers"]})
 
 
 @pytest.mark.parametrize(
@@ -279,7 +290,8 @@ def test_runs_deliver_by_the_mapping_beside_the_file(monkeypatch: pytest.MonkeyP
 
 
 def test_the_page_has_the_attributes_and_their_descriptions() -> None:
-    [section] = re.findall(r"^## Attributes\n(.*?)^## ", PAGE, flags=re.DOTALL | re.MULTILINE)
+    page = (project_folder() / "docs" / "component.md").read_text(encoding="utf-8")
+    [section] = re.findall(r"^## Attributes\n(.*?)^## ", page, flags=re.DOTALL | re.MULTILINE)
     told = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", section, flags=re.MULTILINE))
     assert told == {name: field.description for name, field in Attributes.model_fields.items()}
 
