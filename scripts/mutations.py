@@ -30,6 +30,7 @@ _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
 _CELERY = "crm_pipelines/orchestration/celery_runs.py"
 _CELERY_RUNS = "crm_pipelines_tests/integration/orchestration/test_celery_runs.py"
+_FOLLOW_UP = "crm_pipelines/orchestration/sync/following.py"
 _MATRIX = "crm_pipelines_tests/system/chaos/test_kill_matrix.py"
 _RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
 _BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
@@ -997,11 +998,23 @@ MUTATIONS = (
         tests=(f"{_SCHEDULE}::test_a_run_without_a_sign_of_life_is_reported_as_failed_and_followed",),
     ),
     Mutation(
+        guard="a run without a sign of life is ended between ticks, too",
+        changes=((_FOLLOW_UP, "        bury(context.instance, record)", "        pass"),),
+        tests=(
+            f"{_FOLLOWING}::test_runs_whose_workers_have_vanished_are_ended_between_ticks_also_while_the_schedule_is_off",
+        ),
+    ),
+    Mutation(
+        guard="a run is not called dead between ticks after one look",
+        changes=((_FOLLOW_UP, "if record.dagster_run.run_id in found_before]", "]"),),
+        tests=(f"{_FOLLOWING}::test_a_run_that_shows_that_it_lives_before_the_second_look_is_left_alone",),
+    ),
+    Mutation(
         guard="a run that renews its leases is not called dead",
         changes=(
             (
                 "crm_pipelines/orchestration/sync/ended_runs.py",
-                " or queue.is_delivering(record.dagster_run.run_id)",
+                " and not queue.is_delivering(record.dagster_run.run_id)",
                 "",
             ),
         ),
