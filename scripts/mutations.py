@@ -31,6 +31,7 @@ _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
 _CELERY = "crm_pipelines/orchestration/celery_runs.py"
 _CELERY_RUNS = "crm_pipelines_tests/integration/orchestration/test_celery_runs.py"
 _FOLLOW_UP = "crm_pipelines/orchestration/sync/following.py"
+_GATE_TESTS = "crm_pipelines_tests/integration/destinations/test_gate.py"
 _MATRIX = "crm_pipelines_tests/system/chaos/test_kill_matrix.py"
 _RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
 _BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
@@ -239,6 +240,22 @@ MUTATIONS = (
         tests=(
             f"{_CELERY_RUNS}::test_a_run_that_somebody_cancels_is_known_to_be_cancelled_before_its_process_hears_of_it",
         ),
+    ),
+    Mutation(
+        guard="gate: an answer of the database that comes late makes no slot late",
+        changes=(
+            (
+                "crm_pipelines/destinations/gates.py",
+                " - self._clocks.lateness(rows[0].moment)\n        return",
+                "\n        return",
+            ),
+        ),
+        tests=(f"{_GATE_TESTS}::test_an_answer_that_comes_late_makes_no_slot_late",),
+    ),
+    Mutation(
+        guard="gate: the clocks were compared before the first slots",
+        changes=(("crm_pipelines/destinations/gates.py", "        self._clocks.lateness(row.moment)  #", "        #"),),
+        tests=(f"{_GATE_TESTS}::test_an_answer_that_comes_late_makes_no_slot_late[read]",),
     ),
     Mutation(
         guard="workers: a Redis that knows nothing of a run's task does not end the run",
