@@ -38,8 +38,8 @@ def test_a_run_goes_on_while_redis_is_away_and_a_redis_that_has_lost_its_memory_
     assert set(sends(brevo_sandbox).values()) == {1}
 
 
-def test_a_run_that_waits_in_redis_is_there_after_a_crash_of_redis(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+def test_a_run_that_waits_in_redis_is_there_after_a_crash_of_redis_which_knows_no_address_name_key_or_password(
+    workers: Workers, database_password: str
 ) -> None:
     workers.people.add(3, name=NAME)
     run_id = workers.pages.launch()
@@ -47,9 +47,13 @@ def test_a_run_that_waits_in_redis_is_there_after_a_crash_of_redis(
     wait_until(lambda: "dagster-celery/task_id" in workers.pages.run(run_id)["tags"], "the run is in its queue")
     workers.redis.kill()
     workers.redis.start()
-    with workers.machine("brevo"):
+    with workers.machine("brevo") as machine:
         workers.pages.wait(run_id, "SUCCESS")
+        log = machine.log()
     assert workers.people.states() == {"synced": 3}
+    words = ["@example.com", *NAME.split(), API_KEY, database_password]
+    assert traces_in_files(workers.redis.folder, words) == []
+    assert not [word for word in words if word.lower() in log.lower()]
 
 
 def test_without_redis_a_run_fails_at_its_launch_and_its_contacts_wait_for_the_next_one(
@@ -102,15 +106,3 @@ def test_a_machine_cut_off_from_the_crm_pauses_sending_for_all_and_loses_nothing
         assert reason.startswith("Sending is paused"), reason
     assert brevo_sandbox.requests(path=DELIVERIES) == []
     assert "outcome" in workers.pages.run(run_id)["tags"]
-
-
-def test_redis_is_told_no_address_no_name_no_key_and_no_password(
-    workers: Workers, brevo_sandbox: BrevoSandbox, database_password: str
-) -> None:
-    workers.people.add(3, name=NAME)
-    with workers.machine("brevo") as machine:
-        workers.pages.wait(workers.pages.launch(), "SUCCESS")
-        log = machine.log()
-    words = ["@example.com", *NAME.split(), API_KEY, database_password]
-    assert traces_in_files(workers.redis.folder, words) == []
-    assert not [word for word in words if word.lower() in log.lower()]
