@@ -254,7 +254,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="gate: the clocks were compared before the first slots",
-        changes=(("crm_pipelines/destinations/gates.py", "        self._clocks.lateness(row.moment)  #", "        #"),),
+        changes=(("crm_pipelines/destinations/gates.py", "        self._clocks.compare(row.moment)  #", "        #"),),
         tests=(f"{_GATE_TESTS}::test_an_answer_that_comes_late_makes_no_slot_late[read]",),
     ),
     Mutation(

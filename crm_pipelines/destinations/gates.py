@@ -213,7 +213,7 @@ class GateKeeper:
         if not row.at_home:
             self._settle()
             row = self._all("read")[0]
-        self._clocks.lateness(row.moment)  # so that the first slots are on time, too
+        self._clocks.compare(row.moment)  # so that the first slots are on time, too
         return Gate(**{name: value for name, value in row._mapping.items() if name not in {"at_home", "moment"}})
 
     def _settle(self) -> None:

@@ -66,6 +66,22 @@ def test_an_answer_that_comes_late_makes_no_slot_late(engine: sa.Engine, first_l
     assert -30 - took <= reservation.first_seconds <= -30 + 2, "its moment, at half the rate at most"
 
 
+def test_answers_that_are_always_late_use_up_ten_reservations_at_most_whoever_looks_meanwhile(
+    engine: sa.Engine,
+) -> None:
+    late = 0.0
+    gate = GateKeeper(engine, "brevo", clocks=Clocks(lambda: time.monotonic() + late))
+    gate.read()
+    missed = []
+    for _ in range(10):
+        late = 30
+        reservation = gate.reserve(1, 100.0)
+        missed.append(reservation is not None and reservation.first_seconds < -20)
+        late = 0.0
+        gate.read()
+    assert missed == [True] * 9 + [False]
+
+
 def test_slots_are_on_time_again_when_the_database_clock_was_set_back(engine: sa.Engine) -> None:
     set_back = 0.0
     gate = GateKeeper(engine, "brevo", clocks=Clocks(lambda: time.monotonic() + set_back))
