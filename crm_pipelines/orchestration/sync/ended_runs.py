@@ -87,7 +87,7 @@ def bury(instance: dg.DagsterInstance, record: dg.RunRecord) -> None:
 
 
 def bury_if_dead(instance: dg.DagsterInstance, record: dg.RunRecord, queue: Queue) -> bool:
-    """Returns whether it was so."""
+    """Report the run as failed if it is dead; returns whether it was."""
     if not is_dead(record, queue):
         return False
     bury(instance, record)
