@@ -30,6 +30,8 @@ _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
 _CELERY = "crm_pipelines/orchestration/celery_runs.py"
 _CELERY_RUNS = "crm_pipelines_tests/integration/orchestration/test_celery_runs.py"
+_FOLLOW_UP = "crm_pipelines/orchestration/sync/following.py"
+_GATE_TESTS = "crm_pipelines_tests/integration/destinations/test_gate.py"
 _MATRIX = "crm_pipelines_tests/system/chaos/test_kill_matrix.py"
 _RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
 _BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
@@ -238,6 +240,22 @@ MUTATIONS = (
         tests=(
             f"{_CELERY_RUNS}::test_a_run_that_somebody_cancels_is_known_to_be_cancelled_before_its_process_hears_of_it",
         ),
+    ),
+    Mutation(
+        guard="gate: an answer of the database that comes late makes no slot late",
+        changes=(
+            (
+                "crm_pipelines/destinations/gates.py",
+                " - self._clocks.lateness(rows[0].moment)\n        return",
+                "\n        return",
+            ),
+        ),
+        tests=(f"{_GATE_TESTS}::test_an_answer_that_comes_late_makes_no_slot_late",),
+    ),
+    Mutation(
+        guard="gate: the clocks were compared before the first slots",
+        changes=(("crm_pipelines/destinations/gates.py", "        self._clocks.compare(row.moment)  #", "        #"),),
+        tests=(f"{_GATE_TESTS}::test_an_answer_that_comes_late_makes_no_slot_late[read]",),
     ),
     Mutation(
         guard="workers: a Redis that knows nothing of a run's task does not end the run",
@@ -1018,11 +1036,23 @@ MUTATIONS = (
         tests=(f"{_SCHEDULE}::test_a_run_without_a_sign_of_life_is_reported_as_failed_and_followed",),
     ),
     Mutation(
+        guard="a run without a sign of life is ended between ticks, too",
+        changes=((_FOLLOW_UP, "        bury(context.instance, record)", "        pass"),),
+        tests=(
+            f"{_FOLLOWING}::test_runs_whose_workers_have_vanished_are_ended_between_ticks_also_while_the_schedule_is_off",
+        ),
+    ),
+    Mutation(
+        guard="a run is not called dead between ticks after one look",
+        changes=((_FOLLOW_UP, "if record.dagster_run.run_id in found_before]", "]"),),
+        tests=(f"{_FOLLOWING}::test_a_run_that_shows_that_it_lives_before_the_second_look_is_left_alone",),
+    ),
+    Mutation(
         guard="a run that renews its leases is not called dead",
         changes=(
             (
                 "crm_pipelines/orchestration/sync/ended_runs.py",
-                " or queue.is_delivering(record.dagster_run.run_id)",
+                " and not queue.is_delivering(record.dagster_run.run_id)",
                 "",
             ),
         ),

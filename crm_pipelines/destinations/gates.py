@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from crm_pipelines.database.sql import asking, load_statements
+from crm_pipelines.destinations.clocks import Clocks
 from crm_pipelines.destinations.unknown import if_unknown
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.vocabulary import counted
@@ -157,7 +158,10 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
-    """Requests that may be made: the first in `first_seconds` from now, each further one `spacing_seconds` later."""
+    """Requests that may be made: the first in `first_seconds` from now, each further one `spacing_seconds` later.
+
+    What is in the past by now is below zero.
+    """
 
     slots: int
     first_seconds: float
@@ -179,19 +183,29 @@ class Tally:
 class GateKeeper:
     """The gate of one CRM's account. With an `account` it gives slots only while that is the gate's.
 
-    `others` are further destinations of the same kind, none of which may have the same account.
+    `others` are further destinations of the same kind, none of which may have the same account. `clocks`: those of the
+    same database that were compared before.
     """
 
-    def __init__(self, engine: sa.Engine, crm: str, *, account: str | None = None, others: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        crm: str,
+        *,
+        account: str | None = None,
+        others: Sequence[str] = (),
+        clocks: Clocks | None = None,
+    ) -> None:
         self._engine = engine
         self.crm = crm
         self.account = account
         self.others = list(others)
+        self._clocks = clocks or Clocks()
         self._all = asking(engine, _SQL, crm)
 
     def of(self, account: str) -> "GateKeeper":
         """The same gate, for somebody who sends to this account only."""
-        return GateKeeper(self._engine, self.crm, account=account, others=self.others)
+        return GateKeeper(self._engine, self.crm, account=account, others=self.others, clocks=self._clocks)
 
     def read(self) -> Gate:
         """The gate as it stands. One that was restored or copied is closed by whoever looks at it first."""
@@ -199,7 +213,8 @@ class GateKeeper:
         if not row.at_home:
             self._settle()
             row = self._all("read")[0]
-        return Gate(**{name: value for name, value in row._mapping.items() if name != "at_home"})
+        self._clocks.compare(row.moment)  # so that the first slots are on time, too
+        return Gate(**{name: value for name, value in row._mapping.items() if name not in {"at_home", "moment"}})
 
     def _settle(self) -> None:
         with self._engine.begin() as connection:
@@ -225,12 +240,16 @@ class GateKeeper:
         connection.execute(_SQL["close_restored"], {"crm": self.crm, "reason": RESTORED})
 
     def reserve(self, slots: int, rate_per_second: float) -> Reservation | None:
-        """Reserve `slots` requests at `rate_per_second`; None while the gate is paused, and at another account's."""
+        """Reserve `slots` requests at `rate_per_second`; None while the gate is paused, and at another account's.
+
+        An answer that was late makes no slot late: the next ones may be another process's.
+        """
         rows = self._all("reserve", slots=slots, rate=rate_per_second, account=self.account)
         if not rows:
             return None
         spacing, end = rows[0].spacing, rows[0].end_seconds
-        return Reservation(slots=slots, first_seconds=end - slots * spacing, spacing_seconds=spacing)
+        first = end - slots * spacing - self._clocks.lateness(rows[0].moment)
+        return Reservation(slots=slots, first_seconds=first, spacing_seconds=spacing)
 
     def pause(self, kind: str, reason: str, duration: timedelta) -> None:
         """Stop all requests for `duration`; a longer pause already in force stays."""

@@ -8,7 +8,8 @@ SELECT crm, account, account_fingerprints, account_since, former_account, contac
        CASE WHEN isfinite(paused_until) THEN extract(epoch FROM paused_until - now())::float8 END AS paused_seconds,
        pause_kind, pause_reason, refused_kind, refused_fingerprint, probing, limit_observed, consecutive_failures, changed_at,
        accepted_account, accepted_mappings,
-       greatest(now() - counting_since, interval '0') AS open_for, home = crm_home(tableoid) AS at_home
+       greatest(now() - counting_since, interval '0') AS open_for, home = crm_home(tableoid) AS at_home,
+       extract(epoch FROM clock_timestamp())::float8 AS moment
   FROM crm_gates WHERE crm = :crm
 
 -- name: reserve
@@ -30,7 +31,8 @@ UPDATE crm_gates g SET
     next_slot_at = greatest(least(next_slot_at, clock_timestamp() + interval '60 s'), clock_timestamp())
                    + :slots * pace.spacing * interval '1 s'
   FROM pace WHERE g.crm = pace.crm
-RETURNING pace.spacing, extract(epoch FROM next_slot_at - clock_timestamp())::float8 AS end_seconds
+RETURNING pace.spacing, extract(epoch FROM next_slot_at - clock_timestamp())::float8 AS end_seconds,
+          extract(epoch FROM clock_timestamp())::float8 AS moment
 
 -- name: pause
 -- A longer pause is never shortened; one without end (refused credentials) stays until it is opened.

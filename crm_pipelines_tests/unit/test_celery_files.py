@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from crm_pipelines.orchestration.celery_runs import DestinationQueuesLauncher
 from crm_pipelines_tests.fixtures.compose import ROOT, load_yaml
 
 FOLDER = "deploy/celery"
@@ -25,6 +26,17 @@ def test_dagsters_instance_differs_from_that_of_one_machine_in_its_launcher_only
     launcher = of_many.pop("run_launcher")
     assert of_many == of_one
     assert launcher["config"]["broker"] == launcher["config"]["backend"] == {"env": "CELERY_BROKER_URL"}
+
+
+def test_dagster_waits_for_no_redis_that_is_cut_off_without_a_word() -> None:
+    config = load_yaml(f"{FOLDER}/dagster.yaml")["run_launcher"]["config"]
+    given = {name: config[name] for name in config.keys() - {"broker", "backend"}}
+    celery = DestinationQueuesLauncher("dagster", "redis://127.0.0.1:1", "redis://127.0.0.1:1", **given).celery
+    for seconds in (
+        celery.conf.broker_transport_options["socket_timeout"],
+        celery.backend.connparams["socket_timeout"],
+    ):
+        assert 0 < seconds < 60
 
 
 def test_the_compose_file_is_what_its_schema_allows() -> None:

@@ -27,6 +27,9 @@ def main() -> None:
         result_backend=url,
         # However long Redis is away.
         broker_connection_max_retries=None,
+        # A Redis that is cut off without a word would be waited for in vain.
+        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
+        redis_socket_timeout=10,
         worker_concurrency=1,
         worker_prefetch_multiplier=1,
         # A run that waits behind another one in a busy worker would wait there while other workers are idle.

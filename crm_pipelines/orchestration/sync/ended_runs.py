@@ -62,29 +62,44 @@ def _process_died(failure: dg.DagsterEvent) -> bool:
     return error is not None and error.cls_name == ChildProcessCrashException.__name__
 
 
-def bury_if_dead(instance: dg.DagsterInstance, record: dg.RunRecord, queue: Queue) -> bool:
-    """Report a run as over whose worker has vanished without Dagster's notice; returns whether it was so.
+def may_be_dead(record: dg.RunRecord) -> bool:
+    """Whether the run has gone on for so long that its contacts must tell if it lives."""
+    return _is_stuck(record) or _has_started_long_ago(record)
+
+
+def is_dead(record: dg.RunRecord, queue: Queue) -> bool:
+    """Whether the run's worker has vanished without Dagster's notice, or the run neither starts nor stops."""
+    return may_be_dead(record) and not queue.is_delivering(record.dagster_run.run_id)
+
+
+def bury(instance: dg.DagsterInstance, record: dg.RunRecord) -> None:
+    """Report a dead run as over: as failed, or as cancelled if somebody had asked for its end.
 
     After a power cut Dagster keeps such a run as started until its max_runtime is over, and everything that waits for
     it stands still. Should the worker live after all (stopped, say), its leases are over and it sends nothing more.
-    So it is with one that neither starts nor stops, on an instance without run monitoring. Who was cancelled stays so.
+    So it is with one that neither starts nor stops, on an instance without run monitoring.
     """
-    if _is_stuck(record) and not queue.is_delivering(record.dagster_run.run_id):
-        cancelled = record.dagster_run.status is dg.DagsterRunStatus.CANCELING
-        (instance.report_run_canceled if cancelled else instance.report_run_failed)(
-            record.dagster_run, "The run has neither started nor ended for 15 minutes; the next one takes its place."
-        )
-        return True
+    if _is_stuck(record):
+        reason = "The run has neither started nor ended for 15 minutes; the next one takes its place."
+    else:
+        reason = "The run's worker has given no sign of life for two minutes; its contacts return to the queue."
+    cancelled = record.dagster_run.status is dg.DagsterRunStatus.CANCELING
+    report = instance.report_run_canceled if cancelled else instance.report_run_failed
+    report(record.dagster_run, reason)
+
+
+def bury_if_dead(instance: dg.DagsterInstance, record: dg.RunRecord, queue: Queue) -> bool:
+    """Report the run as over if it is dead; returns whether it was."""
+    if not is_dead(record, queue):
+        return False
+    bury(instance, record)
+    return True
+
+
+def _has_started_long_ago(record: dg.RunRecord) -> bool:
     if record.dagster_run.status is not dg.DagsterRunStatus.STARTED or record.start_time is None:
         return False
-    silent_since = time.time() - record.start_time
-    if silent_since < _SILENT_SECONDS or queue.is_delivering(record.dagster_run.run_id):
-        return False
-    instance.report_run_failed(
-        record.dagster_run,
-        "The run's worker has given no sign of life for two minutes; its contacts return to the queue.",
-    )
-    return True
+    return time.time() - record.start_time >= _SILENT_SECONDS
 
 
 def _is_stuck(record: dg.RunRecord) -> bool:

@@ -3,9 +3,12 @@
 Each run leaves word in its tags; a sensor reads them. It follows a run only if that one ended well and got on. A
 follow-up must leave less than it found or have worked for long, so a defect cannot keep short runs going: else the
 schedule goes on. Whoever switches the schedule off has switched this off too.
+
+The same sensor ends runs whose worker has vanished, whether the schedule is on or off: they hold up those that wait.
 """
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +18,7 @@ from crm_pipelines.delivery.planning import time_to_empty
 from crm_pipelines.delivery.totals import Totals
 from crm_pipelines.orchestration.resources import Destination, ReadSettings
 from crm_pipelines.orchestration.sync.batches import was_limited
+from crm_pipelines.orchestration.sync.ended_runs import bury, is_dead, may_be_dead
 from crm_pipelines.orchestration.sync.schedule_state import is_switched_off, location_of
 from crm_pipelines.orchestration.sync.schedules import ACTIVE
 from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, runs_of, sync_slot
@@ -48,11 +52,15 @@ def follow_up_sensor(destination: CrmSettings, read: ReadSettings = load_setting
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Starts the next run of {job} as soon as a run has ended and contacts are still due. Skips, with "
-        f"the reason, when nothing is due, and while {job}_schedule is switched off.",
+        f"the reason, when nothing is due, and while {job}_schedule is switched off. Reports a run as failed whose "
+        "worker has vanished.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if (missing := destination.missing) is not None:
             return dg.SkipReason(f"{missing} is not set: nothing is sent.")
+        active = context.instance.get_run_records(runs_of(job, ACTIVE))
+        if ended := end_dead_runs(context, active, Destination(destination.name, read)):
+            return dg.SkipReason(f"Without a sign of life, and reported as failed: {', '.join(ended)}.")
         records = context.instance.get_run_records(runs_of(job), limit=_RUNS_LOOKED_AT)
         # Somebody who has some contacts sent at once does not end the work on the backlog.
         record = next((one for one in records if not was_limited(one.dagster_run)), None)
@@ -60,7 +68,7 @@ def follow_up_sensor(destination: CrmSettings, read: ReadSettings = load_setting
             return dg.SkipReason("No run has taken all that is due yet.")
         if reason := reason_not_to_follow(record, timedelta(minutes=destination.sync_scheduler_interval_minutes)):
             return dg.SkipReason(reason)
-        if context.instance.get_run_records(runs_of(job, ACTIVE), limit=1):
+        if active:
             return dg.SkipReason("A run is active.")
         if is_switched_off(context.instance, f"{job}_schedule", location_of(context)):
             return dg.SkipReason(f"{job}_schedule is switched off.")
@@ -77,6 +85,26 @@ def follow_up_sensor(destination: CrmSettings, read: ReadSettings = load_setting
         )
 
     return sensor
+
+
+def end_dead_runs(
+    context: dg.SensorEvaluationContext, active: Sequence[dg.RunRecord], destination: Destination
+) -> list[str]:
+    """Report those runs as failed that two looks in a row have found dead; returns their ids.
+
+    One look is not enough: after an outage of the database a run that lives takes seconds to renew its leases.
+    """
+    suspects = [record for record in active if may_be_dead(record)]
+    dead: list[dg.RunRecord] = []
+    if suspects:
+        with destination.open() as account:
+            dead = [record for record in suspects if is_dead(record, account.queue)]
+    found_before = (context.cursor or "").split()
+    ended = [record for record in dead if record.dagster_run.run_id in found_before]
+    for record in ended:
+        bury(context.instance, record)
+    context.update_cursor(" ".join(record.dagster_run.run_id for record in dead))
+    return [record.dagster_run.run_id for record in ended]
 
 
 def reason_not_to_follow(record: dg.RunRecord, interval: timedelta) -> str | None:

@@ -1,6 +1,7 @@
 """The gate: one rate and one breaker for all, in Postgres."""
 
 import itertools
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.database import connecting
+from crm_pipelines.destinations.clocks import Clocks
 from crm_pipelines.destinations.gates import AccountMixup, GateKeeper, Reservation, Tally
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Attempt
@@ -46,6 +48,47 @@ def test_reservations_of_several_processes_never_overlap(database_url: str) -> N
     engine.dispose()
     assert all(one is not None and one.slots == 5 for one in reserved)
     assert used >= timedelta(seconds=20), "200 requests at 10 per second"
+
+
+@pytest.mark.parametrize("first_look", ["read", "reserve"])
+def test_an_answer_that_comes_late_makes_no_slot_late(engine: sa.Engine, first_look: str) -> None:
+    late = 0.0
+    gate = GateKeeper(engine, "brevo", clocks=Clocks(lambda: time.monotonic() + late))
+    if first_look == "read":
+        gate.read()
+    else:
+        gate.reserve(1, 1.0)
+    before = time.monotonic()
+    late = 30
+    reservation = gate.reserve(1, 1.0)
+    took = time.monotonic() - before
+    assert reservation is not None
+    assert -30 - took <= reservation.first_seconds <= -30 + 2, "its moment, at half the rate at most"
+
+
+def test_answers_that_are_always_late_use_up_ten_reservations_at_most_whoever_looks_meanwhile(
+    engine: sa.Engine,
+) -> None:
+    late = 0.0
+    gate = GateKeeper(engine, "brevo", clocks=Clocks(lambda: time.monotonic() + late))
+    gate.read()
+    missed = []
+    for _ in range(10):
+        late = 30
+        reservation = gate.reserve(1, 100.0)
+        missed.append(reservation is not None and reservation.first_seconds < -20)
+        late = 0.0
+        gate.read()
+    assert missed == [True] * 9 + [False]
+
+
+def test_slots_are_on_time_again_when_the_database_clock_was_set_back(engine: sa.Engine) -> None:
+    set_back = 0.0
+    gate = GateKeeper(engine, "brevo", clocks=Clocks(lambda: time.monotonic() + set_back))
+    gate.read()
+    set_back = 30  # to the clocks it is the same
+    reserved = [gate.reserve(1, 100.0) for _ in range(10)]
+    assert [one is not None and one.first_seconds < -20 for one in reserved] == [True] * 9 + [False]
 
 
 def test_an_idle_gate_saves_up_no_burst(gate: GateKeeper, people: People) -> None:

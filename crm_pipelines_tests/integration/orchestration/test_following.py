@@ -9,18 +9,20 @@ import sqlalchemy as sa
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.test_utils import create_run_for_test
 
-from crm_pipelines.delivery.planning import time_to_empty
+from crm_pipelines.delivery.planning import CLAIM_LEASE, DELIVERY_LEASE, time_to_empty
 from crm_pipelines.destinations.gates import GateKeeper
-from crm_pipelines.orchestration.sync import ops
+from crm_pipelines.orchestration.sync import ended_runs, ops
 from crm_pipelines.orchestration.sync.batches import FetchConfig
 from crm_pipelines.orchestration.sync.following import follow_up_sensor, reason_not_to_follow
 from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, SYNC_SLOT_TAG, sync_slot
+from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Pace
 from crm_pipelines.settings import load_settings
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.orchestration.schedule_states import switch
+from crm_pipelines_tests.patience import LONGEST_TEST
 
 Look = Callable[[], dg.RunRequest | dg.SkipReason]
 
@@ -31,9 +33,14 @@ def look(instance: dg.DagsterInstance, brevo_environment: BrevoSandbox, monkeypa
     # By half of the interval a run is a long one; after all of it, it is long over.
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "1440")
 
+    cursor: str | None = None
+
     def evaluate() -> dg.RunRequest | dg.SkipReason:
+        nonlocal cursor
         sensor = follow_up_sensor(load_settings().destination("brevo"))
-        answer = sensor(dg.build_sensor_context(instance=instance))
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        answer = sensor(context)
+        cursor = context.cursor
         assert isinstance(answer, dg.RunRequest | dg.SkipReason)
         return answer
 
@@ -148,6 +155,68 @@ def test_whoever_switches_the_schedule_off_has_stopped_the_work_on_a_backlog_too
     assert reason(look()) == "brevo_sync_schedule is switched off."
     instance.update_instigator_state(state.with_status(InstigatorStatus.RUNNING))
     assert isinstance(look(), dg.RunRequest)
+
+
+def begun(instance: dg.DagsterInstance, number: int) -> str:
+    """A run in this slot, as its process reports it."""
+    run = create_run_for_test(
+        instance, job_name="brevo_sync", status=dg.DagsterRunStatus.STARTING, tags=sync_slot("brevo", number)
+    )
+    event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name="brevo_sync")
+    instance.report_dagster_event(event, run_id=run.run_id)
+    return str(run.run_id)
+
+
+def is_failed(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status is dg.DagsterRunStatus.FAILURE
+
+
+def give_sign_of_life(engine: sa.Engine, people: People, run_id: str) -> None:
+    people.add()
+    queue = Queue(engine, "brevo")
+    queue.renew(queue.claim(run_id, limit=1, lease=CLAIM_LEASE), lease=DELIVERY_LEASE)
+
+
+def test_runs_whose_workers_have_vanished_are_ended_between_ticks_also_while_the_schedule_is_off(
+    people: People, look: Look, instance: dg.DagsterInstance, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_runs, "_SILENT_SECONDS", 0)
+    switch(instance, InstigatorStatus.STOPPED)
+    first, alive, second = (begun(instance, number) for number in (1, 2, 3))
+    give_sign_of_life(engine, people, alive)
+    look()
+    assert not any(is_failed(instance, one) for one in (first, alive, second)), "one look is not enough"
+    said = reason(look())
+    assert said.startswith("Without a sign of life, and reported as failed: ")
+    assert first in said
+    assert second in said
+    assert [is_failed(instance, one) for one in (first, alive, second)] == [True, False, True]
+
+
+def test_a_run_that_shows_that_it_lives_before_the_second_look_is_left_alone(
+    people: People, look: Look, instance: dg.DagsterInstance, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_runs, "_SILENT_SECONDS", 0)
+    late = begun(instance, 1)
+    look()
+    give_sign_of_life(engine, people, late)
+    look()
+    people.expire_leases()
+    look()
+    assert not is_failed(instance, late), "the first look counts no more"
+    look()
+    assert is_failed(instance, late)
+
+
+def test_no_database_is_opened_for_a_run_that_began_less_than_two_minutes_ago(
+    look: Look, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_runs, "_SILENT_SECONDS", LONGEST_TEST)
+    monkeypatch.setenv("CRM_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    begun(instance, 1)
+    assert "is active" in reason(look())
 
 
 @pytest.mark.parametrize(
