@@ -148,7 +148,9 @@ def test_a_secret_or_a_setting_in_the_file_is_refused_with_the_variable_and_not_
 
 
 def test_the_schema_by_which_dagster_prints_a_line_lets_secrets_through_to_our_sentence() -> None:
-    schema = jsonschema.Draft202012Validator(CrmSyncComponent.get_model_cls().model_json_schema())
+    model = CrmSyncComponent.get_model_cls()
+    assert model is not None
+    schema = jsonschema.Draft202012Validator(model.model_json_schema())
     every = [*GROUPS, *KINDS.values()]
     secrets = [name for group in every for name, field in group.model_fields.items() if "Secret" in str(field)]
     assert len(secrets) > 5
