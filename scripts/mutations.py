@@ -3935,9 +3935,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="shared instance: a run that never begins holds nobody up without run monitoring",
-        changes=(
-            ("crm_pipelines/orchestration/sync/ended_runs.py", "return _is_stuck(record) or", "return"),
-        ),
+        changes=(("crm_pipelines/orchestration/sync/ended_runs.py", "return _is_stuck(record) or", "return"),),
         tests=(
             f"{_SHARED_INSTANCE}::test_without_run_monitoring_a_run_that_never_begins_or_ends_holds_nobody_up_for_ever",
         ),
