@@ -15,7 +15,7 @@ import click
 from crm_pipelines_tests.containers.checks import CHECKS, NEEDED, Check
 from crm_pipelines_tests.containers.engine import CACHE, FOLDER, docker_answers, own_engine, run_in_namespaces
 from crm_pipelines_tests.containers.login import LOGIN_CHECKS
-from crm_pipelines_tests.containers.stack import PROJECT, Stack, documented
+from crm_pipelines_tests.containers.stack import PROJECT, Stack, documented, image_of_its_own
 from crm_pipelines_tests.fixtures.compose import ROOT, load_services
 
 _LONGEST = 90 * 60
@@ -66,7 +66,7 @@ def _project(client: Mapping[str, str], *, own: bool) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="crm-pipelines-containers-", dir=FOLDER if own else None) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        files = [ROOT / "docker-compose.yml", *_for_the_build(folder)]
+        files = [ROOT / "docker-compose.yml", image_of_its_own(folder), *_for_the_build(folder)]
         if not own:
             files.append(_beside_others(folder))
         stack = Stack(client, folder, files, dict(_SETTINGS))
