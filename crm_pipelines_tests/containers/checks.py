@@ -60,7 +60,13 @@ for folder in runs:
     (folder / "oom_score_adj").write_text("1000")
 print(len(runs), "run", flush=True)
 taken = []
-while runs and all(folder.exists() for folder in runs):
+def lives(folder):
+    # What was killed has no words any more, and after a while no folder.
+    try:
+        return (folder / "cmdline").read_bytes() != b""
+    except OSError:
+        return False
+while runs and all(map(lives, runs)):
     taken.append(bytearray(b"x") * (16 << 20))
     time.sleep(0.02)
 """
