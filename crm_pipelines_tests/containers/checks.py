@@ -279,8 +279,9 @@ def contacts_of_a_run_without_memory_go_again(stack: Stack) -> str:
     sandbox = _begin_run(stack, "memory")
     began = stack.inspect("code")["State"]["StartedAt"]
     told = stack.inside("code", "python", "-c", _USE_UP_MEMORY, check=False)
-    assert told.returncode == 0, told.stdout
-    assert told.stdout.split() == ["1", "run"], told.stdout
+    # The kernel may end this program, too, before it sees that the run is gone.
+    assert told.stdout.split()[:2] == ["1", "run"], told.stdout
+    assert stack.inspect("code")["State"]["OOMKilled"]
     seen = _delivered_again(stack, sandbox, "memory")
     assert stack.inspect("code")["State"]["StartedAt"] == began
     return seen
