@@ -15,7 +15,7 @@ import click
 from crm_pipelines_tests.containers.checks import CHECKS, NEEDED, Check
 from crm_pipelines_tests.containers.engine import CACHE, FOLDER, docker_answers, own_engine, run_in_namespaces
 from crm_pipelines_tests.containers.login import LOGIN_CHECKS
-from crm_pipelines_tests.containers.stack import PROJECT, Stack, documented
+from crm_pipelines_tests.containers.stack import PROJECT, Stack, documented, image_of_its_own
 from crm_pipelines_tests.fixtures.compose import ROOT, load_services
 
 _LONGEST = 90 * 60
@@ -66,7 +66,7 @@ def _project(client: Mapping[str, str], *, own: bool) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="crm-pipelines-containers-", dir=FOLDER if own else None) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        files = [ROOT / "docker-compose.yml", *_for_the_build(folder)]
+        files = [ROOT / "docker-compose.yml", image_of_its_own(folder), *_for_the_build(folder)]
         if not own:
             files.append(_beside_others(folder))
         stack = Stack(client, folder, files, dict(_SETTINGS))
@@ -105,23 +105,19 @@ def _beside_others(folder: Path) -> Path:
 
 def _run_all(stack: Stack, only: str | None) -> int:
     """The exit code."""
-    verdicts = []
     every = (*CHECKS, *LOGIN_CHECKS)
-    for check in every:
-        if only and not any(word in check.__name__ for word in only.split(",")):
-            continue
-        verdicts.append(_verdict(stack, check))
-        if check in NEEDED and not verdicts[-1][0]:
+    chosen = [check for check in every if not only or any(word in check.__name__ for word in only.split(","))]
+    held = 0
+    for check in chosen:
+        holds = _holds(stack, check)
+        held += holds
+        if check in NEEDED and not holds:
             break
-    click.echo()
-    for _, line in verdicts:
-        click.echo(line)
-    held = sum(holds for holds, _ in verdicts)
-    click.echo(f"\n{held} of {len(verdicts) if only else len(every)} hold.")
-    return 0 if held == len(verdicts) and (only or len(verdicts) == len(every)) else 1
+    click.echo(f"\n{held} of {len(chosen)} hold.")
+    return 0 if held == len(chosen) else 1
 
 
-def _verdict(stack: Stack, check: Check) -> tuple[bool, str]:
+def _holds(stack: Stack, check: Check) -> bool:
     name = check.__name__.replace("_", " ")
     click.echo(f"{name} ...")
     began = time.monotonic()
@@ -129,9 +125,8 @@ def _verdict(stack: Stack, check: Check) -> tuple[bool, str]:
         seen, holds = check(stack), True
     except Exception as error:  # noqa: BLE001  whatever it is, the other checks are still to be made
         seen, holds = f"{type(error).__name__}: {error}", False
-        click.echo(seen)
-    first = seen.strip().splitlines()[0][:120] if seen.strip() else ""
-    return holds, f"{'holds' if holds else 'FAILS'}  {time.monotonic() - began:4.0f} s  {name}: {first}"
+    click.echo(f"  {'holds' if holds else 'FAILS'} {time.monotonic() - began:4.0f} s  {seen}")
+    return holds
 
 
 if __name__ == "__main__":

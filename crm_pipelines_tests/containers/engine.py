@@ -23,7 +23,7 @@ from crm_pipelines_tests.programs import program
 
 CACHE = Path(os.environ.get("CRM_PIPELINES_CONTAINERS_DIR") or Path.home() / ".cache/crm-pipelines/containers")
 FOLDER = Path("/run/crm-pipelines-containers")
-"""Is in memory, and gone with the namespaces."""
+"""Where a file system in memory is mounted, which is gone with the namespaces."""
 _RESOLVER = "10.0.2.3"
 """Where slirp4netns answers questions about names."""
 
@@ -51,7 +51,11 @@ def run_in_namespaces(arguments: Sequence[str]) -> int:
             raise click.ClickException(f"Somebody else is using {CACHE}: try again when they are done.") from None
         archive = Archive(CACHE)
         archive.fetch_engine()
-        return _in_namespaces([sys.executable, "-m", __package__, *arguments], archive.environment)
+        try:
+            return _in_namespaces([sys.executable, "-m", __package__, *arguments], archive.environment)
+        finally:
+            if FOLDER.exists():
+                FOLDER.rmdir()
 
 
 def _in_namespaces(command: Sequence[str], tools: Mapping[str, str]) -> int:

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from crm_pipelines_tests.fixtures.compose import ROOT
+import yaml  # type: ignore[import-untyped]
+
+from crm_pipelines_tests.fixtures.compose import ROOT, load_yaml
 from crm_pipelines_tests.fixtures.sandbox import DELIVERIES, BrevoSandbox
 from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 PROJECT = "crm-pipelines-containers"
+IMAGE = f"{PROJECT}:local"
+"""Not that of docker-compose.yml, which a stack of somebody's may use."""
+_LABEL = f"{PROJECT}=yes"
 _OUTSIDE = {"HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
 _LONGEST_COMMAND = 6 * PATIENCE
 _ASK = """
@@ -136,8 +141,11 @@ class Stack:
         )
 
     def remove(self) -> None:
-        """All containers, networks and volumes."""
+        """All containers, networks, volumes and images."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+        images = self.run("docker", "image", "ls", "--all", "--quiet", "--filter", f"label={_LABEL}").stdout.split()
+        if images:
+            self.run("docker", "image", "rm", "--force", *set(images), check=False)
 
     def _variables(self) -> dict[str, str]:
         return {
@@ -169,6 +177,18 @@ class SandboxInside(BrevoSandbox):
     def deliveries(self) -> Counter[str]:
         """How many requests changed each contact."""
         return Counter(one["ext_id"] for one in self.requests(path=DELIVERIES) if one["ext_id"] and one["applied"])
+
+
+def image_of_its_own(folder: Path) -> Path:
+    """A file for Compose in which the image has another name."""
+    services = load_yaml("docker-compose.yml")["services"]
+    ours: dict[str, dict[str, Any]] = {
+        name: {"image": IMAGE} for name, given in services.items() if given["image"] == "crm-pipelines:local"
+    }
+    ours["migrate"]["build"] = {"labels": [_LABEL]}
+    override = folder / "image.yml"
+    override.write_text(yaml.safe_dump({"services": ours}), encoding="utf-8")
+    return override
 
 
 def documented(section: str, language: str = "sh") -> list[str]:
