@@ -12,6 +12,7 @@ from click.shell_completion import ShellComplete
 from crm_pipelines.cli import cli
 from crm_pipelines.database import connecting
 from crm_pipelines.destinations.gates import GateKeeper
+from crm_pipelines.sandbox.core.server import LOOPBACK
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox, sandbox_server
 from crm_pipelines_tests.integration.cli.conftest import Run
@@ -287,7 +288,7 @@ def test_a_crm_has_its_sandbox_before_there_is_a_destination(run: Run, monkeypat
     served: list[dict[str, object]] = []
     monkeypatch.setattr("crm_pipelines.sandbox.hubspot.server.serve", lambda **options: served.append(options))
     assert run("sandbox", "hubspot", "--port", "0").returncode == 0
-    assert served == [{"port": 0, "state_file": None}]
+    assert served == [{"port": 0, "state_file": None, "reach": LOOPBACK}]
 
 
 def test_the_sandbox_of_a_further_account_is_that_of_its_crm(
