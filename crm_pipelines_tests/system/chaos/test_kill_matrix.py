@@ -88,8 +88,12 @@ def test_woken_after_its_lease_a_worker_overwrites_nothing(
     crew: list[Any],
 ) -> None:
     if point in PASSAGE:
-        # A single contact in the batch: other threads would stand still just behind their own look at the clock.
-        people.run("UPDATE crm_syncs SET run_at = now() + interval '1 hour' WHERE contact_id <> :id", id=crew[5])
+        # A single contact in the run: other threads would stand still just behind their own look at the clock.
+        people.run(
+            "UPDATE crm_syncs SET run_at = now() + interval '1 hour', "
+            "lease_until = CASE WHEN state = 'claimed' THEN now() + interval '1 hour' END WHERE contact_id <> :id",
+            id=crew[5],
+        )
     worker = start_worker(fault=f"{point}:stop")
     worker.wait_until_stopped()
     # Connections that stand still inside a transaction are ended by the server before the lease is.
