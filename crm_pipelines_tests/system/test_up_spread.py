@@ -25,8 +25,8 @@ def test_steps_that_outlive_their_killed_run_deliver_what_they_have_and_nobody_e
         worker = worker_of_the_run(stack)
         steps = worker.children(recursive=True)
         worker.kill()
-        stack.pages.wait(run_id, "FAILURE")
         under_way = len(brevo_sandbox.requests(path=DELIVERIES))
+        stack.pages.wait(run_id, "FAILURE")
         assert any(step.is_running() for step in steps), "Dagster says that the run is over, and they go on"
         brevo_sandbox.clear_faults()
         brevo_sandbox.release()
