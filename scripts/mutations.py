@@ -53,6 +53,7 @@ _TWINS = "crm_pipelines_tests/integration/contacts/test_twins.py"
 _ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
 _ADDRESSES_SQL = "crm_pipelines/database/migrations/versions/0017_addresses.sql"
 _TWINS_SQL = "crm_pipelines/database/migrations/versions/0017_twins.sql"
+_DELAYS_SQL = "crm_pipelines/database/migrations/versions/0030_delays.sql"
 _SENT_KEYS_SQL = "crm_pipelines/database/migrations/versions/0026_sent_keys.sql"
 _TWO = "crm_pipelines_tests/integration/queue/test_two_processes.py"
 _TENDING = "crm_pipelines_tests/integration/queue/test_bulk_tending.py"
@@ -2934,7 +2935,7 @@ MUTATIONS = (
         guard="unknown: an edit does not send it again",
         changes=(
             (
-                "crm_pipelines/database/migrations/versions/0022_unknown.sql",
+                _DELAYS_SQL,
                 "OR (state = 'failed' AND last_error_kind = 'unknown'));",
                 ");",
             ),
@@ -2949,7 +2950,7 @@ MUTATIONS = (
         guard="unknown: a selection takes nobody whose answer was lost after it began",
         changes=(
             (
-                "crm_pipelines/database/migrations/versions/0022_unknown.sql",
+                _DELAYS_SQL,
                 "AND s.contact_id NOT IN (SELECT w.id FROM wanted w WHERE w.last_error_kind = 'unknown'))",
                 "AND false)",
             ),

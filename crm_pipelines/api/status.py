@@ -55,6 +55,7 @@ class CrmSummary(BaseModel):
     left_out: list[LeftOut]
     account: "AccountSummary"
     gate: "GateSummary"
+    delay: "DelaySummary"
     standing: "StandingSummary"
     unanswered: Unanswered | None = Field(
         description="Of a workflow: contacts sent more than an hour ago of which nothing came back. "
@@ -90,6 +91,19 @@ class GateSummary(BaseModel):
     paused_until: datetime | None
     kind: str | None
     reason: str | None
+
+
+class DelaySummary(BaseModel):
+    """The delay from an edit or a selection to the CRM: 50, 95 and 99 % of the last hour's deliveries took no longer.
+
+    Which deliveries count: docs/glossary.md, delay. null without any.
+    """
+
+    window_seconds: int
+    contacts: int
+    p50_seconds: float | None
+    p95_seconds: float | None
+    p99_seconds: float | None
 
 
 class StandingSummary(BaseModel):

@@ -10,7 +10,7 @@ from crm_pipelines.cli.destinations import DESTINATION, waiting_for_nobody
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, say, table
 from crm_pipelines.database.view import SYNC_STATUSES
 from crm_pipelines.errors import SettingsError
-from crm_pipelines.vocabulary import STATUS_WORDS, counted
+from crm_pipelines.vocabulary import STATUS_WORDS, counted, in_brief
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -139,6 +139,12 @@ def _tell_status(told: "CrmStatus") -> None:
         say(f"{told.crm}: holds {counted(told.delivered_in_all, 'contact')} of ours.")
     if told.next_due is not None:
         say(f"{told.crm}: the next of those that wait is due at {told.next_due:%Y-%m-%d %H:%M:%S} UTC.")
+    if told.delays.contacts:
+        shares = ", ".join(f"{percent} % within {in_brief(one)}" for percent, one in told.delays.by_percent.items())
+        say(
+            f"{told.crm}: from an edit or a selection to the CRM, in the last hour: {shares} "
+            f"({counted(told.delays.contacts, 'delivery', 'deliveries')})."
+        )
     if told.unanswered and told.unanswered.oldest:
         since = f"{told.unanswered.oldest:%Y-%m-%d %H:%M:%S} UTC"
         say(

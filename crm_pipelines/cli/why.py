@@ -8,7 +8,7 @@ import click
 
 from crm_pipelines.cli.database import contacts_engine
 from crm_pipelines.cli.output import as_json, cells, print_json, print_table, printable, say, table
-from crm_pipelines.vocabulary import OUTCOME_WORDS, STATUS_WORDS
+from crm_pipelines.vocabulary import OUTCOME_WORDS, STATUS_WORDS, in_brief
 
 if TYPE_CHECKING:
     from crm_pipelines.contacts.story import PastAttempt, Story
@@ -109,7 +109,8 @@ def _tell_enrichments(told: "Story") -> None:
 
 
 def _said(past: "PastAttempt") -> str:
-    said: list[Any] = [past.code, past.message or past.kind, *past.warnings]
+    arrived = None if past.delay_seconds is None else f"At the CRM {in_brief(past.delay_seconds)} after the change."
+    said: list[Any] = [past.code, past.message or past.kind, arrived, *past.warnings]
     return " ".join(part for part in said if part)
 
 

@@ -33,7 +33,7 @@ class ContactUnknown(CrmPipelinesError):
 
 @dataclass(frozen=True, kw_only=True)
 class PastAttempt:
-    """One line of the ledger; see crm_attempts."""
+    """One line of the ledger; see crm_attempts. `delay_seconds`: from the edit or selection to the CRM, where known."""
 
     crm: str
     started_at: datetime
@@ -46,6 +46,7 @@ class PastAttempt:
     http_status: int | None
     request_id: str | None
     warnings: list[str]
+    delay_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

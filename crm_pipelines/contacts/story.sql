@@ -32,7 +32,8 @@ SELECT w.crm, crm_sync_status(s.state, s.attempts) AS sync_status, crm_processin
 -- name: attempts
 -- MATERIALIZED: for want of statistics, the whole ledger is walked backwards in search of the contact.
 WITH past AS MATERIALIZED (SELECT * FROM crm_attempts WHERE contact_id = :contact_id)
-SELECT crm, started_at, finished_at, run_id, outcome, kind, code, message, http_status, request_id, warnings
+SELECT crm, started_at, finished_at, run_id, outcome, kind, code, message, http_status, request_id, warnings,
+       extract(epoch FROM greatest(finished_at - wanted_since, interval '0'))::float8 AS delay_seconds
   FROM past ORDER BY id DESC LIMIT :limit
 
 -- name: hold

@@ -46,7 +46,7 @@ WITH found AS MATERIALIZED (
      WHERE crm = :crm AND state = 'synced' AND sent_attributes && CAST(:names AS text[])
      LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE crm_syncs s SET state = 'queued', run_at = now()
+UPDATE crm_syncs s SET state = 'queued', run_at = now(), wanted_since = NULL
   FROM found f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id
 
@@ -59,6 +59,6 @@ WITH found AS MATERIALIZED (
        AND attributes_version IS DISTINCT FROM CAST(:version AS text)
      LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE crm_syncs s SET state = 'queued', run_at = now()
+UPDATE crm_syncs s SET state = 'queued', run_at = now(), wanted_since = NULL
   FROM found f WHERE s.contact_id = f.contact_id AND s.crm = :crm
 RETURNING s.contact_id

@@ -121,6 +121,10 @@ def run_materialization(
     if standing.last_day is not None and standing.last_day.success_percent is not None:
         metadata["success_percent_24h"] = round(standing.last_day.success_percent, 2)
         metadata["attempts_24h"] = standing.last_day.attempts
+    if standing.delays is not None:
+        for percent, taken in standing.delays.by_percent.items():
+            metadata[f"delay_p{percent}_seconds_1h"] = round(taken, 1)
+        metadata["delay_deliveries_1h"] = standing.delays.contacts
     if standing.delivered_in_all is not None:
         metadata["delivered_in_all"] = standing.delivered_in_all
     return dg.AssetMaterialization(

@@ -13,6 +13,7 @@ from crm_pipelines.delivery.emptying import account_emptied_in
 from crm_pipelines.destinations.gates import Gate
 from crm_pipelines.queue.model import Backlog
 from crm_pipelines.settings import AlertSettings
+from crm_pipelines.statistics.delays import Delays, delays
 from crm_pipelines.statistics.failures import FailureFigures, FailureWatcher
 from crm_pipelines.statistics.history import LastDay, last_day
 from crm_pipelines.statistics.standing import Standing, standing_of, time_waited
@@ -28,8 +29,8 @@ FEWEST_ATTEMPTS = 20
 class DestinationStanding:
     """Figures of one CRM.
 
-    `last_day` and `delivered_in_all` (how many of our contacts the account holds) are None when they were not asked for
-    or could not be counted in time. `stuck` are claims whose lease has
+    `last_day`, `delivered_in_all` (how many of our contacts the account holds) and `delays` are None when they were not
+    asked for or could not be counted in time. `stuck` are claims whose lease has
     been over for longer than `stuck_after`. `limit_per_second` is the account's rate limit in force. `empty_in`: in how
     long nothing is due; None if that is not known.
     """
@@ -46,6 +47,7 @@ class DestinationStanding:
     thresholds: AlertSettings
     empty_in: timedelta | None = None
     delivered_in_all: int | None = None
+    delays: Delays | None = None
 
     @property
     def longest(self) -> timedelta:
@@ -73,7 +75,7 @@ class DestinationStanding:
 
 
 def look_at(account: Account, *, in_all: bool = False) -> DestinationStanding:
-    """A handful of short queries, each along an index; `in_all`: the figures of a day and of all contacts, too."""
+    """A handful of short queries, each along an index; `in_all`: figures of an hour, a day and all contacts, too."""
     crm = account.queue.crm
     watcher = FailureWatcher(account.engine, crm)
     gate = account.gate.read()
@@ -88,6 +90,7 @@ def look_at(account: Account, *, in_all: bool = False) -> DestinationStanding:
         figures=watcher.figures(),
         last_day=_in_time(lambda: last_day(account.engine, crm)) if in_all else None,
         delivered_in_all=_in_time(lambda: delivered_in_all(account.engine, crm)) if in_all else None,
+        delays=_in_time(lambda: delays(account.engine, crm)) if in_all else None,
         stuck=watcher.stuck(stuck_after),
         stuck_after=stuck_after,
         limit_per_second=account.rate_limit(gate).per_second,

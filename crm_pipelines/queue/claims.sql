@@ -229,7 +229,12 @@ WITH outcome AS MATERIALIZED (
     SELECT o.*,
            -- Somebody has seen other attributes at the account since: what was sent may have been dropped.
            o.outcome IN ('synced', 'unchanged')
-           AND EXISTS (SELECT 1 FROM crm_attributes t WHERE t.crm = :crm AND t.version <> o.attributes_version) AS outdated
+           AND EXISTS (SELECT 1 FROM crm_attributes t WHERE t.crm = :crm AND t.version <> o.attributes_version) AS outdated,
+           -- Not where the only edit is one that this delivery does not cover.
+           CASE WHEN o.outcome = 'synced' AND s.claim_no = o.claim_no
+                 AND (s.state <> 'failed' OR s.last_error_kind = 'unknown')
+                 AND NOT coalesce(s.wanted_again_claim_no = s.claim_no AND s.wanted_again_at = s.wanted_since, false)
+                THEN s.wanted_since END AS covered_since
       FROM outcome o JOIN crm_syncs s ON s.contact_id = o.contact_id AND s.crm = :crm
        FOR NO KEY UPDATE OF s SKIP LOCKED
 ), changed AS (
@@ -250,6 +255,10 @@ WITH outcome AS MATERIALIZED (
             WHEN o.outdated THEN now()
             WHEN o.outcome IN ('synced', 'unchanged', 'rejected', 'skipped') AND s.revision <> o.revision THEN now()
             ELSE s.run_at END,
+        -- What this delivery carried is at the CRM, or given up: what waits from here on is what came meanwhile.
+        wanted_since = CASE
+            WHEN o.outdated OR o.outcome NOT IN ('synced', 'unchanged', 'rejected', 'skipped', 'unknown') THEN s.wanted_since
+            WHEN s.wanted_again_claim_no = s.claim_no THEN s.wanted_again_at END,
         synced_revision = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN o.revision ELSE s.synced_revision END,
         synced_at = CASE WHEN o.outcome IN ('synced', 'unchanged') THEN now() ELSE s.synced_at END,
         -- NULL, too, when the workflow has found something meanwhile: it knows more than it was told.
@@ -305,7 +314,8 @@ WITH outcome AS MATERIALIZED (
                                     AND (s.state = 'queued' OR (s.state = 'failed' AND s.last_error_kind = 'unknown'))))
     RETURNING s.contact_id, s.state
 ), marked AS (
-    UPDATE crm_attempts a SET applied_at = now() FROM free o WHERE a.id = o.id
+    UPDATE crm_attempts a SET applied_at = now(), wanted_since = CASE WHEN NOT o.outdated THEN o.covered_since END
+      FROM free o WHERE a.id = o.id
 )
 -- FULL, though what changed is a part of the outcomes: for want of statistics a LEFT JOIN is planned as a nested loop, and
 -- compares every row with every other.
@@ -445,12 +455,12 @@ UPDATE crm_syncs s SET
 RETURNING r.charged
 
 -- name: requeue_parked
--- Contacts that were refused for good under another mapping get a new chance.
+-- Contacts that were refused for good under another mapping get a new chance. Nobody has edited them, so none has a delay.
 WITH parked AS MATERIALIZED (
     SELECT contact_id FROM crm_syncs
      WHERE crm = :crm AND state = 'failed' AND mapping_version <> :mapping_version FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE crm_syncs s SET state = 'queued', run_at = now(), attempts = 0,
+UPDATE crm_syncs s SET state = 'queued', run_at = now(), wanted_since = NULL, attempts = 0,
        last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL
   FROM parked p WHERE s.contact_id = p.contact_id AND s.crm = :crm
 

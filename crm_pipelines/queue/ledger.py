@@ -31,6 +31,10 @@ class Ledger:
         """`day` (None: all days together), `contacts`, `median_seconds`, `p95_seconds`."""
         return self._all("times_to_delivery", days=days)
 
+    def delays(self, days: int) -> list[dict[str, Any]]:
+        """`day` (None: all days together), `contacts`, `p50_seconds`, `p95_seconds`, `p99_seconds`."""
+        return self._all("delays", days=days)
+
     def parked(self) -> list[dict[str, Any]]:
         """`status`, `kind`, `code`, `contacts`, `since`: contacts that wait for somebody to act."""
         return self._all("parked")

@@ -21,6 +21,17 @@ SELECT date_trunc('day', at) AS day, count(*) AS contacts,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95_seconds
   FROM delivered GROUP BY GROUPING SETS ((1), ()) ORDER BY 1 NULLS LAST
 
+-- name: delays
+-- From the edit or selection to the confirmation by the CRM, by the day of the confirmation.
+SELECT day, contacts, shares[1] AS p50_seconds, shares[2] AS p95_seconds, shares[3] AS p99_seconds
+  FROM (SELECT date_trunc('day', finished_at) AS day, count(*) AS contacts,
+               percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
+                   ORDER BY extract(epoch FROM greatest(finished_at - wanted_since, interval '0'))::float8) AS shares
+          FROM crm_attempts
+         WHERE crm = :crm AND finished_at > now() - make_interval(days => :days) AND wanted_since IS NOT NULL
+         GROUP BY GROUPING SETS ((1), ())) delays
+ ORDER BY day NULLS LAST
+
 -- name: parked
 -- What nothing more happens to until somebody acts, and since when the first of each kind.
 SELECT crm_sync_status(state, attempts) AS status, last_error_kind AS kind, coalesce(last_error_code, '') AS code,

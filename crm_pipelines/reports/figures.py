@@ -18,10 +18,12 @@ class Figures:
     """What a report of `crm` tells about the days up to `day`.
 
     `daily`: one row per day, with `delivered`, `failed`, `retries`, `requests`, `success_percent` (NaN without
-    attempts), `median_minutes`, `p95_minutes` (from selected to delivered; NaN without a delivery). `kinds`: failed
+    attempts), `median_minutes`, `p95_minutes` (from selected to delivered; NaN without a delivery), `delay_p95_minutes`
+    (from a change to the CRM; NaN where none is known). `kinds`: failed
     attempts by kind, the commonest first. `parked`: `status`, `kind`, `code`, `contacts`, `since`.
     `left_out`: `field`, `reason`, `contacts`. `unanswered`: contacts of which a workflow that tells what it finds has
-    told nothing; None for whatever is no such workflow.
+    told nothing; None for whatever is no such workflow. `delay_minutes`: from a change to the CRM, by percentile
+    (50, 95, 99); None where none is known.
     """
 
     crm: str
@@ -33,6 +35,7 @@ class Figures:
     median_minutes: float | None
     p95_minutes: float | None
     unanswered: int | None
+    delay_minutes: Mapping[int, float | None]
 
     @property
     def delivered(self) -> int:
@@ -70,6 +73,7 @@ def figures(
     parked: Sequence[Mapping[str, Any]],
     left_out: Sequence[Mapping[str, Any]] = (),
     unanswered: int | None = None,
+    delays: Sequence[Mapping[str, Any]] = (),
 ) -> Figures:
     """From the rows of `contacts.ledger.Ledger`, and those of `contacts.left_out`."""
     index = pd.Index([day - timedelta(days=back) for back in reversed(range(days))], name="day")
@@ -86,10 +90,9 @@ def figures(
         }
     )
     daily["success_percent"] = 100 * daily["delivered"] / (daily["delivered"] + daily["failed"])
-    times_by_day = pd.DataFrame(times, columns=["day", "contacts", "median_seconds", "p95_seconds"])
-    overall = times_by_day[times_by_day["day"].isna()]
-    dated = times_by_day[times_by_day["day"].notna()].copy()
-    dated.index = pd.Index([one.date() for one in dated["day"]], name="day")
+    dated, overall = _by_day(times, ["median_seconds", "p95_seconds"])
+    delays_by_day, delay = _by_day(delays, ["p50_seconds", "p95_seconds", "p99_seconds"])
+    daily["delay_p95_minutes"] = (delays_by_day["p95_seconds"].astype(float) / 60).reindex(index)
     daily["median_minutes"] = (dated["median_seconds"].astype(float) / 60).reindex(index)
     daily["p95_minutes"] = (dated["p95_seconds"].astype(float) / 60).reindex(index)
     failed = attempts[attempts["outcome"].isin(FAILED)]
@@ -104,7 +107,16 @@ def figures(
         median_minutes=_minutes(overall["median_seconds"]),
         p95_minutes=_minutes(overall["p95_seconds"]),
         unanswered=unanswered,
+        delay_minutes={percent: _minutes(delay[f"p{percent}_seconds"]) for percent in (50, 95, 99)},
     )
+
+
+def _by_day(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """These columns by day, and of all days together."""
+    found = pd.DataFrame(rows, columns=["day", *columns])
+    dated = found[found["day"].notna()].copy()
+    dated.index = pd.Index([one.date() for one in dated["day"]], name="day")
+    return dated, found[found["day"].isna()]
 
 
 def _minutes(seconds: "pd.Series[float]") -> float | None:

@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing else, and as a short Markdown text with one picture."""
 
 import base64
+import math
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,6 +35,7 @@ def html(figures: Figures) -> str:
         parked=list(figures.parked.itertuples()),
         words_of=STATUS_WORDS,
         left_out=list(figures.left_out.itertuples()),
+        minutes_of=_minutes,
         daily=list(figures.daily.iloc[::-1].itertuples()),
     )
 
@@ -59,6 +61,9 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
         ("Of these to be repeated (retries)", f"{figures.retries:,}"),
         ("Selected to delivered, median", _minutes(figures.median_minutes)),
         ("Selected to delivered, 95th percentile", _minutes(figures.p95_minutes)),
+        ("From a change to the CRM, median", _minutes(figures.delay_minutes[50])),
+        ("From a change to the CRM, 95th percentile", _minutes(figures.delay_minutes[95])),
+        ("From a change to the CRM, 99th percentile", _minutes(figures.delay_minutes[99])),
         ("Failed or never sent, at present", f"{figures.parked_contacts:,}"),
         ("Values left out of contacts that were delivered", f"{figures.values_left_out:,}"),
     ]
@@ -68,7 +73,7 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
 
 
 def _minutes(minutes: float | None) -> str:
-    if minutes is None:
+    if minutes is None or math.isnan(minutes):
         return "no deliveries"
     return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 

@@ -90,6 +90,12 @@ class AlertSettings(EnvironmentSettings):
     oldest_due_minutes: int = Field(
         60, ge=1, description="Alert when a due contact has waited for this many minutes, per CRM."
     )
+    delay_p95_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Alert when the 95th percentile of the delay from an edit or a selection to the CRM is longer than "
+        "so many minutes, per CRM; who still waits counts too. Unset: no such alert.",
+    )
     reminder_minutes: int = Field(
         240, ge=1, description="Tell again after this many minutes, for as long as it lasts. In between: nothing."
     )

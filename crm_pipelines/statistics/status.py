@@ -12,6 +12,7 @@ from crm_pipelines.database.sql import FIVE_SECONDS, load_statements
 from crm_pipelines.database.view import SYNC_STATUSES
 from crm_pipelines.destinations.gates import Gate, GateKeeper
 from crm_pipelines.destinations.registered import known_destination, known_destinations
+from crm_pipelines.statistics.delays import Delays, delays_within
 
 _SQL = load_statements("statistics/status")
 _BACKLOG = load_statements("queue/claims")["backlog"]
@@ -62,6 +63,7 @@ class CrmStatus:
     next_due: datetime | None
     errors: tuple[ErrorGroup, ...]
     gate: Gate
+    delays: Delays
     unanswered: Unanswered | None = None
 
     @property
@@ -91,6 +93,7 @@ class CrmStatus:
                 "contacts_forgotten": gate.contacts_forgotten,
             },
             "gate": gate_document(gate),
+            "delay": self.delays.as_dict(),
             "unanswered": self.unanswered and {**asdict(self.unanswered), "oldest": _iso(self.unanswered.oldest)},
         }
 
@@ -161,6 +164,7 @@ def _status(connection: sa.Connection, gate: Gate, counts: dict[str, int], held:
         next_due=next_due,
         errors=tuple(ErrorGroup(**row._mapping) for row in errors),
         gate=gate,
+        delays=delays_within(connection, crm),
     )
 
 

@@ -17,7 +17,7 @@ from crm_pipelines.api.errors import ApiError, as_api_error
 from crm_pipelines.api.pages.session import Session, SignedOut
 from crm_pipelines.api.perimeter import bounded
 from crm_pipelines.settings import Settings
-from crm_pipelines.vocabulary import OUTCOME_WORDS, STATUS_WORDS
+from crm_pipelines.vocabulary import OUTCOME_WORDS, STATUS_WORDS, in_brief
 
 FOLDER = Path(__file__).parent
 LARGEST_FORM = 200_000
@@ -147,6 +147,7 @@ _environment.filters |= {
     "clock": _clock,
     "ago": _ago,
     "span": _span,
+    "brief": in_brief,
     "number": _number,
     "shown": _shown,
     "codes": _codes,

@@ -60,6 +60,7 @@ def daily_report_of(
                 days=config.days,
                 by_day=ledger.by_day(config.days),
                 times=ledger.times_to_delivery(config.days),
+                delays=ledger.delays(config.days),
                 parked=ledger.parked(),
                 left_out=[asdict(one) for one in values_left_out(engine, name)],
                 unanswered=None if silent is None else silent.contacts,
@@ -79,6 +80,7 @@ def daily_report_of(
             "success_percent": found.success_percent,
             "median_minutes_to_delivery": found.median_minutes,
             "p95_minutes_to_delivery": found.p95_minutes,
+            **{f"delay_p{percent}_minutes": minutes for percent, minutes in found.delay_minutes.items()},
         }
         site = settings.channels.status_page_url
         link = {"report": dg.MetadataValue.url(f"{site}/reports/{name}/{today}")} if site else {}

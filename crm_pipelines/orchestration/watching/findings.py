@@ -19,9 +19,10 @@ from crm_pipelines.orchestration.sync.batches import launch_config
 from crm_pipelines.orchestration.sync.run_now import sentence_of
 from crm_pipelines.orchestration.sync.stops import was_stopped
 from crm_pipelines.orchestration.sync.tags import GATE_TAG, runs_of
+from crm_pipelines.statistics.delays import lateness
 from crm_pipelines.statistics.failures import CommonReason, FailureWatcher
 from crm_pipelines.statistics.standing import WHEN_LATE, Standing, late
-from crm_pipelines.vocabulary import counted
+from crm_pipelines.vocabulary import counted, in_brief
 
 # A state is over when its figure is this much below its threshold: one that moves about it is told once.
 _OVER_BELOW = 0.8
@@ -79,11 +80,19 @@ def look(account: Account, *, now: datetime) -> Look:
     standing, figures = seen.judge(now), seen.figures
     stopped = standing_finding(standing, seen.gate)
     found = [stopped, account_finding(standing.title, seen.gate, now), _error_backlog(watcher, seen)]
+    unjudged = {f"{crm}.failure_rate", f"{crm}.oldest_due"} if stopped else set()
     if stopped is None:
         found += [_failure_rate(watcher, seen), _oldest_due(watcher, seen, now)]
+    threshold = seen.thresholds.delay_p95_minutes
+    if threshold is not None:
+        # Until sending has been on for so long, nothing can have waited for too long.
+        if stopped is None and seen.gate.open_for >= timedelta(minutes=threshold):
+            found.append(_delay(account, watcher, seen, threshold))
+        else:
+            unjudged.add(f"{crm}.delay")
     return Look(
         findings=[finding for finding in found if finding],
-        unjudged=frozenset({f"{crm}.failure_rate", f"{crm}.oldest_due"} if stopped else ()),
+        unjudged=frozenset(unjudged),
         figures=f"{standing.sentence} {counted(figures.failed, 'contact')} failed; {figures.failed_attempts} of "
         f"{counted(figures.attempts, 'attempt')} failed lately.",
     )
@@ -168,6 +177,30 @@ def _oldest_due(watcher: FailureWatcher, seen: DestinationStanding, now: datetim
         begins=waiting >= seen.longest,
         reasons=_lazily(lambda: watcher.reasons_of_contacts("queued")),
     )
+
+
+def _delay(
+    account: Account, watcher: FailureWatcher, seen: DestinationStanding, threshold: float
+) -> AlertCondition | None:
+    crm = watcher.crm
+    figures = lateness(account.engine, crm, late=timedelta(minutes=threshold * _OVER_BELOW))
+    if figures.p95_seconds < threshold * 60 * _OVER_BELOW:
+        return None
+    waiting = f"; {_they_wait(figures.waiting)}" if figures.waiting else ""
+    return AlertCondition(
+        key=f"{crm}.delay",
+        headline=f"Changes take {in_brief(figures.p95_seconds)} to {seen.title}: the 95th percentile of the last hour, "
+        f"with {counted(figures.delivered, 'delivery', 'deliveries')}{waiting} (alert at {threshold:g} min).",
+        action=WHEN_LATE,
+        runbook="changes-arrive-late",
+        page=f"/assets/{crm}/queue",
+        begins=figures.p95_seconds >= threshold * 60,
+        reasons=_lazily(lambda: watcher.reasons_of_contacts("queued")),
+    )
+
+
+def _they_wait(waiting: int) -> str:
+    return f"{counted(waiting, 'contact')} still {'waits' if waiting == 1 else 'wait'}"
 
 
 def _lazily(ask: Callable[[], Sequence[CommonReason]]) -> Callable[[], Sequence[Reason]]:
