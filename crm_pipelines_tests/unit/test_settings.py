@@ -70,6 +70,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "CRM_PIPELINES_DATA_DIR": ("/srv/data", Path("/srv/data")),
     "CRM_POSTGRES_BIN": ("/srv/bin", Path("/srv/bin")),
     "CRM_PHONE_REGION": ("de", "DE"),
+    "ALERT_DELAY_P95_MINUTES": ("0.5", 0.5),
     "CRM_DESTINATIONS": (" Brevo , brevo_eu:brevo", "brevo,brevo_eu:brevo"),
     "BREVO_API_KEY": (f" {SECRET}\n", SECRET),
     "BREVO_LIST_ID": ("7", 7),

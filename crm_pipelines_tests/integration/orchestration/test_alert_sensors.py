@@ -182,6 +182,138 @@ def test_contacts_that_are_put_off_for_too_long_are_told(people: People, backlog
     assert re.search("0 contacts are due and 2 postponed for Brevo, the oldest for 6[0-9]", backlog.last["headline"])
 
 
+def deliver(people: People, count: int, *, took: str, ago: str = "1 minute") -> None:
+    """So many contacts were delivered so long ago, so long after somebody had edited them."""
+    ids = people.add(count)
+    people.run(
+        "UPDATE crm_syncs SET state = 'synced', synced_revision = revision WHERE contact_id = ANY (:ids)", ids=ids
+    )
+    people.run(
+        "INSERT INTO crm_attempts"
+        " (contact_id, crm, claim_no, run_id, revision, outcome, started_at, finished_at, wanted_since)"
+        " SELECT id, 'brevo', 1, 'run', 1, 'synced', t.at, t.at, t.at - CAST(:took AS interval)"
+        " FROM unnest(CAST(:ids AS uuid[])) id, LATERAL (SELECT now() - CAST(:ago AS interval) AS at) t",
+        ids=ids,
+        took=took,
+        ago=ago,
+    )
+
+
+def let_wait(people: People, count: int, *, since: str) -> None:
+    """So many contacts were edited so long ago, and wait."""
+    people.run(
+        "UPDATE crm_syncs SET wanted_since = now() - CAST(:since AS interval) WHERE contact_id = ANY (:ids)",
+        ids=people.add(count),
+        since=since,
+    )
+
+
+@pytest.fixture
+def watched(people: People, backlog: Watch, monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """With an alert at ten minutes; sending has been on for a day."""
+    monkeypatch.setenv("ALERT_DELAY_P95_MINUTES", "10")
+    gate_open_since(people, "1 day")
+    return backlog
+
+
+def test_late_deliveries_are_told_once_and_once_more_when_they_are_an_hour_old(people: People, watched: Watch) -> None:
+    deliver(people, 19, took="3 minutes")
+    assert watched.tick() == []
+    deliver(people, 2, took="34 minutes", ago="50 minutes")
+    assert [alert for _ in range(20) for alert in watched.tick()] == [("brevo.delay", "begun")]
+    assert watched.last["headline"] == (
+        "Changes take 34 min to Brevo: the 95th percentile of the last hour, with 21 deliveries (alert at 10 min)."
+    )
+    assert watched.last["runbook"] == "changes-arrive-late"
+    late = "finished_at < now() - interval '9 minutes'"
+    people.run(f"UPDATE crm_attempts SET wanted_since = finished_at - interval '9 minutes' WHERE {late}")
+    assert watched.tick() == [], "9 is hardly below 10"
+    people.run(f"UPDATE crm_attempts SET finished_at = finished_at - interval '11 minutes' WHERE {late}")
+    assert watched.tick() == [("brevo.delay", "over")]
+    assert watched.tick() == []
+
+
+def test_one_late_delivery_of_twenty_is_not_told(people: People, watched: Watch) -> None:
+    deliver(people, 1, took="1 hour")
+    deliver(people, 19, took="1 second")
+    assert watched.tick() == []
+    deliver(people, 1, took="1 hour")
+    assert watched.tick() == [("brevo.delay", "begun")]
+
+
+def test_when_it_stands_still_those_who_wait_are_told_of_and_once_more_when_they_wait_no_longer(
+    people: People, watched: Watch
+) -> None:
+    deliver(people, 100, took="3 seconds", ago="55 minutes")
+    let_wait(people, 50, since="7 minutes")
+    assert watched.tick() == [], "what waits for a while is on its way"
+    people.run("UPDATE crm_syncs SET wanted_since = now() - interval '11 minutes' WHERE state = 'queued'")
+    assert [alert for _ in range(20) for alert in watched.tick()] == [("brevo.delay", "begun")]
+    assert "with 100 deliveries; 50 contacts still wait (alert at 10 min)." in watched.last["headline"]
+    people.run(
+        "UPDATE crm_syncs SET state = 'claimed', claimed_by = 'run', lease_until = now() + interval '1 hour' "
+        "WHERE state = 'queued'"
+    )
+    assert watched.tick() == [], "being delivered is not delivered"
+    people.run(
+        "UPDATE crm_syncs SET state = 'failed', last_error_kind = 'x', claimed_by = NULL, lease_until = NULL "
+        "WHERE contact_id IN (SELECT contact_id FROM crm_syncs WHERE state = 'claimed' LIMIT 45)"
+    )
+    assert watched.tick() == [("brevo.delay", "over")], "who is given up waits no more, and is told of as failed"
+
+
+def test_nobody_is_told_of_late_changes_who_has_not_asked_for_it(people: People, backlog: Watch) -> None:
+    gate_open_since(people, "1 day")
+    let_wait(people, 5, since="8 hours")
+    deliver(people, 5, took="8 hours")
+    assert backlog.tick() == []
+
+
+def test_while_sending_is_stopped_by_a_person_nothing_is_late_nor_for_that_afterwards(
+    people: People, watched: Watch, engine: sa.Engine
+) -> None:
+    gate = GateKeeper(engine, "brevo")
+    gate.close_by_hand("holidays")
+    let_wait(people, 5, since="8 hours")
+    assert watched.tick() == [("brevo.gate.manual", "begun")]
+    assert watched.tick() == []
+    gate.open_by_hand()
+    assert watched.tick() == [("brevo.gate.manual", "over")]
+    gate_open_since(people, "9 minutes")
+    deliver(people, 5, took="8 hours")
+    assert watched.tick() == []
+    gate_open_since(people, "11 minutes")
+    people.run("UPDATE crm_attempts SET finished_at = now() - interval '10 minutes'")
+    people.run("UPDATE crm_syncs SET state = 'synced', synced_revision = revision WHERE state = 'queued'")
+    assert watched.tick() == [], "they took a minute from when sending was on"
+    let_wait(people, 1, since="8 hours")
+    assert watched.tick() == [("brevo.delay", "begun")], "eleven minutes from when sending was on"
+    assert watched.last["headline"].startswith("Changes take 11 min to Brevo")
+
+
+def test_a_stop_neither_ends_nor_repeats_what_was_told_of_late_changes(
+    people: People, watched: Watch, engine: sa.Engine
+) -> None:
+    let_wait(people, 5, since="20 minutes")
+    assert watched.tick() == [("brevo.delay", "begun")]
+    gate = GateKeeper(engine, "brevo")
+    gate.close_by_hand("holidays")
+    assert watched.tick() == [("brevo.gate.manual", "begun")]
+    gate.open_by_hand()
+    assert watched.tick() == [("brevo.gate.manual", "over")], "for ten minutes nobody can tell"
+    gate_open_since(people, "11 minutes")
+    assert watched.tick() == []
+    people.run("UPDATE crm_syncs SET state = 'synced', synced_revision = revision")
+    assert watched.tick() == [("brevo.delay", "over")]
+
+
+def test_what_nobody_waits_for_is_not_late(people: People, watched: Watch) -> None:
+    people.add(5)
+    people.run("UPDATE crm_syncs SET wanted_since = NULL")
+    attempt(people, "synced")
+    assert watched.tick() == []
+
+
 @pytest.mark.parametrize(
     ("kind", "headline", "action"),
     [
