@@ -54,6 +54,10 @@ _ADDRESS_TESTS = "crm_pipelines_tests/integration/contacts/test_addresses.py"
 _ADDRESSES_SQL = "crm_pipelines/database/migrations/versions/0017_addresses.sql"
 _TWINS_SQL = "crm_pipelines/database/migrations/versions/0017_twins.sql"
 _DELAYS_SQL = "crm_pipelines/database/migrations/versions/0030_delays.sql"
+_DELAYS = "crm_pipelines_tests/integration/queue/test_delays.py"
+_DELAY_FIGURES = "crm_pipelines/statistics/delays.sql"
+_ALERTS = "crm_pipelines_tests/integration/orchestration/test_alert_sensors.py"
+_FINDINGS = "crm_pipelines/orchestration/watching/findings.py"
 _SENT_KEYS_SQL = "crm_pipelines/database/migrations/versions/0026_sent_keys.sql"
 _TWO = "crm_pipelines_tests/integration/queue/test_two_processes.py"
 _TENDING = "crm_pipelines_tests/integration/queue/test_bulk_tending.py"
@@ -2956,6 +2960,140 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_UNKNOWN}::test_whose_answer_is_lost_while_all_are_being_selected_is_not_sent_again",),
+    ),
+    Mutation(
+        guard="delay: an edit while a delivery is under way counts from itself for the next one",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "WHEN s.wanted_again_claim_no = s.claim_no THEN s.wanted_again_at END",
+                "ELSE s.wanted_since END",
+            ),
+        ),
+        tests=(f"{_DELAYS}::test_an_edit_while_a_delivery_is_under_way_counts_from_itself_for_the_next_one",),
+    ),
+    Mutation(
+        guard="delay: a selection while a delivery is under way counts from itself for the next one",
+        changes=((_DELAYS_SQL, "            wanted_again_claim_no = s.claim_no,\n", ""),),
+        tests=(f"{_DELAYS}::test_a_selection_while_a_delivery_is_under_way_counts_from_itself_for_the_next_one",),
+    ),
+    Mutation(
+        guard="delay: an edit before a delivery has begun is in it",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "WHEN s.wanted_again_claim_no = s.claim_no THEN s.wanted_again_at END",
+                "ELSE s.wanted_again_at END",
+            ),
+        ),
+        tests=(f"{_DELAYS}::test_several_edits_count_from_the_first_that_is_not_at_the_crm",),
+    ),
+    Mutation(
+        guard="delay: several edits count from the first",
+        changes=((_DELAYS_SQL, "wanted_since = coalesce(wanted_since, moment)", "wanted_since = moment"),),
+        tests=(
+            f"{_DELAYS}::test_several_edits_count_from_the_first_that_is_not_at_the_crm",
+            f"{_DELAYS}::test_the_first_delivery_counts_from_the_selection",
+        ),
+    ),
+    Mutation(
+        guard="delay: of several edits while a delivery is under way the first counts",
+        changes=(
+            (
+                _DELAYS_SQL,
+                "CASE WHEN wanted_again_claim_no = claim_no THEN wanted_again_at ELSE moment END",
+                "moment",
+            ),
+        ),
+        tests=(f"{_DELAYS}::test_an_edit_while_a_delivery_is_under_way_counts_from_itself_for_the_next_one",),
+    ),
+    Mutation(
+        guard="delay: a delivery that nobody waited for has none, though somebody edits meanwhile",
+        changes=((_QUEUE_SQL, "s.wanted_again_at = s.wanted_since, false)", "false, false)"),),
+        tests=(
+            f"{_DELAYS}::test_what_is_queued_without_anybody_having_edited_it_has_no_delay_but_an_edit_meanwhile_has",
+        ),
+    ),
+    Mutation(
+        guard="delay: another mapping is nobody's edit",
+        changes=((_QUEUE_SQL, "run_at = now(), wanted_since = NULL, attempts = 0", "run_at = now(), attempts = 0"),),
+        tests=(
+            f"{_DELAYS}::test_what_is_queued_without_anybody_having_edited_it_has_no_delay_but_an_edit_meanwhile_has",
+        ),
+    ),
+    Mutation(
+        guard="delay: attributes that were made or have changed are nobody's edit",
+        changes=(("crm_pipelines/destinations/attributes.sql", ", wanted_since = NULL", ""),),
+        tests=(
+            f"{_DELAYS}::test_what_is_queued_without_anybody_having_edited_it_has_no_delay_but_an_edit_meanwhile_has",
+        ),
+    ),
+    Mutation(
+        guard="delay: what was delivered, by a former version too, is forgotten with the next edit",
+        changes=(
+            (
+                _DELAYS_SQL,
+                "run_at = now(), wanted_since = moment",
+                "run_at = now(), wanted_since = coalesce(wanted_since, moment)",
+            ),
+        ),
+        tests=(
+            f"{_DELAYS}::test_what_waited_at_the_upgrade_has_no_delay_and_what_a_former_version_delivers_since_counts_for_no_later_edit",
+        ),
+    ),
+    Mutation(
+        guard="delay: who was given up counts from the edit that corrects it",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "('synced', 'unchanged', 'rejected', 'skipped', 'unknown') THEN s.wanted_since",
+                "('synced', 'unchanged') THEN s.wanted_since",
+            ),
+        ),
+        tests=(f"{_DELAYS}::test_an_edit_while_the_former_state_is_refused_counts_from_itself",),
+    ),
+    Mutation(
+        guard="delay: a delivery of which the CRM may have dropped values is not its end",
+        changes=((_QUEUE_SQL, "CASE WHEN NOT o.outdated THEN o.covered_since END", "o.covered_since"),),
+        tests=(f"{_DELAYS}::test_a_delivery_of_which_the_crm_may_have_dropped_values_is_not_the_end_of_the_delay",),
+    ),
+    Mutation(
+        guard="delay: who was taken over is counted by the present worker alone",
+        changes=(
+            (_QUEUE_SQL, "WHEN o.outcome = 'synced' AND s.claim_no = o.claim_no\n", "WHEN o.outcome = 'synced'\n"),
+        ),
+        tests=(f"{_DELAYS}::test_who_was_taken_over_is_not_counted_by_the_former_worker",),
+    ),
+    Mutation(
+        guard="delay: it begins with the statement, and not with the transaction",
+        changes=((_DELAYS_SQL, "moment timestamptz := clock_timestamp()", "moment timestamptz := now()"),),
+        tests=(f"{_DELAYS}::test_an_edit_within_a_long_transaction_counts_from_the_statement_and_not_from_its_begin",),
+    ),
+    Mutation(
+        guard="delay: whoever waits is late, though nothing arrives any more",
+        changes=(
+            (_DELAY_FIGURES, "greatest(s.wanted_since, g.counting_since) < now() - CAST(:late AS interval)", "false"),
+        ),
+        tests=(
+            f"{_ALERTS}::test_when_it_stands_still_those_who_wait_are_told_of_and_once_more_when_they_wait_no_longer",
+        ),
+    ),
+    Mutation(
+        guard="delay: whoever waits counts only once it has waited for too long",
+        changes=(
+            (_DELAY_FIGURES, "greatest(s.wanted_since, g.counting_since) < now() - CAST(:late AS interval)", "true"),
+        ),
+        tests=(f"{_ALERTS}::test_one_late_delivery_of_many_that_wait_is_told",),
+    ),
+    Mutation(
+        guard="delay: time in which sending was stopped does not count for the alert",
+        changes=((_DELAY_FIGURES, "greatest(a.wanted_since, g.counting_since)", "a.wanted_since"),),
+        tests=(f"{_ALERTS}::test_while_sending_is_stopped_by_a_person_nothing_is_late_nor_for_that_afterwards",),
+    ),
+    Mutation(
+        guard="delay: until sending has been on for so long nobody can tell",
+        changes=((_FINDINGS, "seen.gate.open_for >= timedelta(minutes=threshold)", "True"),),
+        tests=(f"{_ALERTS}::test_a_stop_neither_ends_nor_repeats_what_was_told_of_late_changes",),
     ),
     Mutation(
         guard="retry: all are also those without a kind of error",

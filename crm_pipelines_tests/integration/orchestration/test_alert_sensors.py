@@ -241,6 +241,12 @@ def test_one_late_delivery_of_twenty_is_not_told(people: People, watched: Watch)
     assert watched.tick() == [("brevo.delay", "begun")]
 
 
+def test_one_late_delivery_of_many_that_wait_is_told(people: People, watched: Watch) -> None:
+    deliver(people, 1, took="1 hour")
+    let_wait(people, 19, since="1 second")
+    assert watched.tick() == [("brevo.delay", "begun")], "how long those who wait will have waited is not known yet"
+
+
 def test_when_it_stands_still_those_who_wait_are_told_of_and_once_more_when_they_wait_no_longer(
     people: People, watched: Watch
 ) -> None:
