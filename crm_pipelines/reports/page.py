@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from crm_pipelines.reports import charts
 from crm_pipelines.reports.figures import Figures
-from crm_pipelines.vocabulary import STATUS_WORDS
+from crm_pipelines.vocabulary import STATUS_WORDS, in_brief
 
 _CHARTS = (
     (charts.deliveries_svg, "Contacts delivered per day"),
@@ -35,7 +35,7 @@ def html(figures: Figures) -> str:
         parked=list(figures.parked.itertuples()),
         words_of=STATUS_WORDS,
         left_out=list(figures.left_out.itertuples()),
-        minutes_of=_minutes,
+        delay=_delay,
         daily=list(figures.daily.iloc[::-1].itertuples()),
     )
 
@@ -61,9 +61,9 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
         ("Of these to be repeated (retries)", f"{figures.retries:,}"),
         ("Selected to delivered, median", _minutes(figures.median_minutes)),
         ("Selected to delivered, 95th percentile", _minutes(figures.p95_minutes)),
-        ("From a change to the CRM, median", _minutes(figures.delay_minutes[50])),
-        ("From a change to the CRM, 95th percentile", _minutes(figures.delay_minutes[95])),
-        ("From a change to the CRM, 99th percentile", _minutes(figures.delay_minutes[99])),
+        ("From a change to the CRM, median", _delay(figures.delay_minutes[50])),
+        ("From a change to the CRM, 95th percentile", _delay(figures.delay_minutes[95])),
+        ("From a change to the CRM, 99th percentile", _delay(figures.delay_minutes[99])),
         ("Failed or never sent, at present", f"{figures.parked_contacts:,}"),
         ("Values left out of contacts that were delivered", f"{figures.values_left_out:,}"),
     ]
@@ -72,8 +72,12 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
     return facts
 
 
+def _delay(minutes: float | None) -> str:
+    return "not known" if minutes is None or math.isnan(minutes) else in_brief(60 * minutes)
+
+
 def _minutes(minutes: float | None) -> str:
-    if minutes is None or math.isnan(minutes):
+    if minutes is None:
         return "no deliveries"
     return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 

@@ -61,6 +61,28 @@ def test_status_tells_how_long_the_queue_will_take(run: Run, engine: sa.Engine) 
     assert "brevo: 1 contact is due for Brevo; at this pace it is delivered in 1 minute.\n" in told
 
 
+def test_status_and_why_tell_how_long_it_took_from_an_edit_to_the_crm(run: Run, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        contact_id = add_contact(connection, "ada@example.com")
+        put(connection, contact_id, "synced", synced_at=sa.text("now()"))
+        connection.execute(
+            sa.text(
+                "INSERT INTO crm_attempts"
+                " (contact_id, crm, claim_no, run_id, revision, outcome, started_at, wanted_since)"
+                " VALUES (:id, 'brevo', 1, 'run-1', 1, 'synced', now(), now() - interval '72 seconds')"
+            ),
+            {"id": contact_id},
+        )
+    assert (
+        "brevo: from an edit or a selection to the CRM, in the last hour: 50 % within 72 s, 95 % within 72 s, "
+        "99 % within 72 s (1 delivery).\n" in run("status", "brevo").stdout
+    )
+    assert json.loads(run("status", "brevo", "--json").stdout)["delay"]["p95_seconds"] == 72
+    assert "At the CRM 72 s after the change." in " ".join(run("why", "ada@example.com").stdout.split())
+    [past] = json.loads(run("why", "ada@example.com", "--json").stdout)["attempts"]
+    assert past["delay_seconds"] == 72
+
+
 def test_nothing_is_foretold_between_two_pauses_of_an_outage(run: Run, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         put(connection, add_contact(connection), "queued")

@@ -86,6 +86,25 @@ def test_the_sums_are_those_of_the_ledger_and_a_row_is_shown_per_day(people: Peo
     assert "rate_limit" not in page, "a limit that was reached is no error"
 
 
+def test_the_delay_from_a_change_to_the_crm_is_told_of_all_days_and_of_each(people: People) -> None:
+    attempts(people, "synced", 6)
+    attempts(people, "synced", 2, days=3)
+    attempts(people, "synced", 1, days=5)
+    people.run(
+        "UPDATE crm_attempts SET wanted_since = finished_at - CASE WHEN finished_at < now() - interval '2 days' "
+        "THEN interval '90 seconds' ELSE interval '30 seconds' END WHERE finished_at > now() - interval '5 days'"
+    )
+    metadata, page = report()
+    assert [metadata[f"delay_p{percent}_minutes"] for percent in (50, 95, 99)] == [0.5, 1.5, 1.5]
+    assert "From a change to the CRM, 99th percentile" in page
+    by_day = dict(
+        re.findall(r"<tr><td>(\d{4}-\d\d-\d\d)</td>(?:\s*<td[^>]*>[\d]+</td>){4}\s*<td[^>]*>([^<]*)</td>", page)
+    )
+    assert by_day[str(TODAY)] == "30 s"
+    assert by_day[str(TODAY - timedelta(days=3))] == "90 s"
+    assert by_day[str(TODAY - timedelta(days=5))] == "not known", "of what was delivered before"
+
+
 def test_what_is_parked_is_told_with_its_kind_and_the_code_of_the_crm(people: People) -> None:
     people.add(3)
     people.run(

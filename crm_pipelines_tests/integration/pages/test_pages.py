@@ -59,6 +59,22 @@ def test_the_overview_shows_each_status_the_gate_and_the_errors(operator: Visito
         assert operator.get(f"/?span={span}").ok
 
 
+def test_the_overview_and_a_contact_tell_how_long_it_took_from_an_edit_to_the_crm(
+    operator: Visitor, people: People
+) -> None:
+    [contact_id] = people.add()
+    assert "From an edit or a selection to" not in operator.get("/").text
+    with people.engine.begin() as connection:
+        connection.execute(ATTEMPT, {"id": contact_id, "claim_no": 1, "outcome": "synced", "message": None})
+    people.run("UPDATE crm_attempts SET wanted_since = finished_at - interval '72 seconds'")
+    said = re.sub(r"<[^>]+>", "", operator.get("/").text)
+    assert (
+        "From an edit or a selection to Brevo, in the last hour: 50 % within 72 s, 95 % within 72 s, 99 % within 72 s "
+        "(1 delivery)." in said
+    )
+    assert "at the CRM 72 s after the change" in operator.get(f"/contacts/{contact_id}").text
+
+
 def test_the_overview_says_that_the_database_was_restored_and_what_opens_the_gate(
     operator: Visitor, people: People
 ) -> None:
