@@ -2982,11 +2982,11 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                "WHEN s.wanted_again_claim_no = s.claim_no THEN s.wanted_again_at END",
-                "ELSE s.wanted_again_at END",
+                "coalesce(s.wanted_again_claim_no = s.claim_no AND s.wanted_again_at",
+                "coalesce(s.wanted_again_at",
             ),
         ),
-        tests=(f"{_DELAYS}::test_several_edits_count_from_the_first_that_is_not_at_the_crm",),
+        tests=(f"{_DELAYS}::test_an_edit_before_the_delivery_has_begun_is_in_it",),
     ),
     Mutation(
         guard="delay: several edits count from the first",

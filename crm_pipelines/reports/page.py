@@ -73,7 +73,7 @@ def _facts(figures: Figures) -> list[tuple[str, str]]:
 
 
 def _delay(minutes: float | None) -> str:
-    return "not known" if minutes is None or math.isnan(minutes) else in_brief(60 * minutes)
+    return "–" if minutes is None or math.isnan(minutes) else in_brief(60 * minutes)
 
 
 def _minutes(minutes: float | None) -> str:

@@ -102,7 +102,7 @@ def test_the_delay_from_a_change_to_the_crm_is_told_of_all_days_and_of_each(peop
     )
     assert by_day[str(TODAY)] == "30 s"
     assert by_day[str(TODAY - timedelta(days=3))] == "90 s"
-    assert by_day[str(TODAY - timedelta(days=5))] == "not known", "of what was delivered before"
+    assert by_day[str(TODAY - timedelta(days=5))] == "–", "not known of what was delivered before"
 
 
 def test_what_is_parked_is_told_with_its_kind_and_the_code_of_the_crm(people: People) -> None:

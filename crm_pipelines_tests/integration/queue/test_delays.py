@@ -295,6 +295,14 @@ def test_what_is_queued_without_anybody_having_edited_it_has_no_delay_but_an_edi
     assert within(delivered.since(), meanwhile)
 
 
+def test_an_edit_before_the_delivery_has_begun_is_in_it(delivered: Desk) -> None:
+    delivered.people.run("UPDATE crm_syncs SET state = 'queued', wanted_since = NULL")
+    claim = delivered.take()
+    edited = delivered.edit("Before it has begun")
+    delivered.end(*delivered.begin(claim))
+    assert within(delivered.since(), edited)
+
+
 def test_an_edit_while_what_nobody_edited_is_tried_counts_from_itself_though_the_try_fails(delivered: Desk) -> None:
     delivered.people.run("UPDATE crm_syncs SET state = 'queued', wanted_since = NULL")
     sent = delivered.begin(delivered.take())
@@ -383,7 +391,7 @@ def test_in_bulk_the_delay_ends_when_the_contact_was_seen_and_an_edit_meanwhile_
     imports, blocklist = BulkImports(engine, "brevo", "run"), Blocklist(engine, "brevo")
     import_id = imports.begin("one", scan_id=blocklist.complete(blocklist.begin(longest_life=HOUR)).id)
     [bulk] = imports.claim(import_id, limit=10, lease=HOUR)
-    told = {"key": "a@example.com", "payload_hash": b"h", "proof": b"p", "names": (), "warnings": ()}
+    told: dict[str, Any] = {"key": "a@example.com", "payload_hash": b"h", "proof": b"p", "names": (), "warnings": ()}
     imports.note(import_id, [ToldRow(claim=bulk.claim, revision=bulk.revision, **told)])
     imports.begin_submitting(import_id, modified_since=datetime.now(UTC), time_limit=HOUR, scan_trust=HOUR)
     imports.accepted(import_id, "process-1")
