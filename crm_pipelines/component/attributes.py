@@ -51,6 +51,14 @@ class Attributes(dg.Model):
         "number: every so many minutes. `false`: the schedule is off until somebody switches it on; then contacts "
         "that are to be tried again later wait for the next run, too.",
     )
+    prompt: int | None = Field(
+        None,
+        ge=10,
+        le=86_400,
+        description="Seconds. A run starts as soon as a contact is due and no run is active, beside the schedule, and "
+        "at most one in so many seconds. Left out: as `<DESTINATION>_SYNC_PROMPT_SECONDS` says, which is off by "
+        "default.",
+    )
     mapping: str | None = Field(
         None,
         description="TOML file that maps contact fields to the CRM's attributes, beside the `defs.yaml`. Left out: "
