@@ -10,7 +10,7 @@ that was stopped it rests for an interval. Nothing of that is kept in a cursor: 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, timedelta
 from itertools import takewhile
 
@@ -35,8 +35,12 @@ _INTERVAL_SECONDS = 9
 _LEEWAY = timedelta(seconds=1)
 _RUNS_LOOKED_AT = 25
 
+Clock = Callable[[], float]
 
-def prompt_sensor(destination: CrmSettings, seconds: int, read: ReadSettings = load_settings) -> dg.SensorDefinition:
+
+def prompt_sensor(
+    destination: CrmSettings, seconds: int, read: ReadSettings = load_settings, *, clock: Clock = time.time
+) -> dg.SensorDefinition:
     """Starts a run of the destination's job once a contact is due, at most one in so many seconds."""
     job = f"{destination.name}_sync"
     spacing = timedelta(seconds=seconds)
@@ -61,7 +65,9 @@ def prompt_sensor(destination: CrmSettings, seconds: int, read: ReadSettings = l
                 return dg.SkipReason(f"{job}_schedule is switched off.")
             alive = context.instance.get_run_records(runs_of(job, ACTIVE))
             latest = context.instance.get_run_records(runs_of(job), limit=_RUNS_LOOKED_AT)
-            if reason := _held_up(_for_all(alive), _for_all(latest), destination, spacing, interval):
+            if reason := _held_up(_for_all(alive), _for_all(latest), destination) or reason_to_rest(
+                _for_all(latest), spacing=spacing, interval=interval, now=clock()
+            ):
                 return dg.SkipReason(reason)
             with Destination(destination.name, read).open() as account:
                 gate = account.gate.read()
@@ -89,19 +95,14 @@ def _for_all(records: Sequence[dg.RunRecord]) -> Sequence[dg.RunRecord]:
     return [record for record in records if not was_limited(record.dagster_run)]
 
 
-def _held_up(
-    active: Sequence[dg.RunRecord],
-    latest: Sequence[dg.RunRecord],
-    destination: CrmSettings,
-    spacing: timedelta,
-    interval: timedelta,
-) -> str | None:
-    """Why other runs let none start now."""
+def _held_up(active: Sequence[dg.RunRecord], latest: Sequence[dg.RunRecord], destination: CrmSettings) -> str | None:
+    """Why the work goes on without another run."""
     if active:
         return f"Run {active[0].dagster_run.run_id} is still active."
+    interval = timedelta(minutes=destination.sync_scheduler_interval_minutes)
     if latest and reason_not_to_follow(latest[0], interval) is None:
         return f"{destination.name}_follow_up_sensor goes on with what run {latest[0].dagster_run.run_id} left."
-    return reason_to_rest(latest, spacing=spacing, interval=interval, now=time.time())
+    return None
 
 
 def reason_to_rest(
