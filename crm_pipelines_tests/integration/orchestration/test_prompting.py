@@ -30,6 +30,7 @@ from crm_pipelines_tests.integration.orchestration.schedule_states import switch
 SECONDS = 600
 """Longer than any test takes, so that only `later` brings a run into the past."""
 A_DAY = 86_400
+NOW = datetime(2026, 11, 30, 15, 0, tzinfo=UTC)
 
 Status = dg.DagsterRunStatus
 # Which Dagster wants of queued runs.
@@ -279,12 +280,14 @@ def test_after_failures_runs_come_further_and_further_apart(
     requested(look(later=SECONDS))
 
 
-def record(number: int, status: Status = Status.SUCCESS, *, age: float = 0, **tags: str) -> dg.RunRecord:
-    """A run that was created and ended so many seconds ago."""
-    at = datetime.now(UTC) - timedelta(seconds=age)
+def record(
+    status: dg.DagsterRunStatus = Status.SUCCESS, *, age: float, tags: dict[str, str] | None = None
+) -> dg.RunRecord:
+    """A run that was created and ended so many seconds before NOW."""
+    at = NOW - timedelta(seconds=age)
     run = dg.DagsterRun(job_name="brevo_sync", status=status, tags=tags)
     return dg.RunRecord(
-        storage_id=number,
+        storage_id=1,
         dagster_run=run,
         create_timestamp=at,
         update_timestamp=at,
@@ -293,14 +296,10 @@ def record(number: int, status: Status = Status.SUCCESS, *, age: float = 0, **ta
     )
 
 
-def rests(*latest: dg.RunRecord, seconds: int = 10, minutes: int = 5) -> bool:
-    told = reason_to_rest(
-        latest,
-        spacing=timedelta(seconds=seconds),
-        interval=timedelta(minutes=minutes),
-        now=datetime.now(UTC).timestamp(),
-    )
-    return told is not None
+def rests(*latest: dg.RunRecord, later: float = 0) -> bool:
+    """Whether nothing is started at NOW, with ten seconds between runs and five minutes between ticks."""
+    given = {"spacing": timedelta(seconds=10), "interval": timedelta(minutes=5)}
+    return reason_to_rest(latest, now=NOW.timestamp() + later, **given) is not None
 
 
 @pytest.mark.parametrize("tags", [{NOWHERE_TAG: "1"}, {}], ids=["nowhere", "failed"])
@@ -310,24 +309,24 @@ def test_the_rest_doubles_with_each_run_that_gets_nowhere_and_is_never_longer_th
     status = Status.SUCCESS if tags else Status.FAILURE
 
     def nowhere(age: float) -> dg.RunRecord:
-        return record(1, status, age=age, **tags)
+        return record(status, age=age, tags=tags)
 
-    well = record(0, age=A_DAY)
+    well = record(age=A_DAY)
     for count, rest in enumerate((20, 40, 80, 160, 300, 300), start=1):
         before = [nowhere(A_DAY)] * (count - 1)
         assert rests(nowhere(rest - 5), *before, well)
         assert not rests(nowhere(rest + 5), *before, well)
-    assert not rests(record(2, age=15), *[nowhere(A_DAY)] * 5), "one that got on ends it"
+    assert not rests(record(age=15), *[nowhere(A_DAY)] * 5), "one that got on ends it"
 
 
-@pytest.mark.parametrize("stopped", [{"status": Status.CANCELED}, {STOPPED_TAG: "yes"}], ids=["cancelled", "told"])
-def test_whoever_stops_a_run_is_left_in_peace_until_the_schedule_goes_on(stopped: dict[str, object]) -> None:
-    assert rests(record(1, age=295, **stopped))  # type: ignore[arg-type]
-    assert not rests(record(1, age=305, **stopped))  # type: ignore[arg-type]
+@pytest.mark.parametrize("stopped", [record(Status.CANCELED, age=295), record(age=295, tags={STOPPED_TAG: "yes"})])
+def test_whoever_stops_a_run_is_left_in_peace_until_the_schedule_goes_on(stopped: dg.RunRecord) -> None:
+    assert rests(stopped)
+    assert not rests(stopped, later=10)
 
 
 def test_a_run_that_left_some_and_got_on_is_no_reason_to_rest() -> None:
-    assert not rests(record(1, age=15, **{LEFT_TAG: "3"}))
+    assert not rests(record(age=15, tags={LEFT_TAG: "3"}))
     assert not rests()
 
 
