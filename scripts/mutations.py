@@ -3993,7 +3993,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="prompt: at most one run in so many seconds",
-        changes=((_PROMPT, "if now - _created(latest[0]) < (spacing - _LEEWAY).total_seconds():", "if False:"),),
+        changes=((_PROMPT, "if now - _created(latest[0]) < spacing.total_seconds() - _LEEWAY_SECONDS:", "if False:"),),
         tests=(f"{_PROMPT_TESTS}::test_there_is_at_most_one_run_in_so_many_seconds",),
     ),
     Mutation(

@@ -54,10 +54,9 @@ class Attributes(dg.Model):
     prompt: int | None = Field(
         None,
         ge=10,
-        le=86_400,
-        description="Seconds. A run starts as soon as a contact is due and no run is active, beside the schedule, and "
-        "at most one in so many seconds. Left out: as `<DESTINATION>_SYNC_PROMPT_SECONDS` says, which is off by "
-        "default.",
+        le=3600,
+        description="Seconds. A sensor looks that often whether a contact is due, and starts a run if none is active, "
+        "beside the schedule. Left out: as `<DESTINATION>_SYNC_PROMPT_SECONDS` says, which is off by default.",
     )
     mapping: str | None = Field(
         None,

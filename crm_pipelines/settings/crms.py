@@ -43,9 +43,9 @@ class CrmSettings(EnvironmentSettings):
     sync_prompt_seconds: int | None = Field(
         None,
         ge=10,
-        le=86_400,
-        description="If set, a run starts as soon as a contact is due and no run is active, beside the schedule, and "
-        "at most one in so many seconds. What that brings and costs: docs/deployment.md, Within seconds.",
+        le=3600,
+        description="If set, a sensor looks every so many seconds whether a contact is due, and starts a run if none "
+        "is active, beside the schedule. What that brings and costs: docs/deployment.md, Within seconds.",
     )
     sync_processes: int = Field(
         1,

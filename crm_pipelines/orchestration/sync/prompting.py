@@ -28,11 +28,9 @@ from crm_pipelines.orchestration.sync.tags import NOWHERE_TAG, runs_of
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.settings import CrmSettings, load_settings
 
-# Dagster's sensor daemon looks every 5 s which sensors are due. With 10 a sensor may be a few milliseconds too early
-# for its turn, and has the next one 5 s later.
-_INTERVAL_SECONDS = 9
-# For the same reason: what is asked for at one look is created after it.
-_LEEWAY = timedelta(seconds=1)
+# Dagster's sensor daemon sees every 5 s whose turn it is: a sensor that is a few milliseconds too early waits for 5 s
+# more. And a run is created a moment after the look that asked for it.
+_LEEWAY_SECONDS = 1
 _RUNS_LOOKED_AT = 25
 
 Clock = Callable[[], float]
@@ -41,7 +39,7 @@ Clock = Callable[[], float]
 def prompt_sensor(
     destination: CrmSettings, seconds: int, read: ReadSettings = load_settings, *, clock: Clock = time.time
 ) -> dg.SensorDefinition:
-    """Starts a run of the destination's job once a contact is due, at most one in so many seconds."""
+    """Looks every so many seconds whether a contact is due, and starts a run of the destination's job."""
     job = f"{destination.name}_sync"
     spacing = timedelta(seconds=seconds)
     interval = timedelta(minutes=destination.sync_scheduler_interval_minutes)
@@ -49,10 +47,10 @@ def prompt_sensor(
     @dg.sensor(
         name=f"{destination.name}_prompt_sensor",
         job_name=job,
-        minimum_interval_seconds=_INTERVAL_SECONDS,
+        minimum_interval_seconds=seconds - _LEEWAY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Starts {job} as soon as a contact is due and no run is active, at most once in {seconds} "
-        f"seconds. Skips, with the reason, when nothing is due, while sending is paused or {job}_schedule is switched "
+        description=f"Looks every {seconds} seconds whether a contact is due, and starts {job} if no run of it is "
+        f"active. Skips, with the reason, when nothing is due, while sending is paused or {job}_schedule is switched "
         "off, and rests after runs that got nowhere.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -122,7 +120,7 @@ def reason_to_rest(
         rest = min(spacing * 2**fruitless, max(interval, spacing))
         what = "has failed" if run.status is dg.DagsterRunStatus.FAILURE else "got nowhere with what is due"
         return _rests(run, what, ended, rest, now)
-    if now - _created(latest[0]) < (spacing - _LEEWAY).total_seconds():
+    if now - _created(latest[0]) < spacing.total_seconds() - _LEEWAY_SECONDS:
         return f"Run {run.run_id} was started less than {spacing.total_seconds():.0f} seconds ago."
     return None
 

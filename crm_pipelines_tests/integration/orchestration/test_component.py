@@ -269,12 +269,12 @@ def test_prompt_runs_are_as_the_file_or_the_variable_says(monkeypatch: pytest.Mo
     with loaded({"destination": "brevo"}) as repository:
         assert "brevo_prompt_sensor" not in names(repository)
     with loaded({"destination": "brevo", "prompt": 30, "schedule": False}) as repository:
-        assert "once in 30 seconds" in (repository.get_sensor_def("brevo_prompt_sensor").description or "")
+        assert "every 30 seconds" in (repository.get_sensor_def("brevo_prompt_sensor").description or "")
     said = refused({"destination": "brevo", "prompt": 9})
     assert said == ", attribute prompt: Input should be greater than or equal to 10."
     monkeypatch.setenv("BREVO_SYNC_PROMPT_SECONDS", "20")
     with loaded({"destination": "brevo"}) as repository:
-        assert "once in 20 seconds" in (repository.get_sensor_def("brevo_prompt_sensor").description or "")
+        assert "every 20 seconds" in (repository.get_sensor_def("brevo_prompt_sensor").description or "")
     assert refused({"destination": "brevo", "prompt": 30}) == (
         ", attribute prompt: BREVO_SYNC_PROMPT_SECONDS says another number: unset it, or remove this line."
     )
