@@ -200,7 +200,7 @@ def test_while_sending_is_paused_or_stopped_nothing_is_started_and_nobody_is_ask
     people.run("UPDATE crm_gates SET accepted_account = NULL")
     gate.wait_for_attributes("Brevo has no attribute for 1 field.", "a mapping")
     assert "has no attribute" in reason(look())
-    gate.open()
+    gate.open_by_hand()
     gate.pause("outage", "HTTP 503 from Brevo.", timedelta(minutes=5))
     assert "HTTP 503 from Brevo." in reason(look())
     gate.open()
