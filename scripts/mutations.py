@@ -4012,6 +4012,11 @@ MUTATIONS = (
         tests=(f"{_PROMPT_TESTS}::test_runs_that_take_nobody_although_somebody_is_due_come_further_and_further_apart",),
     ),
     Mutation(
+        guard="prompt: runs that only postpone come further apart",
+        changes=((_FOLLOWS, "if (due or gave_all_back) and", "if due and"),),
+        tests=(f"{_PROMPT_TESTS}::test_runs_that_only_postpone_again_whom_they_take_come_further_and_further_apart",),
+    ),
+    Mutation(
         guard="prompt: runs that fail come further apart",
         changes=((_PROMPT, "run.status is not dg.DagsterRunStatus.SUCCESS or ", ""),),
         tests=(f"{_PROMPT_TESTS}::test_after_failures_runs_come_further_and_further_apart",),

@@ -29,14 +29,15 @@ _RUNS_LOOKED_AT = 10
 
 
 def leave_word(context: dg.OpExecutionContext, destination: Destination, totals: Totals) -> dict[str, Any]:
-    """Metadata about the backlog; tags the run if it leaves one: it is to be followed, or it brought nobody on."""
+    """Metadata about the backlog; tags the run if it is to be followed, or if it brought nobody on."""
     with destination.open() as account:
         due = account.queue.backlog().due
         pace = account.queue.pace()
         rate = account.rate_limit(account.gate.read()).per_second
         together = account.crm.most_per_request
     got_on = totals.claimed - totals.released > 0
-    if due and not was_limited(context.run):
+    gave_all_back = totals.claimed > 0 and not got_on
+    if (due or gave_all_back) and not was_limited(context.run):
         context.instance.add_run_tags(context.run_id, {LEFT_TAG if got_on else NOWHERE_TAG: str(due)})
     minutes = time_to_empty(due, pace, rate, together=together).total_seconds() / 60
     return {"left": due, "minutes_until_empty": round(minutes, 1)}

@@ -37,7 +37,10 @@ FOUND_TAG = "crm-pipelines/found"
 """On such a run: how many due contacts it was started for."""
 
 NOWHERE_TAG = "crm-pipelines/got-nowhere"
-"""On a run that ended well and left due contacts, of which it brought none on: how many. The prompt sensor reads it."""
+"""On a run that ended well, and brought none on of those that it took or that are due: how many it left due.
+
+The prompt sensor reads it.
+"""
 
 EXECUTED_TWICE_TAG = "crm-pipelines/executed-twice"
 """On a run that two processes execute, or have executed. Each tells what it did itself, and the last word stays."""

@@ -249,6 +249,22 @@ def test_runs_that_take_nobody_although_somebody_is_due_come_further_and_further
     requested(look(later=SECONDS))
 
 
+def test_runs_that_only_postpone_again_whom_they_take_come_further_and_further_apart(
+    look: Look, people: People, run: Execute
+) -> None:
+    [first] = people.add(email="one@example.com")
+    run()
+    people.run("UPDATE crm_contacts SET email = 'two@example.com' WHERE id = :id", id=first)
+    people.run("UPDATE crm_syncs SET run_at = now() + interval '1 hour'")
+    [second] = people.add(email="one@example.com")
+    for rest in (2 * SECONDS, 4 * SECONDS):
+        last = run()
+        assert people.sync(second)["due_in"] > 0, "its address is yet to be left at the CRM"
+        people.run("UPDATE crm_syncs SET run_at = now() WHERE contact_id = :id", id=second)
+        assert f"Run {last.run_id} got nowhere" in reason(look(later=rest - 60))
+        requested(look(later=rest))
+
+
 def test_while_it_is_not_known_whose_account_it_is_runs_come_further_and_further_apart(
     look: Look, people: People, run: Execute, engine: sa.Engine, brevo_sandbox: BrevoSandbox
 ) -> None:
