@@ -38,11 +38,12 @@ def names(destinations: int) -> list[str]:
     return [f"brevo_{number}" for number in range(1, destinations + 1)]
 
 
-def idle(there: Stage, destinations: int, seconds: float) -> Idle:
-    """So many destinations with nothing due, watched for so long."""
+def idle(there: Stage, destinations: int, seconds: float, *, prompt: int | None = None) -> Idle:
+    """So many destinations with nothing due, watched for so long; `prompt`: their `…_SYNC_PROMPT_SECONDS`."""
     own = {"CRM_DESTINATIONS": ",".join(f"{name}:brevo" for name in names(destinations))}
     for name in names(destinations):
         own |= {f"{name.upper()}_API_KEY": name, f"{name.upper()}_API_BASE_URL": f"{there.sandbox}/v3"}
+        own |= {f"{name.upper()}_SYNC_PROMPT_SECONDS": str(prompt)} if prompt else {}
     environment = there.environment(own)
     port = free_port()
     workspace = there.folder / "workspace.yaml"

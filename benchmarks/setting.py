@@ -173,14 +173,14 @@ class Stage:
         }
 
     @contextmanager
-    def under_the_daemon(self, **environment: str) -> Iterator[None]:
-        """`crm-pipelines up` on this stage, with a tick every minute."""
+    def under_the_daemon(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        """`crm-pipelines up` on this stage, with a tick every minute unless `environment` says otherwise."""
         env = self.environment({"BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "1", **environment})
         ports = ("--port", str(free_port()), "--api-port", str(free_port()))
         command = [sys.executable, "-m", "crm_pipelines", "up", *ports]
         with subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.DEVNULL) as up:
             try:
-                yield
+                yield up
             finally:
                 up.send_signal(signal.SIGINT)
 

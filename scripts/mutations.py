@@ -30,6 +30,8 @@ _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
 _CELERY = "crm_pipelines/orchestration/celery_runs.py"
 _CELERY_RUNS = "crm_pipelines_tests/integration/orchestration/test_celery_runs.py"
+_PROMPT = "crm_pipelines/orchestration/sync/prompting.py"
+_PROMPT_TESTS = "crm_pipelines_tests/integration/orchestration/test_prompting.py"
 _FOLLOW_UP = "crm_pipelines/orchestration/sync/following.py"
 _GATE_TESTS = "crm_pipelines_tests/integration/destinations/test_gate.py"
 _MATRIX = "crm_pipelines_tests/system/chaos/test_kill_matrix.py"
@@ -1157,7 +1159,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="follow-up: not after a run that brought nobody on",
-        changes=((_FOLLOWS, "if due and got_on and not", "if due and not"),),
+        changes=((_FOLLOWS, "LEFT_TAG if got_on else NOWHERE_TAG: str", "LEFT_TAG: str"),),
         tests=(f"{_FOLLOWING}::test_a_run_that_brought_nobody_on_and_one_that_was_asked_for_some_are_not_followed",),
     ),
     Mutation(
@@ -4099,5 +4101,87 @@ MUTATIONS = (
         tests=(
             "crm_pipelines_tests/integration/orchestration/test_component.py::test_a_secret_or_a_setting_in_the_file_is_refused_with_the_variable_and_not_repeated",
         ),
+    ),
+    Mutation(
+        guard="prompt: not before a contact is due",
+        changes=(
+            (
+                _QUEUE_SQL,
+                "AND state = 'queued' AND run_at <= now())\n\n-- name: is_delivering",
+                "AND state = 'queued')\n\n-- name: is_delivering",
+            ),
+        ),
+        tests=(f"{_PROMPT_TESTS}::test_what_is_selected_edited_or_due_again_starts_a_run_and_nothing_else_does",),
+    ),
+    Mutation(
+        guard="prompt: not while a run is active",
+        changes=((_PROMPT, "runs_of(job, ACTIVE)", 'runs_of("no_such_job", ACTIVE)'),),
+        tests=(f"{_PROMPT_TESTS}::test_while_a_run_is_active_none_is_started",),
+    ),
+    Mutation(
+        guard="prompt: not while the schedule is switched off",
+        changes=(
+            (_PROMPT, 'if is_switched_off(context.instance, f"{job}_schedule", location_of(context)):', "if False:"),
+        ),
+        tests=(f"{_PROMPT_TESTS}::test_whoever_switches_the_schedule_off_has_switched_this_off_too",),
+    ),
+    Mutation(
+        guard="prompt: not while the gate is paused",
+        changes=((_PROMPT, "if gate.paused:", "if False:"),),
+        tests=(f"{_PROMPT_TESTS}::test_while_sending_is_paused_or_stopped_nothing_is_started_and_nobody_is_asked",),
+    ),
+    Mutation(
+        guard="prompt: at most one run in so many seconds",
+        changes=((_PROMPT, "if now - _created(latest[0]) < spacing.total_seconds() - _LEEWAY_SECONDS:", "if False:"),),
+        tests=(f"{_PROMPT_TESTS}::test_there_is_at_most_one_run_in_so_many_seconds",),
+    ),
+    Mutation(
+        guard="prompt: two looks at the same runs start one",
+        changes=((_PROMPT, "{latest[0].dagster_run.run_id if latest else 'none'}", "{clock()}"),),
+        tests=(f"{_PROMPT_TESTS}::test_two_looks_at_the_same_runs_ask_for_one_and_the_same",),
+    ),
+    Mutation(
+        guard="prompt: what a run left is followed once",
+        changes=((_PROMPT, "if latest and reason_not_to_follow(latest[0], interval) is None:", "if False:"),),
+        tests=(f"{_PROMPT_TESTS}::test_what_a_run_left_is_the_follow_up_sensors",),
+    ),
+    Mutation(
+        guard="prompt: runs that take nobody come further apart",
+        changes=((_PROMPT, " or bool(run.tags.get(NOWHERE_TAG))", ""),),
+        tests=(f"{_PROMPT_TESTS}::test_runs_that_take_nobody_although_somebody_is_due_come_further_and_further_apart",),
+    ),
+    Mutation(
+        guard="prompt: runs that only postpone come further apart",
+        changes=((_FOLLOWS, "if (due or gave_all_back) and", "if due and"),),
+        tests=(f"{_PROMPT_TESTS}::test_runs_that_only_postpone_again_whom_they_take_come_further_and_further_apart",),
+    ),
+    Mutation(
+        guard="prompt: runs that fail come further apart",
+        changes=((_PROMPT, "run.status is not dg.DagsterRunStatus.SUCCESS or ", ""),),
+        tests=(f"{_PROMPT_TESTS}::test_after_failures_runs_come_further_and_further_apart",),
+    ),
+    Mutation(
+        guard="prompt: each rest is longer than the one before",
+        changes=((_PROMPT, "spacing * 2**fruitless", "spacing * 2"),),
+        tests=(
+            f"{_PROMPT_TESTS}::test_the_rest_doubles_with_each_run_that_gets_nowhere_and_is_never_longer_than_the_interval",
+        ),
+    ),
+    Mutation(
+        guard="prompt: no rest is longer than the interval",
+        changes=((_PROMPT, "min(spacing * 2**fruitless, max(interval, spacing))", "spacing * 2**fruitless"),),
+        tests=(
+            f"{_PROMPT_TESTS}::test_the_rest_doubles_with_each_run_that_gets_nowhere_and_is_never_longer_than_the_interval",
+        ),
+    ),
+    Mutation(
+        guard="prompt: a run that was stopped is not taken up at once",
+        changes=((_PROMPT, "if _was_stopped(run):", "if False:"),),
+        tests=(f"{_PROMPT_TESTS}::test_whoever_stops_a_run_is_left_in_peace_until_the_schedule_goes_on",),
+    ),
+    Mutation(
+        guard="prompt: runs for chosen contacts are not judged by",
+        changes=((_PROMPT, "if not was_limited(record.dagster_run)]", "]"),),
+        tests=(f"{_PROMPT_TESTS}::test_a_run_for_chosen_contacts_keeps_nobody_from_being_delivered",),
     ),
 )

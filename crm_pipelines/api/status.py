@@ -151,6 +151,7 @@ class CrmConfig(BaseModel):
     crm: Crm
     configured: bool
     interval_minutes: int | None = None
+    prompt_seconds: int | None = None
     batch_size: int | None = None
     max_instances: int | None = None
     max_retries: int | None = None
@@ -261,6 +262,7 @@ def _config_of(destination: CrmSettings | None, crm: str) -> dict[str, Any]:
         "crm": crm,
         "configured": destination.missing is None,
         "interval_minutes": destination.sync_scheduler_interval_minutes,
+        "prompt_seconds": destination.sync_prompt_seconds,
         "batch_size": destination.sync_scheduler_batch_size,
         "max_instances": destination.sync_scheduler_max_instances,
         "max_retries": destination.sync_max_retries,

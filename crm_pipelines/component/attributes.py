@@ -51,6 +51,13 @@ class Attributes(dg.Model):
         "number: every so many minutes. `false`: the schedule is off until somebody switches it on; then contacts "
         "that are to be tried again later wait for the next run, too.",
     )
+    prompt: int | None = Field(
+        None,
+        ge=10,
+        le=3600,
+        description="Seconds. A sensor looks that often whether a contact is due, and starts a run if none is active, "
+        "beside the schedule. Left out: as `<DESTINATION>_SYNC_PROMPT_SECONDS` says, which is off by default.",
+    )
     mapping: str | None = Field(
         None,
         description="TOML file that maps contact fields to the CRM's attributes, beside the `defs.yaml`. Left out: "

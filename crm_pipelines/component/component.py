@@ -78,7 +78,7 @@ class CrmSyncComponent(dg.Component, dg.Resolvable, Attributes):
         Raises ComponentRefused.
         """
         destination = _destination(self.destination, settings)
-        changes = {**self._mapping(destination, folder), **self._interval(destination)}
+        changes = {**self._mapping(destination, folder), **self._interval(destination), **self._prompt(destination)}
         return DestinationPlan(
             destination=destination.model_copy(update=changes),
             read=partial(_read, self.destination, changes) if changes else load_settings,
@@ -108,6 +108,15 @@ class CrmSyncComponent(dg.Component, dg.Resolvable, Attributes):
             variable = destination.variable(field)
             raise ComponentRefused("schedule", f"{variable} says another interval: unset it, or write true here.")
         return {field: self.schedule}
+
+    def _prompt(self, destination: CrmSettings) -> dict[str, Any]:
+        if self.prompt is None:
+            return {}
+        field = "sync_prompt_seconds"
+        if destination.sync_prompt_seconds not in {None, self.prompt}:
+            variable = destination.variable(field)
+            raise ComponentRefused("prompt", f"{variable} says another number: unset it, or remove this line.")
+        return {field: self.prompt}
 
     def _upstream(self) -> list[dg.AssetKey]:
         keys = [dg.AssetKey.from_user_string(one) for one in self.upstream]

@@ -13,6 +13,7 @@ from crm_pipelines.orchestration.checks import checks_of, checks_sensor
 from crm_pipelines.orchestration.resources import ReadSettings
 from crm_pipelines.orchestration.sync.following import follow_up_sensor
 from crm_pipelines.orchestration.sync.jobs import sync_job
+from crm_pipelines.orchestration.sync.prompting import prompt_sensor
 from crm_pipelines.orchestration.sync.schedules import sync_schedule
 from crm_pipelines.orchestration.sync.upstream import upstream_sensor
 from crm_pipelines.orchestration.upkeep.operator_jobs import attributes_check, check_account_schedule, operator_jobs
@@ -109,6 +110,8 @@ def definitions_of(plan: DestinationPlan, settings: Settings, shared: Shared) ->
     sensors = [follow_up_sensor(destination, read), checks_sensor(destination, read)]
     if plan.alerts:
         sensors.append(error_backlog_sensor(destination, settings, read))
+    if destination.sync_prompt_seconds is not None:
+        sensors.append(prompt_sensor(destination, destination.sync_prompt_seconds, read))
     if plan.upstream:
         sensors.append(upstream_sensor(destination, plan.upstream, read))
     group, owners = plan.group, plan.owners

@@ -355,6 +355,10 @@ class Queue:
         """Whether a run would find work; two index look-ups, whatever the size of the queue."""
         return bool(self._all("any_due")[0][0])
 
+    def anyone_takeable(self) -> bool:
+        """Whether a contact is due: no more than a claim asks for, by one look into an index."""
+        return bool(self._all("any_takeable")[0][0])
+
     def is_delivering(self, run_id: str) -> bool:
         """Whether the run gave a sign of life in the last two minutes: a lease that it renews, or an outcome.
 

@@ -510,6 +510,10 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND
                                       WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day'))
     OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended')
 
+-- name: any_takeable
+-- Whether a claim would take somebody, if nobody's transaction holds the row.
+SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())
+
 -- name: is_delivering
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by = :run_id
                   AND delivery_started_at IS NOT NULL AND lease_until > now())

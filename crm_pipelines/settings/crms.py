@@ -40,6 +40,13 @@ class CrmSettings(EnvironmentSettings):
         description="Smallest batch; a long queue gets larger ones, so that a run keeps few steps.",
     )
     sync_scheduler_max_instances: int = Field(1, ge=1, le=50, description="Runs of the job at the same time.")
+    sync_prompt_seconds: int | None = Field(
+        None,
+        ge=10,
+        le=3600,
+        description="If set, a sensor looks every so many seconds whether a contact is due, and starts a run if none "
+        "is active, beside the schedule. What that brings and costs: docs/deployment.md, Within seconds.",
+    )
     sync_processes: int = Field(
         1,
         ge=1,

@@ -1,5 +1,6 @@
 """What can be decided about a contact at one CRM: the button, what it would do, and what came of it. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +8,9 @@ from typing import Literal
 
 from crm_pipelines.contacts.conditions import UNDER_WAY, WAITING, CrmStory
 from crm_pipelines.vocabulary import counted
+
+# How long it takes at most, on a machine that is not overloaded, until Dagster's sensor looks and a run has begun.
+_LOOK_AND_LAUNCH = timedelta(seconds=30)
 
 Action = Literal["select", "unselect", "retry", "suppress", "unsuppress"]
 
@@ -85,10 +89,19 @@ def offered(condition: str, action: Action, *, delivers: bool) -> Decision | Non
     return next((offer for offer in offers if offer and offer.action == action), None)
 
 
-def result_of(action: Action, one: CrmStory, title: str, *, changed: bool, every: timedelta | None) -> str:
+def result_of(
+    action: Action,
+    one: CrmStory,
+    title: str,
+    *,
+    changed: bool,
+    every: timedelta | None,
+    prompt: timedelta | None = None,
+) -> str:
     """What came of a decision, as it stands now: a page is loaded again, a button is pressed twice, others decide.
 
-    `changed`: whether it did anything. `every`: how often a run starts there, if one does.
+    `changed`: whether it did anything. `every`: how often a run starts there, if one does. `prompt`: where one starts
+    as soon as a contact is due, how long it is at least between two.
     """
     if not _has_come_about(action, one):
         if changed:
@@ -97,7 +110,7 @@ def result_of(action: Action, one: CrmStory, title: str, *, changed: bool, every
     already = "" if changed else " already"
     match action:
         case "select" | "retry":
-            return f"Queued for {title}{already}.{_then(one, every)}"
+            return f"Queued for {title}{already}.{_then(one, every, prompt)}"
         case "unselect":
             return f"Unselected{already}. Nothing of this contact goes to {title} any more."
         case "suppress":
@@ -116,9 +129,15 @@ def _has_come_about(action: Action, one: CrmStory) -> bool:
             return one.condition == "suppressed"
 
 
-def _then(one: CrmStory, every: timedelta | None) -> str:
+def _then(one: CrmStory, every: timedelta | None, prompt: timedelta | None) -> str:
     if one.condition not in WAITING:
         return " A run has taken it."
     if one.gate_paused or not one.attended or every is None:
         return " It waits, since sending is paused or stopped."
-    return f" The next run takes it, in {counted(round(every / timedelta(minutes=1)), 'minute')} at the latest."
+    soon = _minutes(prompt + _LOOK_AND_LAUNCH) if prompt else None
+    rule = f", as a rule within {counted(soon, 'minute')}" if soon and soon < _minutes(every) else ""
+    return f" The next run takes it{rule}, in {counted(_minutes(every), 'minute')} at the latest."
+
+
+def _minutes(time: timedelta) -> int:
+    return math.ceil(time / timedelta(minutes=1))

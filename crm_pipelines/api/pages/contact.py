@@ -65,7 +65,10 @@ def contact(
         at = _at(found, destinations.one(crm))
         settings = destinations.settings.destinations.get(crm)
         every = None if settings is None else timedelta(minutes=settings.sync_scheduler_interval_minutes)
-        result = result_of(done, at, destinations.settings.title_of(crm), changed=changed, every=every)
+        seconds = None if settings is None else settings.sync_prompt_seconds
+        prompt = None if seconds is None else timedelta(seconds=seconds)
+        title = destinations.settings.title_of(crm)
+        result = result_of(done, at, title, changed=changed, every=every, prompt=prompt)
     return _tell(request, session, destinations, found, result=result)
 
 

@@ -21,7 +21,7 @@ from crm_pipelines.orchestration.sync.batches import was_limited
 from crm_pipelines.orchestration.sync.ended_runs import bury, is_dead, may_be_dead
 from crm_pipelines.orchestration.sync.schedule_state import is_switched_off, location_of
 from crm_pipelines.orchestration.sync.schedules import ACTIVE
-from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, runs_of, sync_slot
+from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, FOUND_TAG, LEFT_TAG, NOWHERE_TAG, runs_of, sync_slot
 from crm_pipelines.settings import CrmSettings, load_settings
 
 _INTERVAL_SECONDS = 10
@@ -29,15 +29,16 @@ _RUNS_LOOKED_AT = 10
 
 
 def leave_word(context: dg.OpExecutionContext, destination: Destination, totals: Totals) -> dict[str, Any]:
-    """Metadata about the backlog; tags the run if it is to be followed."""
+    """Metadata about the backlog; tags the run if it is to be followed, or if it brought nobody on."""
     with destination.open() as account:
         due = account.queue.backlog().due
         pace = account.queue.pace()
         rate = account.rate_limit(account.gate.read()).per_second
         together = account.crm.most_per_request
     got_on = totals.claimed - totals.released > 0
-    if due and got_on and not was_limited(context.run):
-        context.instance.add_run_tags(context.run_id, {LEFT_TAG: str(due)})
+    gave_all_back = totals.claimed > 0 and not got_on
+    if (due or gave_all_back) and not was_limited(context.run):
+        context.instance.add_run_tags(context.run_id, {LEFT_TAG if got_on else NOWHERE_TAG: str(due)})
     minutes = time_to_empty(due, pace, rate, together=together).total_seconds() / 60
     return {"left": due, "minutes_until_empty": round(minutes, 1)}
 

@@ -101,6 +101,6 @@ def _asked(question: Callable[[], T]) -> T:
 
 def _not_launched(kind: str) -> NotLaunched:
     return NotLaunched(
-        f"Dagster did not start a run ({kind}). The contact is first in the queue, and the next tick of the schedule "
-        "takes it; API_DAGSTER_URL says where Dagster is."
+        f"Dagster did not start a run ({kind}). The contact is first in the queue, and the next run takes it; "
+        "API_DAGSTER_URL says where Dagster is."
     )

@@ -59,13 +59,22 @@ def sync_schedule(
                 return dg.SkipReason(f"Run {active[0].dagster_run.run_id} is still active.")
             if reason := reason_to_wait(account, context.instance):
                 return dg.SkipReason(reason)
-        numbers = range(1, destination.sync_scheduler_max_instances + 1)
-        slots = [sync_slot(destination.name, number) for number in numbers]
-        slot = _first_free(slots, alive) or _first_free(slots, active)
-        assert slot is not None
-        return dg.RunRequest(tags={**slot, _AHEAD_OF_CHOSEN: "1"})
+        return dg.RunRequest(tags=place_of(destination, alive))
 
     return schedule
+
+
+def place_of(destination: CrmSettings, alive: Sequence[dg.RunRecord]) -> dict[str, str]:
+    """Tags of a run for whatever is due, beside those that are alive; fewer than the most there may be are of its kind.
+
+    It is in nobody's way if it can be, and ahead of those for chosen contacts otherwise.
+    """
+    numbers = range(1, destination.sync_scheduler_max_instances + 1)
+    slots = [sync_slot(destination.name, number) for number in numbers]
+    active = [record for record in alive if not was_limited(record.dagster_run)]
+    slot = _first_free(slots, alive) or _first_free(slots, active)
+    assert slot is not None
+    return {**slot, _AHEAD_OF_CHOSEN: "1"}
 
 
 def _first_free(slots: Sequence[dict[str, str]], records: Sequence[dg.RunRecord]) -> dict[str, str] | None:

@@ -36,6 +36,12 @@ FOLLOWS_TAG = "crm-pipelines/follows"
 FOUND_TAG = "crm-pipelines/found"
 """On such a run: how many due contacts it was started for."""
 
+NOWHERE_TAG = "crm-pipelines/got-nowhere"
+"""On a run that ended well, and brought none on of those that it took or that are due: how many it left due.
+
+The prompt sensor reads it.
+"""
+
 EXECUTED_TWICE_TAG = "crm-pipelines/executed-twice"
 """On a run that two processes execute, or have executed. Each tells what it did itself, and the last word stays."""
 
@@ -95,7 +101,8 @@ def begin_anew(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
 
     Dagster takes no tag away, so they are blank.
     """
-    inherited = {OUTCOME_TAG: "not known yet", GATE_TAG: "", LEFT_TAG: "", EXECUTED_TWICE_TAG: "", STOPPED_TAG: ""}
+    inherited = {OUTCOME_TAG: "not known yet"}
+    inherited |= dict.fromkeys((GATE_TAG, LEFT_TAG, NOWHERE_TAG, EXECUTED_TWICE_TAG, STOPPED_TAG), "")
     if run.parent_run_id is None or run.is_finished:  # then they are its own
         return
     if found := inherited.keys() & run.tags.keys():

@@ -87,9 +87,11 @@ def test_the_configuration_tells_what_is_set_up_and_no_secret(
 ) -> None:
     monkeypatch.setenv("BREVO_API_KEY", KEY)
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_BATCH_SIZE", "25")
+    monkeypatch.setenv("BREVO_SYNC_PROMPT_SECONDS", "10")
     told = serve_api().get("/crm/config")
     brevo = told["crms"][0]
     assert (brevo["crm"], brevo["configured"], brevo["interval_minutes"], brevo["batch_size"]) == ("brevo", True, 5, 25)
+    assert brevo["prompt_seconds"] == 10
     assert not any(one["configured"] for one in told["crms"][1:])
     assert KEY not in json.dumps(told)
 

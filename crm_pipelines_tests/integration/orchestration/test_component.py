@@ -265,6 +265,21 @@ def test_schedule_group_owners_alerts_and_maintenance_are_as_the_file_says() -> 
         assert repository.get_schedule_def("brevo_sync_schedule").cron_schedule == "*/15 * * * *"
 
 
+def test_prompt_runs_are_as_the_file_or_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    with loaded({"destination": "brevo"}) as repository:
+        assert "brevo_prompt_sensor" not in names(repository)
+    with loaded({"destination": "brevo", "prompt": 30, "schedule": False}) as repository:
+        assert "every 30 seconds" in (repository.get_sensor_def("brevo_prompt_sensor").description or "")
+    said = refused({"destination": "brevo", "prompt": 9})
+    assert said == ", attribute prompt: Input should be greater than or equal to 10."
+    monkeypatch.setenv("BREVO_SYNC_PROMPT_SECONDS", "20")
+    with loaded({"destination": "brevo"}) as repository:
+        assert "every 20 seconds" in (repository.get_sensor_def("brevo_prompt_sensor").description or "")
+    assert refused({"destination": "brevo", "prompt": 30}) == (
+        ", attribute prompt: BREVO_SYNC_PROMPT_SECONDS says another number: unset it, or remove this line."
+    )
+
+
 def test_an_attribute_and_its_variable_may_not_say_two_things(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES", "30")
     assert refused({"destination": "brevo", "schedule": 15}) == (

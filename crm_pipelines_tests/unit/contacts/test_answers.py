@@ -1,11 +1,11 @@
 """The answer about a contact at a CRM can be read out on the phone, and says of every condition what is true."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from crm_pipelines.api.pages.actions import what_helps
+from crm_pipelines.api.pages.actions import result_of, what_helps
 from crm_pipelines.contacts.answers import answer_of
 from crm_pipelines.contacts.conditions import CONDITIONS, CrmStory
 from crm_pipelines.settings import CrmInWords
@@ -182,3 +182,24 @@ def test_nothing_is_queued_by_a_button_where_nobody_delivers() -> None:
     for condition in CONDITIONS:
         offer = what_helps(condition, delivers=False)
         assert offer is None or offer.action != "select", condition
+
+
+@pytest.mark.parametrize(
+    ("every", "prompt", "said"),
+    [
+        (5, None, "The next run takes it, in 5 minutes at the latest."),
+        (5, 10, "The next run takes it, as a rule within 1 minute, in 5 minutes at the latest."),
+        (60, 60, "The next run takes it, as a rule within 2 minutes, in 60 minutes at the latest."),
+        (1, 10, "The next run takes it, in 1 minute at the latest."),
+    ],
+)
+def test_when_the_next_run_comes_is_foretold_by_what_starts_it(every: int, prompt: int | None, said: str) -> None:
+    told = result_of(
+        "select",
+        a_story("due"),
+        "Brevo",
+        changed=True,
+        every=timedelta(minutes=every),
+        prompt=None if prompt is None else timedelta(seconds=prompt),
+    )
+    assert told == f"Queued for Brevo. {said}"
