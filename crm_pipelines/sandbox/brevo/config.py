@@ -41,6 +41,13 @@ class SandboxConfig(CoreConfig):
         default=False, description="Imports take contacts off the block-lists: Brevo does not say that they do not."
     )
 
+    import_refuses: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Of each import this share of the rows is not taken, evenly spread; single requests are.",
+    )
+
     import_ignores_false: bool = Field(default=False, description="`false` in a row of an import has no effect.")
     category_labels: bool = Field(
         default=False, description="A category attribute takes a label for its number; else a label is dropped."
