@@ -33,7 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 class Scale:
     """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together.
 
-    `stages`: the size of which the stages are measured, in a run more. `refused`: of what is imported with refused rows.
+    `stages`: the size of which the stages are measured, in a run more. `refused`: of an import
+    with refused rows.
     """
 
     seconds: float
@@ -123,7 +124,8 @@ class Stage:
                 connection.execute(
                     sa.text(
                         "UPDATE crm_gates SET limit_observed = NULL, paused_until = NULL, pause_kind = NULL, "
-                        "slow_until = NULL, next_poll_at = now(), next_slot_at = now(), consecutive_failures = 0, probing = false"
+                        "slow_until = NULL, next_poll_at = now(), aside_full_at = now(), next_slot_at = now(), "
+                        "consecutive_failures = 0, probing = false"
                     )
                 )
                 connection.execute(

@@ -42,10 +42,7 @@ class SandboxConfig(CoreConfig):
     )
 
     import_refuses: float = Field(
-        0,
-        ge=0,
-        le=1,
-        description="Of each import this share of the rows is not taken, evenly spread; single requests are.",
+        0, ge=0, le=1, description="Share of the rows of each import that are not taken; one by one they are."
     )
 
     import_ignores_false: bool = Field(default=False, description="`false` in a row of an import has no effect.")
