@@ -147,14 +147,14 @@ UPDATE crm_gates SET limit_observed = :limit WHERE crm = :crm AND limit_observed
 
 -- name: reserve_poll
 -- One of the requests that the CRM counts apart, for a look at its imports. No row: the bucket has none to spare.
--- It is described by the moment at which it is full again: each request moves that on by a refill. The bound: a database
--- clock that was set back must not empty it for longer than it takes to fill it. clock_timestamp() as at `reserve`.
+-- The bucket is described by the moment at which it is full again: each request moves that on by a refill. A moment that
+-- no bucket can have comes of a database clock that was set back; one look mends that. clock_timestamp() as at `reserve`.
 UPDATE crm_gates SET
     aside_full_at = greatest(least(aside_full_at, clock_timestamp() + :most * CAST(:refill AS interval)), clock_timestamp())
                     + CAST(:refill AS interval)
  WHERE crm = :crm AND next_poll_at <= clock_timestamp()
-   AND least(aside_full_at, clock_timestamp() + :most * CAST(:refill AS interval))
-       <= clock_timestamp() + (:most - :reserve - 1) * CAST(:refill AS interval)
+   AND (aside_full_at <= clock_timestamp() + (:most - :reserve - 1) * CAST(:refill AS interval)
+        OR aside_full_at > clock_timestamp() + (:most + 1) * CAST(:refill AS interval))
 RETURNING crm
 
 -- name: count_aside

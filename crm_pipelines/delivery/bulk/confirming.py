@@ -90,12 +90,16 @@ class Confirmer:
             self.give_up(one, "proved", _NOT_AS_SENT)
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
 
-    def settle_seen(self, imports: Sequence[OpenImport], *, first: int) -> list[OpenImport]:
-        """End those of which every contact was seen, and return them, after a look at what changed from `first` on.
+    def settle_seen(self, imports: Sequence[OpenImport], progress: Progress) -> list[OpenImport]:
+        """Go on reading, and end those of which every contact was seen; returns them.
 
         Raises BrokenOff, GatePaused or Stopped.
         """
-        self._read_back(imports, first=first)
+        ids = [one.id for one in imports]
+        for page in self.reader.pages(progress.since, first=progress.contacts):
+            recorded = self.confirm(ids, page)
+            if page.full:
+                progress.add(page, recorded)
         seen = [one for one in imports if self._left(one) <= 0]
         for one in seen:
             self.give_up(one, "proved", _NOT_AS_SENT)

@@ -85,6 +85,7 @@ class BulkSender:
             self._take_up()
             self._settle()
             if scan is not None:
+                self._progress = Progress(since=scan.target.moment)
                 with self._confirming_ahead(scan.target):
                     self._send_all(scan, most, budget)
                 self._wait_for_all(scan.target)
@@ -156,7 +157,8 @@ class BulkSender:
 
     def _confirm_ahead(self, target: ImportTarget, over: threading.Event) -> None:
         self._changed_before = self.reader.count(target.moment) or 0
-        progress = self._progress = Progress(since=target.moment)
+        progress = self._progress
+        assert progress is not None
         while not over.is_set():
             ids = list(self._open)
             page = self.reader.page(target.moment, progress.contacts) if ids else None
@@ -173,16 +175,16 @@ class BulkSender:
         """
         began = time.monotonic()
         give_up = began + planning.IMPORT_PATIENCE.total_seconds()
-        pause, sought, stall = _SHORTEST_PAUSE, False, Stall(began)
-        changed = self._changed_before
+        pause, stall = _SHORTEST_PAUSE, Stall(began)
+        changed = read = self._changed_before
         while self._open and time.monotonic() + pause < give_up:
             self.session.pause(pause)
             before, changed = changed, self.reader.count(target.moment) or 0
             is_long = stall.is_long(changed - self._changed_before, time.monotonic())
-            if changed >= sum(one.contacts for one in self._open.values()) and not sought:
+            if changed != read and (is_long or changed >= sum(one.contacts for one in self._open.values())):
                 self._end_those_seen()
-                sought = True
-            elif is_long:
+                read = changed
+            if is_long and self._open:
                 self._settle()
                 stall.looked(time.monotonic())
             pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause, _LONGEST_PAUSE)
@@ -190,8 +192,8 @@ class BulkSender:
             self._settle()
 
     def _end_those_seen(self) -> None:
-        first = self._progress.contacts if self._progress else 0
-        for one in self.confirmer.settle_seen(list(self._open.values()), first=first):
+        assert self._progress is not None
+        for one in self.confirmer.settle_seen(list(self._open.values()), self._progress):
             del self._open[one.id]
 
     def _send_all(self, scan: AccountScan, most: int, budget: timedelta) -> None:
