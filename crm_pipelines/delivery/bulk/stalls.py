@@ -4,7 +4,7 @@
 # of the time for which contacts have arrived. An import that takes long may pause for longer.
 _AFTER_THE_LAST, _SHARE = 0.5, 0.25
 # The same while none has come: an import may wait at the CRM for its turn.
-_BEFORE_THE_FIRST = 10.0
+_BEFORE_THE_FIRST = 15.0
 
 
 class Stall:

@@ -18,7 +18,7 @@ def looks(arrivals: dict[float, int], until: float) -> list[float]:
 
 def test_as_soon_as_nothing_more_arrives_a_look_is_worthwhile() -> None:
     assert looks({1.0: 50, 1.25: 50}, 2) == [1.75]
-    assert looks({20.0: 100}, 21) == [10.0, 20.5], "however long the first one took"
+    assert looks({20.0: 100}, 21) == [15.0, 20.5], "however long the first one took"
 
 
 def test_while_contacts_arrive_nobody_looks() -> None:
@@ -32,7 +32,7 @@ def test_an_import_that_pauses_now_and_then_costs_few_looks_and_its_end_is_seen_
 
 
 def test_while_none_has_arrived_the_first_look_comes_late() -> None:
-    assert looks({}, 45) == [10.0, 30.0]
+    assert looks({}, 45) == [15.0]
 
 
 def test_after_each_look_for_nothing_the_next_one_waits_twice_as_long() -> None:
