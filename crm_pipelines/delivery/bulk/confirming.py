@@ -100,6 +100,8 @@ class Confirmer:
             recorded = self.confirm(ids, page)
             if page.full:
                 progress.add(page, recorded)
+            if sum(map(self._left, imports)) <= 0:
+                break
         seen = [one for one in imports if self._left(one) <= 0]
         for one in seen:
             self.give_up(one, "proved", _NOT_AS_SENT)
@@ -125,7 +127,7 @@ class Confirmer:
         for import_id, confirmed in arrived.items():
             found, gone = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
             self.fates.add(superseded=gone)
-            self._seen[import_id] += len(confirmed)
+            self._seen[import_id] += len(found) + gone
             self.fates.carry_over(import_id, found)
             if len(found) + gone == len(confirmed):  # no contact is held by somebody's transaction
                 recorded |= confirmed.keys()
