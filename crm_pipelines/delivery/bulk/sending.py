@@ -39,6 +39,8 @@ _MOST_UNDER_WAY = 40
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 _FAILURES = {"timeout": "timed_out", "too_large": "too_large"}
 _FAILED = frozenset({Result.RETRY, Result.REFUSED, Result.SNOOZED})
+# This share of the contacts that are waited for is worth reading back while the rest may still arrive.
+_NEARLY_ALL = 0.8
 # Seconds until those that have not arrived are looked for again.
 _AHEAD_PAUSE = 0.5
 
@@ -181,15 +183,19 @@ class BulkSender:
             self.session.pause(pause)
             before, changed = changed, self.reader.count(target.moment) or 0
             is_long = stall.is_long(changed - self._changed_before, time.monotonic())
-            if changed != read and (is_long or changed >= sum(one.contacts for one in self._open.values())):
+            pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause or _SHORTEST_PAUSE, _LONGEST_PAUSE)
+            if changed != read and (is_long or changed >= _NEARLY_ALL * self._waited_for):
                 self._end_those_seen()
-                read = changed
+                read, pause = changed, 0.0  # time has passed, in which more would have arrived
             if is_long and self._open:
                 self._settle()
                 stall.looked(time.monotonic())
-            pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause, _LONGEST_PAUSE)
         if self._open:
             self._settle()
+
+    @property
+    def _waited_for(self) -> int:
+        return sum(one.contacts for one in self._open.values())
 
     def _end_those_seen(self) -> None:
         assert self._progress is not None
