@@ -75,7 +75,7 @@ def test_checks_and_questions_whose_account_it_is_leave_fewer_looks_at_imports(
         """Of the bucket, as of now."""
         [row] = people.all("SELECT aside_full_at - clock_timestamp() AS missing FROM crm_gates WHERE crm = 'brevo'")
         assert delivery.crm.aside is not None
-        return max(0.0, row["missing"] / delivery.crm.aside.refill)
+        return max(0.0, float(row["missing"] / delivery.crm.aside.refill))
 
     check_account(delivery.account)
     after_a_check = taken()
