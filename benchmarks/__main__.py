@@ -11,7 +11,7 @@ from functools import partial
 
 from rich.console import Console
 
-from benchmarks import api, bulk, singles
+from benchmarks import api, bulk, refused, singles
 from benchmarks.report import Report
 from benchmarks.setting import FULL, QUICK, ROOT, NoTimeLeft, Scale, Stage, stage
 
@@ -26,6 +26,7 @@ def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
     for contacts, repeats in scale.bulk[:-1]:
         yield f"In bulk, {contacts:,} contacts", partial(bulk.deliver, contacts=contacts, repeats=repeats)
     yield "Stages of a bulk delivery", partial(bulk.stages, contacts=scale.stages)
+    yield "Refused rows", partial(refused.cost, scale=scale)
     yield "From tick to end", singles.from_tick_to_end
     yield "Claims", partial(bulk.claims_with_a_future, scale=scale)
     if scale.api:

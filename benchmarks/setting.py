@@ -33,13 +33,16 @@ ROOT = Path(__file__).resolve().parents[1]
 class Scale:
     """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together.
 
-    `stages`: the size of which the stages are measured, in a run more.
+    `stages`: the size of which the stages are measured, in a run more. `refused`: of an import
+    with refused rows.
     """
 
     seconds: float
     repeats: int
     bulk: tuple[tuple[int, int], ...]
     stages: int
+    refused: int
+    refused_repeats: int
     limit_seconds: int
     due_later: int
     api: bool
@@ -50,12 +53,22 @@ FULL = Scale(
     repeats=3,
     bulk=((1_000, 3), (10_000, 3), (100_000, 2), (1_000_000, 1)),
     stages=100_000,
+    refused=20_000,
+    refused_repeats=1,
     limit_seconds=60,
     due_later=100_000,
     api=True,
 )
 QUICK = Scale(
-    seconds=400, repeats=1, bulk=((1_000, 1), (5_000, 1)), stages=5_000, limit_seconds=10, due_later=5_000, api=False
+    seconds=400,
+    repeats=1,
+    bulk=((1_000, 1), (5_000, 1)),
+    stages=5_000,
+    refused=5_000,
+    refused_repeats=1,
+    limit_seconds=10,
+    due_later=5_000,
+    api=False,
 )
 
 
@@ -111,7 +124,8 @@ class Stage:
                 connection.execute(
                     sa.text(
                         "UPDATE crm_gates SET limit_observed = NULL, paused_until = NULL, pause_kind = NULL, "
-                        "slow_until = NULL, next_slot_at = now(), consecutive_failures = 0, probing = false"
+                        "slow_until = NULL, next_poll_at = now(), aside_full_at = now(), next_slot_at = now(), "
+                        "consecutive_failures = 0, probing = false"
                     )
                 )
                 connection.execute(

@@ -63,6 +63,24 @@ TARGETS = (
         at_least=5000,
     ),
     Target(
+        what="A run with 0.1 % of its rows refused against one without",
+        figure="0.1 % of the rows refused",
+        unit="times as long",
+        at_most=1.1,
+    ),
+    Target(
+        what="The same, 1 %",
+        figure="1 % of the rows refused",
+        unit="times as long",
+        at_most=1.25,
+    ),
+    Target(
+        what="Use of the limit by rows that are sent one by one since they were refused",
+        figure="Refused rows, one by one",
+        unit="%",
+        at_least=90,
+    ),
+    Target(
         what="Memory for 1,000,000 against that for 100,000",
         figure="Memory at 1,000,000 against 100,000",
         unit="times",

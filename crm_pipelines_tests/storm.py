@@ -418,7 +418,7 @@ class Storm:
             self._people.expire_leases()
             self._people.make_due()
             self._people.run("UPDATE crm_bulk_imports SET tended_at = now() - interval '10 min' WHERE state <> 'ended'")
-            self._people.run("UPDATE crm_gates SET next_poll_at = now()")
+            self._people.run("UPDATE crm_gates SET next_poll_at = now(), aside_full_at = now()")
             if not self._people.states().keys() & {"queued", "claimed"}:
                 return
             self._start_worker(runs=1).wait()  # crash suspects go one at a time

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from dagster._utils.interrupts import capture_interrupts
 from crm_pipelines import faults
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.brevo import Brevo
-from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.hubspot import Hubspot
 from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.payloads import Sendable
@@ -184,7 +184,8 @@ def _make_short(scale: float) -> None:
     vars(planning)["BULK_REST"] *= scale / 60  # a storm has many an import come to nothing
     for name in ("IMPORT_SILENCE", "IMPORT_PATIENCE", "TRUST"):
         vars(planning)[name] *= scale
-    BrevoImports.look_pause *= scale
+    assert Brevo.aside is not None
+    Brevo.aside = replace(Brevo.aside, refill=Brevo.aside.refill * scale)
 
 
 def _set_clock(days: float) -> None:

@@ -92,6 +92,8 @@ _SENDING = "crm_pipelines/orchestration/sync/sending.py"
 _TAKING = "crm_pipelines/orchestration/sync/taking.py"
 _FILLING = "crm_pipelines/delivery/bulk/filling.py"
 _BULK_SENDING = "crm_pipelines/delivery/bulk/sending.py"
+_CONFIRMING = "crm_pipelines/delivery/bulk/confirming.py"
+_LOOKS = "crm_pipelines_tests/integration/orchestration/test_bulk_looks.py"
 _SCANNING = "crm_pipelines/delivery/bulk/scanning.py"
 _CRM_SESSION = "crm_pipelines/delivery/pace/session.py"
 _LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
@@ -946,12 +948,90 @@ MUTATIONS = (
         guard="imports: only what was seen as it was sent is delivered",
         changes=(
             (
-                "crm_pipelines/delivery/bulk/confirming.py",
+                _CONFIRMING,
                 "if self.bulk.proof(one, told.names) == told.proof:",
                 "if True:",
             ),
         ),
         tests=(f"{_BULK}::test_what_arrives_otherwise_than_it_was_sent_is_not_complete",),
+    ),
+    Mutation(
+        guard="looks: no more of them than the bucket holds",
+        changes=(
+            (
+                _GATES_SQL,
+                "AND (aside_full_at <= clock_timestamp() + (:most - :reserve - 1) * CAST(:refill AS interval)",
+                "AND (:reserve >= 0",
+            ),
+        ),
+        tests=(
+            f"{_GATE_TESTS}::test_in_no_hour_there_are_more_requests_aside_than_the_crm_allows",
+            f"{_LOOKS}::test_in_a_long_backlog_with_refused_rows_the_crm_is_not_asked_more_often_than_it_allows",
+        ),
+    ),
+    Mutation(
+        guard="looks: the last of the bucket are for what cannot wait",
+        changes=((_GATES_SQL, "(:most - :reserve - 1)", "(:most - 0 * :reserve - 1)"),),
+        tests=(f"{_GATE_TESTS}::test_looks_at_imports_come_out_of_a_bucket_and_leave_its_reserve_to_others",),
+    ),
+    Mutation(
+        guard="looks: a check is counted as well",
+        changes=(("crm_pipelines/delivery/account/preflight.py", "    count_aside(gate, account.crm)\n", ""),),
+        tests=(f"{_PREFLIGHT_TURNS}::test_checks_and_questions_whose_account_it_is_leave_fewer_looks_at_imports",),
+    ),
+    Mutation(
+        guard="looks: a question whose account it is is counted as well",
+        changes=((_ACCOUNTS, "    count_aside(gate, crm)\n", ""),),
+        tests=(f"{_PREFLIGHT_TURNS}::test_checks_and_questions_whose_account_it_is_leave_fewer_looks_at_imports",),
+    ),
+    Mutation(
+        guard="looks: what others have left of the allowance counts",
+        changes=((_CONFIRMING, "rate.remaining > aside.reserve", "True"),),
+        tests=(f"{_LOOKS}::test_when_others_have_used_up_the_allowance_nobody_looks_before_it_is_there_again",),
+    ),
+    Mutation(
+        guard="looks: a refusal for rate ends them until the reset",
+        changes=(
+            (_CONFIRMING, "if (pause := self._used_up_for(outcome)) is not None:", "if (pause := None) is not None:"),
+        ),
+        tests=(f"{_LOOKS}::test_a_refusal_for_rate_of_a_look_holds_up_looks_alone",),
+    ),
+    Mutation(
+        guard="imports: nobody is given up before whom somebody came in",
+        changes=((_CONFIRMING, "last is not None and last.remote_id == progress.last", "last is not None"),),
+        tests=(f"{_LOOKS}::test_nobody_is_given_up_who_was_not_looked_for",),
+    ),
+    Mutation(
+        guard="imports: nobody is given up after whom somebody was deleted",
+        changes=(
+            (
+                _CONFIRMING,
+                "last is not None and last.remote_id == progress.last",
+                "last is None or last.remote_id == progress.last",
+            ),
+        ),
+        tests=(f"{_LOOKS}::test_nobody_is_given_up_who_was_not_looked_for",),
+    ),
+    Mutation(
+        guard="imports: nobody is given up who was not yet as sent when the page was read",
+        changes=(
+            (
+                _CONFIRMING,
+                "partial(self.imports.expected, one.id, others)",
+                "partial(self.imports.expected, one.id, [])",
+            ),
+        ),
+        tests=(f"{_LOOKS}::test_nobody_is_given_up_who_was_not_looked_for",),
+    ),
+    Mutation(
+        guard="imports: nobody is given up who changed before the pages that were read begin",
+        changes=((_CONFIRMING, "any(one.modified_since != progress.since for one in imports)", "not imports"),),
+        tests=(f"{_LOOKS}::test_nobody_is_given_up_who_was_not_looked_for",),
+    ),
+    Mutation(
+        guard="imports: nobody is given up whom somebody's transaction held when the page was read",
+        changes=((_CONFIRMING, "if len(found) + gone == len(confirmed):", "if confirmed:"),),
+        tests=(f"{_LOOKS}::test_a_contact_that_somebody_held_when_its_page_was_read_is_read_again",),
     ),
     Mutation(
         guard="imports: a worker that was away does not send",

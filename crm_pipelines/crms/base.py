@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from crm_pipelines.crms.allowances import Allowance
 from crm_pipelines.crms.bulk import Imports
 from crm_pipelines.crms.outcomes import Outcome
 from crm_pipelines.crms.payloads import Compared, Held, Line, Payload, Sendable, Unsendable
@@ -99,6 +100,10 @@ class Crm(Mapper, Protocol):
     @property
     def schema(self) -> Schema | None:
         """The attributes of the account; None: it takes whatever it is sent."""
+
+    @property
+    def aside(self) -> Allowance | None:
+        """For `identify`, `check` and `Imports.look`: a request each that the CRM counts apart; None: it does not."""
 
     @property
     def imports(self) -> Imports | None:

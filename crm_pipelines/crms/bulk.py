@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from crm_pipelines.crms.outcomes import Outcome
@@ -68,7 +68,6 @@ class Imports(Protocol):
     threshold: int  # at or above this many due contacts, an import is worth its while
     most_bytes: int
     page_size: int
-    look_pause: timedelta  # between two calls of `look` for one account, whoever makes them
 
     def open(self, *, turn: Turn) -> tuple[Outcome, ImportTarget | None]:
         """Look at the account, and create the list if there is none."""
@@ -86,7 +85,7 @@ class Imports(Protocol):
         """
 
     def look(self, *, turn: Turn) -> tuple[Outcome, Mapping[str, ImportStatus]]:
-        """How the latest imports stand, by the names of their processes; see `look_pause`."""
+        """How the latest imports stand, by the names of their processes; one request of `Crm.aside`."""
 
     def refused(self, status: ImportStatus, *, local: bool) -> Mapping[str, str]:
         """Identifiers of the contacts in the CRM's reports, each with the kind of report. Without a key.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crm_pipelines.crms.bulk import ContactPage, Imports
+from crm_pipelines.crms.payloads import Held
 from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.errors import CrmPipelinesError
 
@@ -54,6 +55,10 @@ class PageReader:
     def page(self, since: datetime | None, offset: int) -> ContactPage:
         """The contacts from `offset` on. Raises BrokenOff, GatePaused or Stopped."""
         return self._read(since, offset, self.bulk.page_size)
+
+    def one(self, since: datetime | None, offset: int) -> Held | None:
+        """The contact at `offset`, if there are so many. Raises BrokenOff, GatePaused or Stopped."""
+        return next(iter(self._read(since, offset, 1).contacts), None)
 
     def count(self, since: datetime | None) -> int | None:
         """How many there are; None: not told. Raises BrokenOff, GatePaused or Stopped."""

@@ -329,12 +329,20 @@ class GateKeeper:
         """Note the rate limit that the account's answers reported."""
         self._all("observe_limit", limit=requests_per_second)
 
-    def reserve_poll(self, pause: timedelta) -> bool:
-        """Whether the CRM may be asked now how its imports stand; if so, not again for `pause`, whoever asks."""
-        return bool(self._all("reserve_poll", pause=pause))
+    def reserve_poll(self, *, most: int, refill: timedelta, reserve: int) -> bool:
+        """Whether the CRM may be asked now how its imports stand; if so, that is one request less for all who ask.
+
+        The bucket of such requests holds `most`, and gets one more after each `refill`. Its last `reserve` are not for
+        this.
+        """
+        return bool(self._all("reserve_poll", most=most, refill=refill, reserve=reserve))
+
+    def count_aside(self, *, most: int, refill: timedelta) -> None:
+        """Take one request out of this bucket that is made in any case."""
+        self._all("count_aside", most=most, refill=refill)
 
     def delay_poll(self, pause: timedelta) -> None:
-        """Let nobody ask for `pause`."""
+        """Let nobody ask how imports stand for `pause`."""
         self._all("delay_poll", pause=pause)
 
     def require_own(self, account: str) -> None:

@@ -146,9 +146,23 @@ RETURNING v.kind
 UPDATE crm_gates SET limit_observed = :limit WHERE crm = :crm AND limit_observed IS DISTINCT FROM CAST(:limit AS real)
 
 -- name: reserve_poll
--- The CRM may be asked how its imports stand, and not again for a while. No row: too early.
-UPDATE crm_gates SET next_poll_at = now() + CAST(:pause AS interval)
- WHERE crm = :crm AND next_poll_at <= now() RETURNING crm
+-- One of the requests that the CRM counts apart, for a look at its imports. No row: the bucket has none to spare.
+-- The bucket is described by the moment at which it is full again: each request moves that on by a refill. A moment that
+-- no bucket can have comes of a database clock that was set back; one look mends that. clock_timestamp() as at `reserve`.
+UPDATE crm_gates SET
+    aside_full_at = greatest(least(aside_full_at, clock_timestamp() + :most * CAST(:refill AS interval)), clock_timestamp())
+                    + CAST(:refill AS interval)
+ WHERE crm = :crm AND next_poll_at <= clock_timestamp()
+   AND (aside_full_at <= clock_timestamp() + (:most - :reserve - 1) * CAST(:refill AS interval)
+        OR aside_full_at > clock_timestamp() + (:most + 1) * CAST(:refill AS interval))
+RETURNING crm
+
+-- name: count_aside
+-- One of them that is made in any case.
+UPDATE crm_gates SET
+    aside_full_at = greatest(least(aside_full_at, clock_timestamp() + (:most - 1) * CAST(:refill AS interval)), clock_timestamp())
+                    + CAST(:refill AS interval)
+ WHERE crm = :crm
 
 -- name: delay_poll
 UPDATE crm_gates SET next_poll_at = greatest(next_poll_at, now() + CAST(:pause AS interval)) WHERE crm = :crm
@@ -204,7 +218,7 @@ UPDATE crm_gates SET
     -- Who goes to and fro within a day forgets nothing the second time; people are to hear of the first all the same.
     contacts_forgotten = :forgotten
                          + CASE WHEN account_since > now() - interval '1 day' THEN contacts_forgotten ELSE 0 END,
-    limit_observed = NULL, next_poll_at = now(), consecutive_failures = 0, pause_seconds = 0, probing = false,
+    limit_observed = NULL, next_poll_at = now(), aside_full_at = now(), consecutive_failures = 0, pause_seconds = 0, probing = false,
     counting_since = now(), changed_at = now(),
     -- What only a person opens stays closed.
     paused_until = CASE WHEN pause_kind IN ('manual', 'restored') THEN paused_until

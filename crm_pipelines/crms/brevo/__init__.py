@@ -27,6 +27,7 @@ from crm_pipelines.crms.base import Identity, IsContact, Kind
 from crm_pipelines.crms.brevo.api import BrevoApi
 from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.brevo.identity import identify
+from crm_pipelines.crms.brevo.limits import ASIDE
 from crm_pipelines.crms.brevo.looking import BrevoReading
 from crm_pipelines.crms.brevo.mapper import BrevoMapper
 from crm_pipelines.crms.brevo.mapping import BrevoMapping, load_mapping
@@ -46,6 +47,7 @@ class Brevo(BrevoMapper):
     """One Brevo account; see `crm_pipelines.crms.base.Crm`."""
 
     most_per_request = 1  # Brevo tells the truth about single contacts only
+    aside = ASIDE
     repeatable = True  # every write is an upsert, or an update of a contact that was looked at
 
     def __init__(

@@ -36,10 +36,6 @@ MOST_BYTES = 8_000_000
 PAGE_SIZE = 1000
 """The most that GET /contacts gives."""
 
-LOOK_PAUSE = timedelta(seconds=40)
-"""Brevo allows 100 requests an hour to whatever is not about contacts. 90 are looks at imports, the rest is for `check`
-and for the account's other tools."""
-
 LIST_NAME = "crm-pipelines"
 """Name of the list, and of its folder, when the user named no list: Brevo imports nothing without one."""
 
@@ -66,7 +62,6 @@ class BrevoImports:
 
     most_bytes = MOST_BYTES
     page_size = PAGE_SIZE
-    look_pause = LOOK_PAUSE
 
     def __init__(
         self,

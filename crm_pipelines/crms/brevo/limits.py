@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from crm_pipelines.crms.allowances import Allowance
 from crm_pipelines.crms.answers import number_in, seconds_to_wait
 from crm_pipelines.crms.outcomes import RateHeaders
 
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=1)
 """An answer names at most the rest of an hour, Brevo's longest window. What is longer is a moment, or milliseconds."""
+
+ASIDE = Allowance(most=30, refill=timedelta(hours=1) / 70, reserve=10)
+"""Brevo allows 100 requests an hour to whatever is not about contacts (GET /account, GET /processes): the bucket and
+what comes into it in an hour."""
 
 # Assumption (Brevo does not document which of its windows the headers describe): a limit of a thousand or more is of an
 # hour, a smaller one of a second. It fits every published tier: 10, 20, 60 per second; 36,000 and more per hour.

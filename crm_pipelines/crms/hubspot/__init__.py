@@ -45,6 +45,7 @@ class Hubspot(HubspotMapper):
     """One HubSpot account; see `crm_pipelines.crms.base.Crm`."""
 
     most_per_request = MOST_PER_REQUEST
+    aside = None
     repeatable = True  # upserts, and updates by id: the same again changes nothing
     imports = None
 

@@ -44,6 +44,7 @@ _MOST_PER_REQUEST = MauticSettings.model_fields["contacts_per_request"].default
 class Mautic(MauticMapper):
     """One Mautic; see `crm_pipelines.crms.base.Crm`."""
 
+    aside = None
     repeatable = True  # found by address or updated by id: the same again changes nothing
     imports = None
 

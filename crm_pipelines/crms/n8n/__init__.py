@@ -40,6 +40,7 @@ class N8n(N8nMapper):
     """One webhook; see `crm_pipelines.crms.base.Crm`."""
 
     most_per_request = 1
+    aside = None
     reading = None
     schema = None
     imports = None

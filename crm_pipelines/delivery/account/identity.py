@@ -13,7 +13,7 @@ from crm_pipelines.crms.base import Crm, Identity
 from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.schema import Finding
 from crm_pipelines.crms.turns import Turn
-from crm_pipelines.delivery.pace.gatekeeping import close
+from crm_pipelines.delivery.pace.gatekeeping import close, count_aside
 from crm_pipelines.delivery.pace.rates import LONGEST_PAUSE
 from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.destinations.gates import (
@@ -78,6 +78,7 @@ def account_of(gate: GateKeeper, crm: Crm, *, turn: Turn, is_run: bool = False) 
     state = gate.read()
     if state.account is not None and state.knows(crm.credentials_fingerprint):
         return state.account
+    count_aside(gate, crm)
     outcome, identity = crm.identify(turn=turn)
     _tell(gate, crm, outcome, in_a_row=MAX_FAILURES_IN_A_ROW if is_run else 1)
     if outcome.result is not Result.SYNCED:

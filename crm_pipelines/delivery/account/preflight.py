@@ -18,7 +18,7 @@ from crm_pipelines.delivery.account.formats import finding, misread
 from crm_pipelines.delivery.account.identity import admit, judge
 from crm_pipelines.delivery.account.learning import learn_now
 from crm_pipelines.delivery.account.opening import Account
-from crm_pipelines.delivery.pace.gatekeeping import pacer_for
+from crm_pipelines.delivery.pace.gatekeeping import count_aside, pacer_for
 from crm_pipelines.destinations.gates import SANDBOX, Gate, OtherAccount
 from crm_pipelines.destinations.registered import long_selected
 from crm_pipelines.settings import variable_of
@@ -50,6 +50,7 @@ def check_account(account: Account) -> Preflight:
     findings = [*_waiting_gate(state), *_twins(account.engine), *_selected_long_ago(account.engine, state)]
     findings += _stale(account)
     custom_fields = custom_fields_in_use(account.engine)
+    count_aside(gate, account.crm)
     findings += account.crm.check(
         turn=turn,
         custom_fields=custom_fields,

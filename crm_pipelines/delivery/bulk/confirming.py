@@ -4,13 +4,15 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from crm_pipelines.crms.bulk import ContactPage, Imports, ImportStatus
-from crm_pipelines.crms.outcomes import Result
+from crm_pipelines.crms.outcomes import Outcome, Result
 from crm_pipelines.crms.payloads import Held
 from crm_pipelines.delivery.bulk.fates import Fates
+from crm_pipelines.delivery.bulk.progress import Progress
 from crm_pipelines.delivery.pace.rates import LONGEST_PAUSE
 from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.delivery.reading import PageReader
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class _TooEarlyError(Exception):
-    """The imports were looked at not long ago."""
+    """The allowance for looks is used up for now."""
 
 
 @dataclass(kw_only=True)
@@ -38,32 +40,49 @@ class Confirmer:
     _seen: Counter[UUID] = field(default_factory=Counter, init=False)
 
     def look(self) -> Mapping[str, ImportStatus]:
-        """How the imports stand, by process; nothing when it is too early to ask. Raises GatePaused or Stopped."""
+        """How the imports stand, by process; nothing when they may not be asked for. Raises GatePaused or Stopped."""
 
         def turn() -> None:
             self.session.turn()
-            if not self.session.patiently(partial(self.session.gate.reserve_poll, self.bulk.look_pause)):
+            if not self.session.patiently(self._may_look):
                 raise _TooEarlyError
 
         try:
             outcome, statuses = self.bulk.look(turn=turn)
         except _TooEarlyError:
             return {}
-        if outcome.result is Result.SNOOZED:
+        if (pause := self._used_up_for(outcome)) is not None:
             # This allowance is not that of the contacts.
-            pause = min(outcome.retry_after or self.bulk.look_pause, LONGEST_PAUSE)
-            self.session.insistently(partial(self.session.gate.delay_poll, max(pause, self.bulk.look_pause)))
-        elif outcome.result is not Result.SYNCED:
+            self.session.insistently(partial(self.session.gate.delay_poll, min(pause, LONGEST_PAUSE)))
+        if outcome.result not in {Result.SYNCED, Result.SNOOZED}:
             # Nor is this limit, which the headers tell: it must not become the rate of the contacts.
             self.session.heed_endpoint(replace(outcome, rate=type(outcome.rate)()))
         return statuses
 
-    def settle(self, ended: Sequence[OpenImport], statuses: Mapping[str, ImportStatus]) -> None:
+    def _may_look(self) -> bool:
+        aside = self.session.crm.aside
+        if aside is None:
+            return True
+        return self.session.gate.reserve_poll(most=aside.most, refill=aside.refill, reserve=aside.reserve)
+
+    def _used_up_for(self, outcome: Outcome) -> timedelta | None:
+        """For how long nobody may look, as the answer says: the account's other tools use this allowance, too."""
+        aside, rate = self.session.crm.aside, outcome.rate
+        if outcome.result is Result.SNOOZED:
+            return outcome.retry_after or (aside.refill if aside else timedelta(seconds=1))
+        if aside is None or rate.remaining is None or rate.reset_seconds is None or rate.remaining > aside.reserve:
+            return None
+        return timedelta(seconds=rate.reset_seconds)
+
+    def settle(
+        self, ended: Sequence[OpenImport], statuses: Mapping[str, ImportStatus], progress: Progress | None = None
+    ) -> None:
         """Read back what changed since these imports were sent, and settle the fate of each of their contacts.
 
-        Raises BrokenOff, GatePaused or Stopped; then none of the imports is over.
+        Not again what was read before, as `progress` says. Raises BrokenOff, GatePaused or Stopped; then none of the
+        imports is over.
         """
-        left = self._read_back(ended)
+        left = self._read_back(ended, first=self._first_unread(ended, progress))
         for one in ended:
             status = statuses.get(one.process_id)
             if left > 0 and status is not None and status.reports:
@@ -71,19 +90,25 @@ class Confirmer:
             self.give_up(one, "proved", _NOT_AS_SENT)
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
 
-    def settle_seen(self, imports: Sequence[OpenImport], *, first: int) -> list[OpenImport]:
-        """End those of which every contact was seen, and return them, after a look at what changed from `first` on.
+    def settle_seen(self, imports: Sequence[OpenImport], progress: Progress) -> list[OpenImport]:
+        """Go on reading, and end those of which every contact was seen; returns them.
 
         Raises BrokenOff, GatePaused or Stopped.
         """
-        self._read_back(imports, first=first)
+        ids = [one.id for one in imports]
+        for page in self.reader.pages(progress.since, first=progress.contacts):
+            recorded = self.confirm(ids, page)
+            if page.full:
+                progress.add(page, recorded)
+            if sum(map(self._left, imports)) <= 0:
+                break
         seen = [one for one in imports if self._left(one) <= 0]
         for one in seen:
             self.give_up(one, "proved", _NOT_AS_SENT)
         return seen
 
-    def confirm(self, import_ids: list[UUID], page: ContactPage) -> int:
-        """Record those of the page that are as these imports sent them; returns how many.
+    def confirm(self, import_ids: list[UUID], page: ContactPage) -> set[str]:
+        """Record those of the page that are as these imports sent them; returns the keys of which that is certain.
 
         The ids are put in the order in which it is best to go on with the next page.
         """
@@ -98,12 +123,15 @@ class Confirmer:
                 break
         # A page follows another within the same import: there it is looked for first.
         import_ids.sort(key=lambda import_id: import_id not in arrived)
+        recorded: set[str] = set()
         for import_id, confirmed in arrived.items():
             found, gone = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
             self.fates.add(superseded=gone)
-            self._seen[import_id] += len(confirmed)
+            self._seen[import_id] += len(found) + gone
             self.fates.carry_over(import_id, found)
-        return sum(map(len, arrived.values()))
+            if len(found) + gone == len(confirmed):  # no contact is held by somebody's transaction
+                recorded |= confirmed.keys()
+        return recorded
 
     def give_up(self, one: OpenImport, ended_as: str, reason: str) -> None:
         """Send what is not confirmed back to the queue, from where it goes singly; the import is over."""
@@ -125,12 +153,26 @@ class Confirmer:
     def _read_back(self, imports: Sequence[OpenImport], *, first: int = 0) -> int:
         """Record the contacts that are there as they were sent; returns how many are not."""
         ids = [one.id for one in imports]
-        left = sum(self._left(one) for one in imports)
+        left = sum(map(self._left, imports))
         for page in self.reader.pages(min(one.modified_since for one in imports), first=first) if left else ():
-            left -= self.confirm(ids, page)
+            self.confirm(ids, page)
+            left = sum(map(self._left, imports))
             if left <= 0:
                 break
         return left
+
+    def _first_unread(self, imports: Sequence[OpenImport], progress: Progress | None) -> int:
+        """What stands before this position need not be read again.
+
+        None of it is waited for by these imports, and nothing has come in between: what was last there is there still.
+        """
+        if progress is None or not progress.is_of_use or any(one.modified_since != progress.since for one in imports):
+            return 0
+        others = list(progress.others)
+        if any(self.session.patiently(partial(self.imports.expected, one.id, others)) for one in imports):
+            return 0
+        last = self.reader.one(progress.since, progress.contacts - 1)
+        return progress.contacts if last is not None and last.remote_id == progress.last else 0
 
     def _left(self, one: OpenImport) -> int:
         """How many contacts of the import have not been seen yet."""

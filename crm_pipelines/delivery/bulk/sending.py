@@ -21,7 +21,9 @@ from crm_pipelines.delivery.bulk.bodies import Body
 from crm_pipelines.delivery.bulk.confirming import Confirmer
 from crm_pipelines.delivery.bulk.fates import Fates
 from crm_pipelines.delivery.bulk.filling import Filler
+from crm_pipelines.delivery.bulk.progress import Progress
 from crm_pipelines.delivery.bulk.scanning import AccountScan
+from crm_pipelines.delivery.bulk.stalls import Stall
 from crm_pipelines.delivery.fence import ClaimLost, elapsed_clock
 from crm_pipelines.delivery.pace.pacing import GatePaused, Stopped
 from crm_pipelines.delivery.pace.session import STOPPED, CrmSession
@@ -33,9 +35,12 @@ from crm_pipelines.queue.bulk_imports import BulkImports, ImportLost, OpenImport
 
 # One look at the CRM's processes shows 50.
 _MOST_UNDER_WAY = 40
-_LONGEST_PAUSE = 8.0
+# Seconds between two questions how many contacts have changed.
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 _FAILURES = {"timeout": "timed_out", "too_large": "too_large"}
 _FAILED = frozenset({Result.RETRY, Result.REFUSED, Result.SNOOZED})
+# This share of the contacts that are waited for is worth reading back while the rest may still arrive.
+_NEARLY_ALL = 0.8
 # Seconds until those that have not arrived are looked for again.
 _AHEAD_PAUSE = 0.5
 
@@ -64,7 +69,8 @@ class BulkSender:
     confirmer: Confirmer
     fates: Fates
     _open: dict[UUID, OpenImport] = field(default_factory=dict, init=False)
-    _read_ahead: int = field(default=0, init=False)
+    _progress: Progress | None = field(default=None, init=False)
+    _changed_before: int = field(default=0, init=False)
     _failed: str | None = field(default=None, init=False)
 
     def run(self, scan: AccountScan | None, *, most: int = 0, budget: timedelta = timedelta()) -> BulkReceipt:
@@ -81,6 +87,7 @@ class BulkSender:
             self._take_up()
             self._settle()
             if scan is not None:
+                self._progress = Progress(since=scan.target.moment)
                 with self._confirming_ahead(scan.target):
                     self._send_all(scan, most, budget)
                 self._wait_for_all(scan.target)
@@ -108,7 +115,7 @@ class BulkSender:
             self.fates.add(claimed=one.contacts + known_to_a_dead_worker)
 
     def _settle(self) -> None:
-        """Ask the CRM how its imports stand, unless it is too early, and finish those that have ended."""
+        """Ask the CRM how its imports stand, if it may be asked, and finish those that have ended."""
         statuses = self.confirmer.look() if any(not one.completed for one in self._open.values()) else {}
         ended = []
         for one in list(self._open.values()):
@@ -123,7 +130,7 @@ class BulkSender:
                 self._give_up(one, "failed", f"The bulk import ended as {status.said}.")
         try:
             if ended:
-                self.confirmer.settle(ended, statuses)
+                self.confirmer.settle(ended, statuses, self._progress)
                 for one in ended:
                     del self._open[one.id]
         finally:  # nor is it waited for longer when nobody can see what it brought in
@@ -151,38 +158,48 @@ class BulkSender:
             confirming.result()
 
     def _confirm_ahead(self, target: ImportTarget, over: threading.Event) -> None:
+        self._changed_before = self.reader.count(target.moment) or 0
+        progress = self._progress
+        assert progress is not None
         while not over.is_set():
             ids = list(self._open)
-            page = self.reader.page(target.moment, self._read_ahead) if ids else None
+            page = self.reader.page(target.moment, progress.contacts) if ids else None
             if page is not None and page.full:
-                self.confirmer.confirm(ids, page)
-                self._read_ahead += self.bulk.page_size
+                progress.add(page, self.confirmer.confirm(ids, page))
             else:
                 over.wait(_AHEAD_PAUSE)
 
     def _wait_for_all(self, target: ImportTarget) -> None:
         """In growing pauses, until all have ended or patience has.
 
-        The CRM may be asked for its imports only once in a while; the number of contacts that changed, which may be
-        asked for often, tells when looking is worthwhile. An import of which every contact was seen has ended.
+        The CRM may be asked for its imports only so often; the number of contacts that changed, which may be asked for
+        at any time, tells when looking is worthwhile. An import of which every contact was seen has ended.
         """
-        give_up = time.monotonic() + planning.IMPORT_PATIENCE.total_seconds()
-        pause, looked = 0.25, False
+        began = time.monotonic()
+        give_up = began + planning.IMPORT_PATIENCE.total_seconds()
+        pause, stall = _SHORTEST_PAUSE, Stall(began)
+        changed = read = self._changed_before
         while self._open and time.monotonic() + pause < give_up:
             self.session.pause(pause)
-            expected = sum(one.contacts for one in self._open.values())
-            if (self.reader.count(target.moment) or 0) >= expected:
-                if looked:
-                    self._settle()
-                else:
-                    self._end_those_seen()
-                looked = True
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            before, changed = changed, self.reader.count(target.moment) or 0
+            is_long = stall.is_long(changed - self._changed_before, time.monotonic())
+            pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause or _SHORTEST_PAUSE, _LONGEST_PAUSE)
+            if changed != read and (is_long or changed >= _NEARLY_ALL * self._waited_for):
+                self._end_those_seen()
+                read, pause = changed, 0.0  # time has passed, in which more would have arrived
+            if is_long and self._open:
+                self._settle()
+                stall.looked(time.monotonic())
         if self._open:
             self._settle()
 
+    @property
+    def _waited_for(self) -> int:
+        return sum(one.contacts for one in self._open.values())
+
     def _end_those_seen(self) -> None:
-        for one in self.confirmer.settle_seen(list(self._open.values()), first=self._read_ahead):
+        assert self._progress is not None
+        for one in self.confirmer.settle_seen(list(self._open.values()), self._progress):
             del self._open[one.id]
 
     def _send_all(self, scan: AccountScan, most: int, budget: timedelta) -> None:

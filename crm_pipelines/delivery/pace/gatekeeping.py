@@ -91,6 +91,15 @@ def reopen_if_accepted(gate: GateKeeper, crm: Crm, queue: Queue, policy: RetryPo
     return gate.read()
 
 
+def count_aside(gate: GateKeeper, crm: Crm) -> None:
+    """Note that a request is made which the CRM counts apart from those about contacts, if it does so.
+
+    Failure policy: open. Without it nothing could be sent, or a person would not learn why; looks at imports wait.
+    """
+    if crm.aside is not None:
+        gate.count_aside(most=crm.aside.most, refill=crm.aside.refill)
+
+
 def close_if_refused(gate: GateKeeper, crm: Crm, *, turn: Turn) -> Gate:
     """The gate as it stands once it has heard whether the CRM takes these credentials; one cheap request."""
     outcome = crm.probe(turn=turn)

@@ -93,7 +93,8 @@ Launch = Callable[[Process, Iterator[None]], None]
 class Account:
     """Contacts, lists, folders, attributes and processes. `revision` grows with every change.
 
-    `imports_unblock`: the bad case, in which an import takes contacts off the block-lists. `imports_ignore_false`:
+    `imports_unblock`: the bad case, in which an import takes contacts off the block-lists. `imports_refuse`: the share
+    of the rows of an import that are not taken. `imports_ignore_false`:
     the one in which `false` in an imported row has no effect. `habits`: what becomes of values. `organization` and
     `owner_email` are what GET /account tells of it; None: nothing. `one_for_each_key`: it tells another for each key.
     """
@@ -107,6 +108,7 @@ class Account:
         self.organization: str | None = None
         self.owner_email: str | None = None
         self.imports_ignore_false = False
+        self.imports_refuse = 0.0
         self.habits = Habits()
         self.contacts: dict[int, Contact] = {}
         self.owners: dict[str, dict[str, Contact]] = {name: {} for name in IDENTIFIERS}

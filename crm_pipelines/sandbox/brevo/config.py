@@ -41,6 +41,10 @@ class SandboxConfig(CoreConfig):
         default=False, description="Imports take contacts off the block-lists: Brevo does not say that they do not."
     )
 
+    import_refuses: float = Field(
+        0, ge=0, le=1, description="Share of the rows of each import that are not taken; one by one they are."
+    )
+
     import_ignores_false: bool = Field(default=False, description="`false` in a row of an import has no effect.")
     category_labels: bool = Field(
         default=False, description="A category attribute takes a label for its number; else a label is dropped."

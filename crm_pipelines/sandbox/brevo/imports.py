@@ -24,6 +24,7 @@ REPORTS = {
     "LANDLINE_NUMBER": "duplicate_landline_number_id",
 }
 REPORT_KINDS = ("invalid_emails", "duplicate_contact_id", *REPORTS.values())
+_REFUSED = "invalid_emails"
 REPORT_COLUMNS = ("EMAIL", "EXT_ID", "SMS")
 
 Row = dict[str, Any]
@@ -130,12 +131,17 @@ def _work(account: Account, process: Process, rows: list[Row], options: _Options
     """Store the rows, a few per step."""
     seen: set[str] = set()
     for index, row in enumerate(rows):
-        kind = _store(account, row, options, seen)
+        kind = _REFUSED if _is_refused(index, account.imports_refuse) else _store(account, row, options, seen)
         if kind is not None:
             line = [str(row.get(column) or "") for column in REPORT_COLUMNS]
             process.reports.setdefault(kind, []).append(line)
         if index % ROWS_PER_STEP == ROWS_PER_STEP - 1:
             yield
+
+
+def _is_refused(index: int, share: float) -> bool:
+    """Whether it is the turn of this row, if so many of all are refused, evenly spread."""
+    return int((index + 1) * share) > int(index * share)
 
 
 def _store(account: Account, row: Row, options: _Options, seen: set[str]) -> str | None:

@@ -109,6 +109,12 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk("A row with a phone, EXT_ID or address of another row or contact is skipped as a whole.", "assumed", False),
     Quirk("A phone number that is none is left out of an imported row.", "assumed", False),
     Quirk(
+        "With import_refuses that share of an import's rows is skipped and stands in the report invalid_emails, though "
+        "POST /contacts takes them.",
+        "assumed: Brevo says only that there are such reports",
+        False,
+    ),
+    Quirk(
         "An import without emailBlacklist leaves blocks as they are; with import_unblocks it takes them off.",
         "assumed",
         False,

@@ -192,6 +192,7 @@ class Brevo(Sandbox):
         self.account.imports_unblock = self.config.import_unblocks
         self.account.organization, self.account.owner_email = self.config.organization, self.config.owner
         self.account.one_for_each_key = self.config.account_by_key
+        self.account.imports_refuse = self.config.import_refuses
         self.account.imports_ignore_false = self.config.import_ignores_false
         self.account.habits = self.config.habits()
 

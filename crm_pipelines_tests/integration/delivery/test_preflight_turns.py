@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from crm_pipelines.delivery.account.identity import account_of
 from crm_pipelines.delivery.account.preflight import check_account
 from crm_pipelines.delivery.pace import gatekeeping
 from crm_pipelines.delivery.pace.gatekeeping import pacer_for
@@ -65,6 +66,23 @@ def test_a_refusal_for_rate_that_is_over_soon_is_waited_out(delivery: Delivery) 
     delivery.gate.pause("rate_limit", "busy", timedelta(seconds=1))
     pacer_for(delivery.gate, 20).wait()
     assert time.monotonic() - started > 0.9
+
+
+def test_checks_and_questions_whose_account_it_is_leave_fewer_looks_at_imports(
+    delivery: Delivery, people: People, brevo_sandbox: BrevoSandbox
+) -> None:
+    def taken() -> float:
+        """Of the bucket, as of now."""
+        [row] = people.all("SELECT aside_full_at - clock_timestamp() AS missing FROM crm_gates WHERE crm = 'brevo'")
+        assert delivery.crm.aside is not None
+        return max(0.0, float(row["missing"] / delivery.crm.aside.refill))
+
+    check_account(delivery.account)
+    after_a_check = taken()
+    account_of(GateKeeper(delivery.engine, "brevo"), delivery.crm, turn=lambda: None)
+    assert len(brevo_sandbox.requests(path="/account")) == 2
+    assert after_a_check > 0
+    assert taken() > after_a_check + 0.5
 
 
 def test_what_was_selected_long_before_the_first_delivery_is_told_with_the_way_to_take_it_back(

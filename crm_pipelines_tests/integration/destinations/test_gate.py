@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from crm_pipelines.crms.allowances import Allowance
 from crm_pipelines.database import connecting
 from crm_pipelines.destinations.clocks import Clocks
 from crm_pipelines.destinations.gates import AccountMixup, GateKeeper, Reservation, Tally
@@ -257,3 +258,73 @@ def test_the_sandbox_is_refused_for_contacts_of_a_real_account(gate: GateKeeper)
     with pytest.raises(AccountMixup, match="5f8a"):
         gate.bind_account("sandbox", "another key")
     assert gate.bind_account("5f8a", "key") == 0
+
+
+ASIDE = Allowance(most=30, refill=timedelta(hours=1) / 70, reserve=10)
+
+
+def look(gate: GateKeeper, allowance: Allowance = ASIDE) -> bool:
+    return gate.reserve_poll(most=allowance.most, refill=allowance.refill, reserve=allowance.reserve)
+
+
+def let_pass(people: People, time: timedelta) -> None:
+    people.run(
+        "UPDATE crm_gates SET aside_full_at = aside_full_at - :time, next_poll_at = next_poll_at - :time", time=time
+    )
+
+
+def test_looks_at_imports_come_out_of_a_bucket_and_leave_its_reserve_to_others(
+    people: People, gate: GateKeeper
+) -> None:
+    assert [look(gate) for _ in range(22)] == [True] * 20 + [False] * 2
+    let_pass(people, ASIDE.refill)
+    assert [look(gate) for _ in range(2)] == [True, False]
+    let_pass(people, timedelta(days=400))
+    assert [look(gate) for _ in range(22)].count(True) == 20, "it holds no more than it holds"
+
+
+def test_in_no_hour_there_are_more_requests_aside_than_the_crm_allows(people: People, gate: GateKeeper) -> None:
+    """Whoever looks whenever it is allowed, now more and now less often, beside questions that are made in any case."""
+    passed, made = timedelta(), list[datetime]()
+    for number in range(400):
+        step = timedelta(seconds=number * 37 % 120 if number % 100 < 60 else 0)
+        passed += step
+        let_pass(people, step)
+        if number % 40 == 0:
+            gate.count_aside(most=ASIDE.most, refill=ASIDE.refill)
+            made.append(people.now() + passed)
+        if look(gate):
+            made.append(people.now() + passed)
+    hour = timedelta(hours=1)
+    assert max(sum(start <= one < start + hour for one in made) for start in made) <= 100
+    assert len(made) > 100
+
+
+def test_several_processes_share_the_bucket(database_url: str) -> None:
+    engine = connecting.create_engine(database_url, pool_size=8)
+    gate = GateKeeper(engine, "brevo")
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: look(gate), range(60))).count(True) == 20
+    engine.dispose()
+
+
+def test_questions_that_cannot_wait_are_counted_and_leave_fewer_looks(gate: GateKeeper) -> None:
+    for _ in range(25):
+        gate.count_aside(most=ASIDE.most, refill=ASIDE.refill)
+    assert not look(gate)
+
+
+def test_however_many_there_were_of_them_an_hour_later_the_bucket_is_full(people: People, gate: GateKeeper) -> None:
+    for _ in range(100):
+        gate.count_aside(most=ASIDE.most, refill=ASIDE.refill)
+    let_pass(people, ASIDE.most * ASIDE.refill)
+    assert [look(gate) for _ in range(22)].count(True) == 20
+
+
+def test_a_clock_of_the_database_that_was_set_back_keeps_nobody_from_looking_for_longer_than_a_bucket_takes(
+    people: People, gate: GateKeeper
+) -> None:
+    people.run("UPDATE crm_gates SET aside_full_at = now() + interval '1 year'")
+    assert [look(gate) for _ in range(3)] == [True, False, False]
+    let_pass(people, (ASIDE.most + 1) * ASIDE.refill)
+    assert look(gate)

@@ -465,7 +465,7 @@ def test_the_account_changes_in_the_middle_of_a_backlog_with_imports_under_way(
     for _ in range(6):
         pipeline.run()
         people.make_due()
-        people.run("UPDATE crm_gates SET next_poll_at = now()")
+        people.run("UPDATE crm_gates SET next_poll_at = now(), aside_full_at = now()")
         if people.states() == {"synced": 70}:
             break
     assert holds_what_is_complete(engine, other)

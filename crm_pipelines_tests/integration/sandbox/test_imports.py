@@ -95,6 +95,18 @@ def test_rows_that_are_not_taken_are_reported_as_files(api: Api, brevo_sandbox: 
     assert stored == ["old@example.org", "twice@example.org", "bad-phone@example.org"]
 
 
+def test_a_share_of_the_rows_can_be_refused_evenly_spread(api: Api, brevo_sandbox: BrevoSandbox) -> None:
+    brevo_sandbox.configure(import_refuses=0.25)
+    emails = [f"a{n}@example.org" for n in range(8)]
+    reports = finish(api, {"listIds": [2], "jsonBody": rows(*emails)})["info"]["import"]
+    assert requests.get(reports["invalid_emails"], timeout=PATIENCE).text.splitlines()[1:] == [
+        "a3@example.org;;",
+        "a7@example.org;;",
+    ]
+    assert len(brevo_sandbox.contacts()) == 6
+    assert api.post("/contacts", {"email": "a3@example.org"}).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
