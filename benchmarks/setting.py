@@ -221,6 +221,10 @@ class Stage:
             "the sandbox": _cpu_seconds(self._sandbox_process),
         }
 
+    def sandbox_megabytes(self) -> float:
+        """Resident memory of the sandbox."""
+        return float(self._sandbox_process.memory_info().rss / 2**20)
+
     def wal_bytes(self) -> float:
         """What Postgres has written to its log so far."""
         return float(self.scalar("SELECT pg_current_wal_insert_lsn() - '0/0'"))

@@ -20,9 +20,11 @@ from typing import Any, Self
 import psutil
 
 from benchmarks.setting import ROOT, Stage
+from crm_pipelines.queue.claims import Queue
 
 _CLOCK = struct.Struct("d")
 _LONGEST_START = 120.0
+_BETWEEN_LOOKS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +113,12 @@ def main() -> None:
 
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
+    looked = -_BETWEEN_LOOKS
     while not over.is_set():
         with Destination("brevo").open() as account:
+            if time.monotonic() >= looked + _BETWEEN_LOOKS:
+                _bury(account.queue)
+                looked = time.monotonic()
             due = account.queue.anything_due()
         if not due:
             over.wait(pause)
@@ -132,6 +138,18 @@ def main() -> None:
         print(json.dumps(vars(told)), flush=True)  # noqa: T201 - the keeper reads it
 
 
+def _bury(queue: Queue) -> None:
+    """Report runs of dead processes as failed, as each tick of the schedule does: what they held goes back."""
+    from crm_pipelines.orchestration.instance import dagster_instance
+    from crm_pipelines.orchestration.sync.ended_runs import bury_if_dead
+    from crm_pipelines.orchestration.sync.schedules import ACTIVE
+    from crm_pipelines.orchestration.sync.tags import runs_of
+
+    with dagster_instance() as instance:
+        for record in instance.get_run_records(runs_of("brevo_sync", ACTIVE)):
+            bury_if_dead(instance, record, queue)
+
+
 def _follow(clock: Path) -> None:
     """Whoever asks `time.time` what time it is, Dagster too, is told that of the file."""
     now = time.time
@@ -140,7 +158,6 @@ def _follow(clock: Path) -> None:
 
 def _watch(queue: dict[str, float]) -> None:
     """Adds up how long the queue's statements take, commit included."""
-    from crm_pipelines.queue.claims import Queue
 
     def timed(function: Callable[..., Any]) -> Callable[..., Any]:
         def ask(self: Queue, name: str, *given: Any, **parameters: Any) -> Any:
