@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class Scale:
     """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together.
 
-    `stages`: the size of which the stages are measured, in a run more.
+    `stages`: the size of which the stages are measured, in a run more. `evidence`: an old snapshot, faults, weights.
     """
 
     seconds: float
@@ -43,19 +43,28 @@ class Scale:
     limit_seconds: int
     due_later: int
     api: bool
+    evidence: bool
 
 
 FULL = Scale(
-    seconds=800,
+    seconds=1200,
     repeats=3,
     bulk=((1_000, 3), (10_000, 3), (100_000, 2), (1_000_000, 1)),
     stages=100_000,
     limit_seconds=60,
     due_later=100_000,
     api=True,
+    evidence=True,
 )
 QUICK = Scale(
-    seconds=400, repeats=1, bulk=((1_000, 1), (5_000, 1)), stages=5_000, limit_seconds=10, due_later=5_000, api=False
+    seconds=400,
+    repeats=1,
+    bulk=((1_000, 1), (5_000, 1)),
+    stages=5_000,
+    limit_seconds=10,
+    due_later=5_000,
+    api=False,
+    evidence=False,
 )
 
 
