@@ -135,8 +135,8 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     in_bulk = known and chosen is None and not gate.paused and not gate.probing
     scan = scan_for_bulk(context, config, account) if in_bulk else None
     due, suspects_due = queue.waiting()
-    if chosen is None:
-        most_alone = min(most_alone, suspects_due)
+    if chosen is None and not suspects_due:
+        most_alone = 0
     claims, suspects = claim(
         context, account, limit, min(limit, most_alone), chosen, probing=gate.probing, in_bulk=scan is not None
     )
