@@ -1,4 +1,4 @@
-"""Runs all benchmarks, prints their table, and writes it with a picture to docs/benchmarks.md. Takes up to 14 minutes.
+"""Runs all benchmarks, prints their table, and writes it with a picture to docs/benchmarks.md. Takes up to 20 minutes.
 
 --quick: a few small ones in about three minutes, to see that they work; nothing is written. A part that fails, or for
 which there is no time left, costs its own figures only: the table says which are missing.
@@ -11,7 +11,7 @@ from functools import partial
 
 from rich.console import Console
 
-from benchmarks import api, bulk, refused, singles
+from benchmarks import api, bulk, calibration, recovery, refused, singles, snapshot, weights
 from benchmarks.report import Report
 from benchmarks.setting import FULL, QUICK, ROOT, NoTimeLeft, Scale, Stage, stage
 
@@ -20,6 +20,7 @@ Part = Callable[[Stage, Report], None]
 
 def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
     """The longest come last. Before those in bulk: a sandbox with 100,000 contacts is slow to see who arrives when."""
+    yield "Calibration", calibration.part
     yield "At the limit", partial(singles.at_the_limit, scale=scale)
     yield "One by one", partial(singles.without_a_limit, scale=scale)
     yield "Fixed costs", partial(singles.fixed_costs, scale=scale)
@@ -31,6 +32,10 @@ def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
     yield "Claims", partial(bulk.claims_with_a_future, scale=scale)
     if scale.api:
         yield "The HTTP API", api.load
+    if scale.evidence:
+        yield "Beside an open transaction", snapshot.part
+        yield "Recovery after five faults", recovery.part
+        yield "Weights", weights.part
     contacts, repeats = scale.bulk[-1]
     yield f"In bulk, {contacts:,} contacts", partial(bulk.deliver, contacts=contacts, repeats=repeats)
 

@@ -18,6 +18,8 @@ Written by `make bench` on {date}: {machine}. Each figure is the median of its r
 there was more than one. Postgres with its default durability, real HTTP to the sandbox on the same machine, so client,
 server and CRM share its processors: compare the rows with each other, not with another machine's.
 
+Calibration: {calibration}.
+
 ![Bulk deliveries by size: throughput and peak memory](images/benchmarks.png)
 
 """
@@ -64,6 +66,7 @@ class Report:
         self.points: list[Point] = []
         self.spent: list[Spent] = []
         self.stages: tuple[int, Mapping[str, Sequence[float]]] | None = None
+        self.calibration = "not measured"
 
     def add(self, what: str, values: Sequence[float], unit: str, method: str, digits: int = 1) -> float:
         median = statistics.median(values)
@@ -99,6 +102,7 @@ class Report:
         """docs/benchmarks.md and its picture."""
         head = _HEAD.format(
             date=datetime.datetime.now(datetime.UTC).date(),
+            calibration=self.calibration,
             machine=f"{os.cpu_count()} processors, {platform.machine()}, Python {platform.python_version()}",
         )
         figures, targets, processors, stages = (_markdown(*table) for table in self.tables())

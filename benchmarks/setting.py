@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 class Scale:
     """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together.
 
-    `stages`: the size of which the stages are measured, in a run more. `refused`: of an import
-    with refused rows.
+    `stages`: the size of which the stages are measured, in a run more. `refused`: of an import with refused rows.
+    `evidence`: an old snapshot, faults, weights.
     """
 
     seconds: float
@@ -46,10 +46,11 @@ class Scale:
     limit_seconds: int
     due_later: int
     api: bool
+    evidence: bool
 
 
 FULL = Scale(
-    seconds=800,
+    seconds=1200,
     repeats=3,
     bulk=((1_000, 3), (10_000, 3), (100_000, 2), (1_000_000, 1)),
     stages=100_000,
@@ -58,6 +59,7 @@ FULL = Scale(
     limit_seconds=60,
     due_later=100_000,
     api=True,
+    evidence=True,
 )
 QUICK = Scale(
     seconds=400,
@@ -69,6 +71,7 @@ QUICK = Scale(
     limit_seconds=10,
     due_later=5_000,
     api=False,
+    evidence=False,
 )
 
 
@@ -234,6 +237,10 @@ class Stage:
             "Postgres": own + ended.children_user + ended.children_system,
             "the sandbox": _cpu_seconds(self._sandbox_process),
         }
+
+    def sandbox_megabytes(self) -> float:
+        """Resident memory of the sandbox."""
+        return float(self._sandbox_process.memory_info().rss / 2**20)
 
     def wal_bytes(self) -> float:
         """What Postgres has written to its log so far."""

@@ -514,6 +514,13 @@ MUTATIONS = (
         tests=(f"{_CLAIM_COST}::test_a_tick_looks_at_no_more_edits_however_many_a_day_has",),
     ),
     Mutation(
+        guard="imports: what one gives back, the next one of the run does not pass over",
+        changes=(
+            ("crm_pipelines/queue/bulk_imports.py", "        self._floor = _START\n        with", "        with"),
+        ),
+        tests=(f"{_CLAIM_COST}::test_what_an_import_gives_back_the_next_one_of_the_run_finds",),
+    ),
+    Mutation(
         guard="stop: signals in a row end the sending, too",
         changes=(
             (

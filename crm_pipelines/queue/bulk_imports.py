@@ -94,7 +94,7 @@ class BulkImports:
         self._engine = engine
         self.crm = crm
         self._tender = f"{run_id}/{secrets.token_hex(8)}"
-        self._floor: dict[UUID, tuple[str, UUID]] = {}
+        self._floor = _START
 
     def _all(self, name: str, **parameters: Any) -> Sequence[sa.Row[Any]]:
         with self._engine.begin() as connection:
@@ -119,8 +119,12 @@ class BulkImports:
         self._all("note_failed", mapping_version=mapping_version)
 
     def claim(self, import_id: UUID, *, limit: int, lease: timedelta) -> list[BulkClaim]:
-        """Up to `limit` more due contacts for this import, oldest first."""
-        after_run_at, after_id = self._floor.get(import_id, _START)
+        """Up to `limit` more due contacts for this import, oldest first.
+
+        Those before the ones that this object has claimed are left to the next run, unless it has given some back: with
+        somebody's old snapshot open, they are behind all that was claimed since.
+        """
+        after_run_at, after_id = self._floor
         rows = self._all(
             "claim",
             holder=holder(import_id),
@@ -130,7 +134,7 @@ class BulkImports:
             after_id=after_id,
         )
         if rows:
-            self._floor[import_id] = (rows[-1].run_at.isoformat(), rows[-1].contact_id)
+            self._floor = (rows[-1].run_at.isoformat(), rows[-1].contact_id)
         return [
             BulkClaim(claim=Claim(contact_id=row.contact_id, claim_no=row.claim_no), revision=row.revision)
             for row in rows
@@ -227,6 +231,7 @@ class BulkImports:
 
     def give_back(self, import_id: UUID, ended_as: str = "given_back") -> int:
         """End an import that was not sent, or whose sending failed; its claims are queued again, uncharged."""
+        self._floor = _START
         with self._engine.begin() as connection:
             self._execute(connection, "end", id=import_id, ended_as=ended_as)
             self._execute(connection, "drop_rows", id=import_id)

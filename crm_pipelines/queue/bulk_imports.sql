@@ -15,7 +15,7 @@ VALUES (:crm, :mapping_version, 'ended', 'unanswered', now(), now())
 
 -- name: claim
 -- As for single deliveries. Crash suspects and contacts that an import failed to bring in go singly.
--- The floor: what was claimed before in this import need not be scanned again.
+-- The floor: what was claimed before in this run's imports need not be scanned again.
 WITH picked AS MATERIALIZED (
     SELECT contact_id, run_at FROM crm_syncs
      WHERE crm = :crm AND state = 'queued' AND run_at <= now() AND crashes = 0 AND bulk_ok

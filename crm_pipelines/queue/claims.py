@@ -254,6 +254,10 @@ class Queue:
                 break
         return released
 
+    def anything_claimed(self) -> bool:
+        """Whether anybody holds a claim, an import too."""
+        return bool(self._all("any_claimed")[0][0])
+
     def being_delivered(self, run_id: str) -> int:
         """How many contacts processes of the run are delivering at present."""
         return int(self._all("being_delivered", run_id=run_id)[0].contacts)
@@ -266,9 +270,9 @@ class Queue:
         """The contacts that somebody has put first since this was last asked, and that are still due."""
         return [row.contact_id for row in self._all("take_put_first")]
 
-    def holders(self, *, except_run: str) -> list[str]:
-        """The other runs that hold claims."""
-        return [row[0] for row in self._all("abandoned_runs", run_id=except_run)]
+    def holders(self, *, except_run: str, claimed: bool = True) -> list[str]:
+        """The other runs that hold claims, or prepare an import; unless `claimed` it is known that nobody holds any."""
+        return [row[0] for row in self._all("abandoned_runs", run_id=except_run, claimed=claimed)]
 
     def claims_by_run(self) -> dict[str, int]:
         """How many claims each run holds, those of imports left out."""
@@ -347,12 +351,17 @@ class Queue:
             oldest_due_seconds=max(0.0, row.oldest_due_seconds or 0.0),
         )
 
+    def waiting(self) -> tuple[int, int]:
+        """How many could be claimed now, and during the delivery of how many of them a worker died."""
+        row = self._all("waiting")[0]
+        return row.due, row.suspects
+
     def pace(self) -> Pace:
         row = self._all("pace")[0]
         return Pace(contacts=row.contacts, seconds=row.seconds or 0.0)
 
     def anything_due(self) -> bool:
-        """Whether a run would find work; two index look-ups, whatever the size of the queue."""
+        """Whether a run would find work; three index look-ups, whatever the size of the queue."""
         return bool(self._all("any_due")[0][0])
 
     def anyone_takeable(self) -> bool:

@@ -364,7 +364,7 @@ SELECT count(*) AS contacts
 -- name: abandoned_runs
 -- Runs with claims that may be stale, or with outcomes that nobody carried over, or with an import not yet sent.
 SELECT DISTINCT claimed_by FROM crm_syncs
- WHERE crm = :crm AND state = 'claimed' AND claimed_by <> :run_id AND claimed_by NOT LIKE 'import:%'
+ WHERE :claimed AND crm = :crm AND state = 'claimed' AND claimed_by <> :run_id AND claimed_by NOT LIKE 'import:%'
 UNION
 SELECT split_part(tended_by, '/', 1) FROM crm_bulk_imports
  WHERE crm = :crm AND state = 'preparing' AND split_part(tended_by, '/', 1) <> :run_id
@@ -504,20 +504,28 @@ SELECT count(*) AS contacts, extract(epoch FROM now() - min(finished_at))::float
 
 -- name: any_due
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())
-    OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND lease_until < now())
-    OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed'
-                  AND claimed_by IN (SELECT 'import:' || id FROM crm_bulk_imports
-                                      WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day'))
     OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended')
+    OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed'
+                  AND (lease_until < now() OR claimed_by IN (SELECT 'import:' || id FROM crm_bulk_imports
+                           WHERE crm = :crm AND state = 'ended' AND ended_at > now() - interval '1 day')))
+
+-- name: any_claimed
+-- Behind somebody's old snapshot each look for claims goes over all that were held since, so a run that finds none here
+-- looks no further.
+SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed')
+
+-- name: waiting
+-- suspects: those of them during whose delivery a worker died.
+SELECT count(*) AS due, count(*) FILTER (WHERE crashes > 0) AS suspects
+  FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now()
 
 -- name: any_takeable
 -- Whether a claim would take somebody, if nobody's transaction holds the row.
 SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'queued' AND run_at <= now())
 
 -- name: is_delivering
-SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by = :run_id
-                  AND delivery_started_at IS NOT NULL AND lease_until > now())
-    OR EXISTS (SELECT 1 FROM crm_attempts WHERE crm = :crm AND finished_at > now() - interval '2 min' AND run_id = :run_id)
+-- Claims last: see `any_claimed`.
+SELECT EXISTS (SELECT 1 FROM crm_attempts WHERE crm = :crm AND finished_at > now() - interval '2 min' AND run_id = :run_id)
     OR EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state <> 'ended'
                   AND split_part(tended_by, '/', 1) = :run_id AND tended_at > now() - interval '2 min')
     -- See `look_for_edits`. The lock goes with its connection.
@@ -526,6 +534,8 @@ SELECT EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AN
                   AND (classid::bigint << 32) | objid::bigint = hashtextextended(:run_id, 0))
     -- A run reads the account for up to five minutes before it claims anything.
     OR EXISTS (SELECT 1 FROM crm_walks WHERE crm = :crm AND begun_at > now() - interval '6 min')
+    OR EXISTS (SELECT 1 FROM crm_syncs WHERE crm = :crm AND state = 'claimed' AND claimed_by = :run_id
+                  AND delivery_started_at IS NOT NULL AND lease_until > now())
 
 -- name: unattempted
 -- Of these claims, those without an entry in the ledger: free (given back, taken over, deleted) or still held.

@@ -31,7 +31,7 @@ _RUNS_LOOKED_AT = 10
 def leave_word(context: dg.OpExecutionContext, destination: Destination, totals: Totals) -> dict[str, Any]:
     """Metadata about the backlog; tags the run if it is to be followed, or if it brought nobody on."""
     with destination.open() as account:
-        due = account.queue.backlog().due
+        due, _ = account.queue.waiting()
         pace = account.queue.pace()
         rate = account.rate_limit(account.gate.read()).per_second
         together = account.crm.most_per_request

@@ -134,6 +134,9 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
         limit = 0
     in_bulk = known and chosen is None and not gate.paused and not gate.probing
     scan = scan_for_bulk(context, config, account) if in_bulk else None
+    due, suspects_due = queue.waiting()
+    if chosen is None and not suspects_due:
+        most_alone = 0
     claims, suspects = claim(
         context, account, limit, min(limit, most_alone), chosen, probing=gate.probing, in_bulk=scan is not None
     )
@@ -150,10 +153,10 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     ]
     if suspects:
         batches.append(Batch(number=len(batches) + 1, run_id=context.run_id, claims=tuple(suspects), kind="alone"))
-    backlog = queue.backlog()
     taken, parts = counted(len(claims) + len(suspects), "contact"), counted(len(batches), "batch", "batches")
     alone = f", {len(suspects)} of them to go one by one" if suspects else ""
-    context.log.info("%s taken%s, in %s. %d more are due.", taken, alone, parts, backlog.due)
+    left = max(0, due - len(claims) - len(suspects))
+    context.log.info("%s taken%s, in %s. %d more are due.", taken, alone, parts, left)
     if released_by_mapping or edited:
         context.log.info("Queued again: %d for a new mapping, %d edited.", released_by_mapping, edited)
     if stale := count_stale(account.engine, queue.crm, account.crm.mapping_version):

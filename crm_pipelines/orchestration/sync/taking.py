@@ -1,5 +1,6 @@
 """What a run takes: it returns what ended runs left undone, and takes who is due, or who was asked for."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +28,22 @@ def chosen_by(config: FetchConfig, account: Account) -> list[UUID] | None:
 def take_back(context: dg.OpExecutionContext, account: Account) -> None:
     """Carry over what runs that are over have recorded, and return what they left undone to the queue."""
     queue = account.queue
-    _take_back_of_another_process(context, account)
-    orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id))
+    anything_claimed = queue.anything_claimed()
+    if anything_claimed:
+        _take_back_of_another_process(context, account)
+    orderly, crashed = ended_runs(context.instance, queue.holders(except_run=context.run_id, claimed=anything_claimed))
+    if anything_claimed:
+        _take_back_of_others(context, account, orderly, crashed)
+    if lost := account.imports(context.run_id).recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
+        context.log.warning(
+            "The worker of a bulk import died before it was sent. %s went back to the queue.", counted(lost, "contact")
+        )
+
+
+def _take_back_of_others(
+    context: dg.OpExecutionContext, account: Account, orderly: Sequence[str], crashed: Sequence[str]
+) -> None:
+    queue = account.queue
     for run_id in {*orderly, *crashed, *queue.silent_runs()}:
         queue.apply(run_id, account.policy)
     rescued = queue.rescue(orderly_runs=orderly, crashed_runs=crashed)
@@ -40,10 +55,6 @@ def take_back(context: dg.OpExecutionContext, account: Account) -> None:
             rescued.charged,
             rescued.given_up,
             rescued.unknown,
-        )
-    if lost := account.imports(context.run_id).recover(silence=IMPORT_SILENCE, ended_runs=[*orderly, *crashed]):
-        context.log.warning(
-            "The worker of a bulk import died before it was sent. %s went back to the queue.", counted(lost, "contact")
         )
 
 

@@ -15,7 +15,7 @@ from crm_pipelines import faults
 from crm_pipelines.delivery import planning
 from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, GATE_TAG, LEFT_TAG, OUTCOME_TAG, begin_anew
 from crm_pipelines.queue.claims import Queue
-from crm_pipelines.queue.model import Backlog
+from crm_pipelines.queue.model import Claim
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline, Run, job_of
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -62,14 +62,14 @@ def test_a_run_cancelled_while_it_claims_does_not_begin_anew(
     people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people.add(5)
-    backlog = Queue.backlog
+    claim = Queue.claim
 
-    def cancel_first(self: Queue) -> Backlog:
-        [run] = pipeline.instance.get_runs()
-        cancel(pipeline.instance, run.run_id)
-        return backlog(self)
+    def claim_and_cancel(self: Queue, run_id: str, **given: Any) -> list[Claim]:
+        claims = claim(self, run_id, **given)
+        cancel(pipeline.instance, run_id)
+        return claims
 
-    monkeypatch.setattr(Queue, "backlog", cancel_first)
+    monkeypatch.setattr(Queue, "claim", claim_and_cancel)
     with capture_interrupts():
         run = pipeline.run()
     assert run.problem == "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue."
