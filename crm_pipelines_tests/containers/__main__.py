@@ -14,7 +14,6 @@ import click
 
 from crm_pipelines_tests.containers.checks import CHECKS, NEEDED, Check
 from crm_pipelines_tests.containers.engine import CACHE, FOLDER, docker_answers, own_engine, run_in_namespaces
-from crm_pipelines_tests.containers.login import LOGIN_CHECKS
 from crm_pipelines_tests.containers.stack import PROJECT, Stack, documented, image_of_its_own
 from crm_pipelines_tests.fixtures.compose import ROOT, load_services
 
@@ -105,8 +104,7 @@ def _beside_others(folder: Path) -> Path:
 
 def _run_all(stack: Stack, only: str | None) -> int:
     """The exit code."""
-    every = (*CHECKS, *LOGIN_CHECKS)
-    chosen = [check for check in every if not only or any(word in check.__name__ for word in only.split(","))]
+    chosen = [check for check in CHECKS if not only or any(word in check.__name__ for word in only.split(","))]
     held = 0
     for check in chosen:
         holds = _holds(stack, check)
