@@ -719,7 +719,7 @@ MUTATIONS = (
         guard="stop: the process that is told to end says so",
         changes=((_OPS, "        tell_stopped(context.run_id, context.instance)\n        if not", "        if not"),),
         tests=(
-            f"{_STOPS_TESTS}::test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_nothing_down[sync_batch]",
+            f"{_STOPS_TESTS}::test_a_run_that_is_cancelled_within_its_delivery_is_not_retried_though_its_worker_dies_before_the_end",
         ),
     ),
     Mutation(

@@ -94,6 +94,13 @@ _RECIPES = {
         # As in the official image: without this capability in its bounding set the program does not start.
         hooks=("chroot $1 setcap cap_net_bind_service=+ep /usr/bin/caddy",),
     ),
+    "redis:7.2": _Recipe(
+        suite="trixie",
+        packages=("redis-server",),
+        changes=("WORKDIR /data", 'CMD ["redis-server"]'),
+        # The official image's user redis, as which deploy/celery runs it.
+        hooks=("install -d -o 999 -g 999 $1/data",),
+    ),
 }
 
 

@@ -110,10 +110,3 @@ def _status(stack: Stack, url: str, *options: str) -> int:
     trusting = ["--cacert", str(stack.folder / "login.pem")]
     asked = subprocess.run([*curl, *trusting, *options, url], capture_output=True, text=True, check=False)
     return int(asked.stdout)
-
-
-LOGIN_CHECKS = (
-    nobody_gets_past_the_login,
-    whoever_signs_in_reaches_the_pages,
-    a_browser_signs_in_and_launches_a_run,
-)

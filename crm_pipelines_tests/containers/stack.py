@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
@@ -29,6 +30,14 @@ request = urllib.request.Request("http://127.0.0.1:8085/_sandbox/" + path, metho
 request.add_header("Content-Type", "application/json")
 data = None if body is None else json.dumps(body).encode()
 print(urllib.request.urlopen(request, data, timeout=300).read().decode())
+"""
+# The program of the container, which is the child of its init.
+_SIGNAL = """
+import os, pathlib, sys
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+    if parent == "1":
+        os.kill(int(folder.name), int(sys.argv[1]))
 """
 
 
@@ -97,9 +106,13 @@ class Stack:
         """A command in the container of a service that runs."""
         return self.run("docker", "compose", "exec", "-T", service, *command, check=check)
 
-    def sql(self, query: str) -> str:
-        """The first column of the first row, from the database of contacts."""
-        told = self.inside("postgres", "psql", "-U", "crm_pipelines", "-d", "contacts", "-qAtc", query)
+    def signal(self, service: str, number: signal.Signals) -> None:
+        """Also SIGKILL, which Docker takes for what a person asked for when it sends it itself."""
+        self.inside(service, "python", "-c", _SIGNAL, str(int(number)), check=False)
+
+    def sql(self, query: str, database: str = "contacts") -> str:
+        """The first column of the first row."""
+        told = self.inside("postgres", "psql", "-U", "crm_pipelines", "-d", database, "-qAtc", query)
         return told.stdout.strip()
 
     def container(self, service: str) -> str:
@@ -137,6 +150,13 @@ class Stack:
         wait_until(
             lambda: self.delivered(name) == count,
             lambda: f"{count} of {name} are delivered: {self.inside('code', 'crm-pipelines', 'status').stdout}",
+            poll_seconds=1,
+        )
+
+    def wait_for_health(self, service: str, status: str) -> None:
+        wait_until(
+            lambda: self.inspect(service)["State"]["Health"]["Status"] == status,
+            f"{service} is {status}",
             poll_seconds=1,
         )
 
@@ -191,8 +211,8 @@ def image_of_its_own(folder: Path) -> Path:
     return override
 
 
-def documented(section: str, language: str = "sh") -> list[str]:
-    """The blocks of this language in a section of docs/deployment.md, in order."""
-    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+def documented(section: str, language: str = "sh", *, document: str = "deployment.md") -> list[str]:
+    """The blocks of this language in a section of a document, in order."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
     [body] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE)
     return re.findall(rf"^```{language}\n(.*?)^```", body, flags=re.DOTALL | re.MULTILINE)

@@ -81,6 +81,40 @@ def test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_not
     assert not would_be_retried(pipeline.instance, failed.run_id)
 
 
+def cancelled_and_killed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterRun:
+    """A run that somebody cancels within its delivery, and whose worker dies when it has written back what it did."""
+    instance, handle, record = pipeline.instance, pipeline.instance.handle_new_event, Queue.record
+
+    def record_and_cancel(self: Queue, run_id: str, *given: Any) -> Any:
+        run = found(instance, run_id)
+        if run.status is not dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceling(run)
+            signal.raise_signal(signal.SIGTERM)
+        return record(self, run_id, *given)
+
+    def handle_and_die(event: dg.EventLogEntry, **more: Any) -> None:
+        handle(event, **more)
+        told = event.dagster_event
+        if told is not None and told.is_step_success and told.step_key == "write_statuses[batch_1]":
+            instance.report_run_failed(found(instance, event.run_id))
+            raise SystemExit
+
+    with monkeypatch.context() as patch, capture_interrupts():
+        patch.setattr(Queue, "record", record_and_cancel)
+        patch.setattr(instance, "handle_new_event", handle_and_die)
+        return found(instance, pipeline.run().result.run_id)
+
+
+def test_a_run_that_is_cancelled_within_its_delivery_is_not_retried_though_its_worker_dies_before_the_end(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(3)
+    run = cancelled_and_killed(pipeline, monkeypatch)
+    assert run.status is dg.DagsterRunStatus.FAILURE, "by the launcher, which takes it for crashed"
+    assert run.tags[STOPPED_TAG]
+    assert not would_be_retried(pipeline.instance, run.run_id)
+
+
 def test_of_a_run_that_was_told_to_end_nobody_is_alarmed(
     people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
