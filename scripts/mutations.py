@@ -2513,6 +2513,11 @@ MUTATIONS = (
         tests=(f"{_PHONE_TESTS}::test_what_is_not_certain_is_refused_with_the_kind_of_doubt",),
     ),
     Mutation(
+        guard="phones: where libphonenumber is not asked, its patterns of each kind of number decide",
+        changes=((_PHONES, "(?:{'|'.join(kinds)})", "(?:.*)"),),
+        tests=(f"{_PHONE_TESTS}::test_digits_behind_a_plus_are_the_number_that_libphonenumber_finds_in_them",),
+    ),
+    Mutation(
         guard="phones: two numbers with a slash between them are none",
         changes=((_PHONES, "if slash and len(", "if False and len("),),
         tests=(f"{_PHONE_TESTS}::test_what_is_not_certain_is_refused_with_the_kind_of_doubt",),
