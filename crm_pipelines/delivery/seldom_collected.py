@@ -19,7 +19,7 @@ _usual = gc.get_threshold()
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """In the block, what is there already is not looked at, and the rest more rarely. Blocks may overlap, in threads."""
+    """In the block, what is there is not looked at, and the rest more rarely. Blocks may overlap, in threads."""
     _enter()
     try:
         yield
