@@ -34,21 +34,12 @@ _PAGE = 1000
 _PORTION = 10_000
 _LIST = 2
 _PLAIN_ADDRESS = re.compile(r"[a-z0-9_+.-]{1,64}@[a-z0-9.-]+\.[a-z]+", re.ASCII)
-# A column of crm_contacts by the attribute that it goes to, beside the name.
-_COLUMNS = {
-    "SMS": "phone_number",
-    "DOMAIN_ID": "domain_id",
-    "PAGE_ID": "page_id",
-    "EMAIL_TYPE": "email_type",
-    "SOURCE_URL": "source_url",
-    "HAS_GMAIL": "has_gmail",
-}
-_NAMES = tuple(_COLUMNS)[1:]
+_NAMES = ("DOMAIN_ID", "PAGE_ID", "EMAIL_TYPE", "SOURCE_URL", "HAS_GMAIL")
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-_QUEUED = f"""
+_QUEUED = """
     SELECT c.id, s.revision, c.email, c.name, c.first_name, c.last_name, c.custom_fields,
-           {", ".join(_COLUMNS.values())}
+           c.phone_number, c.domain_id, c.page_id, c.email_type, c.source_url, c.has_gmail
       FROM crm_syncs s JOIN crm_contacts c ON c.id = s.contact_id
      WHERE s.crm = 'brevo' AND s.state = 'queued' AND s.run_at <= now() ORDER BY s.run_at, s.contact_id"""
 _STATES = """

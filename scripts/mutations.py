@@ -55,6 +55,7 @@ _ADDRESSES_SQL = "crm_pipelines/database/migrations/versions/0017_addresses.sql"
 _TWINS_SQL = "crm_pipelines/database/migrations/versions/0017_twins.sql"
 _SENT_KEYS_SQL = "crm_pipelines/database/migrations/versions/0026_sent_keys.sql"
 _TWO = "crm_pipelines_tests/integration/queue/test_two_processes.py"
+_PROVED = "crm_pipelines_tests/integration/queue/test_proved.py"
 _TENDING = "crm_pipelines_tests/integration/queue/test_bulk_tending.py"
 _EXECUTED_TWICE = "crm_pipelines_tests/system/test_executed_twice.py"
 _STOPS = "crm_pipelines/orchestration/sync/stops.py"
@@ -698,6 +699,54 @@ MUTATIONS = (
         guard="bulk: who slept and lost an import gives up none of its contacts",
         changes=((_IMPORTS_SQL, "WHERE id = :id AND tended_by = :tender\n), kept", "WHERE id = :id\n), kept"),),
         tests=(f"{_TENDING}::test_who_slept_and_lost_an_import_says_nothing_of_its_contacts",),
+    ),
+    Mutation(
+        guard="proved: an edit since the claim is left to apply",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "AND s.state = 'claimed' AND s.revision = k.revision\n     WHERE",
+                "AND s.state = 'claimed'\n     WHERE",
+            ),
+        ),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: who was taken over is not delivered at once",
+        changes=((_IMPORTS_SQL, "AND s.claim_no = k.claim_no\n                                  AND", "AND"),),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: other attributes at the account are left to apply",
+        changes=((_IMPORTS_SQL, "t.crm = :crm AND t.version <> (SELECT", "false AND t.version <> (SELECT"),),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: what a workflow found is left to apply",
+        changes=((_IMPORTS_SQL, "e.crm = :crm OFFSET 0)", "false OFFSET 0)"),),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: who is held up is not waited for",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "FOR NO KEY UPDATE OF s SKIP LOCKED\n), entry AS (\n    INSERT",
+                "FOR NO KEY UPDATE OF s\n), entry AS (\n    INSERT",
+            ),
+        ),
+        tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
+    ),
+    Mutation(
+        guard="proved: an outage of before is forgotten",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "last_http_status = NULL,\n        last_attempt_at = now()",
+                "last_attempt_at = now()",
+            ),
+        ),
+        tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
     ),
     Mutation(
         guard="stop: the process that is told to end says so",

@@ -99,10 +99,11 @@ class Confirmer:
         # A page follows another within the same import: there it is looked for first.
         import_ids.sort(key=lambda import_id: import_id not in arrived)
         for import_id, confirmed in arrived.items():
-            found, gone = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
-            self.fates.add(superseded=gone)
+            proved = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
+            self.fates.add(synced=proved.synced, superseded=proved.gone)
             self._seen[import_id] += len(confirmed)
-            self.fates.carry_over(import_id, found)
+            if proved.others:
+                self.fates.carry_over(import_id, proved.others)
         return sum(map(len, arrived.values()))
 
     def give_up(self, one: OpenImport, ended_as: str, reason: str) -> None:
