@@ -446,8 +446,8 @@ MUTATIONS = (
         changes=(
             (
                 _IMPORTS_SQL,
-                "JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c SKIP LOCKED\n), proved",
-                "JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c\n), proved",
+                "(ARRAY(SELECT contact_id FROM sent)) FOR KEY SHARE SKIP LOCKED",
+                "(ARRAY(SELECT contact_id FROM sent)) FOR KEY SHARE",
             ),
         ),
         tests=(f"{_LOCKS}::test_who_is_held_during_an_import_waits_alone",),
@@ -705,8 +705,8 @@ MUTATIONS = (
         changes=(
             (
                 _IMPORTS_SQL,
-                "AND s.state = 'claimed' AND s.revision = k.revision\n     WHERE",
-                "AND s.state = 'claimed'\n     WHERE",
+                "AND s.claimed_by = 'import:' || k.import_id AND s.revision = k.revision\n     WHERE",
+                "AND s.claimed_by = 'import:' || k.import_id\n     WHERE",
             ),
         ),
         tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
