@@ -214,10 +214,13 @@ def _plan(country_code: str) -> re.Pattern[str] | None:
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(country_code), regions[0])
     if metadata is None or (len(regions) > 1 and metadata.leading_digits is not None):
         return _NONE
+    general = metadata.general_desc
+    if general is None:
+        return _NONE
     kinds = [_pattern(kind) for name in _KINDS if (kind := getattr(metadata, name)) is not None]
     prefix = metadata.national_prefix_for_parsing
     refused = f"(?!0|{prefix})" if prefix else "(?!0)"
-    return re.compile(f"{refused}(?={_pattern(metadata.general_desc)}\\Z)(?:{'|'.join(kinds)})", re.ASCII)
+    return re.compile(f"{refused}(?={_pattern(general)}\\Z)(?:{'|'.join(kinds)})", re.ASCII)
 
 
 def _pattern(kind: phonenumbers.PhoneNumberDesc) -> str:
