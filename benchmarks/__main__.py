@@ -1,6 +1,7 @@
 """Runs all benchmarks, prints their table, and writes it with a picture to docs/benchmarks.md. Takes up to 20 minutes.
 
---quick: a few small ones in about three minutes, to see that they work; nothing is written. A part that fails, or for
+--million: with a million contacts in bulk as well; up to an hour.
+--quick: a few small ones in some minutes, to see that they work; nothing is written. A part that fails, or for
 which there is no time left, costs its own figures only: the table says which are missing.
 """
 
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from benchmarks import api, bulk, calibration, recovery, refused, singles, snapshot, weights
 from benchmarks.report import Report
-from benchmarks.setting import FULL, QUICK, ROOT, NoTimeLeft, Scale, Stage, stage
+from benchmarks.setting import FULL, QUICK, ROOT, WITH_A_MILLION, NoTimeLeft, Scale, Stage, stage
 
 Part = Callable[[Stage, Report], None]
 
@@ -43,8 +44,10 @@ def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="small sizes, nothing is written")
-    quick = parser.parse_args().quick
-    scale = QUICK if quick else FULL
+    parser.add_argument("--million", action="store_true", help="a million contacts in bulk as well")
+    given = parser.parse_args()
+    quick = given.quick
+    scale = QUICK if quick else WITH_A_MILLION if given.million else FULL
     console, report = Console(), Report()
     with stage(ends_at=time.monotonic() + scale.seconds) as there:
         for name, part in parts(scale):

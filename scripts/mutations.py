@@ -62,6 +62,7 @@ _ALERTS = "crm_pipelines_tests/integration/orchestration/test_alert_sensors.py"
 _FINDINGS = "crm_pipelines/orchestration/watching/findings.py"
 _SENT_KEYS_SQL = "crm_pipelines/database/migrations/versions/0026_sent_keys.sql"
 _TWO = "crm_pipelines_tests/integration/queue/test_two_processes.py"
+_PROVED = "crm_pipelines_tests/integration/queue/test_proved.py"
 _TENDING = "crm_pipelines_tests/integration/queue/test_bulk_tending.py"
 _EXECUTED_TWICE = "crm_pipelines_tests/system/test_executed_twice.py"
 _STOPS = "crm_pipelines/orchestration/sync/stops.py"
@@ -454,8 +455,8 @@ MUTATIONS = (
         changes=(
             (
                 _IMPORTS_SQL,
-                "JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c SKIP LOCKED\n), proved",
-                "JOIN crm_contacts c ON c.id = r.contact_id FOR KEY SHARE OF c\n), proved",
+                "(ARRAY(SELECT contact_id FROM sent)) FOR KEY SHARE SKIP LOCKED",
+                "(ARRAY(SELECT contact_id FROM sent)) FOR KEY SHARE",
             ),
         ),
         tests=(f"{_LOCKS}::test_who_is_held_during_an_import_waits_alone",),
@@ -714,6 +715,54 @@ MUTATIONS = (
         guard="bulk: who slept and lost an import gives up none of its contacts",
         changes=((_IMPORTS_SQL, "WHERE id = :id AND tended_by = :tender\n), kept", "WHERE id = :id\n), kept"),),
         tests=(f"{_TENDING}::test_who_slept_and_lost_an_import_says_nothing_of_its_contacts",),
+    ),
+    Mutation(
+        guard="proved: an edit since the claim is left to apply",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "AND s.claimed_by = 'import:' || k.import_id AND s.revision = k.revision\n     WHERE",
+                "AND s.claimed_by = 'import:' || k.import_id\n     WHERE",
+            ),
+        ),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: who was taken over is not delivered at once",
+        changes=((_IMPORTS_SQL, "AND s.claim_no = k.claim_no\n                                  AND", "AND"),),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: other attributes at the account are left to apply",
+        changes=((_IMPORTS_SQL, "t.crm = :crm AND t.version <> (SELECT", "false AND t.version <> (SELECT"),),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: what a workflow found is left to apply",
+        changes=((_IMPORTS_SQL, "e.crm = :crm OFFSET 0)", "false OFFSET 0)"),),
+        tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
+    ),
+    Mutation(
+        guard="proved: who is held up is not waited for",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "FOR NO KEY UPDATE OF s SKIP LOCKED\n), entry AS (\n    INSERT",
+                "FOR NO KEY UPDATE OF s\n), entry AS (\n    INSERT",
+            ),
+        ),
+        tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
+    ),
+    Mutation(
+        guard="proved: an outage of before is forgotten",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "last_http_status = NULL,\n        last_attempt_at = now()",
+                "last_attempt_at = now()",
+            ),
+        ),
+        tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
     ),
     Mutation(
         guard="stop: the process that is told to end says so",
@@ -2605,6 +2654,11 @@ MUTATIONS = (
         guard="phones: a number that a lost zero makes another one is none",
         changes=((_PHONES, "lacks_zero = usual", "lacks_zero = False and usual"),),
         tests=(f"{_PHONE_TESTS}::test_what_is_not_certain_is_refused_with_the_kind_of_doubt",),
+    ),
+    Mutation(
+        guard="phones: where libphonenumber is not asked, its patterns of each kind of number decide",
+        changes=((_PHONES, "(?:{'|'.join(kinds)})", "(?:.*)"),),
+        tests=(f"{_PHONE_TESTS}::test_digits_behind_a_plus_are_the_number_that_libphonenumber_finds_in_them",),
     ),
     Mutation(
         guard="phones: two numbers with a slash between them are none",

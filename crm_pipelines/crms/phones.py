@@ -45,6 +45,13 @@ _SEVERAL = re.compile(r"[,;|&\n\r\t]|\b(?:or|and|oder|und|ou|et|o|y|e)\b", re.IG
 _PLAIN = re.compile(r"[\d\s+()\[\]./-]+", re.ASCII)
 _OPTIONAL_ZERO = re.compile(r"[(\[]\s*0\s*[)\]]")
 _NO_DIGIT = re.compile(r"\D", re.ASCII)
+# As is_valid_number looks through them.
+_KINDS = (
+    "premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail", "fixed_line",
+    "mobile",
+)  # fmt: skip
+_NONE = re.compile("(?!)")
+_REGIONS = {str(code): regions for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()}
 
 NO_NUMBER = "not a phone number"
 NO_REGION = "not a phone number with a country code: write it with +49 or the like, or set CRM_PHONE_REGION"
@@ -175,8 +182,52 @@ def _national(digits: str, region: str, *, cut: bool) -> str:
 
 
 def _existing(text: str, region: str | None) -> str | None:
+    if region is None and _certainly_exists(text):
+        return text
     number = _parsed(text, region)
     return phonenumbers.format_number(number, PhoneNumberFormat.E164) if number else None
+
+
+def _certainly_exists(text: str) -> bool:
+    """Whether libphonenumber is known to find that number in these digits behind a plus, without being asked.
+
+    False where it would have to be asked: for a number of a smaller country among those that share a code, say.
+    """
+    for length in (1, 2, 3):
+        plan = _plan(text[1 : 1 + length])
+        if plan is not None:
+            return plan.fullmatch(text, 1 + length) is not None
+    return False
+
+
+@lru_cache(maxsize=1000)
+def _plan(country_code: str) -> re.Pattern[str] | None:
+    """All numbers behind the code that libphonenumber takes as they are; None if there is no such code.
+
+    By its own steps: what may begin with a prefix that is not written abroad, it takes apart first. Then it takes the
+    first of the regions that share the code of which some kind of number has that pattern and that length; a region
+    that it knows by leading digits is not looked at here.
+    """
+    regions = _REGIONS.get(country_code)
+    if regions is None:
+        return None
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(country_code), regions[0])
+    if metadata is None or (len(regions) > 1 and metadata.leading_digits is not None):
+        return _NONE
+    general = metadata.general_desc
+    if general is None:
+        return _NONE
+    kinds = [_pattern(kind) for name in _KINDS if (kind := getattr(metadata, name)) is not None]
+    prefix = metadata.national_prefix_for_parsing
+    refused = f"(?!0|{prefix})" if prefix else "(?!0)"
+    return re.compile(f"{refused}(?={_pattern(general)}\\Z)(?:{'|'.join(kinds)})", re.ASCII)
+
+
+def _pattern(kind: phonenumbers.PhoneNumberDesc) -> str:
+    """Of a kind of number, with its lengths."""
+    pattern = kind.national_number_pattern or "(?!)"
+    lengths = "|".join(rf"\d{{{length}}}" for length in kind.possible_length)
+    return rf"(?:(?=(?:{lengths})\Z)(?:{pattern}))" if lengths else f"(?:{pattern})"
 
 
 def _parsed(text: str, region: str | None) -> PhoneNumber | None:

@@ -75,6 +75,23 @@ class Expected:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Proved:
+    """What became of contacts that were seen at the CRM.
+
+    `synced` are delivered; `others` have their entry in the ledger, which is to be carried over; `gone` were deleted.
+    """
+
+    synced: int
+    gone: int
+    others: list[UUID]
+
+    @property
+    def contacts(self) -> int:
+        """All of them: less than were asked about where somebody's transaction holds a contact."""
+        return self.synced + self.gone + len(self.others)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImportEnd:
     """How an import ended that was sent, and how long ago."""
 
@@ -199,16 +216,20 @@ class BulkImports:
         rows = self._all("expected", id=import_id, keys=list(keys))
         return [Expected(key=row.key, names=tuple(row.names), proof=bytes(row.proof)) for row in rows]
 
-    def record_proved(self, import_id: UUID, proved: Mapping[str, tuple[str, str | None]]) -> tuple[list[UUID], int]:
+    def record_proved(self, import_id: UUID, proved: Mapping[str, tuple[str, str | None]]) -> Proved:
         """Enter these (key -> the CRM's id, and the external id that it shows) into the ledger as delivered.
+
+        Whose claim is the current one and of the revision that was sent is delivered at once.
+        """
+        ids, marks = [one for one, _ in proved.values()], [mark for _, mark in proved.values()]
+        [row] = self._all("record_proved", id=import_id, keys=list(proved), remote_ids=ids, marks=marks)
+        return Proved(synced=row.synced, gone=row.gone, others=row.others)
+
+    def record_unproved(self, import_id: UUID, reason: str) -> tuple[list[UUID], int]:
+        """Enter some thousand of the others into the ledger as not delivered.
 
         Returns the contacts, and how many more were deleted meanwhile.
         """
-        ids, marks = [one for one, _ in proved.values()], [mark for _, mark in proved.values()]
-        return _present(self._all("record_proved", id=import_id, keys=list(proved), remote_ids=ids, marks=marks))
-
-    def record_unproved(self, import_id: UUID, reason: str) -> tuple[list[UUID], int]:
-        """Enter some thousand of the others into the ledger as not delivered; returns as `record_proved` does."""
         return _present(self._all("record_unproved", id=import_id, reason=reason, limit=_PORTION))
 
     def report(self, import_id: UUID, reported: Mapping[str, str]) -> None:

@@ -166,7 +166,8 @@ WITH free AS MATERIALIZED (
 UPDATE crm_syncs s SET
     payload_hash = NULL,
     sent_key = d.key,
-    sent_attributes = ARRAY(SELECT unnest(s.sent_attributes) UNION SELECT unnest(d.names) ORDER BY 1),
+    sent_attributes = CASE WHEN s.sent_attributes = '{}' THEN d.names
+                           ELSE ARRAY(SELECT unnest(s.sent_attributes) UNION SELECT unnest(d.names) ORDER BY 1) END,
     maybe_keys = CASE WHEN s.remote_key = d.key OR s.maybe_keys @> ARRAY[d.key] OR (s.remote_key IS NULL AND NOT d.moved)
                       THEN s.maybe_keys ELSE s.maybe_keys || d.key END
   FROM free d WHERE s.contact_id = d.contact_id AND s.crm = :crm

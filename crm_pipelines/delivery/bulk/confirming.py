@@ -125,11 +125,12 @@ class Confirmer:
         import_ids.sort(key=lambda import_id: import_id not in arrived)
         recorded: set[str] = set()
         for import_id, confirmed in arrived.items():
-            found, gone = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
-            self.fates.add(superseded=gone)
-            self._seen[import_id] += len(found) + gone
-            self.fates.carry_over(import_id, found)
-            if len(found) + gone == len(confirmed):  # no contact is held by somebody's transaction
+            proved = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
+            self.fates.add(synced=proved.synced, superseded=proved.gone)
+            self._seen[import_id] += proved.contacts
+            if proved.others:
+                self.fates.carry_over(import_id, proved.others)
+            if proved.contacts == len(confirmed):  # no contact is held by somebody's transaction
                 recorded |= confirmed.keys()
         return recorded
 

@@ -31,9 +31,12 @@ class Fates:
     def claimed(self) -> int:
         return self._claimed
 
-    def add(self, *, claimed: int = 0, released: int = 0, superseded: int = 0) -> None:
-        """Count so many contacts more."""
+    def add(self, *, claimed: int = 0, released: int = 0, superseded: int = 0, synced: int = 0) -> None:
+        """Count so many contacts more; `synced` have their state already."""
         with self._lock:
+            if synced:
+                done = Applied(outcome="synced", state="synced", kind=None, contacts=synced, requests=0)
+                self._applied.append(done)
             self._claimed += claimed
             self._released += released
             self._superseded += superseded

@@ -10,12 +10,14 @@ import dagster as dg
 from crm_pipelines.crms.bulk import Imports
 from crm_pipelines.delivery.account.opening import Account
 from crm_pipelines.delivery.planning import CLAIM_LEASE, claim_limit, importing_budget
+from crm_pipelines.delivery.seldom_collected import seldom_collected
 from crm_pipelines.delivery.single.courier import Courier
 from crm_pipelines.delivery.totals import Totals, totals_of
 from crm_pipelines.orchestration.sync.batches import Batch, SentBatch
 from crm_pipelines.queue.model import Applied, Claim
 
 
+@seldom_collected()
 def send(courier: Courier, batch: Batch) -> SentBatch:
     deliver = {"alone": courier.deliver_one_at_a_time, "probe": courier.deliver_after_a_probe}.get(
         batch.kind, courier.deliver
@@ -30,6 +32,7 @@ def send(courier: Courier, batch: Batch) -> SentBatch:
     )
 
 
+@seldom_collected()
 def send_in_bulk(context: dg.OpExecutionContext, account: Account, batch: Batch, bulk: Imports) -> SentBatch:
     started = time.monotonic()
     budget = importing_budget(timedelta(minutes=account.destination.sync_scheduler_interval_minutes))

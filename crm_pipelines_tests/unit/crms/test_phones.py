@@ -2,11 +2,11 @@
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from crm_pipelines.crms import normalize
+from crm_pipelines.crms import normalize, phones
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 HERE = ["DE", "FR", "GB", "US", "IT", "ES", "AT", "CH", "PL", "IN", "BR", "JP", "RU", "HU", "FI", "CI", None]
@@ -206,3 +206,38 @@ def test_what_is_certain_is_sent(written: object, region: str | None, sent: str)
 def test_what_is_not_certain_is_refused_with_the_kind_of_doubt(written: object, region: str | None, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         normalize.phone(written, region)
+
+
+@st.composite
+def near_numbers(draw: st.DrawFn) -> str:
+    """Digits behind a plus: the example of any kind of number of any region or code, of other length or digits."""
+    regions = [*REGIONS, *(str(code) for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS)]
+    region, kind = draw(st.sampled_from(regions)), draw(st.sampled_from(PhoneNumberType.values()))
+    if region.isdecimal():
+        example = phonenumbers.example_number_for_non_geo_entity(int(region))
+    else:
+        example = phonenumbers.example_number_for_type(region, kind) or phonenumbers.example_number(region)
+    digits = e164(example)[1:] if example else draw(st.text("0123456789", min_size=7, max_size=15))
+    at = draw(st.integers(min_value=0, max_value=len(digits)))
+    other = draw(st.text("0123456789", max_size=3))
+    cut = draw(st.integers(min_value=0, max_value=3))
+    return f"+{digits[:at]}{other}{digits[at + cut :]}"
+
+
+@given(near_numbers())
+@settings(max_examples=1000)
+def test_digits_behind_a_plus_are_the_number_that_libphonenumber_finds_in_them(written: str) -> None:
+    """Also where it is not asked, since that takes most of the time of a contact."""
+    try:
+        number = phonenumbers.parse(written)
+    except phonenumbers.NumberParseException:
+        expected = None
+    else:
+        expected = e164(number) if phonenumbers.is_valid_number(number) else None
+    assert phones._existing(written, None) == expected
+
+
+def test_most_regions_have_numbers_of_which_libphonenumber_is_not_asked() -> None:
+    known = {region for region, example in EXAMPLES if phones._certainly_exists(e164(example))}
+    assert {"US", "DE", "FR", "GB", "IN", "BR", "JP", "PL"} <= known
+    assert len(known) > 150
