@@ -78,8 +78,8 @@ def test_what_is_set_at_once_is_what_apply_would_have_set(
 ) -> None:
     at_once, held_up = people.add(2)
     people.run(
-        "UPDATE crm_syncs SET attempts = 2, due_since = now(), last_error_kind = 'outage', last_error_code = '500', "
-        "last_error = 'An outage.', last_http_status = 500, maybe_keys = '{other@example.com}', remote_id = 'former', "
+        "UPDATE crm_syncs SET attempts = 2, due_since = now(), wanted_since = now(), last_error_kind = 'outage', "
+        "last_error_code = '500', last_error = 'An outage.', last_http_status = 500, maybe_keys = '{other@example.com}', remote_id = 'former', "
         f"remote_mark = 'former', sent_attributes = '{{CITY}}', payload_hash = NULL, lists = {lists}"
     )
     import_id = under_way(engine, imports)
@@ -102,6 +102,7 @@ def test_what_is_set_at_once_is_what_apply_would_have_set(
     different = {"id", "contact_id", "remote_key", "remote_id", "applied_at"}
     entries = [{n: v for n, v in entry(people, one).items() if n not in different} for one in (at_once, held_up)]
     assert entries[0] == entries[1]
+    assert entries[0]["wanted_since"] is not None, "its delay is known"
 
 
 @pytest.mark.parametrize(
