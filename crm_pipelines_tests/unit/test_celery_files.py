@@ -1,5 +1,6 @@
 """deploy/celery, read without Docker."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,12 +51,18 @@ def test_whoever_asks_dagsters_launcher_knows_redis_and_nobody_else(services: di
 
 
 def test_redis_keeps_what_it_holds_forgets_nothing_and_is_not_published(services: dict[str, dict[str, Any]]) -> None:
-    command = services["redis"]["command"]
-    assert command[command.index("--appendonly") + 1] == "yes"
-    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
-    assert "--requirepass" in command
+    *_, script = services["redis"]["command"]
+    assert "--appendonly yes" in script
+    assert "--maxmemory-policy noeviction" in script
+    assert "requirepass $$REDISCLI_AUTH\n" in script
     assert services["redis"]["volumes"] == ["redis:/data"]
     assert "ports" not in services["redis"]
+
+
+def test_no_program_has_the_password_of_redis_among_its_arguments(services: dict[str, dict[str, Any]]) -> None:
+    for service in services.values():
+        [before, *_] = str(service.get("command", "")).split("<<END")
+        assert not re.search("PASSWORD|AUTH|BROKER_URL", before + str(service.get("healthcheck", "")))
 
 
 def test_a_worker_has_what_the_code_has_and_as_much_time_to_end_its_run(services: dict[str, dict[str, Any]]) -> None:
