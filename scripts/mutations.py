@@ -1086,7 +1086,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="imports: nobody is given up whom somebody's transaction held when the page was read",
-        changes=((_CONFIRMING, "if len(found) + gone == len(confirmed):", "if confirmed:"),),
+        changes=((_CONFIRMING, "if proved.contacts == len(confirmed):", "if confirmed:"),),
         tests=(f"{_LOOKS}::test_a_contact_that_somebody_held_when_its_page_was_read_is_read_again",),
     ),
     Mutation(

@@ -30,13 +30,8 @@ _SETTINGS = {
 _BEGIN = """Builds the image and starts the stack of docker-compose.yml, checks it, and removes it.
   Engine: {engine}
   It stops and kills containers of its own project, {project}, and no others.
-<<<<<<< HEAD
-  On two busy cores it took an hour: engine and base images 7 minutes (once), the images 2 and 4 minutes,
-  and a check up to 8 minutes. It gives up after an hour and a half. Ctrl-C ends it, and what it started.
-=======
   On two cores with much else to do it took an hour: engine and base images 7 minutes (once), an image 2 to 4 minutes,
   a check up to 8 minutes. It gives up after an hour and a half. Ctrl-C ends it, and what it started.
->>>>>>> r-contain
 """
 _OWN = """one of our own, from Debian's archive, with stand-ins for the base images;
     in {cache} (5 GB, which you may delete at any time)"""

@@ -79,7 +79,8 @@ def test_what_is_set_at_once_is_what_apply_would_have_set(
     at_once, held_up = people.add(2)
     people.run(
         "UPDATE crm_syncs SET attempts = 2, due_since = now(), wanted_since = now(), last_error_kind = 'outage', "
-        "last_error_code = '500', last_error = 'An outage.', last_http_status = 500, maybe_keys = '{other@example.com}', remote_id = 'former', "
+        "last_error_code = '500', last_error = 'An outage.', last_http_status = 500, remote_id = 'former', "
+        "maybe_keys = '{other@example.com}', "
         f"remote_mark = 'former', sent_attributes = '{{CITY}}', payload_hash = NULL, lists = {lists}"
     )
     import_id = under_way(engine, imports)
