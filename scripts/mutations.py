@@ -1085,6 +1085,11 @@ MUTATIONS = (
         tests=(f"{_LOOKS}::test_nobody_is_given_up_who_was_not_looked_for",),
     ),
     Mutation(
+        guard="imports: a run does not wait for a look that it may not make",
+        changes=((_BULK_SENDING, "if not self._settle() and nearly_all:", "if not self._settle() and False:"),),
+        tests=(f"{_LOOKS}::test_when_others_have_used_up_the_allowance_nobody_looks_before_it_is_there_again",),
+    ),
+    Mutation(
         guard="imports: nobody is given up whom somebody's transaction held when the page was read",
         changes=((_CONFIRMING, "if proved.contacts == len(confirmed):", "if confirmed:"),),
         tests=(f"{_LOOKS}::test_a_contact_that_somebody_held_when_its_page_was_read_is_read_again",),

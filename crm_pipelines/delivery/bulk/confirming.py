@@ -39,8 +39,8 @@ class Confirmer:
     fates: Fates
     _seen: Counter[UUID] = field(default_factory=Counter, init=False)
 
-    def look(self) -> Mapping[str, ImportStatus]:
-        """How the imports stand, by process; nothing when they may not be asked for. Raises GatePaused or Stopped."""
+    def look(self) -> Mapping[str, ImportStatus] | None:
+        """How the imports stand, by process; None when they may not be asked for. Raises GatePaused or Stopped."""
 
         def turn() -> None:
             self.session.turn()
@@ -50,7 +50,7 @@ class Confirmer:
         try:
             outcome, statuses = self.bulk.look(turn=turn)
         except _TooEarlyError:
-            return {}
+            return None
         if (pause := self._used_up_for(outcome)) is not None:
             # This allowance is not that of the contacts.
             self.session.insistently(partial(self.session.gate.delay_poll, min(pause, LONGEST_PAUSE)))

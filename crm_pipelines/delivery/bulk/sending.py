@@ -114,10 +114,10 @@ class BulkSender:
             known_to_a_dead_worker = self.fates.carry_over(one.id)
             self.fates.add(claimed=one.contacts + known_to_a_dead_worker)
 
-    def _settle(self) -> None:
-        """Ask the CRM how its imports stand, if it may be asked, and finish those that have ended."""
-        statuses = self.confirmer.look() if any(not one.completed for one in self._open.values()) else {}
-        ended = []
+    def _settle(self) -> bool:
+        """Ask how the imports stand, and finish those that have ended. False: the CRM may not be asked yet."""
+        seen = self.confirmer.look() if any(not one.completed for one in self._open.values()) else {}
+        statuses, ended = seen or {}, []
         for one in list(self._open.values()):
             status = statuses.get(one.process_id)
             if one.completed or (status is not None and status.completed):
@@ -135,6 +135,7 @@ class BulkSender:
                     del self._open[one.id]
         finally:  # nor is it waited for longer when nobody can see what it brought in
             self._give_up_overdue()
+        return seen is not None
 
     def _give_up_overdue(self) -> None:
         for one in [one for one in self._open.values() if one.overdue]:
@@ -184,11 +185,13 @@ class BulkSender:
             before, changed = changed, self.reader.count(target.moment) or 0
             is_long = stall.is_long(changed - self._changed_before, time.monotonic())
             pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause or _SHORTEST_PAUSE, _LONGEST_PAUSE)
-            if changed != read and (is_long or changed >= _NEARLY_ALL * self._waited_for):
+            nearly_all = changed >= _NEARLY_ALL * self._waited_for
+            if changed != read and (is_long or nearly_all):
                 self._end_those_seen()
                 read, pause = changed, 0.0  # time has passed, in which more would have arrived
             if is_long and self._open:
-                self._settle()
+                if not self._settle() and nearly_all:
+                    return  # what is missing was refused, as far as can be told; the next run looks
                 stall.looked(time.monotonic())
         if self._open:
             self._settle()

@@ -199,15 +199,17 @@ def add_more(people: People, number: int) -> None:
 
 
 def test_when_others_have_used_up_the_allowance_nobody_looks_before_it_is_there_again(
-    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, waited: list[float]
 ) -> None:
     assert Brevo.aside is not None
     brevo_sandbox.configure(import_refuses=0.1, others_per_hour=Brevo.aside.reserve + 1)
     add(people, 30)
     assert pipeline.run().counts == {"claimed": 30, "synced": 27, "released": 3}
     add_more(people, 1)
+    before = sum(waited)
     assert pipeline.run().counts == {"claimed": 33, "synced": 30, "importing": 3}
     assert len(looks(brevo_sandbox)) == 1
+    assert sum(waited) - before <= 1, "nor does the run wait for that"
     poll_again(people)
     assert pipeline.run().counts["claimed"] == 3
     assert len(looks(brevo_sandbox)) == 2
