@@ -29,6 +29,8 @@ _DIFFERENT_EACH_TIME = [
     (r"\bat \d\d:\d\d UTC \(number \d+\)", "at <time> (number <id>)"),
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{8}\b", "<run>"),
     (r"\b\d+ requests, \d+ of them left", "<limit>"),
+    (r"50 % within [^(]+\(", "<delays> ("),
+    (r"At the CRM .+ after the change\.", "At the CRM <delay> after the change."),
     (r"[ ─]+", " "),  # a column is as wide as what stands in it
 ]
 
