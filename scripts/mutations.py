@@ -765,6 +765,11 @@ MUTATIONS = (
         tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
     ),
     Mutation(
+        guard="proved: what was recorded is counted though the answer was lost",
+        changes=(("crm_pipelines/delivery/bulk/sending.py", ".unaccounted > 0:", ".unaccounted < 0:"),),
+        tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
+    ),
+    Mutation(
         guard="stop: the process that is told to end says so",
         changes=((_OPS, "        tell_stopped(context.run_id, context.instance)\n        if not", "        if not"),),
         tests=(

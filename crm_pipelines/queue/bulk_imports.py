@@ -5,7 +5,7 @@ like all others: whatever a contact's claim_no says at the end decides. The stat
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,7 +55,10 @@ class ToldRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenImport:
-    """An import under way at the CRM. `completed`: the CRM has said so. `contacts`: whose fate is not known yet."""
+    """An import under way at the CRM. `completed`: the CRM has said so. `contacts`: whose fate is not known yet.
+
+    `proved`: how many more of it were recorded before, as `BulkImports.proved` tells.
+    """
 
     id: UUID
     process_id: str
@@ -63,6 +66,7 @@ class OpenImport:
     overdue: bool
     completed: bool
     contacts: int
+    proved: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,6 +206,10 @@ class BulkImports:
     def leave(self) -> dict[UUID, int]:
         """Let the next run look after what is still under way; returns of how many contacts the fate is not known."""
         return {row.id: row.contacts for row in self._all("leave")}
+
+    def proved(self, import_ids: Collection[UUID]) -> dict[UUID, int]:
+        """How many contacts of each `record_proved` has recorded, whoever called it."""
+        return {row.id: row.proved for row in self._all("proved", ids=list(import_ids))}
 
     def any_open(self) -> bool:
         """Whether an import is under way at the CRM."""

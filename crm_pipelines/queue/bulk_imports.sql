@@ -81,12 +81,15 @@ UPDATE crm_bulk_imports i SET tended_by = :tender, tended_at = now()
  WHERE i.crm = :crm AND i.state IN ('waiting', 'proving')
    AND (i.tended_by IS NULL OR i.tended_by = :tender OR i.tended_at < now() - CAST(:silence AS interval))
 RETURNING i.id, i.process_id, i.modified_since, i.deadline <= now() AS overdue, i.state = 'proving' AS completed,
-          (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
+          i.proved, (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
 
 -- name: leave
 UPDATE crm_bulk_imports i SET tended_by = NULL
  WHERE i.crm = :crm AND i.tended_by = :tender AND i.state IN ('waiting', 'proving')
 RETURNING i.id, (SELECT count(*) FROM crm_bulk_rows r WHERE r.import_id = i.id) AS contacts
+
+-- name: proved
+SELECT id, proved FROM crm_bulk_imports WHERE id = ANY (CAST(:ids AS uuid[]))
 
 -- name: any_open
 SELECT EXISTS (SELECT 1 FROM crm_bulk_imports WHERE crm = :crm AND state IN ('waiting', 'proving'))

@@ -148,6 +148,14 @@ class Confirmer:
             self.fates.lose()
         self.fates.add(superseded=left or 0)
 
+    def unheard(self, proved_before: Mapping[UUID, int]) -> int:
+        """How many contacts of these imports were recorded by calls of which the database's answer was lost.
+
+        `proved_before`: by the import, how many were recorded before this object looked after it.
+        """
+        proved = self.session.insistently(partial(self.imports.proved, proved_before.keys()))
+        return sum(now - proved_before[import_id] - self._seen[import_id] for import_id, now in proved.items())
+
     def _refused(self, status: ImportStatus) -> Mapping[str, str]:
         return self.bulk.refused(status, local=self.session.gate.account == SANDBOX)
 

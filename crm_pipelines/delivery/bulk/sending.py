@@ -69,6 +69,7 @@ class BulkSender:
     confirmer: Confirmer
     fates: Fates
     _open: dict[UUID, OpenImport] = field(default_factory=dict, init=False)
+    _proved_before: dict[UUID, int] = field(default_factory=dict, init=False)
     _progress: Progress | None = field(default=None, init=False)
     _changed_before: int = field(default=0, init=False)
     _failed: str | None = field(default=None, init=False)
@@ -103,14 +104,25 @@ class BulkSender:
                 self.fates.lose()
             if scan is not None:
                 self.session.insistently(partial(self.blocklist.forget, scan.completed.id))
-        totals = self.fates.totals(importing=sum(left.values()))
+        importing = sum(left.values())
+        if self.fates.totals(importing=importing).unaccounted > 0:
+            self._count_again(importing)
+        totals = self.fates.totals(importing=importing)
         if self.session.insistently(self.session.belongs_to_another_account):  # which forgot the imports of this one
             totals = replace(totals, superseded=totals.superseded + totals.unaccounted)
         return BulkReceipt(totals=totals, failed=self._failed, halted=self.session.halted)
 
+    def _count_again(self, importing: int) -> None:
+        """Count what was written down though the database's answer was lost: a repeated call finds nothing to do."""
+        for import_id in self._proved_before:
+            self.fates.carry_over(import_id)
+        unheard = self.confirmer.unheard(self._proved_before)
+        self.fates.add(synced=max(0, min(unheard, self.fates.totals(importing=importing).unaccounted)))
+
     def _take_up(self) -> None:
         for one in self.session.patiently(partial(self.imports.tend, silence=planning.IMPORT_SILENCE)):
             self._open[one.id] = one
+            self._proved_before[one.id] = one.proved
             known_to_a_dead_worker = self.fates.carry_over(one.id)
             self.fates.add(claimed=one.contacts + known_to_a_dead_worker)
 
@@ -275,6 +287,7 @@ class BulkSender:
             contacts=len(body.rows),
         )
         if process_id is not None:
+            self._proved_before[import_id] = 0
             if self.session.insistently(partial(self.imports.accepted, import_id, process_id)):
                 self._open[import_id] = one
             else:

@@ -839,3 +839,26 @@ def test_a_contact_taken_back_while_the_import_was_prepared_is_not_in_it(people:
     taken = claims[1].contact_id
     people.run("SELECT crm_unselect('brevo', ARRAY[CAST(:id AS uuid)])", id=taken)
     assert submit(imports, number) == {str(taken)}
+
+
+@pytest.mark.parametrize("call", ["record_proved", "record_unproved"])
+def test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    brevo_sandbox.configure(import_refuses=0.1)
+    recorded = getattr(BulkImports, call)
+    lost: list[str] = []
+
+    def lose_the_first(*given: Any) -> Any:
+        answer = recorded(*given)
+        if not lost:
+            lost.append(call)
+            raise sa.exc.OperationalError(call, {}, OSError(), connection_invalidated=True)
+        return answer
+
+    monkeypatch.setattr(BulkImports, call, lose_the_first)
+    add(people, 30)
+    run = pipeline.run()
+    assert lost
+    assert (run.success, run.counts) == (True, {"claimed": 30, "synced": 27, "released": 3})
+    assert people.states() == {"synced": 27, "queued": 3}
