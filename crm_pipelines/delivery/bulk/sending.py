@@ -197,8 +197,10 @@ class BulkSender:
             is_long = stall.is_long(changed - self._changed_before, time.monotonic())
             pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause or _SHORTEST_PAUSE, _LONGEST_PAUSE)
             if changed != read and (is_long or changed >= _NEARLY_ALL * self._waited_for):
+                seen = self.confirmer.seen
                 self._end_those_seen()
-                read, pause = changed, 0.0  # time has passed, in which more would have arrived
+                # Of ours more would have arrived in the time that has passed. Others may write all the time.
+                read, pause = changed, 0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE
             if is_long and self._open:
                 self._settle()
                 stall.looked(time.monotonic())
