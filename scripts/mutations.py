@@ -770,6 +770,13 @@ MUTATIONS = (
         tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
     ),
     Mutation(
+        guard="looks: what others write to the account is not read without a pause",
+        changes=(
+            ("crm_pipelines/delivery/bulk/sending.py", "0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE", "0.0"),
+        ),
+        tests=(f"{_LOOKS}::test_who_else_writes_to_the_account_all_the_time_costs_few_requests",),
+    ),
+    Mutation(
         guard="stop: the process that is told to end says so",
         changes=((_OPS, "        tell_stopped(context.run_id, context.instance)\n        if not", "        if not"),),
         tests=(

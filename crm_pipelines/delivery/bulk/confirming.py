@@ -39,6 +39,11 @@ class Confirmer:
     fates: Fates
     _seen: Counter[UUID] = field(default_factory=Counter, init=False)
 
+    @property
+    def seen(self) -> int:
+        """How many contacts of all imports were recorded so far."""
+        return self._seen.total()
+
     def look(self) -> Mapping[str, ImportStatus] | None:
         """How the imports stand, by process; None when they may not be asked for. Raises GatePaused or Stopped."""
 

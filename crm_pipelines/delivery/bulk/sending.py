@@ -199,8 +199,10 @@ class BulkSender:
             pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause or _SHORTEST_PAUSE, _LONGEST_PAUSE)
             nearly_all = changed >= _NEARLY_ALL * self._waited_for
             if changed != read and (is_long or nearly_all):
+                seen = self.confirmer.seen
                 self._end_those_seen()
-                read, pause = changed, 0.0  # time has passed, in which more would have arrived
+                # Of ours more would have arrived in the time that has passed. Others may write all the time.
+                read, pause = changed, 0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE
             if is_long and self._open:
                 if not self._settle() and nearly_all:
                     return  # what is missing was refused, as far as can be told; the next run looks

@@ -240,3 +240,25 @@ def test_an_account_without_an_allowance_of_its_own_for_looks_is_looked_at_as_of
     brevo_sandbox.configure(import_refuses=0.1)
     add(people, 30)
     assert pipeline.run().counts == {"claimed": 30, "synced": 27, "released": 3}
+
+
+def test_who_else_writes_to_the_account_all_the_time_costs_few_requests(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    waited: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brevo_sandbox.configure(import_refuses=0.1)
+    pause = CrmSession.pause
+
+    def somebody_writes(self: CrmSession, seconds: float) -> None:
+        pause(self, seconds)
+        if len(waited) < 150:
+            brevo_sandbox.seed({"email": f"other{len(waited)}@example.com"})
+
+    monkeypatch.setattr(CrmSession, "pause", somebody_writes)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 27, "released": 3}
+    assert sum(waited) <= planning.IMPORT_PATIENCE.total_seconds()
+    assert len(brevo_sandbox.requests(method="GET", path="/contacts$")) < 80
