@@ -765,6 +765,16 @@ MUTATIONS = (
         tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
     ),
     Mutation(
+        guard="proved: the delay is told of who is delivered at once",
+        changes=((_IMPORTS_SQL, "THEN now() END, c.wanted_since", "THEN now() END, NULL"),),
+        tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
+    ),
+    Mutation(
+        guard="proved: who is delivered at once waits no longer",
+        changes=((_IMPORTS_SQL, "due_since = NULL, wanted_since = NULL, synced", "due_since = NULL, synced"),),
+        tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
+    ),
+    Mutation(
         guard="proved: what was recorded is counted though the answer was lost",
         changes=(("crm_pipelines/delivery/bulk/sending.py", ".unaccounted > 0:", ".unaccounted < 0:"),),
         tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
