@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from benchmarks.comparison import Comparison, markdown
 from benchmarks.targets import TARGETS
 
 _HEAD = """# Benchmarks
@@ -67,6 +68,7 @@ class Report:
         self.spent: list[Spent] = []
         self.stages: tuple[int, Mapping[str, Sequence[float]]] | None = None
         self.calibration = "not measured"
+        self.comparisons: list[Comparison] = []
 
     def add(self, what: str, values: Sequence[float], unit: str, method: str, digits: int = 1) -> float:
         median = statistics.median(values)
@@ -109,6 +111,7 @@ class Report:
         text = f"{head}## Targets\n\n{targets}\n## Figures\n\n{figures}"
         if self.stages:
             text += "\n" + _BOUNDS.format(processors=processors, contacts=self.stages[0], stages=stages)
+        text += "".join(f"\n{markdown(one)}" for one in self.comparisons)
         (docs / "benchmarks.md").write_text(text, encoding="utf-8")
         if self.points:
             draw(self.points, docs / "images" / "benchmarks.png")

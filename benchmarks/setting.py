@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -77,6 +77,12 @@ QUICK = Scale(
 
 
 _LONGEST_FIRST_RUN = 180.0
+_NO_LIMITS = {
+    "brevo": {"contacts_per_second": 0, "contacts_per_hour": 0, "others_per_hour": 0},
+    "hubspot": {"per_ten_seconds": 0, "per_day": 0, "searches_per_second": 0},
+}
+_UNDER_WAY = {"queued", "in_process"}
+_API = {"brevo": "/v3", "hubspot": ""}
 
 
 class NoTimeLeft(Exception):
@@ -93,10 +99,17 @@ class ClaimCost:
 
 
 class Stage:
-    """A contacts database, Dagster's database and a sandbox; `ends_at` is a monotonic time."""
+    """A contacts database, Dagster's database and the sandbox of a CRM; `ends_at` is a monotonic time."""
 
     def __init__(
-        self, url: str, dagster_url: str, sandbox: str, sandbox_process: psutil.Process, folder: Path, ends_at: float
+        self,
+        url: str,
+        dagster_url: str,
+        sandbox: str,
+        sandbox_process: psutil.Process,
+        folder: Path,
+        ends_at: float,
+        crm: str = "brevo",
     ) -> None:
         self.url = url
         self.dagster_url = dagster_url
@@ -104,6 +117,13 @@ class Stage:
         self._sandbox_process = sandbox_process
         self.folder = folder
         self.ends_at = ends_at
+        self.crm = crm
+
+    @contextmanager
+    def beside(self, crm: str) -> Iterator["Stage"]:
+        """The same databases with the sandbox of another CRM."""
+        with _sandbox(crm) as (url, process):
+            yield Stage(self.url, self.dagster_url, url, process, self.folder, self.ends_at, crm)
 
     def time_left(self) -> float:
         """Seconds. Raises NoTimeLeft."""
@@ -115,11 +135,11 @@ class Stage:
     def configure(self, **settings: Any) -> None:
         """A new sandbox account with these settings; no rate limits unless given."""
         requests.post(f"{self.sandbox}/_sandbox/reset", json={}, timeout=60).raise_for_status()
-        off = {"contacts_per_second": 0, "contacts_per_hour": 0, "others_per_hour": 0}
-        requests.post(f"{self.sandbox}/_sandbox/config", json={**off, **settings}, timeout=60).raise_for_status()
+        given = {**_NO_LIMITS[self.crm], **settings}
+        requests.post(f"{self.sandbox}/_sandbox/config", json=given, timeout=60).raise_for_status()
 
     def queue(self, contacts: int) -> None:
-        """Exactly so many contacts, all queued for Brevo; nothing known of the account."""
+        """Exactly so many contacts, all queued for the CRM; nothing known of the account."""
         engine = connecting.create_engine(self.url)
         try:
             with engine.begin() as connection:
@@ -142,9 +162,9 @@ class Stage:
                 )
                 connection.execute(
                     sa.text(
-                        "INSERT INTO crm_syncs (contact_id, crm, contact_revision) "
-                        "SELECT id, 'brevo', 1 FROM crm_contacts"
-                    )
+                        "INSERT INTO crm_syncs (contact_id, crm, contact_revision) SELECT id, :crm, 1 FROM crm_contacts"
+                    ),
+                    {"crm": self.crm},
                 )
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(sa.text("VACUUM ANALYZE crm_contacts, crm_syncs, crm_attempts"))
@@ -152,21 +172,24 @@ class Stage:
             engine.dispose()
 
     def run(self, limit: int = 0, *, stages: bool = False, **environment: str) -> dict[str, Any]:
-        """Figures of a run of brevo_sync in a process of its own, of at most `limit` contacts. Raises NoTimeLeft."""
-        return self._figures("benchmarks.worker", [str(limit), *(["stages"] if stages else [])], environment)
+        """Figures of a run of the CRM's job in a process of its own, of at most `limit` contacts. Raises NoTimeLeft."""
+        arguments = [self.crm, str(limit), *(["stages"] if stages else [])]
+        return self.figures([sys.executable, "-m", "benchmarks.worker", *arguments], self.environment(environment))
 
     def floor(self) -> dict[str, Any]:
         """Figures of the bare program that delivers whatever is queued. Raises NoTimeLeft."""
-        return self._figures("benchmarks.floor", [], {})
+        return self.figures([sys.executable, "-m", "benchmarks.floor"], self.environment({}))
 
-    def _figures(self, program: str, arguments: Sequence[str], environment: dict[str, str]) -> dict[str, Any]:
-        """What a program of ours prints at its end, and what Postgres and the sandbox spent meanwhile."""
+    def figures(
+        self, command: Sequence[str | Path], environment: Mapping[str, str], *, folder: Path = ROOT
+    ) -> dict[str, Any]:
+        """What a program prints at its end, and what Postgres and the sandbox spent meanwhile. Raises NoTimeLeft."""
         before = self.cpu_seconds()
         try:
             done = subprocess.run(
-                [sys.executable, "-m", program, *arguments],
-                env=self.environment(environment),
-                cwd=ROOT,
+                command,
+                env=environment,
+                cwd=folder,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -188,14 +211,14 @@ class Stage:
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:
         """What a program on this stage is started with."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("BREVO_", "CRM_"))}
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("BREVO_", "CRM_", "HUBSPOT_"))}
         return env | {
             "CRM_DATABASE_URL": self.url,
             "DAGSTER_POSTGRES_URL": self.dagster_url,
             "DAGSTER_HOME": str(ROOT),
             "CRM_PIPELINES_DATA_DIR": str(self.folder / "data"),
-            "BREVO_API_KEY": "benchmark",
-            "BREVO_API_BASE_URL": f"{self.sandbox}/v3",
+            f"{self.crm.upper()}_API_KEY": "benchmark",
+            f"{self.crm.upper()}_API_BASE_URL": f"{self.sandbox}{_API[self.crm]}",
             **more,
         }
 
@@ -313,6 +336,15 @@ class Stage:
         log: list[dict[str, Any]] = requests.get(f"{self.sandbox}/_sandbox/requests", timeout=60).json()
         return log
 
+    def held(self) -> list[dict[str, Any]]:
+        """The contacts that the sandbox holds once it has done its imports, in the CRM's form. Raises NoTimeLeft."""
+        while True:
+            state = requests.get(f"{self.sandbox}/_sandbox/state", timeout=60).json()
+            if all(process["status"] not in _UNDER_WAY for process in state.get("processes", ())):
+                return list(state["contacts"])
+            self.time_left()
+            time.sleep(0.1)
+
     @staticmethod
     def noop_run_seconds() -> float:
         return noop_run_seconds()
@@ -336,18 +368,22 @@ def stage(ends_at: float) -> Iterator[Stage]:
             server.create_database("dagster")
             dagster_url = server.url("dagster").replace("+psycopg:", "+psycopg2:")
             prepare_databases(server.url("contacts"), dagster_url, ROOT)
-            port = free_port()
-            command = [sys.executable, "-m", "crm_pipelines.sandbox.brevo", "--port", str(port)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
-                try:
-                    assert sandbox.stdout
-                    sandbox.stdout.readline()
-                    process = psutil.Process(sandbox.pid)
-                    yield Stage(
-                        server.url("contacts"), dagster_url, f"http://127.0.0.1:{port}", process, folder, ends_at
-                    )
-                finally:
-                    sandbox.terminate()
+            with _sandbox("brevo") as (url, process):
+                yield Stage(server.url("contacts"), dagster_url, url, process, folder, ends_at)
+
+
+@contextmanager
+def _sandbox(crm: str) -> Iterator[tuple[str, psutil.Process]]:
+    """A sandbox of the CRM in a process of its own, by its URL."""
+    port = free_port()
+    command = [sys.executable, "-m", f"crm_pipelines.sandbox.{crm}", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
+        try:
+            assert sandbox.stdout
+            sandbox.stdout.readline()
+            yield f"http://127.0.0.1:{port}", psutil.Process(sandbox.pid)
+        finally:
+            sandbox.terminate()
 
 
 def noop_run_seconds() -> float:

@@ -1,7 +1,7 @@
-"""One measured run of brevo_sync in a process of its own; prints its figures as JSON.
+"""One measured run of a CRM's job in a process of its own; prints its figures as JSON.
 
-Arguments: at most this many contacts (0: all), and `stages` to measure those. Environment: CRM_DATABASE_URL,
-DAGSTER_POSTGRES_URL, DAGSTER_HOME, BREVO_*.
+Arguments: the CRM, at most this many contacts (0: all), and `stages` to measure those. Environment: CRM_DATABASE_URL,
+DAGSTER_POSTGRES_URL, DAGSTER_HOME, and the CRM's own.
 """
 
 import json
@@ -16,12 +16,13 @@ from crm_pipelines.orchestration.sync.run_now import run_now
 
 def main() -> None:
     stages: dict[str, list[float]] = {}
-    if "stages" in sys.argv[2:]:
+    if "stages" in sys.argv[3:]:
         from benchmarks.stages import Stopwatch
 
         stages = Stopwatch().seconds
+    began_at = time.time()
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    result = run_now("brevo", limit=int(sys.argv[1]) or None)
+    result = run_now(sys.argv[1], limit=int(sys.argv[2]) or None)
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
     if not result.success:
         sys.exit(f"The run failed: {result.problem}")
@@ -36,6 +37,7 @@ def main() -> None:
             {
                 "run_id": result.run_id,
                 "counts": result.counts,
+                "began_at": began_at,
                 "seconds": seconds,
                 "ops_seconds": last - first,
                 "run_seconds": (stats.end_time or 0.0) - (stats.start_time or 0.0),
