@@ -9,13 +9,26 @@ is looked up contact by contact, with its attributes.
 import argparse
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from benchmarks import baseline
-from benchmarks.comparison import Comparison, Row, show
+from benchmarks.comparison import (
+    DRT_CONSENT,
+    DRT_KILLED,
+    DRT_LEDGER,
+    DRT_RETRIES,
+    HEAD,
+    PROMISES_HEAD,
+    Comparison,
+    Passed,
+    Row,
+    as_they_should_be,
+    missing,
+    passed,
+    row,
+    show,
+    wanted,
+)
 from benchmarks.drt import running
 from benchmarks.drt.installing import VERSION, NotInstallable
 from benchmarks.report import Report
@@ -37,31 +50,22 @@ _FLOOR = "the floor: a bare program, nothing guarded"
 _ACCEPTED = "ours, until Brevo has accepted the last import"
 _PROVED = "ours, each contact seen at Brevo"
 
-_HEAD = (
-    "program",
-    "contacts",
-    "contacts/s",
-    "its CPU, ms per contact",
-    "Postgres' CPU, ms per contact",
-    "requests per 1,000 contacts",
-    "says it delivered",
-    "at Brevo as they should be",
-)
-_REFUSALS_HEAD = ("program", "contacts", "says it delivered", "at Brevo as they should be")
-_PROMISES_HEAD = ("program", "retries", "killed in the middle", "consent, block-list", "proof", "ledger")
+_REFUSALS_HEAD = ("program", "contacts", "says it delivered", "at the CRM as they should be")
+_SENT = {"FIRSTNAME": "first_name", "LASTNAME": "last_name", "SMS": "sms", "EXT_ID": "id"}
+_SENT_BY_LOOP = {"FIRSTNAME": "name"}
 _PROMISES: tuple[Row, ...] = (
     (
         "drt",
-        "two more tries of a request, 1 s and 2 s apart, or as Retry-After says; then its contacts count as failed",
-        "the next run sends everybody again (mode `full`), or everybody since the last run that ended (`incremental`)",
-        "none: the query has to leave people out",
+        DRT_RETRIES,
+        DRT_KILLED,
+        DRT_CONSENT,
         "none: an import that was accepted counts as delivered",
-        "of runs, and if switched on of contacts that failed; of all contacts with its state in Postgres",
+        DRT_LEDGER,
     ),
     (
         "a simple loop",
         "none: the first refusal ends it",
-        "up to ten contacts stay marked as taken; one may be sent twice",
+        "up to ten contacts stay marked as taken, whether they were sent or not",
         "none",
         "the answer to each request",
         "a state per contact",
@@ -84,32 +88,15 @@ _PROMISES: tuple[Row, ...] = (
     ),
 )
 _ABOUT = (
-    "One program after the other with the same {contacts:,} contacts in the same Postgres, each with an empty account "
-    "at the same stand-in, whose import begins at once. 10 requests/s are allowed, but to the loop and the floor, which "
-    "keep to no limit and would be refused. Time and CPU from a program's first line of work to its last; loading the "
-    "programs does not count. The loop sends {loop:,} contacts, and their whole name as first name. drt takes an "
-    "import that was accepted as delivered, so compare it with ours until then. drt reads and sends, and writes nothing "
-    "back. What is promised: of drt by its documents and its source, with what it has built in."
+    "One program after the other with the same {contacts:,} contacts in the same Postgres, each with an empty "
+    "account at the same stand-in, whose import begins at once. 10 requests/s are allowed, but to the loop and the "
+    "floor, which keep to no limit and would be refused. Time and CPU from a program's first line of work to its "
+    "last; loading the programs does not count. The loop sends {loop:,} contacts, and their whole name as first "
+    "name. drt takes an import that was accepted as delivered, so compare it with ours until then. drt reads and "
+    "sends, and writes nothing back. What is promised: of drt by its documents and its source, with what it has "
+    "built in."
 )
 _ABOUT_REFUSALS = "An import of which Brevo refuses 1 % of the rows, which it tells in reports of the import only:"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Passed:
-    """A program that is done. CPU in seconds, None: not told apart; `said`: delivered, as it says."""
-
-    program: str
-    contacts: int
-    seconds: float
-    cpu: float | None
-    postgres: float | None
-    requests: int
-    said: int | None
-    right: int | None
-
-    @property
-    def rate(self) -> float:
-        return self.contacts / self.seconds
 
 
 def accepted_after(log: Sequence[Mapping[str, Any]], began_at: float) -> tuple[float, int]:
@@ -121,55 +108,27 @@ def accepted_after(log: Sequence[Mapping[str, Any]], began_at: float) -> tuple[f
     return last - began_at, sum(entry["arrived"] <= last for entry in log)
 
 
-def as_they_should_be(held: Sequence[Mapping[str, Any]], wanted: Mapping[str, Mapping[str, str]]) -> int:
-    """How many of the contacts that are wanted, by address, are held with these attributes. Others may be there."""
-    by_address = {one["email"]: one["attributes"] for one in held}
-    return sum(by_address.get(email, {}).items() >= attributes.items() for email, attributes in wanted.items())
-
-
-def row(one: Passed) -> Row:
-    """Its figures as the table has them."""
-
-    def each(seconds: float | None) -> str:
-        return "not told apart" if seconds is None else f"{1000 * seconds / one.contacts:.2f}"
-
-    def number(count: int | None) -> str:
-        return "" if count is None else f"{count:,}"
-
-    per_thousand = f"{1000 * one.requests / one.contacts:,.1f}"
-    return (
-        one.program,
-        f"{one.contacts:,}",
-        f"{one.rate:,.0f}",
-        each(one.cpu),
-        each(one.postgres),
-        per_thousand,
-        number(one.said),
-        number(one.right),
-    )
-
-
 def part(there: Stage, report: Report, contacts: int) -> None:
     """All of them, and the comparison in the report."""
-    passed: list[Passed] = []
-    missing: list[Row] = []
+    done: list[Passed] = []
+    absent: list[Row] = []
     refusals: list[Row] = []
     try:
-        passed += _drt(there, contacts)
+        done += _drt(there, contacts)
         refusals.append(_drt_refused(there))
     except NotInstallable as error:
         report.missing(f"Side by side: drt {VERSION}", str(error))
-        missing.append((f"drt {VERSION}", "missing", *[""] * (len(_HEAD) - 2)))
-    passed += [_loop(there), _floor(there, contacts), *_ours(there, contacts)]
+        absent.append(missing(f"drt {VERSION}"))
+    done += [_loop(there), _floor(there, contacts), *_ours(there, contacts)]
     refusals.append(_ours_refused(there))
-    for one in passed:
+    for one in done:
         method = f"{one.contacts:,} contacts, from the first line to the last; see the comparison"
         report.add(f"Side by side: {one.program}", [one.rate], "contacts/s", method, 0)
     about = _ABOUT.format(contacts=contacts, loop=_LOOP_SAMPLE)
-    figures = (_HEAD, [*missing, *map(row, passed)])
+    figures = (HEAD, [*absent, *map(row, done)])
     told = (_REFUSALS_HEAD, refusals)
     report.comparisons += [
-        Comparison(title="Beside others: Brevo", about=about, tables=(figures, (_PROMISES_HEAD, _PROMISES))),
+        Comparison(title="Beside others: Brevo", about=about, tables=(figures, (PROMISES_HEAD, _PROMISES))),
         Comparison(title="Beside others: rows that Brevo refuses", about=_ABOUT_REFUSALS, tables=(told,)),
     ]
 
@@ -187,7 +146,7 @@ def _loop(there: Stage) -> Passed:
     sent, seconds, cpu = baseline.run(there.url, f"{there.sandbox}/v3")
     spent = {"Postgres": there.cpu_seconds()["Postgres"] - before}
     run = {"seconds": seconds, "cpu_seconds": cpu, "cpu_of_others": spent}
-    return _passed(there, _LOOP, _LOOP_SAMPLE, run, sent, {"FIRSTNAME": "name"})
+    return _passed(there, _LOOP, _LOOP_SAMPLE, run, sent, _SENT_BY_LOOP)
 
 
 def _floor(there: Stage, contacts: int) -> Passed:
@@ -201,16 +160,7 @@ def _ours(there: Stage, contacts: int) -> Iterator[Passed]:
     run = there.run(**_IN_BULK)
     proved = _passed(there, _PROVED, contacts, run, run["counts"]["synced"])
     seconds, requests = accepted_after(there.requests(), run["began_at"])
-    yield Passed(
-        program=_ACCEPTED,
-        contacts=contacts,
-        seconds=seconds,
-        cpu=None,
-        postgres=None,
-        requests=requests,
-        said=None,
-        right=None,
-    )
+    yield Passed(program=_ACCEPTED, contacts=contacts, seconds=seconds, requests=requests, refused=0)
     yield proved
 
 
@@ -233,12 +183,6 @@ def _set(there: Stage, contacts: int, **settings: float) -> None:
     there.queue(contacts)
 
 
-_SENT = {"FIRSTNAME": "first_name", "LASTNAME": "last_name", "SMS": "sms", "EXT_ID": "id"}
-_WANTED = sa.text("""
-    SELECT email, name, id::text AS id, split_part(name, ' ', 1) AS first_name, split_part(name, ' ', 2) AS last_name,
-           ltrim(phone_number, '+') AS sms FROM crm_contacts""")
-
-
 def _passed(
     there: Stage,
     program: str,
@@ -247,29 +191,12 @@ def _passed(
     said: int,
     attributes: Mapping[str, str] = _SENT,
 ) -> Passed:
-    return Passed(
-        program=program,
-        contacts=contacts,
-        seconds=run["seconds"],
-        cpu=run["cpu_seconds"],
-        postgres=run["cpu_of_others"]["Postgres"],
-        requests=len(there.requests()),
-        said=said,
-        right=_right(there, attributes),
-    )
+    return passed(program, contacts, run, there.requests(), said, _right(there, attributes))
 
 
 def _right(there: Stage, attributes: Mapping[str, str] = _SENT) -> int:
-    engine = sa.create_engine(there.url)
-    try:
-        with engine.connect() as connection:
-            wanted = {
-                one["email"]: {name: one[column] for name, column in attributes.items()}
-                for one in connection.execute(_WANTED).mappings()
-            }
-    finally:
-        engine.dispose()
-    return as_they_should_be(there.held(), wanted)
+    held = [(one["email"], one["attributes"]) for one in there.held()]
+    return as_they_should_be(held, wanted(there, attributes))
 
 
 def main() -> None:

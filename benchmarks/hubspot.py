@@ -1,0 +1,144 @@
+"""How much of HubSpot's limit is used, beside drt's HubSpot destination: `python -m benchmarks.hubspot`.
+
+HubSpot allows a key of a free account 100 requests in 10 seconds, and an upsert of 100 contacts with each: 1,000
+contacts a second. The stand-in keeps to these limits, and its log tells who went beyond. First everybody is new, then
+everybody has changed: an update costs us two requests per 100 contacts, since each is looked at first.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.comparison import (
+    DRT_CONSENT,
+    DRT_KILLED,
+    DRT_LEDGER,
+    DRT_RETRIES,
+    HEAD,
+    PROMISES_HEAD,
+    Comparison,
+    Passed,
+    Row,
+    as_they_should_be,
+    missing,
+    passed,
+    row,
+    show,
+    wanted,
+)
+from benchmarks.drt import running
+from benchmarks.drt.installing import VERSION, NotInstallable
+from benchmarks.report import Report
+from benchmarks.setting import Stage, stage
+
+_SECONDS = 300
+_LIMITS = {"per_ten_seconds": 100, "per_day": 250_000, "searches_per_second": 5}
+_PER_SECOND = 10
+_WINDOW = 10.0
+_PER_REQUEST = 100
+_REQUESTS_FOR_CHANGED = 2
+_CONTACTS = 8000
+_DRT_SAMPLE = 120
+_SETTINGS = {"HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": "60"}
+_SENT = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
+_CHANGE = "UPDATE crm_contacts SET name = replace(name, 'Person', 'Renamed')"
+
+_DRT = f"drt {VERSION}, HubSpot destination"
+_OURS = "ours"
+_PROMISES: tuple[Row, ...] = (
+    ("drt", DRT_RETRIES, DRT_KILLED, DRT_CONSENT, "the answer to each request", DRT_LEDGER),
+    (
+        "ours",
+        "by contact, with growing delays; a refusal for rate uses up no try",
+        "what was being sent is begun again, which changes nothing; nobody stays taken",
+        "suppressed people are never sent; who has unsubscribed is given no other address",
+        "the answer's entry for each contact of a batch",
+        "a row per attempt, and why",
+    ),
+)
+_ABOUT = (
+    "The same Postgres, and the same stand-in with HubSpot's limits of 100 requests in 10 s; one program after the "
+    "other, each with an empty account. drt sends a request per contact, so {sample:,} of them are its sample. It "
+    "does not let HubSpot's host be set: the constant that has it is replaced as drt starts, and nothing else. A "
+    "contact that is there costs it two requests, and its pace counts them as one. Ours sends 100 contacts with a "
+    "request; those that were delivered before are looked at first. Time and CPU from a program's first line of "
+    "work to its last."
+)
+
+
+def use_of_limit(log: Sequence[Mapping[str, Any]], contacts: int, most_per_second: float) -> float:
+    """Percent: contacts a second from the first request for contacts to the last, by the stand-in's log."""
+    arrivals = sorted(entry["arrived"] for entry in log if "/objects/contacts" in entry["path"])
+    per_request = contacts / len(arrivals)
+    return 100 * per_request * (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) / most_per_second
+
+
+def part(there: Stage, report: Report, contacts: int = _CONTACTS) -> None:
+    """drt's sample and ours: contacts that are new, then all of them changed."""
+    done: list[Passed] = []
+    absent: list[Row] = []
+    with there.beside("hubspot") as here:
+        try:
+            _drt(here, done)
+        except NotInstallable as error:
+            report.missing(f"HubSpot: {_DRT}", str(error))
+            absent.append(missing(_DRT))
+        _ours(here, report, contacts, done)
+    for one in done:
+        method = f"{one.contacts:,} contacts, from the first line to the last; see the comparison"
+        report.add(f"HubSpot: {one.program}", [one.rate], "contacts/s", method, 1)
+        report.add(
+            f"HubSpot: {one.program}: refused for rate (429)", [one.refused], "answers", "by the sandbox's log", 0
+        )
+    about = _ABOUT.format(sample=_DRT_SAMPLE)
+    tables = ((HEAD, [*absent, *map(row, done)]), (PROMISES_HEAD, _PROMISES))
+    report.comparisons.append(Comparison(title="Beside others: HubSpot", about=about, tables=tables))
+
+
+def _drt(here: Stage, done: list[Passed]) -> None:
+    here.queue(_DRT_SAMPLE)
+    here.configure(**_LIMITS)
+    for what in ("new", "changed"):
+        if what == "changed":
+            here.execute(_CHANGE)
+            time.sleep(_WINDOW)  # what it has used of the limit is not to count against it now
+        before = len(here.requests())
+        run = running.hubspot(here)
+        done.append(_passed(here, f"{_DRT}, {what} contacts", _DRT_SAMPLE, run, before, run["said"]))
+
+
+def _ours(here: Stage, report: Report, contacts: int, done: list[Passed]) -> None:
+    here.queue(contacts)
+    here.configure(**_LIMITS)
+    for what, requests in (("new", 1), ("changed", _REQUESTS_FOR_CHANGED)):
+        if what == "changed":
+            here.execute(_CHANGE)
+        before = len(here.requests())
+        run = here.run(**_SETTINGS)
+        one = _passed(here, f"{_OURS}, {what} contacts", contacts, run, before, run["counts"]["synced"])
+        done.append(one)
+        most = _PER_SECOND * _PER_REQUEST / requests
+        used = use_of_limit(here.requests()[before:], contacts, most)
+        method = f"{contacts:,} {what} contacts, of {most:,.0f} contacts/s, from the first request for them to the last"
+        report.add(f"HubSpot: use of the limit, {what} contacts", [used], "%", method)
+
+
+def _passed(here: Stage, program: str, contacts: int, run: Mapping[str, Any], before: int, said: int) -> Passed:
+    held = [(one["properties"]["email"], one["properties"]) for one in here.held()]
+    right = as_they_should_be(held, wanted(here, _SENT))
+    return passed(program, contacts, run, here.requests()[before:], said, right)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hubspot")
+    parser.add_argument("contacts", nargs="?", type=int, default=_CONTACTS)
+    given = parser.parse_args()
+    report = Report()
+    with stage(ends_at=time.monotonic() + _SECONDS) as there:
+        part(there, report, given.contacts)
+    show(report)
+
+
+if __name__ == "__main__":
+    main()
