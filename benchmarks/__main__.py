@@ -12,7 +12,7 @@ from functools import partial
 
 from rich.console import Console
 
-from benchmarks import api, bulk, calibration, recovery, refused, singles, snapshot, weights
+from benchmarks import api, bulk, calibration, hubspot, recovery, refused, side_by_side, singles, snapshot, weights
 from benchmarks.report import Report
 from benchmarks.setting import FULL, QUICK, ROOT, WITH_A_MILLION, NoTimeLeft, Scale, Stage, stage
 
@@ -37,6 +37,8 @@ def parts(scale: Scale) -> Iterator[tuple[str, Part]]:
         yield "Beside an open transaction", snapshot.part
         yield "Recovery after five faults", recovery.part
         yield "Weights", weights.part
+        yield "Beside others: Brevo", partial(side_by_side.part, contacts=10_000)
+        yield "Beside others: HubSpot", hubspot.part
     contacts, repeats = scale.bulk[-1]
     yield f"In bulk, {contacts:,} contacts", partial(bulk.deliver, contacts=contacts, repeats=repeats)
 

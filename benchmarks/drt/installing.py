@@ -31,9 +31,10 @@ def python() -> Path:
 
 
 def _folder() -> Path:
-    root = os.environ.get("CRM_PIPELINES_BENCHMARKS_DIR") or Path.home() / ".cache" / "crm-pipelines" / "benchmarks"
+    """One for each state of the lock file and each Python."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     state = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()[:8]
-    return Path(root).expanduser().absolute() / f"drt-{VERSION}-{state}"
+    return cache.absolute() / "crm-pipelines" / "benchmarks" / f"drt-{VERSION}-{state}"
 
 
 def _install(folder: Path) -> None:
