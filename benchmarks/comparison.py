@@ -24,6 +24,7 @@ HEAD = (
     "says it delivered",
     "at the CRM as they should be",
 )
+REFUSALS_HEAD = ("program", "contacts", "says it delivered", "at the CRM as they should be")
 PROMISES_HEAD = ("program", "retries", "killed in the middle", "consent, block-list", "proof", "ledger")
 DRT_LEDGER = "of runs, and if switched on of contacts that failed; of all contacts with its state in Postgres"
 DRT_RETRIES = (

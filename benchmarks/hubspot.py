@@ -17,6 +17,7 @@ from benchmarks.comparison import (
     DRT_RETRIES,
     HEAD,
     PROMISES_HEAD,
+    REFUSALS_HEAD,
     Comparison,
     Passed,
     Row,
@@ -39,15 +40,25 @@ _WINDOW = 10.0
 _PER_REQUEST = 100
 _REQUESTS_FOR_CHANGED = 2
 _CONTACTS = 8000
-_DRT_SAMPLE = 120
+_DRT_SAMPLE = 100
+_WITH_REFUSALS = 1000
+_REFUSED = 10
 _SETTINGS = {"HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": "60"}
 _SENT = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
 _CHANGE = "UPDATE crm_contacts SET name = replace(name, 'Person', 'Renamed')"
 
 _DRT = f"drt {VERSION}, HubSpot destination"
+_DRT_BATCHES = f"drt {VERSION}, REST API destination, {_PER_REQUEST} contacts a request"
 _OURS = "ours"
 _PROMISES: tuple[Row, ...] = (
-    ("drt", DRT_RETRIES, DRT_KILLED, DRT_CONSENT, "the answer to each request", DRT_LEDGER),
+    (
+        "drt",
+        DRT_RETRIES,
+        DRT_KILLED,
+        DRT_CONSENT,
+        "HubSpot destination: the answer for each contact. REST API destination: that the batch was answered with 2xx",
+        DRT_LEDGER,
+    ),
     (
         "ours",
         "by contact, with growing delays; a refusal for rate uses up no try",
@@ -59,11 +70,16 @@ _PROMISES: tuple[Row, ...] = (
 )
 _ABOUT = (
     "The same Postgres, and the same stand-in with HubSpot's limits of 100 requests in 10 s; one program after the "
-    "other, each with an empty account. drt sends a request per contact, so {sample:,} of them are its sample. It "
-    "does not let HubSpot's host be set: the constant that has it is replaced as drt starts, and nothing else. A "
-    "contact that is there costs it two requests, and its pace counts them as one. Ours sends 100 contacts with a "
-    "request; those that were delivered before are looked at first. Time and CPU from a program's first line of "
-    "work to its last."
+    "other, each with an empty account. drt's HubSpot destination sends a request per contact, so {sample:,} of "
+    "them are its sample; a contact that is there costs it two requests, and its pace counts them as one. It does "
+    "not let HubSpot's host be set: the constant that has it is replaced as drt starts, and nothing else. drt's "
+    "REST API destination can be told how HubSpot's batch upsert is written, and sends 100 contacts with a request. "
+    "So does ours; those that were delivered before are looked at first. Time and CPU from a program's first line "
+    "of work to its last."
+)
+_ABOUT_REFUSALS = (
+    "HubSpot refuses {refused} of {contacts:,} contacts, which come in batches of 100. It answers 207, which is no "
+    "error, and says in the body whom it has refused:"
 )
 
 
@@ -75,28 +91,36 @@ def use_of_limit(log: Sequence[Mapping[str, Any]], contacts: int, most_per_secon
 
 
 def part(there: Stage, report: Report, contacts: int = _CONTACTS) -> None:
-    """drt's sample and ours: contacts that are new, then all of them changed."""
+    """drt's sample and ours: contacts that are new, then all of them changed. Then such as HubSpot refuses."""
     done: list[Passed] = []
     absent: list[Row] = []
+    refusals: list[Row] = []
     with there.beside("hubspot") as here:
         try:
-            _drt(here, done)
+            _drt(here, report, contacts, done)
+            refusals.append(_drt_refused(here))
         except NotInstallable as error:
-            report.missing(f"HubSpot: {_DRT}", str(error))
-            absent.append(missing(_DRT))
+            report.missing(f"HubSpot: drt {VERSION}", str(error))
+            absent.append(missing(f"drt {VERSION}"))
         _ours(here, report, contacts, done)
+        refusals.append(_ours_refused(here))
     for one in done:
         method = f"{one.contacts:,} contacts, from the first line to the last; see the comparison"
         report.add(f"HubSpot: {one.program}", [one.rate], "contacts/s", method, 1)
-        report.add(
-            f"HubSpot: {one.program}: refused for rate (429)", [one.refused], "answers", "by the sandbox's log", 0
-        )
+        refused = f"HubSpot: {one.program}: refused for rate (429)"
+        report.add(refused, [one.refused], "answers", "by the sandbox's log", 0)
+    figures = (HEAD, [*absent, *map(row, done)])
     about = _ABOUT.format(sample=_DRT_SAMPLE)
-    tables = ((HEAD, [*absent, *map(row, done)]), (PROMISES_HEAD, _PROMISES))
-    report.comparisons.append(Comparison(title="Beside others: HubSpot", about=about, tables=tables))
+    told = _ABOUT_REFUSALS.format(refused=_REFUSED, contacts=_WITH_REFUSALS)
+    report.comparisons += [
+        Comparison(title="Beside others: HubSpot", about=about, tables=(figures, (PROMISES_HEAD, _PROMISES))),
+        Comparison(
+            title="Beside others: contacts that HubSpot refuses", about=told, tables=((REFUSALS_HEAD, refusals),)
+        ),
+    ]
 
 
-def _drt(here: Stage, done: list[Passed]) -> None:
+def _drt(here: Stage, report: Report, contacts: int, done: list[Passed]) -> None:
     here.queue(_DRT_SAMPLE)
     here.configure(**_LIMITS)
     for what in ("new", "changed"):
@@ -106,6 +130,11 @@ def _drt(here: Stage, done: list[Passed]) -> None:
         before = len(here.requests())
         run = running.hubspot(here)
         done.append(_passed(here, f"{_DRT}, {what} contacts", _DRT_SAMPLE, run, before, run["said"]))
+    here.queue(contacts)
+    here.configure(**_LIMITS)
+    run = running.hubspot_upserts(here, _PER_REQUEST)
+    done.append(_passed(here, f"{_DRT_BATCHES}, new contacts", contacts, run, 0, run["said"]))
+    _add_use(report, _DRT_BATCHES, "new", here.requests(), contacts, 1)
 
 
 def _ours(here: Stage, report: Report, contacts: int, done: list[Passed]) -> None:
@@ -118,16 +147,44 @@ def _ours(here: Stage, report: Report, contacts: int, done: list[Passed]) -> Non
         run = here.run(**_SETTINGS)
         one = _passed(here, f"{_OURS}, {what} contacts", contacts, run, before, run["counts"]["synced"])
         done.append(one)
-        most = _PER_SECOND * _PER_REQUEST / requests
-        used = use_of_limit(here.requests()[before:], contacts, most)
-        method = f"{contacts:,} {what} contacts, of {most:,.0f} contacts/s, from the first request for them to the last"
-        report.add(f"HubSpot: use of the limit, {what} contacts", [used], "%", method)
+        _add_use(report, _OURS, what, here.requests()[before:], contacts, requests)
+
+
+def _add_use(report: Report, program: str, what: str, log: Sequence[Any], contacts: int, requests: int) -> None:
+    """`requests`: how many the program needs for a batch."""
+    most = _PER_SECOND * _PER_REQUEST / requests
+    method = f"{contacts:,} {what} contacts, of {most:,.0f} contacts/s, from the first request for them to the last"
+    used = use_of_limit(log, contacts, most)
+    report.add(f"HubSpot: use of the limit, {what} contacts: {program}", [used], "%", method)
+
+
+def _drt_refused(here: Stage) -> Row:
+    _refuse(here)
+    run = running.hubspot_upserts(here, _PER_REQUEST)
+    return _DRT_BATCHES, f"{_WITH_REFUSALS:,}", f"{run['said']:,}", f"{_right(here):,}"
+
+
+def _ours_refused(here: Stage) -> Row:
+    _refuse(here)
+    counts = here.run(**_SETTINGS)["counts"]
+    told = f"{counts['synced']:,}, and {counts['failed']:,} failed, with HubSpot's reason"
+    return _OURS, f"{_WITH_REFUSALS:,}", told, f"{_right(here):,}"
+
+
+def _refuse(here: Stage) -> None:
+    """An account that refuses some of the contacts that are queued."""
+    here.queue(_WITH_REFUSALS)
+    words = dict.fromkeys((f"person{n}@example.com" for n in range(1, _REFUSED + 1)), "Refused for a reason")
+    here.configure(**_LIMITS, refused=words)
 
 
 def _passed(here: Stage, program: str, contacts: int, run: Mapping[str, Any], before: int, said: int) -> Passed:
+    return passed(program, contacts, run, here.requests()[before:], said, _right(here))
+
+
+def _right(here: Stage) -> int:
     held = [(one["properties"]["email"], one["properties"]) for one in here.held()]
-    right = as_they_should_be(held, wanted(here, _SENT))
-    return passed(program, contacts, run, here.requests()[before:], said, right)
+    return as_they_should_be(held, wanted(here, _SENT))
 
 
 def main() -> None:

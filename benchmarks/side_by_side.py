@@ -19,6 +19,7 @@ from benchmarks.comparison import (
     DRT_RETRIES,
     HEAD,
     PROMISES_HEAD,
+    REFUSALS_HEAD,
     Comparison,
     Passed,
     Row,
@@ -50,7 +51,6 @@ _FLOOR = "the floor: a bare program, nothing guarded"
 _ACCEPTED = "ours, until Brevo has accepted the last import"
 _PROVED = "ours, each contact seen at Brevo"
 
-_REFUSALS_HEAD = ("program", "contacts", "says it delivered", "at the CRM as they should be")
 _SENT = {"FIRSTNAME": "first_name", "LASTNAME": "last_name", "SMS": "sms", "EXT_ID": "id"}
 _SENT_BY_LOOP = {"FIRSTNAME": "name"}
 _PROMISES: tuple[Row, ...] = (
@@ -126,7 +126,7 @@ def part(there: Stage, report: Report, contacts: int) -> None:
         report.add(f"Side by side: {one.program}", [one.rate], "contacts/s", method, 0)
     about = _ABOUT.format(contacts=contacts, loop=_LOOP_SAMPLE)
     figures = (HEAD, [*absent, *map(row, done)])
-    told = (_REFUSALS_HEAD, refusals)
+    told = (REFUSALS_HEAD, refusals)
     report.comparisons += [
         Comparison(title="Beside others: Brevo", about=about, tables=(figures, (PROMISES_HEAD, _PROMISES))),
         Comparison(title="Beside others: rows that Brevo refuses", about=_ABOUT_REFUSALS, tables=(told,)),

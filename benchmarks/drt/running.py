@@ -31,20 +31,24 @@ _HUBSPOT_PROPERTIES = (
     '{"email": {{ row.email | tojson_safe }}, "firstname": {{ row.first_name | tojson_safe }}, '
     '"lastname": {{ row.last_name | tojson_safe }}, "phone": {{ row.phone_number | tojson_safe }}}'
 )
+_UPSERTS = (
+    '{"inputs": [{% for row in rows %}{"id": {{ row.email | tojson_safe }}, "idProperty": "email", '
+    '"objectWriteTraceId": {{ row.id | tojson_safe }}, "properties": '
+    + _HUBSPOT_PROPERTIES
+    + '}{{ "," if not loop.last }}{% endfor %}]}'
+)
 
 
 def brevo_import(there: Stage, rows: int) -> dict[str, Any]:
     """drt's REST API destination in its batch mode: so many contacts in each import."""
-    destination = {
-        "type": "rest_api",
-        "url": f"{there.sandbox}/v3/contacts/import",
-        "method": "POST",
-        "headers": {"api-key": "benchmark", "Content-Type": "application/json"},
-        "body_mode": "batch",
-        "batch_template": _IMPORT,
-        "max_records_per_request": rows,
-    }
-    return _run(there, destination, {"batch_size": rows}, {})
+    return _in_batches(there, "/v3/contacts/import", _IMPORT, rows, {"api-key": "benchmark"})
+
+
+def hubspot_upserts(there: Stage, rows: int) -> dict[str, Any]:
+    """drt's REST API destination in its batch mode, told how HubSpot's batch upsert is written."""
+    return _in_batches(
+        there, "/crm/v3/objects/contacts/batch/upsert", _UPSERTS, rows, {"Authorization": "Bearer benchmark"}
+    )
 
 
 def hubspot(there: Stage) -> dict[str, Any]:
@@ -57,6 +61,19 @@ def hubspot(there: Stage) -> dict[str, Any]:
         "auth": {"type": "bearer", "token_env": "HUBSPOT_TOKEN"},
     }
     return _run(there, destination, {}, {"HUBSPOT_TOKEN": "benchmark", "HUBSPOT_STAND_IN": there.sandbox})
+
+
+def _in_batches(there: Stage, path: str, template: str, rows: int, headers: Mapping[str, str]) -> dict[str, Any]:
+    destination = {
+        "type": "rest_api",
+        "url": f"{there.sandbox}{path}",
+        "method": "POST",
+        "headers": {"Content-Type": "application/json", **headers},
+        "body_mode": "batch",
+        "batch_template": template,
+        "max_records_per_request": rows,
+    }
+    return _run(there, destination, {"batch_size": rows}, {})
 
 
 def _run(
