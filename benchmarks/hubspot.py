@@ -43,6 +43,7 @@ _CONTACTS = 8000
 _DRT_SAMPLE = 100
 _WITH_REFUSALS = 1000
 _REFUSED = 10
+_REASON = "Refused for a reason"
 _SETTINGS = {"HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": "60"}
 _SENT = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
 _CHANGE = "UPDATE crm_contacts SET name = replace(name, 'Person', 'Renamed')"
@@ -167,14 +168,15 @@ def _drt_refused(here: Stage) -> Row:
 def _ours_refused(here: Stage) -> Row:
     _refuse(here)
     counts = here.run(**_SETTINGS)["counts"]
-    told = f"{counts['synced']:,}, and {counts['failed']:,} failed, with HubSpot's reason"
+    failed = here.scalar(f"SELECT count(*) FROM crm_syncs WHERE state = 'failed' AND last_error LIKE '%{_REASON}%'")
+    told = f"{counts['synced']:,}, and of {failed:,} that they failed, in HubSpot's words"
     return _OURS, f"{_WITH_REFUSALS:,}", told, f"{_right(here):,}"
 
 
 def _refuse(here: Stage) -> None:
     """An account that refuses some of the contacts that are queued."""
     here.queue(_WITH_REFUSALS)
-    words = dict.fromkeys((f"person{n}@example.com" for n in range(1, _REFUSED + 1)), "Refused for a reason")
+    words = dict.fromkeys((f"person{n}@example.com" for n in range(1, _REFUSED + 1)), _REASON)
     here.configure(**_LIMITS, refused=words)
 
 

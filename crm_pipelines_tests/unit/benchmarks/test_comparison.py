@@ -53,10 +53,10 @@ def test_a_seam_between_batches_lowers_the_use_of_a_limit() -> None:
 
 def test_refusals_for_rate_are_counted_and_the_other_requests_too() -> None:
     run = {"seconds": 2.0, "cpu_seconds": 0.4, "cpu_of_others": {"Postgres": 0.1}}
-    log = [request("/x", 429, 0), request("/x", 200, 1), request("/x", 500, 1)]
+    log = [request("/x", 429, 0), request("/x", 429, 0), request("/x", 200, 1), request("/x", 500, 1)]
     one = passed("it", 100, run, log, said=100, right=99)
-    assert (one.requests, one.refused, one.rate) == (3, 1, 50)
-    assert row(one) == ("it", "100", "50", "4.00", "1.00", "30.0", "1", "100", "99")
+    assert (one.requests, one.refused, one.rate) == (4, 2, 50)
+    assert row(one) == ("it", "100", "50", "4.00", "1.00", "40.0", "2", "100", "99")
 
 
 def test_what_is_not_known_is_told_as_such() -> None:
