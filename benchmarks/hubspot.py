@@ -1,4 +1,4 @@
-"""How much of HubSpot's limit is used, beside drt's HubSpot destination: `python -m benchmarks.hubspot`.
+"""How much of HubSpot's limit is used, beside drt's HubSpot destination: `python -m benchmarks.hubspot [CONTACTS]`.
 
 HubSpot allows a key of a free account 100 requests in 10 seconds, and an upsert of 100 contacts with each: 1,000
 contacts a second. The stand-in keeps to these limits, and its log tells who went beyond. First everybody is new, then
@@ -44,6 +44,7 @@ _DRT_SAMPLE = 100
 _WITH_REFUSALS = 1000
 _REFUSED = 10
 _REASON = "Refused for a reason"
+_FAILED = "SELECT count(*) FROM crm_syncs WHERE state = 'failed' AND last_error LIKE '%Refused for a reason%'"
 _SETTINGS = {"HUBSPOT_SYNC_SCHEDULER_INTERVAL_MINUTES": "60"}
 _SENT = {"email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone"}
 _CHANGE = "UPDATE crm_contacts SET name = replace(name, 'Person', 'Renamed')"
@@ -168,7 +169,7 @@ def _drt_refused(here: Stage) -> Row:
 def _ours_refused(here: Stage) -> Row:
     _refuse(here)
     counts = here.run(**_SETTINGS)["counts"]
-    failed = here.scalar(f"SELECT count(*) FROM crm_syncs WHERE state = 'failed' AND last_error LIKE '%{_REASON}%'")
+    failed = here.scalar(_FAILED)
     told = f"{counts['synced']:,}, and of {failed:,} that they failed, in HubSpot's words"
     return _OURS, f"{_WITH_REFUSALS:,}", told, f"{_right(here):,}"
 
@@ -192,10 +193,11 @@ def _right(here: Stage) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hubspot")
     parser.add_argument("contacts", nargs="?", type=int, default=_CONTACTS)
+    parser.add_argument("--quick", action="store_true", help="1,000 contacts")
     given = parser.parse_args()
     report = Report()
     with stage(ends_at=time.monotonic() + _SECONDS) as there:
-        part(there, report, given.contacts)
+        part(there, report, 1000 if given.quick else given.contacts)
     show(report)
 
 
