@@ -73,11 +73,11 @@ _PROMISES: tuple[Row, ...] = (
 _ABOUT = (
     "The same Postgres, and the same stand-in with HubSpot's limits of 100 requests in 10 s; one program after the "
     "other, each with an empty account. drt's HubSpot destination sends a request per contact, so {sample:,} of "
-    "them are its sample; a contact that is there costs it two requests, and its pace counts them as one. It does "
-    "not let HubSpot's host be set: the constant that has it is replaced as drt starts, and nothing else. drt's "
-    "REST API destination can be told how HubSpot's batch upsert is written, and sends 100 contacts with a request. "
-    "So does ours; those that were delivered before are looked at first. Time and CPU from a program's first line "
-    "of work to its last."
+    "them are its sample; a contact that is there costs it two requests, and its pace counts them as one. Whom it "
+    "gives up is skipped, as it was told (by default that ends its run). It does not let HubSpot's host be set: the "
+    "constant that has it is replaced as drt starts, and nothing else. drt's REST API destination can be told how "
+    "HubSpot's batch upsert is written, and sends 100 contacts with a request. So does ours; those that were "
+    "delivered before are looked at first. Time and CPU from a program's first line of work to its last."
 )
 _ABOUT_REFUSALS = (
     "HubSpot refuses {refused} of {contacts:,} contacts, which come in batches of 100. It answers 207, which is no "
