@@ -10,7 +10,8 @@ _IN_BULK = {"BREVO_BULK_THRESHOLD": "1000", "BREVO_SYNC_SCHEDULER_INTERVAL_MINUT
 _SHARES = (0.001, 0.01, 0.1)
 _RATE = 10
 # Of those that go one by one: sending all of a large share would take longer than all else.
-_ALONE = 150
+# Enough that it is the rate that is measured, and not how long a run takes to begin.
+_ALONE = 300
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,8 @@ FULL = Scale(
     api=True,
     evidence=True,
 )
-WITH_A_MILLION = replace(FULL, seconds=3600, bulk=(*FULL.bulk, (1_000_000, 1)))
+MILLION = 1_000_000
+WITH_A_MILLION = replace(FULL, seconds=3600, bulk=(*FULL.bulk, (MILLION, 1)))
 QUICK = Scale(
     seconds=600,
     repeats=1,
