@@ -44,7 +44,7 @@ def deliver(there: Stage, report: Report, contacts: int, repeats: int) -> None:
             with report.within(CLAIMS):
                 _claim(there, report, f"Claiming 1,000 of {contacts:,} that are due")
         ours.append(_ours(there, contacts))
-        if with_floor:
+        if with_floor and number == 0:
             there.configure(import_seconds=0)
             there.queue(contacts)
             unlimited.append(_ours(there, contacts, BREVO_RATE_LIMIT_PER_SECOND="1000"))
