@@ -132,6 +132,20 @@ def test_a_part_that_fails_costs_its_own_figures_and_the_page_says_which(
     assert "Measuring: good ... 0 s" in said.getvalue()
 
 
+def test_once_the_time_is_over_no_further_part_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(bench, "parts", lambda _: [(EVIDENCE, "late", lambda *_: begun.append("late"))])
+    report = Report()
+    bench.measure(cast("Stage", _Over()), report, FULL, Console(file=io.StringIO()))
+    assert begun == []
+    assert f"| late | {NOT_MEASURED} | there was no time left" in report.markdown()
+
+
+class _Over:
+    def time_left(self) -> float:
+        raise NoTimeLeft
+
+
 class _Patient:
     """A stage whose time is never over."""
 
