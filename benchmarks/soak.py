@@ -109,10 +109,10 @@ class Minute:
 
     @property
     def sizes(self) -> tuple[str, ...]:
-        """What should not grow."""
-        delays = (f"{self.p50:.1f}", f"{self.p99:.1f}", f"{self.oldest:.0f}")
+        """What should not grow; no delay where nothing was delivered."""
+        delays = (f"{self.p50:.1f}", f"{self.p99:.1f}") if self.p99 else ("–", "–")
         megabytes = (f"{self.tables:.1f}", f"{self.indexes:.1f}", f"{self.worker:.0f}", f"{self.sandbox:.0f}")
-        return (*delays, f"{self.claim:.1f}", f"{self.dead:,}", *megabytes)
+        return (*delays, f"{self.oldest:.0f}", f"{self.claim:.1f}", f"{self.dead:,}", *megabytes)
 
 
 def main() -> None:
@@ -185,7 +185,7 @@ def parts(minutes: Sequence[Minute]) -> list[tuple[str, ...]]:
         )
         since = before.at if before else 0.0
         rows.append(
-            (f"{since:.0f}–{whole.at:.0f}", f"{faults}", f"{runs}", f"{failed}", f"{delivered:,}", *whole.sizes)
+            (f"{since:.3g}–{whole.at:.3g}", f"{faults}", f"{runs}", f"{failed}", f"{delivered:,}", *whole.sizes)
         )
     return rows
 
