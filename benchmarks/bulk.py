@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report import Point, Report, Spent
+from benchmarks.picture import Point
+from benchmarks.report import CLAIMS, SIDE_BY_SIDE, Report, Spent
 from benchmarks.setting import Scale, Stage
 
 # Long enough for a million in one run: half of the sending time is for importing, at most five minutes.
 _IN_BULK = {"BREVO_BULK_THRESHOLD": "1000", "BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "60"}
+_REQUESTS_PER_SECOND = 10
+# Of contacts, in the pages by which they are seen at the CRM.
+_PAGE = 1000
 # With fewer it is mostly Dagster that is compared.
 _LEAST_FOR_THE_FLOOR = 10_000
 
@@ -37,9 +41,10 @@ def deliver(there: Stage, report: Report, contacts: int, repeats: int) -> None:
             floors.append(_floor(there, contacts))
         _set(there, contacts)
         if number == 0:
-            _claim(there, report, f"Claiming 1,000 of {contacts:,} that are due")
+            with report.within(CLAIMS):
+                _claim(there, report, f"Claiming 1,000 of {contacts:,} that are due")
         ours.append(_ours(there, contacts))
-        if with_floor:
+        if with_floor and number == 0:
             there.configure(import_seconds=0)
             there.queue(contacts)
             unlimited.append(_ours(there, contacts, BREVO_RATE_LIMIT_PER_SECOND="1000"))
@@ -51,7 +56,13 @@ def deliver(there: Stage, report: Report, contacts: int, repeats: int) -> None:
     cpu = [1000 * one.cpu["the run"] / contacts for one in ours]
     report.add(f"{what}: CPU", cpu, "ms per contact", "of the run's process", 2)
     report.points.append(
-        Point(contacts=contacts, per_second=statistics.median(rates), peak_mb=statistics.median(peaks))
+        Point(
+            contacts=contacts,
+            per_second=statistics.median(rates),
+            peak_mb=statistics.median(peaks),
+            limit=_REQUESTS_PER_SECOND * _PAGE,
+            floor=contacts / statistics.median(one.seconds for one in floors) if floors else None,
+        )
     )
     report.spent.append(Spent(contacts=contacts, seconds=ours[-1].seconds, cpu=ours[-1].cpu))
     smaller = report.figures.get(f"In bulk, {contacts // 10:,} contacts: peak memory")
@@ -59,7 +70,8 @@ def deliver(there: Stage, report: Report, contacts: int, repeats: int) -> None:
         ratio = f"Memory at {contacts:,} against {contacts // 10:,}"
         report.add(ratio, [peak / smaller], "times", "medians of the rows above", 2)
     if with_floor:
-        _against_the_floor(report, contacts, floors, ours, unlimited)
+        with report.within(SIDE_BY_SIDE):
+            _against_the_floor(report, contacts, floors, ours, unlimited)
 
 
 def _floor(there: Stage, contacts: int) -> _Delivery:
@@ -116,7 +128,9 @@ def _own_cpu(one: _Delivery) -> float:
 
 
 def _set(there: Stage, contacts: int) -> None:
-    there.configure(contacts_per_second=10, contacts_per_hour=36_000, others_per_hour=100, import_seconds=0)
+    there.configure(
+        contacts_per_second=_REQUESTS_PER_SECOND, contacts_per_hour=36_000, others_per_hour=100, import_seconds=0
+    )
     there.queue(contacts)
 
 

@@ -44,9 +44,13 @@ _VALUES = sa.text("""
 class Comparison:
     """`tables`: head and rows of each."""
 
-    title: str
     about: str
     tables: Sequence[tuple[Row, Sequence[Row]]]
+
+    @property
+    def markdown(self) -> str:
+        """What stands below the heading of its section."""
+        return f"{self.about}\n\n" + "\n".join(map(_table, self.tables))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,18 +142,13 @@ def as_they_should_be(held: Iterable[tuple[str, Mapping[str, Any]]], values: Map
     )
 
 
-def markdown(one: Comparison) -> str:
-    """A section with its tables."""
-    return f"## {one.title}\n\n{one.about}\n\n" + "\n".join(map(_table, one.tables))
-
-
 def show(report: "Report") -> None:
     """On the terminal: the comparisons as they stand in docs/benchmarks.md, and the figures of their own."""
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    for one in report.comparisons:
-        console.print(markdown(one))
-    for what, figure, method in report.rows:
-        console.print(f"{what}: {figure}; {method}")
+    for title, one in report.comparisons.items():
+        console.print(f"## {title}\n\n{one.markdown}")
+    for row in report.rows:
+        console.print(f"{row.what}: {row.figure}; {row.method}")
 
 
 def _table(table: tuple[Row, Sequence[Row]]) -> str:

@@ -30,7 +30,7 @@ from benchmarks.comparison import (
 )
 from benchmarks.drt import running
 from benchmarks.drt.installing import VERSION, NotInstallable
-from benchmarks.report import Report
+from benchmarks.report import HUBSPOT, HUBSPOT_REFUSED, Report
 from benchmarks.setting import Stage, stage
 
 _SECONDS = 300
@@ -114,12 +114,8 @@ def part(there: Stage, report: Report, contacts: int = _CONTACTS) -> None:
     figures = (HEAD, [*absent, *map(row, done)])
     about = _ABOUT.format(sample=_DRT_SAMPLE)
     told = _ABOUT_REFUSALS.format(refused=_REFUSED, contacts=_WITH_REFUSALS)
-    report.comparisons += [
-        Comparison(title="Beside others: HubSpot", about=about, tables=(figures, (PROMISES_HEAD, _PROMISES))),
-        Comparison(
-            title="Beside others: contacts that HubSpot refuses", about=told, tables=((REFUSALS_HEAD, refusals),)
-        ),
-    ]
+    report.comparisons[HUBSPOT] = Comparison(about=about, tables=(figures, (PROMISES_HEAD, _PROMISES)))
+    report.comparisons[HUBSPOT_REFUSED] = Comparison(about=told, tables=((REFUSALS_HEAD, refusals),))
 
 
 def _drt(here: Stage, report: Report, contacts: int, done: list[Passed]) -> None:

@@ -4,27 +4,40 @@ import datetime
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Table
 
-from benchmarks.comparison import Comparison, markdown
-from benchmarks.targets import TARGETS
+from benchmarks.comparison import Comparison
+from benchmarks.picture import Point, draw
+from benchmarks.targets import NOT_MEASURED, TARGETS, summary
 
 _HEAD = """# Benchmarks
 
-Written by `make bench` on {date}: {machine}. Each figure is the median of its runs, lowest to highest in brackets if
-there was more than one. Postgres with its default durability, real HTTP to the sandbox on the same machine, so client,
-server and CRM share its processors: compare the rows with each other, not with another machine's.
+Written by `make bench` on {date}: {machine}. {summary}.
 
-Calibration: {calibration}.
+{picture}
+**The cap** is what the floor reaches, or what the CRM's limit allows where that is less: 10 requests/s, 1,000 contacts
+a page. The floor is a bare program that does the same work without claims, gate, consent checks or Dagster. Client,
+server and a stand-in for the CRM share the processors. Postgres has its default durability.
 
-![Bulk deliveries by size: throughput and peak memory](images/benchmarks.png)
+**Another machine:** compare ratios as they stand. Compare absolute figures by its calibration (`python -m
+benchmarks.calibration`); here it is {calibration}.
 
+## Targets
+
+{targets}
+The rest of this page is what the verdicts come from. A figure is the median of its runs, with the lowest and the
+highest in brackets if there was more than one; ratios come first. How it is measured, and how to measure a part alone:
+[measuring.md](measuring.md).
 """
-_BOUNDS = """## What bounds a delivery in bulk
+_PICTURE = "![Bulk deliveries by size: throughput below its cap, and peak memory](images/benchmarks.png)\n"
+_BOUNDS = """
+## What bounds a delivery in bulk
 
 Processors: the CPU time that each program took, and the share of all processors that this is for as long as the run
 lasted. The sandbox stands on the same machine; Brevo does not.
@@ -36,14 +49,41 @@ the two runs Python at a time.
 
 {stages}"""
 
+SIDE_BY_SIDE = "Side by side"
+SIDE_BY_SIDE_REFUSED = "Side by side: rows that Brevo refuses"
+HUBSPOT = "HubSpot side by side"
+HUBSPOT_REFUSED = "HubSpot side by side: contacts that it refuses"
+ONE_BY_ONE = "One by one"
+IN_BULK = "In bulk"
+REFUSED = "Refused rows"
+FIXED_COSTS = "Fixed costs"
+CLAIMS = "Claims"
+EVIDENCE = "Evidence"
+API = "API"
+SECTIONS: Mapping[str, str] = {
+    SIDE_BY_SIDE: "",
+    SIDE_BY_SIDE_REFUSED: "",
+    HUBSPOT: "",
+    HUBSPOT_REFUSED: "",
+    ONE_BY_ONE: "A request for each contact. With the limit on, by the sandbox's log; then with it off.",
+    IN_BULK: "By Brevo's import, which takes no time, with its limits on. Each contact is seen at the CRM.",
+    REFUSED: "The CRM leaves a share of the rows out of an import; what is left goes one by one in the next run.",
+    FIXED_COSTS: "What a run costs before it delivers anything, and what it leaves in Dagster's storage.",
+    CLAIMS: "One claim of 1,000 contacts: the pages of 8 KB that it touches.",
+    EVIDENCE: "A steady load beside an open transaction and after five faults; what a delivery weighs in Postgres.",
+    API: "The HTTP API in a process of its own.",
+}
+"""Sections of the figures, in their order, and what is done in each, unless their table says it."""
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One bulk delivery of so many contacts."""
 
-    contacts: int
-    per_second: float
-    peak_mb: float
+class Row(NamedTuple):
+    """A figure with its unit, or that it is missing; then why."""
+
+    what: str
+    figure: str
+    method: str
+    section: str
+    is_ratio: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,45 +96,57 @@ class Spent:
 
 
 class Report:
-    """Rows of the table, points of the picture, and what bulk deliveries spent. `figures`: medians by row.
+    """Rows by section, points of the picture, and what bulk deliveries spent. `figures`: medians by row.
 
-    `stages`: a number of contacts, and the seconds of CPU and of waiting by stage.
+    `stages`: a number of contacts, and the seconds of CPU and of waiting by stage. `comparisons`: with others, by the
+    heading of their section.
     """
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, str, str]] = []
+    def __init__(self, *, with_a_million: bool = False) -> None:
+        self.with_a_million = with_a_million
+        self.rows: list[Row] = []
         self.figures: dict[str, float] = {}
         self.points: list[Point] = []
         self.spent: list[Spent] = []
         self.stages: tuple[int, Mapping[str, Sequence[float]]] | None = None
-        self.calibration = "not measured"
-        self.comparisons: list[Comparison] = []
+        self.comparisons: dict[str, Comparison] = {}
+        self.calibration = NOT_MEASURED
+        self._section = _ELSE
+
+    @contextmanager
+    def within(self, section: str) -> Iterator[None]:
+        """What is added in this block stands under that heading."""
+        before, self._section = self._section, section
+        try:
+            yield
+        finally:
+            self._section = before
 
     def add(self, what: str, values: Sequence[float], unit: str, method: str, digits: int = 1) -> float:
         median = statistics.median(values)
         spread = f" ({min(values):,.{digits}f}–{max(values):,.{digits}f})" if len(values) > 1 else ""
-        self.rows.append((what, f"{median:,.{digits}f} {unit}{spread}", method))
+        figure = f"{median:,.{digits}f} {unit}{spread}"
+        self.rows.append(Row(what, figure, method, self._section, unit.startswith(("times", "%"))))
         self.figures[what] = median
         return median
 
     def missing(self, what: str, why: str) -> None:
         """A figure that there is none of."""
-        self.rows.append((what, "missing", why))
+        self.rows.append(Row(what, NOT_MEASURED, why, self._section, is_ratio=False))
 
-    def tables(self) -> list[tuple[Sequence[str], list[tuple[str, ...]]]]:
-        """Head and rows of each: what was measured, the targets, and the CPU time and the stages of bulk deliveries."""
-        targets = [(one.what, one.aim, *one.verdict(self.figures)) for one in TARGETS]
-        return [
-            (("what", "figure", "how it was measured"), list(self.rows)),
-            (("target", "aim", "measured", "verdict"), targets),
-            (("contacts", *_PROGRAMS, "busy"), [_processors(one) for one in self.spent]),
-            (("stage", "CPU, s", "waiting, s"), _stages(self.stages[1] if self.stages else {})),
-        ]
+    @property
+    def summary(self) -> str:
+        """How many targets are met."""
+        return summary(self.figures, with_a_million=self.with_a_million)
 
     def show(self) -> list[Table]:
+        """For the terminal."""
+        titled = [("Targets", *self._targets()), *((name, _FIGURES, rows) for name, rows in self._sections().items())]
+        if self.stages:
+            titled += [("Processors", *self._processors()), ("Stages", *self._stages())]
         shown = []
-        for head, rows in self.tables():
-            table = Table(*head)
+        for title, head, rows in titled:
+            table = Table(*head, title=title)
             for row in rows:
                 table.add_row(*row)
             shown.append(table)
@@ -102,21 +154,63 @@ class Report:
 
     def write(self, docs: Path) -> None:
         """docs/benchmarks.md and its picture."""
-        head = _HEAD.format(
-            date=datetime.datetime.now(datetime.UTC).date(),
-            calibration=self.calibration,
-            machine=f"{os.cpu_count()} processors, {platform.machine()}, Python {platform.python_version()}",
-        )
-        figures, targets, processors, stages = (_markdown(*table) for table in self.tables())
-        text = f"{head}## Targets\n\n{targets}\n## Figures\n\n{figures}"
-        if self.stages:
-            text += "\n" + _BOUNDS.format(processors=processors, contacts=self.stages[0], stages=stages)
-        text += "".join(f"\n{markdown(one)}" for one in self.comparisons)
-        (docs / "benchmarks.md").write_text(text, encoding="utf-8")
+        (docs / "benchmarks.md").write_text(self.markdown(), encoding="utf-8")
         if self.points:
             draw(self.points, docs / "images" / "benchmarks.png")
 
+    def markdown(self) -> str:
+        """The page: the targets, then the figures by section, then what bounds a delivery in bulk."""
+        head = _HEAD.format(
+            date=datetime.datetime.now(datetime.UTC).date(),
+            machine=f"{os.cpu_count()} processors, {platform.machine()}, Python {platform.python_version()}",
+            summary=self.summary,
+            picture=_PICTURE if self.points else "",
+            calibration=self.calibration,
+            targets=_markdown(*self._targets()),
+        )
+        figures = self._sections()
+        further = [name for name in figures if name not in SECTIONS]
+        sections = (self._section_text(name, figures.get(name, [])) for name in dict.fromkeys((*SECTIONS, *further)))
+        bounds = ""
+        if self.stages:
+            processors, stages = _markdown(*self._processors()), _markdown(*self._stages())
+            bounds = _BOUNDS.format(processors=processors, contacts=self.stages[0], stages=stages)
+        return head + "".join(sections) + bounds
 
+    def _section_text(self, name: str, rows: list[tuple[str, ...]]) -> str:
+        compared = self.comparisons[name].markdown if name in self.comparisons else ""
+        parts = [SECTIONS.get(name, ""), compared, _markdown(_FIGURES, rows) if rows else ""]
+        if not any(parts[1:]):
+            parts[1] = f"{NOT_MEASURED.capitalize()}."
+        return "".join(f"\n{part.strip()}\n" for part in (f"## {name}", *parts) if part)
+
+    def _sections(self) -> dict[str, list[tuple[str, ...]]]:
+        """Rows by heading, in the order of SECTIONS; ratios first."""
+        order = [*SECTIONS, *(row.section for row in self.rows if row.section not in SECTIONS)]
+        ordered = sorted(self.rows, key=lambda row: (order.index(row.section), not row.is_ratio))
+        found: dict[str, list[tuple[str, ...]]] = {}
+        for row in ordered:
+            found.setdefault(row.section, []).append((row.what, row.figure, row.method))
+        return found
+
+    def _targets(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        rows: list[tuple[str, ...]] = []
+        group = ""
+        for one in TARGETS:
+            verdict = one.verdict(self.figures, with_a_million=self.with_a_million)
+            rows.append(("" if one.group == group else one.group, one.what, one.aim, *verdict))
+            group = one.group
+        return ("", "target", "aim", "measured", "verdict"), rows
+
+    def _processors(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        return ("contacts", *_PROGRAMS, "busy"), [_processors(one) for one in self.spent]
+
+    def _stages(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        return ("stage", "CPU, s", "waiting, s"), _stages(self.stages[1] if self.stages else {})
+
+
+_ELSE = "Figures"
+_FIGURES = ("what", "figure", "how it was measured")
 _PROGRAMS = ("the run", "Postgres", "the sandbox")
 
 
@@ -133,29 +227,3 @@ def _stages(seconds: Mapping[str, Sequence[float]]) -> list[tuple[str, ...]]:
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
-
-
-def draw(points: Sequence[Point], file: Path) -> None:
-    """Throughput and peak memory against size."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    ordered = sorted(points, key=lambda point: point.contacts)
-    sizes = [point.contacts for point in ordered]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for axes, values, title in (
-        (left, [point.per_second for point in ordered], "contacts per second, proof included"),
-        (right, [point.peak_mb for point in ordered], "peak memory of the run's process, MB"),
-    ):
-        axes.plot(sizes, values, marker="o", color="#0b7a75")
-        for size, value in zip(sizes, values, strict=True):
-            axes.annotate(f"{value:,.0f}", (size, value), textcoords="offset points", xytext=(0, 7), ha="center")
-        axes.set_xscale("log")
-        axes.set_ylim(0, max(values) * 1.25)
-        axes.set_xlabel("contacts in the queue")
-        axes.set_title(title, fontsize=10)
-        axes.grid(visible=True, alpha=0.3)
-    figure.savefig(file, dpi=130)
-    plt.close(figure)

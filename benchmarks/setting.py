@@ -33,7 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 class Scale:
     """How much is measured: `bulk` are sizes and how often each; `seconds` is what all may take together.
 
-    `stages`: the size of which the stages are measured, in a run more. `refused`: of an import with refused rows.
+    `stages`: the size of which the stages are measured, in a run more. `refused`: of an import with refused rows,
+    `slow_imports`: also where an import takes its time.
     `evidence`: an old snapshot, faults, weights.
     """
 
@@ -42,7 +43,7 @@ class Scale:
     bulk: tuple[tuple[int, int], ...]
     stages: int
     refused: int
-    refused_repeats: int
+    slow_imports: bool
     limit_seconds: int
     due_later: int
     api: bool
@@ -52,23 +53,26 @@ class Scale:
 FULL = Scale(
     seconds=1200,
     repeats=3,
-    bulk=((1_000, 3), (10_000, 3), (100_000, 3)),
+    bulk=((1_000, 3), (10_000, 2), (100_000, 2)),
     stages=100_000,
     refused=20_000,
-    refused_repeats=1,
+    slow_imports=False,
     limit_seconds=60,
     due_later=100_000,
     api=True,
     evidence=True,
 )
-WITH_A_MILLION = replace(FULL, seconds=3600, bulk=(*FULL.bulk, (1_000_000, 1)))
+MILLION = 1_000_000
+WITH_A_MILLION = replace(
+    FULL, seconds=3600, bulk=((1_000, 3), (10_000, 3), (100_000, 3), (MILLION, 1)), slow_imports=True
+)
 QUICK = Scale(
     seconds=600,
     repeats=1,
     bulk=((1_000, 1), (10_000, 1)),
     stages=5_000,
     refused=5_000,
-    refused_repeats=1,
+    slow_imports=False,
     limit_seconds=10,
     due_later=5_000,
     api=False,

@@ -32,7 +32,7 @@ from benchmarks.comparison import (
 )
 from benchmarks.drt import running
 from benchmarks.drt.installing import VERSION, NotInstallable
-from benchmarks.report import Report
+from benchmarks.report import SIDE_BY_SIDE, SIDE_BY_SIDE_REFUSED, Report
 from benchmarks.setting import Stage, stage
 
 _IN_BULK = {"BREVO_BULK_THRESHOLD": "1000", "BREVO_SYNC_SCHEDULER_INTERVAL_MINUTES": "60"}
@@ -127,10 +127,8 @@ def part(there: Stage, report: Report, contacts: int) -> None:
     about = _ABOUT.format(contacts=contacts, loop=_LOOP_SAMPLE)
     figures = (HEAD, [*absent, *map(row, done)])
     told = (REFUSALS_HEAD, refusals)
-    report.comparisons += [
-        Comparison(title="Beside others: Brevo", about=about, tables=(figures, (PROMISES_HEAD, _PROMISES))),
-        Comparison(title="Beside others: rows that Brevo refuses", about=_ABOUT_REFUSALS, tables=(told,)),
-    ]
+    report.comparisons[SIDE_BY_SIDE] = Comparison(about=about, tables=(figures, (PROMISES_HEAD, _PROMISES)))
+    report.comparisons[SIDE_BY_SIDE_REFUSED] = Comparison(about=_ABOUT_REFUSALS, tables=(told,))
 
 
 def _drt(there: Stage, contacts: int) -> Iterator[Passed]:

@@ -1,11 +1,11 @@
 """A process that runs brevo_sync again and again, and its keeper, which starts another when it ends.
 
-It prints a line of JSON for each run. Arguments: at most so many contacts in a run, seconds between two looks for
-something due, and a file with eight bytes: the seconds by which this process's clock (`time.time`) is ahead.
+It prints a line of JSON for each run, and ends when its standard input does. Arguments: at most so many contacts in a
+run, seconds between two looks for something due, and a file with eight bytes: the seconds by which this process's clock
+(`time.time`) is ahead.
 """
 
 import json
-import signal
 import struct
 import subprocess
 import sys
@@ -61,7 +61,7 @@ class Steady:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            _end(self._process)
         self._keeper.join(_LONGEST_START)
         self.kill()
 
@@ -94,10 +94,18 @@ class Steady:
             with (
                 self._log.open("a") as log,
                 subprocess.Popen(
-                    self._command, env=self._environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+                    self._command,
+                    env=self._environment,
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
                 ) as process,
             ):
                 self._process, self.starts = process, self.starts + 1
+                if self._over.is_set():
+                    _end(process)
                 assert process.stdout is not None
                 for line in process.stdout:
                     self.runs.append(Run(**json.loads(line)))
@@ -112,7 +120,7 @@ def main() -> None:
     from crm_pipelines.orchestration.sync.run_now import run_now
 
     over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    threading.Thread(target=_wait_for_the_end, args=(over,), daemon=True).start()
     looked = -_BETWEEN_LOOKS
     while not over.is_set():
         with Destination("brevo").open() as account:
@@ -136,6 +144,17 @@ def main() -> None:
             queue=dict(queue),
         )
         print(json.dumps(vars(told)), flush=True)  # noqa: T201 - the keeper reads it
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """After its run. A signal would be Dagster's while one goes on."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def _wait_for_the_end(over: threading.Event) -> None:
+    sys.stdin.read()
+    over.set()
 
 
 def _bury(queue: Queue) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.comparison import HEAD, Comparison, Passed, as_they_should_be, markdown, missing, passed, row
+from benchmarks.comparison import HEAD, Comparison, Passed, as_they_should_be, missing, passed, row
 from benchmarks.hubspot import use_of_limit
 from benchmarks.side_by_side import accepted_after
 
@@ -70,5 +70,5 @@ def test_every_row_has_a_cell_for_each_heading() -> None:
 
 
 def test_a_comparison_is_a_section_with_its_tables() -> None:
-    one = Comparison(title="Beside others", about="How.", tables=((("a", "b"), [("1", "2")]), (("c",), [])))
-    assert markdown(one) == ("## Beside others\n\nHow.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| c |\n| --- |\n")
+    one = Comparison(about="How.", tables=((("a", "b"), [("1", "2")]), (("c",), [])))
+    assert one.markdown == ("How.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| c |\n| --- |\n")
