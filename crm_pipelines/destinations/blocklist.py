@@ -66,13 +66,13 @@ class Blocklist:
         by_digest = _digests(scan.id, identifiers)
         if scan.blocked > _FEW:
             found = self._all("among", id=scan.id, digests=bytes_array(by_digest))
-            return {by_digest[bytes(digest)] for (digest,) in found}
+            return {by_digest[bytes(row.digest)] for row in found}
         return {by_digest[digest] for digest in by_digest.keys() & self._few(scan)}
 
     def _few(self, scan: CompletedScan) -> frozenset[bytes]:
         """All that the scan has written down: nothing is added to it any more."""
         if self._kept[0] != scan.id:
-            self._kept = scan.id, frozenset([bytes(digest) for (digest,) in self._all("written_down", id=scan.id)])
+            self._kept = scan.id, frozenset([bytes(row.digest) for row in self._all("written_down", id=scan.id)])
         return self._kept[1]
 
     def ours(self, marks: Iterable[str]) -> set[str]:

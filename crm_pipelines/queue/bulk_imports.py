@@ -40,7 +40,7 @@ class BulkClaim:
     revision: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # frozen, it would take twice the time to make
 class ToldRow:
     """What an import tells the CRM of one contact; the columns of crm_bulk_rows."""
 
@@ -71,7 +71,7 @@ class OpenImport:
     proved: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # as above
 class Expected:
     """What the CRM should hold of one contact, if the import brought it in."""
 
@@ -223,7 +223,7 @@ class BulkImports:
     def expected(self, import_id: UUID, keys: Sequence[str]) -> list[Expected]:
         """What the import told of the contacts with these keys, as far as they are in it."""
         rows = self._all("expected", id=import_id, keys=text_array(keys))
-        return [Expected(key=row[0], names=tuple(row[1]), proof=bytes(row[2])) for row in rows]
+        return [Expected(key=row.key, names=tuple(row.names), proof=bytes(row.proof)) for row in rows]
 
     def record_proved(self, import_id: UUID, proved: Mapping[str, tuple[str, str | None]]) -> Proved:
         """Enter these (key -> the CRM's id, and the external id that it shows) into the ledger as delivered.

@@ -30,18 +30,21 @@ def digest(attributes: Mapping[str, Any], *, on_list: bool, account: BrevoAttrib
     fields = []
     for name in sorted(attributes):
         value = attributes[name]
-        same = _text(value) if type(value) is str and name not in otherwise else normal(name, value, account)
+        if type(value) is not str or name in otherwise:
+            same = normal(name, value, account)
+        else:
+            same = digits(value) if name in PHONES else _text(value)
         # An encoder is made anew for each value that is given to it; most are texts, which need none.
         fields.append(f"{_quoted(name)}:{_quoted(same) if type(same) is str else _canonical(same)}")
-    content = f"[{{{','.join(fields)}}},{_canonical(on_list)}]"
+    content = f"[{{{','.join(fields)}}},{'true' if on_list else 'false'}]"
     return hashlib.sha256(content.encode()).digest()
 
 
 @lru_cache(maxsize=8)
 def _otherwise(account: BrevoAttributes | None) -> frozenset[str]:
-    """Names of the attributes of which a text may have another normal form than a mere text has."""
+    """Names of the attributes to which a text may be the same as what is no text, or as another one."""
     known = [account.get(name) for name in account.names] if account is not None else []
-    return PHONES | {one.name for one in known if one is not None and one.type not in _TEXTS}
+    return frozenset({one.name for one in known if one is not None and one.type not in _TEXTS}) - PHONES
 
 
 def digits(phone: Any) -> str:

@@ -106,6 +106,8 @@ class Filler:
             told.append(told_of(prepared, row))
         # Of whom somebody's transaction holds the row it cannot be written down: they are not sent.
         intended = self.session.patiently(partial(self.queue.intend, told))
+        if len(intended) == len(told):
+            return told
         for held in [row for row in told if row.claim.contact_id not in intended]:
             body.drop(held.key)
             portion.apart.append(held.claim.contact_id)
@@ -139,8 +141,8 @@ class Filler:
 
     def _row(self, prepared: Prepared, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
-        delivery = prepared.delivery
-        if delivery.remote_key not in {None, prepared.payload.key} or delivery.maybe_keys - {prepared.payload.key}:
+        delivery, key = prepared.delivery, prepared.payload.key
+        if delivery.remote_key not in (None, key) or (delivery.maybe_keys and delivery.maybe_keys - {key}):
             return None
         try:
             row = self.bulk.row(prepared.payload, target)
