@@ -5,17 +5,11 @@ Postgres refuses. Pure.
 """
 
 from collections.abc import Iterable
-from uuid import UUID
 
 
 def text_array(values: Iterable[str | None]) -> str:
     """A list of texts, for `CAST(:name AS text[])`; None is NULL."""
     return f"{{{','.join(['NULL' if value is None else _quoted(value) for value in values])}}}"
-
-
-def uuid_array(values: Iterable[UUID]) -> str:
-    """The same for `uuid[]`."""
-    return f"{{{','.join([value.hex for value in values])}}}"
 
 
 def bytes_array(values: Iterable[bytes]) -> str:
