@@ -32,7 +32,7 @@ class ImportLost(CrmPipelinesError):
     """The import must not be sent: another run took it for dead, or the scan behind it is not complete or too old."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # frozen, it would take twice the time to make
 class BulkClaim:
     """A claim and the revision as of it; what is loaded afterwards is at least as new."""
 
@@ -40,7 +40,7 @@ class BulkClaim:
     revision: int
 
 
-@dataclass(kw_only=True, slots=True)  # frozen, it would take twice the time to make
+@dataclass(kw_only=True, slots=True)  # as above
 class ToldRow:
     """What an import tells the CRM of one contact; the columns of crm_bulk_rows."""
 

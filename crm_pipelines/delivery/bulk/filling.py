@@ -68,7 +68,7 @@ class Filler:
         """
         deliveries = self.session.patiently(partial(self.queue.load, [one.claim for one in claims]))
         self.fates.add(claimed=len(claims), superseded=len(claims) - len(deliveries))
-        revisions = {one.claim.contact_id: one.revision for one in claims}
+        revisions = {one.claim.contact_id.int: one.revision for one in claims}
         portion = self._portion(deliveries, revisions, scan.target)
         told = self._put_in(portion, body, scan)
         if portion.apart:
@@ -79,9 +79,10 @@ class Filler:
             self.fates.carry_over(import_id, [one.claim.contact_id for one in portion.known])
         self.session.patiently(partial(self.imports.note, import_id, told))
 
-    def _portion(self, deliveries: Sequence[Delivery], revisions: Mapping[UUID, int], target: ImportTarget) -> _Portion:
+    def _portion(self, deliveries: Sequence[Delivery], revisions: Mapping[int, int], target: ImportTarget) -> _Portion:
+        """`revisions`: by the number of the contact's id, which is hashed faster than the id."""
         crm, portion = self.session.crm, _Portion()
-        prepared = [prepare(crm, one, revisions[one.claim.contact_id]) for one in deliveries]
+        prepared = [prepare(crm, one, revisions[one.claim.contact_id.int]) for one in deliveries]
         for one in self.session.patiently(partial(without_suppressed, self.queue, prepared, crm.mapping_version)):
             if isinstance(one, Attempt):
                 portion.known.append(one)
