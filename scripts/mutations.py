@@ -282,8 +282,8 @@ MUTATIONS = (
         changes=(
             (
                 _FILLING,
-                "self.session.patiently(partial(self.queue.intend, intents))",
-                "{one.claim.contact_id for one in intents}",
+                "self.session.patiently(partial(self.queue.intend, told))",
+                "{one.claim.contact_id for one in told}",
             ),
         ),
         tests=(
@@ -299,7 +299,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="lists: who is off the list since an import of which nothing is known is in no other",
-        changes=((_FILLING, "off = off or off_list(prepared.payload.external_id) in seen", "off = off or False"),),
+        changes=((_FILLING, "return bool(seen) and off_list(prepared.payload.external_id) in seen", "return False"),),
         tests=(f"{_BULK}::test_who_is_off_the_list_since_an_import_of_which_nothing_is_known_is_put_back_by_no_other",),
     ),
     Mutation(
@@ -971,7 +971,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="consent: whom the scan saw on a block-list goes into no import",
-        changes=((_FILLING, " or row.identifiers & seen", ""),),
+        changes=((_FILLING, " or not seen.isdisjoint(row.identifiers)", ""),),
         tests=(f"{_BULK}::test_nobody_is_told_and_nobody_is_subscribed_again_even_if_imports_do_so",),
     ),
     Mutation(
@@ -1016,7 +1016,7 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/crms/brevo/bulk.py",
-                'identifiers=_identifiers(payload.key, {**attributes, "EXT_ID": payload.external_id}),',
+                "identifiers=_identifiers(payload.key, known),",
                 "identifiers=_identifiers(payload.key, {}),",
             ),
         ),
@@ -1923,7 +1923,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="marks: an import keeps that of another system",
-        changes=((_FILLING, "if kept_mark(prepared.payload.key) in seen:", "if False:"),),
+        changes=((_FILLING, "if seen and kept_mark(prepared.payload.key) in seen:", "if False:"),),
         tests=(f"{_BULK}::test_an_import_keeps_the_mark_of_another_system_and_later_deliveries_do",),
     ),
     Mutation(

@@ -24,7 +24,7 @@ class ImportTarget:
     own: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # frozen, it would take twice the time to make
 class ImportRow:
     """One contact of an import.
 

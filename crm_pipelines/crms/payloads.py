@@ -86,7 +86,7 @@ class Sendable:
         return self.payload.external_id
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # frozen, it would take twice the time to make
 class Held:
     """A contact as the CRM holds it; `key` is empty for one without an address."""
 

@@ -16,9 +16,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines.database.literals import bytes_array, copied_bytes
 from crm_pipelines.database.sql import asking, load_statements
 
 _SQL = load_statements("destinations/blocklist")
+# Of so many digests all are kept in memory, some 100 bytes each, so that none need be asked for.
+_FEW = 10_000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -36,6 +39,7 @@ class Blocklist:
     def __init__(self, engine: sa.Engine, crm: str) -> None:
         self._engine = engine
         self._all = asking(engine, _SQL, crm)
+        self._kept: tuple[UUID | None, frozenset[bytes]] = (None, frozenset())
 
     def begin(self, *, longest_life: timedelta) -> UUID:
         """A new scan, from now on; what older ones than `longest_life` have left is deleted."""
@@ -45,12 +49,11 @@ class Blocklist:
 
     def note(self, scan_id: UUID, identifiers: Iterable[str]) -> None:
         """Write down that these were seen."""
-        digests = {_digest(scan_id, one) for one in identifiers}
+        digests = _digests(scan_id, identifiers)
         with self._engine.begin() as connection:
             driver: Any = connection.connection.driver_connection
             with driver.cursor() as cursor, cursor.copy("COPY crm_blocked (walk_id, digest) FROM STDIN") as copy:
-                for digest in digests:
-                    copy.write_row((scan_id, digest))
+                copy.write("".join([f"{scan_id.hex}\t{copied_bytes(digest)}\n" for digest in digests]))
 
     def complete(self, scan_id: UUID) -> CompletedScan:
         """The account was seen to its end."""
@@ -60,9 +63,17 @@ class Blocklist:
         """Those of the identifiers that were written down."""
         if not scan.blocked:
             return set()
-        by_digest = {_digest(scan.id, one): one for one in identifiers}
-        rows = self._all("among", id=scan.id, digests=list(by_digest))
-        return {by_digest[bytes(row.digest)] for row in rows}
+        by_digest = _digests(scan.id, identifiers)
+        if scan.blocked > _FEW:
+            found = self._all("among", id=scan.id, digests=bytes_array(by_digest))
+            return {by_digest[bytes(row.digest)] for row in found}
+        return {by_digest[digest] for digest in by_digest.keys() & self._few(scan)}
+
+    def _few(self, scan: CompletedScan) -> frozenset[bytes]:
+        """All that the scan has written down: nothing is added to it any more."""
+        if self._kept[0] != scan.id:
+            self._kept = scan.id, frozenset([bytes(row.digest) for row in self._all("written_down", id=scan.id)])
+        return self._kept[1]
 
     def ours(self, marks: Iterable[str]) -> set[str]:
         """Those of the external ids, in lower case, that are ids of contacts here."""
@@ -74,6 +85,13 @@ class Blocklist:
         self._all("forget", id=scan_id)
 
 
-def _digest(scan_id: UUID, identifier: str) -> bytes:
+def _digests(scan_id: UUID, identifiers: Iterable[str]) -> dict[bytes, str]:
+    """The identifiers by their digests."""
     # Keyed by the scan: the digests of two scans cannot be compared, nor those of known addresses computed beforehand.
-    return hashlib.blake2b(identifier.encode(), key=scan_id.bytes, digest_size=16).digest()
+    keyed = hashlib.blake2b(key=scan_id.bytes, digest_size=16)
+    found = {}
+    for one in identifiers:
+        hashed = keyed.copy()
+        hashed.update(one.encode())
+        found[hashed.digest()] = one
+    return found

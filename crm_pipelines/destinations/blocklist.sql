@@ -13,6 +13,9 @@ RETURNING (SELECT count(*) FROM crm_blocked WHERE walk_id = :id) AS blocked
 -- name: among
 SELECT DISTINCT digest FROM crm_blocked WHERE walk_id = :id AND digest = ANY (CAST(:digests AS bytea[]))
 
+-- name: written_down
+SELECT digest FROM crm_blocked WHERE walk_id = :id
+
 -- name: forget
 DELETE FROM crm_walks WHERE id = :id
 

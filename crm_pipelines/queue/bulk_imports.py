@@ -8,17 +8,19 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines.database.literals import copied, copied_bytes, text_array
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.queue.model import Claim
 
 _SQL = load_statements("queue/bulk_imports")
-# In the order of _copy_row.
+# In the order of _copied_row.
 _COLUMNS = "import_id, key, contact_id, claim_no, revision, payload_hash, proof, names, warnings, left_out, lists"
 _PORTION = 5000
 # More than it takes to halve a body to its floor and to double it again.
@@ -30,7 +32,7 @@ class ImportLost(CrmPipelinesError):
     """The import must not be sent: another run took it for dead, or the scan behind it is not complete or too old."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # frozen, it would take twice the time to make
 class BulkClaim:
     """A claim and the revision as of it; what is loaded afterwards is at least as new."""
 
@@ -38,7 +40,7 @@ class BulkClaim:
     revision: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # as above
 class ToldRow:
     """What an import tells the CRM of one contact; the columns of crm_bulk_rows."""
 
@@ -69,7 +71,7 @@ class OpenImport:
     proved: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # as above
 class Expected:
     """What the CRM should hold of one contact, if the import brought it in."""
 
@@ -172,8 +174,7 @@ class BulkImports:
                 raise ImportLost
             driver: Any = connection.connection.driver_connection
             with driver.cursor() as cursor, cursor.copy(f"COPY crm_bulk_rows ({_COLUMNS}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(_copy_row(import_id, row))
+                copy.write("".join([_copied_row(import_id, row) for row in rows]))
 
     def begin_submitting(
         self, import_id: UUID, *, modified_since: datetime, time_limit: timedelta, scan_trust: timedelta
@@ -221,7 +222,7 @@ class BulkImports:
 
     def expected(self, import_id: UUID, keys: Sequence[str]) -> list[Expected]:
         """What the import told of the contacts with these keys, as far as they are in it."""
-        rows = self._all("expected", id=import_id, keys=list(keys))
+        rows = self._all("expected", id=import_id, keys=text_array(keys))
         return [Expected(key=row.key, names=tuple(row.names), proof=bytes(row.proof)) for row in rows]
 
     def record_proved(self, import_id: UUID, proved: Mapping[str, tuple[str, str | None]]) -> Proved:
@@ -229,8 +230,9 @@ class BulkImports:
 
         Whose claim is the current one and of the revision that was sent is delivered at once.
         """
-        ids, marks = [one for one, _ in proved.values()], [mark for _, mark in proved.values()]
-        [row] = self._all("record_proved", id=import_id, keys=list(proved), remote_ids=ids, marks=marks)
+        ids = text_array([remote_id for remote_id, _ in proved.values()])
+        marks = text_array([mark for _, mark in proved.values()])
+        [row] = self._all("record_proved", id=import_id, keys=text_array(proved), remote_ids=ids, marks=marks)
         return Proved(synced=row.synced, gone=row.gone, others=row.others)
 
     def record_unproved(self, import_id: UUID, reason: str) -> tuple[list[UUID], int]:
@@ -282,18 +284,16 @@ def _present(rows: Sequence[sa.Row[Any]]) -> tuple[list[UUID], int]:
     return present, len(rows) - len(present)
 
 
-def _copy_row(import_id: UUID, row: ToldRow) -> tuple[Any, ...]:
+def _copied_row(import_id: UUID, row: ToldRow) -> str:
     claim = row.claim
     return (
-        import_id,
-        row.key,
-        claim.contact_id,
-        claim.claim_no,
-        row.revision,
-        row.payload_hash,
-        row.proof,
-        list(row.names),
-        list(row.warnings),
-        list(row.left_out),
-        sorted(row.lists),
+        f"{import_id.hex}\t{copied(row.key)}\t{claim.contact_id.hex}\t{claim.claim_no}\t{row.revision}\t"
+        f"{copied_bytes(row.payload_hash)}\t{copied_bytes(row.proof)}\t{_copied_list(row.names)}\t"
+        f"{_copied_list(row.warnings)}\t{_copied_list(row.left_out)}\t{_copied_list(row.lists)}\n"
     )
+
+
+@lru_cache(maxsize=1000)
+def _copied_list(values: tuple[str, ...] | frozenset[str]) -> str:
+    """Made once for contacts that are alike: they differ in their values, rarely in what these are called."""
+    return copied(text_array(sorted(values) if isinstance(values, frozenset) else values))

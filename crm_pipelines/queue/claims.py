@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from crm_pipelines.database.retrying import tries
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.destinations.unknown import if_unknown
 from crm_pipelines.faults import fault_point
-from crm_pipelines.queue.model import Applied, Attempt, Backlog, Claim, Delivery, Intent, Pace, Rescued, RetryPolicy
+from crm_pipelines.queue.model import Applied, Attempt, Backlog, Claim, Delivery, Intended, Pace, Rescued, RetryPolicy
 from crm_pipelines.queue.rings import waits_of
 
 MAX_CRASHES = 5
@@ -138,7 +139,7 @@ class Queue:
             return ()
         return self._all("holders", contact_ids=list(wanted), addresses=list(wanted.values()))
 
-    def intend(self, intents: Sequence[Intent]) -> set[UUID]:
+    def intend(self, intents: Sequence[Intended]) -> set[UUID]:
         """Write down what is about to be sent, and forget what was known; returns the contacts that may be sent.
 
         To be called before the first request of a delivery. Claims taken over meanwhile are left out.
@@ -146,15 +147,11 @@ class Queue:
         if not intents:
             return set()
         told = [
-            {
-                "contact_id": str(one.claim.contact_id),
-                "claim_no": one.claim.claim_no,
-                "key": one.key,
-                "names": sorted(one.names),
-            }
+            f'{{"contact_id":"{one.claim.contact_id.hex}","claim_no":{one.claim.claim_no},'
+            f'"key":{json.dumps(one.key)},"names":{_named(one.names)}}}'
             for one in intents
         ]
-        return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
+        return {row.contact_id for row in self._all("intend", "intend", intents=f"[{','.join(told)}]")}
 
     def note_sending(self, claims: Sequence[Claim]) -> set[UUID]:
         """Write down that these are sent now, and must not be sent twice; returns the contacts that may be sent.
@@ -398,6 +395,11 @@ def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
         same_as=record.pop("same_as"),
         record=record,
     )
+
+
+@lru_cache(maxsize=1000)
+def _named(names: frozenset[str] | tuple[str, ...]) -> str:
+    return json.dumps(sorted(names))
 
 
 def _keys(claims: Sequence[Claim]) -> dict[str, list[Any]]:

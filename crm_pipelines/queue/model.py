@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 
@@ -42,9 +42,22 @@ class Delivery:
     occasion: str = ""
 
 
+class Intended(Protocol):
+    """What a request is about to tell the CRM of a contact: the address, and the names of attributes with a value."""
+
+    @property
+    def claim(self) -> Claim: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def names(self) -> frozenset[str] | tuple[str, ...]: ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
-    """What a request is about to tell the CRM of a contact: the address, and the names of attributes with a value."""
+    """The same of a request about a single contact."""
 
     claim: Claim
     key: str

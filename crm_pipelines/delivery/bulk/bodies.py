@@ -30,7 +30,7 @@ class Body:
     def add(self, key: str, row: ImportRow) -> None:
         self.rows[key] = row.content
         self.size += len(row.content) + 1
-        self.seen |= row.identifiers
+        self.seen.update(row.identifiers)
 
     def drop(self, key: str) -> None:
         """A row that must not be sent after all."""
@@ -39,14 +39,15 @@ class Body:
 
 def told_of(prepared: Prepared, row: ImportRow) -> ToldRow:
     """What an import tells the CRM by this row."""
+    payload = prepared.payload
     return ToldRow(
         claim=prepared.delivery.claim,
         revision=prepared.revision,
-        key=prepared.payload.key,
-        payload_hash=prepared.payload.hash,
+        key=payload.key,
+        payload_hash=payload.hash,
         proof=row.proof,
         names=row.names,
-        warnings=prepared.payload.warnings,
-        left_out=tuple(sorted(prepared.payload.left_out)),
+        warnings=payload.warnings,
+        left_out=tuple(sorted(payload.left_out)) if payload.left_out else (),
         lists=row.lists,
     )

@@ -120,10 +120,13 @@ class Confirmer:
         arrived: dict[UUID, dict[str, tuple[str, str | None]]] = {}
         sought: dict[str, Held] = {one.key: one for one in page.contacts}
         for import_id in list(import_ids):
+            as_sent: dict[str, tuple[str, str | None]] = {}
             for told in self.session.patiently(partial(self.imports.expected, import_id, list(sought))):
                 one = sought.pop(told.key)
                 if self.bulk.proof(one, told.names) == told.proof:
-                    arrived.setdefault(import_id, {})[told.key] = (one.remote_id, self.bulk.mark(one))
+                    as_sent[told.key] = (one.remote_id, self.bulk.mark(one))
+            if as_sent:
+                arrived[import_id] = as_sent
             if not sought:
                 break
         # A page follows another within the same import: there it is looked for first.

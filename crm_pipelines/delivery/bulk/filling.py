@@ -1,7 +1,7 @@
 """Puts due contacts into the body of an import, and sees to it that those who must not be in one get on otherwise."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
@@ -16,7 +16,7 @@ from crm_pipelines.delivery.preparing import Prepared, prepare, without_suppress
 from crm_pipelines.destinations.blocklist import Blocklist
 from crm_pipelines.queue.bulk_imports import BulkClaim, BulkImports, ToldRow, holder
 from crm_pipelines.queue.claims import Queue
-from crm_pipelines.queue.model import Attempt, Delivery, Intent
+from crm_pipelines.queue.model import Attempt, Delivery
 
 # Contacts that are read and prepared at a time.
 _PORTION = 2000
@@ -68,7 +68,7 @@ class Filler:
         """
         deliveries = self.session.patiently(partial(self.queue.load, [one.claim for one in claims]))
         self.fates.add(claimed=len(claims), superseded=len(claims) - len(deliveries))
-        revisions = {one.claim.contact_id: one.revision for one in claims}
+        revisions = {one.claim.contact_id.int: one.revision for one in claims}
         portion = self._portion(deliveries, revisions, scan.target)
         told = self._put_in(portion, body, scan)
         if portion.apart:
@@ -79,9 +79,10 @@ class Filler:
             self.fates.carry_over(import_id, [one.claim.contact_id for one in portion.known])
         self.session.patiently(partial(self.imports.note, import_id, told))
 
-    def _portion(self, deliveries: Sequence[Delivery], revisions: Mapping[UUID, int], target: ImportTarget) -> _Portion:
+    def _portion(self, deliveries: Sequence[Delivery], revisions: Mapping[int, int], target: ImportTarget) -> _Portion:
+        """`revisions`: by the number of the contact's id, which is hashed faster than the id."""
         crm, portion = self.session.crm, _Portion()
-        prepared = [prepare(crm, one, revisions[one.claim.contact_id]) for one in deliveries]
+        prepared = [prepare(crm, one, revisions[one.claim.contact_id.int]) for one in deliveries]
         for one in self.session.patiently(partial(without_suppressed, self.queue, prepared, crm.mapping_version)):
             if isinstance(one, Attempt):
                 portion.known.append(one)
@@ -95,29 +96,34 @@ class Filler:
         """The rows that are in the body now; whoever must not be in this one is set apart."""
         seen = self._seen(portion.rows, scan)
         told: list[ToldRow] = []
-        intents: list[Intent] = []
         for prepared, row in portion.rows:
-            if kept_mark(prepared.payload.key) in seen:
+            if seen and kept_mark(prepared.payload.key) in seen:
                 row = self._unmarked(prepared, row, scan.target)
-            off = _was_put_on(prepared.delivery, scan.target) and self._on_list(prepared.delivery) not in seen
-            off = off or off_list(prepared.payload.external_id) in seen
-            taken = off or row.identifiers & body.seen or row.identifiers & seen
-            if taken or body.size + len(row.content) >= body.most_bytes:
+            taken = not body.seen.isdisjoint(row.identifiers) or not seen.isdisjoint(row.identifiers)
+            if taken or self._is_off(prepared, seen, scan) or body.size + len(row.content) >= body.most_bytes:
                 portion.apart.append(prepared.delivery.claim.contact_id)
                 continue
             body.add(prepared.payload.key, row)
             told.append(told_of(prepared, row))
-            intents.append(replace(prepared.intent, names=frozenset(row.names)))
         # Of whom somebody's transaction holds the row it cannot be written down: they are not sent.
-        intended = self.session.patiently(partial(self.queue.intend, intents))
+        intended = self.session.patiently(partial(self.queue.intend, told))
+        if len(intended) == len(told):
+            return told
         for held in [row for row in told if row.claim.contact_id not in intended]:
             body.drop(held.key)
-            told.remove(held)
             portion.apart.append(held.claim.contact_id)
-        return told
+        return [row for row in told if row.claim.contact_id in intended]
 
-    def _seen(self, rows: Sequence[tuple[Prepared, ImportRow]], scan: AccountScan) -> set[str]:
+    def _is_off(self, prepared: Prepared, seen: Set[str], scan: AccountScan) -> bool:
+        """Whether the contact has left the list, or is off it after an import of which nothing is known."""
+        if _was_put_on(prepared.delivery, scan.target) and self._on_list(prepared.delivery) not in seen:
+            return True
+        return bool(seen) and off_list(prepared.payload.external_id) in seen
+
+    def _seen(self, rows: Sequence[tuple[Prepared, ImportRow]], scan: AccountScan) -> Set[str]:
         """What the scan has written down of these contacts."""
+        if not scan.completed.blocked:
+            return frozenset()
         identifiers = [identifier for _, row in rows for identifier in row.identifiers]
         identifiers += [kept_mark(prepared.payload.key) for prepared, _ in rows]
         put_on = [prepared.delivery for prepared, _ in rows if _was_put_on(prepared.delivery, scan.target)]
@@ -136,8 +142,8 @@ class Filler:
 
     def _row(self, prepared: Prepared, target: ImportTarget) -> ImportRow | None:
         """None for what an import cannot do: a change of address, and what the CRM's module says."""
-        delivery = prepared.delivery
-        if delivery.remote_key not in {None, prepared.payload.key} or delivery.maybe_keys - {prepared.payload.key}:
+        delivery, key = prepared.delivery, prepared.payload.key
+        if delivery.remote_key not in (None, key) or (delivery.maybe_keys and delivery.maybe_keys - {key}):
             return None
         try:
             row = self.bulk.row(prepared.payload, target)
