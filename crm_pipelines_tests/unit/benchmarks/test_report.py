@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks import __main__ as bench
 from benchmarks.comparison import Comparison
 from benchmarks.picture import Point
-from benchmarks.report import HUBSPOT, IN_BULK, SECTIONS, Report
+from benchmarks.report import EVIDENCE, HUBSPOT, IN_BULK, SECTIONS, Report
 from benchmarks.setting import FULL, WITH_A_MILLION, NoTimeLeft, Scale, Stage
 from benchmarks.targets import MET, MISSED, NOT_MEASURED, ONLY_WITH_A_MILLION, TARGETS, Target, summary
 
