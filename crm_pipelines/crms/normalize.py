@@ -113,9 +113,9 @@ def phone(value: object, region: str | None) -> str | None:
 def name_parts(value: object) -> tuple[str | None, str | None]:
     """First and last name, by the rule of `crm_pipelines.names`: "Ada King Lovelace" is ("Ada", "King Lovelace")."""
     cleaned = text(value) or ""
-    # Of ASCII without control characters, split() leaves no blank edge.
-    plain = cleaned.isascii() and cleaned.isprintable()
-    return names.parts(cleaned.split() if plain else [word for word in map(text, cleaned.split()) if word])
+    words = cleaned.split()
+    # In ASCII split() knows all that is blank.
+    return names.parts(words if cleaned.isascii() else [word for word in map(text, words) if word])
 
 
 def names_of(record: Mapping[str, Any]) -> tuple[object, object]:
