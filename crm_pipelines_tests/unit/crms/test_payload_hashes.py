@@ -72,6 +72,7 @@ CONTACTS: dict[str, dict[str, Any]] = {
     "an address in capitals": {"email": " ADA@Example.COM "},
     "an address in another script": {"email": "ada@bücher.example"},
     "an address with a last sigma": {"email": "ΣΟΦΊΑΣ@example.com"},
+    "a last sigma before a dot": {"email": "ΑΣ.ΒΓ@example.com"},
     "no name": {"name": None, "phone_number": None},
     "one word": {"name": "Ada"},
     "titles": {"name": "Prof. Dr. Ada Lovelace"},
@@ -135,6 +136,10 @@ HASHES = {
     "an address with a last sigma": (
         "c4c989367e9bdccefe7530fd59c841ecfdc33d67eaac6a2ff76cd23fac8577ed",
         "2b3d11b1349f0a08f6f803179d81e9a6bfa8696c642eef01838cb23272fac57e",
+    ),
+    "a last sigma before a dot": (
+        "cc2e5fb6dbbab93b3d0b88162ee413581159f1e3fd70d65110998daaac7cc6f2",
+        "742f3a76aca038cd1de7a2dd8a0f0a57bd6dcaa0add2996b6c6fc09105b076a1",
     ),
     "no name": (
         "1967d96b724e68ba1e144036925dc99ce96360b46bebf991c7e4e1d783840521",
