@@ -25,15 +25,20 @@ _WORDS = {
 }
 _TITLES, _DOTTED_TITLES, _MORE_OF_TITLE = _WORDS["titles"], _WORDS["dotted_titles"], _WORDS["more_of_title"]
 _CONJUNCTIONS, _PARTICLES = _WORDS["conjunctions"], _WORDS["particles"]
+_TITLES_IN_ONE_WORD = _TITLES | _DOTTED_TITLES - {"m", "me", "mm"}
+_BETWEEN = re.compile(r"[.\-]")
 
 Parts = tuple[str | None, str | None]
 
 
 def parts(words: Sequence[str]) -> Parts:
     """First name and last name of the words of a name, each None when it has none; see the module for the rule."""
+    written = " ".join(words)
+    if "," not in written:
+        return _in_order(written.split(), one_is_last=False)
     if not any(word.strip(",") for word in words):
         return None, None
-    pieces = [piece for piece in (part.split() for part in " ".join(words).split(",")) if piece]
+    pieces = [piece for piece in (part.split() for part in written.split(",")) if piece]
     capitals = " ".join(pieces[0]).isupper()
     suffixes: list[str] = []
     titled = False
@@ -131,15 +136,18 @@ def _titles(words: Sequence[str]) -> int:
 
 def _is_title(word: str) -> bool:
     """Whether it is one by itself, or several without a blank: Prof.Dr., Dipl.-Ing."""
-    pieces = [piece for piece in re.split(r"[.\-]", word.casefold()) if piece]
+    folded = word.casefold()
+    if "." not in folded and "-" not in folded:
+        return folded in _TITLES
+    pieces = [piece for piece in _BETWEEN.split(folded) if piece]
     if len(pieces) == 1:
         return pieces[0] in _TITLES or (pieces[0] in _DOTTED_TITLES and word.endswith("."))
-    known = _TITLES | _DOTTED_TITLES - {"m", "me", "mm"}
+    known = _TITLES_IN_ONE_WORD
     return bool(pieces) and pieces[0] in known and all(piece in known | _MORE_OF_TITLE for piece in pieces)
 
 
 def _is_more_of_title(word: str) -> bool:
-    pieces = [piece for piece in re.split(r"[.\-]", word.strip("()")) if piece]
+    pieces = [piece for piece in _BETWEEN.split(word.strip("()")) if piece]
     marked = word.endswith((".", ")")) and all(len(piece) > 1 for piece in pieces)
     return bool(pieces) and (marked or word.islower()) and all(piece.casefold() in _MORE_OF_TITLE for piece in pieces)
 

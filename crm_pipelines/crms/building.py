@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from crm_pipelines.crms import normalize
@@ -11,7 +11,7 @@ from crm_pipelines.crms.mapping import FieldMapping
 from crm_pipelines.crms.payloads import Payload, Unsendable
 
 # Made once: json.dumps makes a new one for every call with arguments like these.
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def build_payload(
@@ -47,13 +47,17 @@ def build_payload(
         key=key,
         external_id=external_id,
         attributes=attributes,
-        clear=frozenset(
-            name
-            for name in sent_attributes - attributes.keys()
-            if mapping.owns(name) and (account is None or name in account.writable or name in mapping.phones)
-        ),
+        clear=_to_clear(sent_attributes - attributes.keys(), mapping, account) if sent_attributes else sent_attributes,
         sent_before=sent_attributes,
         hash=hashlib.sha256(canonical.encode()).digest(),
         warnings=warnings,
         left_out=left_out,
+    )
+
+
+def _to_clear(names: Collection[str], mapping: FieldMapping, account: AccountAttributes[Any] | None) -> frozenset[str]:
+    return frozenset(
+        name
+        for name in names
+        if mapping.owns(name) and (account is None or name in account.writable or name in mapping.phones)
     )

@@ -6,9 +6,9 @@ The comments of the shipped files, `mapping.toml` in the folder of each CRM, are
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -36,6 +36,8 @@ SOURCES = (
 )  # fmt: skip
 
 
+_SETS_OF_FIELDS = 1000
+
 NATURAL_WAYS = {kind: Way(kind) for kind in AttributeType}
 """How the values of a custom field are read that the mapping does not name."""
 
@@ -56,12 +58,8 @@ class MappedValues(NamedTuple):
     left_out: frozenset[str]
 
 
-class Fitting(NamedTuple):
-    """`value` None: nothing to send. `misfit`: some or all of it was left out."""
-
-    value: Value | None
-    remark: str | None
-    misfit: bool
+Fitting = tuple[Value | None, str | None, bool]
+"""The value, None if nothing is to be sent; the remark; and whether some or all of it was left out."""
 
 
 def _source(value: str) -> str:
@@ -152,10 +150,18 @@ class FieldMapping(BaseModel):
             self.custom_fields == "all" and name not in self.phones and not self.reserves(name)
         )
 
-    def by_own_name(self, custom_fields: Mapping[str, Any]) -> dict[str, str | None]:
+    def by_own_name(self, custom_fields: Mapping[str, Any]) -> Mapping[str, str | None]:
         """For `custom_fields = "all"`: field -> attribute, None where the name is unusable or taken."""
         if self.custom_fields != "all" or not custom_fields:
             return {}
+        return self._own_names(tuple(custom_fields))
+
+    @cached_property
+    def _own_names(self) -> Callable[[tuple[str, ...]], Mapping[str, str | None]]:
+        """`_found_own_names`, which remembers: contacts of the same origin have the same custom fields."""
+        return lru_cache(maxsize=_SETS_OF_FIELDS)(self._found_own_names)
+
+    def _found_own_names(self, custom_fields: tuple[str, ...]) -> Mapping[str, str | None]:
         mapped = {attribute.source for attribute in self.attributes.values()}
         taken: set[str | None] = {*self.phones, *self.attributes}
         found: dict[str, str | None] = {}
@@ -191,6 +197,8 @@ class FieldMapping(BaseModel):
         warnings: list[str] = []
         left_out: list[str] = []
         for name, source, raw, way in self.lines(record, record.get("custom_fields") or {}):
+            if raw is None:
+                continue
             value, remark, misfit = self.fitting(name, raw, way, region, account)
             if remark:
                 warnings.append(f"{(normalize.text(source) or '')[:80]} {remark}")
@@ -207,21 +215,21 @@ class FieldMapping(BaseModel):
         misfit = remark is not None and remark.startswith(LEFT_OUT)
         # `_refit` by itself would do; this is asked for each value of each contact, and most stay as they are.
         if value is None or (name is not None and (account is None or type(value) in account.as_is.get(name, ()))):
-            return Fitting(value, remark, misfit)
+            return value, remark, misfit
         value, remark, unfit = self._refit(name, value, remark, account)
-        return Fitting(value, remark, misfit or unfit)
+        return value, remark, misfit or unfit
 
     def _refit(self, name: str | None, value: Value, remark: str | None, account: Account | None) -> Fitting:
         """A value of the mapping's type, with the remark that it has, as the account takes it."""
         if name is None:
             why = "left out: it has no attribute name of its own, so name one in the mapping file"
-            return Fitting(None, why, misfit=False)
+            return None, why, False
         if account is None or name in self.phones:
-            return Fitting(value, remark, misfit=False)
+            return value, remark, False
         fitted, left_out = account.fit(name, value)
         if left_out is None:
-            return Fitting(fitted, remark, misfit=False)
-        return Fitting(fitted, left_out if remark is None else f"{remark}; {left_out}", misfit=True)
+            return fitted, remark, False
+        return fitted, left_out if remark is None else f"{remark}; {left_out}", True
 
 
 M = TypeVar("M", bound=FieldMapping)

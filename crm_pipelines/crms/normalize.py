@@ -39,16 +39,17 @@ def text(value: object) -> str | None:
     """`value` as text without control characters and without blank edges; None when nothing is left."""
     if value is None:
         return None
-    if isinstance(value, str):
-        # What is printable holds no control character; looking for them costs more than all the rest.
-        return (value if value.isprintable() else _CONTROL.sub("", value)).strip(_EDGE) or None
+    written = value if isinstance(value, str) else _written(value)
+    # What is printable holds no control character; looking for them costs more than all the rest.
+    return (written if written.isprintable() else _CONTROL.sub("", written)).strip(_EDGE) or None
+
+
+def _written(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list | tuple | set | bytes):
         raise ValueError("not a single value")
-    if isinstance(value, date):
-        return value.isoformat()
-    return _CONTROL.sub("", str(value)).strip(_EDGE) or None
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def address(value: object) -> str | None:
@@ -63,7 +64,7 @@ def address(value: object) -> str | None:
     if len(cleaned) > LONGEST_ADDRESS:
         raise ValueError("not a valid e-mail address")
     written, _, domain = cleaned.rpartition("@")
-    local = _LAST_SIGMA.sub("ς", written).replace("Σ", "σ").lower()
+    local = (written if written.isascii() else _LAST_SIGMA.sub("ς", written).replace("Σ", "σ")).lower()
     if _PLAIN_LOCAL_PART.fullmatch(local) and domain.isascii():
         return f"{local}@{_ascii_domain(domain.lower())}"
     return _checked(f"{local}@{domain}")
@@ -111,13 +112,16 @@ def phone(value: object, region: str | None) -> str | None:
 
 def name_parts(value: object) -> tuple[str | None, str | None]:
     """First and last name, by the rule of `crm_pipelines.names`: "Ada King Lovelace" is ("Ada", "King Lovelace")."""
-    return names.parts([word for word in map(text, (text(value) or "").split()) if word])
+    cleaned = text(value) or ""
+    words = cleaned.split()
+    # In ASCII split() knows all that is blank.
+    return names.parts(words if cleaned.isascii() else [word for word in map(text, words) if word])
 
 
 def names_of(record: Mapping[str, Any]) -> tuple[object, object]:
     """First and last name of a row of crm_contacts: as they were given apart, or else out of its `name`."""
-    given = record.get("first_name"), record.get("last_name")
-    return given if any(text(part) for part in given) else name_parts(record.get("name"))
+    first, last = record.get("first_name"), record.get("last_name")
+    return (first, last) if text(first) or text(last) else name_parts(record.get("name"))
 
 
 def number(value: object, decimal: numerals.DecimalSign | None = None, *, spaced: bool = False) -> float | None:
@@ -145,6 +149,8 @@ def number(value: object, decimal: numerals.DecimalSign | None = None, *, spaced
 
 def boolean(value: object) -> bool | None:
     """True or False; of texts see `words`."""
+    if isinstance(value, bool):
+        return value
     cleaned = text(value)
     if cleaned is None:
         return None

@@ -160,6 +160,8 @@ def _international(written: str, region: str | None, *, abroad: bool) -> str:
 
 
 def _national(digits: str, region: str, *, cut: bool) -> str:
+    if (certain := _behind_the_zero(digits, region)) is not None:
+        return certain
     number = _parsed(digits, region)
     if number is None:
         raise ValueError(NOT_THERE)
@@ -198,6 +200,28 @@ def _certainly_exists(text: str) -> bool:
         if plan is not None:
             return plan.fullmatch(text, 1 + length) is not None
     return False
+
+
+def _behind_the_zero(digits: str, region: str) -> str | None:
+    """The number that libphonenumber is known to find behind a 0 that is not written abroad, without being asked."""
+    code = _code_without_zero(region) if digits.startswith("0") else None
+    number = f"+{code}{digits[1:]}"
+    return number if code is not None and _certainly_exists(number) else None
+
+
+@lru_cache(maxsize=300)
+def _code_without_zero(region: str) -> str | None:
+    """The country code that stands abroad in the place of a 0; None where a 0 may mean anything else.
+
+    By the steps of libphonenumber: what dials abroad goes first, then what is not written there. It looks through the
+    kinds of numbers of the first of the regions that share a code.
+    """
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    if metadata is None or _REGIONS[str(metadata.country_code)][0] != region:
+        return None
+    prefix = metadata.national_prefix_for_parsing or ""
+    plain = prefix.partition("|")[0] == "0" and "(" not in prefix and not metadata.national_prefix_transform_rule
+    return str(metadata.country_code) if plain and metadata.international_prefix == "00" else None
 
 
 @lru_cache(maxsize=1000)

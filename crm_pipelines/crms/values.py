@@ -6,6 +6,7 @@ here, and the remark says so. Pure; shared by all CRMs.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -78,36 +79,51 @@ def convert(raw: object, way: Way, region: str | None = None) -> Converted:
     if raw is None:
         return Converted(None)
     try:
-        match way.type:
-            case AttributeType.TEXT:
-                return _cut(normalize.text(raw))
-            case AttributeType.FLOAT:
-                return Converted(normalize.number(raw, way.decimal, spaced=way.spaced))
-            case AttributeType.BOOLEAN:
-                return Converted(normalize.boolean(raw))
-            case AttributeType.DATE:
-                # Brevo: "The API accepts dates only in yyyy-mm-dd" (developers.brevo.com/docs/other-common-questions).
-                return Converted(normalize.iso_date(raw, day_first=way.day_first))
-            case AttributeType.PHONE:
-                return Converted(normalize.phone(raw, region))
-            case AttributeType.CHOICES:
-                return _chosen(raw, way.options)
+        return _CONVERTERS[way.type](raw, way, region)
     except ValueError as error:
         return Converted(None, f"{LEFT_OUT}: {error}")
 
 
-def _cut(text: str | None) -> Converted:
+def _text(raw: object, _way: Way, _region: str | None) -> Converted:
+    text = normalize.text(raw)
     if text is None or len(text) <= LONGEST_TEXT:
         return Converted(text)
     return Converted(text[:LONGEST_TEXT], f"cut to {LONGEST_TEXT} characters")
 
 
-def _chosen(raw: object, options: Options | None) -> Converted:
+def _float(raw: object, way: Way, _region: str | None) -> Converted:
+    return Converted(normalize.number(raw, way.decimal, spaced=way.spaced))
+
+
+def _boolean(raw: object, _way: Way, _region: str | None) -> Converted:
+    return Converted(normalize.boolean(raw))
+
+
+def _date(raw: object, way: Way, _region: str | None) -> Converted:
+    """Brevo: "The API accepts dates only in yyyy-mm-dd" (developers.brevo.com/docs/other-common-questions)."""
+    return Converted(normalize.iso_date(raw, day_first=way.day_first))
+
+
+def _phone(raw: object, _way: Way, region: str | None) -> Converted:
+    return Converted(normalize.phone(raw, region))
+
+
+def _chosen(raw: object, way: Way, _region: str | None) -> Converted:
     """Without options in the mapping file, a text stays one: those of the account say which of its commas divide it."""
-    if options is None:
+    if way.options is None:
         return Converted(normalize.text(raw) if isinstance(raw, str) else normalize.choices(raw))
-    known, unknown = options.read(raw)
+    known, unknown = way.options.read(raw)
     return Converted(known or None, f"{LEFT_OUT} where it is none of the options" if unknown else None)
+
+
+_CONVERTERS: dict[AttributeType, Callable[[object, Way, str | None], Converted]] = {
+    AttributeType.TEXT: _text,
+    AttributeType.FLOAT: _float,
+    AttributeType.BOOLEAN: _boolean,
+    AttributeType.DATE: _date,
+    AttributeType.CHOICES: _chosen,
+    AttributeType.PHONE: _phone,
+}
 
 
 def natural_type(raw: object) -> AttributeType:

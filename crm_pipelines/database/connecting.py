@@ -121,6 +121,8 @@ _decode = json.JSONDecoder(parse_int=_whole_number).decode
 
 
 def _from_json(content: str | bytes) -> Any:
+    if content == b"{}":  # most contacts have no custom fields
+        return {}
     return _decode(content if isinstance(content, str) else content.decode())
 
 

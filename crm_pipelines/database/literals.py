@@ -5,6 +5,7 @@ Postgres refuses. Pure.
 """
 
 from collections.abc import Iterable
+from uuid import UUID
 
 
 def text_array(values: Iterable[str | None]) -> str:
@@ -16,6 +17,16 @@ def bytes_array(values: Iterable[bytes]) -> str:
     """The same for `bytea[]`."""
     quoted = [f'"{copied_bytes(value)}"' for value in values]
     return f"{{{','.join(quoted)}}}"
+
+
+def uuid_array(values: Iterable[UUID]) -> str:
+    """The same for `uuid[]`."""
+    return f"{{{','.join([value.hex for value in values])}}}"
+
+
+def number_array(values: Iterable[int]) -> str:
+    """The same for `bigint[]`."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def copied(text: str) -> str:

@@ -3,10 +3,11 @@
 import logging
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from crm_pipelines.crms.base import Mapper
 from crm_pipelines.crms.outcomes import Outcome, Result
@@ -27,8 +28,7 @@ _STAYING = {
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Prepared(NamedTuple):
     """One contact ready to be sent.
 
     `steps_aside`: under an interim address, to make room in a ring of contacts that wait for each other's addresses.
@@ -69,14 +69,7 @@ def sendable_of(delivery: Delivery, payload: Payload) -> Sendable:
 
 def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Prepared | Attempt:
     """What is to be sent of a contact, or the outcome of one that is not sent. Pure but for the CRM's mapping."""
-    finish = partial(
-        Attempt,
-        claim=delivery.claim,
-        revision=revision,
-        duration=timedelta(),
-        mapping_version=crm.mapping_version,
-        attributes_version=crm.attributes_version,
-    )
+    finish = partial(_ended, crm, delivery, revision)
     if other := delivery.same_as:
         message = f"Contact {other} has the same address: merge the two, delete one, or correct an address."
         return finish(outcome="skipped", kind="same_address", message=message)
@@ -114,12 +107,26 @@ def prepare(crm: Mapper, delivery: Delivery, revision: int) -> Prepared | Attemp
     return Prepared(delivery=delivery, payload=payload, revision=revision)
 
 
+def _ended(crm: Mapper, delivery: Delivery, revision: int, **outcome: Any) -> Attempt:
+    """The ledger's entry of a contact that is not sent."""
+    return Attempt(
+        claim=delivery.claim,
+        revision=revision,
+        duration=timedelta(),
+        mapping_version=crm.mapping_version,
+        attributes_version=crm.attributes_version,
+        **outcome,
+    )
+
+
 def without_suppressed(
     queue: Queue, prepared: Sequence[Prepared | Attempt], mapping_version: str
 ) -> list[Prepared | Attempt]:
     """The same, but with the outcome of those who must never be sent: known by the form in which they would be."""
     ready = [one for one in prepared if isinstance(one, Prepared)]
     suppressed = queue.suppressed({one.delivery.claim.contact_id: forms_of(one.payload.key) for one in ready})
+    if not suppressed:
+        return list(prepared)
     return [
         Attempt(
             claim=one.delivery.claim,

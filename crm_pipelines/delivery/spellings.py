@@ -1,7 +1,5 @@
 """The forms in which one address may be met: as somebody wrote it, and as a delivery sends it."""
 
-from contextlib import suppress
-
 from crm_pipelines.crms import normalize
 from crm_pipelines.errors import UsageError
 
@@ -22,8 +20,8 @@ def forms_of(address: str | None) -> frozenset[str]:
     written = (address or "").strip().lower()
     if not written:
         return frozenset()
-    forms = {written}
-    with suppress(ValueError):  # an address that can never be sent may still be one that comes in
+    try:
         sent = normalize.address(written) or written
-        forms |= {sent, normalize.in_its_script(sent)}
-    return frozenset(forms)
+        return frozenset((written, sent, normalize.in_its_script(sent)))
+    except ValueError:  # an address that can never be sent may still be one that comes in
+        return frozenset((written,))

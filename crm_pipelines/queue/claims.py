@@ -4,9 +4,8 @@ Every function is one short transaction and may be repeated. The fence is `claim
 neither renew nor complete. All times are the database's. The statements stand in claims.sql.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from crm_pipelines.database.retrying import tries
+from crm_pipelines.database.literals import number_array, text_array, uuid_array
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.destinations.unknown import if_unknown
 from crm_pipelines.faults import fault_point
@@ -29,6 +29,7 @@ _SQL = load_statements("queue/claims")
 _NO_HURRY = sa.text("SET LOCAL statement_timeout = '10min'")
 _EDITS_PER_TICK = 100_000
 
+_NONE: frozenset[Any] = frozenset()  # most contacts have none of these: one that is empty for all
 _PLAIN_COLUMNS = [
     f.name for f in fields(Attempt) if f.name not in {"claim", "lists", "sent_attributes", "warnings", "left_out"}
 ]
@@ -113,31 +114,27 @@ class Queue:
 
     def load(self, claims: Sequence[Claim]) -> list[Delivery]:
         """The present data behind the claims, in their order; claims taken over meanwhile are left out."""
-        rows = self._all("load", **_keys(claims))
-        names = rows[0]._fields if rows else ()  # of each row anew they cost as much as all the rest
-        found = {one.claim.contact_id: one for one in (_delivery(names, row) for row in rows)}
-        found |= self._waiting(list(found.values()))
-        return [found[claim.contact_id] for claim in claims if claim.contact_id in found]
+        found = _by_contact(self._all("load", **_keys(claims)))
+        found |= self._waiting(found)
+        return [one for claim in claims if (one := found.get(claim.contact_id))]
 
     def glance(self, contact_id: UUID) -> Delivery | None:
         """What `load` would give for the contact, without a claim. None if there is no such contact."""
-        rows = self._all("glance", contact_id=contact_id)
-        found = [_delivery(row._fields, row) for row in rows]
-        return self._waiting(found).get(contact_id, found[0]) if found else None
+        found = _by_contact(self._all("glance", contact_id=contact_id))
+        return {**found, **self._waiting(found)}.get(contact_id)
 
-    def _waiting(self, deliveries: Sequence[Delivery]) -> dict[UUID, Delivery]:
+    def _waiting(self, found: Mapping[UUID, Delivery]) -> dict[UUID, Delivery]:
         """Those whose address the CRM holds another contact under; and who of them has to make room in a ring."""
-        found = {one.record["id"]: one for one in deliveries}
         wanted = {one: delivery.address for one, delivery in found.items() if delivery.address != delivery.remote_key}
         return {
-            one: replace(found[one], address_held_by=wait.held_by, gives_way=wait.gives_way)
+            one: found[one]._replace(address_held_by=wait.held_by, gives_way=wait.gives_way)
             for one, wait in waits_of(wanted, self._holders).items()
         }
 
     def _holders(self, wanted: Mapping[UUID, str | None]) -> Sequence[sa.Row[Any]]:
         if not wanted:
             return ()
-        return self._all("holders", contact_ids=list(wanted), addresses=list(wanted.values()))
+        return self._all("holders", contact_ids=uuid_array(wanted), addresses=text_array(wanted.values()))
 
     def intend(self, intents: Sequence[Intended]) -> set[UUID]:
         """Write down what is about to be sent, and forget what was known; returns the contacts that may be sent.
@@ -146,12 +143,10 @@ class Queue:
         """
         if not intents:
             return set()
-        told = [
-            f'{{"contact_id":"{one.claim.contact_id.hex}","claim_no":{one.claim.claim_no},'
-            f'"key":{json.dumps(one.key)},"names":{_named(one.names)}}}'
-            for one in intents
-        ]
-        return {row.contact_id for row in self._all("intend", "intend", intents=f"[{','.join(told)}]")}
+        keys = text_array(one.key for one in intents)
+        names = text_array(_in_an_array(one.names) for one in intents)
+        told = {**_keys([one.claim for one in intents]), "keys": keys, "names": names}
+        return {row.contact_id for row in self._all("intend", "intend", **told)}
 
     def note_sending(self, claims: Sequence[Claim]) -> set[UUID]:
         """Write down that these are sent now, and must not be sent twice; returns the contacts that may be sent.
@@ -168,9 +163,9 @@ class Queue:
 
     def suppressed(self, addresses: Mapping[UUID, Collection[str]]) -> set[UUID]:
         """Those of the contacts that must never be sent; `addresses` are all spellings of what would be sent."""
-        pairs = [(one, address) for one, spellings in addresses.items() for address in spellings]
-        ids, keys = [one for one, _ in pairs], [address for _, address in pairs]
-        rows = self._all("suppressed", contact_ids=ids, keys=keys) if pairs else ()
+        ids = [one for one, spellings in addresses.items() for _ in spellings]
+        keys = [address for spellings in addresses.values() for address in spellings]
+        rows = self._all("suppressed", contact_ids=uuid_array(ids), keys=text_array(keys)) if ids else ()
         return {row.contact_id for row in rows}
 
     def record(self, run_id: str, attempts: Sequence[Attempt]) -> set[Claim]:
@@ -378,17 +373,22 @@ class Queue:
         return row.free, row.held
 
 
+def _by_contact(rows: Sequence[sa.Row[Any]]) -> dict[UUID, Delivery]:
+    names = rows[0]._fields if rows else ()  # of each row anew they cost as much as all the rest
+    return {one.claim.contact_id: one for one in (_delivery(names, row) for row in rows)}
+
+
 def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
     record = dict(zip(names, row, strict=True))
-    lists = record.pop("lists")
+    lists, maybe_keys, sent = record.pop("lists"), record.pop("maybe_keys"), record.pop("sent_attributes")
     return Delivery(
         claim=Claim(contact_id=record.pop("contact_id"), claim_no=record.pop("claim_no")),
         remote_key=record.pop("remote_key"),
         remote_id=record.pop("remote_id"),
-        maybe_keys=frozenset(record.pop("maybe_keys")),
+        maybe_keys=frozenset(maybe_keys) if maybe_keys else _NONE,
         remote_mark=record.pop("remote_mark"),
-        lists=None if lists is None else frozenset(lists),
-        sent_attributes=frozenset(record.pop("sent_attributes")),
+        lists=frozenset(lists) if lists else None if lists is None else _NONE,
+        sent_attributes=frozenset(sent) if sent else _NONE,
         payload_hash=record.pop("payload_hash"),
         occasion=record.pop("occasion"),
         address=record.pop("address"),
@@ -398,14 +398,15 @@ def _delivery(names: Sequence[str], row: sa.Row[Any]) -> Delivery:
 
 
 @lru_cache(maxsize=1000)
-def _named(names: frozenset[str] | tuple[str, ...]) -> str:
-    return json.dumps(sorted(names))
+def _in_an_array(names: frozenset[str] | tuple[str, ...]) -> str:
+    """A text within one: an array of arrays would need as many names in each."""
+    return text_array(sorted(names))
 
 
-def _keys(claims: Sequence[Claim]) -> dict[str, list[Any]]:
+def _keys(claims: Sequence[Claim]) -> dict[str, str]:
     return {
-        "contact_ids": [claim.contact_id for claim in claims],
-        "claim_nos": [claim.claim_no for claim in claims],
+        "contact_ids": uuid_array(claim.contact_id for claim in claims),
+        "claim_nos": number_array(claim.claim_no for claim in claims),
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 
@@ -14,8 +14,7 @@ class Claim:
     claim_no: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What a claim's holder needs to know: the contact's present data and what the CRM is known to hold.
 
     `record` is the row of crm_contacts, `address` its address in normal form. `same_as` is another contact with the

@@ -237,6 +237,33 @@ def test_digits_behind_a_plus_are_the_number_that_libphonenumber_finds_in_them(w
     assert phones._existing(written, None) == expected
 
 
+@given(near_numbers(), st.sampled_from([*REGIONS, "DE", "FR", "GB", "NL", "AT", "JP", "AU"]))
+@settings(max_examples=1000)
+def test_digits_behind_a_zero_are_the_number_that_libphonenumber_finds_in_them(near: str, region: str) -> None:
+    """Also where it is not asked."""
+    code = phonenumbers.country_code_for_region(region)
+    example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
+    own = phonenumbers.national_significant_number(example) if example else ""
+    for written in (f"0{near.removeprefix(f'+{code}')}", f"0{own[:-3]}{near[-3:]}", f"0{near[1:]}"):
+        digits = written.replace("+", "")
+        try:
+            number = phonenumbers.parse(digits, region)
+        except phonenumbers.NumberParseException:
+            number = None
+        expected = e164(number) if number and phonenumbers.is_valid_number(number) else None
+        assert phones._behind_the_zero(digits, region) in {None, expected}
+
+
+def test_a_number_with_a_zero_is_found_in_many_regions_without_libphonenumber() -> None:
+    known = {
+        region
+        for region, example in EXAMPLES
+        if phones._behind_the_zero(f"0{phonenumbers.national_significant_number(example)}", region) == e164(example)
+    }
+    assert {"DE", "FR", "GB", "AT", "CH", "NL", "SE", "IN"} <= known
+    assert len(known) > 60
+
+
 def test_most_regions_have_numbers_of_which_libphonenumber_is_not_asked() -> None:
     known = {region for region, example in EXAMPLES if phones._certainly_exists(e164(example))}
     assert {"US", "DE", "FR", "GB", "IN", "BR", "JP", "PL"} <= known
