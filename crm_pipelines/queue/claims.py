@@ -4,7 +4,6 @@ Every function is one short transaction and may be repeated. The fence is `claim
 neither renew nor complete. All times are the database's. The statements stand in claims.sql.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -145,16 +144,10 @@ class Queue:
         """
         if not intents:
             return set()
-        told = [
-            {
-                "contact_id": str(one.claim.contact_id),
-                "claim_no": one.claim.claim_no,
-                "key": one.key,
-                "names": sorted(one.names),
-            }
-            for one in intents
-        ]
-        return {row.contact_id for row in self._all("intend", "intend", intents=json.dumps(told))}
+        written = {names: _array(names) for names in {one.names for one in intents}}
+        told = {"keys": [one.key for one in intents], "names": [written[one.names] for one in intents]}
+        rows = self._all("intend", "intend", **_keys([one.claim for one in intents]), **told)
+        return {row.contact_id for row in rows}
 
     def note_sending(self, claims: Sequence[Claim]) -> set[UUID]:
         """Write down that these are sent now, and must not be sent twice; returns the contacts that may be sent.
@@ -405,6 +398,12 @@ def _keys(claims: Sequence[Claim]) -> dict[str, list[Any]]:
         "contact_ids": [claim.contact_id for claim in claims],
         "claim_nos": [claim.claim_no for claim in claims],
     }
+
+
+def _array(names: Collection[str]) -> str:
+    """The names in order, as Postgres writes an array: an array of arrays would need as many names in each."""
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in sorted(names))
+    return "{" + ",".join(f'"{name}"' for name in quoted) + "}"
 
 
 def _in_order(rows: Sequence[sa.Row[Any]]) -> list[Claim]:
