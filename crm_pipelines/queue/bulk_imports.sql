@@ -107,17 +107,20 @@ SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY 
 -- Where nothing has happened since the claim (`current`), the state is set in the same statement, as `apply` in claims.sql
 -- sets it for such an outcome: an entry that is written twice costs as much as all the rest. The others are left to `apply`.
 -- There are no statistics of rows as young as these, so the form says how each is found, by its key: planned as a join, all
--- of the import and all contacts would be read for each page. Hence LATERAL with OFFSET 0, ARRAY, and CASE, since a plain
--- IN is made a join; and that a state is `claimed` is not asked by its name, which has an index.
--- FULL JOIN, here and below, for the reason that stands at `apply`.
-WITH sent AS MATERIALIZED (
-    SELECT r.*, d.remote_id, nullif(lower(d.mark), r.contact_id::text) AS remote_mark
-      FROM unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[]), CAST(:marks AS text[])) AS d(key, remote_id, mark),
-           LATERAL (SELECT * FROM crm_bulk_rows r WHERE r.import_id = :id AND r.key = d.key OFFSET 0) r
+-- of the import and all contacts would be read for each page. Hence ANY with an array, hashed IN within CASE, since a plain
+-- IN is made a join, and FULL JOIN, for the reason that stands at `apply`; and that a state is `claimed` is not asked by
+-- its name, which has an index.
+WITH import AS MATERIALIZED (
+    SELECT mapping_version, attributes_version, submitted_at, 'import:' || id AS holder FROM crm_bulk_imports WHERE id = :id
+), sent AS MATERIALIZED (
+    SELECT * FROM crm_bulk_rows WHERE import_id = :id AND key = ANY (CAST(:keys AS text[]))
 ), there AS MATERIALIZED (
     SELECT id FROM crm_contacts WHERE id = ANY (ARRAY(SELECT contact_id FROM sent)) FOR KEY SHARE SKIP LOCKED
 ), kept AS MATERIALIZED (
-    SELECT * FROM sent WHERE CASE WHEN contact_id IN (SELECT id FROM there) THEN true END
+    SELECT s.*, d.remote_id, nullif(lower(d.mark), s.contact_id::text) AS remote_mark
+      FROM sent s FULL JOIN unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[]), CAST(:marks AS text[]))
+                            AS d(key, remote_id, mark) ON d.key = s.key
+     WHERE CASE WHEN s.contact_id IN (SELECT id FROM there) THEN true END
 ), proved AS (
     DELETE FROM crm_bulk_rows r
      WHERE r.import_id = :id AND r.key = ANY (CAST(:keys AS text[]))
@@ -126,22 +129,24 @@ WITH sent AS MATERIALIZED (
     RETURNING r.contact_id
 ), current AS MATERIALIZED (
     SELECT s.contact_id, s.wanted_since
-      FROM kept k JOIN crm_syncs s ON s.contact_id = k.contact_id AND s.crm = :crm AND s.claim_no = k.claim_no
-                                  AND s.claimed_by = 'import:' || k.import_id AND s.revision = k.revision
+      FROM kept k,
+           LATERAL (SELECT contact_id, wanted_since FROM crm_syncs
+                     WHERE contact_id = k.contact_id AND crm = :crm AND claim_no = k.claim_no
+                       AND claimed_by = (SELECT holder FROM import) AND revision = k.revision
+                       FOR NO KEY UPDATE SKIP LOCKED) s
      WHERE NOT EXISTS (SELECT 1 FROM crm_attributes t
-                        WHERE t.crm = :crm AND t.version <> (SELECT attributes_version FROM crm_bulk_imports WHERE id = :id))
-       AND NOT EXISTS (SELECT 1 FROM crm_enrichments e WHERE e.contact_id = s.contact_id AND e.crm = :crm OFFSET 0)
-       FOR NO KEY UPDATE OF s SKIP LOCKED
+                        WHERE t.crm = :crm AND t.version <> (SELECT attributes_version FROM import))
+       AND k.contact_id NOT IN (SELECT contact_id FROM crm_enrichments
+                                 WHERE contact_id = ANY (ARRAY(SELECT contact_id FROM kept)) AND crm = :crm)
 ), entry AS (
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, remote_mark,
                               lists, payload_hash, sent_attributes, mapping_version, warnings, left_out,
                               attributes_version, started_at, applied_at, wanted_since)
-    SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'synced', k.key, k.remote_id, k.remote_mark,
+    SELECT k.contact_id, :crm, k.claim_no, i.holder, k.revision, 'synced', k.key, k.remote_id, k.remote_mark,
            k.lists, k.payload_hash, k.names, i.mapping_version, k.warnings, k.left_out,
            i.attributes_version, i.submitted_at,
            CASE WHEN c.contact_id IS NOT NULL THEN now() END, c.wanted_since
-      FROM kept k JOIN crm_bulk_imports i ON i.id = k.import_id
-           FULL JOIN current c ON c.contact_id = k.contact_id
+      FROM kept k CROSS JOIN import i FULL JOIN current c ON c.contact_id = k.contact_id
     ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
     RETURNING contact_id, applied_at
 ), changed AS (
@@ -152,15 +157,16 @@ WITH sent AS MATERIALIZED (
         lists = CASE WHEN k.lists <@ s.lists THEN s.lists
                      WHEN s.lists = '{}' THEN k.lists
                      ELSE ARRAY(SELECT unnest(s.lists) UNION SELECT unnest(k.lists)) END,
-        attributes_version = (SELECT attributes_version FROM crm_bulk_imports WHERE id = :id),
-        mapping_version = (SELECT mapping_version FROM crm_bulk_imports WHERE id = :id), attempts = 0, crashes = 0, bulk_ok = true,
+        attributes_version = (SELECT attributes_version FROM import),
+        mapping_version = (SELECT mapping_version FROM import), attempts = 0, crashes = 0, bulk_ok = true,
         claimed_by = NULL, lease_until = NULL, delivery_started_at = NULL,
         last_error_kind = NULL, last_error_code = NULL, last_error = NULL, last_http_status = NULL,
         last_attempt_at = now()
       FROM kept k
-     WHERE s.contact_id = k.contact_id AND s.crm = :crm AND s.claim_no = k.claim_no
-       AND s.claimed_by = 'import:' || k.import_id AND s.revision = k.revision
-       AND s.contact_id = ANY (ARRAY(SELECT contact_id FROM entry WHERE applied_at IS NOT NULL))
+     WHERE CASE WHEN k.contact_id IN (SELECT contact_id FROM entry WHERE applied_at IS NOT NULL) THEN true END
+       AND s.contact_id = k.contact_id AND s.crm = :crm
+       AND CASE WHEN s.claim_no = k.claim_no AND s.claimed_by = (SELECT holder FROM import) AND s.revision = k.revision
+                THEN true END
     RETURNING s.contact_id
 ), counted AS (
     UPDATE crm_bulk_imports SET proved = proved + (SELECT count(*) FROM proved), tended_at = now() WHERE id = :id

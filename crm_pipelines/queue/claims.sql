@@ -106,6 +106,7 @@ SELECT contact_id, b.revision FROM given FULL JOIN begun b USING (contact_id)
 
 -- name: load
 -- Read after the claim, never together with it: joined into the claim, a newer revision could come with older data.
+-- Each is found by its key, see `intend`.
 SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lists, s.sent_attributes, s.payload_hash,
        -- What another contact is confirmed to have is not ours.
        CASE WHEN s.maybe_keys = '{}' THEN s.maybe_keys
@@ -118,9 +119,10 @@ SELECT s.contact_id, s.claim_no, s.remote_key, s.remote_id, s.remote_mark, s.lis
        coalesce(c.address, crm_address(c.email)) AS address,
        CASE WHEN c.address IS NULL
             THEN (SELECT o.id FROM crm_contacts o WHERE o.address = crm_address(c.email)) END AS same_as
-  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no)
-  JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no
-  JOIN crm_contacts c ON c.id = s.contact_id
+  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[])) AS d(contact_id, claim_no),
+       LATERAL (SELECT * FROM crm_syncs
+                 WHERE contact_id = d.contact_id AND crm = :crm AND claim_no = d.claim_no OFFSET 0) s,
+       LATERAL (SELECT * FROM crm_contacts WHERE id = d.contact_id OFFSET 0) c
 
 -- name: glance
 -- What `load` would give for a contact without a claim, selected or not.
@@ -156,12 +158,17 @@ SELECT EXISTS (SELECT FROM crm_contacts WHERE id = :contact_id) AS found
 -- comes, a former value counts as a change again, and a new one can be cleared.
 -- maybe_keys only with a change of address, so that a first delivery does not pay for an index: should its address change
 -- before it is confirmed, the trigger on crm_contacts notes sent_key. `moved`: it has changed already.
+-- Each is found by its key: there are no statistics yet of what was claimed a moment ago, and a join planned without them
+-- reads all that are claimed for each call.
 WITH free AS MATERIALIZED (
-    SELECT d.*, c.address IS DISTINCT FROM d.key OR c.revision <> s.contact_revision AS moved
-      FROM jsonb_to_recordset(CAST(:intents AS jsonb)) AS d(contact_id uuid, claim_no bigint, key text, names text[])
-      JOIN crm_syncs s ON s.contact_id = d.contact_id AND s.crm = :crm AND s.claim_no = d.claim_no AND s.state = 'claimed'
-      JOIN crm_contacts c ON c.id = s.contact_id
-       FOR NO KEY UPDATE OF s SKIP LOCKED
+    SELECT d.contact_id, d.key, CAST(d.names AS text[]) AS names,
+           c.address IS DISTINCT FROM d.key OR c.revision <> s.contact_revision AS moved
+      FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:claim_nos AS bigint[]), CAST(:keys AS text[]), CAST(:names AS text[]))
+           AS d(contact_id, claim_no, key, names),
+           LATERAL (SELECT address, revision FROM crm_contacts WHERE id = d.contact_id OFFSET 0) c,
+           LATERAL (SELECT contact_revision FROM crm_syncs
+                     WHERE contact_id = d.contact_id AND crm = :crm AND claim_no = d.claim_no AND state = 'claimed'
+                       FOR NO KEY UPDATE SKIP LOCKED) s
 )
 UPDATE crm_syncs s SET
     payload_hash = NULL,
@@ -197,12 +204,17 @@ SELECT c.id, EXISTS (SELECT 1 FROM free f WHERE f.id = c.id) AS free
 -- name: suppressed
 -- Those of the contacts that must not be sent: by their id, by their address as it stands here, and by the address in
 -- the form in which it would be sent. Asked right before; whatever let the contact get so far was not enough.
-SELECT d.contact_id
-  FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:keys AS text[])) AS d(contact_id, key), crm_digest_keys k
- WHERE k.id = 1
-   AND EXISTS (SELECT 1 FROM crm_suppressions x
-                WHERE x.crm = :crm AND x.lifted_at IS NULL
-                  AND x.digest IN (crm_digest(k, 'contact', d.contact_id::text), crm_digest(k, 'email', d.key)))
+-- Nothing is digested where nobody is suppressed, else each once. CASE, since a plain IN is made a join.
+WITH sought AS MATERIALIZED (
+    SELECT d.contact_id, i.digest
+      FROM unnest(CAST(:contact_ids AS uuid[]), CAST(:keys AS text[])) AS d(contact_id, key), crm_digest_keys k,
+           LATERAL (VALUES (crm_digest(k, 'contact', d.contact_id::text)), (crm_digest(k, 'email', d.key))) AS i(digest)
+     WHERE k.id = 1 AND EXISTS (SELECT 1 FROM crm_suppressions WHERE crm = :crm AND lifted_at IS NULL)
+)
+SELECT DISTINCT contact_id FROM sought
+ WHERE CASE WHEN digest IN (SELECT x.digest FROM crm_suppressions x
+                             WHERE x.crm = :crm AND x.lifted_at IS NULL
+                               AND x.digest = ANY (ARRAY(SELECT digest FROM sought))) THEN true END
 
 -- name: record
 -- The ledger entry of each delivery. A contact deleted meanwhile leaves none; a second entry for a claim is ignored.

@@ -116,7 +116,7 @@ def test_what_an_empty_database_lacks_is_said_with_the_command_that_adds_it(empt
         engine.dispose()
 
 
-@pytest.mark.parametrize(("at", "lacks"), [("0030", "migration 0031"), ("0026", "migrations 0027 to 0031")])
+@pytest.mark.parametrize(("at", "lacks"), [("0031", "migration 0032"), ("0026", "migrations 0027 to 0032")])
 def test_a_missing_migration_is_named_with_the_command_that_adds_it(engine: sa.Engine, at: str, lacks: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE crm_pipelines_migration SET version_num = :at"), {"at": at})

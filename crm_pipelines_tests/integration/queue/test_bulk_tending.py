@@ -115,3 +115,12 @@ def test_a_run_is_alive_while_one_of_its_processes_looks_after_an_import_and_an_
     assert second.recover(silence=NEVER) == 0
     assert second.recover(silence=NEVER, ended_runs=[RUN]) == 3
     assert people.states() == {"queued": 3}
+
+
+def test_what_was_told_goes_with_its_import(people: People, engine: sa.Engine, first: BulkImports) -> None:
+    people.add(2)
+    gone = begun(engine, first)
+    people.add(1)
+    kept = begun(engine, first)
+    people.run("DELETE FROM crm_bulk_imports WHERE id = :id", id=gone)
+    assert people.all("SELECT import_id FROM crm_bulk_rows") == [{"import_id": kept}]
