@@ -320,8 +320,8 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                _HELD + "      JOIN crm_contacts c ON c.id = s.contact_id\n       FOR NO KEY UPDATE",
-                "\n      JOIN crm_contacts c ON c.id = s.contact_id\n       FOR NO KEY UPDATE",
+                " AND claim_no = d.claim_no AND state = 'claimed'\n                       FOR NO KEY UPDATE",
+                "\n                       FOR NO KEY UPDATE",
             ),
         ),
         tests=(f"{_INTENTS}::test_what_is_held_by_somebody_else_is_not_sent_and_keeps_what_is_known",),
@@ -423,8 +423,8 @@ MUTATIONS = (
         changes=(
             (
                 _QUEUE_SQL,
-                "       FOR NO KEY UPDATE OF s SKIP LOCKED\n)\nUPDATE crm_syncs s SET\n    payload_hash",
-                "       FOR NO KEY UPDATE OF s\n)\nUPDATE crm_syncs s SET\n    payload_hash",
+                "                       FOR NO KEY UPDATE SKIP LOCKED) s\n)\nUPDATE crm_syncs s SET\n    payload_hash",
+                "                       FOR NO KEY UPDATE) s\n)\nUPDATE crm_syncs s SET\n    payload_hash",
             ),
         ),
         tests=(f"{_LOCKS}::test_no_step_of_the_protocol_waits_for_a_lock",),
@@ -721,15 +721,21 @@ MUTATIONS = (
         changes=(
             (
                 _IMPORTS_SQL,
-                "AND s.claimed_by = 'import:' || k.import_id AND s.revision = k.revision\n     WHERE",
-                "AND s.claimed_by = 'import:' || k.import_id\n     WHERE",
+                "AND claimed_by = (SELECT holder FROM import) AND revision = k.revision\n",
+                "AND claimed_by = (SELECT holder FROM import)\n",
             ),
         ),
         tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
     ),
     Mutation(
         guard="proved: who was taken over is not delivered at once",
-        changes=((_IMPORTS_SQL, "AND s.claim_no = k.claim_no\n                                  AND", "AND"),),
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "AND crm = :crm AND claim_no = k.claim_no\n                       AND claimed_by",
+                "AND crm = :crm\n                       AND claimed_by",
+            ),
+        ),
         tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
     ),
     Mutation(
@@ -739,7 +745,13 @@ MUTATIONS = (
     ),
     Mutation(
         guard="proved: what a workflow found is left to apply",
-        changes=((_IMPORTS_SQL, "e.crm = :crm OFFSET 0)", "false OFFSET 0)"),),
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "(ARRAY(SELECT contact_id FROM kept)) AND crm = :crm)",
+                "(ARRAY(SELECT contact_id FROM kept)) AND false)",
+            ),
+        ),
         tests=(f"{_PROVED}::test_when_something_has_happened_since_the_claim_apply_decides",),
     ),
     Mutation(
@@ -747,8 +759,8 @@ MUTATIONS = (
         changes=(
             (
                 _IMPORTS_SQL,
-                "FOR NO KEY UPDATE OF s SKIP LOCKED\n), entry AS (\n    INSERT",
-                "FOR NO KEY UPDATE OF s\n), entry AS (\n    INSERT",
+                "                       FOR NO KEY UPDATE SKIP LOCKED) s\n     WHERE NOT EXISTS",
+                "                       FOR NO KEY UPDATE) s\n     WHERE NOT EXISTS",
             ),
         ),
         tests=(f"{_PROVED}::test_what_is_set_at_once_is_what_apply_would_have_set",),
@@ -4005,7 +4017,7 @@ MUTATIONS = (
         guard="enrichment: what a workflow found during its delivery can be taken back by a user",
         changes=(
             (
-                "crm_pipelines/queue/claims.sql",
+                _QUEUE_SQL,
                 "e.received_at >= coalesce(s.delivery_started_at, o.started_at)",
                 "false",
             ),

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from crm_pipelines.database.retrying import tries
 from crm_pipelines.database.literals import number_array, text_array, uuid_array
+from crm_pipelines.database.retrying import tries
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.destinations.unknown import if_unknown
 from crm_pipelines.faults import fault_point
