@@ -1,8 +1,8 @@
 """What has left lately: no second, and no ten, holds more requests than the limit, by the moments at which they left.
 
 A slot says when a request may leave. Between its turn and its first byte a thread may wait for the processor, for
-Python's lock or for a connection; then it leaves late, and those after it on time. This log is of one process: of others
-that share the rate, only the slots keep them apart.
+Python's lock or for a connection; then it leaves late, and those after it on time. This is the log of one pacer: other
+processes that share the rate do not see it, only the slots keep them apart.
 """
 
 import threading
