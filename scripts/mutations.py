@@ -287,11 +287,6 @@ MUTATIONS = (
         tests=(f"{_DEPARTURE_TESTS}::test_no_second_holds_more_departures_than_the_limit_however_late_they_are",),
     ),
     Mutation(
-        guard="pace: a limit over ten seconds is kept over ten seconds",
-        changes=((_DEPARTURES, "_WINDOWS = (1.0, 10.0)", "_WINDOWS = (1.0,)"),),
-        tests=(f"{_DEPARTURE_TESTS}::test_ten_seconds_hold_no_more_than_a_limit_that_is_counted_over_them",),
-    ),
-    Mutation(
         guard="pace: requests leave as their turn says",
         changes=(("crm_pipelines/crms/transport.py", "        with leaving():\n", "        with suppress():\n"),),
         tests=(

@@ -1,4 +1,4 @@
-"""What has left lately: no second, and no ten, holds more requests than the limit, by the moments at which they left.
+"""What has left lately: no second holds more requests than the limit, by the moments at which they left.
 
 A slot says when a request may leave. Between its turn and its first byte a thread may wait for the processor, for
 Python's lock or for a connection; then it leaves late, and those after it on time. This is the log of one pacer: other
@@ -11,16 +11,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# CRMs count over a second, or over ten (HubSpot). Over longer times the slots alone keep a distance that no lateness
-# makes up for.
-_WINDOWS = (1.0, 10.0)
+# For a limit that grows: what is kept is enough for one ten times as high.
+_KEPT_SECONDS = 10
 
 
 class Departures:
     """The requests of one pacer as they leave. Safe to use from several threads.
 
-    In any n / `limit` seconds and `margin` more n requests leave at most, for n the requests of a second and of ten, or
-    one. A request that never leaves takes up nobody's room.
+    In any n / `limit` seconds and `margin` more n requests leave at most, for n the whole requests of a second, or one.
+    So ten seconds, over which HubSpot counts, hold ten times as many. A request that never leaves takes up no room.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Departures:
         """Count one more as leaving, or return the seconds until that may be so."""
         with self._lock:
             now, limit = self._clock(), self.limit
-            delay = max(self._delay(max(1, int(limit * seconds + 1e-6)), limit, now) for seconds in _WINDOWS)
+            delay = self._delay(max(1, int(limit)), limit, now)
             if delay <= 0:
                 self._leaving += 1
             return delay
@@ -66,7 +65,7 @@ class Departures:
         with self._lock:
             self._leaving -= 1
             self._left.append(self._clock())
-            while len(self._left) > max(1, self.limit * _WINDOWS[-1]):
+            while len(self._left) > max(1, self.limit * _KEPT_SECONDS):
                 self._left.popleft()
 
     def _delay(self, most: int, limit: float, now: float) -> float:
