@@ -26,6 +26,8 @@ _MANY = "crm_pipelines_tests/integration/delivery/test_many.py"
 _HALVING_TESTS = "crm_pipelines_tests/unit/delivery/test_halving.py"
 _CLAIM_COST = "crm_pipelines_tests/integration/queue/test_claim_cost.py"
 _PROTOCOL = "crm_pipelines_tests/integration/queue/test_protocol.py"
+_DEPARTURES = "crm_pipelines/delivery/pace/departures.py"
+_DEPARTURE_TESTS = "crm_pipelines_tests/unit/delivery/test_departures.py"
 _FENCE_TESTS = "crm_pipelines_tests/unit/delivery/test_fence.py"
 _GUARDS = "crm_pipelines_tests/system/chaos/test_guards.py"
 _CELERY = "crm_pipelines/orchestration/celery_runs.py"
@@ -261,6 +263,35 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_GATE_TESTS}::test_an_answer_that_comes_late_makes_no_slot_late",),
+    ),
+    Mutation(
+        guard="pace: a request that left late holds back those after it",
+        changes=(("crm_pipelines/delivery/pace/pacing.py", "                leave_by(self._departures.leave)\n", ""),),
+        tests=(_DEPARTURE_TESTS,),
+    ),
+    Mutation(
+        guard="pace: what is just leaving has not left before",
+        changes=((_DEPARTURES, "others = most - self._leaving", "others = most"),),
+        tests=(f"{_DEPARTURE_TESTS}::test_no_second_holds_more_departures_than_the_limit_however_late_they_are",),
+    ),
+    Mutation(
+        guard="pace: a departure is when the bytes were gone, not when they were to go",
+        changes=(
+            (
+                _DEPARTURES,
+                "            if delay <= 0:\n                self._leaving += 1\n",
+                "            if delay <= 0:\n                self._leaving += 1\n                self._now = now\n",
+            ),
+            (_DEPARTURES, "self._left.append(self._clock())", "self._left.append(self._now)"),
+        ),
+        tests=(f"{_DEPARTURE_TESTS}::test_no_second_holds_more_departures_than_the_limit_however_late_they_are",),
+    ),
+    Mutation(
+        guard="pace: requests leave as their turn says",
+        changes=(("crm_pipelines/crms/transport.py", "        with leaving():\n", "        with suppress():\n"),),
+        tests=(
+            "crm_pipelines_tests/integration/crms/test_transport.py::test_a_request_that_has_its_turn_leaves_as_told",
+        ),
     ),
     Mutation(
         guard="gate: the clocks were compared before the first slots",

@@ -27,6 +27,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 from urllib3.poolmanager import ProxyManager
 
+from crm_pipelines.crms.turns import leaving
+
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 LONGEST_REQUEST = timedelta(seconds=20)
@@ -128,9 +130,10 @@ def _hush_libraries() -> None:
 
 
 class _Watched(HTTPConnection):
-    """A connection whose socket is under the deadline of the request that uses it."""
+    """A connection whose socket is under the deadline of the request that uses it, and which leaves in its turn."""
 
     _used_at = 0.0
+    _is_first = False
 
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()
@@ -147,9 +150,19 @@ class _Watched(HTTPConnection):
             _current.deadline.watch(connected)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:
+        if self.sock is None:
+            self.connect()  # before the first bytes, which are then a request's own
+        else:
             self._watch(self.sock)
+        self._is_first = True
         super().request(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        if not self._is_first:
+            return super().send(data)
+        self._is_first = False
+        with leaving():
+            return super().send(data)
 
     @property
     def is_connected(self) -> bool:

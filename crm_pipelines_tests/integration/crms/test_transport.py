@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import requests
 
 from crm_pipelines.crms import transport
 from crm_pipelines.crms.transport import Answer, HeaderKey, Transport
+from crm_pipelines.crms.turns import leave_by
 from crm_pipelines_tests.fixtures.deadlines import Deadlines
 from crm_pipelines_tests.patience import PATIENCE
 
@@ -412,3 +413,60 @@ def test_no_library_logs_a_path_of_ours_at_any_level(
     assert "ada%40" not in caplog.text
     assert "ada@" not in caplog.text
     assert ("/of/others" in caplog.text) == (answer == OK)
+
+
+class Doorkeeper:
+    """Notes what had arrived at the server when a request was about to leave, and whether its bytes then left."""
+
+    def __init__(self, server: RawServer) -> None:
+        self._server = server
+        self.arrived_before: list[int] = []
+        self.let_out = 0
+
+    @contextmanager
+    def leave(self) -> Iterator[None]:
+        self.arrived_before.append(len(self._server.received))
+        yield
+        self.let_out += 1
+
+
+def test_a_request_that_has_its_turn_leaves_as_told(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport]
+) -> None:
+    server = serve(always(OK))
+    client = connect(server)
+    door = Doorkeeper(server)
+    for number in range(2):
+        leave_by(door.leave)
+        client.request("POST", "/contacts", json={"email": "a@example.com"})
+        assert door.let_out == number + 1
+    assert door.arrived_before == [0, 1]
+
+
+def test_only_the_first_request_after_a_turn_leaves_as_told(
+    serve: Callable[..., RawServer], connect: Callable[..., Transport]
+) -> None:
+    server = serve(always(OK))
+    client = connect(server)
+    door = Doorkeeper(server)
+    leave_by(door.leave)
+    for _ in range(3):
+        client.request("GET", "/account")
+    assert door.let_out == 1
+
+
+def test_a_request_that_finds_no_server_has_not_left() -> None:
+    asked: list[str] = []
+
+    def leave() -> AbstractContextManager[None]:
+        asked.append("to leave")
+        return nullcontext()
+
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        client = Transport(f"http://127.0.0.1:{nobody_listens.getsockname()[1]}/v3", HeaderKey("api-key", KEY))
+        leave_by(leave)
+        with pytest.raises(requests.ConnectionError):
+            client.request("GET", "/account")
+        client.close()
+    assert asked == []
