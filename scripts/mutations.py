@@ -87,7 +87,6 @@ _PAGES = "crm_pipelines_tests/integration/pages/test_pages.py"
 _MIGRATE = "crm_pipelines_tests/integration/database/test_migrate.py"
 _BARE_PAGES = "crm_pipelines_tests/integration/pages/test_pages_of_bare_destination.py"
 _CLI_DESTINATIONS = "crm_pipelines_tests/integration/cli/test_destinations.py"
-_IMPORTS_SQL = "crm_pipelines/queue/bulk_imports.sql"
 _OPS = "crm_pipelines/orchestration/sync/ops.py"
 _LAUNCH_CONFIG = "crm_pipelines_tests/integration/orchestration/test_launch_config.py"
 _STALE = "crm_pipelines_tests/integration/contacts/test_stale.py"
@@ -100,6 +99,10 @@ _LOOKS = "crm_pipelines_tests/integration/orchestration/test_bulk_looks.py"
 _SCANNING = "crm_pipelines/delivery/bulk/scanning.py"
 _CRM_SESSION = "crm_pipelines/delivery/pace/session.py"
 _LEFT_OUT = "crm_pipelines_tests/integration/orchestration/test_left_out.py"
+_LITERALS = "crm_pipelines/database/literals.py"
+_LITERAL_TESTS = "crm_pipelines_tests/integration/database/test_literals.py"
+_SUPPRESSED = "crm_pipelines_tests/integration/queue/test_suppressed.py"
+_UNPROVED = "crm_pipelines_tests/integration/queue/test_unproved.py"
 _PHONES = "crm_pipelines/crms/phones.py"
 _PHONE_TESTS = "crm_pipelines_tests/unit/crms/test_phones.py"
 _NUMERALS = "crm_pipelines/crms/numerals.py"
@@ -4394,5 +4397,77 @@ MUTATIONS = (
         guard="prompt: runs for chosen contacts are not judged by",
         changes=((_PROMPT, "if not was_limited(record.dagster_run)]", "]"),),
         tests=(f"{_PROMPT_TESTS}::test_a_run_for_chosen_contacts_keeps_nobody_from_being_delivered",),
+    ),
+    Mutation(
+        guard="literals: what ends a row of COPY is escaped",
+        changes=((_LITERALS, '.replace("\\n", "\\\\n")', ""),),
+        tests=(f"{_LITERAL_TESTS}::test_odd_texts_arrive_by_copy",),
+    ),
+    Mutation(
+        guard="literals: a backslash of a text is none of COPY",
+        changes=((_LITERALS, 'return text.replace("\\\\", "\\\\\\\\")', "return text"),),
+        tests=(f"{_LITERAL_TESTS}::test_odd_texts_arrive_by_copy",),
+    ),
+    Mutation(
+        guard="literals: a quote within a text ends it in no array",
+        changes=((_LITERALS, """.replace('"', '\\\\"')""", ""),),
+        tests=(f"{_LITERAL_TESTS}::test_odd_texts_arrive_in_an_array",),
+    ),
+    Mutation(
+        guard="bulk: rows go with their import",
+        changes=(
+            (
+                "crm_pipelines/database/migrations/versions/0032_bulk_checks.sql",
+                "DELETE FROM crm_bulk_rows WHERE import_id = OLD.id;",
+                "",
+            ),
+        ),
+        tests=(f"{_TENDING}::test_what_was_told_goes_with_its_import",),
+    ),
+    Mutation(
+        guard="bulk: whom somebody holds hides none of the others who were not brought in",
+        changes=((_IMPORTS_SQL, "(SELECT max(key) FROM sent) AS last", "(SELECT max(key) FROM kept) AS last"),),
+        tests=(f"{_UNPROVED}::test_contacts_that_somebody_holds_hide_none_of_the_others",),
+    ),
+    Mutation(
+        guard="bulk: rows of an import that were not brought in are read in the order of their keys",
+        changes=(
+            (
+                _IMPORTS_SQL,
+                "WHERE (import_id, key) > (CAST(:id AS uuid), CAST(:after AS text))",
+                "WHERE import_id = :id AND key > CAST(:after AS text)",
+            ),
+        ),
+        tests=(f"{_UNPROVED}::test_a_call_looks_at_no_more_rows_than_it_records_however_many_are_left",),
+    ),
+    Mutation(
+        guard="bulk: of rows of another import nothing is recorded",
+        changes=((_IMPORTS_SQL, "CROSS JOIN tended t WHERE n.import_id = t.id", "CROSS JOIN tended t"),),
+        tests=(f"{_UNPROVED}::test_of_each_there_is_one_entry_and_of_the_deleted_none",),
+    ),
+    Mutation(
+        guard="suppressed: each spelling of the address is looked for",
+        changes=((_QUEUE_SQL, ", (crm_digest(k, 'email', d.key))) AS i(digest)", ") AS i(digest)"),),
+        tests=(f"{_SUPPRESSED}::test_who_is_suppressed_is_found_by_the_id_and_by_each_spelling_of_the_address",),
+    ),
+    Mutation(
+        guard="suppressed: elsewhere, or no longer, is not here",
+        changes=((_QUEUE_SQL, "x.crm = :crm AND x.lifted_at IS NULL\n                               AND ", ""),),
+        tests=(f"{_SUPPRESSED}::test_who_is_suppressed_elsewhere_or_no_longer_may_be_sent",),
+    ),
+    Mutation(
+        guard="scan: what is kept in memory is of this scan",
+        changes=(("crm_pipelines/destinations/blocklist.py", "if self._kept[0] != scan.id:", "if not self._kept[0]:"),),
+        tests=("crm_pipelines_tests/integration/destinations/test_blocklist.py::test_a_scan_knows_nothing_of_another",),
+    ),
+    Mutation(
+        guard="addresses: a last sigma is what it was, wherever it stands",
+        changes=(("crm_pipelines/crms/normalize.py", '_LAST_SIGMA.sub("ς", written)', "written"),),
+        tests=("crm_pipelines_tests/unit/crms/test_payload_hashes.py",),
+    ),
+    Mutation(
+        guard="phones: a 0 stands for the country code only where it means nothing else",
+        changes=((_PHONES, """plain = prefix.partition("|")[0] == "0" and""", "plain ="),),
+        tests=(f"{_PHONE_TESTS}::test_digits_behind_a_zero_are_the_number_that_libphonenumber_finds_in_them",),
     ),
 )

@@ -98,6 +98,19 @@ class Proved:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unproved:
+    """What became of some of the contacts that were not seen at the CRM.
+
+    `contacts` have their entry in the ledger, which is to be carried over; `gone` were deleted. `last` is the key
+    behind which the next ones are, None if no more were there. Those that somebody's transaction holds are left.
+    """
+
+    contacts: list[UUID]
+    gone: int
+    last: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImportEnd:
     """How an import ended that was sent, and how long ago."""
 
@@ -235,12 +248,10 @@ class BulkImports:
         [row] = self._all("record_proved", id=import_id, keys=text_array(proved), remote_ids=ids, marks=marks)
         return Proved(synced=row.synced, gone=row.gone, others=row.others)
 
-    def record_unproved(self, import_id: UUID, reason: str) -> tuple[list[UUID], int]:
-        """Enter some thousand of the others into the ledger as not delivered.
-
-        Returns the contacts, and how many more were deleted meanwhile.
-        """
-        return _present(self._all("record_unproved", id=import_id, reason=reason, limit=_PORTION))
+    def record_unproved(self, import_id: UUID, reason: str, after: str = "") -> Unproved:
+        """Enter some thousand of the others, by their keys behind `after`, into the ledger as not delivered."""
+        [row] = self._all("record_unproved", id=import_id, reason=reason, after=after, limit=_PORTION)
+        return Unproved(contacts=row.contacts, gone=row.gone, last=row.last)
 
     def report(self, import_id: UUID, reported: Mapping[str, str]) -> None:
         """Note in which of the CRM's reports (value) a contact (key) was found."""
@@ -277,11 +288,6 @@ class BulkImports:
                 returned += len(self._execute(connection, "return_lost", id=row.id, holder=holder(row.id)))
                 self._execute(connection, "drop_rows", id=row.id)
         return returned
-
-
-def _present(rows: Sequence[sa.Row[Any]]) -> tuple[list[UUID], int]:
-    present = [row.contact_id for row in rows if not row.gone]
-    return present, len(rows) - len(present)
 
 
 def _copied_row(import_id: UUID, row: ToldRow) -> str:

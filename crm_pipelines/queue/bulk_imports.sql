@@ -180,31 +180,45 @@ SELECT count(*) FILTER (WHERE synced) AS synced, count(*) FILTER (WHERE gone) AS
   FROM fate
 
 -- name: record_unproved
--- The ledger entries of some of the others. They go back to the queue uncharged and are delivered singly. Nothing, if
+-- The ledger entries of some of the others, by their keys behind `after`, and the last key that was looked at. They go back
+-- to the queue uncharged and are delivered singly. One that somebody's transaction holds is passed over. Nothing, if
 -- somebody else tends the import by now: whoever slept has not seen what is at the CRM.
+-- Each is found by its key, see `record_proved`; and the rows in the order of their key: asked for by the import alone, all
+-- that are left of it would be sorted for each call.
 WITH tended AS MATERIALIZED (
-    SELECT id FROM crm_bulk_imports WHERE id = :id AND tended_by = :tender
+    SELECT * FROM crm_bulk_imports WHERE id = :id AND tended_by = :tender
+), next AS MATERIALIZED (
+    SELECT * FROM crm_bulk_rows WHERE (import_id, key) > (CAST(:id AS uuid), CAST(:after AS text))
+     ORDER BY import_id, key LIMIT :limit
+), sent AS MATERIALIZED (
+    SELECT n.* FROM next n CROSS JOIN tended t WHERE n.import_id = t.id
+), there AS MATERIALIZED (
+    SELECT id FROM crm_contacts WHERE id = ANY (ARRAY(SELECT contact_id FROM sent)) FOR KEY SHARE SKIP LOCKED
 ), kept AS MATERIALIZED (
-    SELECT r.* FROM tended t JOIN crm_bulk_rows r ON r.import_id = t.id JOIN crm_contacts c ON c.id = r.contact_id
-     ORDER BY r.key LIMIT :limit FOR KEY SHARE OF c SKIP LOCKED
+    SELECT * FROM sent WHERE CASE WHEN contact_id IN (SELECT id FROM there) THEN true END
 ), unproved AS (
-    DELETE FROM crm_bulk_rows r USING tended t
-     WHERE r.import_id = t.id
-       AND (r.contact_id IN (SELECT contact_id FROM kept)
+    DELETE FROM crm_bulk_rows r
+     WHERE r.import_id = :id AND r.key = ANY (ARRAY(SELECT key FROM sent))
+       AND (r.contact_id IN (SELECT id FROM there)
             OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
     RETURNING r.contact_id
 ), entry AS (
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, kind, message, mapping_version,
                               warnings, started_at)
-    SELECT k.contact_id, :crm, k.claim_no, 'import:' || i.id, k.revision, 'snoozed', 'unproved',
+    SELECT k.contact_id, :crm, k.claim_no, 'import:' || t.id, k.revision, 'snoozed', 'unproved',
            left(:reason || coalesce(' The CRM''s report says: ' || k.reported || '.', ''), 1000),
-           i.mapping_version, k.warnings, i.submitted_at
-      FROM kept k JOIN crm_bulk_imports i ON i.id = k.import_id
+           t.mapping_version, k.warnings, t.submitted_at
+      FROM kept k CROSS JOIN tended t
     ON CONFLICT (contact_id, crm, claim_no) DO NOTHING
 ), counted AS (
-    UPDATE crm_bulk_imports SET tended_at = now() WHERE id = :id
+    UPDATE crm_bulk_imports SET tended_at = now() WHERE id = (SELECT id FROM tended)
+), fate AS (
+    SELECT coalesce(u.contact_id, k.contact_id) AS contact_id, k.contact_id IS NULL AS gone
+      FROM unproved u FULL JOIN kept k ON k.contact_id = u.contact_id
 )
-SELECT u.contact_id, k.contact_id IS NULL AS gone FROM unproved u FULL JOIN kept k ON k.contact_id = u.contact_id
+SELECT coalesce(array_agg(contact_id) FILTER (WHERE NOT gone), '{}') AS contacts,
+       count(*) FILTER (WHERE gone) AS gone, (SELECT max(key) FROM sent) AS last
+  FROM fate
 
 -- name: report
 UPDATE crm_bulk_rows r SET reported = d.reported

@@ -144,12 +144,12 @@ class Confirmer:
 
     def give_up(self, one: OpenImport, ended_as: str, reason: str) -> None:
         """Send what is not confirmed back to the queue, from where it goes singly; the import is over."""
-        while True:
-            found, gone = self.session.insistently(partial(self.imports.record_unproved, one.id, reason))
-            if not found and not gone:
-                break
-            self.fates.add(superseded=gone)
-            self.fates.carry_over(one.id, found)
+        after: str | None = ""
+        while after is not None:
+            unproved = self.session.insistently(partial(self.imports.record_unproved, one.id, reason, after))
+            self.fates.add(superseded=unproved.gone)
+            self.fates.carry_over(one.id, unproved.contacts)
+            after = unproved.last
         # What is left, somebody's transaction holds. It returns to the queue by itself.
         left = self.session.insistently(partial(self.imports.end, one.id, ended_as))
         if left is None:

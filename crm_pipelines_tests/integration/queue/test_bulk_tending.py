@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_pipelines.destinations.blocklist import Blocklist
-from crm_pipelines.queue.bulk_imports import BulkImports, ImportLost, ToldRow
+from crm_pipelines.queue.bulk_imports import BulkImports, ImportLost, ToldRow, Unproved
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines_tests.fixtures.people import People
 
@@ -94,11 +94,11 @@ def test_who_slept_and_lost_an_import_says_nothing_of_its_contacts(
     assert [one.id for one in second.tend(silence=timedelta(minutes=3))] == [import_id]
     assert not first.accepted(import_id, "process-1")
     assert not first.completed(import_id)
-    assert first.record_unproved(import_id, "It was not seen.") == ([], 0)
+    assert first.record_unproved(import_id, "It was not seen.") == Unproved(contacts=[], gone=0, last=None)
     assert first.end(import_id, "proved") is None
     assert second.completed(import_id)
-    found, gone = second.record_unproved(import_id, "It was not seen.")
-    assert (len(found), gone) == (3, 0)
+    unproved = second.record_unproved(import_id, "It was not seen.")
+    assert (len(unproved.contacts), unproved.gone) == (3, 0)
     assert second.end(import_id, "proved") == 0
 
 
