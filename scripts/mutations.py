@@ -747,7 +747,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="bulk: who slept and lost an import gives up none of its contacts",
-        changes=((_IMPORTS_SQL, "WHERE id = :id AND tended_by = :tender\n), kept", "WHERE id = :id\n), kept"),),
+        changes=((_IMPORTS_SQL, "WHERE id = :id AND tended_by = :tender\n), next", "WHERE id = :id\n), next"),),
         tests=(f"{_TENDING}::test_who_slept_and_lost_an_import_says_nothing_of_its_contacts",),
     ),
     Mutation(
