@@ -1,6 +1,7 @@
 """The CRM fails for a while, or changes, while the pipeline runs: network, key, rate limit."""
 
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,9 @@ from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.patience import PATIENCE
 from crm_pipelines_tests.system.chaos.conftest import until_quiet
 from crm_pipelines_tests.system.chaos.proxy import proxy_to, silent_port
+
+# Of 60 requests/s: so many turns are taken at once.
+_HALF_A_SECOND = 30
 
 
 @pytest.fixture
@@ -92,22 +96,25 @@ def test_a_key_that_is_revoked_and_replaced_in_the_middle_of_a_run_charges_and_l
 def test_a_rate_limit_that_shrinks_while_contacts_are_sent_is_kept_from_then_on(
     account: BrevoSandbox, people: People, pipeline: Pipeline, engine: sa.Engine
 ) -> None:
-    people.add(90)
+    people.add(120)
     account.configure(contacts_per_second=60)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(pipeline.run)
         account.wait_for_requests(30, finished=True)
         account.configure(contacts_per_second=20)
+        changed = time.monotonic()
         run = running.result(PATIENCE)
     assert run.success
     # On a busy machine one may be refused so often that it waits, uncharged, for the next run.
-    assert run.counts["claimed"] == run.counts["synced"] + run.counts.get("released", 0) == 90
+    assert run.counts["claimed"] == run.counts["synced"] + run.counts.get("released", 0) == 120
     assert GateKeeper(engine, "brevo").read().limit_observed == 20
     log = account.requests()
     refused = [entry["arrived_monotonic"] for entry in log if entry["status"] == 429]
     assert len(refused) <= 60, "those that had their turns already"
-    later = [entry["arrived_monotonic"] for entry in log if entry["arrived_monotonic"] > max(refused, default=0)]
-    assert later[-1] - later[0] >= 0.9 * (len(later) - 1) / 20
+    later = [entry["arrived_monotonic"] for entry in log if entry["arrived_monotonic"] > max([changed, *refused])]
+    if not refused:
+        later = later[_HALF_A_SECOND:]  # they had their turns already
+    assert not later or later[-1] - later[0] >= 0.9 * (len(later) - 1) / 20
     until_quiet(people, pipeline, account)
-    assert people.states() == {"synced": 90}
+    assert people.states() == {"synced": 120}
     assert_invariants(engine, account, most_sends=1)
