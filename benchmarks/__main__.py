@@ -36,6 +36,8 @@ def parts(scale: Scale) -> Iterator[tuple[str, str, Part]]:
     """Section, name, and what measures it. The longest come last; before those in bulk, whose sandbox with 100,000
     contacts is slow to see who arrives when, those that look at it."""
     yield report.FIXED_COSTS, "Calibration", calibration.part
+    # Before any run that leaves contacts: whatever is due then, the follow-up sensor is quicker than the schedule.
+    yield report.FIXED_COSTS, "From tick to end", singles.from_tick_to_end
     yield report.ONE_BY_ONE, "At the limit", partial(singles.at_the_limit, scale=scale)
     yield report.ONE_BY_ONE, "One by one", partial(singles.without_a_limit, scale=scale)
     yield report.FIXED_COSTS, "Fixed costs", partial(singles.fixed_costs, scale=scale)
@@ -43,7 +45,6 @@ def parts(scale: Scale) -> Iterator[tuple[str, str, Part]]:
         yield report.IN_BULK, _in_bulk(contacts), partial(bulk.deliver, contacts=contacts, repeats=repeats)
     yield report.IN_BULK, "Stages of a bulk delivery", partial(bulk.stages, contacts=scale.stages)
     yield report.REFUSED, "Refused rows", partial(refused.cost, scale=scale)
-    yield report.FIXED_COSTS, "From tick to end", singles.from_tick_to_end
     yield report.CLAIMS, "Claims", partial(bulk.claims_with_a_future, scale=scale)
     if scale.api:
         yield report.API, "The HTTP API", api.load
