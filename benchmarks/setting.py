@@ -349,10 +349,6 @@ class Stage:
             self.time_left()
             time.sleep(0.1)
 
-    @staticmethod
-    def noop_run_seconds() -> float:
-        return noop_run_seconds()
-
 
 def _cpu_seconds(process: psutil.Process) -> float:
     try:
@@ -388,35 +384,3 @@ def _sandbox(crm: str) -> Iterator[tuple[str, psutil.Process]]:
             yield f"http://127.0.0.1:{port}", psutil.Process(sandbox.pid)
         finally:
             sandbox.terminate()
-
-
-def noop_run_seconds() -> float:
-    """What Dagster itself takes for a run of the same shape that does nothing."""
-
-    @dg.op(out=dg.DynamicOut())
-    def fetch() -> Iterator[dg.DynamicOutput[int]]:
-        yield dg.DynamicOutput(1, mapping_key="batch_1")
-
-    @dg.op
-    def send(batch: int) -> int:
-        return batch
-
-    @dg.op
-    def write(batch: int) -> int:
-        return batch
-
-    @dg.op
-    def report(batches: list[int]) -> int:
-        return len(batches)
-
-    @dg.job
-    def nothing() -> None:
-        report(fetch().map(send).map(write).collect())
-
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with dg.DagsterInstance.get() as instance:
-        result = nothing.execute_in_process(instance=instance, run_config=quiet)
-        stats = instance.get_run_stats(result.run_id)
-        assert stats.start_time is not None
-        assert stats.end_time is not None
-        return stats.end_time - stats.start_time
