@@ -1,5 +1,6 @@
 """The body of an import while it is put together, and what is written down of each row."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from crm_pipelines.crms.bulk import ImportRow
@@ -14,12 +15,17 @@ _ROOM_LEFT = 20
 
 @dataclass
 class Body:
-    """An import that is being put together: the rows by key."""
+    """An import that is being put together: the rows by key.
+
+    `taken`: contacts that were taken from the queue for it; `let_go`: those of them that have gone on otherwise.
+    """
 
     most_bytes: int
     rows: dict[str, bytes] = field(default_factory=dict)
     size: int = _FRAME_BYTES
     seen: set[str] = field(default_factory=set)
+    taken: int = 0
+    let_go: int = 0
 
     @property
     def room(self) -> int:
@@ -32,9 +38,10 @@ class Body:
         self.size += len(row.content) + 1
         self.seen.update(row.identifiers)
 
-    def drop(self, key: str) -> None:
-        """A row that must not be sent after all."""
-        self.size -= len(self.rows.pop(key)) + 1
+    def drop(self, keys: Iterable[str]) -> None:
+        """Rows that must not be sent after all."""
+        for key in keys:
+            self.size -= len(self.rows.pop(key)) + 1
 
 
 def told_of(prepared: Prepared, row: ImportRow) -> ToldRow:

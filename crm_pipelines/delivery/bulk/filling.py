@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
@@ -22,15 +23,33 @@ from crm_pipelines.queue.model import Attempt, Delivery
 _PORTION = 2000
 # Bytes; most rows are smaller.
 _LARGE_ROW = 1000
+# The next portion is taken ahead where there is room for so many: rows may become longer than they were so far.
+_ROOM_AHEAD = 3
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """Contacts that were taken from the queue together. `more`: as many as were asked for.
+
+    `revisions`: by the number of the contact's id, which is hashed faster than the id.
+    """
+
+    deliveries: Sequence[Delivery]
+    revisions: Mapping[int, int]
+    more: bool
+
+
 @dataclass
 class _Portion:
-    """Contacts that were read together: rows for an import, outcomes that are known already, and who goes singly."""
+    """Contacts that were read together: rows for an import, outcomes that are known already, and who goes singly.
+
+    `told`: of the rows that are in the body.
+    """
 
     rows: list[tuple[Prepared, ImportRow]] = field(default_factory=list)
+    told: list[ToldRow] = field(default_factory=list)
     known: list[Attempt] = field(default_factory=list)
     apart: list[UUID] = field(default_factory=list)
 
@@ -47,42 +66,74 @@ class Filler:
     fates: Fates
 
     def fill(self, import_id: UUID, body: Body, scan: AccountScan, most: int) -> bool:
-        """Take up to `most` contacts; returns whether more are due than fit in. Raises ImportLost or Stopped."""
+        """Take up to `most` contacts; returns whether more are due than fit in. Raises ImportLost or Stopped.
+
+        While a portion is put together, the next one is taken and the former one is written down, so that the database
+        and this process work at the same time.
+        """
         # Of the first contacts it is not known how much room they take; what does not fit in goes singly.
         first = max(1, min(_PORTION, body.most_bytes // _LARGE_ROW))
-        while limit := min(_PORTION, most, body.room if body.rows else first):
-            self.session.require_going()
-            claim = partial(self.imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE)
-            claims = self.session.patiently(claim)
-            if claims:
-                self._take_in(import_id, claims, body, scan)
-            if len(claims) < limit:
-                return False
-            most -= limit
-        return True
+        ahead: Future[_Taken] | None = None
+        written: Future[list[str]] | None = None
+        more = True
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="take") as taker,
+            ThreadPoolExecutor(1, thread_name_prefix="write") as writer,
+        ):
+            while more and (limit := _PORTION if ahead else min(_PORTION, most, body.room if body.rows else first)):
+                self.session.require_going()
+                taken = ahead.result() if ahead else self._take(import_id, body, limit)
+                more, most = taken.more, most - limit
+                is_room = more and min(most, body.room // _ROOM_AHEAD) >= _PORTION
+                ahead = taker.submit(self._take, import_id, body, _PORTION) if is_room else None
+                portion = self._portion(taken, scan.target)
+                self._put_in(portion, body, scan)
+                if written:
+                    body.drop(written.result())
+                written = writer.submit(self._write_down, import_id, body, portion)
+            if written:
+                body.drop(written.result())
+        return more
 
-    def _take_in(self, import_id: UUID, claims: Sequence[BulkClaim], body: Body, scan: AccountScan) -> None:
-        """Put these contacts into the body, or see to it that they get on otherwise.
-
-        Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim.
-        """
+    def _take(self, import_id: UUID, body: Body, limit: int) -> _Taken:
+        """Whether somebody is blocked is asked of what is about to be sent: the present data, read after the claim."""
+        claim = partial(self.imports.claim, import_id, limit=limit, lease=planning.IMPORT_LEASE)
+        claims = self.session.patiently(claim)
+        body.taken += len(claims)
+        self.fates.add(claimed=len(claims))
         deliveries = self.session.patiently(partial(self.queue.load, [one.claim for one in claims]))
-        self.fates.add(claimed=len(claims), superseded=len(claims) - len(deliveries))
+        superseded = len(claims) - len(deliveries)
+        body.taken -= superseded
+        self.fates.add(superseded=superseded)
         revisions = {one.claim.contact_id.int: one.revision for one in claims}
-        portion = self._portion(deliveries, revisions, scan.target)
-        told = self._put_in(portion, body, scan)
-        if portion.apart:
-            returned = self.session.patiently(partial(self.imports.set_apart, import_id, portion.apart))
-            self.fates.add(released=returned, superseded=len(portion.apart) - returned)
+        return _Taken(deliveries=deliveries, revisions=revisions, more=len(claims) == limit)
+
+    def _write_down(self, import_id: UUID, body: Body, portion: _Portion) -> list[str]:
+        """What the CRM is going to be told of this portion, and what becomes of its others.
+
+        Returns the keys of those that must not be sent: somebody's transaction holds their row, so it cannot be written
+        down.
+        """
+        told, apart = portion.told, portion.apart
+        intended = self.session.patiently(partial(self.queue.intend, told))
+        held = [row for row in told if row.claim.contact_id not in intended] if len(intended) < len(told) else []
+        if held:
+            told = [row for row in told if row.claim.contact_id in intended]
+            apart = apart + [row.claim.contact_id for row in held]
+        if apart:
+            returned = self.session.patiently(partial(self.imports.set_apart, import_id, apart))
+            body.let_go += len(apart)
+            self.fates.add(released=returned, superseded=len(apart) - returned)
         if portion.known:
             self.session.patiently(partial(self.queue.record, holder(import_id), portion.known))
             self.fates.carry_over(import_id, [one.claim.contact_id for one in portion.known])
+            body.let_go += len(portion.known)
         self.session.patiently(partial(self.imports.note, import_id, told))
+        return [row.key for row in held]
 
-    def _portion(self, deliveries: Sequence[Delivery], revisions: Mapping[int, int], target: ImportTarget) -> _Portion:
-        """`revisions`: by the number of the contact's id, which is hashed faster than the id."""
+    def _portion(self, taken: _Taken, target: ImportTarget) -> _Portion:
         crm, portion = self.session.crm, _Portion()
-        prepared = [prepare(crm, one, revisions[one.claim.contact_id.int]) for one in deliveries]
+        prepared = [prepare(crm, one, taken.revisions[one.claim.contact_id.int]) for one in taken.deliveries]
         for one in self.session.patiently(partial(without_suppressed, self.queue, prepared, crm.mapping_version)):
             if isinstance(one, Attempt):
                 portion.known.append(one)
@@ -92,10 +143,9 @@ class Filler:
                 portion.rows.append((one, row))
         return portion
 
-    def _put_in(self, portion: _Portion, body: Body, scan: AccountScan) -> list[ToldRow]:
-        """The rows that are in the body now; whoever must not be in this one is set apart."""
+    def _put_in(self, portion: _Portion, body: Body, scan: AccountScan) -> None:
+        """The rows into the body; whoever must not be in this one is set apart."""
         seen = self._seen(portion.rows, scan)
-        told: list[ToldRow] = []
         for prepared, row in portion.rows:
             if seen and kept_mark(prepared.payload.key) in seen:
                 row = self._unmarked(prepared, row, scan.target)
@@ -104,15 +154,7 @@ class Filler:
                 portion.apart.append(prepared.delivery.claim.contact_id)
                 continue
             body.add(prepared.payload.key, row)
-            told.append(told_of(prepared, row))
-        # Of whom somebody's transaction holds the row it cannot be written down: they are not sent.
-        intended = self.session.patiently(partial(self.queue.intend, told))
-        if len(intended) == len(told):
-            return told
-        for held in [row for row in told if row.claim.contact_id not in intended]:
-            body.drop(held.key)
-            portion.apart.append(held.claim.contact_id)
-        return [row for row in told if row.claim.contact_id in intended]
+            portion.told.append(told_of(prepared, row))
 
     def _is_off(self, prepared: Prepared, seen: Set[str], scan: AccountScan) -> bool:
         """Whether the contact has left the list, or is off it after an import of which nothing is known."""

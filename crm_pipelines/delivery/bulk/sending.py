@@ -175,12 +175,10 @@ class BulkSender:
         progress = self._progress
         assert progress is not None
         while not over.is_set():
-            ids = list(self._open)
-            page = self.reader.page(target.moment, progress.contacts) if ids else None
-            if page is not None and page.full:
-                progress.add(page, self.confirmer.confirm(ids, page))
-            else:
-                over.wait(_AHEAD_PAUSE)
+            for page in self.reader.pages(target.moment, first=progress.contacts) if self._open else ():
+                if page.full:  # the others are read again once they are
+                    progress.add(page, self.confirmer.confirm(list(self._open), page))
+            over.wait(_AHEAD_PAUSE)
 
     def _wait_for_all(self, target: ImportTarget) -> None:
         """In growing pauses, until all have ended or patience has.
@@ -252,7 +250,8 @@ class BulkSender:
             if not sent:
                 ended_as = self._failed or "given_back"
                 returned = self.session.insistently(partial(self.imports.give_back, import_id, ended_as))
-                self.fates.add(released=returned, superseded=len(body.rows) - returned)
+                uncounted = returned - (body.taken - body.let_go)  # below 0: somebody else has them by now
+                self.fates.add(claimed=max(0, uncounted), released=returned, superseded=max(0, -uncounted))
 
     def _submit(self, import_id: UUID, body: Body, target: ImportTarget) -> bool:
         """Whether it has come to something: it is under way, or the CRM refused it for good."""
@@ -268,8 +267,8 @@ class BulkSender:
                 scan_trust=planning.SCAN_TRUST,
             )
         )
-        for key in lost:
-            del body.rows[key]
+        body.drop(lost)
+        body.let_go += len(lost)
         self.fates.add(superseded=len(lost))
         if not body.rows:
             return False
