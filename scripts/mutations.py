@@ -39,6 +39,7 @@ _GATE_TESTS = "crm_pipelines_tests/integration/destinations/test_gate.py"
 _MATRIX = "crm_pipelines_tests/system/chaos/test_kill_matrix.py"
 _RUNS = "crm_pipelines_tests/integration/orchestration/test_brevo_sync.py"
 _BULK = "crm_pipelines_tests/integration/orchestration/test_bulk.py"
+_BULK_AHEAD = "crm_pipelines_tests/integration/orchestration/test_bulk_ahead.py"
 _FOLLOWING = "crm_pipelines_tests/integration/orchestration/test_following.py"
 _RUN_ENDS = "crm_pipelines_tests/integration/orchestration/test_run_ends.py"
 _SCHEDULE = "crm_pipelines_tests/integration/orchestration/test_schedule.py"
@@ -1078,6 +1079,33 @@ MUTATIONS = (
             ),
         ),
         tests=(f"{_BULK}::test_what_arrives_otherwise_than_it_was_sent_is_not_complete",),
+    ),
+    Mutation(
+        guard="imports: no more are taken ahead than the run may take",
+        changes=((_FILLING, "min(most, body.room // _ROOM_AHEAD)", "body.room // _ROOM_AHEAD"),),
+        tests=(f"{_BULK_AHEAD}::test_no_more_are_taken_ahead_than_the_run_may_take",),
+    ),
+    Mutation(
+        guard="imports: what was taken ahead and is given back is counted once",
+        changes=((_FILLING, "body.taken += len(claims)", "body.taken += 0"),),
+        tests=(f"{_BULK_AHEAD}::test_what_was_taken_ahead_is_queued_again_when_the_import_is_given_up",),
+    ),
+    Mutation(
+        guard="imports: what went singly is not given back with the import",
+        changes=((_FILLING, "body.let_go += len(apart)", "body.let_go += 0"),),
+        tests=(f"{_BULK_AHEAD}::test_what_went_singly_is_not_counted_again_when_the_import_is_given_up",),
+    ),
+    Mutation(
+        guard="imports: who is there before the answer to the import is not passed over",
+        changes=((_BULK_SENDING, "        yield from newer\n", ""),),
+        tests=(
+            f"{_BULK_AHEAD}::test_contacts_that_are_there_before_the_answer_to_their_import_are_recorded_where_they_are_read",
+        ),
+    ),
+    Mutation(
+        guard="imports: pages that are recorded together count in their order",
+        changes=((_CONFIRMING, "under_way.popleft()", "under_way.pop()"),),
+        tests=(f"{_BULK_AHEAD}::test_two_pages_are_recorded_at_once_and_count_in_their_order",),
     ),
     Mutation(
         guard="looks: no more of them than the bucket holds",

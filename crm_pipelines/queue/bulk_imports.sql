@@ -103,7 +103,8 @@ SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY 
 
 -- name: record_proved
 -- The ledger entries of contacts that were seen at the CRM as they were sent. A contact deleted meanwhile leaves none; one
--- that somebody's transaction holds is left for the next call.
+-- that somebody's transaction holds is left for the next call. Of two calls at once that name the same contact, one deletes
+-- its row, and what it records and counts is that one's.
 -- Where nothing has happened since the claim (`current`), the state is set in the same statement, as `apply` in claims.sql
 -- sets it for such an outcome: an entry that is written twice costs as much as all the rest. The others are left to `apply`.
 -- There are no statistics of rows as young as these, so the form says how each is found, by its key: planned as a join, all
@@ -112,21 +113,21 @@ SELECT key, names, proof FROM crm_bulk_rows WHERE import_id = :id AND key = ANY 
 -- its name, which has an index.
 WITH import AS MATERIALIZED (
     SELECT mapping_version, attributes_version, submitted_at, 'import:' || id AS holder FROM crm_bulk_imports WHERE id = :id
-), sent AS MATERIALIZED (
-    SELECT * FROM crm_bulk_rows WHERE import_id = :id AND key = ANY (CAST(:keys AS text[]))
 ), there AS MATERIALIZED (
-    SELECT id FROM crm_contacts WHERE id = ANY (ARRAY(SELECT contact_id FROM sent)) FOR KEY SHARE SKIP LOCKED
-), kept AS MATERIALIZED (
-    SELECT s.*, d.remote_id, nullif(lower(d.mark), s.contact_id::text) AS remote_mark
-      FROM sent s FULL JOIN unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[]), CAST(:marks AS text[]))
-                            AS d(key, remote_id, mark) ON d.key = s.key
-     WHERE CASE WHEN s.contact_id IN (SELECT id FROM there) THEN true END
+    SELECT id FROM crm_contacts
+     WHERE id = ANY (ARRAY(SELECT contact_id FROM crm_bulk_rows
+                            WHERE import_id = :id AND key = ANY (CAST(:keys AS text[])))) FOR KEY SHARE SKIP LOCKED
 ), proved AS (
     DELETE FROM crm_bulk_rows r
      WHERE r.import_id = :id AND r.key = ANY (CAST(:keys AS text[]))
        AND (r.contact_id IN (SELECT id FROM there)
             OR NOT EXISTS (SELECT 1 FROM crm_contacts c WHERE c.id = r.contact_id OFFSET 0))
-    RETURNING r.contact_id
+    RETURNING r.*
+), kept AS MATERIALIZED (
+    SELECT p.*, d.remote_id, nullif(lower(d.mark), p.contact_id::text) AS remote_mark
+      FROM proved p FULL JOIN unnest(CAST(:keys AS text[]), CAST(:remote_ids AS text[]), CAST(:marks AS text[]))
+                              AS d(key, remote_id, mark) ON d.key = p.key
+     WHERE CASE WHEN p.contact_id IN (SELECT id FROM there) THEN true END
 ), current AS MATERIALIZED (
     SELECT s.contact_id, s.wanted_since
       FROM kept k,
@@ -171,9 +172,9 @@ WITH import AS MATERIALIZED (
 ), counted AS (
     UPDATE crm_bulk_imports SET proved = proved + (SELECT count(*) FROM proved), tended_at = now() WHERE id = :id
 ), fate AS (
-    SELECT coalesce(p.contact_id, k.contact_id) AS contact_id, k.contact_id IS NULL AS gone,
-           k.contact_id IN (SELECT contact_id FROM changed) AS synced
-      FROM proved p FULL JOIN kept k ON k.contact_id = p.contact_id
+    SELECT contact_id, contact_id NOT IN (SELECT id FROM there) AS gone,
+           contact_id IN (SELECT contact_id FROM changed) AS synced
+      FROM proved
 )
 SELECT count(*) FILTER (WHERE synced) AS synced, count(*) FILTER (WHERE gone) AS gone,
        coalesce(array_agg(contact_id) FILTER (WHERE NOT gone AND NOT synced), '{}') AS others

@@ -1,8 +1,10 @@
 """Finds out what became of the contacts of an import that has ended: only what is seen at the CRM is delivered."""
 
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -19,6 +21,8 @@ from crm_pipelines.delivery.reading import PageReader
 from crm_pipelines.destinations.gates import SANDBOX
 from crm_pipelines.queue.bulk_imports import BulkImports, OpenImport
 
+# Pages that are compared and recorded at the same time.
+_CONFIRMERS = 2
 _NOT_AS_SENT = "The bulk import did not bring this contact in as it was sent."
 
 _log = logging.getLogger(__name__)
@@ -38,6 +42,8 @@ class Confirmer:
     imports: BulkImports
     fates: Fates
     _seen: Counter[UUID] = field(default_factory=Counter, init=False)
+    _latest: Collection[UUID] = field(default=(), init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @property
     def seen(self) -> int:
@@ -101,8 +107,9 @@ class Confirmer:
         Raises BrokenOff, GatePaused or Stopped.
         """
         ids = [one.id for one in imports]
-        for page in self.reader.pages(progress.since, first=progress.contacts):
-            recorded = self.confirm(ids, page)
+        for page, recorded in self.confirm(
+            partial(self.in_order, ids), self.reader.pages(progress.since, first=progress.contacts)
+        ):
             if page.full:
                 progress.add(page, recorded)
             if sum(map(self._left, imports)) <= 0:
@@ -112,14 +119,32 @@ class Confirmer:
             self.give_up(one, "proved", _NOT_AS_SENT)
         return seen
 
-    def confirm(self, import_ids: list[UUID], page: ContactPage) -> set[str]:
-        """Record those of the page that are as these imports sent them; returns the keys of which that is certain.
+    def in_order(self, import_ids: Iterable[UUID]) -> list[UUID]:
+        """The order in which to look: a page follows another within the same import."""
+        return sorted(import_ids, key=lambda import_id: import_id not in self._latest)
 
-        The ids are put in the order in which it is best to go on with the next page.
+    def confirm(
+        self, imports: Callable[[], Iterable[UUID]], pages: Iterable[ContactPage]
+    ) -> Iterator[tuple[ContactPage, set[str]]]:
+        """Record those of the pages that are as imports sent them: each page, and the keys of which that is certain.
+
+        In the order of the pages, of which some are recorded ahead. `imports` is asked after a page was read, and tells
+        where to look, one after the other until all of the page are found.
         """
+        under_way: deque[tuple[ContactPage, Future[set[str]]]] = deque()
+        with ThreadPoolExecutor(_CONFIRMERS, thread_name_prefix="confirm") as pool:
+            for page in pages:
+                under_way.append((page, pool.submit(self._confirm, imports, page)))
+                if len(under_way) == _CONFIRMERS:
+                    first, recorded = under_way.popleft()
+                    yield first, recorded.result()
+            for last, recorded in under_way:
+                yield last, recorded.result()
+
+    def _confirm(self, imports: Callable[[], Iterable[UUID]], page: ContactPage) -> set[str]:
         arrived: dict[UUID, dict[str, tuple[str, str | None]]] = {}
         sought: dict[str, Held] = {one.key: one for one in page.contacts}
-        for import_id in list(import_ids):
+        for import_id in imports():
             as_sent: dict[str, tuple[str, str | None]] = {}
             for told in self.session.patiently(partial(self.imports.expected, import_id, list(sought))):
                 one = sought.pop(told.key)
@@ -129,13 +154,13 @@ class Confirmer:
                 arrived[import_id] = as_sent
             if not sought:
                 break
-        # A page follows another within the same import: there it is looked for first.
-        import_ids.sort(key=lambda import_id: import_id not in arrived)
+        self._latest = arrived.keys()
         recorded: set[str] = set()
         for import_id, confirmed in arrived.items():
             proved = self.session.insistently(partial(self.imports.record_proved, import_id, confirmed))
             self.fates.add(synced=proved.synced, superseded=proved.gone)
-            self._seen[import_id] += proved.contacts
+            with self._lock:
+                self._seen[import_id] += proved.contacts
             if proved.others:
                 self.fates.carry_over(import_id, proved.others)
             if proved.contacts == len(confirmed):  # no contact is held by somebody's transaction
@@ -171,8 +196,8 @@ class Confirmer:
         """Record the contacts that are there as they were sent; returns how many are not."""
         ids = [one.id for one in imports]
         left = sum(map(self._left, imports))
-        for page in self.reader.pages(min(one.modified_since for one in imports), first=first) if left else ():
-            self.confirm(ids, page)
+        since = min(one.modified_since for one in imports)
+        for _ in self.confirm(partial(self.in_order, ids), self.reader.pages(since, first=first)) if left else ():
             left = sum(map(self._left, imports))
             if left <= 0:
                 break

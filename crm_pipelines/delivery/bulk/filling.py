@@ -15,12 +15,12 @@ from crm_pipelines.delivery.bulk.scanning import AccountScan, kept_mark, off_lis
 from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.delivery.preparing import Prepared, prepare, without_suppressed
 from crm_pipelines.destinations.blocklist import Blocklist
-from crm_pipelines.queue.bulk_imports import BulkClaim, BulkImports, ToldRow, holder
+from crm_pipelines.queue.bulk_imports import BulkImports, ToldRow, holder
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Attempt, Delivery
 
 # Contacts that are read and prepared at a time.
-_PORTION = 2000
+_PORTION = 1000
 # Bytes; most rows are smaller.
 _LARGE_ROW = 1000
 # The next portion is taken ahead where there is room for so many: rows may become longer than they were so far.

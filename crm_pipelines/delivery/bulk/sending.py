@@ -69,6 +69,7 @@ class BulkSender:
     confirmer: Confirmer
     fates: Fates
     _open: dict[UUID, OpenImport] = field(default_factory=dict, init=False)
+    _sending: threading.Lock = field(default_factory=threading.Lock, init=False)
     _proved_before: dict[UUID, int] = field(default_factory=dict, init=False)
     _progress: Progress | None = field(default=None, init=False)
     _changed_before: int = field(default=0, init=False)
@@ -175,10 +176,22 @@ class BulkSender:
         progress = self._progress
         assert progress is not None
         while not over.is_set():
-            for page in self.reader.pages(target.moment, first=progress.contacts) if self._open else ():
+            pages = self.reader.pages(target.moment, first=progress.contacts) if self._open else ()
+            for page, recorded in self.confirmer.confirm(self._sent, pages):
                 if page.full:  # the others are read again once they are
-                    progress.add(page, self.confirmer.confirm(list(self._open), page))
+                    progress.add(page, recorded)
             over.wait(_AHEAD_PAUSE)
+
+    def _sent(self) -> Iterator[UUID]:
+        """The imports under way: last of all the one that is just being sent, once it is.
+
+        The CRM may be so quick that its contacts are on a page that was read before its answer came.
+        """
+        known = self.confirmer.in_order(list(self._open))
+        yield from known
+        with self._sending:
+            newer = self._open.keys() - set(known)
+        yield from newer
 
     def _wait_for_all(self, target: ImportTarget) -> None:
         """In growing pauses, until all have ended or patience has.
@@ -278,21 +291,23 @@ class BulkSender:
             if elapsed_clock() - asked_at > planning.TRUST.total_seconds():
                 raise ClaimLost
 
-        outcome, process_id = self.bulk.submit(list(body.rows.values()), target, turn=turn)
-        one = OpenImport(
-            id=import_id,
-            process_id=process_id or "",
-            modified_since=target.moment,
-            overdue=False,
-            completed=False,
-            contacts=len(body.rows),
-        )
+        with self._sending:
+            outcome, process_id = self.bulk.submit(list(body.rows.values()), target, turn=turn)
+            one = OpenImport(
+                id=import_id,
+                process_id=process_id or "",
+                modified_since=target.moment,
+                overdue=False,
+                completed=False,
+                contacts=len(body.rows),
+            )
+            if process_id is not None:
+                self._proved_before[import_id] = 0
+                if self.session.insistently(partial(self.imports.accepted, import_id, process_id)):
+                    self._open[import_id] = one
+                else:
+                    self.fates.lose()
         if process_id is not None:
-            self._proved_before[import_id] = 0
-            if self.session.insistently(partial(self.imports.accepted, import_id, process_id)):
-                self._open[import_id] = one
-            else:
-                self.fates.lose()
             _log.info("Import of %d contacts is under way as process %s.", one.contacts, process_id)
         self.session.heed_endpoint(outcome)
         if process_id is None and outcome.result is Result.REJECTED:

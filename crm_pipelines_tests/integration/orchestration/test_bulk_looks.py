@@ -1,6 +1,7 @@
 """Rows that the CRM refuses cost a look at its imports, of which it allows few: when it is made, and when not."""
 
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -159,7 +160,8 @@ def test_a_contact_that_somebody_held_when_its_page_was_read_is_read_again(
         page = self.reader.page(target.moment, 0)
         with engine.connect() as somebody:
             somebody.exec_driver_sql("SELECT 1 FROM crm_contacts WHERE email = 'bulk3@example.com' FOR UPDATE")
-            self._progress.add(page, self.confirmer.confirm(list(self._open), page))
+            [(_, recorded)] = self.confirmer.confirm(partial(list, self._open), [page])
+            self._progress.add(page, recorded)
         wait_for_all(self, target)
 
     monkeypatch.setattr(BulkSender, "_confirm_ahead", lambda *_: None)

@@ -1,6 +1,7 @@
 """Who was seen at the CRM as sent is delivered: in one statement where nothing has happened since, else by `apply`."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from crm_pipelines.queue.bulk_imports import BulkImports, Proved, ToldRow, holde
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import RetryPolicy
 from crm_pipelines_tests.fixtures.people import People
+from crm_pipelines_tests.patience import PATIENCE, wait_until
 
 HOUR = timedelta(hours=1)
 POLICY = RetryPolicy(delays=(HOUR,))
@@ -147,3 +149,21 @@ def test_a_contact_that_was_deleted_or_is_not_of_the_import_counts_for_nothing(
     assert prove(imports, import_id, [seen, deleted, other]) == Proved(synced=1, gone=1, others=[])
     assert prove(imports, import_id, [seen, deleted, other]) == Proved(synced=0, gone=0, others=[])
     assert people.states() == {"synced": 1, "queued": 1}
+
+
+def test_of_two_calls_at_once_that_saw_the_same_contacts_each_contact_counts_in_one(
+    people: People, engine: sa.Engine, imports: BulkImports
+) -> None:
+    ids = people.add(20)
+    import_id = under_way(engine, imports)
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(2) as pool:
+        with engine.begin() as somebody:
+            somebody.execute(sa.text("SELECT 1 FROM crm_bulk_rows FOR UPDATE"))
+            calls = [pool.submit(prove, imports, import_id, ids) for _ in range(2)]
+            wait_until(lambda: len(people.all(waiting)) == 2, "both wait for the import's rows")
+        told = [call.result(PATIENCE) for call in calls]
+    assert sum(one.contacts for one in told) == 20
+    assert sum(one.synced for one in told) == 20
+    assert people.states() == {"synced": 20}
+    assert imports.proved([import_id]) == {import_id: 20}
