@@ -37,12 +37,12 @@ _PLAIN_ADDRESS = re.compile(r"[a-z0-9_+.-]{1,64}@[a-z0-9.-]+\.[a-z]+", re.ASCII)
 _NAMES = ("DOMAIN_ID", "PAGE_ID", "EMAIL_TYPE", "SOURCE_URL", "HAS_GMAIL")
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-_QUEUED = """
+QUEUED = """
     SELECT c.id, s.revision, c.email, c.name, c.first_name, c.last_name, c.custom_fields,
            c.phone_number, c.domain_id, c.page_id, c.email_type, c.source_url, c.has_gmail
       FROM crm_syncs s JOIN crm_contacts c ON c.id = s.contact_id
      WHERE s.crm = 'brevo' AND s.state = 'queued' AND s.run_at <= now() ORDER BY s.run_at, s.contact_id"""
-_STATES = """
+STATES = """
     UPDATE crm_syncs s
        SET state = 'synced', synced_revision = d.revision, synced_at = now(), last_attempt_at = now(), claim_no = 1,
            payload_hash = d.hash, sent_attributes = string_to_array(d.names, ' '), remote_key = d.key, sent_key = d.key,
@@ -50,7 +50,7 @@ _STATES = """
       FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::text[])
            AS d(id, revision, key, remote_id, hash, names)
      WHERE s.contact_id = d.id AND s.crm = 'brevo' AND s.revision = d.revision"""
-_LEDGER = """
+LEDGER = """
     INSERT INTO crm_attempts (contact_id, crm, claim_no, run_id, revision, outcome, remote_key, remote_id, lists,
                               payload_hash, sent_attributes, mapping_version, started_at, applied_at)
     SELECT d.id, 'brevo', 1, 'floor', d.revision, 'synced', d.key, d.remote_id, '{2}', d.hash,
@@ -104,7 +104,7 @@ class Floor:
     def _mapped(self) -> Iterator[tuple[str, Sent, bytes]]:
         with self.database.cursor("queued", withhold=True) as cursor:
             cursor.itersize = _PORTION
-            cursor.execute(_QUEUED)
+            cursor.execute(QUEUED)
             self.database.commit()
             for contact_id, revision, email, name, first, last, custom, phone, *others in cursor:
                 key = email.strip().lower()
@@ -152,8 +152,8 @@ class Floor:
     def _write(self, seen: list[tuple[Any, ...]]) -> None:
         columns = [list(column) for column in zip(*seen, strict=True)]
         with self.database.transaction(), self.database.cursor(binary=True) as cursor:
-            cursor.execute(_STATES, columns)
-            cursor.execute(_LEDGER, columns)
+            cursor.execute(STATES, columns)
+            cursor.execute(LEDGER, columns)
 
 
 def _same(sent: dict[str, Any], held: dict[str, Any]) -> bool:

@@ -44,8 +44,8 @@ lasted. The sandbox stands on the same machine; Brevo does not.
 
 {processors}
 Stages of a run with {contacts:,} contacts: the CPU time of its threads, and how long they waited, for Postgres, for the
-CRM or for each other. While further imports are put together, a second thread confirms what has arrived; only one of
-the two runs Python at a time.
+CRM or for each other. While an import is put together, other threads read the next contacts, write down the former
+ones, and confirm what has arrived; only one thread runs Python at a time.
 
 {stages}"""
 

@@ -52,9 +52,9 @@ class Scale:
 
 FULL = Scale(
     seconds=1200,
-    repeats=3,
-    bulk=((1_000, 3), (10_000, 2), (100_000, 2)),
-    stages=100_000,
+    repeats=2,
+    bulk=((1_000, 2), (10_000, 2), (100_000, 2)),
+    stages=50_000,
     refused=20_000,
     slow_imports=False,
     limit_seconds=60,
