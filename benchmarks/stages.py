@@ -17,13 +17,14 @@ from crm_pipelines.delivery.pace.pacing import Pacer
 from crm_pipelines.queue.bulk_imports import BulkImports
 from crm_pipelines.queue.claims import Queue
 
-_STAGES: list[tuple[Any, str, str]] = [
+STAGES: list[tuple[Any, str, str]] = [
     (BulkImports, "claim", "claiming"),
     (Queue, "load", "reading the contacts' data"),
     (filling, "prepare", "mapping, normalizing, hashing"),
     (filling.Filler, "_row", "rows of the import, and their proof"),
     (BulkImports, "note", "writing down what is sent (COPY)"),
-    (filling.Filler, "_take_in", "putting the import together, the rest"),
+    (Queue, "intend", "noting what may be at the CRM (intent)"),
+    (filling.Filler, "fill", "putting the import together, the rest"),
     (BulkSender, "_submit", "sending the import"),
     (Pacer, "wait", "waiting for a turn at the gate"),
     (BrevoImports, "read", "reading from the CRM"),
@@ -41,7 +42,7 @@ class Stopwatch:
         self.seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._lock = threading.Lock()
         self._thread = threading.local()
-        for owner, name, stage in _STAGES:
+        for owner, name, stage in STAGES:
             setattr(owner, name, self._timed(getattr(owner, name), stage))
 
     def _timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
