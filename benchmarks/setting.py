@@ -53,7 +53,7 @@ class Scale:
 FULL = Scale(
     seconds=1200,
     repeats=2,
-    bulk=((1_000, 2), (10_000, 2), (100_000, 2)),
+    bulk=((1_000, 2), (10_000, 2), (100_000, 1)),
     stages=50_000,
     refused=20_000,
     slow_imports=False,
