@@ -159,7 +159,8 @@ def test_a_contact_that_somebody_held_when_its_page_was_read_is_read_again(
         self._progress = Progress(since=target.moment)
         page = self.reader.page(target.moment, 0)
         with engine.connect() as somebody:
-            somebody.exec_driver_sql("SELECT 1 FROM crm_contacts WHERE email = 'bulk3@example.com' FOR UPDATE")
+            hold = sa.text("SELECT 1 FROM crm_contacts WHERE email = :email FOR UPDATE")
+            assert somebody.execute(hold, {"email": page.contacts[0].key}).all()
             [(_, recorded)] = self.confirmer.confirm(partial(list, self._open), [page])
             self._progress.add(page, recorded)
         wait_for_all(self, target)
