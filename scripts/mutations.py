@@ -827,6 +827,11 @@ MUTATIONS = (
         tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
     ),
     Mutation(
+        guard="looks: what came between the count and the pages is read once",
+        changes=((_BULK_SENDING, "if changed != progress.read and", "if changed > before and"),),
+        tests=(f"{_LOOKS}::test_what_came_between_the_count_and_the_pages_is_not_read_again_nor_waited_for",),
+    ),
+    Mutation(
         guard="looks: what others write to the account is not read without a pause",
         changes=(
             ("crm_pipelines/delivery/bulk/sending.py", "0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE", "0.0"),

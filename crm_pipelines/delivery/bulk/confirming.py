@@ -110,8 +110,7 @@ class Confirmer:
         for page, recorded in self.confirm(
             partial(self.in_order, ids), self.reader.pages(progress.since, first=progress.contacts)
         ):
-            if page.full:
-                progress.add(page, recorded)
+            progress.add(page, recorded)
             if sum(map(self._left, imports)) <= 0:
                 break
         seen = [one for one in imports if self._left(one) <= 0]

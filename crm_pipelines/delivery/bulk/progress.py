@@ -15,16 +15,21 @@ class Progress:
     """Full pages from the first one on. `last` is the CRM's id of the last contact.
 
     `others` are the keys on these pages that were not recorded as delivered: contacts of nobody, or not yet as sent.
+    `read` counts all that were read, those on the last page, which is read again once it is full, among them.
     """
 
     since: datetime
+    read: int = 0
     contacts: int = 0
     last: str = ""
     others: set[str] = field(default_factory=set)
 
     def add(self, page: ContactPage, recorded: Collection[str]) -> None:
         """The next page, of which these keys were recorded."""
-        self.contacts += len(page.contacts)
+        self.read = self.contacts + len(page.contacts)
+        if not page.full:
+            return
+        self.contacts = self.read
         self.last = page.contacts[-1].remote_id
         self.others |= {one.key for one in page.contacts} - set(recorded)
 

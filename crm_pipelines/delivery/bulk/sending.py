@@ -172,14 +172,13 @@ class BulkSender:
             confirming.result()
 
     def _confirm_ahead(self, target: ImportTarget, over: threading.Event) -> None:
-        self._changed_before = self.reader.count(target.moment) or 0
         progress = self._progress
         assert progress is not None
+        progress.read = self._changed_before = self.reader.count(target.moment) or 0
         while not over.is_set():
             pages = self.reader.pages(target.moment, first=progress.contacts) if self._open else ()
             for page, recorded in self.confirmer.confirm(self._sent, pages):
-                if page.full:  # the others are read again once they are
-                    progress.add(page, recorded)
+                progress.add(page, recorded)
             over.wait(_AHEAD_PAUSE)
 
     def _sent(self) -> Iterator[UUID]:
@@ -202,18 +201,19 @@ class BulkSender:
         began = time.monotonic()
         give_up = began + planning.IMPORT_PATIENCE.total_seconds()
         pause, stall = _SHORTEST_PAUSE, Stall(began)
-        changed = read = self._changed_before
+        changed, progress = self._changed_before, self._progress
+        assert progress is not None
         while self._open and time.monotonic() + pause < give_up:
             self.session.pause(pause)
             before, changed = changed, self.reader.count(target.moment) or 0
             is_long = stall.is_long(changed - self._changed_before, time.monotonic())
             pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause or _SHORTEST_PAUSE, _LONGEST_PAUSE)
             nearly_all = changed >= _NEARLY_ALL * self._waited_for
-            if changed != read and (is_long or nearly_all):
+            if changed != progress.read and (is_long or nearly_all):
                 seen = self.confirmer.seen
-                self._end_those_seen()
+                self._end_those_seen(progress)
                 # Of ours more would have arrived in the time that has passed. Others may write all the time.
-                read, pause = changed, 0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE
+                pause = 0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE
             if is_long and self._open:
                 if not self._settle() and nearly_all:
                     return  # what is missing was refused, as far as can be told; the next run looks
@@ -225,9 +225,8 @@ class BulkSender:
     def _waited_for(self) -> int:
         return sum(one.contacts for one in self._open.values())
 
-    def _end_those_seen(self) -> None:
-        assert self._progress is not None
-        for one in self.confirmer.settle_seen(list(self._open.values()), self._progress):
+    def _end_those_seen(self, progress: Progress) -> None:
+        for one in self.confirmer.settle_seen(list(self._open.values()), progress):
             del self._open[one.id]
 
     def _send_all(self, scan: AccountScan, most: int, budget: timedelta) -> None:

@@ -1,6 +1,6 @@
 """Rows that the CRM refuses cost a look at its imports, of which it allows few: when it is made, and when not."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ from crm_pipelines.delivery.bulk import filling, sending
 from crm_pipelines.delivery.bulk.progress import Progress
 from crm_pipelines.delivery.bulk.sending import BulkSender
 from crm_pipelines.delivery.pace.session import CrmSession
+from crm_pipelines.delivery.reading import PageReader
 from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
@@ -66,6 +67,31 @@ def test_refused_rows_are_found_by_one_look_a_second_after_the_last_contact_has_
     assert pipeline.run().counts == {"claimed": 3, "synced": 3}
     [row] = people.all("SELECT DISTINCT message FROM crm_attempts WHERE kind = 'unproved'")
     assert row["message"].endswith("The CRM's report says: invalid_emails.")
+
+
+def test_what_came_between_the_count_and_the_pages_is_not_read_again_nor_waited_for(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    waited: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brevo_sandbox.configure(import_refuses=0.1)
+    count = PageReader.count
+
+    def somebody_comes_afterwards(self: PageReader, since: datetime | None) -> int | None:
+        counted = count(self, since)
+        if counted == 27:
+            brevo_sandbox.seed({"email": "late@example.com"})
+        return counted
+
+    monkeypatch.setattr(PageReader, "count", somebody_comes_afterwards)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 27, "released": 3}
+    assert sum(waited) <= 1
+    [look] = looks(brevo_sandbox)
+    read = [one for one in brevo_sandbox.requests(method="GET", path="/contacts$") if one["seq"] < look["seq"]]
+    assert len([one for one in read if "limit=1000&" in one["query"] and "modifiedSince" in one["query"]]) == 1
 
 
 def test_an_import_of_which_nothing_arrives_is_looked_at_a_few_times_and_left_to_the_next_run(
