@@ -827,6 +827,17 @@ MUTATIONS = (
         tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
     ),
     Mutation(
+        guard="looks: what was read ahead is not waited for",
+        changes=(
+            (
+                _BULK_SENDING,
+                "        self._end_those_seen()\n        while self._open",
+                "        while self._open",
+            ),
+        ),
+        tests=(f"{_LOOKS}::test_of_imports_of_which_all_was_read_ahead_nothing_is_waited_for",),
+    ),
+    Mutation(
         guard="looks: what came between the count and the pages is read once",
         changes=((_BULK_SENDING, "if changed != progress.read and", "if changed > before and"),),
         tests=(f"{_LOOKS}::test_what_came_between_the_count_and_the_pages_is_not_read_again_nor_waited_for",),

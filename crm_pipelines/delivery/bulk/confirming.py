@@ -101,18 +101,17 @@ class Confirmer:
             self.give_up(one, "proved", _NOT_AS_SENT)
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
 
-    def settle_seen(self, imports: Sequence[OpenImport], progress: Progress) -> list[OpenImport]:
-        """Go on reading, and end those of which every contact was seen; returns them.
-
-        Raises BrokenOff, GatePaused or Stopped.
-        """
+    def read_on(self, imports: Sequence[OpenImport], progress: Progress) -> None:
+        """Record what has arrived of these imports since. Raises BrokenOff, GatePaused or Stopped."""
         ids = [one.id for one in imports]
-        for page, recorded in self.confirm(
-            partial(self.in_order, ids), self.reader.pages(progress.since, first=progress.contacts)
-        ):
+        pages = self.reader.pages(progress.since, first=progress.contacts)
+        for page, recorded in self.confirm(partial(self.in_order, ids), pages):
             progress.add(page, recorded)
             if sum(map(self._left, imports)) <= 0:
                 break
+
+    def end_seen(self, imports: Iterable[OpenImport]) -> list[OpenImport]:
+        """End those of which every contact was seen; returns them."""
         seen = [one for one in imports if self._left(one) <= 0]
         for one in seen:
             self.give_up(one, "proved", _NOT_AS_SENT)

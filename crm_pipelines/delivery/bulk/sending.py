@@ -203,6 +203,7 @@ class BulkSender:
         pause, stall = _SHORTEST_PAUSE, Stall(began)
         changed, progress = self._changed_before, self._progress
         assert progress is not None
+        self._end_those_seen()
         while self._open and time.monotonic() + pause < give_up:
             self.session.pause(pause)
             before, changed = changed, self.reader.count(target.moment) or 0
@@ -211,7 +212,8 @@ class BulkSender:
             nearly_all = changed >= _NEARLY_ALL * self._waited_for
             if changed != progress.read and (is_long or nearly_all):
                 seen = self.confirmer.seen
-                self._end_those_seen(progress)
+                self.confirmer.read_on(list(self._open.values()), progress)
+                self._end_those_seen()
                 # Of ours more would have arrived in the time that has passed. Others may write all the time.
                 pause = 0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE
             if is_long and self._open:
@@ -225,8 +227,8 @@ class BulkSender:
     def _waited_for(self) -> int:
         return sum(one.contacts for one in self._open.values())
 
-    def _end_those_seen(self, progress: Progress) -> None:
-        for one in self.confirmer.settle_seen(list(self._open.values()), progress):
+    def _end_those_seen(self) -> None:
+        for one in self.confirmer.end_seen(self._open.values()):
             del self._open[one.id]
 
     def _send_all(self, scan: AccountScan, most: int, budget: timedelta) -> None:

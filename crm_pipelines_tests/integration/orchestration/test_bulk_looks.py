@@ -1,5 +1,6 @@
 """Rows that the CRM refuses cost a look at its imports, of which it allows few: when it is made, and when not."""
 
+import threading
 from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from crm_pipelines_tests.fixtures.people import People
 from crm_pipelines_tests.fixtures.pipeline import Pipeline
 from crm_pipelines_tests.fixtures.sandbox import BrevoSandbox
 from crm_pipelines_tests.integration.orchestration.test_bulk import add, imports, poll_again, wait_until_ended
+from crm_pipelines_tests.patience import PATIENCE
 
 OTHERS = timedelta(hours=1) / 6
 
@@ -67,6 +69,28 @@ def test_refused_rows_are_found_by_one_look_a_second_after_the_last_contact_has_
     assert pipeline.run().counts == {"claimed": 3, "synced": 3}
     [row] = people.all("SELECT DISTINCT message FROM crm_attempts WHERE kind = 'unproved'")
     assert row["message"].endswith("The CRM's report says: invalid_emails.")
+
+
+def test_of_imports_of_which_all_was_read_ahead_nothing_is_waited_for(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    waited: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    confirm_ahead = BulkSender._confirm_ahead
+
+    def once_all_have_arrived(self: BulkSender, target: ImportTarget, over: threading.Event) -> None:
+        assert over.wait(PATIENCE)
+        wait_until_ended(brevo_sandbox)
+        until_all_are_seen: Any = SimpleNamespace(is_set=lambda: self.confirmer.seen == 30, wait=lambda _: None)
+        confirm_ahead(self, target, until_all_are_seen)
+
+    monkeypatch.setattr(BulkSender, "_confirm_ahead", once_all_have_arrived)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 30}
+    assert not waited
+    assert not looks(brevo_sandbox)
 
 
 def test_what_came_between_the_count_and_the_pages_is_not_read_again_nor_waited_for(
