@@ -53,8 +53,8 @@ class Scale:
 FULL = Scale(
     seconds=1200,
     repeats=2,
-    bulk=((1_000, 2), (10_000, 2), (100_000, 1)),
-    stages=50_000,
+    bulk=((1_000, 1), (10_000, 2), (100_000, 1)),
+    stages=20_000,
     refused=20_000,
     slow_imports=False,
     limit_seconds=60,
@@ -64,7 +64,7 @@ FULL = Scale(
 )
 MILLION = 1_000_000
 WITH_A_MILLION = replace(
-    FULL, seconds=3600, bulk=((1_000, 3), (10_000, 3), (100_000, 3), (MILLION, 1)), slow_imports=True
+    FULL, seconds=3600, bulk=((1_000, 1), (10_000, 2), (100_000, 2), (MILLION, 1)), stages=50_000, slow_imports=True
 )
 QUICK = Scale(
     seconds=600,
