@@ -838,6 +838,16 @@ MUTATIONS = (
         tests=(f"{_LOOKS}::test_of_imports_of_which_all_was_read_ahead_nothing_is_waited_for",),
     ),
     Mutation(
+        guard="looks: what of arrivals was seen ahead counts",
+        changes=((_BULK_SENDING, "                self._saw(page.count)\n", ""),),
+        tests=(f"{_LOOKS}::test_the_time_in_which_pages_are_read_ahead_counts_as_waiting_for_more",),
+    ),
+    Mutation(
+        guard="looks: what was sent a moment ago is waited for",
+        changes=((_BULK_SENDING, "                    self._stall.sent(time.monotonic())\n", ""),),
+        tests=(f"{_LOOKS}::test_the_time_in_which_an_import_is_put_together_does_not",),
+    ),
+    Mutation(
         guard="looks: what came between the count and the pages is read once",
         changes=((_BULK_SENDING, "if changed != progress.read and", "if changed > before and"),),
         tests=(f"{_LOOKS}::test_what_came_between_the_count_and_the_pages_is_not_read_again_nor_waited_for",),

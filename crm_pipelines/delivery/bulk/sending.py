@@ -73,6 +73,7 @@ class BulkSender:
     _proved_before: dict[UUID, int] = field(default_factory=dict, init=False)
     _progress: Progress | None = field(default=None, init=False)
     _changed_before: int = field(default=0, init=False)
+    _stall: Stall = field(default_factory=lambda: Stall(time.monotonic()), init=False)
     _failed: str | None = field(default=None, init=False)
 
     def run(self, scan: AccountScan | None, *, most: int = 0, budget: timedelta = timedelta()) -> BulkReceipt:
@@ -179,7 +180,11 @@ class BulkSender:
             pages = self.reader.pages(target.moment, first=progress.contacts) if self._open else ()
             for page, recorded in self.confirmer.confirm(self._sent, pages):
                 progress.add(page, recorded)
+                self._saw(page.count)
             over.wait(_AHEAD_PAUSE)
+
+    def _saw(self, changed: int | None) -> None:
+        self._stall.saw((changed or 0) - self._changed_before, time.monotonic())
 
     def _sent(self) -> Iterator[UUID]:
         """The imports under way: last of all the one that is just being sent, once it is.
@@ -198,16 +203,15 @@ class BulkSender:
         The CRM may be asked for its imports only so often; the number of contacts that changed, which may be asked for
         at any time, tells when looking is worthwhile. An import of which every contact was seen has ended.
         """
-        began = time.monotonic()
-        give_up = began + planning.IMPORT_PATIENCE.total_seconds()
-        pause, stall = _SHORTEST_PAUSE, Stall(began)
-        changed, progress = self._changed_before, self._progress
+        give_up = time.monotonic() + planning.IMPORT_PATIENCE.total_seconds()
+        pause, changed, progress = 0.0, self._changed_before, self._progress
         assert progress is not None
         self._end_those_seen()
         while self._open and time.monotonic() + pause < give_up:
             self.session.pause(pause)
             before, changed = changed, self.reader.count(target.moment) or 0
-            is_long = stall.is_long(changed - self._changed_before, time.monotonic())
+            self._saw(changed)
+            is_long = self._stall.is_long(time.monotonic())
             pause = 2 * _SHORTEST_PAUSE if changed > before else min(2 * pause or _SHORTEST_PAUSE, _LONGEST_PAUSE)
             nearly_all = changed >= _NEARLY_ALL * self._waited_for
             if changed != progress.read and (is_long or nearly_all):
@@ -219,7 +223,7 @@ class BulkSender:
             if is_long and self._open:
                 if not self._settle() and nearly_all:
                     return  # what is missing was refused, as far as can be told; the next run looks
-                stall.looked(time.monotonic())
+                self._stall.looked(time.monotonic())
         if self._open:
             self._settle()
 
@@ -306,6 +310,7 @@ class BulkSender:
                 self._proved_before[import_id] = 0
                 if self.session.insistently(partial(self.imports.accepted, import_id, process_id)):
                     self._open[import_id] = one
+                    self._stall.sent(time.monotonic())
                 else:
                     self.fates.lose()
         if process_id is not None:

@@ -15,13 +15,20 @@ class Stall:
         self._first = self._since = now
         self._enough = _BEFORE_THE_FIRST
 
-    def is_long(self, arrived: int, now: float) -> bool:
-        """Whether a look is worthwhile, now that so many contacts have arrived."""
+    def sent(self, now: float) -> None:
+        """A further import was sent: none of it can have arrived yet."""
+        self._since = now
+
+    def saw(self, arrived: int, now: float) -> None:
+        """So many contacts have arrived."""
         if arrived > self._arrived:
             if not self._arrived:
                 self._first = now
             self._arrived, self._since = arrived, now
             self._enough = max(_AFTER_THE_LAST, (now - self._first) * _SHARE)
+
+    def is_long(self, now: float) -> bool:
+        """Whether a look is worthwhile."""
         return now - self._since >= self._enough
 
     def looked(self, now: float) -> None:

@@ -15,6 +15,7 @@ from crm_pipelines.crms.brevo.bulk import BrevoImports
 from crm_pipelines.crms.bulk import ImportTarget
 from crm_pipelines.delivery import planning
 from crm_pipelines.delivery.bulk import filling, sending
+from crm_pipelines.delivery.bulk.filling import Filler
 from crm_pipelines.delivery.bulk.progress import Progress
 from crm_pipelines.delivery.bulk.sending import BulkSender
 from crm_pipelines.delivery.pace.session import CrmSession
@@ -71,6 +72,23 @@ def test_refused_rows_are_found_by_one_look_a_second_after_the_last_contact_has_
     assert row["message"].endswith("The CRM's report says: invalid_emails.")
 
 
+def read_all_ahead(monkeypatch: pytest.MonkeyPatch, sandbox: BrevoSandbox, contacts: int) -> None:
+    """The CRM holds its imports until all are sent; then so many contacts arrive at once."""
+    confirm_ahead = BulkSender._confirm_ahead
+
+    def until_all_are_seen(self: BulkSender, target: ImportTarget, over: threading.Event) -> None:
+        def is_over() -> bool:
+            assert over.wait(PATIENCE)
+            sandbox.release()
+            wait_until_ended(sandbox)
+            return self.confirmer.seen == contacts
+
+        seen: Any = SimpleNamespace(is_set=is_over, wait=lambda _: None)
+        confirm_ahead(self, target, seen)
+
+    monkeypatch.setattr(BulkSender, "_confirm_ahead", until_all_are_seen)
+
+
 def test_of_imports_of_which_all_was_read_ahead_nothing_is_waited_for(
     people: People,
     pipeline: Pipeline,
@@ -78,19 +96,63 @@ def test_of_imports_of_which_all_was_read_ahead_nothing_is_waited_for(
     waited: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    confirm_ahead = BulkSender._confirm_ahead
-
-    def once_all_have_arrived(self: BulkSender, target: ImportTarget, over: threading.Event) -> None:
-        assert over.wait(PATIENCE)
-        wait_until_ended(brevo_sandbox)
-        until_all_are_seen: Any = SimpleNamespace(is_set=lambda: self.confirmer.seen == 30, wait=lambda _: None)
-        confirm_ahead(self, target, until_all_are_seen)
-
-    monkeypatch.setattr(BulkSender, "_confirm_ahead", once_all_have_arrived)
+    brevo_sandbox.configure(hold_imports=True)
+    read_all_ahead(monkeypatch, brevo_sandbox, 30)
     add(people, 30)
     assert pipeline.run().counts == {"claimed": 30, "synced": 30}
     assert not waited
     assert not looks(brevo_sandbox)
+
+
+def test_the_time_in_which_pages_are_read_ahead_counts_as_waiting_for_more(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    waited: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brevo_sandbox.configure(import_refuses=0.1, hold_imports=True)
+    read_all_ahead(monkeypatch, brevo_sandbox, 27)
+    wait_for_all = BulkSender._wait_for_all
+    second = 1.0
+
+    def a_second_later(self: BulkSender, target: ImportTarget) -> None:
+        waited.append(second)
+        wait_for_all(self, target)
+
+    monkeypatch.setattr(BulkSender, "_wait_for_all", a_second_later)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "synced": 27, "released": 3}
+    assert sum(waited) == second
+    assert len(looks(brevo_sandbox)) == 1
+
+
+def test_the_time_in_which_an_import_is_put_together_does_not(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    waited: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brevo_sandbox.configure(hold_imports=True)
+    fill, settle = Filler.fill, BulkSender._settle
+    filling_seconds, patience = 20.0, 15.0
+    asked_at: list[float] = []
+
+    def slowly(self: Filler, *given: Any) -> bool:
+        waited.append(filling_seconds)
+        return fill(self, *given)
+
+    def noted(self: BulkSender) -> bool:
+        if self._open:
+            asked_at.append(sum(waited))
+        return settle(self)
+
+    monkeypatch.setattr(Filler, "fill", slowly)
+    monkeypatch.setattr(BulkSender, "_settle", noted)
+    add(people, 30)
+    assert pipeline.run().counts == {"claimed": 30, "importing": 30}
+    assert asked_at[0] >= filling_seconds + patience
 
 
 def test_what_came_between_the_count_and_the_pages_is_not_read_again_nor_waited_for(

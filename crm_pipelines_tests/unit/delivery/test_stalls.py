@@ -10,7 +10,8 @@ def looks(arrivals: dict[float, int], until: float) -> list[float]:
     stall, found = Stall(0.0), []
     for quarter in range(int(until * 4)):
         now = quarter / 4
-        if stall.is_long(sum(n for when, n in arrivals.items() if when <= now), now):
+        stall.saw(sum(n for when, n in arrivals.items() if when <= now), now)
+        if stall.is_long(now):
             found.append(now)
             stall.looked(now)
     return found
@@ -41,3 +42,10 @@ def test_after_each_look_for_nothing_the_next_one_waits_twice_as_long() -> None:
     assert gaps[0] == 1
     assert all(later == 2 * sooner for sooner, later in pairwise(gaps))
     assert len(found) < 12
+
+
+def test_after_a_further_import_was_sent_its_contacts_are_waited_for() -> None:
+    stall = Stall(0.0)
+    stall.saw(50, 1.0)
+    stall.sent(9.0)
+    assert [stall.is_long(now) for now in (9.25, 9.5)] == [False, True]
