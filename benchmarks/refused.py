@@ -60,6 +60,7 @@ def _import(there: Stage, contacts: int, share: float, import_seconds: int) -> I
     )
     there.queue(contacts)
     run: dict[str, Any] = there.run(**_IN_BULK)
+    assert not run["counts"]["importing"], run["counts"]
     return Import(seconds=run["ops_seconds"], left=contacts - run["counts"]["synced"])
 
 

@@ -101,14 +101,9 @@ class Confirmer:
             self.give_up(one, "proved", _NOT_AS_SENT)
         _log.info("%d imports ended; of their contacts %d were not found as they were sent.", len(ended), left)
 
-    def read_on(self, imports: Sequence[OpenImport], progress: Progress) -> None:
-        """Record what has arrived of these imports since. Raises BrokenOff, GatePaused or Stopped."""
-        ids = [one.id for one in imports]
-        pages = self.reader.pages(progress.since, first=progress.contacts)
-        for page, recorded in self.confirm(partial(self.in_order, ids), pages):
-            progress.add(page, recorded)
-            if sum(map(self._left, imports)) <= 0:
-                break
+    def awaits(self, imports: Iterable[OpenImport]) -> bool:
+        """Whether some of their contacts have not been seen."""
+        return any(self._left(one) > 0 for one in imports)
 
     def end_seen(self, imports: Iterable[OpenImport]) -> list[OpenImport]:
         """End those of which every contact was seen; returns them."""

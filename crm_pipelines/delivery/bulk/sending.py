@@ -177,11 +177,18 @@ class BulkSender:
         assert progress is not None
         progress.read = self._changed_before = self.reader.count(target.moment) or 0
         while not over.is_set():
-            pages = self.reader.pages(target.moment, first=progress.contacts) if self._open else ()
-            for page, recorded in self.confirmer.confirm(self._sent, pages):
-                progress.add(page, recorded)
-                self._saw(page.count)
+            if self._open:
+                self._read_on(progress)
             over.wait(_AHEAD_PAUSE)
+
+    def _read_on(self, progress: Progress) -> None:
+        """Record what has arrived since. Raises BrokenOff, GatePaused or Stopped."""
+        pages = self.reader.pages(progress.since, first=progress.contacts)
+        for page, recorded in self.confirmer.confirm(self._sent, pages):
+            progress.add(page, recorded)
+            self._saw(page.count)
+            if not self.confirmer.awaits(list(self._open.values())):
+                break
 
     def _saw(self, changed: int | None) -> None:
         self._stall.saw((changed or 0) - self._changed_before, time.monotonic())
@@ -216,7 +223,7 @@ class BulkSender:
             nearly_all = changed >= _NEARLY_ALL * self._waited_for
             if changed != progress.read and (is_long or nearly_all):
                 seen = self.confirmer.seen
-                self.confirmer.read_on(list(self._open.values()), progress)
+                self._read_on(progress)
                 self._end_those_seen()
                 # Of ours more would have arrived in the time that has passed. Others may write all the time.
                 pause = 0.0 if self.confirmer.seen > seen else _LONGEST_PAUSE
