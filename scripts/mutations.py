@@ -839,7 +839,7 @@ MUTATIONS = (
     ),
     Mutation(
         guard="looks: what of arrivals was seen ahead counts",
-        changes=((_BULK_SENDING, "                self._saw(page.count)\n", ""),),
+        changes=((_BULK_SENDING, "            self._saw(page.count)\n", ""),),
         tests=(f"{_LOOKS}::test_the_time_in_which_pages_are_read_ahead_counts_as_waiting_for_more",),
     ),
     Mutation(
