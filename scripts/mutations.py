@@ -827,6 +827,21 @@ MUTATIONS = (
         tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
     ),
     Mutation(
+        guard="errors: what stands below the first line is not kept",
+        changes=(("crm_pipelines/database/connecting.py", 'partition("\\n")[0]', 'partition("\\nDETAIL:")[0]'),),
+        tests=("crm_pipelines_tests/integration/database/test_first_lines.py",),
+    ),
+    Mutation(
+        guard="errors: a copy that failed is a statement that failed",
+        changes=(("crm_pipelines/database/copying.py", "except psycopg.Error as", "except psycopg.Warning as"),),
+        tests=("crm_pipelines_tests/integration/database/test_first_lines.py",),
+    ),
+    Mutation(
+        guard="errors: nor is what a copy quotes",
+        changes=(("crm_pipelines/database/copying.py", "        keep_first_line(error)\n", ""),),
+        tests=("crm_pipelines_tests/integration/database/test_first_lines.py",),
+    ),
+    Mutation(
         guard="looks: what was read ahead is not waited for",
         changes=(
             (

@@ -127,14 +127,20 @@ def _from_json(content: str | bytes) -> Any:
 
 
 def _heed(context: sa.engine.ExceptionContext) -> None:
-    """Postgres quotes the offending row below its first line, and exceptions are shown in Dagster's pages.
-
-    And where no writes are taken, there was a failover: another connection may lead to the server that takes them.
-    """
-    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+    """Where no writes are taken, there was a failover: another connection may lead to the server that takes them."""
+    state = getattr(context.original_exception, "sqlstate", None)
+    if state == _READ_ONLY:
         context.is_disconnect = True
-    for error in (context.original_exception, context.sqlalchemy_exception):
-        if error is not None and error.args and isinstance(error.args[0], str):
-            first, found, _ = error.args[0].partition("\nDETAIL:")
-            if found:
-                error.args = (first, *error.args[1:])
+    if state is not None:  # else they are libpq's own words about a connection
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            keep_first_line(error)
+
+
+def keep_first_line(error: BaseException | None) -> None:
+    """Take the rest from what this error says: exceptions are shown in Dagster's pages.
+
+    Postgres quotes the offending row there, in its own language (`DETAIL:`, `DÉTAIL :`), and where a COPY failed
+    without such a word.
+    """
+    if error is not None and error.args and isinstance(error.args[0], str):
+        error.args = (error.args[0].partition("\n")[0], *error.args[1:])

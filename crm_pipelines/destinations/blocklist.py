@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines.database.copying import copying
 from crm_pipelines.database.literals import bytes_array, copied_bytes
 from crm_pipelines.database.sql import asking, load_statements
 
@@ -50,10 +50,11 @@ class Blocklist:
     def note(self, scan_id: UUID, identifiers: Iterable[str]) -> None:
         """Write down that these were seen."""
         digests = _digests(scan_id, identifiers)
-        with self._engine.begin() as connection:
-            driver: Any = connection.connection.driver_connection
-            with driver.cursor() as cursor, cursor.copy("COPY crm_blocked (walk_id, digest) FROM STDIN") as copy:
-                copy.write("".join([f"{scan_id.hex}\t{copied_bytes(digest)}\n" for digest in digests]))
+        with (
+            self._engine.begin() as connection,
+            copying(connection, "COPY crm_blocked (walk_id, digest) FROM STDIN") as copy,
+        ):
+            copy.write("".join([f"{scan_id.hex}\t{copied_bytes(digest)}\n" for digest in digests]))
 
     def complete(self, scan_id: UUID) -> CompletedScan:
         """The account was seen to its end."""

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Self
 
-import psycopg
 import sqlalchemy as sa
 
+from crm_pipelines.database.copying import copying
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
 from crm_pipelines.files.cleaning import FIELDS, PARTS, Record, missing_part
@@ -115,9 +115,7 @@ class Loader(AbstractContextManager["Loader"]):
         with self._connection.begin():
             self._connection.execute(_SQL["stage"])
             records = self._with_opt_outs(completed(self._connection, records), repeated)
-            driver = self._connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+            with copying(self._connection, _COPY) as copy:
                 for record in records:
                     custom_fields = json.dumps(record.custom_fields, ensure_ascii=False)
                     copy.write_row(

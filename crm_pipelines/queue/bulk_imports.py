@@ -14,6 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm_pipelines.database.copying import copying
 from crm_pipelines.database.literals import copied, copied_bytes, text_array
 from crm_pipelines.database.sql import load_statements
 from crm_pipelines.errors import CrmPipelinesError
@@ -185,8 +186,7 @@ class BulkImports:
         with self._engine.begin() as connection:
             if not self._execute(connection, "beat", id=import_id, state="preparing"):
                 raise ImportLost
-            driver: Any = connection.connection.driver_connection
-            with driver.cursor() as cursor, cursor.copy(f"COPY crm_bulk_rows ({_COLUMNS}) FROM STDIN") as copy:
+            with copying(connection, f"COPY crm_bulk_rows ({_COLUMNS}) FROM STDIN") as copy:
                 copy.write("".join([_copied_row(import_id, row) for row in rows]))
 
     def begin_submitting(
