@@ -827,6 +827,21 @@ MUTATIONS = (
         tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
     ),
     Mutation(
+        guard="session: datestyle is ours",
+        changes=(("crm_pipelines/database/connecting.py", '    "datestyle": "ISO",\n', ""),),
+        tests=(f"{_CONNECTING_TESTS}::test_a_database_that_writes_values_in_its_own_style_is_read_all_the_same",),
+    ),
+    Mutation(
+        guard="session: intervalstyle is ours",
+        changes=(("crm_pipelines/database/connecting.py", '    "intervalstyle": "postgres",\n', ""),),
+        tests=(f"{_CONNECTING_TESTS}::test_a_database_that_writes_values_in_its_own_style_is_read_all_the_same",),
+    ),
+    Mutation(
+        guard="session: array_nulls is ours",
+        changes=(("crm_pipelines/database/connecting.py", '    "array_nulls": "on",\n', ""),),
+        tests=(f"{_CONNECTING_TESTS}::test_a_database_that_writes_values_in_its_own_style_is_read_all_the_same",),
+    ),
+    Mutation(
         guard="errors: what stands below the first line is not kept",
         changes=(("crm_pipelines/database/connecting.py", 'partition("\\n")[0]', 'partition("\\nDETAIL:")[0]'),),
         tests=("crm_pipelines_tests/integration/database/test_first_lines.py",),

@@ -17,8 +17,16 @@ import sqlalchemy as sa
 
 from crm_pipelines.postgres_urls import start_options, written_options
 
-# A statement may take 60 s, so that nothing waits for ever on a lock.
-_SESSION = {"timezone": "UTC", "statement_timeout": "60000", "idle_in_transaction_session_timeout": "60000"}
+# A statement may take 60 s, so that nothing waits for ever on a lock. psycopg knows moments, durations and arrays in
+# the styles that Postgres begins with; a database may be set to others.
+_SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "array_nulls": "on",
+    "statement_timeout": "60000",
+    "idle_in_transaction_session_timeout": "60000",
+}
 # Only a server that has got our start options knows it.
 _MARK = "crm_pipelines.session"
 _REFUSALS = ("unsupported startup parameter", "command-line options")

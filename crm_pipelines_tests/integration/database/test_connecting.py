@@ -307,6 +307,22 @@ def test_where_no_writes_are_taken_the_connection_is_given_up_and_the_next_one_g
     assert people.run(change) == 1
 
 
+@pytest.mark.parametrize("setting", ["datestyle = 'German, DMY'", "intervalstyle = 'iso_8601'", "array_nulls = off"])
+@pytest.mark.usefixtures("brevo_sandbox")
+def test_a_database_that_writes_values_in_its_own_style_is_read_all_the_same(
+    people: People, pipeline: Pipeline, engine: sa.Engine, setting: str
+) -> None:
+    people.run(f'ALTER DATABASE "{engine.url.database}" SET {setting}')
+    engine.dispose()
+    people.add(3)
+    with engine.connect() as connection:
+        nothing = connection.execute(sa.text("SELECT CAST(:texts AS text[])"), {"texts": ["a", None]}).scalar_one()
+    assert nothing == ["a", None]
+    run = pipeline.run()
+    assert run.success, run.problem
+    assert run.counts == {"claimed": 3, "synced": 3}
+
+
 def test_what_went_wrong_with_a_statement_is_no_matter_of_the_connection(people: People, engine: sa.Engine) -> None:
     for statement in ("SELECT 1/0", "SELECT nothing", "SET LOCAL statement_timeout = 1; SELECT pg_sleep(60)"):
         with pytest.raises(sa.exc.DBAPIError) as refused:
