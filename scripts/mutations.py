@@ -827,6 +827,17 @@ MUTATIONS = (
         tests=(f"{_BULK}::test_what_was_recorded_is_counted_though_the_answer_of_the_database_was_lost",),
     ),
     Mutation(
+        guard="attributes: nothing is settled by a run that does not know them",
+        changes=(
+            (
+                "crm_pipelines/delivery/account/completeness.py",
+                "    if not account.schema_known:\n        return\n",
+                "",
+            ),
+        ),
+        tests=(f"{_BLIND}::test_a_run_that_was_told_nothing_of_the_account_settles_nothing",),
+    ),
+    Mutation(
         guard="session: datestyle is ours",
         changes=(("crm_pipelines/database/connecting.py", '    "datestyle": "ISO",\n', ""),),
         tests=(f"{_CONNECTING_TESTS}::test_a_database_that_writes_values_in_its_own_style_is_read_all_the_same",),

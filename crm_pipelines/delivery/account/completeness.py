@@ -102,8 +102,10 @@ def lacks_of(account: Account, attributes: Sequence[Mapping[str, Any]] | None) -
 def ask_before_sending(account: Account) -> None:
     """Before a run takes contacts: what the account lacks is told, and stops sending, unless it is settled.
 
-    The account's attributes are known, as they were seen by this run or last.
+    By its attributes as they were seen by this run or last; where they never were, nothing is settled.
     """
+    if not account.schema_known:
+        return
     gate, version = account.gate.read(), account.crm.mapping_version
     if account.crm.schema is None or (gate.accepts(version) and version in gate.accepted_mappings):
         return

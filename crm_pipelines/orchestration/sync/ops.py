@@ -124,7 +124,7 @@ def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account
     gate = account.gate.read()
     if not gate.paused and (chosen is not None or queue.anything_due() or account.look_is_due):
         _learn(context, account)
-        if account.schema_known and not account.gate.read().paused:
+        if not account.gate.read().paused:
             ask_before_sending(account)
         gate = account.gate.read()
     known = account.schema_known and accepts(account)

@@ -295,6 +295,15 @@ def test_two_runs_that_look_at_once_both_wait(first: FirstDay) -> None:
     assert writes(first) == []
 
 
+def test_a_run_that_was_told_nothing_of_the_account_settles_nothing(first: FirstDay) -> None:
+    """As when the gate was closed by another one before it could ask."""
+    add(first)
+    with Destination(first.crm).open() as account:
+        ask_before_sending(account)
+        assert not accepts(account)
+    assert not first.gate.read().paused
+
+
 @pytest.mark.parametrize("first", ["brevo"], indirect=True)
 def test_what_was_taken_by_the_former_mapping_is_not_sent_by_another(
     first: FirstDay, monkeypatch: pytest.MonkeyPatch
