@@ -18,7 +18,8 @@ def test_steps_that_outlive_their_killed_run_deliver_what_they_have_and_nobody_e
     stack_down: Stack, brevo_sandbox: BrevoSandbox
 ) -> None:
     stack = stack_down
-    stack.start(BREVO_SYNC_PROCESSES="2")
+    # At 15 requests/s a step sends with 15 threads: one of the first batch is not sent before another has its answer.
+    stack.start(BREVO_SYNC_PROCESSES="2", BREVO_RATE_LIMIT_PER_SECOND="15")
     try:
         stack.tidy()
         run_id = begin_run(stack, brevo_sandbox, {"action": "hold"})
