@@ -921,12 +921,47 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        guard="stop: at whatever moment the op that takes contacts is told to end, it is not tried again",
+        changes=(
+            (
+                _OPS,
+                "@dg.op(\n    out=dg.Dyn",
+                "@dg.op(\n    retry_policy=dg.RetryPolicy(max_retries=2, delay=5),\n    out=dg.Dyn",
+            ),
+            (
+                _OPS,
+                "    except INTERRUPTIONS:\n        destination.stopped = True\n        note",
+                "    except ZeroDivisionError:\n        destination.stopped = True\n        note",
+            ),
+        ),
+        tests=(
+            f"{_STOPS_TESTS}::test_a_run_that_is_told_to_end_at_any_moment_sends_no_more_and_holds_nobody",
+            f"{_RUN_ENDS}::test_a_run_cancelled_while_it_claims_does_not_begin_anew",
+        ),
+    ),
+    Mutation(
+        guard="stop: told to end between two ops, a run gives back what it holds, whoever told it",
+        changes=(
+            (
+                "crm_pipelines/orchestration/resources.py",
+                "if interrupted or is_being_cancelled(",
+                "if is_being_cancelled(",
+            ),
+        ),
+        tests=(f"{_STOPS_TESTS}::test_a_run_that_is_told_to_end_at_any_moment_sends_no_more_and_holds_nobody",),
+    ),
+    Mutation(
+        guard="stop: a second signal waits until all is given back",
+        changes=(("crm_pipelines/delivery/account/opening.py", "with deferred(lambda: None):", "if True:"),),
+        tests=(f"{_STOPS_TESTS}::test_a_second_signal_keeps_nobody_taken",),
+    ),
+    Mutation(
         guard="stop: a retry of a stopped run sends nothing",
         changes=(
             (
                 _OPS,
-                "    if repeats_a_stopped_run(context.run, context.instance):\n        context.log",
-                "    if False:\n        context.log",
+                "        if repeats_a_stopped_run(context.run, context.instance):\n            context.log",
+                "        if False:\n            context.log",
             ),
         ),
         tests=(f"{_STOPS_TESTS}::test_a_retry_of_a_run_that_somebody_stopped_sends_nothing_and_says_why",),
@@ -1279,22 +1314,11 @@ MUTATIONS = (
         changes=(
             (
                 "crm_pipelines/orchestration/resources.py",
-                "if context.run is not None and is_being_cancelled(context.run.run_id, context.instance):",
+                "if interrupted or is_being_cancelled(run_id, context.instance):",
                 "if False:",
             ),
         ),
         tests=(f"{_RUN_ENDS}::test_a_run_cancelled_between_two_ops_gives_its_claims_back",),
-    ),
-    Mutation(
-        guard="cancelled while it claims: the run does not begin anew",
-        changes=(
-            (
-                _OPS,
-                "                allow_retries=False,\n            ) from None",
-                "            ) from None",
-            ),
-        ),
-        tests=(f"{_RUN_ENDS}::test_a_run_cancelled_while_it_claims_does_not_begin_anew",),
     ),
     Mutation(
         guard="stopped in mid send: no further batch begins",

@@ -87,21 +87,24 @@ def resource_of(
     def destination(context: dg.InitResourceContext) -> Iterator[Destination]:
         """Opened by the op that needs it first, closed at the end of the run (of the step, with a process per step).
 
-        A run that is cancelled between two ops ends here and nowhere else.
+        A run that is told to end between two ops ends here and nowhere else.
         """
         if context.run is not None and context.instance is not None:
             begin(context.run, context.instance)
         with Destination(name, read).held() as held:
             yield held
+            if context.run is None or context.instance is None:
+                return
+            run_id, log = context.run.run_id, context.log
             # Dagster is dealing with what has interrupted it.
             interrupted = isinstance(sys.exc_info()[1], INTERRUPTIONS)
-            if interrupted and told_to_end is not None and context.run is not None and context.instance is not None:
-                told_to_end(context.run.run_id, context.instance)
-            if context.run is not None and is_being_cancelled(context.run.run_id, context.instance):
+            if interrupted and told_to_end is not None:
+                told_to_end(run_id, context.instance)
+            if interrupted or is_being_cancelled(run_id, context.instance):
                 with held.open() as account:
-                    account.settle(context.run.run_id)
-                if not held.stopped and context.log is not None:
-                    context.log.info("The run was stopped. What it had not begun to deliver is back in the queue.")
+                    account.settle(run_id)
+                if not held.stopped and log is not None:
+                    log.info("The run was stopped. What it had not begun to deliver is back in the queue.")
 
     return destination
 

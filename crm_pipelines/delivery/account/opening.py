@@ -27,6 +27,7 @@ from crm_pipelines.delivery.pace.rates import RateLimit, rate_limit_of
 from crm_pipelines.delivery.pace.session import CrmSession
 from crm_pipelines.delivery.planning import retry_policy
 from crm_pipelines.delivery.reading import PageReader
+from crm_pipelines.delivery.signals import deferred
 from crm_pipelines.delivery.single.courier import Courier
 from crm_pipelines.destinations.attributes import AttributeStore
 from crm_pipelines.destinations.blocklist import Blocklist
@@ -145,9 +146,10 @@ class Account:
             raise
 
     def settle(self, run_id: str) -> None:
-        """Write back what the run knows, and give back what it has not begun to deliver."""
-        self.queue.apply(run_id, self.policy)
-        self.queue.release(run_id)
+        """Write back what the run knows, and give back what it has not begun to deliver. Stop signals wait for it."""
+        with deferred(lambda: None):
+            self.queue.apply(run_id, self.policy)
+            self.queue.release(run_id)
 
     def rate_limit(self, gate: Gate) -> RateLimit:
         return rate_limit_of(self.destination, gate.limit_observed)

@@ -11,8 +11,9 @@ worker had recorded. Whom it did not bring in must be due again while the same s
 transaction over everybody would lock all these contacts until it is through (4 s for 100,000, docs/benchmarks.md);
 page by page it is done while the CRM is waited for.
 
-Op retries: only fetch_queued_contacts has one, since it gives back its own claims first. sync_batch has none: it would
-send again what was sent. The next tick is its retry.
+Op retries: only fetch_queued_contacts asks for one, since it gives back its own claims first. It has no retry policy:
+with one, Dagster tries an op again that was interrupted, and a run that was told to end would go on. sync_batch has no
+retry: it would send again what was sent. The next tick is its retry.
 """
 
 import sys
@@ -47,39 +48,40 @@ from crm_pipelines.orchestration.sync.tags import GATE_TAG, tell_outcome, tell_s
 from crm_pipelines.orchestration.sync.taking import chosen_by, claim, scan_for_bulk, take_back
 from crm_pipelines.vocabulary import counted
 
+_TRIES_AGAIN = 2
+_SECONDS_BETWEEN_TRIES = 5
+
 
 @dg.op(
     out=dg.DynamicOut(description="Batches of the contacts that the run took, by id."),
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
     description="Returns contacts of dead runs to the queue, takes due contacts, and splits them into batches.",
 )
 def fetch_queued_contacts(
     context: dg.OpExecutionContext, config: FetchConfig, destination: dg.ResourceParam[Destination]
 ) -> Iterator[dg.DynamicOutput[Batch]]:
-    if repeats_a_stopped_run(context.run, context.instance):
-        context.log.warning(
-            f"Run {context.run.parent_run_id}, which this one repeats by itself, was told to end. Nothing is sent: the "
-            "next tick of the schedule takes what is due, or a run that you launch."
-        )
-        return
-    with sentences(), destination.open() as account:
-        try:
+    try:
+        if repeats_a_stopped_run(context.run, context.instance):
+            context.log.warning(
+                f"Run {context.run.parent_run_id}, which this one repeats by itself, was told to end. Nothing is sent: "
+                "the next tick of the schedule takes what is due, or a run that you launch."
+            )
+            return
+        with sentences(), destination.open() as account, account.settled_at_an_end(context.run_id):
             for batch in _fetch(context, config, account):
                 yield dg.DynamicOutput(batch, mapping_key=f"batch_{batch.number}")
-        except INTERRUPTIONS:
-            account.queue.release(context.run_id)
-            destination.stopped = True
-            note_stopped(context.run_id, context.instance)
-            tell_outcome(context, "stopped: nothing was sent")
-            # To Dagster an interruption is a reason to try the op again, and a cancelled run would go on.
-            raise dg.Failure(
-                "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue.",
-                allow_retries=False,
-            ) from None
-        except BaseException:
-            account.queue.release(context.run_id)
-            tell_outcome(context, "failed: nothing was sent")
-            raise
+    except INTERRUPTIONS:
+        destination.stopped = True
+        note_stopped(context.run_id, context.instance)
+        tell_outcome(context, "stopped: nothing was sent")
+        raise dg.Failure(
+            "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue."
+        ) from None
+    except dg.Failure:
+        tell_outcome(context, "failed: nothing was sent")
+        raise
+    except Exception as error:
+        tell_outcome(context, "failed: nothing was sent")
+        raise dg.RetryRequested(max_retries=_TRIES_AGAIN, seconds_to_wait=_SECONDS_BETWEEN_TRIES) from error
 
 
 def _fetch(context: dg.OpExecutionContext, config: FetchConfig, account: Account) -> list[Batch]:

@@ -2,7 +2,11 @@
 
 import logging
 import signal
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import dagster as dg
@@ -79,6 +83,65 @@ def test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_not
     assert failed.tags[STOPPED_TAG]
     assert failed.tags[OUTCOME_TAG].startswith("stopped")
     assert not would_be_retried(pipeline.instance, failed.run_id)
+
+
+@contextmanager
+def told_to_end_at(call: int, first: Callable[[], None]) -> Iterator[None]:
+    """This process gets a signal at that call of a function of the package; `first` is done right before."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("crm_pipelines."):
+            calls += 1
+            if calls == call:
+                sys.setprofile(None)
+                first()
+                signal.raise_signal(signal.SIGTERM)
+
+    with capture_interrupts():
+        sys.setprofile(count)
+        yield
+        sys.setprofile(None)
+        assert calls == call, "no whole run has so many calls"
+
+
+@pytest.mark.parametrize("call", range(160, 1200, 40))
+def test_a_run_that_is_told_to_end_at_any_moment_sends_no_more_and_holds_nobody(
+    people: People, pipeline: Pipeline, brevo_sandbox: BrevoSandbox, call: int
+) -> None:
+    people.add(3)
+    sent: list[int] = []
+    with told_to_end_at(call, first=lambda: sent.append(len(brevo_sandbox.sent()))):
+        run = found(pipeline.instance, pipeline.run().result.run_id)
+    assert len(brevo_sandbox.sent()) == sent[0]
+    assert people.states() == {"synced": 3} if sent[0] else {"queued": 3}
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert run.tags[STOPPED_TAG]
+    assert not would_be_retried(pipeline.instance, run.run_id)
+
+
+def test_a_second_signal_keeps_nobody_taken(
+    people: People, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add(3)
+    claim, release = Queue.claim, Queue.release
+
+    def claim_and_stop(self: Queue, *given: Any, **named: Any) -> Any:
+        claims = claim(self, *given, **named)
+        signal.raise_signal(signal.SIGTERM)
+        return claims
+
+    def stop_and_release(self: Queue, *given: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return release(self, *given, **named)
+
+    with monkeypatch.context() as patch, capture_interrupts():
+        patch.setattr(Queue, "claim", claim_and_stop)
+        patch.setattr(Queue, "release", stop_and_release)
+        run = pipeline.run()
+    assert people.states() == {"queued": 3}
+    assert run.problem == "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue."
 
 
 def cancelled_and_killed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterRun:

@@ -85,6 +85,7 @@ def test_runs_that_are_started_and_stopped_again_and_again_leave_no_claim_and_se
         account.clear_faults()
         account.release()
         worker.wait()
+        assert len(account.requests()) < sent + 30, worker.log.read_text()
         assert "claimed" not in people.states()
         people.run("UPDATE crm_contacts SET name = 'Edited' WHERE id = :id", id=ids[-1 - number])
     assert people.all("SELECT sum(attempts + crashes) AS n FROM crm_syncs") == [{"n": 0}]
