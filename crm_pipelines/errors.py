@@ -24,3 +24,14 @@ class UsageError(CrmPipelinesError):
 
 class SettingsError(UsageError):
     """A setting has a value that cannot be used."""
+
+
+def interruption_behind(error: BaseException | None) -> BaseException | None:
+    """What interrupted the work, a stop signal say, if all that is seen of it is this error.
+
+    Signals are raised between any two instructions, also within a library, which may then stumble over what it has not
+    finished: SQLAlchemy and psycopg do.
+    """
+    while isinstance(error, Exception):
+        error = error.__context__
+    return error

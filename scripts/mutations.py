@@ -948,7 +948,19 @@ MUTATIONS = (
                 "if is_being_cancelled(",
             ),
         ),
-        tests=(f"{_STOPS_TESTS}::test_a_run_that_is_told_to_end_at_any_moment_sends_no_more_and_holds_nobody",),
+        tests=(
+            f"{_STOPS_TESTS}::test_a_run_that_was_told_to_end_is_not_retried_though_its_launcher_wrote_nothing_down",
+        ),
+    ),
+    Mutation(
+        guard="stop: a signal over which a library stumbles ends the run",
+        changes=(("crm_pipelines/orchestration/resources.py", "if interruption is None:", "if True:"),),
+        tests=(f"{_STOPS_TESTS}::test_a_signal_that_a_library_stumbles_over_ends_the_run_as_any_other",),
+    ),
+    Mutation(
+        guard="stop: nor is the statement repeated within which it came",
+        changes=(("crm_pipelines/database/retrying.py", " or interruption_behind(error) is not None", ""),),
+        tests=(f"{_CONNECTING_TESTS}::test_what_a_stop_signal_has_left_of_a_connection_is_not_tried_again",),
     ),
     Mutation(
         guard="stop: a second signal waits until all is given back",

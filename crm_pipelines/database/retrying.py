@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from crm_pipelines.errors import interruption_behind
+
 T = TypeVar("T")
 
 # Deadlock, serialization failure, lock time-out: the statement had no effect and may simply be repeated.
@@ -20,7 +22,7 @@ PAUSES_FOR_LOCKS = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 def is_passing(error: BaseException) -> bool:
     """True when the same call may succeed a little later."""
-    if not isinstance(error, sa.exc.DBAPIError):
+    if not isinstance(error, sa.exc.DBAPIError) or interruption_behind(error) is not None:
         return False
     sqlstate = getattr(error.orig, "sqlstate", None)
     return (

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 
 from crm_pipelines.delivery.account.opening import Account, database_of, open_account
-from crm_pipelines.errors import CrmPipelinesError
+from crm_pipelines.errors import CrmPipelinesError, interruption_behind
 from crm_pipelines.settings import NotConfigured, Settings, load_settings
 
 ReadSettings = Callable[[], Settings]
@@ -25,9 +25,22 @@ INTERRUPTIONS = (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)
 def sentences() -> Iterator[None]:
     """What the user can mend is shown as a sentence, without a trace, and is not tried again at once."""
     try:
-        yield
+        with interruptions_as_such():
+            yield
     except CrmPipelinesError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
+
+
+@contextmanager
+def interruptions_as_such() -> Iterator[None]:
+    """An interruption is raised as what it is, and not as the error to which it led."""
+    try:
+        yield
+    except Exception as error:
+        interruption = interruption_behind(error)
+        if interruption is None:
+            raise
+        raise interruption from None
 
 
 class Destination:

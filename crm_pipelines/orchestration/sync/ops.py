@@ -37,7 +37,13 @@ from crm_pipelines.delivery.previewing import Foreseen, foresee
 from crm_pipelines.delivery.totals import Totals, fates_in_words
 from crm_pipelines.orchestration.assets import describe, in_words, queue_materialization, run_materialization, story
 from crm_pipelines.orchestration.checks import standing_evaluations, sums_evaluation
-from crm_pipelines.orchestration.resources import INTERRUPTIONS, Destination, is_being_cancelled, sentences
+from crm_pipelines.orchestration.resources import (
+    INTERRUPTIONS,
+    Destination,
+    interruptions_as_such,
+    is_being_cancelled,
+    sentences,
+)
 from crm_pipelines.orchestration.standing import look_at
 from crm_pipelines.orchestration.sync.batches import Batch, FetchConfig, SentBatch, WrittenBatch
 from crm_pipelines.orchestration.sync.dry_runs import dry_run_output
@@ -249,14 +255,15 @@ def _sent_until_stopped(
     """
     courier = None
     try:
-        if not destination.stopped:
-            account = account.admitted()
-            if not accepts(account):
-                return _given_back(context, account, batch)
-            if batch.kind == "import" and account.crm.imports is not None:
-                return send_in_bulk(context, account, batch, account.crm.imports)
-            courier = account.courier(context.run_id)
-            return send(courier, batch)
+        with interruptions_as_such():
+            if not destination.stopped:
+                account = account.admitted()
+                if not accepts(account):
+                    return _given_back(context, account, batch)
+                if batch.kind == "import" and account.crm.imports is not None:
+                    return send_in_bulk(context, account, batch, account.crm.imports)
+                courier = account.courier(context.run_id)
+                return send(courier, batch)
     except INTERRUPTIONS:
         tell_stopped(context.run_id, context.instance)
         if not is_being_cancelled(context.run_id, context.instance):

@@ -3,8 +3,10 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -12,7 +14,7 @@ from crm_pipelines.database import connecting, connection_problems, migrating
 from crm_pipelines.database.connecting import Connector, make_engine
 from crm_pipelines.database.connection_problems import DatabaseUnreachable
 from crm_pipelines.database.migrating import PoolerInTheWay
-from crm_pipelines.database.retrying import is_passing
+from crm_pipelines.database.retrying import is_passing, with_retries
 from crm_pipelines.files import import_contacts
 from crm_pipelines.local.databases import dagster_storage_url
 from crm_pipelines.settings import load_settings
@@ -328,3 +330,19 @@ def test_what_went_wrong_with_a_statement_is_no_matter_of_the_connection(people:
         with pytest.raises(sa.exc.DBAPIError) as refused:
             people.run(statement)
         assert connection_problems.connection_problem(refused.value, engine.url) is None
+
+
+def test_what_a_stop_signal_has_left_of_a_connection_is_not_tried_again() -> None:
+    calls = []
+
+    def call() -> None:
+        calls.append("once")
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            complaint = psycopg.OperationalError("sending query failed: another command is already in progress")
+            raise sa.exc.OperationalError("SELECT 1", {}, complaint)  # noqa: B904 - as its clean-up raises it
+
+    with pytest.raises(sa.exc.OperationalError):
+        with_retries(call, patience=timedelta(seconds=30))
+    assert calls == ["once"]
