@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def part(there: Stage, report: Report) -> None:
-    seen = list(recoveries(there, calm=12.0, lasts=8.0))
+    seen = list(recoveries(there, calm=8.0, lasts=8.0))
     for one in seen:
         method = (
             f"{_PER_SECOND:.0f} edits/s; deliveries/s from when it was back, against {one.before:.1f} before all faults"

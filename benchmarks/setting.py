@@ -53,8 +53,8 @@ class Scale:
 FULL = Scale(
     seconds=1200,
     repeats=2,
-    bulk=((1_000, 1), (10_000, 2), (100_000, 1)),
-    stages=20_000,
+    bulk=((1_000, 1), (10_000, 1), (100_000, 1)),
+    stages=10_000,
     refused=20_000,
     slow_imports=False,
     limit_seconds=60,
