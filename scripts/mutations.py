@@ -1333,6 +1333,11 @@ MUTATIONS = (
         tests=(f"{_RUN_ENDS}::test_a_run_cancelled_between_two_ops_gives_its_claims_back",),
     ),
     Mutation(
+        guard="contacts are taken at another try",
+        changes=((_OPS, "        raise dg.RetryRequested(", "        raise\n        raise dg.RetryRequested("),),
+        tests=(f"{_RUN_ENDS}::test_contacts_are_taken_at_the_third_try_at_the_latest",),
+    ),
+    Mutation(
         guard="stopped in mid send: no further batch begins",
         changes=((_OPS, "        if not destination.stopped:\n", "        if True:\n"),),
         tests=(

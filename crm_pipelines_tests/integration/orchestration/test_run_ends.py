@@ -13,6 +13,7 @@ from dagster._utils.interrupts import capture_interrupts
 
 from crm_pipelines import faults
 from crm_pipelines.delivery import planning
+from crm_pipelines.orchestration.sync import ops
 from crm_pipelines.orchestration.sync.tags import FOLLOWS_TAG, GATE_TAG, LEFT_TAG, OUTCOME_TAG, begin_anew
 from crm_pipelines.queue.claims import Queue
 from crm_pipelines.queue.model import Claim
@@ -193,6 +194,25 @@ def _failing(times: int, method: Any) -> Any:
         return method(*given, **named)
 
     return fail_first
+
+
+@pytest.mark.parametrize(("failures", "comes_to"), [(2, {"synced": 5}), (3, {"queued": 5})])
+def test_contacts_are_taken_at_the_third_try_at_the_latest(
+    people: People,
+    pipeline: Pipeline,
+    brevo_sandbox: BrevoSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    comes_to: dict[str, int],
+) -> None:
+    people.add(5)
+    monkeypatch.setattr(ops, "_SECONDS_BETWEEN_TRIES", 0)
+    monkeypatch.setattr(Queue, "claim", _failing(failures, Queue.claim))
+    run = pipeline.run()
+    assert people.states() == comes_to
+    assert run.success is ("synced" in comes_to)
+    said = tags_of(pipeline.instance, run.result.run_id)[OUTCOME_TAG]
+    assert said == ("5 delivered" if run.success else "failed: nothing was sent")
 
 
 def test_a_run_executed_again_from_its_failed_delivery_sends_nothing_on_claims_of_the_dead_run(
