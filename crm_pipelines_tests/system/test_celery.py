@@ -36,29 +36,29 @@ NOTE_TURNS = """
 
 
 def test_runs_of_two_destinations_go_side_by_side_each_on_the_machine_of_its_queue(
-    workers: Workers, brevo_sandbox: BrevoSandbox, hubspot_sandbox: HubSpotSandbox
+    workers: Workers, workers_brevo: BrevoSandbox, workers_hubspot: HubSpotSandbox
 ) -> None:
     workers.people.add(6, name=NAME)
     workers.hubspot_people.add(6, name=NAME)
-    brevo_sandbox.fault("hold", path=DELIVERIES)
-    hubspot_sandbox.fault("hold", path="/batch/")
+    workers_brevo.fault("hold", path=DELIVERIES)
+    workers_hubspot.fault("hold", path="/batch/")
     with workers.machine("brevo") as one, workers.machine("hubspot", "dagster") as other:
         brevo, hubspot = workers.pages.launch(), workers.pages.launch_job("hubspot_sync", SYNC)
-        brevo_sandbox.wait_for_requests(1, path=DELIVERIES)
-        hubspot_sandbox.wait_for_requests(1, path="/batch/")
+        workers_brevo.wait_for_requests(1, path=DELIVERIES)
+        workers_hubspot.wait_for_requests(1, path="/batch/")
         assert one.executes(workers.process_of(brevo))
         assert other.executes(workers.process_of(hubspot))
-        for sandbox in (brevo_sandbox, hubspot_sandbox):
+        for sandbox in (workers_brevo, workers_hubspot):
             sandbox.clear_faults()
             sandbox.release()
         for run_id, queue in ((brevo, "brevo"), (hubspot, "hubspot")):
             assert workers.pages.wait(run_id, "SUCCESS")["tags"]["dagster-celery/queue"] == queue
     assert workers.people.states() == workers.hubspot_people.states() == {"synced": 6}
-    assert len(brevo_sandbox.contacts()) == 12 - len(hubspot_sandbox.contacts()) == 6
+    assert len(workers_brevo.contacts()) == 12 - len(workers_hubspot.contacts()) == 6
 
 
 def test_four_runs_on_four_machines_share_the_limit_of_one_account_and_send_each_contact_once(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     """By the turns that were reserved: how late a request is on its way is the affair of a busy machine."""
     limit, each = 20, 25
@@ -81,12 +81,12 @@ def test_four_runs_on_four_machines_share_the_limit_of_one_account_and_send_each
             "SELECT begins, extract(epoch FROM ends - begins)::float8 AS seconds, ends FROM turns"
         )
     assert workers.people.states() == {"synced": 4 * each}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(workers_brevo).values()) == {1}
     spans = [(run["startTime"], run["endTime"]) for run in map(workers.pages.run, runs)]
     assert max(start for start, _ in spans) < min(end for _, end in spans), "all four at the same time"
     turns.sort(key=lambda turn: turn["begins"])
     assert all(one["ends"] <= two["begins"] for one, two in pairwise(turns)), "nobody has a turn of somebody else"
-    assert len(brevo_sandbox.requests()) <= limit * sum(turn["seconds"] for turn in turns)
+    assert len(workers_brevo.requests()) <= limit * sum(turn["seconds"] for turn in turns)
 
 
 @contextlib.contextmanager
@@ -98,13 +98,13 @@ def turns_noted(workers: Workers) -> Iterator[None]:
 
 
 def test_when_a_machine_loses_power_its_run_is_ended_without_a_tick_and_another_machine_delivers_the_rest(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     with workers.machine("brevo") as dead:
-        run_id = begin_run(workers, brevo_sandbox, NEVER_ANSWER)
+        run_id = begin_run(workers, workers_brevo, NEVER_ANSWER)
         dead.lose_power()
-    brevo_sandbox.clear_faults()
-    brevo_sandbox.release()
+    workers_brevo.clear_faults()
+    workers_brevo.release()
     assert workers.pages.run(run_id)["status"] == "STARTED", "nobody has told Dagster"
     with workers.machine("brevo"):
         let_minutes_pass(workers, 3)
@@ -113,7 +113,7 @@ def test_when_a_machine_loses_power_its_run_is_ended_without_a_tick_and_another_
         retry_id = wait_until(lambda: workers.pages.retry_of(run_id), "Dagster retries the run")
         workers.pages.wait(retry_id, "SUCCESS")
     assert workers.people.states() == {"synced": CONTACTS}
-    assert Counter(sends(brevo_sandbox).values()) == {1: ANSWERED + SECOND_BATCH, 2: FIRST_BATCH - ANSWERED}, (
+    assert Counter(sends(workers_brevo).values()) == {1: ANSWERED + SECOND_BATCH, 2: FIRST_BATCH - ANSWERED}, (
         "only what was under way is sent again"
     )
 
@@ -128,61 +128,61 @@ def let_minutes_pass(workers: Workers, minutes: int) -> None:
 
 
 def test_a_run_that_is_killed_alone_is_retried_at_once_on_the_same_machine(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     with workers.machine("brevo") as machine:
-        run_id = begin_run(workers, brevo_sandbox, NEVER_ANSWER)
+        run_id = begin_run(workers, workers_brevo, NEVER_ANSWER)
         machine.run_process.kill()
         workers.people.expire_leases()
         workers.pages.wait(run_id, "FAILURE")
-        brevo_sandbox.clear_faults()
-        brevo_sandbox.release()
+        workers_brevo.clear_faults()
+        workers_brevo.release()
         retry_id = wait_until(lambda: workers.pages.retry_of(run_id), "Dagster retries the run")
         workers.pages.wait(retry_id, "SUCCESS")
     assert workers.people.states() == {"synced": CONTACTS}
-    assert max(sends(brevo_sandbox).values()) == 2
+    assert max(sends(workers_brevo).values()) == 2
 
 
 def test_a_worker_that_is_told_to_stop_ends_its_run_begins_no_other_and_goes(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
-    brevo_sandbox.fault("hold", path=DELIVERIES)
+    workers_brevo.fault("hold", path=DELIVERIES)
     workers.people.add(3, name=NAME)
     with workers.machine("brevo") as machine:
         run_id = workers.pages.launch()
-        brevo_sandbox.wait_for_requests(1, path=DELIVERIES)
+        workers_brevo.wait_for_requests(1, path=DELIVERIES)
         machine.process.terminate()
         waiting = workers.pages.launch_job("brevo_sync", SYNC, {"crm-pipelines/sync": "brevo-2"})
         workers.pages.wait(waiting, "STARTING")
-        brevo_sandbox.clear_faults()
-        brevo_sandbox.release()
+        workers_brevo.clear_faults()
+        workers_brevo.release()
         assert machine.process.wait(PATIENCE) == 0, machine.log()
     workers.pages.wait(run_id, "SUCCESS")
     assert workers.pages.run(waiting)["status"] == "STARTING"
     with workers.machine("brevo"):
         workers.pages.wait(waiting, "SUCCESS")
     assert workers.people.states() == {"synced": 3}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(workers_brevo).values()) == {1}
 
 
 def test_a_run_that_somebody_cancels_gives_its_contacts_back_and_is_not_executed_again(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     with workers.machine("brevo"):
-        run_id = begin_run(workers, brevo_sandbox, ANSWER_LATE)
+        run_id = begin_run(workers, workers_brevo, ANSWER_LATE)
         workers.pages.terminate(run_id)
         workers.pages.wait(run_id, "CANCELED")
-        brevo_sandbox.clear_faults()
+        workers_brevo.clear_faults()
         assert_given_back(workers, run_id)
         workers.pages.wait_for_idle()
         assert workers.pages.retry_of(run_id) is None
         workers.pages.wait(workers.pages.launch(), "SUCCESS")
     assert workers.people.states() == {"synced": CONTACTS}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(workers_brevo).values()) == {1}
 
 
 def test_a_run_that_is_cancelled_while_it_waits_for_a_machine_is_never_begun(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     workers.people.add(name=NAME)
     run_id = workers.pages.launch()
@@ -191,4 +191,4 @@ def test_a_run_that_is_cancelled_while_it_waits_for_a_machine_is_never_begun(
     with workers.machine("brevo"):
         wait_until(lambda: "Not starting execution" in "".join(workers.pages.messages(run_id)), "a machine has seen it")
     assert workers.pages.run(run_id)["status"] == "CANCELED"
-    assert brevo_sandbox.requests() == []
+    assert workers_brevo.requests() == []

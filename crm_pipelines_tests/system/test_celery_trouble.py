@@ -14,13 +14,13 @@ from crm_pipelines_tests.system.test_celery import let_minutes_pass
 
 
 def test_a_run_goes_on_while_redis_is_away_and_a_redis_that_has_lost_its_memory_makes_nobody_end_it(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     with workers.machine("brevo"):
-        brevo_sandbox.fault("hold", path=DELIVERIES)
+        workers_brevo.fault("hold", path=DELIVERIES)
         workers.people.add(3, name=NAME)
         run_id = workers.pages.launch()
-        brevo_sandbox.wait_for_requests(1, path=DELIVERIES)
+        workers_brevo.wait_for_requests(1, path=DELIVERIES)
         workers.redis.kill()
         workers.redis.forget()
         workers.redis.start()
@@ -29,13 +29,13 @@ def test_a_run_goes_on_while_redis_is_away_and_a_redis_that_has_lost_its_memory_
             lambda: workers.redis.questions() >= looked + 2, "Dagster has asked Redis twice about the run's worker"
         )
         assert workers.pages.run(run_id)["status"] == "STARTED"
-        brevo_sandbox.clear_faults()
-        brevo_sandbox.release()
+        workers_brevo.clear_faults()
+        workers_brevo.release()
         workers.pages.wait(run_id, "SUCCESS")
         workers.people.add(name=NAME)
         workers.pages.wait(workers.pages.launch(), "SUCCESS")
     assert workers.people.states() == {"synced": 4}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(workers_brevo).values()) == {1}
 
 
 def test_a_run_that_waits_in_redis_is_there_after_a_crash_of_redis_which_knows_no_address_name_key_or_password(
@@ -57,7 +57,7 @@ def test_a_run_that_waits_in_redis_is_there_after_a_crash_of_redis_which_knows_n
 
 
 def test_without_redis_a_run_fails_at_its_launch_and_its_contacts_are_delivered_by_its_second_try(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     with workers.machine("brevo") as machine:
         machine.wait_until_ready()
@@ -70,18 +70,18 @@ def test_without_redis_a_run_fails_at_its_launch_and_its_contacts_are_delivered_
         retry_id = wait_until(lambda: workers.pages.retry_of(run_id), "Dagster retries the run")
         workers.pages.wait(retry_id, "SUCCESS")
     assert workers.people.states() == {"synced": 3}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(workers_brevo).values()) == {1}
 
 
 def test_what_a_machine_cut_off_from_postgres_had_taken_is_delivered_by_another_while_it_lives(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     with workers.machine("brevo") as lost:
-        run_id = begin_run(workers, brevo_sandbox, ANSWER_LATE)
+        run_id = begin_run(workers, workers_brevo, ANSWER_LATE)
         lost.cut_off_from_postgres()
         psutil.Process(lost.process.pid).suspend()  # it takes no other run
-        brevo_sandbox.wait_for_requests(FIRST_BATCH, path=DELIVERIES, finished=True)
-        brevo_sandbox.clear_faults()
+        workers_brevo.wait_for_requests(FIRST_BATCH, path=DELIVERIES, finished=True)
+        workers_brevo.clear_faults()
         assert workers.pages.run(run_id)["status"] == "STARTED", "it could not tell"
         with workers.machine("brevo"):
             let_minutes_pass(workers, 3)
@@ -90,11 +90,11 @@ def test_what_a_machine_cut_off_from_postgres_had_taken_is_delivered_by_another_
             retry_id = wait_until(lambda: workers.pages.retry_of(run_id), "Dagster retries the run")
             workers.pages.wait(retry_id, "SUCCESS")
     assert workers.people.states() == {"synced": CONTACTS}
-    assert max(sends(brevo_sandbox).values()) <= 2
+    assert max(sends(workers_brevo).values()) <= 2
 
 
 def test_a_machine_cut_off_from_the_crm_pauses_sending_for_all_and_loses_nothing(
-    workers: Workers, brevo_sandbox: BrevoSandbox
+    workers: Workers, workers_brevo: BrevoSandbox
 ) -> None:
     workers.people.add(30, name=NAME)
     with workers.machine("brevo") as lost:
@@ -104,5 +104,5 @@ def test_a_machine_cut_off_from_the_crm_pauses_sending_for_all_and_loses_nothing
         assert workers.people.states() == {"queued": 30}
         reason = workers.pages.dry_tick() or ""
         assert reason.startswith("Sending is paused"), reason
-    assert brevo_sandbox.requests(path=DELIVERIES) == []
+    assert workers_brevo.requests(path=DELIVERIES) == []
     assert "outcome" in workers.pages.run(run_id)["tags"]

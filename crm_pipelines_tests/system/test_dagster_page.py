@@ -14,7 +14,7 @@ JOB = "/locations/crm_pipelines/jobs/brevo_sync"
 REFUSALS = {403, 405, 415, 421}
 
 
-def test_a_run_is_launched_followed_live_and_found_again(stack: Stack, brevo_sandbox: BrevoSandbox, page: Page) -> None:
+def test_a_run_is_launched_followed_live_and_found_again(stack: Stack, stack_sandbox: BrevoSandbox, page: Page) -> None:
     refused: list[str] = []
     heard: list[str] = []
 

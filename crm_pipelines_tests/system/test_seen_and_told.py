@@ -17,10 +17,13 @@ TICKS_BETWEEN = 3
 
 
 @pytest.fixture
-def hasty_stack(brevo_sandbox_server: str) -> Iterator[Stack]:
-    """A stack of its own that is down, whose sensors tick as often as Dagster lets them: every five seconds."""
+def hasty_stack(stack_down: Stack, stack_sandbox_server: str) -> Iterator[Stack]:
+    """A stack of its own that is down, whose sensors tick as often as Dagster lets them: every five seconds.
+
+    So is the other one, which would send to the same account.
+    """
     with temporary_folder() as folder:
-        stack = Stack(folder, f"{brevo_sandbox_server}/v3")
+        stack = Stack(folder, f"{stack_sandbox_server}/v3")
         for name in ("orchestration/watching/sensors.py", "orchestration/checks.py"):
             stack.change(name, "_INTERVAL_SECONDS = 30", "_INTERVAL_SECONDS = 1")
         try:
@@ -41,7 +44,7 @@ def events(sentry: HttpReceiver) -> list[str]:
 
 def test_a_failure_is_seen_and_told_once_and_so_is_its_end(
     hasty_stack: Stack,
-    brevo_sandbox: BrevoSandbox,
+    stack_sandbox: BrevoSandbox,
     http_receiver: Callable[[], HttpReceiver],
     smtp_receiver: Callable[..., SmtpReceiver],
 ) -> None:
@@ -62,7 +65,7 @@ def test_a_failure_is_seen_and_told_once_and_so_is_its_end(
         return phases == expected and len(mail.messages) == len(events(sentry)) == len(expected)
 
     # The CRM rejects what it is sent.
-    brevo_sandbox.fault("status", status=400, method="POST", body={"code": "invalid_parameter", "message": "No."})
+    stack_sandbox.fault("status", status=400, method="POST", body={"code": "invalid_parameter", "message": "No."})
     people.add(CONTACTS)
     pages.wait(pages.launch(), "SUCCESS")
     wait_until(lambda: pages.checks().get("error_backlog") == "FAILED", lambda: f"the check is red: {pages.checks()}")
@@ -84,7 +87,7 @@ def test_a_failure_is_seen_and_told_once_and_so_is_its_end(
     assert told(["begun"]), f"{hook.texts} {mail.texts} {events(sentry)}"
 
     # The CRM recovers, and somebody queues the contacts again from the page.
-    brevo_sandbox.clear_faults()
+    stack_sandbox.clear_faults()
     pages.wait(pages.launch_job("brevo_retry_failed", "retry_failed", dry_run=False), "SUCCESS")
     assert people.states() == {"queued": 2 * CONTACTS}
     pages.wait(pages.launch(), "SUCCESS")

@@ -8,7 +8,7 @@ _SENSOR = "brevo_prompt_sensor"
 
 
 def test_a_selection_and_an_edit_arrive_without_a_tick_and_idleness_starts_no_run(
-    stack_down: Stack, brevo_sandbox: BrevoSandbox
+    stack_down: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     if stack_down.data.exists():
         stack_down.wipe()  # what became of runs of other tests would be a reason to rest
@@ -18,7 +18,7 @@ def test_a_selection_and_an_edit_arrive_without_a_tick_and_idleness_starts_no_ru
         wait_until(lambda: stack_down.people.states() == {"synced": 1}, "the selection is delivered")
         stack_down.pages.wait_for_idle()  # of an edit during a run, the follow-up sensor would take care
         stack_down.people.run("UPDATE contacts SET name = 'Zuleika Quux' WHERE id = :id", id=contact_id)
-        wait_until(lambda: _first_names(brevo_sandbox) == ["Zuleika"], "the edit is delivered")
+        wait_until(lambda: _first_names(stack_sandbox) == ["Zuleika"], "the edit is delivered")
         stack_down.pages.wait_for_idle()
 
         runs = stack_down.pages.runs()

@@ -81,14 +81,14 @@ def test_the_api_is_up_with_a_token_in_a_file_and_has_a_run_started_that_deliver
 
 
 def test_thirty_triggers_behind_a_run_make_one_more_run_that_delivers_them_all(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
-    brevo_sandbox.fault("hold", path=DELIVERIES)
+    stack_sandbox.fault("hold", path=DELIVERIES)
     stack.people.add(name=NAME)
     stack.pages.wait_for_idle()
     before = len(stack.pages.runs())
     running = stack.pages.launch()
-    brevo_sandbox.wait_for_requests(1, path=DELIVERIES)
+    stack_sandbox.wait_for_requests(1, path=DELIVERIES)
     token = (stack.data / "api-token").read_text(encoding="utf-8").strip()
 
     def trigger(contact_id: object) -> str:
@@ -104,8 +104,8 @@ def test_thirty_triggers_behind_a_run_make_one_more_run_that_delivers_them_all(
     with ThreadPoolExecutor(4) as pool:
         told = set(pool.map(trigger, stack.people.add(30, name=NAME, select=False)))
     assert len(told) == 1
-    brevo_sandbox.clear_faults()
-    brevo_sandbox.release()
+    stack_sandbox.clear_faults()
+    stack_sandbox.release()
     stack.pages.wait(running, "SUCCESS")
     stack.pages.wait(told.pop(), "SUCCESS")
     assert stack.people.states() == {"synced": 31}
@@ -113,26 +113,26 @@ def test_thirty_triggers_behind_a_run_make_one_more_run_that_delivers_them_all(
 
 
 def test_a_killed_worker_is_retried_once_and_only_what_it_was_sending_is_sent_again_and_charged(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     before = {run["runId"] for run in stack.pages.runs()}
-    run_id = begin_run(stack, brevo_sandbox, NEVER_ANSWER)
+    run_id = begin_run(stack, stack_sandbox, NEVER_ANSWER)
     stack.by_role("run").kill()
     stack.people.expire_leases()
     stack.pages.wait(run_id, "FAILURE")
 
     retry_id = wait_until(lambda: stack.pages.retry_of(run_id), "Dagster retries the run")
-    brevo_sandbox.wait_for_requests(FIRST_BATCH + 1, path=DELIVERIES)
+    stack_sandbox.wait_for_requests(FIRST_BATCH + 1, path=DELIVERIES)
     assert stack.people.states() == {"synced": ANSWERED, "claimed": CONTACTS - ANSWERED}
     assert stack.people.all("SELECT DISTINCT claimed_by, crashes FROM crm_syncs WHERE state = 'claimed'") == [
         {"claimed_by": retry_id, "crashes": 1}
     ], "those of the second batch had their crash before"
-    brevo_sandbox.clear_faults()
-    brevo_sandbox.release()
+    stack_sandbox.clear_faults()
+    stack_sandbox.release()
     assert stack.pages.wait(retry_id, "SUCCESS")["tags"]["dagster/retry_strategy"] == "ALL_STEPS"
 
     assert stack.people.states() == {"synced": CONTACTS}
-    assert Counter(sends(brevo_sandbox).values()) == {
+    assert Counter(sends(stack_sandbox).values()) == {
         1: ANSWERED + SECOND_BATCH,
         2: FIRST_BATCH - ANSWERED,
     }, "only what was under way is sent again"
@@ -141,45 +141,45 @@ def test_a_killed_worker_is_retried_once_and_only_what_it_was_sending_is_sent_ag
 
 @pytest.mark.parametrize(("how", "status"), [("the button Terminate", "CANCELED"), ("SIGTERM", "FAILURE")])
 def test_a_run_that_is_stopped_gives_its_claims_back_at_once_and_charges_nobody(
-    stack: Stack, brevo_sandbox: BrevoSandbox, how: str, status: str
+    stack: Stack, stack_sandbox: BrevoSandbox, how: str, status: str
 ) -> None:
-    run_id = begin_run(stack, brevo_sandbox, ANSWER_LATE)
+    run_id = begin_run(stack, stack_sandbox, ANSWER_LATE)
     if how == "SIGTERM":
         stack.by_role("run").terminate()
     else:
         stack.pages.terminate(run_id)
     stack.pages.wait(run_id, status)
-    brevo_sandbox.clear_faults()
+    stack_sandbox.clear_faults()
     assert_given_back(stack, run_id)
     stack.pages.wait(stack.pages.launch(), "SUCCESS")
     stack.pages.wait_for_idle()  # a retry too, where Dagster sees no reason for the stop
     assert stack.people.states() == {"synced": CONTACTS}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(stack_sandbox).values()) == {1}
 
 
 def test_of_two_runs_at_once_one_waits_the_schedule_skips_and_nobody_is_sent_twice(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     stack.people.add(FIRST_BATCH, name=NAME)
-    brevo_sandbox.fault("hold", path=DELIVERIES)
+    stack_sandbox.fault("hold", path=DELIVERIES)
     both = [stack.pages.launch() for _ in range(2)]
-    brevo_sandbox.wait_for_requests(FIRST_BATCH, path=DELIVERIES)
+    stack_sandbox.wait_for_requests(FIRST_BATCH, path=DELIVERIES)
     status = {run_id: stack.pages.run(run_id)["status"] for run_id in both}
     assert sorted(status.values()) == ["QUEUED", "STARTED"]
     assert stack.pages.dry_tick() in {f"Run {run_id} is still active." for run_id in both}
-    brevo_sandbox.clear_faults()
-    brevo_sandbox.release()
+    stack_sandbox.clear_faults()
+    stack_sandbox.release()
     for run_id in both:
         stack.pages.wait(run_id, "SUCCESS")
     assert stack.people.states() == {"synced": FIRST_BATCH}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(stack_sandbox).values()) == {1}
 
 
 def test_a_dead_key_fails_one_run_tells_people_once_and_is_tried_by_ticks_until_it_works_again(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     stack.people.add(CONTACTS, name=NAME)
-    brevo_sandbox.configure(revoked_keys=[API_KEY])
+    stack_sandbox.configure(revoked_keys=[API_KEY])
     logged = len(stack.log())
     run_id = stack.pages.launch()
     stack.pages.wait(run_id, "FAILURE")
@@ -196,7 +196,7 @@ def test_a_dead_key_fails_one_run_tells_people_once_and_is_tried_by_ticks_until_
     said = "brevo.gate.credentials: Brevo refuses the key"
     wait_until(lambda: said in stack.log()[logged:], "people are told of the key")
 
-    brevo_sandbox.configure(revoked_keys=[])
+    stack_sandbox.configure(revoked_keys=[])
     assert stack.pages.dry_tick() is None, "the probe of a tick opens the gate"
     stack.pages.wait(stack.pages.launch(), "SUCCESS")
     assert stack.people.states() == {"synced": CONTACTS}
@@ -204,12 +204,12 @@ def test_a_dead_key_fails_one_run_tells_people_once_and_is_tried_by_ticks_until_
 
 
 def test_nothing_that_outlives_a_run_holds_an_address_a_name_or_the_key(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     stack.people.add(3, name=NAME)
     [[delivered], [refused], [broken]] = [stack.people.add(name=NAME, email=f"{one}@example.com") for one in "abc"]
-    brevo_sandbox.fault("status", email="b@example.com", status=400, body={"message": f"b@example.com {API_KEY}"})
-    brevo_sandbox.fault("status", email="c@example.com", status=500, body={"message": f"c@example.com {API_KEY}"})
+    stack_sandbox.fault("status", email="b@example.com", status=400, body={"message": f"b@example.com {API_KEY}"})
+    stack_sandbox.fault("status", email="c@example.com", status=500, body={"message": f"c@example.com {API_KEY}"})
     run_id = stack.pages.launch()
     stack.pages.wait(run_id, "SUCCESS")
     states = {contact: stack.people.sync(contact)["state"] for contact in (delivered, refused, broken)}

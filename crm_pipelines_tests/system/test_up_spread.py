@@ -15,26 +15,26 @@ def worker_of_the_run(stack: Stack) -> psutil.Process:
 
 
 def test_steps_that_outlive_their_killed_run_deliver_what_they_have_and_nobody_else_sends_it(
-    stack_down: Stack, brevo_sandbox: BrevoSandbox
+    stack_down: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     stack = stack_down
     # At 15 requests/s a step sends with 15 threads: one of the first batch is not sent before another has its answer.
     stack.start(BREVO_SYNC_PROCESSES="2", BREVO_RATE_LIMIT_PER_SECOND="15")
     try:
         stack.tidy()
-        run_id = begin_run(stack, brevo_sandbox, {"action": "hold"})
+        run_id = begin_run(stack, stack_sandbox, {"action": "hold"})
         worker = worker_of_the_run(stack)
         steps = worker.children(recursive=True)
         worker.kill()
-        under_way = len(brevo_sandbox.requests(path=DELIVERIES))
+        under_way = len(stack_sandbox.requests(path=DELIVERIES))
         stack.pages.wait(run_id, "FAILURE")
         assert any(step.is_running() for step in steps), "Dagster says that the run is over, and they go on"
-        brevo_sandbox.clear_faults()
-        brevo_sandbox.release()
+        stack_sandbox.clear_faults()
+        stack_sandbox.release()
         stack.pages.wait_for_idle()
         stack.pages.wait(stack.pages.launch(), "SUCCESS")
         wait_until(lambda: stack.people.states() == {"synced": CONTACTS}, "all are delivered")
         assert under_way < CONTACTS
-        assert set(sends(brevo_sandbox).values()) == {1}
+        assert set(sends(stack_sandbox).values()) == {1}
     finally:
         stack.cut_power()

@@ -27,28 +27,28 @@ KILLED_SECONDS = 120
 
 
 def test_ctrl_c_in_the_middle_of_a_run_ends_all_in_order_and_gives_the_claims_back(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
-    run_id = begin_run(stack, brevo_sandbox, ANSWER_LATE)
+    run_id = begin_run(stack, stack_sandbox, ANSWER_LATE)
     stack.interrupt()
     assert stack.wait(PATIENCE) == 0
     assert stack.left_behind(0) == []
-    brevo_sandbox.clear_faults()
+    stack_sandbox.clear_faults()
 
     stack.start()
     assert stack.pages.run(run_id)["status"] == "CANCELED"
     assert_given_back(stack, run_id)
     stack.pages.wait(stack.pages.launch(), "SUCCESS")
     assert stack.people.states() == {"synced": CONTACTS}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(stack_sandbox).values()) == {1}
 
 
-def test_after_a_power_cut_contacts_are_delivered_within_two_ticks(stack: Stack, brevo_sandbox: BrevoSandbox) -> None:
-    run_id = begin_run(stack, brevo_sandbox, NEVER_ANSWER)
+def test_after_a_power_cut_contacts_are_delivered_within_two_ticks(stack: Stack, stack_sandbox: BrevoSandbox) -> None:
+    run_id = begin_run(stack, stack_sandbox, NEVER_ANSWER)
     stack.cut_power()
     assert stack.left_behind(0) == []
-    brevo_sandbox.clear_faults()
-    brevo_sandbox.release()
+    stack_sandbox.clear_faults()
+    stack_sandbox.release()
 
     stack.start()
     assert stack.pages.run(run_id)["status"] == "STARTED", "Dagster has not noticed"
@@ -61,7 +61,7 @@ def test_after_a_power_cut_contacts_are_delivered_within_two_ticks(stack: Stack,
     stack.pages.stop_schedule()
     stack.pages.wait_for_idle()
     assert stack.pages.run(run_id)["status"] == "FAILURE"
-    assert max(sends(brevo_sandbox).values()) <= 2
+    assert max(sends(stack_sandbox).values()) <= 2
 
 
 def let_minutes_pass(stack: Stack, minutes: int) -> None:

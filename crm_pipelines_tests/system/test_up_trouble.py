@@ -24,13 +24,13 @@ SUSPECTS = 20
 
 
 def test_a_failed_run_is_executed_again_from_the_page_without_harm_and_what_the_page_shows_is_true(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     stack.people.add(CONTACTS, name=NAME)
-    brevo_sandbox.configure(revoked_keys=[API_KEY])
+    stack_sandbox.configure(revoked_keys=[API_KEY])
     run_id = stack.pages.launch()
     stack.pages.wait(run_id, "FAILURE")
-    brevo_sandbox.configure(revoked_keys=[])
+    stack_sandbox.configure(revoked_keys=[])
 
     from_failure = stack.pages.execute_again(run_id, "FROM_FAILURE")
     stack.pages.wait(from_failure, "FAILURE")
@@ -42,15 +42,15 @@ def test_a_failed_run_is_executed_again_from_the_page_without_harm_and_what_the_
     assert stack.people.states() == {"synced": CONTACTS}
     latest = stack.pages.materializations("brevo", "contacts")[0]
     assert (latest["runId"], latest["metadata"]["synced"]) == (everything, CONTACTS)
-    assert [request["status"] for request in brevo_sandbox.requests(path=DELIVERIES)].count(201) == CONTACTS
+    assert [request["status"] for request in stack_sandbox.requests(path=DELIVERIES)].count(201) == CONTACTS
 
 
 def test_a_run_that_takes_too_long_is_ended_and_its_contacts_are_delivered_by_its_retry(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
     # Crash suspects go one at a time: the run lasts for two minutes by itself.
     stack.people.add(SUSPECTS, name=NAME)
-    run_id = begin_run(stack, brevo_sandbox, ANSWER_LATE)
+    run_id = begin_run(stack, stack_sandbox, ANSWER_LATE)
     with stack.dagster_records.begin() as connection:
         connection.execute(
             sa.text("UPDATE runs SET start_time = start_time - 16 * 60 WHERE run_id = :id"), {"id": run_id}
@@ -59,23 +59,23 @@ def test_a_run_that_takes_too_long_is_ended_and_its_contacts_are_delivered_by_it
         lambda: any("Exceeded maximum runtime" in message for message in stack.pages.messages(run_id)),
         "Dagster ends the run",
     )
-    brevo_sandbox.clear_faults()
+    stack_sandbox.clear_faults()
     stack.pages.wait(run_id, "FAILURE")
     charges = stack.people.all("SELECT sum(attempts) AS attempts, max(crashes) AS crashes FROM crm_syncs")
     assert charges == [{"attempts": 0, "crashes": 1}], "the crash that begin_run gave them"
     stack.pages.wait_for_idle()
     stack.pages.wait(stack.pages.launch(), "SUCCESS")
     assert stack.people.states() == {"synced": SUSPECTS + CONTACTS}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(stack_sandbox).values()) == {1}
 
 
 def test_when_the_web_page_dies_the_run_ends_in_order_and_of_twenty_missed_ticks_one_is_caught_up(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
-    run_id = begin_run(stack, brevo_sandbox, ANSWER_LATE)
+    run_id = begin_run(stack, stack_sandbox, ANSWER_LATE)
     stack.pages.start_schedule()
     stack.by_role("webserver").kill()
-    brevo_sandbox.clear_faults()
+    stack_sandbox.clear_faults()
     assert stack.wait(PATIENCE) == 1
     assert "webserver has ended by itself with exit code 137; " in stack.terminal()
     assert stack.left_behind(0) == []
@@ -85,7 +85,7 @@ def test_when_the_web_page_dies_the_run_ends_in_order_and_of_twenty_missed_ticks
     stack.start()
     assert stack.pages.run(run_id)["status"] == "SUCCESS"
     assert stack.people.states() == {"synced": CONTACTS}
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(stack_sandbox).values()) == {1}
     *_, first = wait_until(stack.pages.ticks, "a tick is seen to")
     assert first["timestamp"] > since - 2 * 60, "the latest one, and not all of them from the first one on"
     stack.pages.stop_schedule()
@@ -110,12 +110,12 @@ def let_the_schedule_have_been_away(stack: Stack, minutes: int) -> None:
 
 
 def test_when_postgres_is_killed_in_the_middle_of_a_run_it_comes_back_and_nothing_is_lost_or_sent_twice(
-    stack: Stack, brevo_sandbox: BrevoSandbox
+    stack: Stack, stack_sandbox: BrevoSandbox
 ) -> None:
-    begin_run(stack, brevo_sandbox, ANSWER_LATE)
+    begin_run(stack, stack_sandbox, ANSWER_LATE)
     number = (stack.data / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
     psutil.Process(int(number)).kill()
-    brevo_sandbox.clear_faults()
+    stack_sandbox.clear_faults()
 
     def delivered() -> bool:
         with contextlib.suppress(sa.exc.OperationalError):
@@ -123,7 +123,7 @@ def test_when_postgres_is_killed_in_the_middle_of_a_run_it_comes_back_and_nothin
         return False
 
     wait_until(delivered, "all are delivered")
-    assert set(sends(brevo_sandbox).values()) == {1}
+    assert set(sends(stack_sandbox).values()) == {1}
     stack.interrupt()  # the page has stale connections, each of which costs one answer
     assert stack.wait(PATIENCE) == 0
     assert stack.left_behind(0) == []
