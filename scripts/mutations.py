@@ -963,6 +963,11 @@ MUTATIONS = (
         tests=(f"{_CONNECTING_TESTS}::test_what_a_stop_signal_has_left_of_a_connection_is_not_tried_again",),
     ),
     Mutation(
+        guard="stop: two signals at once stop the sending",
+        changes=(("crm_pipelines/delivery/signals.py", "        if first:", "        if len(noted) == 1:"),),
+        tests=(f"{_STOPS_TESTS}::test_two_signals_at_once_stop_what_goes_on",),
+    ),
+    Mutation(
         guard="stop: a second signal waits until all is given back",
         changes=(("crm_pipelines/delivery/account/opening.py", "with deferred(lambda: None):", "if True:"),),
         tests=(f"{_STOPS_TESTS}::test_a_second_signal_keeps_nobody_taken",),

@@ -46,8 +46,9 @@ def deferred(at_once: Callable[[], None]) -> Iterator[None]:
     noted: list[int] = []
 
     def note(number: int, _: object) -> None:
+        first = not noted  # asked ahead: the next signal may come between any two of these lines
         noted.append(number)
-        if len(noted) == 1:  # `at_once` itself may be interrupted by the next one, and holds locks
+        if first:  # `at_once` itself may be interrupted by the next one, and holds locks
             at_once()
 
     if threading.current_thread() is not threading.main_thread():

@@ -19,6 +19,7 @@ from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._daemon.monitoring.run_monitoring import check_run_timeout
 from dagster._utils.interrupts import capture_interrupts
 
+from crm_pipelines.delivery.signals import deferred
 from crm_pipelines.orchestration.sync.stops import STOPPED_TAG, note_stopped
 from crm_pipelines.orchestration.sync.tags import LEFT_TAG, OUTCOME_TAG
 from crm_pipelines.orchestration.watching.findings import run_finding
@@ -178,6 +179,21 @@ def test_a_second_signal_keeps_nobody_taken(
         run = pipeline.run()
     assert people.states() == {"queued": 3}
     assert run.problem == "The run was stopped while it took contacts. Nothing was sent, and all are back in the queue."
+
+
+def test_two_signals_at_once_stop_what_goes_on() -> None:
+    halts: list[str] = []
+
+    def second(frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_return" and frame.f_code.co_name == "note" and called.__name__ == "append":
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGTERM)
+
+    with capture_interrupts(), deferred(lambda: halts.append("halt")):
+        sys.setprofile(second)
+        signal.raise_signal(signal.SIGTERM)
+        assert sys.getprofile() is None, "the second one came within the handler of the first"
+        assert halts
 
 
 def cancelled_and_killed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterRun:
